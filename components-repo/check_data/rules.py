@@ -1,0 +1,159 @@
+"""Declared rules about one table, executed with pandera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+import pandera.pandas as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+EXAMPLES = 5
+Kind = Literal["int", "float", "number", "string", "bool", "date"]
+_IS_KIND = {
+    "int": pd.api.types.is_integer_dtype,
+    "float": pd.api.types.is_float_dtype,
+    "number": lambda s: pd.api.types.is_numeric_dtype(s) and not pd.api.types.is_bool_dtype(s),
+    "string": pd.api.types.is_string_dtype,
+    "bool": pd.api.types.is_bool_dtype,
+    "date": pd.api.types.is_datetime64_any_dtype,
+}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Column(_Strict):
+    """Rules for one column; `missing` is the largest share of missing values, 0 to 1."""
+
+    name: str
+    type: Kind | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: list[Any] | None = None
+    missing: float = Field(default=1.0, ge=0, le=1)
+    unique: bool = False
+    optional: bool = False
+
+
+class Rows(_Strict):
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+class Drift(_Strict):
+    """Columns to compare with the reference; `alpha` holds for all tests together (Holm)."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    numeric: list[str] = []
+    categorical: list[str] = []
+
+
+class Checks(_Strict):
+    rows: Rows | None = None
+    columns: list[Column] = []
+    unique: list[list[str]] = []
+    drift: Drift | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check: `column` is empty for a rule about the table, `count` the rows that broke it."""
+
+    rule: str
+    column: str
+    passed: bool
+    count: int = 0
+    examples: tuple[Any, ...] = ()
+    detail: str = ""
+
+    def line(self) -> str:
+        text = f"column {self.column!r}: {self.rule}" if self.column else self.rule
+        if self.detail:
+            text += f": {self.detail}"
+        if self.count:
+            text += f": {self.count:,} rows"
+        if self.examples:
+            text += f", such as {', '.join(map(repr, self.examples))}"
+        return text
+
+
+def rule_results(data: pd.DataFrame, checks: Checks) -> list[Result]:
+    """Returns a result for every rule of `rows`, `columns` and `unique`."""
+    results = list(_row_results(len(data), checks.rows)) if checks.rows else []
+    for column in checks.columns:
+        results += _column_results(data, column)
+    for key in checks.unique:
+        absent = [name for name in key if name not in data]
+        label = f"unique together: {', '.join(key)}"
+        if absent:
+            results.append(Result(label, "", passed=False, detail=f"no column {absent}"))
+            continue
+        repeated = data[data.duplicated(key, keep=False)]
+        examples = tuple(map(tuple, repeated[key].drop_duplicates().head(EXAMPLES).to_numpy()))
+        results.append(Result(label, "", repeated.empty, len(repeated), examples))
+    return results
+
+
+def _row_results(rows: int, bounds: Rows) -> Iterable[Result]:
+    for name, bound, holds in (
+        ("at least", bounds.minimum, lambda b: rows >= b),
+        ("at most", bounds.maximum, lambda b: rows <= b),
+    ):
+        if bound is not None:
+            yield Result(f"{name} {bound:,} rows", "", holds(bound), detail=f"found {rows:,}")
+
+
+def _column_results(data: pd.DataFrame, column: Column) -> list[Result]:
+    name = column.name
+    if name not in data:
+        rule = "optional" if column.optional else "required"
+        return [Result(rule, name, column.optional, detail="no such column")]
+    values = data[name]
+    share = float(values.isna().mean())
+    results = [
+        Result("required", name, passed=True),
+        Result(
+            f"missing at most {column.missing:.1%}",
+            name,
+            share <= column.missing,
+            detail=f"found {share:.1%}",
+        ),
+    ]
+    if column.type:
+        passed = bool(_IS_KIND[column.type](values))
+        results.append(Result(f"type {column.type}", name, passed, detail=f"is {values.dtype}"))
+        if not passed:  # a range of the wrong type says nothing
+            return results
+    return results + _value_results(values, column)
+
+
+def _value_results(values: pd.Series, column: Column) -> list[Result]:
+    """Runs the rules about single values through pandera and gathers all that broke."""
+    rules: dict[str, pa.Check] = {}
+    if column.minimum is not None:
+        rules[f"at least {column.minimum:g}"] = pa.Check.ge(column.minimum)
+    if column.maximum is not None:
+        rules[f"at most {column.maximum:g}"] = pa.Check.le(column.maximum)
+    if column.categories is not None:
+        rules["one of the known categories"] = pa.Check.isin(column.categories)
+    if column.unique:
+        rules["unique"] = pa.Check(lambda s: ~s.duplicated(keep=False))
+    results = []
+    for rule, rule_check in rules.items():
+        broken: pd.Series = values.iloc[:0]
+        detail = ""
+        try:
+            pa.SeriesSchema(checks=rule_check, nullable=True).validate(values, lazy=True)
+        except pa.errors.SchemaErrors as error:
+            cases = error.failure_cases
+            broken = cases["failure_case"]
+            if cases["index"].isna().all():  # the rule itself could not be evaluated
+                broken, detail = values.iloc[:0], str(broken.iloc[0])
+        examples = tuple(broken.drop_duplicates().head(EXAMPLES))
+        passed = broken.empty and not detail
+        results.append(Result(rule, column.name, passed, len(broken), examples, detail))
+    return results

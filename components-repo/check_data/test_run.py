@@ -1,0 +1,142 @@
+"""check_data: what it promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from check_data.drift import holm
+from check_data.rules import Checks, Result
+from check_data.run import check, page, part_by
+from componentkit.arguments import ComponentError
+
+
+def table(rows: int = 500, seed: int = 0) -> pd.DataFrame:
+    draw = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "id": range(rows),
+            "amount": draw.normal(100, 10, rows),
+            "kind": draw.choice(["a", "b", "c"], rows),
+            "hole": [None, "x"] * (rows // 2),
+        }
+    )
+
+
+def failures(data: pd.DataFrame, **checks: Any) -> list[Result]:
+    reference = table(seed=1)
+    return [r for r in check(data, reference, Checks.model_validate(checks)) if not r.passed]
+
+
+def test_sound_data_passes() -> None:
+    """Data that keeps every kind of rule passes all of them."""
+    assert not failures(
+        table(),
+        rows={"minimum": 500, "maximum": 500},
+        columns=[
+            {"name": "id", "type": "int", "unique": True, "missing": 0},
+            {"name": "amount", "type": "number", "minimum": 0, "maximum": 200},
+            {"name": "kind", "type": "string", "categories": ["a", "b", "c"]},
+            {"name": "hole", "missing": 0.5},
+            {"name": "not there", "optional": True},
+        ],
+        unique=[["id", "kind"]],
+        drift={"numeric": ["amount"], "categorical": ["kind"]},
+    )
+
+
+def test_every_failure_is_listed() -> None:
+    """Failures of all kinds come at once, each with rule, column, count and examples."""
+    data = table()
+    data.loc[:2, "amount"] = [-1.0, -2.0, -3.0]
+    data.loc[4, "kind"] = "zebra"
+    found = failures(
+        data,
+        rows={"minimum": 1000, "maximum": 10},
+        columns=[
+            {"name": "gone"},
+            {"name": "id", "type": "string"},
+            {"name": "amount", "minimum": 0},
+            {"name": "kind", "categories": ["a", "b", "c"], "unique": True},
+            {"name": "hole", "missing": 0.1},
+        ],
+        unique=[["kind"]],
+    )
+    lines = [result.line() for result in found]
+    assert lines[:6] == [
+        "at least 1,000 rows: found 500",
+        "at most 10 rows: found 500",
+        "column 'gone': required: no such column",
+        "column 'id': type string: is int64",
+        "column 'amount': at least 0: 3 rows, such as -1.0, -2.0, -3.0",
+        "column 'kind': one of the known categories: 1 rows, such as 'zebra'",
+    ]
+    assert len(found) == 9
+    assert "zebra" in page(found, len(data), "data.csv")
+
+
+def test_drift_is_found_and_named() -> None:
+    """A shifted number, another mix of categories and an emptied column are each called out."""
+    data = table().assign(shifted=lambda t: t["amount"])
+    reference = table(seed=1).assign(shifted=lambda t: t["amount"] + 5)
+    data["kind"] = ["a"] * 400 + ["new"] * 100
+    data["empty"] = reference["empty"] = None
+    drift = {"numeric": ["amount", "shifted", "empty"], "categorical": ["kind", "gone"]}
+    results = check(data, reference, Checks.model_validate({"drift": drift}))
+    assert {r.column for r in results if not r.passed} == {"shifted", "kind", "empty", "gone"}
+
+
+def test_holm_against_published_example() -> None:
+    """Holm's correction gives the figures of the method's definition."""
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
+        {"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02}
+    )
+
+
+def test_false_alarms_stay_below_alpha() -> None:
+    """Twenty columns without drift, fifty times: about alpha of the runs raise an alarm."""
+    alarms = 0
+    for seed in range(50):
+        draw = np.random.default_rng(seed)
+        sides = [
+            pd.DataFrame(draw.normal(size=(200, 20))).rename(columns=str) for _ in range(2)
+        ]
+        checks = Checks.model_validate({"drift": {"numeric": [str(i) for i in range(20)]}})
+        alarms += any(not r.passed for r in check(*sides, checks))
+    assert alarms <= 7  # 2.5 expected
+
+
+def test_drift_needs_reference() -> None:
+    """Drift without a reference is an error, not a check that passes."""
+    with pytest.raises(ComponentError, match="drift needs a reference"):
+        check(table(), None, Checks.model_validate({"drift": {"numeric": ["amount"]}}))
+
+
+def test_user_tests(tmp_path: Path) -> None:
+    """A pytest file of the user gets the tables; a failing test is a failed check, with its words."""
+    tests = tmp_path / "test_mine.py"
+    tests.write_text(
+        "def test_good(data, reference):\n    assert len(data) == len(reference)\n"
+        "def test_bad(data):\n    assert data['amount'].max() < 0, 'amounts are positive'\n"
+    )
+    results = check(table(), table(), Checks(), tests)
+    assert [(r.rule, r.passed) for r in results] == [("test test_good", True), ("test test_bad", False)]
+    assert "amounts are positive" in results[1].line()
+    tests = tmp_path / "test_broken.py"
+    tests.write_text("import nothing_of_that_name\n")
+    with pytest.raises(ComponentError, match="nothing_of_that_name"):
+        check(table(), table(), Checks(), tests)
+
+
+def test_part_by() -> None:
+    """An expression parts the reference from the rest; a side without rows is an error."""
+    checked, reference = part_by(table(10), "id < 3")
+    assert (len(checked), len(reference)) == (7, 3)
+    with pytest.raises(ComponentError, match="the reference has no rows"):
+        part_by(table(10), "id < 0")
+    with pytest.raises(ComponentError, match="name 'nope' is not defined"):
+        part_by(table(10), "nope > 0")

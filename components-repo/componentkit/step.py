@@ -1,0 +1,142 @@
+"""One execution of a component: joins the current MLflow run, logs what it read and what it made."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+
+from componentkit.arguments import NOT_GIVEN, ComponentError, build_parser, load_entry_point
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from pydantic import BaseModel
+
+    Config = TypeVar("Config", bound=BaseModel)
+
+TRACE_VARIABLE = "COMPONENT_DEBUG"
+
+
+def main(run_file: str, run: Callable[[Step], None]) -> None:
+    """Parses the command line, opens the MLflow run and calls `run`; exit code 1 on an error.
+
+    Under `mlflow run` (or any caller that sets MLFLOW_RUN_ID) this is the caller's run, else a new
+    one, whose parameters are then logged here.
+    """
+    project = Path(run_file).with_name("MLproject")
+    arguments = build_parser(project).parse_args()
+    joins = "MLFLOW_RUN_ID" in os.environ
+    import mlflow
+
+    try:
+        with mlflow.start_run():
+            if not joins:
+                mlflow.log_params(vars(arguments))
+            run(Step(arguments, load_entry_point(project).get("outputs", {})))
+    except ComponentError as error:
+        if arguments.debug or os.environ.get(TRACE_VARIABLE):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+class Step:
+    """The parameters of one execution (`step.args.NAME`), its inputs, outputs and metrics."""
+
+    def __init__(self, arguments: argparse.Namespace, outputs: dict[str, Any]) -> None:
+        self.args = arguments
+        self._outputs = outputs
+
+    def is_given(self, parameter: str) -> bool:
+        """Tells whether an optional `path` parameter was given."""
+        return bool(getattr(self.args, parameter) != NOT_GIVEN)
+
+    def table(self, parameter: str) -> pd.DataFrame:
+        """Reads the table at a `path` parameter and logs it as an input of the run."""
+        from componentkit.tables import read_table
+
+        path = Path(getattr(self.args, parameter))
+        table = read_table(path)
+        self.log_input(parameter, path)
+        return table
+
+    def config(self, parameter: str, model: type[Config]) -> Config:
+        """Reads a YAML file at a `path` parameter into a pydantic model; not given reads as empty.
+
+        Raises ComponentError that names every wrong key.
+        """
+        from pydantic import ValidationError
+
+        try:
+            text = Path(getattr(self.args, parameter)).read_text(encoding="utf-8")
+            return model.model_validate(yaml.safe_load(text) or {})
+        except ValidationError as error:
+            places = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+            problems = "; ".join(f"{place}: {message}" for place, message in places)
+            raise ComponentError(f"{parameter}: {problems}") from error
+        except (yaml.YAMLError, OSError) as error:
+            raise ComponentError(f"{parameter}: {' '.join(str(error).split())}") from error
+
+    def log_input(self, name: str, path: Path, *, source: str | None = None) -> None:
+        """Logs a file or folder as an MLflow dataset whose digest is that of its content."""
+        import mlflow
+        from mlflow.data.dataset_source_registry import resolve_dataset_source
+        from mlflow.data.meta_dataset import MetaDataset
+
+        digest = content_digest(path)
+        # MLflow keeps at most 36 characters of a dataset's digest.
+        dataset = MetaDataset(
+            resolve_dataset_source(source or str(path)), name=path.name, digest=digest[:32]
+        )
+        mlflow.log_input(dataset, context=name)
+        mlflow.set_tag(f"input.{name}.sha256", digest)
+
+    @contextmanager
+    def output(self, name: str) -> Iterator[Path]:
+        """Gives a path to write the output to; logs it as an artifact, with its digest as a tag."""
+        import mlflow
+
+        artifact = Path(self._outputs[name]["path"])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, artifact.name)
+            yield path
+            mlflow.set_tag(f"output.{name}.sha256", content_digest(path))
+            if path.is_dir():
+                mlflow.log_artifacts(str(path), str(artifact))
+            else:
+                parent = str(artifact.parent)
+                mlflow.log_artifact(str(path), None if parent == "." else parent)
+
+    def metrics(self, values: dict[str, float]) -> None:
+        """Logs metrics on the run and prints the ones without a `/` in their name."""
+        import mlflow
+
+        mlflow.log_metrics({name: float(value) for name, value in values.items()})
+        for name, value in values.items():
+            if "/" not in name:
+                print(f"{name}: {value:.6g}")
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Logs a plot as `plots/NAME.png`."""
+        import mlflow
+
+        mlflow.log_figure(figure, f"plots/{name}.png", save_kwargs={"dpi": 150})
+
+
+def content_digest(path: Path) -> str:
+    """Returns the sha256 (hex) of a file, or of the names and digests of a folder's files."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    listing = "".join(f"{content_digest(p)}  {p.relative_to(path).as_posix()}\n" for p in files)
+    return hashlib.sha256(listing.encode()).hexdigest()

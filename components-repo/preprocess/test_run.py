@@ -1,0 +1,72 @@
+"""preprocess: what it promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from componentkit.arguments import ComponentError
+from preprocess.run import Recipe, clean
+
+
+def cleaned(table: pd.DataFrame, keep: str = "", **recipe: Any) -> pd.DataFrame:
+    return clean(table, Recipe(**recipe), drop_duplicates=True, keep=keep)[0]
+
+
+def test_duplicates_keep_first_and_order() -> None:
+    """Duplicates go, the first stays, the rows keep their order, and the metrics add up."""
+    table = pd.DataFrame({"a": [3, 1, 3, 2], "b": ["x", "y", "x", "z"]})
+    result, metrics = clean(table, Recipe(), drop_duplicates=True, keep="a != 2")
+    assert result["a"].tolist() == [3, 1]
+    assert metrics["rows_before"] == 4
+    assert metrics["rows_duplicate"] == 1
+    assert metrics["rows_filtered"] == 1
+    assert metrics["rows_after"] == 2
+    kept, _ = clean(table, Recipe(), drop_duplicates=False, keep="")
+    assert len(kept) == 4
+
+
+def test_recipe_in_documented_order() -> None:
+    """Later rules see what earlier ones made: renamed, cast and filled columns."""
+    table = pd.DataFrame({"A b": ["1", None], "t": ["x ", None], "u": [" y  z", "w"]})
+    result = cleaned(
+        table,
+        rename={"A b": "n"},
+        cast={"n": "float"},
+        fill_missing={"n": 7},
+        join_text={"text": ["t", "u"]},
+        drop=["t", "u"],
+        keep="n > 0",
+    )
+    assert result.to_dict("list") == {"n": [1.0, 7.0], "text": ["x y z", "w"]}
+
+
+def test_casts_keep_missing() -> None:
+    """Every type can be cast to, and a missing value stays missing."""
+    table = pd.DataFrame({"s": [1, None], "i": ["5", None], "b": ["Yes", None], "d": ["2018-01", None]})
+    result = cleaned(table, cast={"s": "string", "i": "int", "b": "bool"}, dates={"d": "%Y-%m"})
+    assert result["s"].tolist()[0] == "1.0"
+    assert result["i"].tolist()[0] == 5
+    assert result["b"].tolist()[0] is True
+    assert result["d"].iloc[0] == pd.Timestamp(2018, 1, 1)
+    assert result.iloc[1].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "keep", "message"),
+    [
+        ({"drop": ["nope"]}, "", "drop: column 'nope' not in the table"),
+        ({"cast": {"t": "float"}}, "", "column 't' cannot be read as float: .*'x'"),
+        ({"dates": {"t": None}}, "", r"column 't' cannot be read as date \(ISO 8601\)"),
+        ({"fill_missing": {"n": "x"}}, "", "fill_missing: column 'n' .* cannot hold 'x'"),
+        ({}, "nope > 1", "filter 'nope > 1': name 'nope' is not defined"),
+        ({}, "n > 100", "no row is left of 2"),
+    ],
+)
+def test_misfit_is_named(recipe: dict[str, Any], keep: str, message: str) -> None:
+    """A recipe that does not fit the table is an error that names rule and column."""
+    table = pd.DataFrame({"t": ["x", "y"], "n": [1.0, None]})
+    with pytest.raises(ComponentError, match=message):
+        cleaned(table, keep=keep, **recipe)

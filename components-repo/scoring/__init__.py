@@ -1,0 +1,91 @@
+"""How good a classifier is: the same figures and plots on validation and on test tables."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn import metrics
+
+from componentkit.arguments import ComponentError
+
+mpl.use("Agg")  # no display where components run
+mpl.rcParams.update(
+    {"font.size": 11, "axes.titlesize": 13, "axes.spines.top": False, "axes.spines.right": False}
+)
+
+Labels = NDArray[Any]
+Probabilities = NDArray[np.float64]
+
+
+def metric_name(*parts: object) -> str:
+    """Joins parts with `/`, leaving only characters that MLflow allows in a metric's name."""
+    return "/".join(re.sub(r"[^\w.\- ]", "_", str(part)) for part in parts)
+
+
+def classification_metrics(
+    labels: Labels, probabilities: Probabilities, classes: Labels
+) -> dict[str, float]:
+    """Returns roc_auc, accuracy, f1_macro and log_loss.
+
+    Args: labels of shape (rows,); probabilities of shape (rows, classes), columns as `classes`.
+    roc_auc is that of the second class for two classes, else the macro average one-vs-one
+    (Hand and Till 2001), which does not depend on how frequent the classes are. It is left out
+    where a class has no row.
+    """
+    labels = np.asarray(labels)
+    predicted = classes[probabilities.argmax(axis=1)]
+    values = {
+        "accuracy": metrics.accuracy_score(labels, predicted),
+        "f1_macro": metrics.f1_score(labels, predicted, average="macro", zero_division=0),
+        "log_loss": metrics.log_loss(labels, probabilities, labels=classes),
+    }
+    if len(np.unique(labels)) == len(classes):
+        if len(classes) == 2:
+            auc = metrics.roc_auc_score(labels == classes[1], probabilities[:, 1])
+        else:
+            auc = metrics.roc_auc_score(
+                labels, probabilities, multi_class="ovo", average="macro", labels=classes
+            )
+        values = {"roc_auc": auc, **values}
+    return {name: float(value) for name, value in values.items()}
+
+
+def label_array(column: pd.Series) -> Labels:
+    """Returns labels as a plain NumPy array: text as objects, else the column's own type.
+
+    Numbers with a fraction become text: scikit-learn takes them for a regression's target.
+
+    Raises ComponentError where a label is missing.
+    """
+    if column.isna().any():
+        rows = int(column.isna().sum())
+        raise ComponentError(f"column {column.name!r}: the label is missing in {rows} rows")
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
+        values = column.to_numpy()
+        if column.dtype.kind != "f" or np.array_equal(values, np.floor(values)):
+            return values
+    return column.astype(str).to_numpy(dtype=object)
+
+
+def confusion_figure(labels: Labels, predicted: Labels, classes: Labels, title: str) -> Figure:
+    """Returns a confusion matrix: share of each true class in colour, rows as numbers."""
+    counts = metrics.confusion_matrix(labels, predicted, labels=classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = max(5.0, 0.75 * len(classes) + 2)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(classes)), [str(c) for c in classes])
+    axes.set_yticks(range(len(classes)), [str(c) for c in classes])
+    axes.set(xlabel="predicted class", ylabel="true class", title=title)
+    figure.colorbar(image, label="share of the true class", shrink=0.8)
+    return figure

@@ -1,0 +1,117 @@
+"""train_random_forest: what it promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+
+from componentkit.arguments import ComponentError
+from train_random_forest.model import (
+    TRUSTED_TYPES,
+    ModelConfig,
+    impurity_importances,
+    pipeline_for,
+)
+from train_random_forest.run import fitted, importance_figure, importances, prepare
+
+
+def config(**changes: Any) -> ModelConfig:
+    features = {"numeric": ["n", "constant", "empty"], "categorical": ["c"], "text": ["t"]}
+    return ModelConfig.model_validate(
+        {"features": features, "forest": {"n_estimators": 20, "max_depth": 4}} | changes
+    )
+
+
+def table(labels: Any = ("a", "b"), rows: int = 120) -> pd.DataFrame:
+    draw = np.random.default_rng(0)
+    which = np.arange(rows) % len(labels)
+    return pd.DataFrame(
+        {
+            "n": which + draw.normal(0, 0.2, rows),
+            "constant": 1,
+            "empty": np.nan,
+            "c": draw.choice(["x", "y", None], rows),
+            "t": draw.choice(["some words", "more words here", None], rows),
+            "y": [labels[i] for i in which],
+        }
+    )
+
+
+@pytest.mark.parametrize("encode", ["onehot", "ordinal"])
+@pytest.mark.parametrize("labels", [("a", "b"), (0, 1, 2), (False, True), (1.5, 2.5)])
+def test_any_labels_and_missing_values(labels: Any, encode: str) -> None:
+    """Text, number and truth labels, two classes and more; missing text, constant, empty columns."""
+    data = table(labels)
+    options = config(encode=encode)
+    features, target = prepare(data, "y", options.features)
+    model = fitted(pipeline_for(options, seed=1, jobs=1), features, target)
+    assert np.mean(model.predict(features) == target) > 0.9
+    known = [str(label) for label in labels] if labels[0] == 1.5 else list(labels)
+    assert model.classes_.tolist() == known
+
+
+def test_odd_requests_are_answered() -> None:
+    """Unknown categories, None and NaN in every column get an answer: that is what serving meets."""
+    options = config()
+    features, target = prepare(table(), "y", options.features)
+    model = fitted(pipeline_for(options, seed=1, jobs=1), features, target)
+    for missing in (None, np.nan):
+        odd = pd.DataFrame(
+            {"n": [np.nan], "constant": [2.0], "empty": [3.0], "c": ["new"], "t": [missing]}
+        )
+        odd["t"] = odd["t"].astype(object)
+        assert model.predict_proba(odd).sum() == pytest.approx(1)
+        odd["c"] = pd.Series([missing], dtype=object)
+        assert model.predict_proba(odd).sum() == pytest.approx(1)
+
+
+def test_same_seed_same_model_on_any_cores() -> None:
+    """The number of cores does not change one digit of the probabilities, nor does skops."""
+    options = config()
+    features, target = prepare(table(), "y", options.features)
+    one, two = (
+        fitted(pipeline_for(options, seed=1, jobs=jobs), features, target) for jobs in (1, 2)
+    )
+    expected = one.predict_proba(features)
+    assert np.array_equal(two.predict_proba(features), expected)
+    stored = skops.io.loads(skops.io.dumps(one), trusted=TRUSTED_TYPES)
+    assert np.array_equal(stored.predict_proba(features), expected)
+
+
+@pytest.mark.parametrize("encode", ["onehot", "ordinal"])
+def test_importances_belong_to_their_features(encode: str) -> None:
+    """Impurity shares add up to one, and the column that decides comes first, both ways."""
+    options = config(encode=encode)
+    features, target = prepare(table(), "y", options.features)
+    model = fitted(pipeline_for(options, seed=1, jobs=1), features, target)
+    assert impurity_importances(model, options.features).sum() == pytest.approx(1)
+    found = importances(model, features, target, options, 1)
+    assert found.index[0] == "n"
+    assert found["permutation"].idxmax() == "n"
+    assert importance_figure(found).axes
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({"n": "x"}, {}, "column 'n' is not numeric"),
+        ({"y": "same"}, {}, "target 'y' has one class only: 'same'"),
+        ({"y": ["rare", *["a", "b"] * 59, "a"]}, {}, "one row only of class 'rare'"),
+        ({"y": [None, *["a", "b"] * 59, "a"]}, {}, "column 'y': the label is missing in 1 rows"),
+        ({}, {"features": {"numeric": ["nope"]}}, "model: features: column 'nope'"),
+        ({}, {"features": {"text": ["y"]}}, "'y' is the target"),
+        ({}, {"features": {}}, "name at least one column"),
+        ({}, {"forest": {"n_estimator": 1}}, "did you mean 'n_estimators'"),
+        ({}, {"forest": {"n_estimators": -1}}, "n_estimators"),
+    ],
+)
+def test_misfit_is_named(change: dict[str, Any], options: dict[str, Any], message: str) -> None:
+    """Data or options that cannot work are an error that names column, class or option."""
+    settings = config(**options)
+    with pytest.raises(ComponentError, match=message):
+        features, target = prepare(table().assign(**change), "y", settings.features)
+        fitted(pipeline_for(settings, seed=1, jobs=1), features, target)

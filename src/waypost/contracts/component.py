@@ -1,0 +1,125 @@
+"""A component's contract: what its MLproject says of parameters, outputs, metrics and command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from waypost.contracts.parsing import Strict, load_mapping, parse
+
+FILE = "MLproject"
+ParameterType = Literal["path", "uri", "string", "int", "float", "bool"]
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class Parameter(Strict):
+    """One parameter; without a default it is required, as for MLflow."""
+
+    type: ParameterType = "string"
+    format: Literal["uri", ""] = ""
+    description: str = ""
+    default: Any = None
+    choices: tuple[Any, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def is_required(self) -> bool:
+        return self.default is None
+
+
+class Output(Strict):
+    """One artifact that the run logs; `path` is relative to the run's artifacts."""
+
+    path: str
+    description: str = ""
+
+
+class EntryPoint(Strict):
+    """One command. The first of `metrics` is the one shown while the pipeline runs."""
+
+    description: str = ""
+    parameters: dict[str, Parameter] = {}
+    outputs: dict[str, Output] = {}
+    metrics: dict[str, str] = {}
+    command: str
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        # MLflow also takes `name: type`.
+        if not isinstance(value, dict):
+            return value
+        return {k: {"type": v} if isinstance(v, str) else v for k, v in value.items()}
+
+
+class Component(BaseModel):
+    """An MLproject. Keys that are not known here belong to MLflow or to others."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    python_env: str | None = None
+    shared: tuple[str, ...] = ()
+    entry_points: dict[str, EntryPoint] = Field(default_factory=dict)
+
+
+class PythonEnv(BaseModel):
+    """A python_env.yaml: what MLflow installs for the component."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    python: str | None = None
+    dependencies: tuple[str, ...] = ()
+
+
+def parse_component(text: str, file: str) -> Component:
+    """Returns the component of an MLproject text. Raises FindingsError."""
+    return parse(Component, load_mapping(text, file), file)
+
+
+def argument_text(parameter: Parameter, value: Any) -> str:
+    """Returns a value as the text that the command line gets.
+
+    Raises ValueError that says why the value does not fit type, choices or range.
+    """
+    if isinstance(value, (dict, list)):
+        raise ValueError(f"a {parameter.type} is expected, not a {_kind(value)}")
+    typed = _typed(parameter.type, value)
+    if parameter.choices and typed not in parameter.choices:
+        raise ValueError(f"{typed!r} is not one of {', '.join(map(str, parameter.choices))}")
+    if isinstance(typed, (int, float)):
+        if parameter.minimum is not None and typed < parameter.minimum:
+            raise ValueError(f"{typed} is less than the minimum, {parameter.minimum:g}")
+        if parameter.maximum is not None and typed > parameter.maximum:
+            raise ValueError(f"{typed} is more than the maximum, {parameter.maximum:g}")
+    return str(typed).lower() if isinstance(typed, bool) else str(typed)
+
+
+def _typed(kind: ParameterType, value: Any) -> bool | int | float | str:
+    text = str(value).strip()
+    try:
+        if kind == "bool":
+            return _TRUTH[text.lower()]
+        if kind == "int" and not isinstance(value, bool):
+            return int(value) if isinstance(value, float) and value.is_integer() else int(text)
+        if kind == "float" and not isinstance(value, bool):
+            return float(text)
+    except (KeyError, ValueError):
+        pass
+    if kind in ("bool", "int", "float"):
+        raise ValueError(f"{value!r} is not a{'n' if kind == 'int' else ''} {kind}")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _kind(value: object) -> str:
+    return "mapping" if isinstance(value, dict) else "list"
+
+
+def command_line(entry_point: EntryPoint, arguments: Mapping[str, str]) -> str:
+    """Returns the shell command, with the values quoted, as MLflow Projects would build it."""
+    quoted = {name: shlex.quote(value) for name, value in arguments.items()}
+    return entry_point.command.format(**quoted)

@@ -1,0 +1,248 @@
+"""The plan: every step with its arguments and what it waits for, checked as a whole."""
+
+from __future__ import annotations
+
+import graphlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig
+
+from waypost.contracts.component import Component, EntryPoint, Parameter, argument_text
+from waypost.contracts.parameters import canonical_yaml, resolved
+from waypost.contracts.pipeline import FILE, Pipeline, Step
+from waypost.errors import Finding, FindingsError, did_you_mean
+
+_REFERENCE = re.compile(r"^\$\{\s*steps\.([^.}\s]+)\.outputs\.([^.}\s]+)\s*\}$")
+_ANY_STEP = re.compile(r"\$\{\s*steps\.")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The output of an earlier step."""
+
+    step: str
+    output: str
+
+    def __str__(self) -> str:
+        return f"{self.step}.{self.output}"
+
+
+@dataclass(frozen=True)
+class Inline:
+    """A mapping or list given for a path: it becomes a file with this canonical YAML."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Location:
+    """A file, folder or URL that the user names; relative to the pipeline's folder."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Argument = str | Reference | Inline | Location
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step that is ready to run once the steps in `needs` are finished."""
+
+    name: str
+    uses: str
+    entry_point: EntryPoint
+    arguments: Mapping[str, Argument]
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a pipeline, each after all that it needs."""
+
+    name: str
+    steps: tuple[PlannedStep, ...]
+
+    def step(self, name: str) -> PlannedStep:
+        return next(step for step in self.steps if step.name == name)
+
+    def select(self, only: Iterable[str], start: str | None) -> frozenset[str]:
+        """Returns the names of the steps to execute; the others are taken from an earlier run.
+
+        Raises FindingsError for names that the pipeline does not have.
+        """
+        names = [step.name for step in self.steps]
+        asked = [*only, *([start] if start else [])]
+        if unknown := [name for name in asked if name not in names]:
+            raise FindingsError(
+                Finding("command line", f"no step {name!r}", did_you_mean(name, names))
+                for name in unknown
+            )
+        chosen = set(only) if only else set(names)
+        if start:
+            reached = {start}
+            for step in self.steps:
+                if reached & set(step.needs):
+                    reached.add(step.name)
+            chosen = chosen & reached if only else reached
+        return frozenset(chosen)
+
+
+def make_plan(
+    pipeline: Pipeline,
+    parameters: DictConfig,
+    find: Callable[[str, str], Component],
+) -> tuple[Plan | None, list[Finding]]:
+    """Returns the plan and everything that is wrong with it; no plan where the graph has a cycle.
+
+    Args: `find(source, component)` gives a component, or raises FindingsError.
+    """
+    findings: list[Finding] = []
+    entry_points = {n: _entry_point(pipeline, n, find, findings) for n in pipeline.steps}
+    planned: dict[str, PlannedStep] = {}
+    for name, step in pipeline.steps.items():
+        arguments = _arguments(pipeline, name, parameters, entry_points, findings)
+        needs = [a.step for a in arguments.values() if isinstance(a, Reference)]
+        for other in step.after:
+            if other in pipeline.steps:
+                needs.append(other)
+            else:
+                hint = did_you_mean(other, pipeline.steps)
+                findings.append(Finding(_place(name, "after"), f"no step {other!r}", hint))
+        if entry_point := entry_points[name]:
+            unique = tuple(dict.fromkeys(needs))
+            planned[name] = PlannedStep(name, step.uses, entry_point, arguments, unique)
+    try:
+        ordered = _in_order(planned)
+    except graphlib.CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        findings.append(Finding(f"{FILE}: steps", f"the steps wait for each other: {circle}"))
+        return None, findings
+    return Plan(pipeline.name, ordered), findings
+
+
+def _place(step: str, *keys: str) -> str:
+    return ".".join([f"{FILE}: steps.{step}", *keys])
+
+
+def _entry_point(
+    pipeline: Pipeline,
+    name: str,
+    find: Callable[[str, str], Component],
+    findings: list[Finding],
+) -> EntryPoint | None:
+    step = pipeline.steps[name]
+    if step.source not in pipeline.components:
+        hint = did_you_mean(step.source, pipeline.components)
+        findings.append(Finding(_place(name, "uses"), f"no source {step.source!r}", hint))
+        return None
+    try:
+        component = find(step.source, step.component)
+    except FindingsError as error:
+        for finding in error.findings:
+            known = finding.place != step.uses
+            place = finding.place if known else _place(name, "uses")
+            findings.append(Finding(place, finding.problem, finding.hint))
+        return None
+    if step.entry_point not in component.entry_points:
+        hint = did_you_mean(step.entry_point, component.entry_points)
+        problem = f"{step.uses} has no entry point {step.entry_point!r}"
+        findings.append(Finding(_place(name, "entry_point"), problem, hint))
+        return None
+    return component.entry_points[step.entry_point]
+
+
+def _arguments(
+    pipeline: Pipeline,
+    name: str,
+    parameters: DictConfig,
+    entry_points: Mapping[str, EntryPoint | None],
+    findings: list[Finding],
+) -> dict[str, Argument]:
+    step, entry_point = pipeline.steps[name], entry_points[name]
+    contract = entry_point.parameters if entry_point else {}
+    arguments: dict[str, Argument] = {}
+    for key, raw in step.arguments.items():
+        place = _place(name, "with", key)
+        if entry_point and key not in contract:
+            hint = did_you_mean(key, contract)
+            findings.append(Finding(place, f"{step.uses} has no parameter {key!r}", hint))
+            continue
+        try:
+            argument = _argument(contract.get(key), raw, parameters)
+        except ValueError as error:
+            findings.append(Finding(place, str(error)))
+            continue
+        if isinstance(argument, Reference):
+            if problem := _reference_problem(argument, name, entry_points):
+                findings.append(Finding(place, *problem))
+                continue
+            if key in contract and contract[key].type != "path":
+                problem_text = f"an output is a path, but the parameter is a {contract[key].type}"
+                findings.append(Finding(place, problem_text))
+        if argument is not None:
+            arguments[key] = argument
+    for key, parameter in contract.items():
+        if key in step.arguments and (key in arguments or step.arguments[key] is not None):
+            continue  # given, or already reported
+        if parameter.is_required:
+            problem_text = f"{step.uses} requires the parameter {key!r}"
+            findings.append(Finding(_place(name, "with"), problem_text))
+        else:
+            arguments.setdefault(key, argument_text(parameter, parameter.default))
+    return {key: arguments[key] for key in contract if key in arguments}
+
+
+def _argument(parameter: Parameter | None, raw: Any, parameters: DictConfig) -> Argument | None:
+    """Returns the argument, None where it is not given. Raises ValueError."""
+    if isinstance(raw, str) and (match := _REFERENCE.match(raw)):
+        return Reference(match[1], match[2])
+    if _ANY_STEP.search(str(raw)):
+        raise ValueError(
+            f"{raw!r}: a reference to an output stands alone: ${{steps.NAME.outputs.NAME}}"
+        )
+    value = resolved(parameters, raw)
+    if value is None or parameter is None:
+        return str(parameter.default) if parameter and not parameter.is_required else None
+    if parameter.type == "path" and isinstance(value, (dict, list)):
+        return Inline(canonical_yaml(value))
+    text = argument_text(parameter, value)
+    return Location(text) if parameter.type == "path" or parameter.format == "uri" else text
+
+
+def _reference_problem(
+    reference: Reference, name: str, entry_points: Mapping[str, EntryPoint | None]
+) -> tuple[str, str] | None:
+    if reference.step not in entry_points:
+        return f"no step {reference.step!r}", did_you_mean(reference.step, entry_points)
+    if reference.step == name:
+        return "a step cannot use its own output", ""
+    other = entry_points[reference.step]
+    if other and reference.output not in other.outputs:
+        hint = did_you_mean(reference.output, other.outputs)
+        return f"step {reference.step!r} has no output {reference.output!r}", hint
+    return None
+
+
+def _in_order(steps: Mapping[str, PlannedStep]) -> tuple[PlannedStep, ...]:
+    """Returns the steps so that each comes after what it needs, else in the file's order."""
+    needs = {name: [n for n in step.needs if n in steps] for name, step in steps.items()}
+    sorter = graphlib.TopologicalSorter(needs)
+    sorter.prepare()
+    position = {name: index for index, name in enumerate(steps)}
+    ordered: list[PlannedStep] = []
+    ready: list[str] = []
+    while sorter.is_active():
+        ready = sorted([*ready, *sorter.get_ready()], key=position.__getitem__)
+        first = ready.pop(0)
+        ordered.append(steps[first])
+        sorter.done(first)
+    return tuple(ordered)
