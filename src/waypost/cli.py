@@ -1,0 +1,70 @@
+"""The command line: the verbs, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+import click
+from rich.console import Console
+
+from waypost import __version__
+from waypost.commands.run import run
+from waypost.errors import Interrupted, WaypostError
+from waypost.report import error_document, show_error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Run MLflow pipelines made of versioned components.
+
+    \b
+    Examples:
+      waypost run pipeline                        run the pipeline in ./pipeline
+      waypost run pipeline model.max_depth=8      with another parameter
+      waypost run pipeline --dry-run              show the plan only
+
+    Exit codes: 0 ok, 1 findings or a failed step, 2 usage, 3 network or access, 4 integrity,
+    130 interrupted.
+    """
+
+
+cli.add_command(run)
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    with _signals_as_exceptions():
+        try:
+            sys.exit(cli.main(standalone_mode=False) or 0)
+        except WaypostError as error:
+            if "--json" in sys.argv:
+                print(error_document(error))
+            else:
+                show_error(Console(stderr=True), error)
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.exceptions.Exit as error:
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            sys.exit(Interrupted.exit_code)
+
+
+@contextlib.contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """Turns the first SIGINT or SIGTERM into Interrupted; later ones do not disturb the clean-up."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    yield

@@ -1,0 +1,90 @@
+"""`waypost run`: execute a pipeline."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from waypost import report
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE] [KEY=VALUE]…")
+@click.option(
+    "--params",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Parameter file merged on top of params.yaml; may be given several times.",
+)
+@click.option("--steps", default="", metavar="A,B", help="Execute these steps only; take the rest from earlier runs.")
+@click.option("--from", "start", metavar="STEP", help="Execute this step and all that depend on it.")
+@click.option("--resume", is_flag=True, help="Go on where the last failed or interrupted run stopped.")
+@click.option("--dry-run", is_flag=True, help="Check everything, show the plan, run nothing.")
+@click.option(
+    "--env",
+    type=click.Choice(["uv", "local"]),
+    default="uv",
+    show_default=True,
+    help="uv: each component in the environment that it asks for; local: in the engine's own.",
+)
+@click.option("--overrides", default="", hidden=True, help="All KEY=VALUE in one argument, as stock MLflow passes them.")
+@click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to stdout, progress to stderr.")
+@click.option("--debug", is_flag=True, help="Show the stack trace of a component's error.")
+def run(
+    arguments: tuple[str, ...],
+    files: tuple[Path, ...],
+    steps: str,
+    start: str | None,
+    resume: bool,
+    dry_run: bool,
+    env: str,
+    overrides: str,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    """Run the pipeline in the folder PIPELINE (default: this folder).
+
+    KEY=VALUE overrides a parameter of params.yaml, +KEY=VALUE adds one. Everything is checked
+    before the first step starts.
+
+    \b
+    Examples:
+      waypost run pipeline
+      waypost run pipeline model.max_depth=8 split.seed=7
+      waypost run pipeline --params pipeline/examples/wine.yaml
+      waypost run pipeline --from train model.n_estimators=50
+      waypost run pipeline --resume
+    """
+    from waypost.errors import UsageError
+    from waypost.runs.prepare import prepare
+
+    folder, changes = _parted(arguments)
+    if resume and (steps or start):
+        raise UsageError("--resume goes without --steps and --from")
+    prepared = prepare(folder, files, [*changes, *shlex.split(overrides)])
+    only = [name for name in steps.split(",") if name]
+    selected = prepared.plan.select(only, start) if only or start else None
+    if dry_run:
+        report.show_plan(Console(), prepared.plan)
+        return 0
+    from waypost.runs import runner
+
+    console = Console(stderr=as_json)
+    options = runner.Options(steps=selected, resume=resume, env=env, debug=debug)
+    result = runner.run(prepared, options, report.reporter_for(console))
+    if as_json:
+        report.write_json(sys.stdout, result)
+    return 1 if result.status == "FAILED" else 0
+
+
+def _parted(arguments: tuple[str, ...]) -> tuple[Path, list[str]]:
+    """Returns (folder, overrides): the first argument is the folder unless it looks like k=v."""
+    if arguments and ("=" not in arguments[0] or Path(arguments[0]).is_dir()):
+        return Path(arguments[0]), list(arguments[1:])
+    return Path(), list(arguments)

@@ -1,0 +1,225 @@
+"""What the user sees: a live table in a terminal, plain lines elsewhere, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from waypost.contracts.plan import Plan, Reference
+from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.runs.events import Reporter, RunResult, StepResult
+
+_STATES = {
+    "waiting": "[dim]· waiting[/]",
+    "running": "[cyan]▶ running[/]",
+    "done": "[green]✓ done[/]",
+    "reused": "[green]= reused[/]",
+    "failed": "[bold red]✗ failed[/]",
+    "killed": "[yellow]✗ killed[/]",
+    "skipped": "[dim]- skipped[/]",
+}
+_REFRESH_SECONDS = 0.2
+
+
+def reporter_for(console: Console) -> Reporter:
+    """Returns the live table where there is a terminal, else plain lines."""
+    return TableReporter(console) if console.is_terminal else PlainReporter(console)
+
+
+class PlainReporter(Reporter):
+    """One line per event, made for logs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._width = 0
+
+    def say(self, message: str) -> None:
+        _line(self._console, escape(message))
+
+    def starting(self, plan: Plan, run_id: str) -> None:
+        self._width = max(len(step.name) for step in plan.steps)
+        _line(self._console, f"{plan.name}: {len(plan.steps)} steps, run {run_id}")
+
+    def step_starting(self, name: str) -> None:
+        _line(self._console, f"  {name:{self._width}}  started")
+
+    def step_ended(self, result: StepResult) -> None:
+        notes = _notes(result, most=2)
+        time_taken = f"{result.seconds:7.1f} s" if result.seconds else ""
+        text = f"  {result.name:{self._width}}  {result.state:8}{time_taken}  {notes}"
+        _line(self._console, escape(text.rstrip()))
+
+    def ended(self, result: RunResult) -> None:
+        show_end(self._console, result)
+
+
+class TableReporter(Reporter):
+    """A table of all steps that is drawn anew while they run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._plan: Plan | None = None
+        self._ended: dict[str, StepResult] = {}
+        self._running: tuple[str, float] = ("", 0.0)
+        self._drawn = 0.0
+
+    def say(self, message: str) -> None:
+        self._console.print(escape(message), style="dim", soft_wrap=True)
+
+    def starting(self, plan: Plan, run_id: str) -> None:
+        self._plan = plan
+        self._console.print(f"[bold]{escape(plan.name)}[/]  run {run_id}")
+        self._live = Live(self._table(), console=self._console, auto_refresh=False)
+        self._live.start()
+
+    def step_starting(self, name: str) -> None:
+        self._running = (name, time.monotonic())
+        self._draw()
+
+    def step_ended(self, result: StepResult) -> None:
+        self._ended[result.name] = result
+        self._draw()
+
+    def tick(self) -> None:
+        if time.monotonic() - self._drawn > _REFRESH_SECONDS:
+            self._draw()
+
+    def ended(self, result: RunResult) -> None:
+        if self._live:
+            self._draw()
+            self._live.stop()
+        show_end(self._console, result)
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        if self._live:
+            self._live.update(self._table(), refresh=True)
+
+    def _table(self) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for column in ("step", "component", "state"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("time", justify="right", no_wrap=True)
+        table.add_column("result", overflow="ellipsis", no_wrap=True)
+        for step in self._plan.steps if self._plan else ():
+            result = self._ended.get(step.name)
+            running = step.name == self._running[0] and not result
+            state = result.state if result else "running" if running else "waiting"
+            seconds = time.monotonic() - self._running[1] if running else 0.0
+            seconds = result.seconds if result else seconds
+            time_taken = f"{seconds:.1f} s" if seconds else ""
+            notes = escape(_notes(result, most=2)) if result else ""
+            table.add_row(step.name, step.uses, _STATES[state], time_taken, notes)
+        return table
+
+
+def show_end(console: Console, result: RunResult) -> None:
+    """Prints how the run ended, why, and what to do next."""
+    if failed := result.failed:
+        _show_failure(console, failed)
+    verdict = {"FINISHED": "[bold green]finished[/]", "FAILED": "[bold red]failed[/]"}
+    word = verdict.get(result.status, "[yellow]killed[/]")
+    _line(console, f"{escape(result.name)} {word} in {result.seconds:.1f} s, run {result.run_id}")
+    last = next((s for s in reversed(result.steps) if s.metrics), None)
+    if result.status == "FINISHED" and last:
+        shown = "  ".join(f"{k} [bold]{v:.4f}[/]" for k, v in list(last.metrics.items())[:4])
+        _line(console, f"  {last.name}: {shown}")
+    if result.status != "FINISHED":
+        _line(console, "  go on at the failed step: waypost run --resume (same folder, same parameters)")
+    _line(console, f"  look at it: mlflow ui --backend-store-uri {_shown_uri(result.tracking_uri)}")
+    models = [s for s in result.steps if s.name.startswith("train") and s.run_id]
+    if result.status == "FINISHED" and models:
+        _line(console, f"  serve it: mlflow models serve -m runs:/{models[-1].run_id}/model")
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Prints the plan as a tree: steps in order, their parameters, where inputs come from."""
+    tree = Tree(f"[bold]{escape(plan.name)}[/]: {len(plan.steps)} steps")
+    for step in plan.steps:
+        after = f" [dim]after {', '.join(step.needs)}[/]" if step.needs else ""
+        branch = tree.add(f"[bold]{step.name}[/]  {escape(step.uses)}{after}")
+        for name, argument in step.arguments.items():
+            if isinstance(argument, Reference):
+                branch.add(f"{name} ← [cyan]{argument.step}[/].{argument.output}")
+                continue
+            lines = str(argument).rstrip().splitlines() or ["''"]
+            more = f" [dim](+{len(lines) - 1} lines)[/]" if len(lines) > 1 else ""
+            branch.add(f"{name} = {escape(lines[0])}{more}")
+    console.print(tree, soft_wrap=True)
+
+
+def show_error(console: Console, error: WaypostError) -> None:
+    """Prints an error as lines that say what, where and what mends it."""
+    if isinstance(error, FindingsError):
+        for finding in error.findings:
+            _show_finding(console, finding)
+        count = len(error.findings)
+        noun = "problem" if count == 1 else "problems"
+        _line(console, f"[bold red]{count} {noun} found[/], nothing was run")
+        return
+    _line(console, f"[bold red]error:[/] {escape(str(error))}")
+    if error.hint:
+        _line(console, f"  {escape(error.hint)}")
+
+
+def write_json(stream: IO[str], result: RunResult) -> None:
+    """Writes a run's result as one JSON document."""
+    json.dump(asdict(result), stream, indent=2)
+    stream.write("\n")
+
+
+def error_document(error: WaypostError) -> str:
+    """Returns an error as JSON."""
+    findings = error.findings if isinstance(error, FindingsError) else ()
+    content = {"error": str(error), "hint": error.hint, "findings": [asdict(f) for f in findings]}
+    return json.dumps(content, indent=2)
+
+
+def _show_finding(console: Console, finding: Finding) -> None:
+    _line(console, f"[red]✗[/] [bold]{escape(finding.place)}[/]")
+    hint = f"; {finding.hint}" if finding.hint else ""
+    _line(console, f"    {escape(finding.problem + hint)}")
+
+
+def _show_failure(console: Console, failed: StepResult) -> None:
+    if failed.tail:
+        _line(console, f"[dim]--- end of the log of {failed.name} ---[/]")
+        for text in failed.tail.splitlines():
+            _line(console, escape(text))
+        _line(console, f"[dim]--- the whole log: {escape(failed.log)} ---[/]")
+    if failed.cause:
+        _line(console, f"[bold red]error:[/] {failed.name}: {escape(failed.cause)}")
+
+
+def _notes(result: StepResult, most: int) -> str:
+    if result.cause:
+        return result.cause
+    return "  ".join(f"{k} {_figure(v)}" for k, v in list(result.metrics.items())[:most])
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:.4f}"
+
+
+def _shown_uri(uri: str) -> str:
+    """Returns the tracking URI as the user would type it here."""
+    path = uri.removeprefix("sqlite:///")
+    here = f"{Path.cwd()}/"
+    scheme, separator, rest = uri.partition("://")
+    if path != uri:
+        return f"sqlite:///{path.removeprefix(here)}"
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True, highlight=False)

@@ -1,0 +1,110 @@
+"""Where a component's code runs: an environment that uv builds once from hashed requirements."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from waypost.contracts.component import PythonEnv
+from waypost.errors import WaypostError
+from waypost.sources.files import read_text
+from waypost.sources.process import ProcessError, output_of
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A folder with `bin/python`; `digest` tells what is installed in it."""
+
+    digest: str
+    folder: Path
+
+    def variables(self) -> dict[str, str]:
+        """Returns what activating the environment would set."""
+        path = os.pathsep.join([str(self.folder / "bin"), os.environ.get("PATH", os.defpath)])
+        return {"PATH": path, "VIRTUAL_ENV": str(self.folder)}
+
+
+def platform_tag() -> str:
+    """Returns system, machine and Python, such as `linux-x86_64-py3.11`."""
+    python = f"py{sys.version_info.major}.{sys.version_info.minor}"
+    return f"{platform.system()}-{platform.machine()}-{python}".lower()
+
+
+def local() -> Environment:
+    """Returns the interpreter that the engine itself runs in."""
+    return Environment("local", Path(sys.prefix))
+
+
+def digest_of(component: Path, python_env: PythonEnv) -> str:
+    """Returns the digest of what an environment is made of: requirement bytes, Python, platform."""
+    parts = [platform_tag(), platform.python_version()]
+    for line in python_env.dependencies:
+        file = _requirements_file(line)
+        parts.append(read_text(component / file) if file else line)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def ensure(
+    component: Path, python_env: PythonEnv, home: Path, say: Callable[[str], None]
+) -> Environment:
+    """Returns the environment of a component, building it first where it is not there yet.
+
+    Built under a lock in a temporary folder and renamed: no other process ever sees half of one.
+    Raises WaypostError with what uv said.
+    """
+    digest = digest_of(component, python_env)
+    target = home / "envs" / digest
+    if target.exists():
+        return Environment(digest, target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(target.with_suffix(".lock")):
+        if not target.exists():
+            say(f"building the environment {digest[:12]} (once for these requirements)")
+            temp = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
+            try:
+                _build(component, python_env, temp)
+                temp.rename(target)
+            except ProcessError as error:
+                message = f"{component.name}: the environment cannot be built: {error.stderr.strip()}"
+                raise WaypostError(message, hint="--env local uses the engine's own") from error
+            finally:
+                shutil.rmtree(temp, ignore_errors=True)
+    return Environment(digest, target)
+
+
+def _build(component: Path, python_env: PythonEnv, folder: Path) -> None:
+    from uv import find_uv_bin
+
+    uv = find_uv_bin()
+    # Relocatable, since the folder is renamed; byte-compiled, since imports are three times faster.
+    venv = [uv, "venv", "--quiet", "--relocatable", "--allow-existing", "--python", sys.executable]
+    output_of([*venv, str(folder)])
+    install = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
+    if all(_is_hashed(component, line) for line in python_env.dependencies):
+        install.append("--require-hashes")
+    wanted: list[str] = []
+    for line in python_env.dependencies:
+        file = _requirements_file(line)
+        wanted += ["--requirement", str(component / file)] if file else [line]
+    if wanted:
+        output_of([*install, "--python", str(folder / "bin" / "python"), *wanted])
+
+
+def _requirements_file(line: str) -> str | None:
+    """Returns the file that a dependency line such as `-r requirements.txt` names."""
+    flag, _, file = line.partition(" ")
+    return file.strip() if flag in ("-r", "--requirement") else None
+
+
+def _is_hashed(component: Path, line: str) -> bool:
+    file = _requirements_file(line)
+    return file is not None and "--hash=" in read_text(component / file)

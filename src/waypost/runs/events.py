@@ -1,0 +1,60 @@
+"""What happens during a run, told to whoever shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from waypost.contracts.plan import Plan
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How a step ended: `state` is done, reused, failed, killed or skipped."""
+
+    name: str
+    uses: str
+    state: str
+    run_id: str = ""
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    cause: str = ""
+    tail: str = ""
+    log: str = ""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended: `status` is FINISHED, FAILED or KILLED, as MLflow records it."""
+
+    name: str
+    run_id: str
+    status: str
+    seconds: float
+    tracking_uri: str
+    steps: tuple[StepResult, ...]
+
+    @property
+    def failed(self) -> StepResult | None:
+        return next((step for step in self.steps if step.state in ("failed", "killed")), None)
+
+
+class Reporter:
+    """Hears what happens; every method may be left out."""
+
+    def say(self, message: str) -> None:
+        """Something worth knowing before or between steps."""
+
+    def starting(self, plan: Plan, run_id: str) -> None:
+        """The parent run exists, no step has started."""
+
+    def step_starting(self, name: str) -> None:
+        """A step's process is about to start."""
+
+    def step_ended(self, result: StepResult) -> None:
+        """A step ended, or will not be executed."""
+
+    def tick(self) -> None:
+        """Time goes by while a step runs."""
+
+    def ended(self, result: RunResult) -> None:
+        """The parent run has its terminal status."""

@@ -1,0 +1,339 @@
+"""Executes a plan: one process per step, one MLflow run per step below the pipeline's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost import __version__
+from waypost.contracts.component import command_line
+from waypost.contracts.keys import StepInputs, step_key
+from waypost.contracts.parameters import canonical_yaml, flat
+from waypost.contracts.plan import Argument, Inline, Location, PlannedStep, Reference
+from waypost.errors import Interrupted, UsageError, WaypostError
+from waypost.runs import environments
+from waypost.runs.environments import Environment
+from waypost.runs.events import Reporter, RunResult, StepResult
+from waypost.runs.prepare import Prepared, local_path
+from waypost.sources.files import content_digest, home, read_python_env
+from waypost.sources.git import head_of, tree_of
+from waypost.sources.process import run_step
+from waypost.tracking.store import KEY_TAG, STEP_TAG, StepRun, Tracker, step_variables
+
+_TAIL_LINES = 20
+_NOT_INHERITED = ("PYTHONDONTWRITEBYTECODE", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: `steps` to execute (None: all), `resume`, `env` (uv or local), `debug`."""
+
+    steps: frozenset[str] | None = None
+    resume: bool = False
+    env: str = "uv"
+    debug: bool = False
+
+
+def run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
+    """Executes the pipeline and returns how it ended; a failed step is a result, not an exception.
+
+    Raises Interrupted after SIGINT or SIGTERM, with all processes ended and all runs closed.
+    """
+    tracker = Tracker(prepared.pipeline.name)
+    for run_id in tracker.close_abandoned():
+        reporter.say(f"run {run_id} was left behind by a process that is gone: marked KILLED")
+    earlier = _earlier_steps(tracker, prepared, options)
+    envs = _environments(prepared, options, reporter)
+    tags = {"waypost.version": __version__}
+    if commit := head_of(prepared.folder):
+        tags["waypost.commit"] = commit
+    parent = tracker.open_pipeline(tags)
+    execution = _Execution(prepared, options, reporter, tracker, parent, envs, earlier)
+    started = time.monotonic()
+    status = "KILLED"
+    try:
+        reporter.starting(prepared.plan, parent)
+        tracker.log_parameters(parent, flat(prepared.parameters))
+        tracker.log_text(parent, canonical_yaml(prepared.parameters), "params.yaml")
+        execution.run_all()
+        status = "FAILED" if execution.failed else "FINISHED"
+    except BaseException as error:
+        status = "KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED"
+        raise
+    finally:
+        tracker.close(parent, status)
+        result = RunResult(
+            prepared.pipeline.name,
+            parent,
+            status,
+            time.monotonic() - started,
+            tracker.uri,
+            tuple(execution.results),
+        )
+        reporter.ended(result)
+    return result
+
+
+def _earlier_steps(
+    tracker: Tracker, prepared: Prepared, options: Options
+) -> Mapping[str, StepRun]:
+    """Returns finished steps that this run may take over, by their keys."""
+    if options.resume:
+        run_id = tracker.unfinished_run()
+        if run_id is None:
+            message = f"no failed or interrupted run of {prepared.pipeline.name} to resume"
+            raise UsageError(message, hint="run it without --resume")
+        return tracker.finished_steps([run_id])
+    if options.steps is not None:
+        return tracker.finished_steps(tracker.recent_runs())
+    return {}
+
+
+def _environments(
+    prepared: Prepared, options: Options, reporter: Reporter
+) -> dict[str, Environment]:
+    """Returns the environment of each step; all are there before step 1 starts."""
+    found = {}
+    for step in prepared.plan.steps:
+        folder = prepared.component_folder(step)
+        python_env = read_python_env(folder, prepared.component(step))
+        if options.env == "local" or not python_env.dependencies:
+            found[step.name] = environments.local()
+        else:
+            found[step.name] = environments.ensure(folder, python_env, home(), reporter.say)
+    return found
+
+
+class _Execution:
+    """One run on its way: what is finished, what failed."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        options: Options,
+        reporter: Reporter,
+        tracker: Tracker,
+        parent: str,
+        envs: Mapping[str, Environment],
+        earlier: Mapping[str, StepRun],
+    ) -> None:
+        self._prepared = prepared
+        self._options = options
+        self._reporter = reporter
+        self._tracker = tracker
+        self._parent = parent
+        self._envs = envs
+        self._earlier = earlier
+        self._finished: dict[str, StepRun] = {}
+        self._tree_of_folder: dict[Path, str] = {}
+        self._wanted = self._with_ancestors(options.steps)
+        self.results: list[StepResult] = []
+        self.failed = False
+
+    def run_all(self) -> None:
+        for step in self._prepared.plan.steps:
+            if self.failed or step.name not in self._wanted:
+                result = StepResult(step.name, step.uses, "skipped")
+            else:
+                result = self._run(step)
+            self._note(result)
+
+    def _note(self, result: StepResult) -> None:
+        self.results.append(result)
+        self._reporter.step_ended(result)
+        self.failed = self.failed or result.state == "failed"
+
+    def _with_ancestors(self, selected: frozenset[str] | None) -> set[str]:
+        """Returns the selected steps and all that they need, directly or not."""
+        steps = self._prepared.plan.steps
+        wanted = set(selected if selected is not None else (step.name for step in steps))
+        for step in reversed(steps):
+            if step.name in wanted:
+                wanted.update(step.needs)
+        return wanted
+
+    def _run(self, step: PlannedStep) -> StepResult:
+        self._reporter.step_starting(step.name)
+        key = step_key(self._inputs(step))
+        to_execute = self._options.steps is not None and step.name in self._options.steps
+        if not to_execute and (reusable := self._earlier.get(key)):
+            return self._take_over(step, reusable)
+        if self._options.steps is not None and not to_execute:
+            cause = f"no earlier run has a result of {step.name!r} that still fits: execute it too"
+            return StepResult(step.name, step.uses, "failed", cause=cause)
+        return self._execute(step, key)
+
+    def _take_over(self, step: PlannedStep, earlier: StepRun) -> StepResult:
+        self._finished[step.name] = earlier
+        metrics = self._declared_metrics(step, earlier.run_id)
+        return StepResult(step.name, step.uses, "reused", earlier.run_id, 0.0, metrics)
+
+    def _execute(self, step: PlannedStep, key: str) -> StepResult:
+        folder = self._prepared.component_folder(step)
+        tags = {
+            KEY_TAG: key,
+            "waypost.component": step.uses,
+            **{f"waypost.tree.{name}": tree for name, tree in self._trees(step).items()},
+        }
+        run_id = self._tracker.open_step(self._parent, step.name, tags)
+        started = time.monotonic()
+        status = "KILLED"
+        with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
+            log = Path(temp, f"{step.name}.log")
+            try:
+                recorded = {name: self._recorded(a) for name, a in step.arguments.items()}
+                self._tracker.log_parameters(run_id, recorded)
+                values = {n: self._value(n, a, run_id, temp) for n, a in step.arguments.items()}
+                code = run_step(
+                    command_line(step.entry_point, values),
+                    cwd=folder,
+                    env=self._variables(step, run_id),
+                    log=log,
+                    tick=self._reporter.tick,
+                )
+                cause = _exit_cause(code, log) if code else self._missing_output(step, run_id)
+                status = "FAILED" if cause else "FINISHED"
+            except Interrupted:
+                seconds = time.monotonic() - started
+                self._note(StepResult(step.name, step.uses, "killed", run_id, seconds))
+                raise
+            except WaypostError as error:
+                cause, status = str(error), "FAILED"
+            finally:
+                # The step's process may have set a status of its own; ours is the last word.
+                self._end(step, run_id, status, log)
+            tail = _tail(log)
+        seconds = time.monotonic() - started
+        if cause:
+            where = self._tracker.artifact_location(run_id, f"logs/{step.name}.log")
+            return StepResult(
+                step.name, step.uses, "failed", run_id, seconds, {}, cause, tail, where
+            )
+        metrics = self._declared_metrics(step, run_id)
+        return StepResult(step.name, step.uses, "done", run_id, seconds, metrics)
+
+    def _end(self, step: PlannedStep, run_id: str, status: str, log: Path) -> None:
+        if log.exists():
+            self._tracker.log_file(run_id, log, "logs")
+        self._tracker.close(run_id, status)
+        if status == "FINISHED":
+            self._tracker.tag(self._parent, f"{STEP_TAG}.{step.name}", run_id)
+
+    def _declared_metrics(self, step: PlannedStep, run_id: str) -> dict[str, float]:
+        """Returns the step's metrics that its contract declares; copies them to the parent run."""
+        found = self._tracker.metrics(run_id)
+        metrics = {name: found[name] for name in step.entry_point.metrics if name in found}
+        self._tracker.tag(self._parent, f"{STEP_TAG}.{step.name}", run_id)
+        self._tracker.log_metrics(
+            self._parent, {f"{step.name}/{name}": value for name, value in metrics.items()}
+        )
+        return metrics
+
+    def _trees(self, step: PlannedStep) -> dict[str, str]:
+        folder = self._prepared.component_folder(step)
+        shared = self._prepared.component(step).shared
+        folders = {name: folder.parent / name for name in (folder.name, *shared)}
+        for path in folders.values():
+            if path not in self._tree_of_folder:
+                self._tree_of_folder[path] = tree_of(path)
+        return {name: self._tree_of_folder[path] for name, path in folders.items()}
+
+    def _inputs(self, step: PlannedStep) -> StepInputs:
+        return StepInputs(
+            trees=self._trees(step),
+            entry_point=step.entry_point.command,
+            arguments={name: self._identity(a) for name, a in step.arguments.items()},
+            environment=self._envs[step.name].digest,
+            platform=environments.platform_tag(),
+        )
+
+    def _identity(self, argument: Argument) -> str:
+        """Returns what an argument means for the result: content where there is any."""
+        if isinstance(argument, Reference):
+            return f"sha256:{self._finished[argument.step].digests[argument.output]}"
+        if isinstance(argument, Location):
+            path = local_path(argument, self._prepared.folder)
+            return f"sha256:{content_digest(path)}" if path else argument.text
+        return str(argument)
+
+    def _recorded(self, argument: Argument) -> str:
+        """Returns the argument for MLflow: stock `mlflow run` understands it as it stands."""
+        if isinstance(argument, Reference):
+            output = self._prepared.plan.step(argument.step).entry_point.outputs[argument.output]
+            return f"runs:/{self._finished[argument.step].run_id}/{output.path}"
+        return str(argument)
+
+    def _value(self, name: str, argument: Argument, run_id: str, temp: str) -> str:
+        """Returns the text for the command line: files as local paths."""
+        if isinstance(argument, Reference):
+            output = self._prepared.plan.step(argument.step).entry_point.outputs[argument.output]
+            found = self._tracker.output(self._finished[argument.step].run_id, output.path)
+            if found is None:
+                raise WaypostError(f"{name}: the output {argument} is no longer there")
+            return str(found)
+        if isinstance(argument, Inline):
+            file = Path(temp, f"{name}.yaml")
+            file.write_text(argument.text, encoding="utf-8")
+            self._tracker.log_file(run_id, file, "parameters")
+            return str(file)
+        if isinstance(argument, Location):
+            path = local_path(argument, self._prepared.folder)
+            return str(path) if path else argument.text
+        return argument
+
+    def _variables(self, step: PlannedStep, run_id: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
+        return {
+            **kept,
+            **self._envs[step.name].variables(),
+            **step_variables(self._tracker, run_id),
+            # Byte code goes to the cache: work trees stay clean, imports stay fast.
+            "PYTHONPYCACHEPREFIX": str(home() / "pycache"),
+            "PYTHONUNBUFFERED": "1",
+            **({"COMPONENT_DEBUG": "1"} if self._options.debug else {}),
+        }
+
+    def _missing_output(self, step: PlannedStep, run_id: str) -> str:
+        """Records the digests of all outputs; returns what is wrong where one is not there."""
+        digests = {}
+        for name, output in step.entry_point.outputs.items():
+            path = self._tracker.output(run_id, output.path)
+            if path is None:
+                return f"the step ended well, but its output {name!r} ({output.path}) was not logged"
+            digests[name] = content_digest(path)
+            self._tracker.tag(run_id, f"waypost.output.{name}", digests[name])
+        self._finished[step.name] = StepRun(run_id, digests)
+        return ""
+
+
+def _exit_cause(code: int, log: Path) -> str:
+    """Returns the component's own word for what went wrong, else how its process ended."""
+    if code < 0 or code > 128:
+        number = -code if code < 0 else code - 128
+        name = _signal_name(number)
+        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    lines = _tail(log).splitlines()
+    stated = [line for line in lines if re.match(r"(run\.py: )?error: ", line)]
+    last = stated[-1] if stated else next((line for line in reversed(lines) if line.strip()), "")
+    return re.sub(r"^(run\.py: )?error: ", "", last) or f"exit code {code}"
+
+
+def _signal_name(number: int) -> str:
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _tail(log: Path) -> str:
+    if not log.exists():
+        return ""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-_TAIL_LINES:])

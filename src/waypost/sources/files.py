@@ -1,0 +1,70 @@
+"""Files and folders: reading what the user wrote, digests of content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import platformdirs
+
+from waypost.contracts import component, pipeline
+from waypost.contracts.component import Component, PythonEnv, parse_component
+from waypost.contracts.parsing import load_mapping, parse
+from waypost.contracts.pipeline import Pipeline, parse_pipeline
+from waypost.errors import Finding, FindingsError, UsageError, did_you_mean
+
+
+def home() -> Path:
+    """Returns the folder for everything that can be made again: `WAYPOST_HOME` or the cache."""
+    given = os.environ.get("WAYPOST_HOME")
+    return Path(given) if given else Path(platformdirs.user_cache_dir("waypost"))
+
+
+def read_pipeline(folder: Path) -> Pipeline:
+    """Reads a folder's pipeline.yaml. Raises UsageError where there is none, FindingsError."""
+    file = folder / pipeline.FILE
+    if not file.is_file():
+        below = sorted(p.parent.name for p in folder.glob(f"*/{pipeline.FILE}"))
+        hint = f"there is one in {below[0]}: waypost run {folder / below[0]}" if below else ""
+        raise UsageError(f"{folder}: no {pipeline.FILE} here", hint=hint)
+    return parse_pipeline(read_text(file), pipeline.FILE)
+
+
+def read_component(root: Path, name: str, place: str) -> Component:
+    """Reads ROOT/NAME/MLproject. Raises FindingsError; a component that is not there is named."""
+    if not root.is_dir():
+        raise FindingsError([Finding(place, f"the folder {root} does not exist")])
+    file = root / name / component.FILE
+    if not file.is_file():
+        known = [p.parent.name for p in root.glob(f"*/{component.FILE}")]
+        raise FindingsError([Finding(place, f"no component {name!r}", did_you_mean(name, known))])
+    return parse_component(read_text(file), f"{name}/{component.FILE}")
+
+
+def read_python_env(folder: Path, contract: Component) -> PythonEnv:
+    """Reads the python_env.yaml that a component names, an empty one where it names none."""
+    if contract.python_env is None:
+        return PythonEnv()
+    file = folder / contract.python_env
+    if not file.is_file():
+        raise FindingsError([Finding(f"{contract.name}/{component.FILE}", f"no {file.name} here")])
+    return parse(PythonEnv, load_mapping(read_text(file), str(file)), f"{contract.name}/{file.name}")
+
+
+def read_text(file: Path) -> str:
+    """Returns a file's text. Raises UsageError where it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: cannot be read: {error}") from error
+
+
+def content_digest(path: Path) -> str:
+    """Returns the sha256 (hex) of a file, or of the names and digests of a folder's files."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    listing = "".join(f"{content_digest(p)}  {p.relative_to(path).as_posix()}\n" for p in files)
+    return hashlib.sha256(listing.encode()).hexdigest()

@@ -1,0 +1,230 @@
+"""Runs on an MLflow tracking server: one for the pipeline, a child for each step."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waypost.errors import WaypostError
+from waypost.sources.process import is_alive
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+PIPELINE_TAG = "waypost.pipeline"
+STEP_TAG = "waypost.step"
+KEY_TAG = "waypost.step_key"
+_OWNER_TAG = "waypost.process"
+_MOST_PARAMETER = 6000  # characters that MLflow keeps of a parameter
+_MOST_PARAMETERS = 100  # parameters that MLflow takes at once
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """A finished child run: its id and the digests of its outputs by name."""
+
+    run_id: str
+    digests: Mapping[str, str]
+
+
+def tracking_uri() -> str:
+    """Returns `MLFLOW_TRACKING_URI`, else a SQLite file here, where `mlflow ui` looks too."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+class Tracker:
+    """The runs of one pipeline. Raises WaypostError where the server cannot be reached."""
+
+    def __init__(self, pipeline: str) -> None:
+        # Set before the import: MLflow's telemetry starts a thread when it is imported.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("DO_NOT_TRACK", "true")
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        self.uri = tracking_uri()
+        self._pipeline = pipeline
+        mlflow.set_tracking_uri(self.uri)
+        try:
+            self._client = mlflow.MlflowClient()
+            self.experiment_id = self._experiment(pipeline)
+        except MlflowException as error:
+            message = f"tracking server {_redacted(self.uri)}: {error.message}"
+            raise WaypostError(message, hint="check MLFLOW_TRACKING_URI") from error
+
+    def _experiment(self, name: str) -> str:
+        if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+            return experiment_id
+        from mlflow.exceptions import MlflowException
+
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME", name)
+        if found := self._client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(name))
+        except MlflowException:  # another run made it in the meantime
+            if found := self._client.get_experiment_by_name(name):
+                return str(found.experiment_id)
+            raise
+
+    def open_pipeline(self, tags: Mapping[str, str]) -> str:
+        """Starts the parent run and returns its id; under `mlflow run` that is the project's run."""
+        all_tags = {**tags, PIPELINE_TAG: self._pipeline, _OWNER_TAG: _owner()}
+        if run_id := os.environ.get("MLFLOW_RUN_ID"):
+            self._set_tags(run_id, all_tags)
+            return run_id
+        return self._create(self._pipeline, {**all_tags, "mlflow.source.name": self._pipeline})
+
+    def open_step(self, parent: str, name: str, tags: Mapping[str, str]) -> str:
+        """Starts a step's run below the pipeline's and returns its id."""
+        return self._create(name, {**tags, "mlflow.parentRunId": parent, STEP_TAG: name})
+
+    def _create(self, name: str, tags: Mapping[str, str]) -> str:
+        from mlflow.tracking.context.registry import resolve_tags
+
+        known = {k: v for k, v in resolve_tags().items() if k == "mlflow.user"}
+        run = self._client.create_run(self.experiment_id, run_name=name, tags={**known, **tags})
+        return str(run.info.run_id)
+
+    def _set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        for key, value in tags.items():
+            self._client.set_tag(run_id, key, value)
+
+    def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
+        """Logs parameters; what is longer than MLflow keeps is cut, the artifact has it whole."""
+        from mlflow.entities import Param
+
+        entries = [Param(k, v[:_MOST_PARAMETER]) for k, v in parameters.items()]
+        for start in range(0, len(entries), _MOST_PARAMETERS):
+            self._client.log_batch(run_id, params=entries[start : start + _MOST_PARAMETERS])
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        for name, value in metrics.items():
+            self._client.log_metric(run_id, name, value)
+
+    def tag(self, run_id: str, key: str, value: str) -> None:
+        self._client.set_tag(run_id, key, value)
+
+    def log_text(self, run_id: str, text: str, artifact: str) -> None:
+        self._client.log_text(run_id, text, artifact)
+
+    def log_file(self, run_id: str, file: Path, folder: str) -> None:
+        self._client.log_artifact(run_id, str(file), folder)
+
+    def close(self, run_id: str, status: str) -> None:
+        """Gives a run its terminal status: FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(run_id, status=status)
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        return dict(self._client.get_run(run_id).data.metrics)
+
+    def artifact_location(self, run_id: str, artifact: str) -> str:
+        """Returns where an artifact is to be found: a path where it is local, else a URI."""
+        uri = str(self._client.get_run(run_id).info.artifact_uri)
+        return f"{uri.removeprefix('file://')}/{artifact}"
+
+    def output(self, run_id: str, artifact: str) -> Path | None:
+        """Returns a local path to an artifact (a model too), None where the run did not log it."""
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        local = Path(self.artifact_location(run_id, artifact))
+        if local.exists():
+            return local
+        # A model is not below its run: MLflow 3 keeps it as an entity of its own.
+        for model in self._client.get_run(run_id).outputs.model_outputs:
+            logged = self._client.get_logged_model(model.model_id)
+            if logged.name == artifact:
+                local = Path(str(logged.artifact_location).removeprefix("file://"))
+                return local if local.exists() else self._download(logged.artifact_location)
+        try:
+            return Path(download_artifacts(run_id=run_id, artifact_path=artifact))
+        except (MlflowException, OSError):
+            return None
+
+    def _download(self, uri: str) -> Path:
+        from mlflow.artifacts import download_artifacts
+
+        return Path(download_artifacts(uri, dst_path=tempfile.mkdtemp()))
+
+    def finished_steps(self, parents: Iterable[str]) -> dict[str, StepRun]:
+        """Returns the steps that pipeline runs finished or took over, by their keys."""
+        ids: dict[str, None] = {}
+        for parent in parents:
+            tags = self._client.get_run(parent).data.tags
+            ids |= {v: None for k, v in tags.items() if k.startswith(f"{STEP_TAG}.")}
+        found: dict[str, StepRun] = {}
+        for run in (self._client.get_run(run_id) for run_id in ids):
+            if run.info.status == "FINISHED" and (key := run.data.tags.get(KEY_TAG)):
+                found.setdefault(key, _step_run(run))
+        return found
+
+    def unfinished_run(self) -> str | None:
+        """Returns the newest run of this pipeline that failed or was killed, if there is one."""
+        for run in self._pipeline_runs():
+            if run.info.status in ("FAILED", "KILLED"):
+                return str(run.info.run_id)
+        return None
+
+    def recent_runs(self) -> list[str]:
+        """Returns the ids of this pipeline's runs, newest first."""
+        return [str(run.info.run_id) for run in self._pipeline_runs()]
+
+    def close_abandoned(self) -> list[str]:
+        """Marks runs as KILLED whose process on this machine is gone; returns their ids."""
+        closed = []
+        for run in self._pipeline_runs("attributes.status = 'RUNNING'"):
+            host, _, pid = run.data.tags.get(_OWNER_TAG, "").rpartition(":")
+            if host == socket.gethostname() and not is_alive(int(pid)):
+                for child in self._children(run.info.run_id):
+                    if child.info.status == "RUNNING":
+                        self.close(child.info.run_id, "KILLED")
+                self.close(run.info.run_id, "KILLED")
+                closed.append(str(run.info.run_id))
+        return closed
+
+    def _pipeline_runs(self, condition: str = "") -> list[Run]:
+        mine = f"tags.`{PIPELINE_TAG}` = '{self._pipeline}'"
+        query = f"{mine} AND {condition}" if condition else mine
+        return self._search(query)
+
+    def _children(self, parent: str) -> list[Run]:
+        return self._search(f"tags.`mlflow.parentRunId` = '{parent}'")
+
+    def _search(self, query: str) -> list[Run]:
+        found: Any = self._client.search_runs(
+            [self.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=100
+        )
+        return list(found)
+
+
+def step_variables(tracker: Tracker, run_id: str) -> dict[str, str]:
+    """Returns the environment variables by which a step's process joins its run."""
+    return {
+        "MLFLOW_TRACKING_URI": tracker.uri,
+        "MLFLOW_EXPERIMENT_ID": tracker.experiment_id,
+        "MLFLOW_RUN_ID": run_id,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+    }
+
+
+def _step_run(run: Run) -> StepRun:
+    prefix = "waypost.output."
+    tags = run.data.tags
+    digests = {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
+    return StepRun(str(run.info.run_id), digests)
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _redacted(uri: str) -> str:
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
