@@ -102,9 +102,7 @@ def test_false_alarms_stay_below_alpha() -> None:
     alarms = 0
     for seed in range(50):
         draw = np.random.default_rng(seed)
-        sides = [
-            pd.DataFrame(draw.normal(size=(200, 20))).rename(columns=str) for _ in range(2)
-        ]
+        sides = [pd.DataFrame(draw.normal(size=(200, 20))).rename(columns=str) for _ in range(2)]
         checks = Checks.model_validate({"drift": {"numeric": [str(i) for i in range(20)]}})
         alarms += any(not r.passed for r in check(*sides, checks))
     assert alarms <= 7  # 2.5 expected
@@ -124,7 +122,10 @@ def test_user_tests(tmp_path: Path) -> None:
         "def test_bad(data):\n    assert data['amount'].max() < 0, 'amounts are positive'\n"
     )
     results = check(table(), table(), Checks(), tests)
-    assert [(r.rule, r.passed) for r in results] == [("test test_good", True), ("test test_bad", False)]
+    assert [(r.rule, r.passed) for r in results] == [
+        ("test test_good", True),
+        ("test test_bad", False),
+    ]
     assert "amounts are positive" in results[1].line()
     tests = tmp_path / "test_broken.py"
     tests.write_text("import nothing_of_that_name\n")

@@ -44,9 +44,7 @@ class _Tables:
             self.results.append(Result(f"test {name}", "", report.passed, detail=detail))
 
 
-def user_test_results(
-    path: Path, data: pd.DataFrame, reference: pd.DataFrame | None
-) -> list[Result]:
+def user_test_results(path: Path, data: pd.DataFrame, reference: pd.DataFrame | None) -> list[Result]:
     """Returns a result per test. Raises ComponentError where the file cannot be run."""
     tables = _Tables(data, reference)
     # Fixtures come from the plugin; the user's own pytest settings are none of ours.

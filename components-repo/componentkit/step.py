@@ -1,4 +1,4 @@
-"""One execution of a component: joins the current MLflow run, logs what it read and what it made."""
+"""One execution of a component: joins the MLflow run, logs what it read and what it made."""
 
 from __future__ import annotations
 

@@ -33,9 +33,7 @@ def roc_figure(labels: Labels, probabilities: Probabilities, classes: Labels) ->
     return figure
 
 
-def precision_recall_figure(
-    labels: Labels, probabilities: Probabilities, classes: Labels
-) -> Figure:
+def precision_recall_figure(labels: Labels, probabilities: Probabilities, classes: Labels) -> Figure:
     figure = Figure(figsize=(7, 6), layout="constrained")
     axes = figure.subplots()
     for column, name in shown_classes(classes):

@@ -34,9 +34,7 @@ MOST_VALUES = 60
 
 def per_class(labels: Labels, predicted: Labels, classes: Labels) -> dict[str, dict[str, float]]:
     """Returns precision, recall, f1 and support (rows) of each class."""
-    figures = sk.precision_recall_fscore_support(
-        labels, predicted, labels=classes, zero_division=0
-    )
+    figures = sk.precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
     names = ("precision", "recall", "f1", "support")
     return {
         str(name): {n: float(v[i]) for n, v in zip(names, figures, strict=True)}

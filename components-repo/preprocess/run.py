@@ -78,9 +78,7 @@ def _converted(column: pd.Series, kind: str, date_format: str | None = None) -> 
         return column.astype(_PANDAS_TYPES[kind])
     except (ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise ComponentError(
-            f"column {column.name!r} cannot be read as {kind}: {reason}"
-        ) from error
+        raise ComponentError(f"column {column.name!r} cannot be read as {kind}: {reason}") from error
 
 
 def _filled(column: pd.Series, value: str | float | bool) -> pd.Series:

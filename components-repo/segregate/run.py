@@ -33,9 +33,7 @@ def split(table: pd.DataFrame, strategy: str, column: str, test_size: float, see
     if strata is not None:
         _check_strata(strata, test_size)
     try:
-        train, test = train_test_split(
-            table, test_size=test_size, random_state=seed, stratify=strata
-        )
+        train, test = train_test_split(table, test_size=test_size, random_state=seed, stratify=strata)
     except ValueError as error:
         raise ComponentError(f"{strategy}: {' '.join(str(error).split())}") from error
     return train.sort_index(), test.sort_index()
@@ -84,9 +82,7 @@ def _by_time(table: pd.DataFrame, column: str, test_size: float) -> Split:
 
 def run(step: Step) -> None:
     args = step.args
-    train, test = split(
-        step.table("data"), args.strategy, args.column, args.test_size, args.seed
-    )
+    train, test = split(step.table("data"), args.strategy, args.column, args.test_size, args.seed)
     dropped = split_names(args.drop)
     require_columns(train, dropped, purpose="drop")
     for name, part in (("train", train), ("test", test)):

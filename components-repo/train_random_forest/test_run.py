@@ -73,9 +73,7 @@ def test_same_seed_same_model_on_any_cores() -> None:
     """The number of cores does not change one digit of the probabilities, nor does skops."""
     options = config()
     features, target = prepare(table(), "y", options.features)
-    one, two = (
-        fitted(pipeline_for(options, seed=1, jobs=jobs), features, target) for jobs in (1, 2)
-    )
+    one, two = (fitted(pipeline_for(options, seed=1, jobs=jobs), features, target) for jobs in (1, 2))
     expected = one.predict_proba(features)
     assert np.array_equal(two.predict_proba(features), expected)
     stored = skops.io.loads(skops.io.dumps(one), trusted=TRUSTED_TYPES)

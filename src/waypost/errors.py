@@ -23,7 +23,7 @@ class UsageError(WaypostError):
     exit_code = 2
 
 
-class Interrupted(WaypostError):
+class Interrupted(WaypostError):  # noqa: N818 (not an error: a wish)
     """SIGINT or SIGTERM arrived."""
 
     exit_code = 130

@@ -135,7 +135,10 @@ def show_end(console: Console, result: RunResult) -> None:
         shown = "  ".join(f"{k} [bold]{v:.4f}[/]" for k, v in list(last.metrics.items())[:4])
         _line(console, f"  {last.name}: {shown}")
     if result.status != "FINISHED":
-        _line(console, "  go on at the failed step: waypost run --resume (same folder, same parameters)")
+        _line(
+            console,
+            "  go on at the failed step: the same command with --resume",
+        )
     _line(console, f"  look at it: mlflow ui --backend-store-uri {_shown_uri(result.tracking_uri)}")
     models = [s for s in result.steps if s.name.startswith("train") and s.run_id]
     if result.status == "FINISHED" and models:

@@ -22,7 +22,12 @@ from waypost import report
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Parameter file merged on top of params.yaml; may be given several times.",
 )
-@click.option("--steps", default="", metavar="A,B", help="Execute these steps only; take the rest from earlier runs.")
+@click.option(
+    "--steps",
+    default="",
+    metavar="A,B",
+    help="Execute these steps only; take the rest from earlier runs.",
+)
 @click.option("--from", "start", metavar="STEP", help="Execute this step and all that depend on it.")
 @click.option("--resume", is_flag=True, help="Go on where the last failed or interrupted run stopped.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the plan, run nothing.")
@@ -33,8 +38,18 @@ from waypost import report
     show_default=True,
     help="uv: each component in the environment that it asks for; local: in the engine's own.",
 )
-@click.option("--overrides", default="", hidden=True, help="All KEY=VALUE in one argument, as stock MLflow passes them.")
-@click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to stdout, progress to stderr.")
+@click.option(
+    "--overrides",
+    default="",
+    hidden=True,
+    help="All KEY=VALUE in one argument, as stock MLflow passes them.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Write the result as JSON to stdout, progress to stderr.",
+)
 @click.option("--debug", is_flag=True, help="Show the stack trace of a component's error.")
 def run(
     arguments: tuple[str, ...],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -22,7 +22,7 @@ def merged(texts: Sequence[tuple[str, str]], overrides: Iterable[str]) -> DictCo
     Args: `texts` are pairs (file name, YAML text), the first one is the base. An override is
     `key=value`, its key must exist already, so that a slip of the pen is found; `+key=value` adds.
     """
-    config = OmegaConf.create({})
+    config: Any = OmegaConf.create({})
     for file, text in texts:
         layer = load_mapping(text, file)
         for key in layer.pop(REPLACE, ()):
@@ -33,15 +33,15 @@ def merged(texts: Sequence[tuple[str, str]], overrides: Iterable[str]) -> DictCo
             raise FindingsError([Finding(file, _reason(error))]) from error
     if findings := [f for override in overrides if (f := _override(config, override))]:
         raise FindingsError(findings)
-    assert isinstance(config, DictConfig)
-    return config
+    return cast("DictConfig", config)
 
 
 def resolved(config: DictConfig, value: Any) -> Any:
     """Returns a value with its `${key}` parts filled in. Raises ValueError that names the key."""
     try:
         holder = OmegaConf.create({"value": value})
-        holder._set_parent(config)  # so that `${data.url}` is looked up in the parameters
+        # So that `${data.url}` is looked up in the parameters; there is no public way to say it.
+        holder._set_parent(config)  # noqa: SLF001
         return OmegaConf.to_container(holder, resolve=True)["value"]  # type: ignore[index,call-overload]
     except OmegaConfBaseException as error:
         raise ValueError(_reason(error)) from error
@@ -50,10 +50,9 @@ def resolved(config: DictConfig, value: Any) -> Any:
 def plain(config: DictConfig) -> dict[str, Any]:
     """Returns all parameters, resolved, as plain mappings and lists. Raises FindingsError."""
     try:
-        content = OmegaConf.to_container(config, resolve=True)
+        content = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
         raise FindingsError([Finding("params.yaml", _reason(error))]) from error
-    assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from waypost.contracts.component import Component, EntryPoint, Parameter, argument_text
 from waypost.contracts.parameters import canonical_yaml, resolved
-from waypost.contracts.pipeline import FILE, Pipeline, Step
+from waypost.contracts.pipeline import FILE, Pipeline
 from waypost.errors import Finding, FindingsError, did_you_mean
 
 _REFERENCE = re.compile(r"^\$\{\s*steps\.([^.}\s]+)\.outputs\.([^.}\s]+)\s*\}$")
@@ -181,23 +181,21 @@ def _arguments(
         except ValueError as error:
             findings.append(Finding(place, str(error)))
             continue
-        if isinstance(argument, Reference):
-            if problem := _reference_problem(argument, name, entry_points):
-                findings.append(Finding(place, *problem))
-                continue
-            if key in contract and contract[key].type != "path":
-                problem_text = f"an output is a path, but the parameter is a {contract[key].type}"
-                findings.append(Finding(place, problem_text))
-        if argument is not None:
+        if isinstance(argument, Reference) and (
+            problem := _reference_problem(argument, name, contract.get(key), entry_points)
+        ):
+            findings.append(Finding(place, *problem))
+        elif argument is not None:
             arguments[key] = argument
+    reported = {finding.place for finding in findings}
     for key, parameter in contract.items():
-        if key in step.arguments and (key in arguments or step.arguments[key] is not None):
-            continue  # given, or already reported
+        if key in arguments or _place(name, "with", key) in reported:
+            continue
         if parameter.is_required:
             problem_text = f"{step.uses} requires the parameter {key!r}"
             findings.append(Finding(_place(name, "with"), problem_text))
         else:
-            arguments.setdefault(key, argument_text(parameter, parameter.default))
+            arguments[key] = argument_text(parameter, parameter.default)
     return {key: arguments[key] for key in contract if key in arguments}
 
 
@@ -206,12 +204,10 @@ def _argument(parameter: Parameter | None, raw: Any, parameters: DictConfig) -> 
     if isinstance(raw, str) and (match := _REFERENCE.match(raw)):
         return Reference(match[1], match[2])
     if _ANY_STEP.search(str(raw)):
-        raise ValueError(
-            f"{raw!r}: a reference to an output stands alone: ${{steps.NAME.outputs.NAME}}"
-        )
+        raise ValueError(f"{raw!r}: a reference to an output stands alone: ${{steps.NAME.outputs.NAME}}")
     value = resolved(parameters, raw)
     if value is None or parameter is None:
-        return str(parameter.default) if parameter and not parameter.is_required else None
+        return None
     if parameter.type == "path" and isinstance(value, (dict, list)):
         return Inline(canonical_yaml(value))
     text = argument_text(parameter, value)
@@ -219,8 +215,13 @@ def _argument(parameter: Parameter | None, raw: Any, parameters: DictConfig) -> 
 
 
 def _reference_problem(
-    reference: Reference, name: str, entry_points: Mapping[str, EntryPoint | None]
+    reference: Reference,
+    name: str,
+    parameter: Parameter | None,
+    entry_points: Mapping[str, EntryPoint | None],
 ) -> tuple[str, str] | None:
+    if parameter and parameter.type != "path":
+        return f"an output is a path, but the parameter is a {parameter.type}", ""
     if reference.step not in entry_points:
         return f"no step {reference.step!r}", did_you_mean(reference.step, entry_points)
     if reference.step == name:

@@ -79,9 +79,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
     return result
 
 
-def _earlier_steps(
-    tracker: Tracker, prepared: Prepared, options: Options
-) -> Mapping[str, StepRun]:
+def _earlier_steps(tracker: Tracker, prepared: Prepared, options: Options) -> Mapping[str, StepRun]:
     """Returns finished steps that this run may take over, by their keys."""
     if options.resume:
         run_id = tracker.unfinished_run()
@@ -94,9 +92,7 @@ def _earlier_steps(
     return {}
 
 
-def _environments(
-    prepared: Prepared, options: Options, reporter: Reporter
-) -> dict[str, Environment]:
+def _environments(prepared: Prepared, options: Options, reporter: Reporter) -> dict[str, Environment]:
     """Returns the environment of each step; all are there before step 1 starts."""
     found = {}
     for step in prepared.plan.steps:
@@ -211,9 +207,7 @@ class _Execution:
         seconds = time.monotonic() - started
         if cause:
             where = self._tracker.artifact_location(run_id, f"logs/{step.name}.log")
-            return StepResult(
-                step.name, step.uses, "failed", run_id, seconds, {}, cause, tail, where
-            )
+            return StepResult(step.name, step.uses, "failed", run_id, seconds, {}, cause, tail, where)
         metrics = self._declared_metrics(step, run_id)
         return StepResult(step.name, step.uses, "done", run_id, seconds, metrics)
 

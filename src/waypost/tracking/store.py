@@ -44,6 +44,7 @@ class Tracker:
         # Set before the import: MLflow's telemetry starts a thread when it is imported.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "true")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no word about new tables
         import mlflow
         from mlflow.exceptions import MlflowException
 
@@ -137,7 +138,8 @@ class Tracker:
         if local.exists():
             return local
         # A model is not below its run: MLflow 3 keeps it as an entity of its own.
-        for model in self._client.get_run(run_id).outputs.model_outputs:
+        outputs = self._client.get_run(run_id).outputs
+        for model in outputs.model_outputs if outputs else ():
             logged = self._client.get_logged_model(model.model_id)
             if logged.name == artifact:
                 local = Path(str(logged.artifact_location).removeprefix("file://"))

@@ -1,0 +1,54 @@
+# `make` alone prints this list.
+.DEFAULT_GOAL := help
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Some machines export this; without byte code every import takes three times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help install run test check lint docs bench examples requirements clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## make .venv with everything that is needed
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed (make PYTHON=python3.12)")'
+	@echo "making $(VENV) (once, about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[^ ]+' requirements/dev.txt)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode --requirement requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(READY) ## run the reference pipeline on real data
+	@$(BIN)/waypost run pipeline
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+check: lint test ## everything that CI checks: lint, types, import contracts, tests
+
+docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files
+	@$(BIN)/python docs/component_tables.py
+
+bench: $(READY) ## print how long the command line takes to start
+	@$(BIN)/python benchmarks/startup.py
+
+examples: $(READY) ## write the data of pipeline/examples anew
+	@$(BIN)/python pipeline/examples/make_data.py
+
+requirements: $(READY) ## resolve requirements/*.in anew into hashed locks
+	@$(BIN)/python requirements/compile.py
+
+clean: ## remove .venv and what tools left behind
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist src/*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

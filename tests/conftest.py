@@ -1,0 +1,74 @@
+"""The suite touches neither the user's home nor the network, and no test sees another's runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "components-repo"
+BIN = Path(sys.executable).parent
+COMPONENTS = sorted(path.parent.name for path in LIBRARY.glob("*/MLproject"))
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking store with its tables made: making them takes seconds, copying does not."""
+    folder = tmp_path_factory.mktemp("store")
+    script = "import mlflow; mlflow.MlflowClient().search_experiments()"
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    subprocess.run([sys.executable, "-c", script], check=True, env=env, cwd=folder)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder with a home and a cache of its own; the current folder of the test."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    shutil.copyfile(empty_store, folder / "mlflow.db")
+    for name in list(os.environ):
+        if name.startswith(("MLFLOW_", "WAYPOST_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.chdir(folder)
+    yield folder
+    left = [path.name for path in (tmp_path / "cache").glob("**/.building-*")]
+    assert not left, f"half-built environments are left: {left}"
+
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def call(workplace: Path) -> Call:
+    """Runs a command of the environment in the workplace; output is text, the exit code is free."""
+
+    def run(
+        *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        command = [str(argument) for argument in arguments]
+        return subprocess.run(
+            command,
+            cwd=cwd or workplace,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
