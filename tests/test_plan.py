@@ -115,7 +115,10 @@ def test_null_means_not_given() -> None:
             {**LEARN, "with": {**LEARN["with"], "dept": 3}},
             "pipeline.yaml: steps.x.with.dept: core/learn has no parameter 'dept'; did you mean 'depth'?",
         ),
-        ({"uses": "core/learn"}, "pipeline.yaml: steps.x.with: core/learn requires the parameter 'data'"),
+        (
+            {"uses": "core/learn"},
+            "pipeline.yaml: steps.x.with: core/learn requires the parameter 'data'",
+        ),
         (
             {**LEARN, "with": {**LEARN["with"], "depth": "deep"}},
             "pipeline.yaml: steps.x.with.depth: 'deep' is not an int",
@@ -134,7 +137,7 @@ def test_null_means_not_given() -> None:
         ),
         (
             {**LEARN, "with": {**LEARN["with"], "depth": "${steps.load.outputs.data}"}},
-            "pipeline.yaml: steps.x.with.depth: an output is a path, but the parameter is a int",
+            "pipeline.yaml: steps.x.with.depth: an output is a path, but the parameter is of type int",
         ),
         (
             {"uses": "core/learn", "with": {"data": "x/${steps.load.outputs.data}"}},
@@ -145,7 +148,10 @@ def test_null_means_not_given() -> None:
             {**LEARN, "with": {**LEARN["with"], "depth": "${nope}"}},
             "pipeline.yaml: steps.x.with.depth: Interpolation key 'nope' not found",
         ),
-        ({**LEARN, "after": ["lod"]}, "pipeline.yaml: steps.x.after: no step 'lod'; did you mean 'load'?"),
+        (
+            {**LEARN, "after": ["lod"]},
+            "pipeline.yaml: steps.x.after: no step 'lod'; did you mean 'load'?",
+        ),
     ],
 )
 def test_each_mistake_is_named(step: dict[str, Any], finding: str) -> None:

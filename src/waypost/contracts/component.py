@@ -87,7 +87,7 @@ def argument_text(parameter: Parameter, value: Any) -> str:
     Raises ValueError that says why the value does not fit type, choices or range.
     """
     if isinstance(value, (dict, list)):
-        raise ValueError(f"a {parameter.type} is expected, not a {_kind(value)}")
+        raise ValueError(f"type {parameter.type} is expected, not a {_kind(value)}")
     typed = _typed(parameter.type, value)
     if parameter.choices and typed not in parameter.choices:
         raise ValueError(f"{typed!r} is not one of {', '.join(map(str, parameter.choices))}")

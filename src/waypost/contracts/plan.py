@@ -221,7 +221,7 @@ def _reference_problem(
     entry_points: Mapping[str, EntryPoint | None],
 ) -> tuple[str, str] | None:
     if parameter and parameter.type != "path":
-        return f"an output is a path, but the parameter is a {parameter.type}", ""
+        return f"an output is a path, but the parameter is of type {parameter.type}", ""
     if reference.step not in entry_points:
         return f"no step {reference.step!r}", did_you_mean(reference.step, entry_points)
     if reference.step == name:

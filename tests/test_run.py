@@ -1,0 +1,343 @@
+"""`waypost run`: what it promises, with real processes and a real tracking store."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from tests.conftest import Call
+from tests.pipelines import write_component, write_pipeline
+
+WAYPOST = [sys.executable, "-m", "waypost"]
+RUN = [*WAYPOST, "run", "--env", "local"]
+SLEEP = "import time, subprocess\nsubprocess.Popen(['sleep', '600'])\nprint('up', flush=True)\ntime.sleep(600)\n"
+ECHO = "import sys\nprint('said', sys.argv[1:])\n"
+
+
+def client() -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+
+
+def runs(name: str = "small") -> list[Any]:
+    experiment = client().get_experiment_by_name(name)
+    return list(client().search_runs([experiment.experiment_id])) if experiment else []
+
+
+def by_step(name: str) -> list[Any]:
+    return [run for run in runs() if run.data.tags.get("waypost.step") == name]
+
+
+def parent() -> Any:
+    return next(run for run in runs() if "waypost.pipeline" in run.data.tags)
+
+
+def children_of(command: str) -> list[str]:
+    listed = subprocess.run(["pgrep", "-f", command], capture_output=True, text=True, check=False)
+    return listed.stdout.split()
+
+
+@pytest.fixture
+def small(workplace: Path) -> Path:
+    """Three steps; the second one fails as long as a file called `broken` exists."""
+    root = workplace / "small"
+    write_component(root / "parts", "first", ECHO, word={"default": "x"}, number={"type": "int"})
+    fails = (
+        "import sys, pathlib\nprint('line one')\n"
+        "if pathlib.Path(sys.argv[2]).exists(): sys.exit('error: the data is bad')\n"
+    )
+    write_component(root / "parts", "second", fails, flag={})
+    write_pipeline(
+        root,
+        {
+            "one": {"uses": "parts/first", "with": {"word": "${word}", "number": 7}},
+            "two": {
+                "uses": "parts/second",
+                "with": {"flag": str(workplace / "broken")},
+                "after": ["one"],
+            },
+            "three": {"uses": "parts/first", "with": {"number": 8}, "after": ["two"]},
+        },
+        {"word": "it's $HOME; `x`"},
+    )
+    return root
+
+
+def test_runs_and_records(small: Path, call: Call) -> None:
+    """A parent run with a child per step: parameters, tags and logs on the right run."""
+    result = call(*RUN, small)
+    assert result.returncode == 0, result.stderr
+    assert len(runs()) == 4
+    assert {run.info.status for run in runs()} == {"FINISHED"}
+    one = by_step("one")[0]
+    assert one.data.params == {"word": "it's $HOME; `x`", "number": "7"}
+    assert one.data.tags["mlflow.parentRunId"] == parent().info.run_id
+    assert len(one.data.tags["waypost.step_key"]) == 64
+    assert len(one.data.tags["waypost.tree.first"]) == 40
+    log = Path(client().download_artifacts(one.info.run_id, "logs/one.log")).read_text()
+    assert "it's $HOME; `x`" in log
+    assert parent().data.params == {"word": "it's $HOME; `x`"}
+    assert Path(client().download_artifacts(parent().info.run_id, "params.yaml")).exists()
+    assert "one" in result.stdout
+    assert f"run {parent().info.run_id}" in result.stdout
+
+
+def test_json_is_for_machines(small: Path, call: Call) -> None:
+    """--json writes one document to stdout, whether the run succeeds or never starts."""
+    document = json.loads(call(*RUN, small, "--json", "word=y").stdout)
+    assert document["status"] == "FINISHED"
+    assert [step["state"] for step in document["steps"]] == ["done"] * 3
+    broken = call(*RUN, small, "--json", "wrod=y")
+    assert broken.returncode == 1
+    assert json.loads(broken.stdout)["findings"][0]["hint"].startswith("did you mean 'word'?")
+
+
+def test_failure_then_resume(small: Path, call: Call) -> None:
+    """A failed step: its cause, the end of its log, where the rest is; --resume goes on there."""
+    Path("broken").touch()
+    result = call(*RUN, small)
+    assert result.returncode == 1
+    assert "error: two: the data is bad" in result.stdout
+    assert "line one" in result.stdout
+    assert "logs/two.log" in result.stdout
+    assert [line.split()[1] for line in result.stdout.splitlines() if line.startswith("  three")] == [
+        "skipped"
+    ]
+    assert parent().info.status == "FAILED"
+    assert by_step("two")[0].info.status == "FAILED"
+    Path("broken").unlink()
+    resumed = call(*RUN, small, "--resume")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert len(by_step("one")) == 1
+    assert len(by_step("two")) == 2
+    assert parent().data.tags["waypost.step.one"] == by_step("one")[0].info.run_id
+    nothing = call(*RUN, small, "--resume", "word=other")
+    assert nothing.returncode == 0, "an unfinished run is still the newest unfinished one"
+
+
+def test_resume_trusts_keys_not_names(small: Path, call: Call) -> None:
+    """--resume takes a finished step over only while parameters and code are the same."""
+    Path("broken").touch()
+    call(*RUN, small)
+    Path("broken").unlink()
+    assert call(*RUN, small, "--resume", "word=other").returncode == 0
+    assert len(by_step("one")) == 2
+    Path("broken").touch()
+    call(*RUN, small)
+    Path("broken").unlink()
+    run_py = small / "parts" / "first" / "run.py"
+    run_py.write_text(run_py.read_text() + "# changed\n")
+    assert call(*RUN, small, "--resume").returncode == 0
+    assert len(by_step("one")) == 4
+
+
+def test_resume_without_a_failed_run(small: Path, call: Call) -> None:
+    """--resume with nothing to resume says so."""
+    result = call(*RUN, small, "--resume")
+    assert result.returncode == 2
+    assert "no failed or interrupted run of small to resume" in result.stderr
+
+
+def test_selected_steps(small: Path, call: Call) -> None:
+    """--steps and --from execute these and take the rest from earlier runs, or say what is missing."""
+    alone = call(*RUN, small, "--steps", "two")
+    assert alone.returncode == 1
+    assert "no earlier run has a result of 'one' that still fits" in alone.stdout
+    assert call(*RUN, small).returncode == 0
+    result = call(*RUN, small, "--from", "two", "--json")
+    states = [step["state"] for step in json.loads(result.stdout)["steps"]]
+    assert states == ["reused", "done", "done"]
+    result = call(*RUN, small, "--steps", "one", "--json")
+    states = [step["state"] for step in json.loads(result.stdout)["steps"]]
+    assert states == ["done", "skipped", "skipped"]
+
+
+def test_dry_run_shows_the_plan_and_runs_nothing(small: Path, call: Call) -> None:
+    """--dry-run prints steps, parameters and edges, and makes no run."""
+    result = call(*WAYPOST, "run", small, "--dry-run", "word=hello")
+    assert result.returncode == 0
+    assert "word = hello" in result.stdout
+    assert "after one" in result.stdout
+    assert runs() == []
+
+
+def test_five_mistakes_in_one_go(small: Path, call: Call) -> None:
+    """Five different mistakes: all told with file and key, before anything runs."""
+    write_pipeline(
+        small,
+        {
+            "one": {"uses": "parts/frist", "with": {"number": 7}},
+            "two": {"uses": "parts/second", "with": {"flg": "x", "flag": "y"}},
+            "three": {"uses": "parts/first", "with": {"number": "many"}},
+            "four": {"uses": "parts/first"},
+            "five": {"uses": "parts/second", "with": {"flag": "${nope}"}, "after": ["sixth"]},
+        },
+    )
+    result = call(*RUN, small)
+    assert result.returncode == 1
+    for text in (
+        "pipeline.yaml: steps.one.uses",
+        "no component 'frist'; did you mean 'first'?",
+        "pipeline.yaml: steps.two.with.flg",
+        "did you mean 'flag'?",
+        "pipeline.yaml: steps.three.with.number",
+        "'many' is not an int",
+        "pipeline.yaml: steps.four.with",
+        "requires the parameter 'number'",
+        "pipeline.yaml: steps.five.with.flag",
+        "'nope' not found",
+        "pipeline.yaml: steps.five.after",
+        "6 problems found, nothing was run",
+    ):
+        assert text in result.stderr
+    assert "Traceback" not in result.stderr
+    assert runs() == []
+
+
+def test_unknown_keys_are_found(small: Path, call: Call) -> None:
+    """A key that pipeline.yaml does not know is told with the nearest one."""
+    file = small / "pipeline.yaml"
+    file.write_text(file.read_text().replace("after:", "aftr:").replace("name: small", "nam: small"))
+    result = call(*RUN, small)
+    assert result.returncode == 1
+    assert "steps.two.aftr" in result.stderr
+    assert "unknown key; did you mean 'after'?" in result.stderr
+    assert "pipeline.yaml: name" in result.stderr
+
+
+def test_inputs_are_checked_first(small: Path, call: Call) -> None:
+    """A file that is not there is found before step 1."""
+    write_component(small / "parts", "reads", ECHO, data={"type": "path"})
+    write_pipeline(small, {"one": {"uses": "parts/reads", "with": {"data": "gone.csv"}}})
+    result = call(*RUN, small)
+    assert result.returncode == 1
+    assert "pipeline.yaml: steps.one.with.data" in result.stderr
+    assert f"no such file: {small / 'gone.csv'}" in result.stderr
+
+
+def test_no_pipeline_here(workplace: Path, call: Call, small: Path) -> None:
+    """Outside of a pipeline's folder the error says where one is."""
+    result = call(*RUN)
+    assert result.returncode == 2
+    assert "no pipeline.yaml here" in result.stderr
+    assert "waypost run small" in result.stderr
+
+
+def test_missing_output_fails_the_step(small: Path, call: Call) -> None:
+    """A step that does not log what its contract promises has failed, whatever its exit code."""
+    project = small / "parts" / "first" / "MLproject"
+    project.write_text(project.read_text() + "    outputs: {table: {path: table.csv}}\n")
+    result = call(*RUN, small)
+    assert result.returncode == 1
+    assert "its output 'table' (table.csv) was not logged" in result.stdout
+
+
+def started(process: subprocess.Popen[str], step: str) -> int:
+    """Waits until a step runs; returns the id of its process."""
+    for _ in range(600):
+        for run in by_step(step):
+            if run.info.status == "RUNNING" and (
+                found := children_of(f"python run.py --id {process.pid}")
+            ):
+                return int(found[0])
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    raise AssertionError("the step did not start")
+
+
+def sleeping(workplace: Path) -> subprocess.Popen[str]:
+    """Starts a pipeline whose only step starts a child and then sleeps."""
+    root = workplace / "small"
+    write_component(root / "parts", "sleep", SLEEP, id={})
+    write_pipeline(root, {"one": {"uses": "parts/sleep", "with": {"id": "${id}"}}}, {"id": "none"})
+    # exec keeps the shell's id, so that the step's own command line tells whose it is.
+    command = f"exec {' '.join(RUN)} {root} id=$$"
+    return subprocess.Popen(
+        ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def group_is_gone(group: int) -> bool:
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_everything(workplace: Path, number: signal.Signals) -> None:
+    """SIGINT and SIGTERM: children end, runs are KILLED, exit code 130."""
+    process = sleeping(workplace)
+    step = started(process, "one")
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert group_is_gone(step)
+    assert [run.info.status for run in runs()] == ["KILLED", "KILLED"]
+    assert "Traceback" not in output
+
+
+def test_killed_step_fails_and_resumes(workplace: Path, call: Call) -> None:
+    """A step killed by SIGKILL: the run is FAILED, its children are gone, --resume finishes."""
+    process = sleeping(workplace)
+    step = started(process, "one")
+    os.kill(step, signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error: one: killed by SIGKILL (out of memory?)" in output
+    assert group_is_gone(step)
+    assert [run.info.status for run in runs()] == ["FAILED", "FAILED"]
+    (workplace / "small" / "parts" / "sleep" / "run.py").write_text(ECHO)
+    assert call(*RUN, workplace / "small", "--resume").returncode == 0
+
+
+def test_killed_engine_leaves_nothing_for_ever(workplace: Path, call: Call) -> None:
+    """After kill -9 of the engine the step dies with it, and the next run closes its runs."""
+    process = sleeping(workplace)
+    step = started(process, "one")
+    process.kill()
+    process.communicate(timeout=60)
+    for _ in range(100):
+        if not Path(f"/proc/{step}").exists():
+            break
+        time.sleep(0.1)
+    assert not Path(f"/proc/{step}").exists()
+    os.killpg(step, signal.SIGKILL)  # the grandchild: no kernel ties it to the engine
+    (workplace / "small" / "parts" / "sleep" / "run.py").write_text(ECHO)
+    result = call(*RUN, workplace / "small")
+    assert result.returncode == 0
+    assert "marked KILLED" in result.stdout
+    assert sorted(run.info.status for run in runs()) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]
+
+
+def test_work_tree_stays_clean(small: Path, call: Call) -> None:
+    """A run writes nothing into the pipeline's repository, byte code neither."""
+    for arguments in (["init", "-q"], ["add", "."]):
+        assert call("git", *arguments, cwd=small).returncode == 0
+    before = call("git", "status", "--porcelain", cwd=small).stdout
+    assert call(*RUN, small).returncode == 0
+    assert call("git", "status", "--porcelain", cwd=small).stdout == before
+
+
+def test_help_has_examples(workplace: Path, call: Call) -> None:
+    """--help shows what to type, and starts without mlflow or pandas."""
+    for arguments in ([], ["run"]):
+        result = call(*WAYPOST, *arguments, "--help")
+        assert result.returncode == 0
+        assert "Examples:" in result.stdout
+    script = (
+        "import sys; import waypost.cli;"
+        "assert not {'mlflow', 'pandas', 'sklearn', 'omegaconf'} & set(sys.modules), sys.modules.keys()"
+    )
+    assert call(sys.executable, "-c", script).returncode == 0
