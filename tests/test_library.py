@@ -80,9 +80,7 @@ def test_requirements_are_pinned_and_hashed(folder: Path) -> None:
         r"^[a-z0-9][\w.\-]*(?:\[[\w,-]+\])?==[^ ]+.* \\\n    --hash=sha256:", text, re.MULTILINE
     )
     assert len(pinned) == len(re.findall(r"^[a-zA-Z0-9]", text, re.MULTILINE))
-    assert "http" not in text.replace("httpx", "").replace("aiohttp", "").replace(
-        "httpcore", ""
-    ).replace("httplib", "") or not re.search(r"https?://", text)
+    assert "://" not in text
 
 
 def test_readme_tells_the_contract(folder: Path) -> None:
@@ -112,9 +110,7 @@ def test_help_is_quick(folder: Path) -> None:
 def test_kit_stays_small() -> None:
     """What all components share fits on a few pages."""
     lines = [
-        line
-        for file in (LIBRARY / "componentkit").glob("*.py")
-        for line in file.read_text().splitlines()
+        line for file in (LIBRARY / "componentkit").glob("*.py") for line in file.read_text().splitlines()
     ]
     assert len(lines) <= 300
 
@@ -246,9 +242,7 @@ def test_component_of_a_git_repository(without_waypost: Path, call: Call, git_se
 
 def component(call: Call, name: str, *arguments: str) -> tuple[int, str]:
     """Runs a component's run.py directly; returns (exit code, all that it wrote)."""
-    result = call(
-        BIN / "python", "run.py", *arguments, cwd=LIBRARY / name, env={"PYTHONPATH": str(LIBRARY)}
-    )
+    result = call(BIN / "python", "run.py", *arguments, cwd=LIBRARY / name, env={"PYTHONPATH": str(LIBRARY)})
     return result.returncode, result.stdout + result.stderr
 
 
@@ -296,9 +290,7 @@ def test_bad_data_is_one_line(
     Path("header.csv").write_text("a,b\n")
     Path("a.xlsx").write_text("x")
     Path("bad.yaml").write_text("droop: [a]\n")
-    Path("good.csv").write_text(
-        "n,kind\n1,a\n2,a\n3,rare\n" if name == "segregate" else "n,kind\n1,a\n2,\n"
-    )
+    Path("good.csv").write_text("n,kind\n1,a\n2,a\n3,rare\n" if name == "segregate" else "n,kind\n1,a\n2,\n")
     Path("model.yaml").write_text("features: {numeric: [n]}\n")
     Path("checks.yaml").write_text("columns: [{name: gone}, {name: n, type: string}]\n")
     pd.DataFrame({"a": range(1000)}).to_parquet("whole.parquet")

@@ -51,9 +51,7 @@ def find(source: str, name: str) -> Component:
 
 
 def planned(steps: dict[str, Any], parameters: str = "depth: 5\n") -> tuple[Plan | None, list[str]]:
-    pipeline = Pipeline.model_validate(
-        {"name": "p", "components": {"core": {"path": "x"}}, "steps": steps}
-    )
+    pipeline = Pipeline.model_validate({"name": "p", "components": {"core": {"path": "x"}}, "steps": steps})
     plan, findings = make_plan(pipeline, merged([("params.yaml", parameters)], []), find)
     return plan, [str(finding) for finding in findings]
 

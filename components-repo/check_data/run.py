@@ -35,9 +35,7 @@ def part_by(data: pd.DataFrame, expression: str) -> tuple[pd.DataFrame, pd.DataF
     try:
         reference = data.query(expression)
     except Exception as error:  # pandas raises whatever the expression raises
-        raise ComponentError(
-            f"reference_filter {expression!r}: {' '.join(str(error).split())}"
-        ) from error
+        raise ComponentError(f"reference_filter {expression!r}: {' '.join(str(error).split())}") from error
     checked = data.drop(index=reference.index)
     for name, part in (("reference", reference), ("table to check", checked)):
         if part.empty:
@@ -50,9 +48,7 @@ def page(results: list[Result], rows: int, name: str) -> str:
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
-    )
+    template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
     ordered = sorted(results, key=lambda result: result.passed)
     return template.render(results=ordered, rows=rows, name=name)
 

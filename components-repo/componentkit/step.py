@@ -94,9 +94,7 @@ class Step:
 
         digest = content_digest(path)
         # MLflow keeps at most 36 characters of a dataset's digest.
-        dataset = MetaDataset(
-            resolve_dataset_source(source or str(path)), name=path.name, digest=digest[:32]
-        )
+        dataset = MetaDataset(resolve_dataset_source(source or str(path)), name=path.name, digest=digest[:32])
         mlflow.log_input(dataset, context=name)
         mlflow.set_tag(f"input.{name}.sha256", digest)
 

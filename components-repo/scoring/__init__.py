@@ -28,9 +28,7 @@ def metric_name(*parts: object) -> str:
     return "/".join(re.sub(r"[^\w.\- ]", "_", str(part)) for part in parts)
 
 
-def classification_metrics(
-    labels: Labels, probabilities: Probabilities, classes: Labels
-) -> dict[str, float]:
+def classification_metrics(labels: Labels, probabilities: Probabilities, classes: Labels) -> dict[str, float]:
     """Returns roc_auc, accuracy, f1_macro and log_loss.
 
     Args: labels of shape (rows,); probabilities of shape (rows, classes), columns as `classes`.

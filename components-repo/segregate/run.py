@@ -44,9 +44,7 @@ def _check_strata(strata: pd.Series, test_size: float) -> None:
     small = counts[counts < 2]
     if len(small):
         names = ", ".join(f"{name!r} ({count} row)" for name, count in small.items())
-        raise ComponentError(
-            f"stratified: column {strata.name!r}: too few rows to be on both sides: {names}"
-        )
+        raise ComponentError(f"stratified: column {strata.name!r}: too few rows to be on both sides: {names}")
     sides = {"test": round(len(strata) * test_size), "train": round(len(strata) * (1 - test_size))}
     for side, rows in sides.items():
         if rows < len(counts):

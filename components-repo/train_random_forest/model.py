@@ -88,9 +88,7 @@ def pipeline_for(config: ModelConfig, *, seed: int, jobs: int) -> Pipeline:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ComponentError(f"model: forest.{name}: no such option of a random forest{hint}")
-    numeric = make_pipeline(
-        SimpleImputer(strategy=config.impute, keep_empty_features=True), StandardScaler()
-    )
+    numeric = make_pipeline(SimpleImputer(strategy=config.impute, keep_empty_features=True), StandardScaler())
     # None and NaN both mean "missing", but scikit-learn's text steps know neither: a request with
     # an empty field would fail. `fillna` by methodcaller is the one form that skops can store.
     known_text = FunctionTransformer(operator.methodcaller("fillna", ""))

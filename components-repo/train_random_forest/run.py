@@ -90,9 +90,7 @@ def importance_figure(table: pd.DataFrame, most: int = 20) -> Figure:
     return figure
 
 
-def export(
-    model: Pipeline, features: pd.DataFrame, target: str, config: ModelConfig, digest: str
-) -> None:
+def export(model: Pipeline, features: pd.DataFrame, target: str, config: ModelConfig, digest: str) -> None:
     """Logs the model with MLflow, in the skops format: loading it executes no pickled code."""
     import mlflow
     from mlflow.models import infer_signature
@@ -131,9 +129,7 @@ def run(step: Step) -> None:
         stratify=labels,
     )
     started = time.monotonic()
-    model = fitted(
-        pipeline_for(config, seed=args.seed, jobs=args.jobs), features.iloc[learn], labels[learn]
-    )
+    model = fitted(pipeline_for(config, seed=args.seed, jobs=args.jobs), features.iloc[learn], labels[learn])
     seconds = time.monotonic() - started
     print(f"learned from {len(learn):,} rows in {seconds:.1f} s, validating on {len(validate):,}")
     held_out, truth = features.iloc[validate], labels[validate]

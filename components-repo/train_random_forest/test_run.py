@@ -60,9 +60,7 @@ def test_odd_requests_are_answered() -> None:
     features, target = prepare(table(), "y", options.features)
     model = fitted(pipeline_for(options, seed=1, jobs=1), features, target)
     for missing in (None, np.nan):
-        odd = pd.DataFrame(
-            {"n": [np.nan], "constant": [2.0], "empty": [3.0], "c": ["new"], "t": [missing]}
-        )
+        odd = pd.DataFrame({"n": [np.nan], "constant": [2.0], "empty": [3.0], "c": ["new"], "t": [missing]})
         odd["t"] = odd["t"].astype(object)
         assert model.predict_proba(odd).sum() == pytest.approx(1)
         odd["c"] = pd.Series([missing], dtype=object)

@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from types import FrameType
 
 import click
-from rich.console import Console
 
 from waypost import __version__
 from waypost.commands.run import run
 from waypost.errors import Interrupted, WaypostError
-from waypost.report import error_document, show_error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,10 +40,7 @@ def main() -> None:
         try:
             sys.exit(cli.main(standalone_mode=False) or 0)
         except WaypostError as error:
-            if "--json" in sys.argv:
-                print(error_document(error))
-            else:
-                show_error(Console(stderr=True), error)
+            _show(error)
             sys.exit(error.exit_code)
         except click.ClickException as error:
             error.show()
@@ -54,6 +49,18 @@ def main() -> None:
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             sys.exit(Interrupted.exit_code)
+
+
+def _show(error: WaypostError) -> None:
+    # Imported here: --help and a run without errors do not need it at once.
+    from rich.console import Console
+
+    from waypost import report
+
+    if "--json" in sys.argv:
+        print(report.error_document(error))
+    else:
+        report.show_error(Console(stderr=True), error)
 
 
 @contextlib.contextmanager

@@ -7,9 +7,6 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
-
-from waypost import report
 
 
 @click.command()
@@ -76,6 +73,9 @@ def run(
       waypost run pipeline --from train model.n_estimators=50
       waypost run pipeline --resume
     """
+    from rich.console import Console
+
+    from waypost import report
     from waypost.errors import UsageError
     from waypost.runs.prepare import prepare
 

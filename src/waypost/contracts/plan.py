@@ -83,8 +83,7 @@ class Plan:
         asked = [*only, *([start] if start else [])]
         if unknown := [name for name in asked if name not in names]:
             raise FindingsError(
-                Finding("command line", f"no step {name!r}", did_you_mean(name, names))
-                for name in unknown
+                Finding("command line", f"no step {name!r}", did_you_mean(name, names)) for name in unknown
             )
         chosen = set(only) if only else set(names)
         if start:

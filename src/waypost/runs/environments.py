@@ -53,9 +53,7 @@ def digest_of(component: Path, python_env: PythonEnv) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def ensure(
-    component: Path, python_env: PythonEnv, home: Path, say: Callable[[str], None]
-) -> Environment:
+def ensure(component: Path, python_env: PythonEnv, home: Path, say: Callable[[str], None]) -> Environment:
     """Returns the environment of a component, building it first where it is not there yet.
 
     Built under a lock in a temporary folder and renamed: no other process ever sees half of one.

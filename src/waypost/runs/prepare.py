@@ -73,9 +73,7 @@ def local_path(location: Location, folder: Path) -> Path | None:
     parts = urlsplit(location.text)
     if parts.scheme == "file":
         return Path(parts.path)
-    return (
-        None if "://" in location.text or parts.scheme in ("runs", "models") else folder / location.text
-    )
+    return None if "://" in location.text or parts.scheme in ("runs", "models") else folder / location.text
 
 
 def _input_findings(plan: Plan, folder: Path) -> list[Finding]:

@@ -43,9 +43,7 @@ def output_of(
     return result.stdout
 
 
-def run_step(
-    command: str, *, cwd: Path, env: Mapping[str, str], log: Path, tick: Callable[[], None]
-) -> int:
+def run_step(command: str, *, cwd: Path, env: Mapping[str, str], log: Path, tick: Callable[[], None]) -> int:
     """Runs a shell command as a process group of its own; returns its exit code (-N: signal N).
 
     stdout and stderr go to `log`; `tick` is called while waiting. However this ends, by an
