@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -139,10 +142,12 @@ def show_end(console: Console, result: RunResult) -> None:
             console,
             "  go on at the failed step: the same command with --resume",
         )
-    _line(console, f"  look at it: mlflow ui --backend-store-uri {_shown_uri(result.tracking_uri)}")
+    mlflow, uri = _command("mlflow"), _shown_uri(result.tracking_uri)
+    _line(console, f"  look at it: {mlflow} ui --backend-store-uri {uri}")
     models = [s for s in result.steps if s.name.startswith("train") and s.run_id]
     if result.status == "FINISHED" and models:
-        _line(console, f"  serve it: mlflow models serve -m runs:/{models[-1].run_id}/model")
+        model = f"runs:/{models[-1].run_id}/model"
+        _line(console, f"  serve it: {mlflow} models serve --env-manager local -m {model}")
 
 
 def show_plan(console: Console, plan: Plan) -> None:
@@ -212,6 +217,13 @@ def _notes(result: StepResult, most: int) -> str:
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.4f}"
+
+
+def _command(name: str) -> str:
+    """Returns a command of the engine's environment as the user would type it here."""
+    path = Path(sys.prefix, "bin", name)
+    found = shutil.which(name)
+    return name if found and Path(found).resolve() == path.resolve() else os.path.relpath(path)
 
 
 def _shown_uri(uri: str) -> str:

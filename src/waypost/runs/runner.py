@@ -26,7 +26,7 @@ from waypost.sources.process import run_step
 from waypost.tracking.store import KEY_TAG, STEP_TAG, StepRun, Tracker, step_variables
 
 _TAIL_LINES = 20
-_NOT_INHERITED = ("PYTHONDONTWRITEBYTECODE", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
+_NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
 
 
 @dataclass(frozen=True)
@@ -286,8 +286,8 @@ class _Execution:
             **kept,
             **self._envs[step.name].variables(),
             **step_variables(self._tracker, run_id),
-            # Byte code goes to the cache: work trees stay clean, imports stay fast.
-            "PYTHONPYCACHEPREFIX": str(home() / "pycache"),
+            # Environments are byte-compiled when they are built; nothing is written into work trees.
+            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
             **({"COMPONENT_DEBUG": "1"} if self._options.debug else {}),
         }
