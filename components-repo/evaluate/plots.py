@@ -16,7 +16,7 @@ def shown_classes(classes: Labels) -> list[tuple[int, object]]:
 
 
 def roc_figure(labels: Labels, probabilities: Probabilities, classes: Labels) -> Figure:
-    figure = Figure(figsize=(7, 6), layout="constrained")
+    figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
     for column, name in shown_classes(classes):
         truth = labels == classes[column]
@@ -29,12 +29,12 @@ def roc_figure(labels: Labels, probabilities: Probabilities, classes: Labels) ->
         ylabel="true positive rate",
         title=f"ROC, each class against the rest, {len(labels):,} test rows",
     )
-    axes.legend(title="class")
+    axes.legend(title="class", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
 def precision_recall_figure(labels: Labels, probabilities: Probabilities, classes: Labels) -> Figure:
-    figure = Figure(figsize=(7, 6), layout="constrained")
+    figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.subplots()
     for column, name in shown_classes(classes):
         truth = labels == classes[column]
@@ -47,7 +47,7 @@ def precision_recall_figure(labels: Labels, probabilities: Probabilities, classe
         ylabel="precision",
         title=f"Precision and recall, each class against the rest, {len(labels):,} test rows",
     )
-    axes.legend(title="class")
+    axes.legend(title="class", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

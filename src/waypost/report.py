@@ -142,12 +142,14 @@ def show_end(console: Console, result: RunResult) -> None:
             console,
             "  go on at the failed step: the same command with --resume",
         )
-    mlflow, uri = _command("mlflow"), _shown_uri(result.tracking_uri)
-    _line(console, f"  look at it: {mlflow} ui --backend-store-uri {uri}")
+    if activate := _activation():
+        _line(console, f"  for the commands below: {activate}")
+    uri = _shown_uri(result.tracking_uri)
+    _line(console, f"  look at it: mlflow ui --backend-store-uri {uri}")
     models = [s for s in result.steps if s.name.startswith("train") and s.run_id]
     if result.status == "FINISHED" and models:
         model = f"runs:/{models[-1].run_id}/model"
-        _line(console, f"  serve it: {mlflow} models serve --env-manager local -m {model}")
+        _line(console, f"  serve it: mlflow models serve --env-manager local -m {model}")
 
 
 def show_plan(console: Console, plan: Plan) -> None:
@@ -219,11 +221,12 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.4f}"
 
 
-def _command(name: str) -> str:
-    """Returns a command of the engine's environment as the user would type it here."""
-    path = Path(sys.prefix, "bin", name)
-    found = shutil.which(name)
-    return name if found and Path(found).resolve() == path.resolve() else os.path.relpath(path)
+def _activation() -> str:
+    """Returns the command that puts the engine's environment on the PATH, empty where it is there."""
+    here = Path(sys.prefix, "bin")
+    found = shutil.which("mlflow")
+    on_path = found is not None and Path(found).parent.resolve() == here.resolve()
+    return "" if on_path else f"source {os.path.relpath(here / 'activate')}"
 
 
 def _shown_uri(uri: str) -> str:
