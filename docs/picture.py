@@ -1,4 +1,4 @@
-"""Draws a captured terminal (ANSI text on stdin) as SVG: `tmux capture-pane -ep | python docs/picture.py OUT`."""
+"""Draws a captured terminal as SVG: `tmux capture-pane -ep | python docs/picture.py FILE`."""
 
 import re
 import sys

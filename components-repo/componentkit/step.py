@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,8 +94,11 @@ class Step:
         from mlflow.data.meta_dataset import MetaDataset
 
         digest = content_digest(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow finds a local path ambiguous
+            origin = resolve_dataset_source(source or str(path))
         # MLflow keeps at most 36 characters of a dataset's digest.
-        dataset = MetaDataset(resolve_dataset_source(source or str(path)), name=path.name, digest=digest[:32])
+        dataset = MetaDataset(origin, name=path.name, digest=digest[:32])
         mlflow.log_input(dataset, context=name)
         mlflow.set_tag(f"input.{name}.sha256", digest)
 
