@@ -51,7 +51,7 @@ def test_uniform_shape(folder: Path) -> None:
         assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
         assert item.description, name
     assert entry_point.metrics
-    assert len((folder / "run.py").read_text().splitlines()) <= 205
+    assert all(len(file.read_text().splitlines()) <= 250 for file in folder.glob("*.py"))
 
 
 def test_command_passes_every_parameter(folder: Path) -> None:
@@ -92,13 +92,14 @@ def test_readme_tells_the_contract(folder: Path) -> None:
 
 
 def test_help_is_quick(folder: Path) -> None:
-    """--help shows each parameter and imports nothing heavy until then: kit and YAML only."""
-    env = {**os.environ, "PYTHONPATH": str(LIBRARY)}
+    """`run.py --help` shows each parameter and imports nothing heavy on the way."""
     script = (
-        "import sys; from pathlib import Path; from componentkit.arguments import build_parser;"
-        "print(build_parser(Path('MLproject')).format_help());"
-        "assert not {'mlflow', 'pandas', 'sklearn'} & set(sys.modules)"
+        "import runpy, sys; sys.argv = ['run.py', '--help']\n"
+        "try: runpy.run_path('run.py', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'mlflow', 'pandas', 'sklearn', 'pydantic'} & set(sys.modules); assert not heavy, heavy"
     )
+    env = {**os.environ, "PYTHONPATH": str(LIBRARY)}
     result = subprocess.run(
         [BIN / "python", "-c", script], cwd=folder, env=env, capture_output=True, text=True, check=True
     )

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from check_data.check import check, page, part_by
 from check_data.drift import holm
 from check_data.rules import Checks, Result
-from check_data.run import check, page, part_by
 from componentkit.arguments import ComponentError
 
 

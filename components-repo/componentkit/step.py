@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
 
     Config = TypeVar("Config", bound=BaseModel)
 
-TRACE_VARIABLE = "COMPONENT_DEBUG"
 
+def main(run_file: str, code: str) -> None:
+    """Parses the command line, opens the MLflow run, calls `run` of the module `code`; 1 on an error.
 
-def main(run_file: str, run: Callable[[Step], None]) -> None:
-    """Parses the command line, opens the MLflow run and calls `run`; exit code 1 on an error.
-
+    The module is imported only when there is something to do, so that --help answers at once.
     Under `mlflow run` (or any caller that sets MLFLOW_RUN_ID) this is the caller's run, else a new
     one, whose parameters are then logged here.
     """
@@ -42,9 +42,9 @@ def main(run_file: str, run: Callable[[Step], None]) -> None:
         with mlflow.start_run():
             if not joins:
                 mlflow.log_params(vars(arguments))
-            run(Step(arguments, load_entry_point(project).get("outputs", {})))
+            importlib.import_module(code).run(Step(arguments, load_entry_point(project).get("outputs", {})))
     except ComponentError as error:
-        if arguments.debug or os.environ.get(TRACE_VARIABLE):
+        if arguments.debug or os.environ.get("COMPONENT_DEBUG"):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from componentkit.arguments import ComponentError
-from download.run import fetch, file_name, redact, verify
+from download.fetch import fetch, file_name, redact, verify
 
 CONTENT = bytes(range(256)) * 40_000  # 10 MB: two of fsspec's blocks
 

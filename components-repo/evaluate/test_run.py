@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from componentkit.arguments import ComponentError
+from evaluate.measure import missed_thresholds, per_class, per_slice
 from evaluate.plots import (
     calibration_bins,
     calibration_figure,
     precision_recall_figure,
     roc_figure,
 )
-from evaluate.run import missed_thresholds, per_class, per_slice
 from scoring import classification_metrics, confusion_figure, label_array, metric_name
 
 CLASSES = np.array(["a", "b", "c"], dtype=object)

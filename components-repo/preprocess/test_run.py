@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from componentkit.arguments import ComponentError
-from preprocess.run import Recipe, clean
+from preprocess.clean import Recipe, clean
 
 
 def cleaned(table: pd.DataFrame, keep: str = "", **recipe: Any) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from componentkit.arguments import ComponentError
-from segregate.run import split
+from segregate.split import split
 
 
 def table(rows: int = 100) -> pd.DataFrame:

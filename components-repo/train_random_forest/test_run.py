@@ -16,7 +16,7 @@ from train_random_forest.model import (
     impurity_importances,
     pipeline_for,
 )
-from train_random_forest.run import fitted, importance_figure, importances, prepare
+from train_random_forest.train import fitted, importance_figure, importances, prepare
 
 
 def config(**changes: Any) -> ModelConfig:

@@ -1,0 +1,146 @@
+"""evaluate: a classifier on a held-out table; metrics, curves, slices, predictions, thresholds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics as sk
+
+from componentkit.arguments import ComponentError, split_names
+from componentkit.step import Step
+from componentkit.tables import require_columns, write_table
+from evaluate.plots import (
+    calibration_bins,
+    calibration_figure,
+    precision_recall_figure,
+    roc_figure,
+)
+from scoring import (
+    Labels,
+    Probabilities,
+    classification_metrics,
+    confusion_figure,
+    label_array,
+    metric_name,
+)
+
+FEWEST_ROWS = 20  # a slice smaller than that says nothing
+MOST_VALUES = 60
+
+
+def per_class(labels: Labels, predicted: Labels, classes: Labels) -> dict[str, dict[str, float]]:
+    """Returns precision, recall, f1 and support (rows) of each class."""
+    figures = sk.precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+    names = ("precision", "recall", "f1", "support")
+    return {
+        str(name): {n: float(v[i]) for n, v in zip(names, figures, strict=True)}
+        for i, name in enumerate(classes.tolist())
+    }
+
+
+def per_slice(
+    column: pd.Series, labels: Labels, probabilities: Probabilities, classes: Labels
+) -> dict[str, dict[str, float]]:
+    """Returns rows and metrics for each value of a column that has enough rows."""
+    values = column
+    if pd.api.types.is_numeric_dtype(column) and column.nunique() > 10:
+        values = pd.qcut(column, 4, duplicates="drop").astype("str")
+    elif column.nunique() > MOST_VALUES:
+        raise ComponentError(
+            f"slices: column {column.name!r} has {column.nunique():,} values, more than {MOST_VALUES}"
+        )
+    texts = values.astype("object").where(column.notna(), "missing").astype("str").to_numpy()
+    found = {}
+    for value in sorted(set(texts)):
+        rows = texts == value
+        if rows.sum() >= FEWEST_ROWS:
+            scores = classification_metrics(labels[rows], probabilities[rows], classes)
+            found[value] = {"rows": float(rows.sum()), **scores}
+    return found
+
+
+def missed_thresholds(scores: dict[str, float], thresholds: dict[str, float]) -> list[str]:
+    """Returns a line for each threshold that is not met, saying by how much."""
+    missed = []
+    for name, least in thresholds.items():
+        value = scores.get(name)
+        if least and value is None:
+            missed.append(f"{name} cannot be measured (a class has no test row), wanted {least:g}")
+        elif least and value is not None and value < least:
+            missed.append(f"{name} is {value:.4f}, {least - value:.4f} below the {least:g} wanted")
+    return missed
+
+
+def aligned(table: pd.DataFrame, schema: Any) -> pd.DataFrame:
+    """Returns the columns of an MLflow schema, in its types: numbers as float64, else text."""
+    require_columns(table, schema.input_names(), purpose="the model's features")
+    types = dict(zip(schema.input_names(), schema.pandas_types(), strict=True))
+    try:
+        return pd.DataFrame(
+            {
+                name: table[name].astype("float64" if np.issubdtype(kind, np.number) else "str")
+                for name, kind in types.items()
+            }
+        )
+    except (TypeError, ValueError) as error:
+        raise ComponentError(f"the model's features: {error}") from error
+
+
+def load(path: str) -> tuple[Any, Any]:
+    """Returns (scikit-learn model, MLflow's model info). Raises ComponentError for anything else."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        info = mlflow.models.get_model_info(path)
+        model = mlflow.sklearn.load_model(path)
+    except MlflowException as error:
+        raise ComponentError(f"model: {' '.join(str(error).split())}") from error
+    if not info.metadata or "target" not in info.metadata or info.signature is None:
+        raise ComponentError("model: its metadata does not name the target; was it trained here?")
+    return model, info
+
+
+def run(step: Step) -> None:
+    args = step.args
+    model, info = load(args.model)
+    target = info.metadata["target"]
+    table = step.table("data")
+    require_columns(table, [target], purpose="target")
+    labels = label_array(table[target])
+    classes = model.classes_
+    if unknown := sorted(set(labels.tolist()) - set(classes.tolist()), key=str):
+        raise ComponentError(f"column {target!r}: the model does not know {unknown[:5]}")
+    probabilities = model.predict_proba(aligned(table, info.signature.inputs))
+    predicted = classes[probabilities.argmax(axis=1)]
+
+    scores = classification_metrics(labels, probabilities, classes)
+    confidence, right, rows = calibration_bins(labels, probabilities, classes)
+    scores["calibration_error"] = float(np.average(np.abs(confidence - right), weights=rows))
+    by_class = per_class(labels, predicted, classes)
+    sliced = split_names(args.slices)
+    require_columns(table, sliced, purpose="slices")
+    by_slice = {name: per_slice(table[name], labels, probabilities, classes) for name in sliced}
+    report = {"overall": scores, "classes": by_class, "slices": by_slice, "rows": len(labels)}
+    with step.output("metrics") as path:
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    columns = {f"probability_{n}": probabilities[:, i] for i, n in enumerate(classes.tolist())}
+    with step.output("predictions") as path:
+        write_table(pd.DataFrame({"label": labels, "prediction": predicted, **columns}), path)
+    for kind, groups in (("class", {"": by_class}), ("slice", by_slice)):
+        for column, found in groups.items():
+            for value, figures in found.items():
+                parts = [kind, *([column] if column else []), value]
+                step.metrics({metric_name(*parts, n): v for n, v in figures.items()})
+    title = f"Test: {target}, {len(labels):,} rows"
+    step.figure("confusion_matrix", confusion_figure(labels, predicted, classes, title))
+    step.figure("roc", roc_figure(labels, probabilities, classes))
+    step.figure("precision_recall", precision_recall_figure(labels, probabilities, classes))
+    step.figure("calibration", calibration_figure(labels, probabilities, classes))
+    step.metrics(scores)
+    thresholds = {"roc_auc": args.min_auc, "accuracy": args.min_accuracy, "f1_macro": args.min_f1}
+    if missed := missed_thresholds(scores, thresholds):
+        raise ComponentError("the model is not good enough: " + "; ".join(missed))

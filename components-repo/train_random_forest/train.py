@@ -1,0 +1,150 @@
+"""train_random_forest: learn, validate, explain, export."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.inspection import permutation_importance
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import Pipeline
+
+from componentkit.arguments import ComponentError
+from componentkit.step import Step, content_digest
+from componentkit.tables import require_columns
+from scoring import Labels, classification_metrics, confusion_figure, label_array
+from train_random_forest.model import (
+    TRUSTED_TYPES,
+    Features,
+    ModelConfig,
+    feature_table,
+    impurity_importances,
+    pipeline_for,
+)
+
+
+def prepare(table: pd.DataFrame, target: str, features: Features) -> tuple[pd.DataFrame, Labels]:
+    """Returns (features, labels). Raises ComponentError that names column or class in the way."""
+    require_columns(table, [target], purpose="target")
+    if not features.names():
+        raise ComponentError("model: features: name at least one column")
+    require_columns(table, features.names(), purpose="model: features")
+    if target in features.names():
+        raise ComponentError(f"model: features: {target!r} is the target")
+    labels = label_array(table[target])
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        raise ComponentError(f"target {target!r} has one class only: {classes[0]!r}")
+    if counts.min() < 2:
+        rare = classes[counts < 2].tolist()
+        raise ComponentError(f"target {target!r}: one row only of class {rare[0]!r}; two are needed")
+    return feature_table(table, features), labels
+
+
+def fitted(pipeline: Pipeline, features: pd.DataFrame, labels: Labels) -> Pipeline:
+    try:
+        pipeline.fit(features, labels)
+    except ValueError as error:
+        raise ComponentError(f"model: {' '.join(str(error).split())}") from error
+    # Threads add up probabilities in the order in which they finish, which shows in the last digit.
+    pipeline.named_steps["forest"].n_jobs = 1
+    return pipeline
+
+
+def importances(
+    model: Pipeline, features: pd.DataFrame, labels: Labels, config: ModelConfig, seed: int
+) -> pd.DataFrame:
+    """Returns impurity and permutation (loss of accuracy) importance per feature, largest first."""
+    table = impurity_importances(model, config.features).to_frame()
+    if repeats := config.permutation.repeats:
+        rows = min(config.permutation.rows, len(features))
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(features))[:rows])
+        result = permutation_importance(
+            model, features.iloc[chosen], labels[chosen], n_repeats=repeats, random_state=seed
+        )
+        table["permutation"] = result["importances_mean"]
+        table["permutation_std"] = result["importances_std"]
+    table.index.name = "feature"
+    return table.sort_values("impurity", ascending=False, kind="stable")
+
+
+def importance_figure(table: pd.DataFrame, most: int = 20) -> Figure:
+    shown = table.head(most)[::-1]
+    figure = Figure(figsize=(11, 0.3 * len(shown) + 2), layout="constrained")
+    for axes, column, label in zip(
+        figure.subplots(1, 2, sharey=True),
+        ("impurity", "permutation"),
+        ("share of impurity decrease", "accuracy lost when shuffled"),
+        strict=True,
+    ):
+        if column in shown:
+            axes.barh(shown.index, shown[column], color="#3b6fb6")
+        axes.set(xlabel=label, title=f"by {column}")
+    figure.suptitle(f"Feature importance, {len(shown)} of {len(table)} features")
+    return figure
+
+
+def export(model: Pipeline, features: pd.DataFrame, target: str, config: ModelConfig, digest: str) -> None:
+    """Logs the model with MLflow, in the skops format: loading it executes no pickled code."""
+    import mlflow
+    from mlflow.models import infer_signature
+
+    predicted = pd.Series(model.predict(features.head(100)), name=target)
+    classes = model.named_steps["forest"].classes_
+    metadata: dict[str, Any] = {
+        "target": target,
+        "classes": classes.tolist(),
+        "features": config.features.model_dump(),
+        "training_data_sha256": digest,
+    }
+    mlflow.sklearn.log_model(
+        model,
+        name="model",
+        serialization_format="skops",
+        skops_trusted_types=TRUSTED_TYPES,
+        signature=infer_signature(features, predicted),
+        input_example=features.head(3),
+        metadata=metadata,
+        pip_requirements=[
+            f"{name}=={version(name)}"
+            for name in ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
+        ],
+    )
+
+
+def run(step: Step) -> None:
+    args = step.args
+    config = step.config("model", ModelConfig)
+    features, labels = prepare(step.table("data"), args.target, config.features)
+    learn, validate = train_test_split(
+        np.arange(len(labels)),
+        test_size=max(args.validation_size, len(np.unique(labels)) / len(labels)),
+        random_state=args.seed,
+        stratify=labels,
+    )
+    started = time.monotonic()
+    model = fitted(pipeline_for(config, seed=args.seed, jobs=args.jobs), features.iloc[learn], labels[learn])
+    seconds = time.monotonic() - started
+    print(f"learned from {len(learn):,} rows in {seconds:.1f} s, validating on {len(validate):,}")
+    held_out, truth = features.iloc[validate], labels[validate]
+    probabilities = model.predict_proba(held_out)
+    scores = classification_metrics(truth, probabilities, model.classes_)
+    step.metrics({f"validation_{name}": value for name, value in scores.items()})
+    predicted = model.classes_[probabilities.argmax(axis=1)]
+    title = f"Validation: {args.target}, {len(validate):,} rows"
+    step.figure("confusion_matrix", confusion_figure(truth, predicted, model.classes_, title))
+    table = importances(model, held_out, truth, config, args.seed)
+    with step.output("importances") as path:
+        table.to_csv(path)
+    step.figure("importances", importance_figure(table))
+    if args.refit:
+        started = time.monotonic()
+        model = fitted(pipeline_for(config, seed=args.seed, jobs=args.jobs), features, labels)
+        seconds += time.monotonic() - started
+    step.metrics({"fit_seconds": seconds})
+    export(model, features, args.target, config, content_digest(Path(args.data)))
