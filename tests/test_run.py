@@ -321,6 +321,45 @@ def test_killed_engine_leaves_nothing_for_ever(workplace: Path, call: Call) -> N
     assert sorted(run.info.status for run in runs()) == ["FINISHED", "FINISHED", "KILLED", "KILLED"]
 
 
+def test_no_secret_is_shown_or_stored(small: Path, call: Call) -> None:
+    """User and password of a URL in the parameters appear in no output, tag, parameter or file."""
+    secret = "https://me:hunter2@example.org/x.git"
+    shown = call(*RUN, small, "--dry-run", f"word={secret}")
+    write_component(small / "parts", "quiet", "print('ok')\n", url={}, options={"type": "path"})
+    write_pipeline(
+        small,
+        {"one": {"uses": "parts/quiet", "with": {"url": "${url}", "options": {"from": "${url}"}}}},
+        {"url": "x"},
+    )
+    result = call(*RUN, small, f"url={secret}")
+    assert result.returncode == 0, result.stdout
+    texts = [shown.stdout, shown.stderr, result.stdout, result.stderr]
+    files = [path.read_bytes() for path in Path.cwd().rglob("*") if path.is_file()]
+    assert not any("hunter2" in text for text in texts)
+    assert not any(b"hunter2" in content for content in files)
+    assert by_step("one")[0].data.params["url"] == "https://example.org/x.git"
+
+
+def test_tracking_server_that_is_down(small: Path, call: Call) -> None:
+    """A tracking server that does not answer is an error that names it, without a stack trace."""
+    env = {"MLFLOW_TRACKING_URI": "http://me:hunter2@127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+    result = call(*RUN, small, env=env)
+    assert result.returncode == 1
+    assert "tracking server http://127.0.0.1:9" in result.stderr
+    assert "MLFLOW_TRACKING_URI" in result.stderr
+    assert "hunter2" not in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_debug_shows_the_components_trace(small: Path, call: Call) -> None:
+    """--debug tells the components to show the stack trace of an error."""
+    code = "import os\nprint('debug', os.environ.get('COMPONENT_DEBUG'))\n"
+    (small / "parts" / "first" / "run.py").write_text(code)
+    assert call(*RUN, small, "--debug").returncode == 0
+    log = client().download_artifacts(by_step("one")[0].info.run_id, "logs/one.log")
+    assert Path(log).read_text() == "debug 1\n"
+
+
 def test_work_tree_stays_clean(small: Path, call: Call) -> None:
     """A run writes nothing into the pipeline's repository, byte code neither."""
     for arguments in (["init", "-q"], ["add", "."]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -51,6 +52,11 @@ class FindingsError(WaypostError):
         noun = "problem" if count == 1 else "problems"
         lines = "\n".join(f"  {finding}" for finding in self.findings)
         super().__init__(f"{count} {noun} found, nothing was run:\n{lines}")
+
+
+def redacted(text: str) -> str:
+    """Returns a text without the user names, passwords and tokens of the URLs in it."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

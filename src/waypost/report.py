@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from waypost.contracts.plan import Plan, Reference
-from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.errors import Finding, FindingsError, WaypostError, redacted
 from waypost.runs.events import Reporter, RunResult, StepResult
 
 _STATES = {
@@ -162,7 +162,7 @@ def show_plan(console: Console, plan: Plan) -> None:
             if isinstance(argument, Reference):
                 branch.add(f"{name} ← [cyan]{argument.step}[/].{argument.output}")
                 continue
-            lines = str(argument).rstrip().splitlines() or ["''"]
+            lines = redacted(str(argument)).rstrip().splitlines() or ["''"]
             more = f" [dim](+{len(lines) - 1} lines)[/]" if len(lines) > 1 else ""
             branch.add(f"{name} = {escape(lines[0])}{more}")
     console.print(tree, soft_wrap=True)
@@ -233,10 +233,7 @@ def _shown_uri(uri: str) -> str:
     """Returns the tracking URI as the user would type it here."""
     path = uri.removeprefix("sqlite:///")
     here = f"{Path.cwd()}/"
-    scheme, separator, rest = uri.partition("://")
-    if path != uri:
-        return f"sqlite:///{path.removeprefix(here)}"
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    return f"sqlite:///{path.removeprefix(here)}" if path != uri else redacted(uri)
 
 
 def _line(console: Console, text: str) -> None:

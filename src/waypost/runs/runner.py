@@ -23,7 +23,7 @@ from waypost.runs.prepare import Prepared, local_path
 from waypost.sources.files import content_digest, home, read_python_env
 from waypost.sources.git import head_of, tree_of
 from waypost.sources.process import run_step
-from waypost.tracking.store import KEY_TAG, STEP_TAG, StepRun, Tracker, step_variables
+from waypost.tracking.store import KEY_TAG, STEP_TAG, StepRun, Tracker, step_variables, tracking_errors
 
 _TAIL_LINES = 20
 _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
@@ -42,8 +42,14 @@ class Options:
 def run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
     """Executes the pipeline and returns how it ended; a failed step is a result, not an exception.
 
-    Raises Interrupted after SIGINT or SIGTERM, with all processes ended and all runs closed.
+    Raises Interrupted after SIGINT or SIGTERM, with all processes ended and all runs closed, and
+    WaypostError where the tracking server does not answer.
     """
+    with tracking_errors():
+        return _run(prepared, options, reporter)
+
+
+def _run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
     tracker = Tracker(prepared.pipeline.name)
     for run_id in tracker.close_abandoned():
         reporter.say(f"run {run_id} was left behind by a process that is gone: marked KILLED")
@@ -273,7 +279,7 @@ class _Execution:
         if isinstance(argument, Inline):
             file = Path(temp, f"{name}.yaml")
             file.write_text(argument.text, encoding="utf-8")
-            self._tracker.log_file(run_id, file, "parameters")
+            self._tracker.log_text(run_id, argument.text, f"parameters/{name}.yaml")
             return str(file)
         if isinstance(argument, Location):
             path = local_path(argument, self._prepared.folder)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waypost.errors import WaypostError
+from waypost.errors import WaypostError, redacted
 from waypost.sources.process import is_alive
 
 if TYPE_CHECKING:
@@ -37,6 +38,18 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
 
+@contextlib.contextmanager
+def tracking_errors() -> Iterator[None]:
+    """Turns whatever MLflow raises into a WaypostError that names the server."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        message = f"tracking server {redacted(tracking_uri())}: {redacted(str(error.message))}"
+        raise WaypostError(message, hint="is it up? It is named by MLFLOW_TRACKING_URI") from error
+
+
 class Tracker:
     """The runs of one pipeline. Raises WaypostError where the server cannot be reached."""
 
@@ -45,18 +58,16 @@ class Tracker:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "true")
         os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no word about new tables
+        # MLflow's own default waits some minutes before it says that nobody listens.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         import mlflow
-        from mlflow.exceptions import MlflowException
 
         self.uri = tracking_uri()
         self._pipeline = pipeline
         mlflow.set_tracking_uri(self.uri)
-        try:
+        with tracking_errors():
             self._client = mlflow.MlflowClient()
             self.experiment_id = self._experiment(pipeline)
-        except MlflowException as error:
-            message = f"tracking server {_redacted(self.uri)}: {error.message}"
-            raise WaypostError(message, hint="check MLFLOW_TRACKING_URI") from error
 
     def _experiment(self, name: str) -> str:
         if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
@@ -100,7 +111,7 @@ class Tracker:
         """Logs parameters; what is longer than MLflow keeps is cut, the artifact has it whole."""
         from mlflow.entities import Param
 
-        entries = [Param(k, v[:_MOST_PARAMETER]) for k, v in parameters.items()]
+        entries = [Param(k, redacted(v)[:_MOST_PARAMETER]) for k, v in parameters.items()]
         for start in range(0, len(entries), _MOST_PARAMETERS):
             self._client.log_batch(run_id, params=entries[start : start + _MOST_PARAMETERS])
 
@@ -112,7 +123,7 @@ class Tracker:
         self._client.set_tag(run_id, key, value)
 
     def log_text(self, run_id: str, text: str, artifact: str) -> None:
-        self._client.log_text(run_id, text, artifact)
+        self._client.log_text(run_id, redacted(text), artifact)
 
     def log_file(self, run_id: str, file: Path, folder: str) -> None:
         self._client.log_artifact(run_id, str(file), folder)
@@ -225,8 +236,3 @@ def _step_run(run: Run) -> StepRun:
 
 def _owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _redacted(uri: str) -> str:
-    scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
