@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -14,18 +13,19 @@ from waypost import __version__
 from waypost.contracts.component import command_line
 from waypost.contracts.keys import StepInputs, step_key
 from waypost.contracts.parameters import canonical_yaml, flat
-from waypost.contracts.plan import Argument, Inline, Location, PlannedStep, Reference
+from waypost.contracts.plan import PlannedStep
 from waypost.errors import Interrupted, UsageError, WaypostError
 from waypost.runs import environments
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, RunResult, StepResult
-from waypost.runs.prepare import Prepared, local_path
+from waypost.runs.inputs import Inputs
+from waypost.runs.logs import exit_cause, tail_of
+from waypost.runs.prepare import Prepared
 from waypost.sources.files import content_digest, home, read_python_env
 from waypost.sources.git import head_of, tree_of
 from waypost.sources.process import run_step
 from waypost.tracking.store import KEY_TAG, STEP_TAG, StepRun, Tracker, step_variables, tracking_errors
 
-_TAIL_LINES = 20
 _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
 
 
@@ -132,6 +132,7 @@ class _Execution:
         self._envs = envs
         self._earlier = earlier
         self._finished: dict[str, StepRun] = {}
+        self._given = Inputs(prepared, tracker, self._finished)
         self._tree_of_folder: dict[Path, str] = {}
         self._wanted = self._with_ancestors(options.steps)
         self.results: list[StepResult] = []
@@ -188,9 +189,9 @@ class _Execution:
         with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
             log = Path(temp, f"{step.name}.log")
             try:
-                recorded = {name: self._recorded(a) for name, a in step.arguments.items()}
+                recorded = {name: self._given.recorded(a) for name, a in step.arguments.items()}
                 self._tracker.log_parameters(run_id, recorded)
-                values = {n: self._value(n, a, run_id, temp) for n, a in step.arguments.items()}
+                values = {n: self._given.value(n, a, run_id, Path(temp)) for n, a in step.arguments.items()}
                 code = run_step(
                     command_line(step.entry_point, values),
                     cwd=folder,
@@ -198,7 +199,7 @@ class _Execution:
                     log=log,
                     tick=self._reporter.tick,
                 )
-                cause = _exit_cause(code, log) if code else self._missing_output(step, run_id)
+                cause = exit_cause(code, log) if code else self._missing_output(step, run_id)
                 status = "FAILED" if cause else "FINISHED"
             except Interrupted:
                 seconds = time.monotonic() - started
@@ -209,7 +210,7 @@ class _Execution:
             finally:
                 # The step's process may have set a status of its own; ours is the last word.
                 self._end(step, run_id, status, log)
-            tail = _tail(log)
+            tail = tail_of(log)
         seconds = time.monotonic() - started
         if cause:
             where = self._tracker.artifact_location(run_id, f"logs/{step.name}.log")
@@ -247,44 +248,10 @@ class _Execution:
         return StepInputs(
             trees=self._trees(step),
             entry_point=step.entry_point.command,
-            arguments={name: self._identity(a) for name, a in step.arguments.items()},
+            arguments={name: self._given.identity(a) for name, a in step.arguments.items()},
             environment=self._envs[step.name].digest,
             platform=environments.platform_tag(),
         )
-
-    def _identity(self, argument: Argument) -> str:
-        """Returns what an argument means for the result: content where there is any."""
-        if isinstance(argument, Reference):
-            return f"sha256:{self._finished[argument.step].digests[argument.output]}"
-        if isinstance(argument, Location):
-            path = local_path(argument, self._prepared.folder)
-            return f"sha256:{content_digest(path)}" if path else argument.text
-        return str(argument)
-
-    def _recorded(self, argument: Argument) -> str:
-        """Returns the argument for MLflow: stock `mlflow run` understands it as it stands."""
-        if isinstance(argument, Reference):
-            output = self._prepared.plan.step(argument.step).entry_point.outputs[argument.output]
-            return f"runs:/{self._finished[argument.step].run_id}/{output.path}"
-        return str(argument)
-
-    def _value(self, name: str, argument: Argument, run_id: str, temp: str) -> str:
-        """Returns the text for the command line: files as local paths."""
-        if isinstance(argument, Reference):
-            output = self._prepared.plan.step(argument.step).entry_point.outputs[argument.output]
-            found = self._tracker.output(self._finished[argument.step].run_id, output.path)
-            if found is None:
-                raise WaypostError(f"{name}: the output {argument} is no longer there")
-            return str(found)
-        if isinstance(argument, Inline):
-            file = Path(temp, f"{name}.yaml")
-            file.write_text(argument.text, encoding="utf-8")
-            self._tracker.log_text(run_id, argument.text, f"parameters/{name}.yaml")
-            return str(file)
-        if isinstance(argument, Location):
-            path = local_path(argument, self._prepared.folder)
-            return str(path) if path else argument.text
-        return argument
 
     def _variables(self, step: PlannedStep, run_id: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
@@ -309,31 +276,3 @@ class _Execution:
             self._tracker.tag(run_id, f"waypost.output.{name}", digests[name])
         self._finished[step.name] = StepRun(run_id, digests)
         return ""
-
-
-def _exit_cause(code: int, log: Path) -> str:
-    """Returns the component's own word for what went wrong, else how its process ended."""
-    if code < 0 or code > 128:
-        number = -code if code < 0 else code - 128
-        name = _signal_name(number)
-        return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    lines = _tail(log).splitlines()
-    stated = [line for line in lines if re.match(r"(run\.py: )?error: ", line)]
-    last = stated[-1] if stated else next((line for line in reversed(lines) if line.strip()), "")
-    return re.sub(r"^(run\.py: )?error: ", "", last) or f"exit code {code}"
-
-
-def _signal_name(number: int) -> str:
-    import signal
-
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _tail(log: Path) -> str:
-    if not log.exists():
-        return ""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(lines[-_TAIL_LINES:])
