@@ -257,9 +257,19 @@ def component(call: Call, name: str, *arguments: str) -> tuple[int, str]:
         ("preprocess", ["--data", "header.csv"], "error: header.csv: the table has no rows"),
         ("preprocess", ["--data", "good.csv", "--recipe", "bad.yaml"], "error: recipe: droop: Extra"),
         (
+            "preprocess",
+            ["--data", "good.csv", "--recipe", "drop.yaml"],
+            "error: good.csv: drop: column 'gone'",
+        ),
+        (
+            "preprocess",
+            ["--data", "good.csv", "--recipe", "cast.yaml"],
+            "error: good.csv: column 'kind' cannot be read as int: ",
+        ),
+        (
             "segregate",
             ["--data", "good.csv", "--strategy", "stratified", "--column", "kind"],
-            "error: stratified: column 'kind': too few rows to be on both sides: 'rare' (1 row)",
+            "error: good.csv: stratified: column 'kind': too few rows to be on both sides: 'rare' (1 row)",
         ),
         (
             "check_data",
@@ -269,7 +279,7 @@ def component(call: Call, name: str, *arguments: str) -> tuple[int, str]:
         (
             "train_random_forest",
             ["--data", "good.csv", "--target", "kind", "--model", "model.yaml"],
-            "error: column 'kind': the label is missing in 1 rows",
+            "error: good.csv: column 'kind': the label is missing in 1 rows",
         ),
         (
             "segregate",
@@ -292,6 +302,8 @@ def test_bad_data_is_one_line(
     Path("a.xlsx").write_text("x")
     Path("bad.yaml").write_text("droop: [a]\n")
     Path("good.csv").write_text("n,kind\n1,a\n2,a\n3,rare\n" if name == "segregate" else "n,kind\n1,a\n2,\n")
+    Path("drop.yaml").write_text("drop: [gone]\n")
+    Path("cast.yaml").write_text("cast: {kind: int}\n")
     Path("model.yaml").write_text("features: {numeric: [n]}\n")
     Path("checks.yaml").write_text("columns: [{name: gone}, {name: n, type: string}]\n")
     pd.DataFrame({"a": range(1000)}).to_parquet("whole.parquet")

@@ -53,6 +53,7 @@ def page(results: list[Result], rows: int, name: str) -> str:
 
 
 def run(step: Step) -> None:
+    checks = step.config("checks", Checks)
     data = step.table("data")
     if step.is_given("reference") and step.args.reference_filter:
         raise ComponentError("give reference or reference_filter, not both")
@@ -60,7 +61,7 @@ def run(step: Step) -> None:
     if step.args.reference_filter:
         data, reference = part_by(data, step.args.reference_filter)
     tests = Path(step.args.tests) if step.is_given("tests") else None
-    results = check(data, reference, step.config("checks", Checks), tests)
+    results = check(data, reference, checks, tests)
     failed = [result for result in results if not result.passed]
     with step.output("report") as path:
         report = [dataclasses.asdict(result) for result in results]

@@ -1,4 +1,1 @@
-"""What the components of this repository share: command line, MLflow run, tables in and out.
-
-Importing any of it loads nothing heavy, except for `tables`.
-"""
+"""What the components share: command line, MLflow run, tables. Only `tables` loads anything heavy."""

@@ -19,9 +19,8 @@ class ComponentError(Exception):
 
 def load_entry_point(project: Path, name: str = "main") -> dict[str, Any]:
     """Returns the entry point's contract: `parameters`, `outputs`, `metrics`, `command`."""
-    contract = yaml.safe_load(project.read_text(encoding="utf-8"))
-    entry_point: dict[str, Any] = contract["entry_points"][name]
-    return entry_point
+    contract: dict[str, Any] = yaml.safe_load(project.read_text(encoding="utf-8"))
+    return dict(contract["entry_points"][name])
 
 
 def build_parser(project: Path) -> argparse.ArgumentParser:

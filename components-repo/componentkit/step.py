@@ -35,6 +35,7 @@ def main(run_file: str, code: str) -> None:
     """
     project = Path(run_file).with_name("MLproject")
     arguments = build_parser(project).parse_args()
+    step = Step(arguments, load_entry_point(project).get("outputs", {}))
     joins = "MLFLOW_RUN_ID" in os.environ
     import mlflow
 
@@ -42,11 +43,12 @@ def main(run_file: str, code: str) -> None:
         with mlflow.start_run():
             if not joins:
                 mlflow.log_params(vars(arguments))
-            importlib.import_module(code).run(Step(arguments, load_entry_point(project).get("outputs", {})))
+            importlib.import_module(code).run(step)
     except ComponentError as error:
         if arguments.debug or os.environ.get("COMPONENT_DEBUG"):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        place = f"{step.file}: " if step.file and step.file not in str(error) else ""
+        print(f"error: {place}{error}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -56,6 +58,7 @@ class Step:
     def __init__(self, arguments: argparse.Namespace, outputs: dict[str, Any]) -> None:
         self.args = arguments
         self._outputs = outputs
+        self.file = ""  # the table that an error is about
 
     def is_given(self, parameter: str) -> bool:
         """Tells whether an optional `path` parameter was given."""
@@ -66,6 +69,7 @@ class Step:
         from componentkit.tables import read_table
 
         path = Path(getattr(self.args, parameter))
+        self.file = path.name
         table = read_table(path)
         self.log_input(parameter, path)
         return table

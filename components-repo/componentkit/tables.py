@@ -42,9 +42,8 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         table = _READERS[suffix](path)
     except _NOT_READABLE as error:
-        reason = " ".join(str(error).split())
-        kind = suffix.lstrip(".")
-        raise ComponentError(f"{path.name}: cannot be read as {kind}: {reason}") from error
+        reason = f"cannot be read as {suffix[1:]}: {' '.join(str(error).split())}"
+        raise ComponentError(f"{path.name}: {reason}") from error
     if table.empty:
         raise ComponentError(f"{path.name}: the table has no rows")
     return table
@@ -59,5 +58,5 @@ def require_columns(table: pd.DataFrame, columns: list[str], *, purpose: str) ->
     """Raises ComponentError that names every column which is not there."""
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        noun = "column" if len(missing) == 1 else "columns"
-        raise ComponentError(f"{purpose}: {noun} {', '.join(map(repr, missing))} not in the table")
+        names = ("column " if len(missing) == 1 else "columns ") + ", ".join(map(repr, missing))
+        raise ComponentError(f"{purpose}: {names} not in the table")

@@ -111,10 +111,10 @@ def _filtered(table: pd.DataFrame, keep: str) -> pd.DataFrame:
 
 
 def run(step: Step) -> None:
-    table = step.table("data")
+    recipe = step.config("recipe", Recipe)
     cleaned, metrics = clean(
-        table,
-        step.config("recipe", Recipe),
+        step.table("data"),
+        recipe,
         drop_duplicates=step.args.drop_duplicates,
         keep=step.args.filter,
     )
