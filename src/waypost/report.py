@@ -110,11 +110,14 @@ class TableReporter(Reporter):
 
     def _table(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0))
-        for column in ("step", "component", "state"):
-            table.add_column(column, no_wrap=True)
-        table.add_column("time", justify="right", no_wrap=True)
+        steps = self._plan.steps if self._plan else ()
+        # Widths are given, so that a long result is cut instead of the columns before it.
+        table.add_column("step", min_width=max((len(s.name) for s in steps), default=0))
+        table.add_column("component", min_width=max((len(s.uses) for s in steps), default=0))
+        table.add_column("state", min_width=9)
+        table.add_column("time", justify="right", min_width=7)
         table.add_column("result", overflow="ellipsis", no_wrap=True)
-        for step in self._plan.steps if self._plan else ():
+        for step in steps:
             result = self._ended.get(step.name)
             running = step.name == self._running[0] and not result
             state = result.state if result else "running" if running else "waiting"
@@ -137,11 +140,8 @@ def show_end(console: Console, result: RunResult) -> None:
     if result.status == "FINISHED" and last:
         shown = "  ".join(f"{k} [bold]{v:.4f}[/]" for k, v in list(last.metrics.items())[:4])
         _line(console, f"  {last.name}: {shown}")
-    if result.status != "FINISHED":
-        _line(
-            console,
-            "  go on at the failed step: the same command with --resume",
-        )
+    if result.status == "KILLED" or (result.failed and result.failed.run_id):
+        _line(console, "  go on at the failed step: the same command with --resume")
     if activate := _activation():
         _line(console, f"  for the commands below: {activate}")
     uri = _shown_uri(result.tracking_uri)

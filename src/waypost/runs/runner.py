@@ -167,7 +167,10 @@ class _Execution:
         if not to_execute and (reusable := self._earlier.get(key)):
             return self._take_over(step, reusable)
         if self._options.steps is not None and not to_execute:
-            cause = f"no earlier run has a result of {step.name!r} that still fits: execute it too"
+            cause = (
+                "no earlier run has a result with the code, parameters and inputs of now;"
+                f" execute it too: --from {step.name}"
+            )
             return StepResult(step.name, step.uses, "failed", cause=cause)
         return self._execute(step, key)
 
