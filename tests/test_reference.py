@@ -52,6 +52,14 @@ def test_threshold_fails_the_run(workplace: Path, call: Call) -> None:
     assert re.search(r"roc_auc is 0\.\d{4}, 0\.\d{4} below the 0\.99 wanted", result.stdout)
 
 
+@pytest.mark.xdist_group("reference")
+def test_changed_data_is_told(workplace: Path, call: Call) -> None:
+    """Other data than params.yaml names: exit code 4 and both digests, before anything is trained."""
+    result = call(*RUN, PIPELINE, f"data.sha256={'f' * 64}")
+    assert result.returncode == 4
+    assert f"sha256 expected {'f' * 64}, found a95529e0" in result.stdout
+
+
 @pytest.mark.xdist_group("examples")
 @pytest.mark.parametrize("name", ["breast_cancer", "wine", "digits"])
 def test_other_data_by_parameters_only(workplace: Path, call: Call, name: str) -> None:

@@ -234,6 +234,13 @@ def test_no_pipeline_here(workplace: Path, call: Call, small: Path) -> None:
     assert "waypost run small" in result.stderr
 
 
+def test_other_content_is_exit_code_4(small: Path, call: Call) -> None:
+    """A component that finds other content than was asked for ends the run with exit code 4."""
+    (small / "parts" / "first" / "run.py").write_text("import sys\nprint('error: no')\nsys.exit(4)\n")
+    assert call(*RUN, small).returncode == 4
+    assert parent().info.status == "FAILED"
+
+
 def test_missing_output_fails_the_step(small: Path, call: Call) -> None:
     """A step that does not log what its contract promises has failed, whatever its exit code."""
     project = small / "parts" / "first" / "MLproject"

@@ -14,7 +14,9 @@ NOT_GIVEN = "/dev/null"
 
 
 class ComponentError(Exception):
-    """Something that the user can mend; shown as one line, without a stack trace."""
+    """Something that the user can mend; shown as one line, exit code `code`."""
+
+    code = 1
 
 
 def load_entry_point(project: Path, name: str = "main") -> dict[str, Any]:

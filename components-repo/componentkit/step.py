@@ -49,7 +49,7 @@ def main(run_file: str, code: str) -> None:
             raise
         place = f"{step.file}: " if step.file and step.file not in str(error) else ""
         print(f"error: {place}{error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.code)
 
 
 class Step:

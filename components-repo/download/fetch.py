@@ -17,6 +17,12 @@ PERMANENT = (FileNotFoundError, PermissionError, IsADirectoryError, ImportError)
 TRY_AGAIN = {408, 425, 429}
 
 
+class ContentError(ComponentError):
+    """The file is not the one that was asked for. Exit code 4, so that callers can tell."""
+
+    code = 4
+
+
 def redact(url: str) -> str:
     """Returns the URL without user, password and query: signed URLs carry secrets there."""
     parts = urlsplit(url)
@@ -52,10 +58,10 @@ def fetch(url: str, target: Path, *, retries: int, pause: float = 1.0) -> None:
 
 
 def verify(path: Path, sha256: str, url: str) -> None:
-    """Raises ComponentError with both digests where the file is not what was asked for."""
+    """Raises ContentError with both digests where the file is not what was asked for."""
     found = content_digest(path)
     if sha256 and found != sha256.lower():
-        raise ComponentError(
+        raise ContentError(
             f"{redact(url)}: the content is not what was asked for:"
             f" sha256 expected {sha256.lower()}, found {found}"
         )

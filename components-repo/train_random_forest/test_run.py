@@ -16,7 +16,7 @@ from train_random_forest.model import (
     impurity_importances,
     pipeline_for,
 )
-from train_random_forest.train import fitted, importance_figure, importances, prepare
+from train_random_forest.train import fitted, held_out_rows, importance_figure, importances, prepare
 
 
 def config(**changes: Any) -> ModelConfig:
@@ -76,6 +76,16 @@ def test_same_seed_same_model_on_any_cores() -> None:
     assert np.array_equal(two.predict_proba(features), expected)
     stored = skops.io.loads(skops.io.dumps(one), trusted=TRUSTED_TYPES)
     assert np.array_equal(stored.predict_proba(features), expected)
+
+
+def test_validation_rows() -> None:
+    """Validation has every class, however small its share; too few rows are an error that says so."""
+    labels = np.array(["a"] * 96 + ["b"] * 4, dtype=object)
+    learn, validate = held_out_rows(labels, 0.02, 1)
+    assert sorted([*learn, *validate]) == list(range(100))
+    assert len(validate) == 2
+    with pytest.raises(ComponentError, match=r"validation_size 0\.9: "):
+        held_out_rows(labels[-10:], 0.9, 1)
 
 
 @pytest.mark.parametrize("encode", ["onehot", "ordinal"])

@@ -46,6 +46,21 @@ def prepare(table: pd.DataFrame, target: str, features: Features) -> tuple[pd.Da
     return feature_table(table, features), labels
 
 
+def held_out_rows(labels: Labels, share: float, seed: int) -> tuple[Labels, Labels]:
+    """Returns (rows to learn from, rows to validate on), stratified, every class on both sides.
+
+    Raises ComponentError where there are too few rows for that.
+    """
+    least = len(np.unique(labels)) / len(labels)
+    try:
+        learn, validate = train_test_split(
+            np.arange(len(labels)), test_size=max(share, least), random_state=seed, stratify=labels
+        )
+    except ValueError as error:
+        raise ComponentError(f"validation_size {share}: {error}") from error
+    return learn, validate
+
+
 def fitted(pipeline: Pipeline, features: pd.DataFrame, labels: Labels) -> Pipeline:
     try:
         pipeline.fit(features, labels)
@@ -121,12 +136,7 @@ def run(step: Step) -> None:
     args = step.args
     config = step.config("model", ModelConfig)
     features, labels = prepare(step.table("data"), args.target, config.features)
-    learn, validate = train_test_split(
-        np.arange(len(labels)),
-        test_size=max(args.validation_size, len(np.unique(labels)) / len(labels)),
-        random_state=args.seed,
-        stratify=labels,
-    )
+    learn, validate = held_out_rows(labels, args.validation_size, args.seed)
     started = time.monotonic()
     model = fitted(pipeline_for(config, seed=args.seed, jobs=args.jobs), features.iloc[learn], labels[learn])
     seconds = time.monotonic() - started

@@ -95,7 +95,7 @@ def run(
     result = runner.run(prepared, options, report.reporter_for(console))
     if as_json:
         report.write_json(sys.stdout, result)
-    return 1 if result.status == "FAILED" else 0
+    return result.exit_code
 
 
 def _parted(arguments: tuple[str, ...]) -> tuple[Path, list[str]]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from waypost.contracts.plan import Plan
 
+INTEGRITY = 4
+"""Exit code by which a component says that content is not what was asked for; ours, too."""
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -20,6 +23,7 @@ class StepResult:
     cause: str = ""
     tail: str = ""
     log: str = ""
+    exit_code: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,13 @@ class RunResult:
     seconds: float
     tracking_uri: str
     steps: tuple[StepResult, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 ok, 4 where a step found other content than was asked for, else 1."""
+        if self.status == "FINISHED":
+            return 0
+        return INTEGRITY if self.failed and self.failed.exit_code == INTEGRITY else 1
 
     @property
     def failed(self) -> StepResult | None:

@@ -188,7 +188,7 @@ class _Execution:
         }
         run_id = self._tracker.open_step(self._parent, step.name, tags)
         started = time.monotonic()
-        status = "KILLED"
+        status, code = "KILLED", 0
         with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
             log = Path(temp, f"{step.name}.log")
             try:
@@ -217,7 +217,7 @@ class _Execution:
         seconds = time.monotonic() - started
         if cause:
             where = self._tracker.artifact_location(run_id, f"logs/{step.name}.log")
-            return StepResult(step.name, step.uses, "failed", run_id, seconds, {}, cause, tail, where)
+            return StepResult(step.name, step.uses, "failed", run_id, seconds, {}, cause, tail, where, code)
         metrics = self._declared_metrics(step, run_id)
         return StepResult(step.name, step.uses, "done", run_id, seconds, metrics)
 
