@@ -176,7 +176,7 @@ class _Execution:
 
     def _take_over(self, step: PlannedStep, earlier: StepRun) -> StepResult:
         self._finished[step.name] = earlier
-        metrics = self._declared_metrics(step, earlier.run_id)
+        metrics = self._enter(step, earlier.run_id)
         return StepResult(step.name, step.uses, "reused", earlier.run_id, 0.0, metrics)
 
     def _execute(self, step: PlannedStep, key: str) -> StepResult:
@@ -212,24 +212,21 @@ class _Execution:
                 cause, status = str(error), "FAILED"
             finally:
                 # The step's process may have set a status of its own; ours is the last word.
-                self._end(step, run_id, status, log)
+                if log.exists():
+                    self._tracker.log_file(run_id, log, "logs")
+                self._tracker.close(run_id, status)
             tail = tail_of(log)
         seconds = time.monotonic() - started
         if cause:
             where = self._tracker.artifact_location(run_id, f"logs/{step.name}.log")
             return StepResult(step.name, step.uses, "failed", run_id, seconds, {}, cause, tail, where, code)
-        metrics = self._declared_metrics(step, run_id)
+        metrics = self._enter(step, run_id)
         return StepResult(step.name, step.uses, "done", run_id, seconds, metrics)
 
-    def _end(self, step: PlannedStep, run_id: str, status: str, log: Path) -> None:
-        if log.exists():
-            self._tracker.log_file(run_id, log, "logs")
-        self._tracker.close(run_id, status)
-        if status == "FINISHED":
-            self._tracker.tag(self._parent, f"{STEP_TAG}.{step.name}", run_id)
-
-    def _declared_metrics(self, step: PlannedStep, run_id: str) -> dict[str, float]:
-        """Returns the step's metrics that its contract declares; copies them to the parent run."""
+    def _enter(self, step: PlannedStep, run_id: str) -> dict[str, float]:
+        """Tells the parent run which run holds the step's result, last of all, so that no half-done
+        step is ever taken over; copies the declared metrics there and returns them.
+        """
         found = self._tracker.metrics(run_id)
         metrics = {name: found[name] for name in step.entry_point.metrics if name in found}
         self._tracker.tag(self._parent, f"{STEP_TAG}.{step.name}", run_id)
