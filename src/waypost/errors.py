@@ -50,8 +50,9 @@ class FindingsError(WaypostError):
         self.findings = tuple(findings)
         count = len(self.findings)
         noun = "problem" if count == 1 else "problems"
+        self.headline = f"{count} {noun} found"
         lines = "\n".join(f"  {finding}" for finding in self.findings)
-        super().__init__(f"{count} {noun} found, nothing was run:\n{lines}")
+        super().__init__(f"{self.headline}, nothing was run:\n{lines}")
 
 
 def redacted(text: str) -> str:

@@ -173,9 +173,7 @@ def show_error(console: Console, error: WaypostError) -> None:
     if isinstance(error, FindingsError):
         for finding in error.findings:
             _show_finding(console, finding)
-        count = len(error.findings)
-        noun = "problem" if count == 1 else "problems"
-        _line(console, f"[bold red]{count} {noun} found[/], nothing was run")
+        _line(console, f"[bold red]{error.headline}[/], nothing was run")
         return
     _line(console, f"[bold red]error:[/] {escape(str(error))}")
     if error.hint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,20 @@ from waypost.sources.files import read_component, read_pipeline, read_text
 
 @dataclass(frozen=True)
 class Prepared:
-    """A pipeline that is ready to run: plan, parameters (resolved), and where its parts are."""
+    """A pipeline that is ready to run: plan, parameters (resolved), and where its parts are.
+
+    `components` holds the contracts that the plan was checked against, by `uses`.
+    """
 
     folder: Path
     pipeline: Pipeline
     plan: Plan
     parameters: dict[str, Any]
+    components: Mapping[str, Component]
 
     def component_folder(self, step: PlannedStep) -> Path:
-        source, _, name = step.uses.partition("/")
-        return source_folder(self.folder, self.pipeline, source) / name
-
-    def component(self, step: PlannedStep) -> Component:
-        folder = self.component_folder(step)
-        return read_component(folder.parent, folder.name, step.uses)
+        written = self.pipeline.steps[step.name]
+        return source_folder(self.folder, self.pipeline, written.source) / written.component
 
 
 def source_folder(folder: Path, pipeline: Pipeline, source: str) -> Path:
@@ -56,8 +56,13 @@ def prepare(folder: Path, files: Sequence[Path], overrides: Sequence[str]) -> Pr
         findings += error.findings
         config = merged(texts, ()) if overrides else merged((), ())
 
+    components: dict[str, Component] = {}
+
     def find(source: str, name: str) -> Component:
-        return read_component(source_folder(folder, pipeline, source), name, f"{source}/{name}")
+        uses = f"{source}/{name}"
+        if uses not in components:
+            components[uses] = read_component(source_folder(folder, pipeline, source), name, uses)
+        return components[uses]
 
     plan, problems = make_plan(pipeline, config, find)
     findings += problems
@@ -65,7 +70,7 @@ def prepare(folder: Path, files: Sequence[Path], overrides: Sequence[str]) -> Pr
         findings += _input_findings(plan, folder)
     if findings or plan is None:
         raise FindingsError(dict.fromkeys(findings))
-    return Prepared(folder, pipeline, plan, plain(config))
+    return Prepared(folder, pipeline, plan, plain(config), components)
 
 
 def local_path(location: Location, folder: Path) -> Path | None:

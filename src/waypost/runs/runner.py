@@ -88,13 +88,13 @@ def _run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
 def _earlier_steps(tracker: Tracker, prepared: Prepared, options: Options) -> Mapping[str, StepRun]:
     """Returns finished steps that this run may take over, by their keys."""
     if options.resume:
-        run_id = tracker.unfinished_run()
-        if run_id is None:
+        earlier = tracker.steps_to_resume()
+        if earlier is None:
             message = f"no failed or interrupted run of {prepared.pipeline.name} to resume"
             raise UsageError(message, hint="run it without --resume")
-        return tracker.finished_steps([run_id])
+        return earlier
     if options.steps is not None:
-        return tracker.finished_steps(tracker.recent_runs())
+        return tracker.recent_steps()
     return {}
 
 
@@ -103,7 +103,7 @@ def _environments(prepared: Prepared, options: Options, reporter: Reporter) -> d
     found = {}
     for step in prepared.plan.steps:
         folder = prepared.component_folder(step)
-        python_env = read_python_env(folder, prepared.component(step))
+        python_env = read_python_env(folder, prepared.components[step.uses])
         if options.env == "local" or not python_env.dependencies:
             found[step.name] = environments.local()
         else:
@@ -237,7 +237,7 @@ class _Execution:
 
     def _trees(self, step: PlannedStep) -> dict[str, str]:
         folder = self._prepared.component_folder(step)
-        shared = self._prepared.component(step).shared
+        shared = self._prepared.components[step.uses].shared
         folders = {name: folder.parent / name for name in (folder.name, *shared)}
         for path in folders.values():
             if path not in self._tree_of_folder:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,8 @@ class Tracker:
         """Starts the parent run and returns its id; under `mlflow run` that is the project's run."""
         all_tags = {**tags, PIPELINE_TAG: self._pipeline, _OWNER_TAG: _owner()}
         if run_id := os.environ.get("MLFLOW_RUN_ID"):
-            self._set_tags(run_id, all_tags)
+            for key, value in all_tags.items():
+                self.tag(run_id, key, value)
             return run_id
         return self._create(self._pipeline, {**all_tags, "mlflow.source.name": self._pipeline})
 
@@ -103,10 +105,6 @@ class Tracker:
         run = self._client.create_run(self.experiment_id, run_name=name, tags={**known, **tags})
         return str(run.info.run_id)
 
-    def _set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        for key, value in tags.items():
-            self._client.set_tag(run_id, key, value)
-
     def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
         """Logs parameters; what is longer than MLflow keeps is cut, the artifact has it whole."""
         from mlflow.entities import Param
@@ -116,8 +114,12 @@ class Tracker:
             self._client.log_batch(run_id, params=entries[start : start + _MOST_PARAMETERS])
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        for name, value in metrics.items():
-            self._client.log_metric(run_id, name, value)
+        """Logs metrics in one request."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        entries = [Metric(name, value, now, 0) for name, value in metrics.items()]
+        self._client.log_batch(run_id, metrics=entries)
 
     def tag(self, run_id: str, key: str, value: str) -> None:
         self._client.set_tag(run_id, key, value)
@@ -165,28 +167,29 @@ class Tracker:
 
         return Path(download_artifacts(uri, dst_path=tempfile.mkdtemp()))
 
-    def finished_steps(self, parents: Iterable[str]) -> dict[str, StepRun]:
+    def steps_to_resume(self) -> dict[str, StepRun] | None:
+        """Returns the finished steps, by their keys, of this pipeline's newest run that failed or was
+        killed; None where there is no such run.
+        """
+        for run in self._pipeline_runs():
+            if run.info.status in ("FAILED", "KILLED"):
+                return self._finished_steps([run])
+        return None
+
+    def recent_steps(self) -> dict[str, StepRun]:
+        """Returns the finished steps of this pipeline's runs by their keys, the newest of each."""
+        return self._finished_steps(self._pipeline_runs())
+
+    def _finished_steps(self, parents: Iterable[Run]) -> dict[str, StepRun]:
         """Returns the steps that pipeline runs finished or took over, by their keys."""
         ids: dict[str, None] = {}
         for parent in parents:
-            tags = self._client.get_run(parent).data.tags
-            ids |= {v: None for k, v in tags.items() if k.startswith(f"{STEP_TAG}.")}
+            ids |= {v: None for k, v in parent.data.tags.items() if k.startswith(f"{STEP_TAG}.")}
         found: dict[str, StepRun] = {}
         for run in (self._client.get_run(run_id) for run_id in ids):
             if run.info.status == "FINISHED" and (key := run.data.tags.get(KEY_TAG)):
                 found.setdefault(key, _step_run(run))
         return found
-
-    def unfinished_run(self) -> str | None:
-        """Returns the newest run of this pipeline that failed or was killed, if there is one."""
-        for run in self._pipeline_runs():
-            if run.info.status in ("FAILED", "KILLED"):
-                return str(run.info.run_id)
-        return None
-
-    def recent_runs(self) -> list[str]:
-        """Returns the ids of this pipeline's runs, newest first."""
-        return [str(run.info.run_id) for run in self._pipeline_runs()]
 
     def close_abandoned(self) -> list[str]:
         """Marks runs as KILLED whose process on this machine is gone; returns their ids."""
