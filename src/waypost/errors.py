@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_SECRETIVE = "token|secret|passw|key|signature|credential"
+
 
 class WaypostError(Exception):
     """An error for the reader: one line that says what and where; `hint` says what mends it."""
@@ -24,6 +26,12 @@ class UsageError(WaypostError):
     exit_code = 2
 
 
+class RemoteError(WaypostError):
+    """A remote does not answer, or not with what is asked for: network, access, no such thing."""
+
+    exit_code = 3
+
+
 class Interrupted(WaypostError):  # noqa: N818 (not an error: a wish)
     """SIGINT or SIGTERM arrived."""
 
@@ -32,11 +40,15 @@ class Interrupted(WaypostError):  # noqa: N818 (not an error: a wish)
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One thing that is wrong: `place` is file and key, such as `pipeline.yaml: steps.train.with`."""
+    """One thing that is wrong: `place` is file and key, such as `pipeline.yaml: steps.train.with`.
+
+    `category` is a word for machines, such as `tag-moved`; most findings need none.
+    """
 
     place: str
     problem: str
     hint: str = ""
+    category: str = ""
 
     def __str__(self) -> str:
         text = f"{self.place}: {self.problem}"
@@ -44,20 +56,32 @@ class Finding:
 
 
 class FindingsError(WaypostError):
-    """Everything that a check found, reported at once."""
+    """Everything that a check found, reported at once; `consequence` says what was not done."""
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
+    def __init__(self, findings: Iterable[Finding], *, consequence: str = "nothing was run") -> None:
         self.findings = tuple(findings)
+        self.consequence = consequence
         count = len(self.findings)
         noun = "problem" if count == 1 else "problems"
         self.headline = f"{count} {noun} found"
         lines = "\n".join(f"  {finding}" for finding in self.findings)
-        super().__init__(f"{self.headline}, nothing was run:\n{lines}")
+        start = f"{self.headline}, {consequence}" if consequence else self.headline
+        super().__init__(f"{start}:\n{lines}")
+
+
+class IntegrityError(FindingsError):
+    """Content, tag or lock is not what it was said to be."""
+
+    exit_code = 4
+
+    def __init__(self, findings: Iterable[Finding], *, consequence: str = "") -> None:
+        super().__init__(findings, consequence=consequence)
 
 
 def redacted(text: str) -> str:
     """Returns a text without the user names, passwords and tokens of the URLs in it."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
+    text = re.sub(r"(?<=://)[^/@\s]+@", "", text)
+    return re.sub(rf"(?i)([?&][^=&\s]*(?:{_SECRETIVE})[^=&\s]*=)[^&\s'\"]+", r"\1***", text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

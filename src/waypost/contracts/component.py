@@ -75,10 +75,21 @@ class PythonEnv(BaseModel):
     python: str | None = None
     dependencies: tuple[str, ...] = ()
 
+    @property
+    def requirement_files(self) -> tuple[str, ...]:
+        """The files that the lines of `dependencies` name, such as `-r requirements.txt`."""
+        return tuple(file for line in self.dependencies if (file := requirement_file(line)))
+
 
 def parse_component(text: str, file: str) -> Component:
     """Returns the component of an MLproject text. Raises FindingsError."""
     return parse(Component, load_mapping(text, file), file)
+
+
+def requirement_file(line: str) -> str | None:
+    """Returns the file that a dependency line such as `-r requirements.txt` names, else None."""
+    flag, _, file = line.partition(" ")
+    return file.strip() if flag in ("-r", "--requirement") else None
 
 
 def argument_text(parameter: Parameter, value: Any) -> str:

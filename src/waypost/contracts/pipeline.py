@@ -3,21 +3,63 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from waypost.contracts.parsing import Strict, load_mapping, parse
+from waypost.contracts.urls import url_problem
+from waypost.errors import redacted
 
 FILE = "pipeline.yaml"
 PARAMETERS_FILE = "params.yaml"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
 
 
-class Source(Strict):
-    """Where components come from: `path` is a folder, relative to the pipeline's folder."""
+def component_name(uses: str) -> str:
+    """Returns the component's name in SOURCE/COMPONENT[@REQUIREMENT]."""
+    return uses.partition("/")[2].partition("@")[0]
 
-    path: str
+
+class Source(Strict):
+    """Where components come from.
+
+    `git` is a repository and `version` what is asked of it; `path` a folder, relative to the
+    pipeline's. With both, the folder serves where its content is what the lock says. `hold` names
+    the components, or all of them (`true`), that `waypost update` leaves alone.
+    """
+
+    git: str | None = None
+    version: str | None = None
+    path: str | None = None
+    hold: tuple[str, ...] | Literal[True] = ()
+
+    @field_validator("git")
+    @classmethod
+    def _git_url(cls, value: str | None) -> str | None:
+        if value is not None and (problem := url_problem(value)):
+            raise ValueError(redacted(problem))
+        return value
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)):
+            raise ValueError("put it in quotes: YAML reads 1.10 as the number 1.1")
+        return value
+
+    @model_validator(mode="after")
+    def _some_place(self) -> Source:
+        if self.git is None and self.path is None:
+            raise ValueError("where is it? It needs `git` and `version`, or `path`")
+        if self.git is not None and self.version is None:
+            raise ValueError("`git` needs a `version`, such as ~=1.4")
+        if self.git is None and (self.version is not None or self.hold):
+            raise ValueError("`version` and `hold` belong to `git`; a `path` alone is what it is")
+        return self
+
+    def holds(self, component: str) -> bool:
+        return self.hold is True or component in self.hold
 
 
 class Step(Strict):
@@ -36,8 +78,9 @@ class Step(Strict):
     @field_validator("uses")
     @classmethod
     def _alias_and_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[^/@\s]+/[^/@\s]+", value):
-            raise ValueError(f"{value!r} is not of the form SOURCE/COMPONENT, such as core/download")
+        if not re.fullmatch(r"[^/@\s]+/[^/@\s.][^/@\s]*(@\S+)?", value):
+            form = "SOURCE/COMPONENT, such as core/download or core/download@~=1.2"
+            raise ValueError(f"{value!r} is not of the form {form}")
         return value
 
     @property
@@ -46,7 +89,12 @@ class Step(Strict):
 
     @property
     def component(self) -> str:
-        return self.uses.partition("/")[2]
+        return component_name(self.uses)
+
+    @property
+    def requirement(self) -> str:
+        """The version that this step asks for, empty where its source says it."""
+        return self.uses.partition("@")[2]
 
 
 class Pipeline(Strict):

@@ -98,11 +98,11 @@ class Plan:
 def make_plan(
     pipeline: Pipeline,
     parameters: DictConfig,
-    find: Callable[[str, str], Component],
+    find: Callable[[str], Component],
 ) -> tuple[Plan | None, list[Finding]]:
     """Returns the plan and everything that is wrong with it; no plan where the graph has a cycle.
 
-    Args: `find(source, component)` gives a component, or raises FindingsError.
+    Args: `find(uses)` gives a component, or raises FindingsError.
     """
     findings: list[Finding] = []
     entry_points = {n: _entry_point(pipeline, n, find, findings) for n in pipeline.steps}
@@ -135,7 +135,7 @@ def _place(step: str, *keys: str) -> str:
 def _entry_point(
     pipeline: Pipeline,
     name: str,
-    find: Callable[[str, str], Component],
+    find: Callable[[str], Component],
     findings: list[Finding],
 ) -> EntryPoint | None:
     step = pipeline.steps[name]
@@ -144,7 +144,7 @@ def _entry_point(
         findings.append(Finding(_place(name, "uses"), f"no source {step.source!r}", hint))
         return None
     try:
-        component = find(step.source, step.component)
+        component = find(step.uses)
     except FindingsError as error:
         for finding in error.findings:
             known = finding.place != step.uses

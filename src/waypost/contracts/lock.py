@@ -1,0 +1,206 @@
+"""A components.lock.json: the content that a pipeline runs, down to the trees."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from waypost.contracts.component import PythonEnv
+from waypost.contracts.parsing import Strict, parse
+from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.contracts.pipeline import Pipeline, component_name
+from waypost.contracts.versions import parse_requirement
+from waypost.errors import Finding, FindingsError, IntegrityError, redacted
+
+FILE = "components.lock.json"
+SCHEMA = 1
+STALE = "lock-stale"
+EDITED = "lock-edited"
+
+
+class Pin(Strict):
+    """What a requirement got: `tree` is the content of the component's folder, `shared` that of the
+    folders beside it which it needs; `released` the day of the commit (UTC).
+    """
+
+    git: str
+    requirement: str
+    version: str
+    tag: str
+    commit: str
+    released: str
+    tree: str
+    shared: dict[str, str]
+    interface: str
+    environment: str
+
+    def __str__(self) -> str:
+        return self.version or self.commit[:12]
+
+
+class Lock(Strict):
+    """The whole file; `components` by what a step `uses`.
+
+    `requirements` is the digest of what was asked for, `digest` that of the answer.
+    """
+
+    schema_: int = Field(alias="schema")  # `schema` itself is a method of pydantic's
+    engine: str
+    requirements: str
+    digest: str
+    components: dict[str, Pin]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a pipeline asks of one component; `git` as written, credentials left out."""
+
+    source: str
+    component: str
+    git: str
+    requirement: str
+
+
+def wanted(pipeline: Pipeline) -> dict[str, Wanted]:
+    """Returns what the steps ask of components in git repositories, by their `uses`."""
+    found = {}
+    for step in pipeline.steps.values():
+        source = pipeline.components.get(step.source)
+        if source is not None and source.git:
+            asked = step.requirement or source.version or ""
+            found[step.uses] = Wanted(step.source, step.component, redacted(source.git), asked)
+    return found
+
+
+def environment_digest(python_env: PythonEnv, files: Mapping[str, str]) -> str:
+    """Returns the digest of a component's requirements: the lines, and the texts of the files in them."""
+    return _digest([list(python_env.dependencies), dict(files)])
+
+
+def make_lock(pipeline: Pipeline, pins: Mapping[str, Pin], engine: str) -> Lock:
+    """Returns the lock of a pipeline."""
+    components = dict(pins)
+    return Lock(
+        schema=SCHEMA,
+        engine=engine,
+        requirements=_requirements_digest(wanted(pipeline)),
+        digest=_content_digest(components),
+        components=components,
+    )
+
+
+def lock_text(lock: Lock) -> str:
+    """Returns the file's text: the same bytes for the same lock, everywhere."""
+    return json.dumps(lock.model_dump(by_alias=True), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def parse_lock(text: str, command: str) -> Lock:
+    """Returns the lock. Raises IntegrityError that names the mending command."""
+    hint = f"write it anew: {command}"
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        conflict = ": it has the marks of a merge conflict" if "<<<<<<<" in text else f": {error}"
+        raise IntegrityError([Finding(FILE, f"not valid JSON{conflict}", hint, EDITED)]) from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if not isinstance(schema, int):
+        raise IntegrityError([Finding(FILE, "no schema number", hint, EDITED)])
+    if schema > SCHEMA:
+        problem = (
+            f"written by a newer Waypost ({content.get('engine')}, schema {schema}; this one reads {SCHEMA})"
+        )
+        raise IntegrityError([Finding(FILE, problem, "pip install --upgrade waypost", EDITED)])
+    try:
+        lock = parse(Lock, content, FILE)
+    except FindingsError as error:
+        raise IntegrityError(Finding(f.place, f.problem, hint, EDITED) for f in error.findings) from error
+    if lock.digest != _content_digest(lock.components):
+        problem = "edited by hand: its digest does not fit its content"
+        raise IntegrityError([Finding(FILE, problem, hint, EDITED)])
+    return lock
+
+
+def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
+    """Returns where a lock is not an answer to what the pipeline asks for now."""
+    asked = wanted(pipeline)
+    hint = f"resolve it anew: {command}"
+    found = []
+    for uses, want in asked.items():
+        pin = lock.components.get(uses)
+        if pin is None:
+            problem = f"{PIPELINE_FILE} uses {uses}, the lock does not have it"
+        elif pin.git != want.git:
+            problem = f"{uses}: {PIPELINE_FILE} says git: {want.git}, the lock has {pin.git}"
+        elif pin.requirement != want.requirement:
+            problem = (
+                f"{uses}: {PIPELINE_FILE} asks for {want.requirement}, the lock answers {pin.requirement}"
+            )
+        else:
+            continue
+        found.append(Finding(FILE, problem, hint, STALE))
+    found += [
+        Finding(FILE, f"{uses} is no longer used by {PIPELINE_FILE}", hint, STALE)
+        for uses in sorted(set(lock.components) - set(asked))
+    ]
+    if not found and lock.requirements != _requirements_digest(asked):
+        found.append(Finding(FILE, "edited by hand: it is not made of these requirements", hint, EDITED))
+    return found
+
+
+def requirement_findings(pipeline: Pipeline) -> list[Finding]:
+    """Returns what a lock cannot be made of: texts that are no requirement, and branches."""
+    found = []
+    for uses, want in wanted(pipeline).items():
+        place = f"{PIPELINE_FILE}: components.{want.source}.version"
+        if "@" in uses:
+            place = f"{PIPELINE_FILE}: uses {uses}"
+        try:
+            requirement = parse_requirement(want.requirement)
+        except ValueError as error:
+            found.append(Finding(place, str(error)))
+            continue
+        if requirement.branch:
+            problem = f"{requirement.branch!r} is a branch or another name that moves, not a version"
+            hint = "ask for one such as ~=1.4, or try the branch: waypost run --dev"
+            found.append(Finding(place, problem, hint))
+    return list(dict.fromkeys(found))
+
+
+def _requirements_digest(asked: Mapping[str, Wanted]) -> str:
+    return _digest({uses: [want.git, want.requirement] for uses, want in asked.items()})
+
+
+def _content_digest(pins: Mapping[str, Pin]) -> str:
+    return _digest({uses: pin.model_dump() for uses, pin in pins.items()})
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def selected(names: Iterable[str], uses: Iterable[str]) -> tuple[set[str], list[str]]:
+    """Returns the `uses` that names mean (SOURCE, COMPONENT or SOURCE/COMPONENT; none means all),
+    and the names that mean nothing.
+    """
+    known = list(uses)
+    names = list(names)
+    if not names:
+        return set(known), []
+    meant, unknown = set(), []
+    for name in names:
+        hits = {u for u in known if name in _names(u)}
+        meant |= hits
+        if not hits:
+            unknown.append(name)
+    return meant, unknown
+
+
+def _names(uses: str) -> set[str]:
+    source, component = uses.partition("/")[0], component_name(uses)
+    return {uses, source, component, f"{source}/{component}"}

@@ -1,0 +1,42 @@
+"""Where a component repository is, as a full git URL."""
+
+from __future__ import annotations
+
+import re
+
+_SCP_LIKE = re.compile(r"^[^/:\s]+:(?!//)")
+_GITHUB = "github:"
+
+
+def url_problem(written: str) -> str:
+    """Returns what is wrong with a `git:` text, empty where nothing is."""
+    if written.startswith(_GITHUB):
+        fits = re.fullmatch(r"github:[\w.-]+/[\w.-]+", written)
+        return "" if fits else f"{written!r} is not of the form github:ORGANISATION/REPOSITORY"
+    known = "://" in written or written.startswith(("./", "../", "/")) or _SCP_LIKE.match(written)
+    # A leading dash would be an option of git, `::` names a program to start.
+    if known and not written.startswith("-") and "::" not in written:
+        return ""
+    return f"{written!r} is not a git URL: use https://…, ssh://…, git@HOST:…, ../NAME.git or github:ORG/REPO"
+
+
+def full_url(written: str, base: str) -> str:
+    """Returns the URL that a `git:` text means.
+
+    Args: `base` is the URL of the pipeline repository's origin; `./x` and `../x` are relative to
+    it as for submodules (https://git-scm.com/docs/git-submodule), so that they hold for forks too.
+    """
+    if written.startswith(_GITHUB):
+        return f"https://github.com/{written.removeprefix(_GITHUB)}"
+    if not written.startswith(("./", "../")):
+        return written
+    base, rest, separator = base.rstrip("/"), written, "/"
+    while True:
+        if rest.startswith("./"):
+            rest = rest[2:]
+        elif rest.startswith("../"):
+            rest = rest[3:]
+            separator = "/" if "/" in base else ":"
+            base = base.rpartition(separator)[0]
+        else:
+            return f"{base}{separator}{rest}"

@@ -1,0 +1,88 @@
+"""Versions: which tags are releases, what a pipeline may ask for, which release answers it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+_COMMIT = re.compile(r"[0-9a-f]{7,40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of a component repository: its version, its tag, the commit behind the tag."""
+
+    version: Version
+    tag: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a pipeline asks for: a PEP 440 specifier, a commit (full or short), or a branch's name.
+
+    Exactly one of `specifier`, `commit` and `branch` is given.
+    """
+
+    text: str
+    specifier: SpecifierSet | None = None
+    commit: str = ""
+    branch: str = ""
+
+    def allows(self, version: Version) -> bool:
+        """Tells whether a version fits; a pre-release only where the requirement names one."""
+        if self.specifier is None:
+            return False
+        return self.specifier.contains(version, prereleases=bool(self.specifier.prereleases))
+
+
+def parse_requirement(text: str) -> Requirement:
+    """Returns the requirement. `1.4.13` and `v1.4.13` mean `==1.4.13`, `*` any stable release.
+
+    Raises ValueError for a text that is neither a specifier nor a name that git allows.
+    """
+    text = text.strip()
+    if _COMMIT.fullmatch(text):
+        return Requirement(text, commit=text)
+    try:
+        return Requirement(text, specifier=SpecifierSet("" if text == "*" else text))
+    except InvalidSpecifier:
+        pass
+    try:
+        return Requirement(text, specifier=SpecifierSet(f"=={Version(text)}"))
+    except InvalidVersion:
+        pass
+    if re.fullmatch(r"(?!-)[^\s~^:?*\[\\<>=!,]+", text):
+        return Requirement(text, branch=text)
+    raise ValueError(f"{text!r} is not a version requirement, such as ~=1.4 or ==1.4.13 (PEP 440)")
+
+
+def version_of(tag: str) -> Version | None:
+    """Returns the version that a tag vX.Y.Z or X.Y.Z names (pre-releases too), None for others."""
+    try:
+        version = Version(tag.removeprefix("v"))
+    except InvalidVersion:
+        return None
+    plain = len(version.release) == 3 and not version.epoch and version.local is None
+    return version if plain else None
+
+
+def releases_of(tags: Mapping[str, str]) -> tuple[Release, ...]:
+    """Returns the releases among tags (name to commit), newest first; of `v1.0.0` and `1.0.0` the first."""
+    found: dict[Version, Release] = {}
+    for tag in sorted(tags, reverse=True):  # "v…" sorts behind digits
+        version = version_of(tag)
+        if version is not None:
+            found.setdefault(version, Release(version, tag, tags[tag]))
+    return tuple(found[version] for version in sorted(found, reverse=True))
+
+
+def newest(
+    releases: Iterable[Release], requirement: Requirement, yanked: Collection[str] = ()
+) -> Release | None:
+    """Returns the newest release that a requirement allows; never a yanked one."""
+    return next((r for r in releases if requirement.allows(r.version) and str(r.version) not in yanked), None)
