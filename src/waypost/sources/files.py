@@ -12,7 +12,7 @@ from waypost.contracts import component, pipeline
 from waypost.contracts.component import Component, PythonEnv, parse_component
 from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
-from waypost.errors import Finding, FindingsError, UsageError, did_you_mean
+from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
 
 
 def home() -> Path:
@@ -40,6 +40,26 @@ def read_component(root: Path, name: str, place: str) -> Component:
         known = [p.parent.name for p in root.glob(f"*/{component.FILE}")]
         raise FindingsError([Finding(place, f"no component {name!r}", did_you_mean(name, known))])
     return parse_component(read_text(file), f"{name}/{component.FILE}")
+
+
+def read_parameters(folder: Path) -> list[tuple[str, str]]:
+    """Returns (name, text) of a folder's params.yaml, nothing where there is none."""
+    file = folder / pipeline.PARAMETERS_FILE
+    return [(pipeline.PARAMETERS_FILE, read_text(file))] if file.is_file() else []
+
+
+def write_text(file: Path, text: str) -> bool:
+    """Writes a file whole or not at all; tells whether it had another content before."""
+    if file.is_file() and file.read_text(encoding="utf-8") == text:
+        return False
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(file)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise WaypostError(f"{file}: cannot be written: {error}") from error
+    return True
 
 
 def read_python_env(folder: Path, contract: Component) -> PythonEnv:

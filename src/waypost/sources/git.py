@@ -1,43 +1,167 @@
-"""The only module that says git."""
+"""The only module that says git: on repositories here. What is said to remotes is in remotes.py."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from waypost.sources.process import ProcessError, output_of
+from waypost.contracts.trees import tree_id
+from waypost.sources.process import ProcessError, bytes_of, output_of
 
 # Whatever surrounds us (a hook, another repository's settings) must not decide what git does.
 _SCRUBBED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
+EMPTY_TREE = tree_id({})
 _NEVER_CONTENT = "__pycache__/\n*.pyc\n.DS_Store\n"
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One thing in a tree: git's mode (six digits), type and id."""
+
+    mode: str
+    kind: str
+    oid: str
+
+
 def environment(**extra: str) -> dict[str, str]:
-    """Returns the environment for git: scrubbed, and it never asks a question."""
-    kept = {name: value for name, value in os.environ.items() if name not in _SCRUBBED}
-    return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"} | extra
+    """Returns the environment for git: scrubbed, and it never asks a question or tells a secret."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _SCRUBBED and not name.startswith(("GIT_TRACE", "GIT_CURL_VERBOSE"))
+    }
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
+    return kept | quiet | extra
 
 
-def tree_of(folder: Path) -> str:
-    """Returns the git tree hash of a folder as it is on disk, ignored files left out.
+def git(repository: Path, *arguments: str) -> str:
+    """Returns what a git command says about a repository. Raises ProcessError."""
+    return output_of(["git", "-C", str(repository), *arguments], env=environment())
 
-    It is the hash that the folder has in a commit with this content. Neither the repository, if
-    the folder is in one, nor its index is touched: objects go to a temporary place.
+
+def create_bare(folder: Path) -> None:
+    """Makes an empty bare repository."""
+    output_of(["git", "init", "--quiet", "--bare", "--template=", str(folder)], env=environment())
+
+
+def object_at(repository: Path, name: str) -> str | None:
+    """Returns the id that a name such as `COMMIT:folder` has, None where there is no such thing."""
+    try:
+        return git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", name).strip()
+    except ProcessError:
+        return None
+
+
+def entries(repository: Path, tree: str, *, recursive: bool = False) -> dict[str, Entry]:
+    """Returns what is in a tree, by path; also what is in its folders with `recursive`."""
+    options = ["-r", "-t", "-z"] if recursive else ["-z"]
+    found = {}
+    for line in git(repository, "ls-tree", *options, tree).split("\0"):
+        if line:
+            facts, _, path = line.partition("\t")
+            found[path] = Entry(*facts.split(" "))
+    return found
+
+
+def blobs(repository: Path, oids: Sequence[str]) -> Iterator[bytes]:
+    """Gives the content of files by their ids, in the order asked for."""
+    asked = "".join(f"{oid}\n" for oid in oids).encode()
+    command = ["git", "-C", str(repository), "cat-file", "--batch"]
+    answer = bytes_of(command, stdin=asked, env=environment())
+    position = 0
+    for oid in oids:
+        end = answer.index(b"\n", position)
+        header = answer[position:end].split(b" ")
+        if len(header) != 3:
+            raise ProcessError(command, 1, f"object {oid} is missing")
+        size = int(header[2])
+        yield answer[end + 1 : end + 1 + size]
+        position = end + 1 + size + 1
+
+
+def missing_objects(repository: Path, trees: Iterable[str]) -> list[str]:
+    """Returns the ids of what trees name and the repository does not have; nothing is fetched."""
+    asked = list(dict.fromkeys(trees))
+    command = ["git", "-C", str(repository), "rev-list", "--objects", "--missing=print", "--stdin"]
+    answer = bytes_of(command, stdin="\n".join(asked).encode() + b"\n", env=environment())
+    return [line[1:] for line in answer.decode().splitlines() if line.startswith("?")]
+
+
+@contextmanager
+def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Gives a temporary repository with folders as they are on disk, and their trees by name.
+
+    Ignored files are left out. A tree's id is the one that the folder has in a commit with this
+    content. Neither the repository, if the folder is in one, nor its index is touched.
     """
-    with tempfile.TemporaryDirectory() as temp:
+    with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
         repository, excludes = Path(temp, "repository"), Path(temp, "excludes")
         excludes.write_text(_NEVER_CONTENT, encoding="utf-8")
-        output_of(["git", "init", "--quiet", "--bare", str(repository)], env=environment())
-        env = environment(GIT_DIR=str(repository), GIT_WORK_TREE=str(folder))
-        git = ["git", "-c", f"core.excludesFile={excludes}", "-c", "core.autocrlf=false"]
-        output_of([*git, "add", "--all", "."], cwd=folder, env=env)
-        return output_of(["git", "write-tree"], env=env).strip()
+        create_bare(repository)
+        env = environment(GIT_DIR=str(repository), GIT_WORK_TREE=str(root))
+        options = ["-c", f"core.excludesFile={excludes}", "-c", "core.autocrlf=false"]
+        there = [name for name in dict.fromkeys(names) if (root / name).is_dir()]
+        if not there:
+            yield repository, {}
+            return
+        output_of(["git", *options, "add", "--all", "--", *there], cwd=root, env=env)
+        tree = output_of(["git", "write-tree"], env=env).strip()
+        yield repository, {name: entry.oid for name, entry in entries(repository, tree).items()}
+
+
+def trees_of(root: Path, names: Sequence[str]) -> dict[str, str]:
+    """Returns the git tree ids of folders of `root` as they are on disk; those that are there."""
+    with snapshot(root, names) as (_, trees):
+        return trees
 
 
 def head_of(folder: Path) -> str | None:
     """Returns the full commit that a folder's repository has checked out, None outside of one."""
+    return object_at(folder, "HEAD^{commit}")
+
+
+def top_of(folder: Path) -> Path | None:
+    """Returns the top folder of the repository that a folder is in, None outside of one."""
     try:
-        return output_of(["git", "rev-parse", "HEAD"], cwd=folder, env=environment()).strip()
+        return Path(git(folder, "rev-parse", "--show-toplevel").strip())
     except ProcessError:
         return None
+
+
+def origin_of(folder: Path) -> str:
+    """Returns the URL that a folder's repository came from, else the repository's own folder: what
+    relative URLs are relative to, as for submodules.
+    """
+    try:
+        return git(folder, "config", "--get", "remote.origin.url").strip()
+    except ProcessError:
+        return str(top_of(folder) or folder)
+
+
+def annotate(repository: Path, tag: str, commit: str, message: str) -> None:
+    """Makes an annotated tag whose id depends on the commit alone, not on who makes it or when."""
+    when = git(repository, "log", "-1", "--format=%ct +0000", commit).strip()
+    by = {"GIT_COMMITTER_NAME": "Waypost", "GIT_COMMITTER_EMAIL": "", "GIT_COMMITTER_DATE": when}
+    command = ["git", "-C", str(repository), "-c", "tag.gpgSign=false", "tag", "-a", "-m", message]
+    output_of([*command, tag, commit], env=environment(**by))
+
+
+def day_of_line(file: Path, text: str) -> str:
+    """Returns the day (YYYY-MM-DD) of the newest commit that brought a text into a file, else empty."""
+    try:
+        return git(file.parent, "log", "-1", "--format=%cs", f"-S{text}", "--", file.name).strip()
+    except ProcessError:
+        return ""
+
+
+def difference(
+    repository: Path, old: str, new: str, prefixes: Mapping[str, str], *, color: bool = False
+) -> str:
+    """Returns the unified diff between two trees; `prefixes` name the sides (old, new)."""
+    style = "--color=always" if color else "--no-color"
+    sides = [f"--src-prefix={prefixes['old']}/", f"--dst-prefix={prefixes['new']}/"]
+    return git(repository, "diff", style, "--no-ext-diff", *sides, old, new)

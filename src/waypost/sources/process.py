@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 GRACE_SECONDS = 5.0
+TIMED_OUT = "no answer"
 _TICK_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
 
@@ -29,18 +30,69 @@ def output_of(
     arguments: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> str:
     """Returns what a process writes to stdout. Raises ProcessError unless it exits with 0."""
-    result = subprocess.run(
+    return bytes_of(arguments, cwd=cwd, env=env).decode(errors="replace")
+
+
+def bytes_of(
+    arguments: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout: float | None = None,
+    tied: bool = False,
+) -> bytes:
+    """Returns what a process writes to stdout. Raises ProcessError unless it exits with 0.
+
+    It has no terminal, so that it cannot ask a question. Whatever ends the wait, `timeout`
+    (seconds) or an exception, ends the process and its children too. A `tied` process does not
+    outlive the engine, not even when that is killed with -9.
+    """
+    process = subprocess.Popen(
         arguments,
         cwd=cwd,
         env=None if env is None else dict(env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=_die_with_parent if tied and sys.platform == "linux" else None,  # noqa: PLW1509
     )
-    if result.returncode:
-        raise ProcessError(arguments, result.returncode, result.stderr)
-    return result.stdout
+    try:
+        output, errors = process.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired as error:
+        raise ProcessError(arguments, -1, f"{TIMED_OUT} after {timeout:g} s") from error
+    finally:
+        if process.poll() is None:
+            _end_group(process)
+    if process.returncode:
+        raise ProcessError(arguments, process.returncode, errors.decode(errors="replace"))
+    return output
+
+
+class Background:
+    """A process that goes on beside us; `result` is there once it has ended."""
+
+    def __init__(self, arguments: Sequence[str], output: Path) -> None:
+        self._output = output
+        with output.open("wb") as sink:
+            self._process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+
+    def result(self) -> str | None:
+        """Returns what it wrote to stdout, None while it is still at work."""
+        return None if self._process.poll() is None else self._output.read_text(encoding="utf-8")
+
+    def end(self) -> None:
+        """Ends it where it has not ended by itself."""
+        if self._process.poll() is None:
+            _end_group(self._process)
 
 
 def run_step(command: str, *, cwd: Path, env: Mapping[str, str], log: Path, tick: Callable[[], None]) -> int:

@@ -1,0 +1,115 @@
+"""The cache as a whole: what is in it, whether it is sound, what may go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from waypost.errors import Finding
+from waypost.sources import git
+from waypost.sources.process import ProcessError
+from waypost.sources.store import exact_tree, remove
+
+_NEW = (".new-", ".building-")
+KINDS = {"mirrors": "mirror of a component repository", "trees": "unpacked component", "envs": "environment"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing in the cache: `kind` mirrors, trees or envs; size in bytes, age of the last use in days.
+
+    `holds` names the folders of an unpacked component.
+    """
+
+    kind: str
+    name: str
+    path: Path
+    size: int
+    age: float
+    holds: tuple[str, ...] = ()
+
+
+def items(home: Path) -> Iterator[Item]:
+    """Gives everything that is whole; sizes count hard-linked files once each."""
+    for kind in KINDS:
+        for path in sorted((home / kind).glob("*")):
+            if path.is_dir() and not path.name.startswith("."):
+                age = (time.time() - path.stat().st_mtime) / 86400
+                holds = tuple(sorted(p.name for p in path.iterdir())) if kind == "trees" else ()
+                yield Item(kind, path.name, path, _size(path), age, holds)
+
+
+def left_over(home: Path) -> list[Path]:
+    """Returns what killed processes left half-done."""
+    return [p for kind in KINDS for p in (home / kind).glob(".*") if p.name.startswith(_NEW)]
+
+
+def collect(home: Path, days: float) -> list[Item]:
+    """Removes what was not used for some days, and what killed processes left; returns what went."""
+    gone = []
+    for item in list(items(home)):
+        if item.age >= days:
+            # A mirror or an environment that somebody works on right now is locked: it stays.
+            with filelock.FileLock(_lock_of(item)):
+                _drop(item.path)
+            gone.append(item)
+    for path in left_over(home):
+        with filelock.FileLock(path.parent / ".lock"):
+            if path.exists() and (path.parent.name == "trees" or _is_old(path)):
+                remove(path)
+    return gone
+
+
+def unsound(home: Path) -> list[Finding]:
+    """Returns what in the cache is not what it should be: every tree hashed, every mirror checked."""
+    found = []
+    for item in items(home):
+        if item.kind == "trees" and exact_tree(item.path, digits=len(item.name)) != item.name:
+            problem = "its content is not what its name says"
+            found.append(Finding(f"trees/{item.name}", problem, "the next run makes it anew", "tree-differs"))
+        if item.kind == "mirrors":
+            try:
+                git.git(item.path, "fsck", "--no-progress", "--connectivity-only")
+            except ProcessError as error:
+                hint = "waypost cache clear removes it; the next run fetches it anew"
+                found.append(Finding(f"mirrors/{item.name}", " ".join(error.stderr.split()), hint, "damaged"))
+        if item.kind == "envs" and not (item.path / "bin" / "python").exists():
+            found.append(Finding(f"envs/{item.name}", "it has no Python", "waypost cache clear", "damaged"))
+    found += [
+        Finding(
+            f"{path.parent.name}/{path.name}", "left half-done", "waypost cache gc removes it", "left-over"
+        )
+        for path in left_over(home)
+        if path.parent.name == "trees" or _is_old(path)
+    ]
+    return found
+
+
+def _lock_of(item: Item) -> Path:
+    return item.path.parent / ".lock" if item.kind == "trees" else item.path.with_suffix(".lock")
+
+
+def _drop(path: Path) -> None:
+    gone = path.with_name(f".new-gone-{path.name}")
+    path.rename(gone)
+    remove(gone)
+
+
+def _is_old(path: Path) -> bool:
+    """Tells whether nobody can be building this any more."""
+    return time.time() - path.stat().st_mtime > 3600
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def clear(home: Path) -> None:
+    """Removes everything that this cache holds, and nothing else that may lie beside it."""
+    for kind in KINDS:
+        if (home / kind).is_dir():
+            remove(home / kind)

@@ -1,0 +1,185 @@
+"""What is said to git servers, and what their refusals mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from waypost.errors import RemoteError, redacted
+from waypost.sources.git import create_bare, environment, git, object_at
+from waypost.sources.process import TIMED_OUT, ProcessError, bytes_of
+
+ASK_SECONDS = 60.0
+FETCH_SECONDS = 1800.0
+_ATTEMPTS = 3
+# A server that goes silent for this long is given up; git's own default is to wait for ever.
+_SILENCE_SECONDS = "30"
+
+_CUT_OFF = (
+    "early EOF",
+    "hung up unexpectedly",
+    "unexpected disconnect",
+    "RPC failed",
+    "error: 50",
+    "error: 429",
+)
+_GONE = ("not our ref", "couldn't find remote ref", "unadvertised object", "bad object")
+_NETWORK = (
+    "Could not resolve",
+    "unable to look up",
+    "Failed to connect",
+    "Couldn't connect",
+    "unable to connect",
+    "Connection refused",
+    "Connection reset",
+    "timed out",
+    "No route to host",
+    "Network is unreachable",
+    "Operation too slow",
+    "server certificate",
+    "SSL",
+    TIMED_OUT,
+)
+_ACCESS = ("error: 403", "Permission denied", "Access denied", "HTTP Basic")
+_CREDENTIALS = ("could not read Username", "could not read Password", "Authentication failed", "error: 401")
+_ABSENT = ("not found", "does not appear to be a git repository", "does not exist", "error: 404")
+
+
+class CommitGoneError(RemoteError):
+    """The server does not have a commit, or does not give it away."""
+
+
+def tags_of(url: str) -> dict[str, str]:
+    """Returns the tags of a remote, name to the commit behind it. Raises RemoteError."""
+    found = {}
+    for line in _ask(url, "ls-remote", "--tags", "origin").splitlines():
+        oid, _, ref = line.partition("\t")
+        # An annotated tag comes twice, the second time as ref^{} with the commit.
+        found[ref.removeprefix("refs/tags/").removesuffix("^{}")] = oid
+    return found
+
+
+def branches_of(url: str) -> dict[str, str]:
+    """Returns the branches of a remote, name to commit. Raises RemoteError."""
+    lines = _ask(url, "ls-remote", "--heads", "origin").splitlines()
+    pairs = (line.partition("\t") for line in lines)
+    return {ref.removeprefix("refs/heads/"): oid for oid, _, ref in pairs}
+
+
+def fetch(repository: Path, url: str, refspecs: Sequence[str]) -> None:
+    """Fetches refs or commits without history, tags and, where the server can, files' contents.
+
+    Raises RemoteError; CommitGoneError where the server does not have a commit.
+    """
+    options = ["--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--filter=blob:none"]
+    _ask(url, "fetch", *options, "origin", *refspecs, repository=repository, timeout=FETCH_SECONDS)
+
+
+def fetch_objects(repository: Path, url: str, oids: Sequence[str]) -> None:
+    """Fetches files' contents by their ids, all in one request. Raises RemoteError."""
+    options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"]
+    config = ["-c", "fetch.negotiationAlgorithm=noop"]
+    stdin = "".join(f"{oid}\n" for oid in oids).encode()
+    arguments = [*config, "fetch", *options, "--filter=blob:none", "--stdin", "origin"]
+    _ask(url, *arguments, repository=repository, stdin=stdin, timeout=FETCH_SECONDS)
+
+
+def commit_of(url: str, text: str) -> str | None:
+    """Returns the commit that a full or short id means among those that branches and tags of the
+    remote contain; None where there is none: a commit of a fork is none of its own.
+
+    Raises RemoteError, and LookupError where a short id means several.
+    """
+    with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
+        history = Path(temp, "history.git")
+        create_bare(history)
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0"]
+        refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+        _ask(url, "fetch", *options, "origin", *refs, repository=history, timeout=FETCH_SECONDS)
+        commits = git(history, "rev-list", "--branches", "--tags").splitlines()
+    found = [commit for commit in commits if commit.startswith(text)]
+    if len(found) > 1:
+        raise LookupError(f"{text} means {len(found)} commits; write more digits")
+    return found[0] if found else None
+
+
+def has_commit(url: str, commit: str) -> bool:
+    """Tells whether a remote still gives a commit away. Raises RemoteError for other troubles."""
+    with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
+        repository = Path(temp, "question.git")
+        create_bare(repository)
+        try:
+            fetch(repository, url, [f"{commit}:refs/pins/{commit}"])
+        except CommitGoneError:
+            return False
+        return object_at(repository, f"refs/pins/{commit}") is not None
+
+
+def push(repository: Path, url: str, refspecs: Sequence[str]) -> None:
+    """Pushes refs, all or none, and never by force. Raises RemoteError."""
+    _ask(
+        url, "push", "--quiet", "--atomic", "origin", *refspecs, repository=repository, timeout=FETCH_SECONDS
+    )
+
+
+def _ask(
+    url: str,
+    *arguments: str,
+    repository: Path | None = None,
+    stdin: bytes = b"",
+    timeout: float = ASK_SECONDS,
+) -> str:
+    place = [] if repository is None else ["-C", str(repository)]
+    env = _environment(url)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            command = ["git", *place, *arguments]
+            return bytes_of(command, stdin=stdin, env=env, timeout=timeout, tied=True).decode(
+                errors="replace"
+            )
+        except ProcessError as error:
+            cause = error
+        if attempt == _ATTEMPTS or not any(mark in cause.stderr for mark in _CUT_OFF):
+            break
+        time.sleep(0.3 * attempt)
+    raise _meaning(url, cause.stderr) from cause
+
+
+def _environment(url: str) -> dict[str, str]:
+    """Returns git's environment with `origin` as the URL: neither the command line, which other users
+    can see, nor a file gets to know what secret is in it.
+    """
+    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    settings = {"remote.origin.url": url, "gc.auto": "0", "maintenance.auto": "false"}
+    extra = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+    for index, (key, value) in enumerate(settings.items(), count):
+        extra |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    patience = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": _SILENCE_SECONDS}
+    return patience | environment(**extra)
+
+
+def _meaning(url: str, stderr: str) -> RemoteError:
+    """Returns the error that tells the causes apart which git tells in many words."""
+    shown = redacted(url)
+    said = " ".join(redacted(stderr).replace("fatal: ", "").split())[:300]
+    if any(mark in stderr for mark in _GONE):
+        return CommitGoneError(f"{shown}: the repository does not have it: {said}")
+    if any(mark in stderr for mark in _CUT_OFF):
+        return RemoteError(f"{shown}: the connection broke {_ATTEMPTS} times: {said}", hint="try again later")
+    if any(mark in stderr for mark in _CREDENTIALS):
+        message = f"{shown}: no access: the server asks for credentials and git has none that it takes"
+        return RemoteError(message, hint="private, or no such repository; set up a git credential helper")
+    if any(mark in stderr for mark in _ACCESS):
+        return RemoteError(f"{shown}: no access: {said}", hint="may this account, token or key read it?")
+    if any(mark in stderr for mark in _NETWORK):
+        return RemoteError(f"{shown}: no network: {said}", hint="what is in the cache runs offline")
+    if any(re.search(mark, stderr) for mark in _ABSENT):
+        return RemoteError(f"{shown}: no such repository: {said}", hint="is the URL right?")
+    if "access denied or repository not exported" in stderr:
+        message = f"{shown}: no such repository, or no access to it (the server does not tell which)"
+        return RemoteError(message, hint="is the URL right?")
+    return RemoteError(f"{shown}: git says: {said}")

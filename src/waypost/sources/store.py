@@ -1,0 +1,256 @@
+"""The cache: mirrors of component repositories, and the trees that steps run from.
+
+Everything in it can be made again, so a doubt is settled by throwing away. Mirrors are written
+under a lock of their own, trees under one for all; both appear by a rename. Whoever is killed
+leaves its lock free, and what it left half-done is swept by the next one that holds the lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import filelock
+
+from waypost.contracts import trees as git_trees
+from waypost.contracts.trees import object_id, tree_id, tree_of_folders
+from waypost.contracts.versions import Release, releases_of
+from waypost.errors import WaypostError, redacted
+from waypost.sources import git, remotes
+from waypost.sources.process import ProcessError
+
+Say = Callable[[str], None]
+_NEW = ".new-"
+_PINS = "refs/pins"
+HEAD = "refs/waypost/head"
+_PATIENCE_SECONDS = 0.3
+
+
+def exact_tree(folder: Path, *, digits: int = 40) -> str:
+    """Returns the git tree id of a folder with everything that is in it, ignored files too."""
+    entries = {}
+    for path in folder.iterdir():
+        if path.is_symlink():
+            content = os.fsencode(path.readlink())
+            entries[path.name] = (git_trees.LINK, object_id("blob", content, digits=digits))
+        elif path.is_dir():
+            entries[path.name] = (git_trees.FOLDER, exact_tree(path, digits=digits))
+        else:
+            mode = git_trees.PROGRAM if path.stat().st_mode & 0o100 else git_trees.FILE
+            entries[path.name] = (mode, object_id("blob", path.read_bytes(), digits=digits))
+    return tree_id(entries, digits=digits)
+
+
+class Mirror:
+    """A bare repository with the commits of a remote that were asked for, without their history."""
+
+    def __init__(self, folder: Path, url: str, say: Say) -> None:
+        self.folder = folder
+        self.url = url
+        self._say = say
+        self._lock = filelock.FileLock(folder.with_suffix(".lock"))
+        self._releases: tuple[Release, ...] | None = None
+
+    def tags(self) -> dict[str, str]:
+        """Asks the remote for its tags, name to commit. Raises RemoteError."""
+        return remotes.tags_of(self.url)
+
+    def releases(self) -> tuple[Release, ...]:
+        """Returns the remote's releases, newest first; asks once. Raises RemoteError."""
+        if self._releases is None:
+            self._releases = releases_of(self.tags())
+        return self._releases
+
+    def has(self, commit: str) -> bool:
+        """Tells whether a commit was fetched already."""
+        return (self.folder / _PINS / commit).is_file()
+
+    def ensure(self, commit: str, *, tag: str = "", with_head: bool = False) -> None:
+        """Fetches a commit and its trees unless they are here; one process does, the others wait.
+
+        `tag` helps with servers that give commits away by their refs only; `with_head` also
+        fetches what the default branch has now. Raises RemoteError.
+        """
+        if self.has(commit) and not with_head:
+            return
+        with self.locked():
+            if self.has(commit) and not with_head:
+                return
+            wanted = f"{commit}:{_PINS}/{commit}"
+            head = [f"+HEAD:{HEAD}"] if with_head else []
+            try:
+                remotes.fetch(self.folder, self.url, [wanted, *head])
+            except remotes.CommitGoneError:
+                # Without a default branch there is no HEAD; an old server knows refs only.
+                self._fetch_by_tag(commit, tag)
+
+    def _fetch_by_tag(self, commit: str, tag: str) -> None:
+        try:
+            remotes.fetch(self.folder, self.url, [f"{commit}:{_PINS}/{commit}"])
+        except remotes.CommitGoneError:
+            if not tag or self.tags().get(tag) != commit:
+                raise
+            remotes.fetch(self.folder, self.url, [f"+refs/tags/{tag}:{_PINS}/{commit}"])
+
+    def complete(self, trees: Iterable[str], only: Collection[str] = ()) -> None:
+        """Fetches the files of trees that are not here yet, in one request; of them `only` these ids,
+        if any are given. Raises RemoteError.
+        """
+        trees, wanted = list(trees), set(only)
+
+        def missing() -> list[str]:
+            found = git.missing_objects(self.folder, trees)
+            return [oid for oid in found if oid in wanted] if wanted else found
+
+        if missing():
+            with self.locked():
+                if left := missing():
+                    remotes.fetch_objects(self.folder, self.url, left)
+
+    def blobs(self, oids: Collection[str], commit: str) -> Iterator[bytes]:
+        """Gives files' contents of a commit by their ids, fetching what is missing in one request."""
+        self.complete([f"{commit}^{{tree}}"], oids)
+        return git.blobs(self.folder, list(oids))
+
+    def fetch_head(self) -> None:
+        """Fetches what the default branch has now, where the remote has one. Raises RemoteError."""
+        with self.locked(), contextlib.suppress(remotes.CommitGoneError):
+            remotes.fetch(self.folder, self.url, [f"+HEAD:{HEAD}"])
+
+    def yanked(self) -> dict[str, str]:
+        """Returns the yanked versions that the default branch lists, version to record's path."""
+        names = []
+        with contextlib.suppress(ProcessError):
+            names = git.git(self.folder, "ls-tree", "--name-only", HEAD, "releases/").splitlines()
+        hits = (re.fullmatch(r"releases/(.+)\.yanked\.json", name) for name in names)
+        return {hit[1]: hit[0] for hit in hits if hit}
+
+    def text(self, path: str, commit: str = HEAD) -> str | None:
+        """Returns a file's text at a commit that is here, or as the default branch has it."""
+        oid = git.object_at(self.folder, f"{commit}:{path}")
+        return None if oid is None else next(self.blobs([oid], commit)).decode(errors="replace")
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the mirror; it exists then, without anything that a killed process left."""
+        with waiting(self._lock, self._say, f"fetches {redacted(self.url)}"):
+            if not self.folder.is_dir():
+                new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder.parent))
+                git.create_bare(new)
+                new.rename(self.folder)
+            else:
+                for left in [*self.folder.rglob("*.lock"), *self.folder.glob("objects/**/tmp_*")]:
+                    left.unlink(missing_ok=True)
+            yield
+
+
+class Store:
+    """The folder with the mirrors and the trees; `say` hears what takes time."""
+
+    def __init__(self, home: Path, say: Say) -> None:
+        self.home = home
+        self.mirrors = home / "mirrors"
+        self.trees = home / "trees"
+        self._say = say
+        self._known: dict[str, Mirror] = {}
+
+    def mirror(self, url: str) -> Mirror:
+        """Returns the mirror of a remote, made at its first fetch; credentials are not part of its name."""
+        if url not in self._known:
+            plain = redacted(url)
+            name = re.sub(r"[^\w.-]", "", plain.rstrip("/").rpartition("/")[2]).removesuffix(".git")
+            digest = hashlib.sha256(plain.encode()).hexdigest()[:16]
+            self.mirrors.mkdir(parents=True, exist_ok=True)
+            self._known[url] = Mirror(self.mirrors / f"{name}-{digest}.git", url, self._say)
+        return self._known[url]
+
+    def place(self, folders: Mapping[str, str]) -> Path:
+        """Returns where these folders (name to tree) lie side by side, or would lie."""
+        return self.trees / tree_of_folders(folders)
+
+    def find(self, folders: Mapping[str, str]) -> Path | None:
+        """Returns where these folders (name to tree) lie side by side, after a look at every byte."""
+        place = self.place(folders)
+        if not place.is_dir() or exact_tree(place, digits=len(place.name)) != place.name:
+            return None
+        os.utime(place)  # when it was used last, for `cache gc`
+        return place
+
+    def add(self, folders: Mapping[str, str], repository: Path) -> Path:
+        """Puts folders (name to tree) side by side, read-only, from a repository that has them."""
+        place = self.place(folders)
+        tree = place.name
+        self.trees.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.trees / ".lock")
+        with waiting(lock, self._say, "unpacks components"):
+            self._sweep()
+            if found := self.find(folders):
+                return found
+            new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.trees))
+            for name, oid in folders.items():
+                _extract(repository, oid, new / name)
+            if exact_tree(new, digits=len(tree)) != tree:
+                raise WaypostError(f"unpacking {', '.join(folders)} did not give the tree {tree}")
+            _set_read_only(new)
+            if place.exists():  # what is there is not what its name says
+                self._say(f"the cache's copy of {', '.join(folders)} was changed: made anew")
+                place.rename(self.trees / f"{_NEW}{tree}")
+            new.rename(place)
+            self._sweep()
+        return place
+
+    def _sweep(self) -> None:
+        for left in self.trees.glob(f"{_NEW}*"):
+            remove(left)
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder, the read-only ones in it too."""
+    for path, _, _ in os.walk(folder):
+        Path(path).chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def waiting(lock: filelock.BaseFileLock, say: Say, doing: str) -> Iterator[None]:
+    """Holds a lock; says for whom it waits where it has to."""
+    try:
+        lock.acquire(timeout=_PATIENCE_SECONDS)
+    except filelock.Timeout:
+        say(f"another process {doing}: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _extract(repository: Path, tree: str, folder: Path) -> None:
+    """Writes the files of a tree byte for byte; `git archive` would apply attributes to them."""
+    entries = git.entries(repository, tree, recursive=True)
+    folder.mkdir()
+    contents = git.blobs(repository, [entry.oid for entry in entries.values() if entry.kind == "blob"])
+    for path, entry in entries.items():
+        file = folder / path
+        if entry.kind == "tree":
+            file.mkdir()
+            continue
+        if entry.kind != "blob":
+            raise WaypostError(f"{path}: a submodule cannot be part of a component")
+        content = next(contents)
+        if entry.mode == git_trees.LINK:
+            file.symlink_to(os.fsdecode(content))
+        else:
+            file.write_bytes(content)
+            file.chmod(0o555 if entry.mode == git_trees.PROGRAM else 0o444)
+
+
+def _set_read_only(folder: Path) -> None:
+    for path, _, _ in os.walk(folder):
+        Path(path).chmod(0o555)
