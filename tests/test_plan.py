@@ -8,7 +8,7 @@ import pytest
 
 from waypost.contracts.component import Component
 from waypost.contracts.parameters import merged
-from waypost.contracts.pipeline import Pipeline
+from waypost.contracts.pipeline import Pipeline, component_name
 from waypost.contracts.plan import Inline, Location, Plan, Reference, make_plan
 from waypost.errors import Finding, FindingsError
 
@@ -44,9 +44,10 @@ COMPONENTS = {
 }
 
 
-def find(source: str, name: str) -> Component:
+def find(uses: str) -> Component:
+    name = component_name(uses)
     if name not in COMPONENTS:
-        raise FindingsError([Finding(f"{source}/{name}", f"no component {name!r}")])
+        raise FindingsError([Finding(uses, f"no component {name!r}")])
     return COMPONENTS[name]
 
 

@@ -11,7 +11,12 @@ from types import FrameType
 import click
 
 from waypost import __version__
+from waypost.commands.cache import cache
+from waypost.commands.components import components
+from waypost.commands.lock import lock
 from waypost.commands.run import run
+from waypost.commands.update import diff, outdated, update
+from waypost.commands.verify import verify
 from waypost.errors import Interrupted, WaypostError
 
 
@@ -31,7 +36,8 @@ def cli() -> None:
     """
 
 
-cli.add_command(run)
+for verb in (run, lock, update, outdated, diff, verify, components, cache):
+    cli.add_command(verb)
 
 
 def main() -> None:
@@ -55,12 +61,12 @@ def _show(error: WaypostError) -> None:
     # Imported here: --help and a run without errors do not need it at once.
     from rich.console import Console
 
-    from waypost import report
+    from waypost.report import common
 
     if "--json" in sys.argv:
-        print(report.error_document(error))
+        print(common.error_document(error))
     else:
-        report.show_error(Console(stderr=True), error)
+        common.show_error(Console(stderr=True), error)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -27,6 +28,13 @@ import click
 )
 @click.option("--from", "start", metavar="STEP", help="Execute this step and all that depend on it.")
 @click.option("--resume", is_flag=True, help="Go on where the last failed or interrupted run stopped.")
+@click.option(
+    "--dev",
+    is_flag=True,
+    help="Take local component folders as they are, and branches as they are now; the run is marked so.",
+)
+@click.option("--offline", is_flag=True, help="Ask no remote; what is in the cache or in folders runs.")
+@click.option("--frozen", is_flag=True, help="Locked content only, as CI wants it: refuses --dev.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the plan, run nothing.")
 @click.option(
     "--env",
@@ -54,6 +62,9 @@ def run(
     steps: str,
     start: str | None,
     resume: bool,
+    dev: bool,
+    offline: bool,
+    frozen: bool,
     dry_run: bool,
     env: str,
     overrides: str,
@@ -72,27 +83,39 @@ def run(
       waypost run pipeline --params pipeline/examples/wine.yaml
       waypost run pipeline --from train model.n_estimators=50
       waypost run pipeline --resume
+      waypost run pipeline --dev                    with the component folders as they are now
     """
     from rich.console import Console
 
-    from waypost import report
     from waypost.errors import UsageError
+    from waypost.pins.checkout import open_workspace
+    from waypost.pins.watch import Watch
+    from waypost.report import runs as report
     from waypost.runs.prepare import prepare
 
     folder, changes = _parted(arguments)
     if resume and (steps or start):
         raise UsageError("--resume goes without --steps and --from")
-    prepared = prepare(folder, files, [*changes, *shlex.split(overrides)])
-    only = [name for name in steps.split(",") if name]
-    selected = prepared.plan.select(only, start) if only or start else None
-    if dry_run:
-        report.show_plan(Console(), prepared.plan)
-        return 0
-    from waypost.runs import runner
-
+    if frozen and dev:
+        raise UsageError("--frozen runs locked content, --dev does not: give one of them")
     console = Console(stderr=as_json)
-    options = runner.Options(steps=selected, resume=resume, env=env, debug=debug)
-    result = runner.run(prepared, options, report.reporter_for(console))
+    reporter = report.reporter_for(console)
+    workspace = open_workspace(folder, reporter.say, offline=offline, loud=reporter.warn)
+    with contextlib.ExitStack() as stack:
+        watch = None
+        if workspace.wanted and not (offline or dev or dry_run):
+            # Started first, so that the answer is mostly there before step 1.
+            watch = stack.enter_context(Watch(folder))
+        prepared = prepare(workspace, files, [*changes, *shlex.split(overrides)], dev=dev)
+        only = [name for name in steps.split(",") if name]
+        selected = prepared.plan.select(only, start) if only or start else None
+        if dry_run:
+            report.show_plan(Console(), prepared.plan)
+            return 0
+        from waypost.runs import runner
+
+        options = runner.Options(steps=selected, resume=resume, env=env, debug=debug)
+        result = runner.run(prepared, options, reporter, watch)
     if as_json:
         report.write_json(sys.stdout, result)
     return result.exit_code

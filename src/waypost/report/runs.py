@@ -1,4 +1,4 @@
-"""What the user sees: a live table in a terminal, plain lines elsewhere, JSON for machines."""
+"""How a run is shown: a live table in a terminal, plain lines elsewhere, JSON for machines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.tree import Tree
 
 from waypost.contracts.plan import Plan, Reference
-from waypost.errors import Finding, FindingsError, WaypostError, redacted
+from waypost.errors import redacted
+from waypost.report.common import line, warn
 from waypost.runs.events import Reporter, RunResult, StepResult
 
 _STATES = {
@@ -46,20 +47,23 @@ class PlainReporter(Reporter):
         self._width = 0
 
     def say(self, message: str) -> None:
-        _line(self._console, escape(message))
+        line(self._console, escape(message))
+
+    def warn(self, message: str) -> None:
+        warn(self._console, message)
 
     def starting(self, plan: Plan, run_id: str) -> None:
         self._width = max(len(step.name) for step in plan.steps)
-        _line(self._console, f"{plan.name}: {len(plan.steps)} steps, run {run_id}")
+        line(self._console, f"{plan.name}: {len(plan.steps)} steps, run {run_id}")
 
     def step_starting(self, name: str) -> None:
-        _line(self._console, f"  {name:{self._width}}  started")
+        line(self._console, f"  {name:{self._width}}  started")
 
     def step_ended(self, result: StepResult) -> None:
         notes = _notes(result, most=2)
         time_taken = f"{result.seconds:7.1f} s" if result.seconds else ""
         text = f"  {result.name:{self._width}}  {result.state:8}{time_taken}  {notes}"
-        _line(self._console, escape(text.rstrip()))
+        line(self._console, escape(text.rstrip()))
 
     def ended(self, result: RunResult) -> None:
         show_end(self._console, result)
@@ -78,6 +82,9 @@ class TableReporter(Reporter):
 
     def say(self, message: str) -> None:
         self._console.print(escape(message), style="dim", soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        warn(self._console, message)
 
     def starting(self, plan: Plan, run_id: str) -> None:
         self._plan = plan
@@ -135,21 +142,21 @@ def show_end(console: Console, result: RunResult) -> None:
         _show_failure(console, failed)
     verdict = {"FINISHED": "[bold green]finished[/]", "FAILED": "[bold red]failed[/]"}
     word = verdict.get(result.status, "[yellow]killed[/]")
-    _line(console, f"{escape(result.name)} {word} in {result.seconds:.1f} s, run {result.run_id}")
+    line(console, f"{escape(result.name)} {word} in {result.seconds:.1f} s, run {result.run_id}")
     last = next((s for s in reversed(result.steps) if s.metrics), None)
     if result.status == "FINISHED" and last:
         shown = "  ".join(f"{k} [bold]{v:.4f}[/]" for k, v in list(last.metrics.items())[:4])
-        _line(console, f"  {last.name}: {shown}")
+        line(console, f"  {last.name}: {shown}")
     if result.status == "KILLED" or (result.failed and result.failed.run_id):
-        _line(console, "  go on at the failed step: the same command with --resume")
+        line(console, "  go on at the failed step: the same command with --resume")
     if activate := _activation():
-        _line(console, f"  for the commands below: {activate}")
+        line(console, f"  for the commands below: {activate}")
     uri = _shown_uri(result.tracking_uri)
-    _line(console, f"  look at it: mlflow ui --backend-store-uri {uri}")
+    line(console, f"  look at it: mlflow ui --backend-store-uri {uri}")
     models = [s for s in result.steps if s.name.startswith("train") and s.run_id]
     if result.status == "FINISHED" and models:
         model = f"runs:/{models[-1].run_id}/model"
-        _line(console, f"  serve it: mlflow models serve --env-manager local -m {model}")
+        line(console, f"  serve it: mlflow models serve --env-manager local -m {model}")
 
 
 def show_plan(console: Console, plan: Plan) -> None:
@@ -168,45 +175,20 @@ def show_plan(console: Console, plan: Plan) -> None:
     console.print(tree, soft_wrap=True)
 
 
-def show_error(console: Console, error: WaypostError) -> None:
-    """Prints an error as lines that say what, where and what mends it."""
-    if isinstance(error, FindingsError):
-        for finding in error.findings:
-            _show_finding(console, finding)
-        _line(console, f"[bold red]{error.headline}[/], nothing was run")
-        return
-    _line(console, f"[bold red]error:[/] {escape(str(error))}")
-    if error.hint:
-        _line(console, f"  {escape(error.hint)}")
-
-
 def write_json(stream: IO[str], result: RunResult) -> None:
     """Writes a run's result as one JSON document."""
     json.dump(asdict(result), stream, indent=2)
     stream.write("\n")
 
 
-def error_document(error: WaypostError) -> str:
-    """Returns an error as JSON."""
-    findings = error.findings if isinstance(error, FindingsError) else ()
-    content = {"error": str(error), "hint": error.hint, "findings": [asdict(f) for f in findings]}
-    return json.dumps(content, indent=2)
-
-
-def _show_finding(console: Console, finding: Finding) -> None:
-    _line(console, f"[red]✗[/] [bold]{escape(finding.place)}[/]")
-    hint = f"; {finding.hint}" if finding.hint else ""
-    _line(console, f"    {escape(finding.problem + hint)}")
-
-
 def _show_failure(console: Console, failed: StepResult) -> None:
     if failed.tail:
-        _line(console, f"[dim]--- end of the log of {failed.name} ---[/]")
+        line(console, f"[dim]--- end of the log of {failed.name} ---[/]")
         for text in failed.tail.splitlines():
-            _line(console, escape(text))
-        _line(console, f"[dim]--- the whole log: {escape(failed.log)} ---[/]")
+            line(console, escape(text))
+        line(console, f"[dim]--- the whole log: {escape(failed.log)} ---[/]")
     if failed.cause:
-        _line(console, f"[bold red]error:[/] {failed.name}: {escape(failed.cause)}")
+        line(console, f"[bold red]error:[/] {failed.name}: {escape(failed.cause)}")
 
 
 def _notes(result: StepResult, most: int) -> str:
@@ -232,7 +214,3 @@ def _shown_uri(uri: str) -> str:
     path = uri.removeprefix("sqlite:///")
     here = f"{Path.cwd()}/"
     return f"sqlite:///{path.removeprefix(here)}" if path != uri else redacted(uri)
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, soft_wrap=True, highlight=False)

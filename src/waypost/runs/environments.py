@@ -14,7 +14,7 @@ from pathlib import Path
 
 import filelock
 
-from waypost.contracts.component import PythonEnv
+from waypost.contracts.component import PythonEnv, requirement_file
 from waypost.errors import WaypostError
 from waypost.sources.files import read_text
 from waypost.sources.process import ProcessError, output_of
@@ -48,7 +48,7 @@ def digest_of(component: Path, python_env: PythonEnv) -> str:
     """Returns the digest of what an environment is made of: requirement bytes, Python, platform."""
     parts = [platform_tag(), platform.python_version()]
     for line in python_env.dependencies:
-        file = _requirements_file(line)
+        file = requirement_file(line)
         parts.append(read_text(component / file) if file else line)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -91,18 +91,12 @@ def _build(component: Path, python_env: PythonEnv, folder: Path) -> None:
         install.append("--require-hashes")
     wanted: list[str] = []
     for line in python_env.dependencies:
-        file = _requirements_file(line)
+        file = requirement_file(line)
         wanted += ["--requirement", str(component / file)] if file else [line]
     if wanted:
         output_of([*install, "--python", str(folder / "bin" / "python"), *wanted])
 
 
-def _requirements_file(line: str) -> str | None:
-    """Returns the file that a dependency line such as `-r requirements.txt` names."""
-    flag, _, file = line.partition(" ")
-    return file.strip() if flag in ("-r", "--requirement") else None
-
-
 def _is_hashed(component: Path, line: str) -> bool:
-    file = _requirements_file(line)
+    file = requirement_file(line)
     return file is not None and "--hash=" in read_text(component / file)

@@ -36,6 +36,7 @@ class RunResult:
     seconds: float
     tracking_uri: str
     steps: tuple[StepResult, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -54,6 +55,9 @@ class Reporter:
 
     def say(self, message: str) -> None:
         """Something worth knowing before or between steps."""
+
+    def warn(self, message: str) -> None:
+        """Something that the user must not miss."""
 
     def starting(self, plan: Plan, run_id: str) -> None:
         """The parent run exists, no step has started."""

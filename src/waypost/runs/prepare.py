@@ -10,67 +10,77 @@ from urllib.parse import urlsplit
 
 from waypost.contracts.component import Component
 from waypost.contracts.parameters import merged, plain
-from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
+from waypost.contracts.pipeline import FILE, Pipeline
 from waypost.contracts.plan import Location, Plan, PlannedStep, make_plan
 from waypost.errors import Finding, FindingsError
-from waypost.sources.files import read_component, read_pipeline, read_text
+from waypost.pins.checkout import Checkout, Workspace, checkouts, read_lock
+from waypost.sources.files import read_parameters, read_text
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A pipeline that is ready to run: plan, parameters (resolved), and where its parts are.
+    """A pipeline that is ready to run: plan, parameters (resolved), and the code of its components.
 
-    `components` holds the contracts that the plan was checked against, by `uses`.
+    `lock` is the digest of the lock that it runs from, empty without one; `dev` tells that local
+    folders were taken as they are; `warnings` what the user should know of the versions.
     """
 
     folder: Path
     pipeline: Pipeline
     plan: Plan
     parameters: dict[str, Any]
-    components: Mapping[str, Component]
+    checkouts: Mapping[str, Checkout]
+    lock: str = ""
+    dev: bool = False
+    warnings: tuple[str, ...] = ()
 
-    def component_folder(self, step: PlannedStep) -> Path:
-        written = self.pipeline.steps[step.name]
-        return source_folder(self.folder, self.pipeline, written.source) / written.component
-
-
-def source_folder(folder: Path, pipeline: Pipeline, source: str) -> Path:
-    """Returns the folder of a component source."""
-    return (folder / pipeline.components[source].path).resolve()
+    def checkout(self, step: PlannedStep) -> Checkout:
+        """Returns the code of a step's component."""
+        return self.checkouts[step.uses]
 
 
-def prepare(folder: Path, files: Sequence[Path], overrides: Sequence[str]) -> Prepared:
-    """Reads and checks a pipeline. Raises FindingsError with everything that is wrong.
+def prepare(
+    workspace: Workspace, files: Sequence[Path], overrides: Sequence[str], *, dev: bool = False
+) -> Prepared:
+    """Reads and checks a pipeline, and brings its components here.
 
     Args: `files` are parameter files, merged in order on top of the pipeline's params.yaml.
+    Raises FindingsError with everything that is wrong, IntegrityError where lock or content are
+    not what they should be, RemoteError where content is needed that no place here has.
     """
-    folder = folder.resolve()
+    folder, pipeline = workspace.folder, workspace.pipeline
     findings: list[Finding] = []
-    pipeline = read_pipeline(folder)
-    base = folder / PARAMETERS_FILE
-    texts = [(PARAMETERS_FILE, read_text(base))] if base.is_file() else []
-    texts += [(str(file), read_text(file)) for file in files]
+    texts = read_parameters(folder) + [(str(file), read_text(file)) for file in files]
     try:
         config = merged(texts, overrides)
     except FindingsError as error:
         findings += error.findings
         config = merged(texts, ()) if overrides else merged((), ())
 
-    components: dict[str, Component] = {}
+    code, problems = checkouts(workspace, dev=dev)
 
-    def find(source: str, name: str) -> Component:
-        uses = f"{source}/{name}"
-        if uses not in components:
-            components[uses] = read_component(source_folder(folder, pipeline, source), name, uses)
-        return components[uses]
+    def find(uses: str) -> Component:
+        if uses in code:
+            return code[uses].component
+        raise FindingsError(problems[uses])
 
-    plan, problems = make_plan(pipeline, config, find)
-    findings += problems
+    plan, plan_findings = make_plan(pipeline, config, find)
+    findings += plan_findings
     if plan:
         findings += _input_findings(plan, folder)
     if findings or plan is None:
         raise FindingsError(dict.fromkeys(findings))
-    return Prepared(folder, pipeline, plan, plain(config), components)
+    lock = None if dev else read_lock(workspace)
+    return Prepared(
+        folder,
+        pipeline,
+        plan,
+        plain(config),
+        code,
+        lock=lock.digest if lock else "",
+        dev=dev,
+        warnings=tuple(workspace.warnings),
+    )
 
 
 def local_path(location: Location, folder: Path) -> Path | None:

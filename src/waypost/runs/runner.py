@@ -15,6 +15,7 @@ from waypost.contracts.keys import StepInputs, step_key
 from waypost.contracts.parameters import canonical_yaml, flat
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import Interrupted, UsageError, WaypostError
+from waypost.pins.watch import Watch
 from waypost.runs import environments
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, RunResult, StepResult
@@ -22,7 +23,7 @@ from waypost.runs.inputs import Inputs
 from waypost.runs.logs import exit_cause, tail_of
 from waypost.runs.prepare import Prepared
 from waypost.sources.files import content_digest, home, read_python_env
-from waypost.sources.git import head_of, tree_of
+from waypost.sources.git import head_of
 from waypost.sources.process import run_step
 from waypost.tracking.store import KEY_TAG, STEP_TAG, StepRun, Tracker, step_variables, tracking_errors
 
@@ -39,17 +40,19 @@ class Options:
     debug: bool = False
 
 
-def run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
+def run(prepared: Prepared, options: Options, reporter: Reporter, watch: Watch | None = None) -> RunResult:
     """Executes the pipeline and returns how it ended; a failed step is a result, not an exception.
+
+    What the remotes tell the `watch` meanwhile becomes a warning, shown and kept with the run.
 
     Raises Interrupted after SIGINT or SIGTERM, with all processes ended and all runs closed, and
     WaypostError where the tracking server does not answer.
     """
     with tracking_errors():
-        return _run(prepared, options, reporter)
+        return _run(prepared, options, reporter, watch)
 
 
-def _run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
+def _run(prepared: Prepared, options: Options, reporter: Reporter, watch: Watch | None) -> RunResult:
     tracker = Tracker(prepared.pipeline.name)
     for run_id in tracker.close_abandoned():
         reporter.say(f"run {run_id} was left behind by a process that is gone: marked KILLED")
@@ -58,7 +61,19 @@ def _run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
     tags = {"waypost.version": __version__}
     if commit := head_of(prepared.folder):
         tags["waypost.commit"] = commit
+    if prepared.lock:
+        tags["waypost.lock"] = prepared.lock
+    if prepared.dev:
+        tags["waypost.dev"] = "true"
     parent = tracker.open_pipeline(tags)
+    warnings = list(prepared.warnings)
+
+    def hear() -> None:
+        for news in watch.news() if watch else ():
+            warnings.append(news)
+            reporter.warn(news)
+
+    hear()
     execution = _Execution(prepared, options, reporter, tracker, parent, envs, earlier)
     started = time.monotonic()
     status = "KILLED"
@@ -72,6 +87,9 @@ def _run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
         status = "KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED"
         raise
     finally:
+        hear()
+        if warnings:
+            tracker.tag(parent, "waypost.warnings", "\n".join(warnings))
         tracker.close(parent, status)
         result = RunResult(
             prepared.pipeline.name,
@@ -80,6 +98,7 @@ def _run(prepared: Prepared, options: Options, reporter: Reporter) -> RunResult:
             time.monotonic() - started,
             tracker.uri,
             tuple(execution.results),
+            tuple(warnings),
         )
         reporter.ended(result)
     return result
@@ -102,8 +121,9 @@ def _environments(prepared: Prepared, options: Options, reporter: Reporter) -> d
     """Returns the environment of each step; all are there before step 1 starts."""
     found = {}
     for step in prepared.plan.steps:
-        folder = prepared.component_folder(step)
-        python_env = read_python_env(folder, prepared.components[step.uses])
+        code = prepared.checkout(step)
+        folder = code.folder
+        python_env = read_python_env(folder, code.component)
         if options.env == "local" or not python_env.dependencies:
             found[step.name] = environments.local()
         else:
@@ -133,7 +153,6 @@ class _Execution:
         self._earlier = earlier
         self._finished: dict[str, StepRun] = {}
         self._given = Inputs(prepared, tracker, self._finished)
-        self._tree_of_folder: dict[Path, str] = {}
         self._wanted = self._with_ancestors(options.steps)
         self.results: list[StepResult] = []
         self.failed = False
@@ -180,12 +199,17 @@ class _Execution:
         return StepResult(step.name, step.uses, "reused", earlier.run_id, 0.0, metrics)
 
     def _execute(self, step: PlannedStep, key: str) -> StepResult:
-        folder = self._prepared.component_folder(step)
+        checkout = self._prepared.checkout(step)
         tags = {
             KEY_TAG: key,
             "waypost.component": step.uses,
-            **{f"waypost.tree.{name}": tree for name, tree in self._trees(step).items()},
+            **{f"waypost.tree.{name}": tree for name, tree in checkout.trees.items()},
         }
+        if checkout.pin:
+            tags |= {
+                "waypost.component.version": str(checkout.pin),
+                "waypost.component.commit": checkout.pin.commit,
+            }
         run_id = self._tracker.open_step(self._parent, step.name, tags)
         started = time.monotonic()
         status, code = "KILLED", 0
@@ -197,7 +221,7 @@ class _Execution:
                 values = {n: self._given.value(n, a, run_id, Path(temp)) for n, a in step.arguments.items()}
                 code = run_step(
                     command_line(step.entry_point, values),
-                    cwd=folder,
+                    cwd=checkout.folder,
                     env=self._variables(step, run_id),
                     log=log,
                     tick=self._reporter.tick,
@@ -235,18 +259,9 @@ class _Execution:
         )
         return metrics
 
-    def _trees(self, step: PlannedStep) -> dict[str, str]:
-        folder = self._prepared.component_folder(step)
-        shared = self._prepared.components[step.uses].shared
-        folders = {name: folder.parent / name for name in (folder.name, *shared)}
-        for path in folders.values():
-            if path not in self._tree_of_folder:
-                self._tree_of_folder[path] = tree_of(path)
-        return {name: self._tree_of_folder[path] for name, path in folders.items()}
-
     def _inputs(self, step: PlannedStep) -> StepInputs:
         return StepInputs(
-            trees=self._trees(step),
+            trees=self._prepared.checkout(step).trees,
             entry_point=step.entry_point.command,
             arguments={name: self._given.identity(a) for name, a in step.arguments.items()},
             environment=self._envs[step.name].digest,

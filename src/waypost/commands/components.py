@@ -1,0 +1,128 @@
+"""`waypost components`: what a pipeline can use, and the library on its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from waypost.commands.options import as_json_option, pipeline_argument
+
+
+@click.group()
+def components() -> None:
+    """Look at the components of a pipeline; split a library off into a repository of its own.
+
+    \b
+    Examples:
+      waypost components list pipeline
+      waypost components info core/preprocess -p pipeline
+      waypost components export ../components.git
+    """
+
+
+@components.command("list")
+@pipeline_argument
+@as_json_option
+def list_(folder: Path, as_json: bool) -> None:
+    """List the components that a pipeline uses, with their versions.
+
+    \b
+    Example:
+      waypost components list pipeline
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from waypost.pins.checkout import checkouts, open_workspace
+    from waypost.report.common import columns, sayer, write_document
+
+    console = Console(stderr=as_json)
+    found, _ = checkouts(open_workspace(folder, sayer(console)))
+    if as_json:
+        write_document(sys.stdout, {u: {"pin": c.pin, "contract": c.component} for u, c in found.items()})
+        return
+    rows = [
+        (
+            f"[bold]{escape(uses)}[/]",
+            str(code.pin) if code.pin else "[dim]folder[/]",
+            escape(
+                code.component.entry_points["main"].description
+                if "main" in code.component.entry_points
+                else ""
+            ),
+        )
+        for uses, code in sorted(found.items())
+    ]
+    columns(console, rows)
+
+
+@components.command()
+@click.argument("name")
+@click.option(
+    "-p",
+    "--pipeline",
+    "folder",
+    default=".",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The pipeline that uses it.",
+)
+def info(name: str, folder: Path) -> None:
+    """Show a component's contract: parameters, outputs, metrics.
+
+    \b
+    Example:
+      waypost components info core/preprocess -p pipeline
+    """
+    from rich.console import Console
+
+    from waypost.contracts.lock import selected
+    from waypost.errors import UsageError
+    from waypost.pins.checkout import checkouts, open_workspace
+    from waypost.report.common import sayer
+    from waypost.report.pins import show_contract
+
+    console = Console()
+    found, _ = checkouts(open_workspace(folder, sayer(Console(stderr=True))))
+    meant, _ = selected([name], found)
+    if not meant:
+        raise UsageError(
+            f"{name!r} is no component of this pipeline", hint=f"one of {', '.join(sorted(found))}"
+        )
+    for uses in sorted(meant):
+        show_contract(console, uses, found[uses].component, found[uses].pin)
+
+
+@components.command()
+@click.argument("destination", metavar="DIR|URL")
+@click.option(
+    "--library",
+    default="components-repo",
+    show_default=True,
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder to split off.",
+)
+def export(destination: str, library: Path) -> None:
+    """Split the library off into a repository of its own, with its history and its tags.
+
+    Tags are made again from the records in releases/. Commits and trees come out the same on
+    every machine. DIR may be new: it becomes a bare repository.
+
+    \b
+    Examples:
+      waypost components export ../components.git
+      waypost components export git@github.com:our-team/components.git
+    """
+    from rich.console import Console
+
+    from waypost.errors import redacted
+    from waypost.pins.export import export as split
+    from waypost.report.common import line, sayer
+
+    console = Console()
+    found = split(library, destination, sayer(console))
+    tags = ", ".join(f"{tag} ({commit[:12]})" for tag, commit in found.tags.items()) or "no tags"
+    line(console, f"{redacted(destination)}: main at {found.head[:12]}, {tags}")

@@ -1,0 +1,52 @@
+"""`waypost lock`: resolve versions into content."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from waypost.commands.options import as_json_option, pipeline_argument
+
+
+@click.command()
+@pipeline_argument
+@click.option("--check", is_flag=True, help="Write nothing; exit with 4 where the lock is not fresh.")
+@as_json_option
+def lock(folder: Path, check: bool, as_json: bool) -> int:
+    """Resolve what pipeline.yaml asks for into components.lock.json.
+
+    Pins that still answer are kept (`waypost update` moves them). Everything is checked before a
+    byte is written: that each component exists at its version, that its interface fits `with:`.
+
+    \b
+    Examples:
+      waypost lock pipeline
+      waypost lock pipeline --check     for CI: is it fresh? Asks no remote.
+    """
+    from rich.console import Console
+
+    from waypost.contracts.lock import FILE
+    from waypost.pins import locking
+    from waypost.pins.checkout import fresh_lock, open_workspace
+    from waypost.report.common import counted, sayer, write_document
+    from waypost.report.pins import show_pins
+
+    console = Console(stderr=as_json)
+    workspace = open_workspace(folder, sayer(console))
+    if check:
+        found = fresh_lock(workspace)
+        changed = False
+    else:
+        old = locking.readable_lock(workspace)
+        found = locking.resolve(workspace, old)
+        changed = locking.write_lock(workspace, found, old)
+    pins = found.components if found else {}
+    if as_json:
+        write_document(sys.stdout, {"changed": changed, "pins": pins})
+    else:
+        show_pins(console, pins)
+        verb = "written" if changed else "fresh" if check else "unchanged"
+        console.print(f"{folder / FILE} {verb}: {counted(len(pins), 'component')}", highlight=False)
+    return 0

@@ -1,0 +1,131 @@
+"""`waypost update`, `outdated` and `diff`: from one pin to the next."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from waypost.commands.options import as_json_option, parted
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE] [NAME]…")
+@click.option("--to", metavar="VERSION", help="To this version instead of the newest that is allowed.")
+@click.option(
+    "--save-diff",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the code diff of everything that moved to FILE.",
+)
+@as_json_option
+def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, as_json: bool) -> int:
+    """Move pins to the newest releases that pipeline.yaml allows.
+
+    NAME is a source (core), a component (preprocess) or both (core/preprocess); none means all.
+    A component that is missing in its new version, or no longer fits `with:`, keeps its pin and is
+    reported (exit code 1); the others move.
+
+    \b
+    Examples:
+      waypost update pipeline
+      waypost update pipeline core/preprocess --to 1.2.0
+      waypost update pipeline --save-diff changes.diff
+    """
+    from rich.console import Console
+
+    from waypost.pins import locking, moving
+    from waypost.pins.checkout import fresh_lock, open_workspace
+    from waypost.report.common import sayer, write_document
+    from waypost.report.pins import show_update
+
+    folder, names = parted(arguments)
+    console = Console(stderr=as_json)
+    workspace = open_workspace(folder, sayer(console))
+    old = moving.locked(workspace, fresh_lock(workspace))
+    found = moving.plan_update(workspace, old, names, to)
+    if save_diff:
+        moved = [m for m in found.moves if m.state == "moved" and m.old and m.new]
+        diffs = [moving.code_difference(workspace, m.uses, m.old, m.new) for m in moved if m.old and m.new]
+        save_diff.write_text("".join(dict.fromkeys(diffs)), encoding="utf-8")
+    locking.write_lock(workspace, found.lock, old)
+    if as_json:
+        write_document(sys.stdout, found)
+    else:
+        show_update(console, found)
+    return int(any(move.state == "refused" for move in found.moves))
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE] [NAME]…")
+@as_json_option
+def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
+    """Tell what `waypost update` would do, and write nothing.
+
+    Exit code 1 where something relevant is newer: a release that pipeline.yaml allows, with
+    another content. A new version of the same content is not relevant.
+
+    \b
+    Example:
+      waypost outdated pipeline
+    """
+    from rich.console import Console
+
+    from waypost.pins import moving
+    from waypost.pins.checkout import fresh_lock, open_workspace
+    from waypost.report.common import sayer, write_document
+    from waypost.report.pins import show_update
+
+    folder, names = parted(arguments)
+    console = Console(stderr=as_json)
+    workspace = open_workspace(folder, sayer(console))
+    lock = moving.locked(workspace, fresh_lock(workspace))
+    found = moving.plan_update(workspace, lock, names, held=True)
+    if as_json:
+        write_document(sys.stdout, found)
+    else:
+        show_update(console, found, verbs={"moved": "[bold yellow]newer[/]"})
+    return int(any(move.is_relevant for move in found.moves))
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE] NAME [OLD] [NEW]")
+def diff(arguments: tuple[str, ...]) -> int:
+    """Show the code diff of a component between two versions, with the folders that it shares.
+
+    OLD is the locked version unless given, NEW the newest that pipeline.yaml allows.
+
+    \b
+    Examples:
+      waypost diff pipeline core/preprocess
+      waypost diff pipeline core/preprocess 1.0.0 1.2.0
+    """
+    from rich.console import Console
+
+    from waypost.contracts.lock import selected
+    from waypost.errors import UsageError
+    from waypost.pins import moving
+    from waypost.pins.checkout import fresh_lock, open_workspace
+    from waypost.report.common import sayer
+
+    folder, names = parted(arguments)
+    if not 1 <= len(names) <= 3:
+        raise UsageError("which component? waypost diff [PIPELINE] NAME [OLD] [NEW]")
+    console = Console(stderr=True)
+    workspace = open_workspace(folder, sayer(console))
+    lock = moving.locked(workspace, fresh_lock(workspace))
+    meant, _ = selected(names[:1], lock.components)
+    if len(meant) != 1:
+        known = ", ".join(sorted(meant or lock.components))
+        raise UsageError(f"{names[0]!r} does not mean one component", hint=f"one of {known}")
+    uses = meant.pop()
+    old = moving.pin_at(workspace, uses, names[1]) if len(names) == 3 else lock.components[uses]
+    target = names[-1] if len(names) > 1 else workspace.wanted[uses].requirement
+    new = moving.pin_at(workspace, uses, target)
+    text = moving.code_difference(workspace, uses, old, new, color=sys.stdout.isatty())
+    if text:
+        print(text, end="")
+    else:
+        console.print(f"{uses}: no change from {old} to {new}: same trees", highlight=False)
+    return 0

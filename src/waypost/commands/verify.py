@@ -1,0 +1,45 @@
+"""`waypost verify`: is everything still what the lock says?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from waypost.commands.options import as_json_option, offline_option, pipeline_argument
+
+
+@click.command()
+@pipeline_argument
+@offline_option
+@click.option("--remotes-only", is_flag=True, hidden=True, help="What `run` asks while it works.")
+@as_json_option
+def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> int:
+    """Ask the remotes whether every tag is what the lock says; check cache and local folders.
+
+    Lists every finding with a category: tag-moved, tag-deleted, commit-gone, tree-differs,
+    lock-stale, lock-edited, interface-differs, environment-differs, yanked. Exit code 4 on any,
+    3 where the only trouble is that a remote does not answer.
+
+    \b
+    Examples:
+      waypost verify pipeline
+      waypost verify pipeline --offline     what can be checked without network
+      waypost verify pipeline --json        for machines
+    """
+    from rich.console import Console
+
+    from waypost.pins.checkout import open_workspace
+    from waypost.pins.verify import verify as check
+    from waypost.report.common import sayer, write_document
+    from waypost.report.pins import show_verdict
+
+    console = Console(stderr=as_json)
+    verdict = check(open_workspace(folder, sayer(console), offline=offline), here=not remotes_only)
+    if as_json:
+        facts = {"findings": verdict.findings, "asked": verdict.asked, "unchecked": verdict.unchecked}
+        write_document(sys.stdout, facts)
+    else:
+        show_verdict(console, verdict)
+    return verdict.exit_code

@@ -1,0 +1,1 @@
+"""Versions of components: locked, fetched, checked, moved."""

@@ -1,0 +1,290 @@
+"""The code of components, ready to run: locked content from wherever it is, or a folder as it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waypost.contracts.component import Component
+from waypost.contracts.lock import FILE, Lock, Pin, Wanted, parse_lock, staleness, wanted
+from waypost.contracts.pipeline import Pipeline, component_name
+from waypost.contracts.urls import full_url
+from waypost.contracts.versions import parse_requirement
+from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError, UsageError
+from waypost.pins.reading import Commit, pins_at
+from waypost.sources import git, remotes
+from waypost.sources.files import home, read_component, read_pipeline, read_text
+from waypost.sources.remotes import CommitGoneError
+from waypost.sources.store import Mirror, Say, Store
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A component that can run: `folder` is its own, what it shares lies beside it.
+
+    `trees` are the git trees of both by name. Without a pin it is a folder of the user's.
+    """
+
+    folder: Path
+    component: Component
+    trees: Mapping[str, str]
+    pin: Pin | None = None
+
+
+@dataclass
+class Workspace:
+    """A pipeline's folder with its file, its cache, and what remotes its components come from."""
+
+    folder: Path
+    pipeline: Pipeline
+    store: Store
+    say: Say
+    offline: bool = False
+    loud: Say | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def wanted(self) -> dict[str, Wanted]:
+        return wanted(self.pipeline)
+
+    @property
+    def lock_command(self) -> str:
+        """Returns the command that resolves the pipeline anew."""
+        with contextlib.suppress(ValueError):
+            here = str(self.folder.relative_to(Path.cwd()))
+            return "waypost lock" if here == "." else f"waypost lock {here}"
+        return f"waypost lock {self.folder}"
+
+    def mirror(self, source: str) -> Mirror:
+        """Returns the mirror of a git source."""
+        written = self.pipeline.components[source].git or ""
+        base = git.origin_of(self.folder) if written.startswith(".") else ""
+        return self.store.mirror(full_url(written, base))
+
+    def local(self, source: str) -> Path | None:
+        """Returns a source's local folder, None where it has none."""
+        path = self.pipeline.components[source].path
+        return None if path is None else (self.folder / path).resolve()
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+        (self.loud or self.say)(message)
+
+
+def open_workspace(folder: Path, say: Say, *, offline: bool = False, loud: Say | None = None) -> Workspace:
+    """Returns the workspace of a pipeline's folder. Raises UsageError, FindingsError."""
+    folder = folder.resolve()
+    return Workspace(folder, read_pipeline(folder), Store(home(), say), say, offline, loud)
+
+
+def read_lock(workspace: Workspace) -> Lock | None:
+    """Returns the pipeline's lock, None where it has none. Raises IntegrityError."""
+    file = workspace.folder / FILE
+    return parse_lock(read_text(file), workspace.lock_command) if file.is_file() else None
+
+
+def fresh_lock(workspace: Workspace) -> Lock | None:
+    """Returns the lock that answers the pipeline.yaml of now, None where nothing has to be locked.
+
+    Raises IntegrityError that names the mending command.
+    """
+    lock = read_lock(workspace)
+    if lock is None:
+        if not workspace.wanted:
+            return None
+        hint = f"resolve the versions once: {workspace.lock_command}"
+        raise IntegrityError([Finding(FILE, "there is no lock", hint, "lock-stale")])
+    if stale := staleness(workspace.pipeline, lock, workspace.lock_command):
+        raise IntegrityError(stale)
+    return lock
+
+
+def checkouts(
+    workspace: Workspace, *, dev: bool = False
+) -> tuple[dict[str, Checkout], dict[str, list[Finding]]]:
+    """Returns every component that the pipeline uses and what keeps others away, both by `uses`.
+
+    With `dev`, local folders are taken as they are, and branches as they are now. Raises
+    IntegrityError, RemoteError.
+    """
+    pins = _dev_pins(workspace) if dev else _locked_pins(workspace)
+    found = pinned_checkouts(workspace, pins)
+    problems: dict[str, list[Finding]] = {}
+    by_source: dict[str, list[str]] = {}
+    for step in workspace.pipeline.steps.values():
+        if step.uses not in found and step.source in workspace.pipeline.components:
+            by_source.setdefault(step.source, []).append(step.uses)
+    for source, group in by_source.items():
+        found |= _local_checkouts(workspace, source, group, problems)
+    return found, problems
+
+
+def _locked_pins(workspace: Workspace) -> dict[str, Pin]:
+    lock = fresh_lock(workspace)
+    return {} if lock is None else lock.components
+
+
+def _dev_pins(workspace: Workspace) -> dict[str, Pin]:
+    """Returns the pins of what has no local folder: from the lock, or of branches as they are now."""
+    pins: dict[str, Pin] = {}
+    locked: Mapping[str, Pin] | None = None
+    for uses, want in workspace.wanted.items():
+        if workspace.local(want.source) is not None:
+            continue
+        requirement = parse_requirement(want.requirement)
+        if requirement.branch:
+            mirror = workspace.mirror(want.source)
+            commit = remotes.branches_of(mirror.url).get(requirement.branch)
+            if commit is None:
+                raise UsageError(f"{uses}: {want.git} has no branch {requirement.branch!r}")
+            workspace.warn(f"{uses}: branch {requirement.branch!r}, now at {commit[:12]}: not reproducible")
+            mirror.ensure(commit)
+            found, findings = pins_at(Commit(mirror, commit), {uses: want})
+            if findings:
+                raise FindingsError(findings[uses])
+            pins |= found
+        else:
+            locked = _locked_pins(workspace) if locked is None else locked
+            pins[uses] = locked[uses]
+    return pins
+
+
+def _local_checkouts(
+    workspace: Workspace, source: str, group: Sequence[str], problems: dict[str, list[Finding]]
+) -> dict[str, Checkout]:
+    """Returns components of a local folder, as they are on disk."""
+    root = workspace.local(source) or workspace.folder
+    components: dict[str, Component] = {}
+    for uses in group:
+        try:
+            components[uses] = read_component(root, component_name(uses), uses)
+        except FindingsError as error:
+            problems[uses] = list(error.findings)
+    folders = {uses: [component_name(uses), *found.shared] for uses, found in components.items()}
+    trees = git.trees_of(root, [name for names in folders.values() for name in names])
+    return {
+        uses: Checkout(
+            root / names[0], components[uses], {name: trees[name] for name in names if name in trees}
+        )
+        for uses, names in folders.items()
+    }
+
+
+def pinned_checkouts(workspace: Workspace, pins: Mapping[str, Pin]) -> dict[str, Checkout]:
+    """Returns components by their pins, from the cache, else a local folder, else the remote."""
+    found: dict[str, Path] = {}
+    folders = {uses: parts_of(uses, pin) for uses, pin in pins.items()}
+    sources: dict[str, list[str]] = {}
+    for uses in pins:
+        sources.setdefault(uses.partition("/")[0], []).append(uses)
+    for source, group in sources.items():
+        with _local_content(workspace, source, [folders[uses] for uses in group]) as (repository, trees):
+            for uses in group:
+                place = workspace.store.find(folders[uses])
+                if place is None and folders[uses].items() <= trees.items():
+                    place = workspace.store.add(folders[uses], repository)
+                if place is not None:
+                    found[uses] = place
+            differing = _differing((folders[uses] for uses in group), trees)
+        rest = {uses: pins[uses] for uses in group if uses not in found}
+        if rest:
+            found |= _from_remote(workspace, source, rest, differing)
+        if differing:
+            names = ", ".join(sorted(differing))
+            path = workspace.pipeline.components[source].path
+            workspace.warn(
+                f"{path}: {names} differ{'s' if len(differing) == 1 else ''} from the lock;"
+                " the locked content runs (--dev runs the folder as it is)"
+            )
+    return {uses: _pinned(place, uses, pins[uses]) for uses, place in found.items()}
+
+
+def parts_of(uses: str, pin: Pin) -> dict[str, str]:
+    """Returns the folders that a component needs, name to tree."""
+    return {component_name(uses): pin.tree, **pin.shared}
+
+
+def _pinned(place: Path, uses: str, pin: Pin) -> Checkout:
+    name = component_name(uses)
+    return Checkout(place / name, read_component(place, name, uses), parts_of(uses, pin), pin)
+
+
+@contextlib.contextmanager
+def _local_content(
+    workspace: Workspace, source: str, folders: Sequence[Mapping[str, str]]
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Gives a repository with the content of a source's local folder, and its trees by name."""
+    root = workspace.local(source)
+    if root is None or not root.is_dir():
+        yield workspace.folder, {}
+        return
+    with git.snapshot(root, [name for parts in folders for name in parts]) as content:
+        yield content
+
+
+def _differing(locked: Iterable[Mapping[str, str]], local: Mapping[str, str]) -> set[str]:
+    """Returns the local folders that are none of their locked trees; with two versions, one may fit."""
+    trees: dict[str, set[str]] = {}
+    for folders in locked:
+        for name, tree in folders.items():
+            trees.setdefault(name, set()).add(tree)
+    return {name for name, expected in trees.items() if name in local and local[name] not in expected}
+
+
+def _from_remote(
+    workspace: Workspace, source: str, pins: Mapping[str, Pin], differing: set[str]
+) -> dict[str, Path]:
+    mirror = workspace.mirror(source)
+    parts = {uses: parts_of(uses, pin) for uses, pin in pins.items()}
+    versions = ", ".join(dict.fromkeys(f"{source} {pin}" for pin in pins.values()))
+    if workspace.offline and not all(mirror.has(pin.commit) for pin in pins.values()):
+        message = f"{', '.join(pins)}: not in the cache, and this is offline ({versions})"
+        raise RemoteError(message, hint="run it once with the network, then offline")
+    repositories = {}
+    for uses, pin in pins.items():
+        try:
+            mirror.ensure(pin.commit, tag=pin.tag)
+            repositories[uses] = pin.commit
+        except CommitGoneError as error:
+            repositories[uses] = _same_content(workspace, mirror, uses, pin, error)
+        except RemoteError as error:
+            raise _unreachable(workspace, source, pins, differing, error) from error
+        actual = Commit(mirror, repositories[uses])
+        for name, tree in parts[uses].items():
+            if actual.tree(name) != tree:
+                problem = f"the lock says tree {tree} for {name}, commit {pin.commit} has {actual.tree(name)}"
+                raise IntegrityError([Finding(uses, problem, workspace.lock_command, "tree-differs")])
+    mirror.complete(tree for folders in parts.values() for tree in folders.values())
+    return {uses: workspace.store.add(folders, mirror.folder) for uses, folders in parts.items()}
+
+
+def _same_content(workspace: Workspace, mirror: Mirror, uses: str, pin: Pin, cause: CommitGoneError) -> str:
+    """Returns a commit of another release with the same trees, for a commit that is gone."""
+    for release in mirror.releases():
+        with contextlib.suppress(CommitGoneError):
+            mirror.ensure(release.commit, tag=release.tag)
+            other = Commit(mirror, release.commit)
+            if all(other.tree(name) == tree for name, tree in parts_of(uses, pin).items()):
+                workspace.warn(
+                    f"{uses} {pin}: commit {pin.commit[:12]} is gone from {pin.git};"
+                    f" {release.tag} holds the same content (tree {pin.tree[:12]}), which runs"
+                )
+                return release.commit
+    problem = (
+        f"commit {pin.commit} ({pin}) is gone from {pin.git}, and no release there holds tree {pin.tree}"
+    )
+    hint = "a machine that ran it has it in its cache"
+    raise IntegrityError([Finding(uses, problem, hint, "commit-gone")]) from cause
+
+
+def _unreachable(
+    workspace: Workspace, source: str, pins: Mapping[str, Pin], differing: set[str], error: RemoteError
+) -> RemoteError:
+    """Returns the error that says what was needed, and why no other place had it."""
+    needed = ", ".join(f"{uses.partition('@')[0]} {pin}" for uses, pin in pins.items())
+    path = workspace.pipeline.components[source].path
+    where = f"; in {path}, {', '.join(sorted(differing))} differ from the lock" if differing else ""
+    hint = "--dev runs the folder as it is" if differing else error.hint
+    return RemoteError(f"{needed}: not in the cache{where}; {error}", hint=hint)

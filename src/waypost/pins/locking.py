@@ -1,0 +1,231 @@
+"""From what a pipeline asks for to what it gets: resolve, check that it fits, write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from waypost import __version__
+from waypost.contracts.component import Component
+from waypost.contracts.lock import FILE, Lock, Pin, Wanted, lock_text, make_lock, requirement_findings
+from waypost.contracts.parameters import merged
+from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.contracts.plan import make_plan
+from waypost.contracts.versions import Release, Requirement, newest, parse_requirement
+from waypost.errors import Finding, FindingsError, IntegrityError, redacted
+from waypost.pins.checkout import Workspace, pinned_checkouts, read_lock
+from waypost.pins.reading import Commit, pins_at
+from waypost.sources import remotes
+from waypost.sources.files import read_component, read_parameters, write_text
+from waypost.sources.store import Mirror
+
+_MOST_NAMED = 6
+_NOTHING_WRITTEN = "nothing was written"
+
+
+@dataclass
+class Choice:
+    """What a requirement gets: a commit, with the tag that named it, if one did."""
+
+    mirror: Mirror
+    commit: str
+    tag: str = ""
+
+
+@dataclass
+class Resolver:
+    """Chooses commits and reads them; every remote is asked once."""
+
+    workspace: Workspace
+    problems: dict[str, list[Finding]] = field(default_factory=dict)
+    contracts: dict[str, Component] = field(default_factory=dict)
+    _heads: set[str] = field(default_factory=set)
+    _commits: dict[tuple[str, str], Commit] = field(default_factory=dict)
+
+    def pins(self, wants: Mapping[str, Wanted]) -> dict[str, Pin]:
+        """Returns the newest pins that requirements allow; what cannot be had is in `problems`."""
+        chosen: dict[tuple[str, str], tuple[Choice, dict[str, Wanted]]] = {}
+        for uses, want in wants.items():
+            if choice := self._choose(uses, want):
+                group = chosen.setdefault((choice.mirror.url, choice.commit), (choice, {}))
+                group[1][uses] = want
+        found: dict[str, Pin] = {}
+        for choice, asked in chosen.values():
+            commit = self.commit(choice.mirror, choice.commit)
+            pins, problems = pins_at(commit, asked, choice.tag)
+            for uses, causes in problems.items():
+                self.problems[uses] = [self._explained(f, choice, asked[uses]) for f in causes]
+            found |= pins
+            self.contracts |= {uses: commit.component(asked[uses].component, uses) for uses in pins}
+        return found
+
+    def commit(self, mirror: Mirror, commit: str) -> Commit:
+        """Returns a commit that is in the mirror, read once."""
+        key = (mirror.url, commit)
+        if key not in self._commits:
+            self._commits[key] = Commit(mirror, commit)
+        return self._commits[key]
+
+    def newest_of_all(self, source: str) -> Release | None:
+        """Returns the newest stable release of a source, whatever the pipeline asks for."""
+        releases = self.workspace.mirror(source).releases()
+        return newest(releases, parse_requirement("*"))
+
+    def _choose(self, uses: str, want: Wanted) -> Choice | None:
+        mirror = self.workspace.mirror(want.source)
+        requirement = parse_requirement(want.requirement)
+        place = f"{PIPELINE_FILE}: {uses}"
+        try:
+            if requirement.commit:
+                return _commit_choice(mirror, requirement.commit)
+            return self._release_choice(mirror, want, requirement)
+        except LookupError as error:
+            self.problems[uses] = [Finding(place, *error.args)]
+            return None
+
+    def _release_choice(self, mirror: Mirror, want: Wanted, requirement: Requirement) -> Choice:
+        """Returns the newest release that fits. Raises LookupError with the rest of a finding."""
+        fitting = [r for r in mirror.releases() if requirement.allows(r.version)]
+        if not fitting:
+            raise LookupError(*_no_release(mirror, want))
+        # The first is fetched together with the default branch, which says what was yanked since.
+        mirror.ensure(fitting[0].commit, tag=fitting[0].tag, with_head=mirror.url not in self._heads)
+        self._heads.add(mirror.url)
+        yanked = mirror.yanked()
+        for release in fitting:
+            if str(release.version) not in yanked:
+                mirror.ensure(release.commit, tag=release.tag)
+                return Choice(mirror, release.commit, release.tag)
+        reasons = [f"{r.version} was yanked: {yank_reason(mirror, yanked[str(r.version)])}" for r in fitting]
+        raise LookupError(f"{want.git}: {'; '.join(reasons)}", "ask for another version", "yanked")
+
+    def _explained(self, finding: Finding, choice: Choice, want: Wanted) -> Finding:
+        """Adds to a missing component the version looked at, and the first that has it."""
+        if not finding.problem.startswith("no component"):
+            return finding
+        at = choice.tag or choice.commit[:12]
+        first = self._first_with(choice.mirror, want.component)
+        hint = f"the first version that has it is {first.version}" if first else finding.hint
+        problem = f"{finding.problem} in {want.git} at {at}"
+        return Finding(f"{PIPELINE_FILE}: {finding.place}", problem, hint)
+
+    def _first_with(self, mirror: Mirror, component: str) -> Release | None:
+        """Returns the first release that has a component which the newest has (by bisection)."""
+        releases = [r for r in reversed(mirror.releases()) if not r.version.is_prerelease]
+
+        def has(release: Release) -> bool:
+            mirror.ensure(release.commit, tag=release.tag)
+            return component in self.commit(mirror, release.commit).components
+
+        if not releases or not has(releases[-1]):
+            return None
+        low, high = 0, len(releases) - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if has(releases[middle]) else (middle + 1, high)
+        return releases[low]
+
+
+def _commit_choice(mirror: Mirror, text: str) -> Choice:
+    """Returns the choice of a full or short commit. Raises LookupError with the rest of a finding."""
+    commit = remotes.commit_of(mirror.url, text)
+    if commit is None:
+        problem = f"no branch and no tag of {redacted(mirror.url)} holds commit {text}"
+        raise LookupError(problem, "a commit that only a fork has is refused")
+    mirror.ensure(commit)
+    return Choice(mirror, commit)
+
+
+def resolve(workspace: Workspace, old: Lock | None) -> Lock:
+    """Returns a lock for the pipeline; pins that still answer what is asked for are kept.
+
+    Raises FindingsError with everything that keeps a lock from being made, RemoteError.
+    """
+    if findings := requirement_findings(workspace.pipeline):
+        raise FindingsError(findings, consequence=_NOTHING_WRITTEN)
+    kept = {
+        uses: pin for uses, pin in (old.components if old else {}).items() if _answers(workspace, uses, pin)
+    }
+    resolver = Resolver(workspace)
+    new = resolver.pins({uses: want for uses, want in workspace.wanted.items() if uses not in kept})
+    contracts = {u: c.component for u, c in pinned_checkouts(workspace, kept).items()} | resolver.contracts
+    unfit = misfits(workspace, contracts)
+    groups = [*resolver.problems.values(), *unfit.values()]
+    findings = [finding for group in groups for finding in group]
+    if findings:
+        raise FindingsError(dict.fromkeys(findings), consequence=_NOTHING_WRITTEN)
+    return make_lock(workspace.pipeline, {**kept, **new}, __version__)
+
+
+def _answers(workspace: Workspace, uses: str, pin: Pin) -> bool:
+    want = workspace.wanted.get(uses)
+    return want is not None and (want.git, want.requirement) == (pin.git, pin.requirement)
+
+
+def misfits(workspace: Workspace, contracts: Mapping[str, Component]) -> dict[str, list[Finding]]:
+    """Returns where the pipeline and the interfaces of its components do not fit, by `uses`; what
+    belongs to no component, such as a circle of steps, by the empty text.
+
+    A component without a contract here has findings of its own already.
+    """
+    pipeline = workspace.pipeline
+
+    def find(uses: str) -> Component:
+        if uses in contracts:
+            return contracts[uses]
+        source, _, name = uses.partition("/")
+        if pipeline.components[source].git is None:
+            return read_component(workspace.local(source) or workspace.folder, name, uses)
+        raise FindingsError([Finding(uses, "cannot be had")])
+
+    _, findings = make_plan(pipeline, merged(read_parameters(workspace.folder), ()), find)
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        name = finding.place.partition("steps.")[2].partition(".")[0]
+        step = pipeline.steps.get(name)
+        if step is None or step.uses in contracts or pipeline.components[step.source].git is None:
+            found.setdefault(step.uses if step else "", []).append(finding)
+    return found
+
+
+def write_lock(workspace: Workspace, lock: Lock, old: Lock | None) -> bool:
+    """Writes the lock; tells whether the file changed. One that only another engine wrote stays."""
+    if old is not None and (old.requirements, old.digest) == (lock.requirements, lock.digest):
+        return False
+    return write_text(workspace.folder / FILE, lock_text(lock))
+
+
+def readable_lock(workspace: Workspace) -> Lock | None:
+    """Returns the old lock as a start for the new one, None where it is not there or no good."""
+    try:
+        return read_lock(workspace)
+    except IntegrityError as error:
+        if any("newer Waypost" in finding.problem for finding in error.findings):
+            raise
+        workspace.say(f"{FILE}: {error.findings[0].problem}; resolving everything anew")
+        return None
+
+
+def yank_reason(mirror: Mirror, path: str) -> str:
+    """Returns why a version was yanked, as its record says."""
+    try:
+        return str(json.loads(mirror.text(path) or "{}").get("reason", "no reason given"))
+    except (ValueError, AttributeError):
+        return "no reason given"
+
+
+def _no_release(mirror: Mirror, want: Wanted) -> tuple[str, str]:
+    """Returns problem and hint where no release fits."""
+    asked = want.requirement
+    releases = mirror.releases()
+    stable = [str(r.version) for r in releases if not r.version.is_prerelease]
+    pre = [str(r.version) for r in releases if r.version.is_prerelease]
+    problem = f"no release of {want.git} fits {asked}"
+    if not releases:
+        return f"{problem}: it has no tag of the form vX.Y.Z", "waypost release cuts one"
+    if pre and any(parse_requirement(asked + ",>=0.dev0").allows(r.version) for r in releases):
+        return f"{problem}: only pre-releases do", f"ask for one by name, such as =={pre[0]}"
+    known = stable or pre
+    more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
+    return problem, f"there {'are' if len(known) > 1 else 'is'} {', '.join(known[:_MOST_NAMED])}{more}"

@@ -1,0 +1,212 @@
+"""From one pin to the next: what moves, what changes for those who use it, what the code looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from packaging.version import InvalidVersion, Version
+
+from waypost import __version__
+from waypost.contracts.changelog import lines_between
+from waypost.contracts.component import Component
+from waypost.contracts.interface import Change, interface_changes
+from waypost.contracts.lock import FILE, Lock, Pin, Wanted, make_lock, selected
+from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.contracts.pipeline import component_name
+from waypost.contracts.versions import parse_requirement
+from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, did_you_mean
+from waypost.pins.checkout import Workspace, parts_of, pinned_checkouts
+from waypost.pins.locking import Resolver, misfits
+from waypost.sources import git
+
+State = Literal["moved", "same content", "current", "held", "refused"]
+
+
+@dataclass(frozen=True)
+class Move:
+    """What becomes of one component: `new` is where it could go or went, None where nothing is to be had.
+
+    `changes` are those of its interface, None where the old content is not to be had;
+    `beyond` the newest release where the pipeline's requirement does not allow it.
+    """
+
+    uses: str
+    state: State
+    old: Pin | None
+    new: Pin | None = None
+    changes: tuple[Change, ...] | None = ()
+    beyond: str = ""
+    problems: tuple[Finding, ...] = ()
+
+    @property
+    def is_relevant(self) -> bool:
+        """Tells whether there is something newer with another content."""
+        return self.state in ("moved", "refused")
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update does: the lock afterwards, every component's move, changelog lines by source."""
+
+    lock: Lock
+    moves: tuple[Move, ...]
+    changelogs: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan_update(
+    workspace: Workspace, lock: Lock, names: Sequence[str] = (), to: str | None = None, *, held: bool = False
+) -> Update:
+    """Returns where the pins can go: to the newest releases allowed, or to the version `to`.
+
+    A component that is missing at its target, or that does not fit `with:` there, keeps its pin
+    (state `refused`); the others go on. With `held`, targets of held ones are looked up as well.
+    Raises UsageError for names that the pipeline does not use and versions that it does not ask
+    for, RemoteError.
+    """
+    wants = _asked(workspace, lock, names, to)
+    frozen = {u for u, w in wants.items() if workspace.pipeline.components[w.source].holds(w.component)}
+    resolver = Resolver(workspace)
+    targets = {u: w if to is None else replace(w, requirement=f"=={to}") for u, w in wants.items()}
+    found = resolver.pins({u: w for u, w in targets.items() if held or u not in frozen})
+    found = {u: p.model_copy(update={"requirement": wants[u].requirement}) for u, p in found.items()}
+    contracts = _old_contracts(workspace, lock)
+    problems = _refused(workspace, found, frozen, contracts, resolver)
+    moves = []
+    for uses, want in sorted(wants.items()):
+        move = _move(uses, lock.components[uses], found.get(uses), contracts, resolver.contracts)
+        if uses in problems:
+            move = replace(move, state="refused", problems=tuple(problems[uses]))
+        if uses in frozen:
+            move = replace(move, state="held")
+        moves.append(replace(move, beyond=_beyond(resolver, want)))
+    goes = {m.uses: m.new for m in moves if m.new and m.state in ("moved", "same content")}
+    return Update(
+        make_lock(workspace.pipeline, {**lock.components, **goes}, __version__),
+        tuple(moves),
+        _changelogs(workspace, (move for move in moves if move.state != "refused")),
+    )
+
+
+def _asked(workspace: Workspace, lock: Lock, names: Sequence[str], to: str | None) -> dict[str, Wanted]:
+    uses, unknown = selected(names, lock.components)
+    if unknown:
+        known = {component_name(u) for u in lock.components} | {u.partition("/")[0] for u in lock.components}
+        hint = did_you_mean(unknown[0], known)
+        raise UsageError(f"{unknown[0]!r} is no component or source of this pipeline", hint=hint)
+    wants = {u: w for u, w in workspace.wanted.items() if u in uses}
+    if to is None:
+        return wants
+    try:
+        version = Version(to)
+    except InvalidVersion:
+        raise UsageError(f"--to {to}: not a version, such as 1.4.13") from None
+    for u, want in wants.items():
+        if not parse_requirement(want.requirement).allows(version):
+            message = f"{u}: {PIPELINE_FILE} asks for {want.requirement}, which {to} is not"
+            raise UsageError(message, hint=f"change it there, then: {workspace.lock_command}")
+    return wants
+
+
+def _old_contracts(workspace: Workspace, lock: Lock) -> dict[str, Component]:
+    """Returns the contracts of the present pins; of content that is gone for good, none."""
+    found: dict[str, Component] = {}
+    for uses, pin in lock.components.items():
+        try:
+            found |= {u: c.component for u, c in pinned_checkouts(workspace, {uses: pin}).items()}
+        except IntegrityError as error:
+            workspace.warn(f"{uses}: {error.findings[0].problem}; its interface cannot be compared")
+    return found
+
+
+def _refused(
+    workspace: Workspace,
+    found: dict[str, Pin],
+    frozen: Iterable[str],
+    contracts: Mapping[str, Component],
+    resolver: Resolver,
+) -> dict[str, Sequence[Finding]]:
+    """Returns why components cannot move, by `uses`: missing at the target, or no longer fitting."""
+    problems: dict[str, Sequence[Finding]] = dict(resolver.problems)
+    while True:
+        going = {u for u in found if u not in problems and u not in frozen}
+        after = {u: resolver.contracts[u] if u in going else contracts[u] for u in {*contracts, *going}}
+        unfit = {u: group for u, group in misfits(workspace, after).items() if u in going}
+        if not unfit:
+            return problems
+        problems |= unfit
+
+
+def _move(
+    uses: str,
+    old: Pin,
+    new: Pin | None,
+    before: Mapping[str, Component],
+    after: Mapping[str, Component],
+) -> Move:
+    if new is None or new == old:
+        return Move(uses, "current", old, new)
+    changes = interface_changes(before[uses], after[uses]) if uses in before else None
+    same = parts_of(uses, new) == parts_of(uses, old)
+    return Move(uses, "same content" if same else "moved", old, new, changes)
+
+
+def _beyond(resolver: Resolver, want: Wanted) -> str:
+    """Returns the newest release where the requirement does not allow it, else an empty text."""
+    newest = resolver.newest_of_all(want.source)
+    if newest is None or parse_requirement(want.requirement).allows(newest.version):
+        return ""
+    return str(newest.version)
+
+
+def _changelogs(workspace: Workspace, moves: Iterable[Move]) -> dict[str, str]:
+    """Returns the changelog lines between the oldest old and the newest new version, by source."""
+    spans: dict[str, list[tuple[Version, Version, str]]] = {}
+    for move in moves:
+        if move.old and move.new and move.old.version and move.new.version and move.old != move.new:
+            span = (Version(move.old.version), Version(move.new.version), move.new.commit)
+            spans.setdefault(move.uses.partition("/")[0], []).append(span)
+    found = {}
+    for source, group in spans.items():
+        newest = max(group, key=lambda span: span[1])
+        text = workspace.mirror(source).text("CHANGELOG.md", newest[2]) or ""
+        if lines := lines_between(text, min(span[0] for span in group), newest[1]):
+            found[source] = lines
+    return found
+
+
+def code_difference(workspace: Workspace, uses: str, old: Pin, new: Pin, *, color: bool = False) -> str:
+    """Returns the unified diff of a component's code, and of what it shares, between two pins."""
+    mirror = workspace.mirror(uses.partition("/")[0])
+    texts = []
+    before, after = parts_of(uses, old), parts_of(uses, new)
+    for pin in (old, new):
+        mirror.ensure(pin.commit, tag=pin.tag)
+    empty = git.EMPTY_TREE
+    for name in dict.fromkeys([*before, *after]):
+        trees = before.get(name, empty), after.get(name, empty)
+        if trees[0] != trees[1]:
+            mirror.complete(tree for tree in trees if tree != empty)
+            prefixes = {"old": f"{old}/{name}", "new": f"{new}/{name}"}
+            texts.append(git.difference(mirror.folder, *trees, prefixes, color=color))
+    return "".join(texts)
+
+
+def pin_at(workspace: Workspace, uses: str, version: str) -> Pin:
+    """Returns the pin that a component would have at a version. Raises FindingsError."""
+    want = workspace.wanted.get(uses)
+    if want is None:
+        raise UsageError(f"{uses} is no component of this pipeline with a version")
+    resolver = Resolver(workspace)
+    found = resolver.pins({uses: replace(want, requirement=version)})
+    if uses not in found:
+        raise FindingsError(resolver.problems[uses], consequence="")
+    return found[uses]
+
+
+def locked(workspace: Workspace, lock: Lock | None) -> Lock:
+    """Returns the lock. Raises WaypostError where the pipeline has none."""
+    if lock is None:
+        raise WaypostError(f"there is no {FILE}", hint=f"make it: {workspace.lock_command}")
+    return lock

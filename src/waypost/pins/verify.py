@@ -1,0 +1,178 @@
+"""Is everything still what the lock says? Tags and commits of remotes, cache, local folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waypost.contracts.interface import interface_digest
+from waypost.contracts.lock import FILE, Lock, Pin, environment_digest, staleness
+from waypost.contracts.pipeline import component_name
+from waypost.errors import Finding, IntegrityError, RemoteError
+from waypost.pins.checkout import Workspace, parts_of, read_lock
+from waypost.pins.locking import yank_reason
+from waypost.pins.reading import Commit
+from waypost.sources import git, remotes
+from waypost.sources.files import read_component, read_python_env, read_text
+from waypost.sources.store import Mirror, exact_tree
+
+UNREACHABLE = "unreachable"
+
+
+@dataclass
+class Verdict:
+    """What a check found; `asked` are the remotes that answered, `unchecked` what could not be looked at."""
+
+    lock: Lock | None = None
+    findings: list[Finding] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all is well, 4 something is not what the lock says, 3 a remote could not be asked."""
+        if any(finding.category != UNREACHABLE for finding in self.findings):
+            return IntegrityError.exit_code
+        return RemoteError.exit_code if self.findings else 0
+
+
+def verify(workspace: Workspace, *, here: bool = True) -> Verdict:
+    """Checks everything and lists every finding, each with a category; remotes unless the workspace is
+    offline, what is `here` (lock, cache, local folders) only where asked for.
+    """
+    verdict = Verdict()
+    try:
+        verdict.lock = read_lock(workspace)
+    except IntegrityError as error:
+        verdict.findings += error.findings
+        return verdict
+    if verdict.lock is None:
+        if workspace.wanted:
+            hint = f"resolve the versions: {workspace.lock_command}"
+            verdict.findings.append(Finding(FILE, "there is no lock", hint, "lock-stale"))
+        return verdict
+    if here:
+        verdict.findings += staleness(workspace.pipeline, verdict.lock, workspace.lock_command)
+    sources: dict[str, dict[str, Pin]] = {}
+    for uses, pin in verdict.lock.components.items():
+        source = uses.partition("/")[0]
+        if source in workspace.pipeline.components and workspace.pipeline.components[source].git:
+            sources.setdefault(source, {})[uses] = pin
+    for source, pins in sources.items():
+        if not workspace.offline:
+            _ask_remote(workspace, source, pins, verdict)
+        if here:
+            _look_here(workspace, source, pins, verdict)
+    return verdict
+
+
+def _ask_remote(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdict: Verdict) -> None:
+    mirror = workspace.mirror(source)
+    try:
+        tags = mirror.tags()
+        for pin in {(pin.tag, pin.commit): pin for pin in pins.values()}.values():
+            verdict.findings += _tag_findings(workspace, source, pin, tags, mirror)
+        verdict.findings += _yank_findings(source, pins, mirror)
+    except RemoteError as error:
+        verdict.findings.append(Finding(source, str(error), error.hint, UNREACHABLE))
+    else:
+        verdict.asked.append(source)
+
+
+def _tag_findings(
+    workspace: Workspace, source: str, pin: Pin, tags: Mapping[str, str], mirror: Mirror
+) -> list[Finding]:
+    found = []
+    place = f"{source} {pin.tag or pin.commit[:12]}"
+    if pin.tag and tags.get(pin.tag) != pin.commit:
+        since = git.day_of_line(workspace.folder / FILE, pin.commit)
+        locked = f"the lock has commit {pin.commit[:12]} of {pin.released}{since and ', since '}{since}"
+        if now := tags.get(pin.tag):
+            problem = f"the tag was moved: {locked}; on the remote it is commit {now[:12]} now"
+            hint = f"find out why; the locked content keeps running; to take it: waypost update {source}"
+            found.append(Finding(place, problem, hint, "tag-moved"))
+        else:
+            problem = f"the tag was deleted: {locked}; the remote has none any more"
+            found.append(Finding(place, problem, "the locked content keeps running", "tag-deleted"))
+    if (not pin.tag or found) and not remotes.has_commit(mirror.url, pin.commit):
+        problem = f"commit {pin.commit} is gone from the remote"
+        found.append(Finding(place, problem, "keep the caches and bundles that have it", "commit-gone"))
+    return found
+
+
+def _yank_findings(source: str, pins: Mapping[str, Pin], mirror: Mirror) -> list[Finding]:
+    mirror.fetch_head()
+    yanked = mirror.yanked()
+    return [
+        Finding(
+            f"{source} {version}",
+            f"this release was yanked: {yank_reason(mirror, yanked[version])}",
+            f"move away: waypost update {source}",
+            "yanked",
+        )
+        for version in sorted({pin.version for pin in pins.values()} & set(yanked))
+    ]
+
+
+def _look_here(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdict: Verdict) -> None:
+    root = workspace.local(source)
+    names = [name for uses, pin in pins.items() for name in parts_of(uses, pin)]
+    local = git.trees_of(root, names) if root and root.is_dir() else {}
+    path = workspace.pipeline.components[source].path
+    for name, tree in local.items():
+        expected = {parts_of(u, p)[name] for u, p in pins.items() if name in parts_of(u, p)}
+        if tree not in expected:
+            problem = f"the folder has tree {tree[:12]}, the lock {min(expected)[:12]}"
+            hint = "release it and update the lock, or run it with --dev"
+            verdict.findings.append(Finding(f"{path}/{name}", problem, hint, "tree-differs"))
+    mirror = workspace.mirror(source)
+    for uses, pin in pins.items():
+        verdict.findings += _pin_findings(workspace, mirror, uses, pin, verdict, local)
+
+
+def _pin_findings(
+    workspace: Workspace, mirror: Mirror, uses: str, pin: Pin, verdict: Verdict, local: Mapping[str, str]
+) -> list[Finding]:
+    """Returns where the cache's content is not what the pin says, and the pin not what the content says."""
+    found = []
+    parts = parts_of(uses, pin)
+    place = workspace.store.place(parts)
+    if place.is_dir() and exact_tree(place, digits=len(place.name)) != place.name:
+        problem = "the cache's copy was changed since it was unpacked"
+        found.append(Finding(uses, problem, "the next run makes it anew", "tree-differs"))
+    elif place.is_dir():
+        found += _digest_findings(uses, pin, *_digests_of(place, component_name(uses)))
+    if mirror.has(pin.commit):
+        commit = Commit(mirror, pin.commit)
+        for name, tree in parts.items():
+            if (actual := commit.tree(name)) != tree:
+                problem = f"the lock has tree {tree[:12]} for {name}, its commit {str(actual)[:12]}"
+                found.append(Finding(uses, problem, workspace.lock_command, "tree-differs"))
+    elif not place.is_dir():
+        root = workspace.local(uses.partition("/")[0])
+        if root and parts.items() <= local.items():
+            found += _digest_findings(uses, pin, *_digests_of(root, component_name(uses)))
+        else:
+            verdict.unchecked.append(uses)
+    return found
+
+
+def _digests_of(root: Path, name: str) -> tuple[str, str]:
+    """Returns the digests of interface and environment of a component in a folder."""
+    contract = read_component(root, name, name)
+    python_env = read_python_env(root / name, contract)
+    files = {file: read_text(root / name / file) for file in python_env.requirement_files}
+    return f"sha256:{interface_digest(contract)}", environment_digest(python_env, files)
+
+
+def _digest_findings(uses: str, pin: Pin, interface: str, environment: str) -> list[Finding]:
+    found = []
+    for what, locked, actual in (
+        ("interface", pin.interface, interface),
+        ("environment", pin.environment, environment),
+    ):
+        if locked != actual:
+            problem = f"its {what} has digest {actual[7:19]}, the lock says {locked[7:19]}"
+            found.append(Finding(uses, problem, "", f"{what}-differs"))
+    return found

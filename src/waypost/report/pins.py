@@ -1,0 +1,116 @@
+"""How pins, moves and checks are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+
+from waypost.contracts.component import Component
+from waypost.contracts.lock import Pin
+from waypost.pins.moving import Move, Update
+from waypost.pins.verify import Verdict
+from waypost.report.common import columns, counted, line, show_finding
+
+
+def show_pins(console: Console, pins: Mapping[str, Pin]) -> None:
+    """Prints what each component is pinned to."""
+    rows = [("[dim]component[/]", "[dim]version[/]", "[dim]asked for[/]", "[dim]commit[/]", "[dim]tree[/]")]
+    for uses, pin in sorted(pins.items()):
+        asked = pin.requirement if pin.requirement != str(pin) else ""
+        rows.append((escape(uses), str(pin), escape(asked), pin.commit[:12], pin.tree[:12]))
+    if pins:
+        columns(console, rows)
+
+
+_STATES = {
+    "moved": "[bold green]moved[/]",
+    "same content": "[dim]no change: same tree[/]",
+    "current": "[dim]current[/]",
+    "held": "[yellow]held[/]",
+    "refused": "[bold red]refused[/]",
+}
+_KINDS = {"breaking": "[bold red]breaking[/]", "added": "[green]added[/]", "changed": "[cyan]changed[/]"}
+
+
+def show_update(console: Console, update: Update, *, verbs: Mapping[str, str] = {}) -> None:
+    """Prints old → new of each component, its interface change, and the changelog in between.
+
+    `verbs` replaces the words of states, where something could move but does not.
+    """
+    if not update.moves:
+        line(console, "nothing here has a version: every component comes from a folder")
+    for move in update.moves:
+        word = verbs.get(move.state, _STATES[move.state])
+        beyond = f"  [dim](newest of all: {move.beyond})[/]" if move.beyond else ""
+        line(console, f"[bold]{escape(move.uses)}[/]  {_versions(move)}  {word}{beyond}")
+        if move.is_relevant and move.new:
+            _show_changes(console, move)
+        for problem in move.problems:
+            line(console, f"    [red]✗[/] {escape(str(problem))}")
+    for source, text in update.changelogs.items():
+        line(console, f"\n[bold]{escape(source)}[/]: CHANGELOG.md")
+        for each in text.splitlines():
+            line(console, f"  {escape(each)}")
+
+
+def _versions(move: Move) -> str:
+    old, new = move.old, move.new
+    if old is None or new is None or new == old:
+        return str(old)
+    if str(old) == str(new):
+        return f"{old} → {new} [yellow](tag moved: {old.commit[:12]} → {new.commit[:12]})[/]"
+    return f"{old} → {new}"
+
+
+def _show_changes(console: Console, move: Move) -> None:
+    if move.changes is None:
+        line(console, "    interface: cannot be compared, the old content is gone")
+    elif not move.changes:
+        line(console, "    interface: no change")
+    for change in move.changes or ():
+        line(console, f"    {_KINDS[change.kind]}: {escape(change.text)}")
+
+
+def show_verdict(console: Console, verdict: Verdict) -> None:
+    """Prints every finding, or what was found to be well."""
+    for finding in verdict.findings:
+        show_finding(console, finding)
+    if verdict.unchecked:
+        names = ", ".join(verdict.unchecked)
+        line(console, f"[dim]not in the cache, so not looked at: {escape(names)}[/]")
+    if verdict.findings:
+        line(console, f"[bold red]{counted(len(verdict.findings), 'finding')}[/]")
+        return
+    pins = verdict.lock.components if verdict.lock else {}
+    asked = f"remotes asked: {', '.join(verdict.asked)}" if verdict.asked else "no remote was asked"
+    line(console, f"[green]✓[/] {counted(len(pins), 'component')} as locked; {escape(asked)}")
+
+
+def show_contract(console: Console, uses: str, component: Component, pin: Pin | None) -> None:
+    """Prints what a component takes and gives."""
+    for name, entry in component.entry_points.items():
+        suffix = "" if name == "main" else f" ({name})"
+        version = f"  {pin}" if pin else ""
+        line(console, f"[bold]{escape(uses)}[/]{suffix}{version}  {escape(entry.description)}")
+        rows = [
+            (
+                f"  {escape(key)}",
+                f"[cyan]{parameter.type}[/]",
+                "[yellow]required[/]" if parameter.is_required else escape(f"= {parameter.default}"),
+                escape(parameter.description),
+            )
+            for key, parameter in entry.parameters.items()
+        ]
+        rows += [
+            (
+                f"  [green]→[/] {escape(key)}",
+                "[cyan]output[/]",
+                escape(output.path),
+                escape(output.description),
+            )
+            for key, output in entry.outputs.items()
+        ]
+        if rows:
+            columns(console, rows)
