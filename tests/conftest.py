@@ -44,8 +44,12 @@ def workplace(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    (tmp_path / "temp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temp"))
     monkeypatch.chdir(folder)
     yield folder
+    litter = [path.name for path in (tmp_path / "temp").glob("waypost-*")]
+    assert not litter, f"left in the temporary folder: {litter}"
     left = [path.name for path in (tmp_path / "cache").glob("**/.building-*")]
     assert not left, f"half-built environments are left: {left}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 from packaging.version import InvalidVersion, Version
 
@@ -15,9 +16,9 @@ def lines_between(text: str, old: Version, new: Version) -> str:
     Source of the form: https://keepachangelog.com/en/1.1.0/
     """
     headings = list(_HEADING.finditer(text))
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
     kept = []
-    for heading, end in zip(headings, ends, strict=True):
+    for heading, following in zip_longest(headings, headings[1:]):
+        end = following.start() if following else len(text)
         try:
             version = Version(heading[1])
         except InvalidVersion:

@@ -242,26 +242,34 @@ def _from_remote(
     if workspace.offline and not all(mirror.has(pin.commit) for pin in pins.values()):
         message = f"{', '.join(pins)}: not in the cache, and this is offline ({versions})"
         raise RemoteError(message, hint="run it once with the network, then offline")
-    repositories = {}
+    findings: list[Finding] = []
     for uses, pin in pins.items():
         try:
             mirror.ensure(pin.commit, tag=pin.tag)
-            repositories[uses] = pin.commit
-        except CommitGoneError as error:
-            repositories[uses] = _same_content(workspace, mirror, uses, pin, error)
+            actual = Commit(mirror, pin.commit)
+        except CommitGoneError:
+            if _holds_same(workspace, mirror, uses, pin):
+                continue
+            problem = (
+                f"commit {pin.commit} ({pin}) is gone from {pin.git}, no release there holds tree {pin.tree}"
+            )
+            hint = "a machine that ran it has it in its cache"
+            findings.append(Finding(uses, problem, hint, "commit-gone"))
+            continue
         except RemoteError as error:
             raise _unreachable(workspace, source, pins, differing, error) from error
-        actual = Commit(mirror, repositories[uses])
         for name, tree in parts[uses].items():
             if actual.tree(name) != tree:
                 problem = f"the lock says tree {tree} for {name}, commit {pin.commit} has {actual.tree(name)}"
-                raise IntegrityError([Finding(uses, problem, workspace.lock_command, "tree-differs")])
+                findings.append(Finding(uses, problem, workspace.lock_command, "tree-differs"))
+    if findings:
+        raise IntegrityError(findings)
     mirror.complete(tree for folders in parts.values() for tree in folders.values())
     return {uses: workspace.store.add(folders, mirror.folder) for uses, folders in parts.items()}
 
 
-def _same_content(workspace: Workspace, mirror: Mirror, uses: str, pin: Pin, cause: CommitGoneError) -> str:
-    """Returns a commit of another release with the same trees, for a commit that is gone."""
+def _holds_same(workspace: Workspace, mirror: Mirror, uses: str, pin: Pin) -> bool:
+    """Fetches another release with the same trees, for a commit that is gone; tells whether there is one."""
     for release in mirror.releases():
         with contextlib.suppress(CommitGoneError):
             mirror.ensure(release.commit, tag=release.tag)
@@ -271,12 +279,8 @@ def _same_content(workspace: Workspace, mirror: Mirror, uses: str, pin: Pin, cau
                     f"{uses} {pin}: commit {pin.commit[:12]} is gone from {pin.git};"
                     f" {release.tag} holds the same content (tree {pin.tree[:12]}), which runs"
                 )
-                return release.commit
-    problem = (
-        f"commit {pin.commit} ({pin}) is gone from {pin.git}, and no release there holds tree {pin.tree}"
-    )
-    hint = "a machine that ran it has it in its cache"
-    raise IntegrityError([Finding(uses, problem, hint, "commit-gone")]) from cause
+                return True
+    return False
 
 
 def _unreachable(
