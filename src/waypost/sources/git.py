@@ -102,7 +102,7 @@ def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str,
         repository, excludes = Path(temp, "repository"), Path(temp, "excludes")
         excludes.write_text(_NEVER_CONTENT, encoding="utf-8")
         create_bare(repository)
-        env = environment(GIT_DIR=str(repository), GIT_WORK_TREE=str(root))
+        env = environment(GIT_DIR=str(repository), GIT_WORK_TREE=str(root.resolve()))
         options = ["-c", f"core.excludesFile={excludes}", "-c", "core.autocrlf=false"]
         there = [name for name in dict.fromkeys(names) if (root / name).is_dir()]
         if not there:
