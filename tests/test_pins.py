@@ -588,7 +588,8 @@ def test_other_urls(workplace: Path, library: Repository, call: Call, form: str)
     pipeline = make_pipeline(workplace / "pipe", url)
     if form == "relative":
         pipeline.git("remote", "add", "origin", str(bare.parent / "pipe.git"))
-    result = call(*WAYPOST, "lock", pipeline.path)
+    # In the pipeline's folder: its own origin must not be taken for the library's.
+    result = call(*WAYPOST, "lock", cwd=pipeline.path)
     assert result.returncode == 0, result.stderr
     assert lock_of(pipeline)["core/load"]["git"] == url
     assert call(*RUN, pipeline.path, "--dry-run").returncode == 0

@@ -41,7 +41,7 @@ def export(library: Path, destination: str, say: Say) -> Export:
         git.create_bare(split)
         try:
             git.git(Path(temp), "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
-            head = git.git(clone, "subtree", "split", "--quiet", f"--prefix={prefix}", "HEAD").strip()
+            head = git.git(clone, "subtree", "split", "-q", f"--prefix={prefix}", "HEAD").strip()
             git.git(split, "fetch", "--quiet", "--no-tags", str(clone), f"{head}:refs/heads/main")
         except ProcessError as error:
             raise WaypostError(f"{prefix}: it cannot be split off: {error.stderr.strip()}") from error

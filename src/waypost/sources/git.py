@@ -136,10 +136,12 @@ def origin_of(folder: Path) -> str:
     """Returns the URL that a folder's repository came from, else the repository's own folder: what
     relative URLs are relative to, as for submodules.
     """
+    top = top_of(folder) or folder
     try:
-        return git(folder, "config", "--get", "remote.origin.url").strip()
+        url = git(folder, "config", "--get", "remote.origin.url").strip()
     except ProcessError:
-        return str(top_of(folder) or folder)
+        return str(top)
+    return str((top / url).resolve()) if url.startswith(".") else url
 
 
 def annotate(repository: Path, tag: str, commit: str, message: str) -> None:

@@ -133,7 +133,8 @@ def _ask(
     stdin: bytes = b"",
     timeout: float = ASK_SECONDS,
 ) -> str:
-    place = [] if repository is None else ["-C", str(repository)]
+    # Never in the user's repository: its own `origin` would be asked instead.
+    place = ["-C", str(repository or Path("/"))]
     env = _environment(url)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
