@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from tests.repositories import (
     make_pipeline,
     make_repository,
 )
+from waypost.sources.git import trees_of
 from waypost.sources.store import Store
 
 WAYPOST = ("python", "-m", "waypost")
@@ -221,3 +223,36 @@ def test_trees_are_read_only(workplace: Path) -> None:
     assert os.access(place / "part" / "tool", os.X_OK)
     modes = {path.stat().st_mode & 0o222 for path in [place, *place.rglob("*")]}
     assert modes == {0}
+
+
+def test_trees_of_folders_as_git_would_commit_them(workplace: Path) -> None:
+    """A local folder has the tree of a commit with it: ignored files are not content, removed ones are gone,
+    new ones count; the repository and its index stay as they are. Without a repository, too.
+    """
+    repository = make_repository(workplace / "r")
+    root = repository.path / "lib"
+    (root / "part").mkdir(parents=True)
+    (repository.path / ".gitignore").write_text("*.db\n")
+    for name in ("kept", "removed", "forced.db"):
+        (root / "part" / name).write_text(name)
+    repository.git("add", "--force", "lib/part/forced.db")
+    repository.commit()
+    assert trees_of(root, ["part"]) == {"part": repository.git("rev-parse", "HEAD:lib/part")}
+    (root / "part" / "ignored.db").write_text("x")
+    (root / "part" / "__pycache__").mkdir()
+    (root / "part" / "__pycache__" / "a.pyc").write_text("x")
+    (root / "part" / "removed").unlink()
+    (root / "part" / "new").write_text("new")
+    before = repository.git("status", "--porcelain"), (repository.path / ".git" / "index").read_bytes()
+    found = trees_of(root, ["part", "absent"])
+    assert (
+        repository.git("status", "--porcelain"),
+        (repository.path / ".git" / "index").read_bytes(),
+    ) == before
+    alone = workplace / "alone"
+    shutil.copytree(root, alone)
+    (alone / "part" / "ignored.db").unlink()
+    assert trees_of(alone, ["part"]) == found
+    shutil.rmtree(root / "part" / "__pycache__")
+    repository.commit()
+    assert found == {"part": repository.git("rev-parse", "HEAD:lib/part")}

@@ -15,7 +15,7 @@ from waypost.sources.process import ProcessError, bytes_of, output_of
 # Whatever surrounds us (a hook, another repository's settings) must not decide what git does.
 _SCRUBBED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 EMPTY_TREE = tree_id({})
-_NEVER_CONTENT = "__pycache__/\n*.pyc\n.DS_Store\n"
+_NEVER_CONTENT = ("__pycache__/", "*.pyc", ".DS_Store")
 
 
 @dataclass(frozen=True)
@@ -95,22 +95,37 @@ def missing_objects(repository: Path, trees: Iterable[str]) -> list[str]:
 def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str, str]]]:
     """Gives a temporary repository with folders as they are on disk, and their trees by name.
 
-    Ignored files are left out. A tree's id is the one that the folder has in a commit with this
-    content. Neither the repository, if the folder is in one, nor its index is touched.
+    What the repository around them ignores is left out. A tree's id is the one that the folder has
+    in a commit with this content. The repository and its index are read, never written.
     """
+    there = [name for name in dict.fromkeys(names) if (root / name).is_dir()]
     with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
-        repository, excludes = Path(temp, "repository"), Path(temp, "excludes")
-        excludes.write_text(_NEVER_CONTENT, encoding="utf-8")
+        repository = Path(temp, "repository")
         create_bare(repository)
-        env = environment(GIT_DIR=str(repository), GIT_WORK_TREE=str(root.resolve()))
-        options = ["-c", f"core.excludesFile={excludes}", "-c", "core.autocrlf=false"]
-        there = [name for name in dict.fromkeys(names) if (root / name).is_dir()]
         if not there:
             yield repository, {}
             return
-        output_of(["git", *options, "add", "--all", "--", *there], cwd=root, env=env)
+        env = environment(GIT_DIR=str(repository), GIT_WORK_TREE=str(root.resolve()))
+        add = ["git", "-c", "core.autocrlf=false", "add", "--force", "--pathspec-from-file=-"]
+        files = "\0".join(_content_files(root, there, repository)).encode()
+        bytes_of(
+            [*add, "--pathspec-file-nul"], cwd=root, env=env | {"GIT_LITERAL_PATHSPECS": "1"}, stdin=files
+        )
         tree = output_of(["git", "write-tree"], env=env).strip()
         yield repository, {name: entry.oid for name, entry in entries(repository, tree).items()}
+
+
+def _content_files(root: Path, folders: Sequence[str], empty: Path) -> list[str]:
+    """Returns the files below folders that are not ignored, as the repository around them sees it;
+    where there is none, as an `empty` one does.
+    """
+    exclude = [f"--exclude={pattern}" for pattern in _NEVER_CONTENT]
+    listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", *exclude, "--", *folders]
+    if top_of(root) is None:
+        listing = [f"--git-dir={empty}", f"--work-tree={root.resolve()}", *listing]
+    found = git(root, *listing).split("\0")
+    # A file that was removed by hand is still in the index.
+    return [file for file in dict.fromkeys(found) if file and os.path.lexists(root / file)]
 
 
 def trees_of(root: Path, names: Sequence[str]) -> dict[str, str]:
