@@ -203,7 +203,9 @@ def test_commit_gone(locked: Repository, library: Repository, workplace: Path, c
 
 def test_offline(locked: Repository, workplace: Path, call: Call) -> None:
     """With a warm cache it works; with a cold one it says what is missing and exits 3."""
-    assert call(*RUN, locked.path, "--offline", "--dry-run").returncode == 0
+    warm = call(*RUN, locked.path, "--offline", "--dry-run")
+    assert warm.returncode == 0
+    assert "verified by tree" in warm.stdout
     forget(workplace)
     result = call(*RUN, locked.path, "--offline", "--dry-run")
     assert result.returncode == 3
@@ -437,11 +439,11 @@ def test_update(locked: Repository, library: Repository, workplace: Path, call: 
     before = (locked.path / "components.lock.json").read_bytes()
     outdated = call(*WAYPOST, "outdated", locked.path)
     assert outdated.returncode == 1
-    assert "core/load  1.0.0 → 1.1.0  newer  (newest of all: 2.0.0)" in outdated.stdout
+    assert "core/load   1.0.0 → 1.1.0  newer  (newest of all: 2.0.0)" in outdated.stdout
     assert (locked.path / "components.lock.json").read_bytes() == before
     result = call(*WAYPOST, "update", locked.path, "--save-diff", "changes.diff")
     assert result.returncode == 0, result.stderr
-    assert "core/load  1.0.0 → 1.1.0  moved" in result.stdout
+    assert "core/load   1.0.0 → 1.1.0  moved" in result.stdout
     assert "added: parameter 'count'" in result.stdout
     assert "core/clean  1.0.0 → 1.1.0  no change: same tree" in result.stdout
     assert "- load counts." in result.stdout

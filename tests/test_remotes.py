@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,6 +158,30 @@ def test_slow_bodies(pipeline: Repository, server: HttpServer, call: Call) -> No
     """A slow server is waited for."""
     server.delay = 1.5
     assert call(*WAYPOST, "lock", pipeline.path).returncode == 0
+
+
+def test_interrupted_fetch(pipeline: Repository, server: HttpServer, call: Call, workplace: Path) -> None:
+    """SIGTERM in a fetch: exit code 130, no git left behind, and the next try works."""
+    server.delay = 30
+    process = subprocess.Popen(["python", "-m", "waypost", "lock", pipeline.path])
+    while not any("git-upload-pack" in r and r.startswith("POST") for r in server.requests[2:]):
+        time.sleep(0.02)
+    [git] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.terminate()
+    assert process.wait(timeout=20) == 130
+    assert not Path(f"/proc/{git}").exists()
+    server.delay = 0
+    assert call(*WAYPOST, "lock", pipeline.path).returncode == 0
+    assert call(*WAYPOST, "cache", "verify").returncode == 0
+
+
+def test_cache_that_cannot_be_written(pipeline: Repository, call: Call) -> None:
+    """One line that names the place, no stack trace."""
+    result = call(*WAYPOST, "lock", pipeline.path, env={"WAYPOST_HOME": "/dev/null/cache"})
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert "/dev/null/cache" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_run_does_not_wait_for_the_network(

@@ -389,3 +389,12 @@ def test_help_has_examples(workplace: Path, call: Call) -> None:
         "assert not {'mlflow', 'pandas', 'sklearn', 'omegaconf'} & set(sys.modules), sys.modules.keys()"
     )
     assert call(sys.executable, "-c", script).returncode == 0
+
+
+def test_first_run_in_an_empty_folder_is_quiet(small: Path, call: Call) -> None:
+    """A tracking store that is made by the way is not worth a word: the output is that of the run alone."""
+    Path("mlflow.db").unlink()
+    result = call(*RUN, small)
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert result.stdout.splitlines()[0].startswith("small: 3 steps, run ")

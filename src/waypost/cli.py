@@ -17,7 +17,8 @@ from waypost.commands.lock import lock
 from waypost.commands.run import run
 from waypost.commands.update import diff, outdated, update
 from waypost.commands.verify import verify
-from waypost.errors import Interrupted, WaypostError
+from waypost.errors import Interrupted, WaypostError, redacted
+from waypost.sources.process import ProcessError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,6 +49,10 @@ def main() -> None:
         except WaypostError as error:
             _show(error)
             sys.exit(error.exit_code)
+        except (OSError, ProcessError) as error:
+            # A full disk, a cache that cannot be written, a git that fails: no bug, so no stack trace.
+            _show(WaypostError(redacted(" ".join(str(error).split()))))
+            sys.exit(WaypostError.exit_code)
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)

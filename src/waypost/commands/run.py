@@ -106,6 +106,8 @@ def run(
         if workspace.wanted and not (offline or dev or dry_run):
             # Started first, so that the answer is mostly there before step 1.
             watch = stack.enter_context(Watch(folder))
+        if offline and workspace.wanted:
+            reporter.say("offline: no remote is asked; what runs is verified by tree")
         prepared = prepare(workspace, files, [*changes, *shlex.split(overrides)], dev=dev)
         only = [name for name in steps.split(",") if name]
         selected = prepared.plan.select(only, start) if only or start else None

@@ -41,10 +41,11 @@ def show_update(console: Console, update: Update, *, verbs: Mapping[str, str] = 
     """
     if not update.moves:
         line(console, "nothing here has a version: every component comes from a folder")
+    width = max((len(move.uses) for move in update.moves), default=0)
     for move in update.moves:
         word = verbs.get(move.state, _STATES[move.state])
         beyond = f"  [dim](newest of all: {move.beyond})[/]" if move.beyond else ""
-        line(console, f"[bold]{escape(move.uses)}[/]  {_versions(move)}  {word}{beyond}")
+        line(console, f"[bold]{escape(move.uses):{width}}[/]  {_versions(move)}  {word}{beyond}")
         if move.is_relevant and move.new:
             _show_changes(console, move)
         for problem in move.problems:

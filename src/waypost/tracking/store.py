@@ -39,9 +39,19 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
 
+def _set_defaults() -> None:
+    """Sets what MLflow reads when it is imported: its telemetry starts a thread then."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no word about new tables
+    # MLflow's own default waits some minutes before it says that nobody listens.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+
+
 @contextlib.contextmanager
 def tracking_errors() -> Iterator[None]:
     """Turns whatever MLflow raises into a WaypostError that names the server."""
+    _set_defaults()
     from mlflow.exceptions import MlflowException
 
     try:
@@ -55,12 +65,7 @@ class Tracker:
     """The runs of one pipeline. Raises WaypostError where the server cannot be reached."""
 
     def __init__(self, pipeline: str) -> None:
-        # Set before the import: MLflow's telemetry starts a thread when it is imported.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("DO_NOT_TRACK", "true")
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no word about new tables
-        # MLflow's own default waits some minutes before it says that nobody listens.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        _set_defaults()
         import mlflow
 
         self.uri = tracking_uri()
