@@ -76,7 +76,8 @@ def test_stock_mlflow_runs_the_pipeline(workplace: Path, call: Call) -> None:
     """`mlflow run pipeline -P overrides=…` does the same: six children below the project's run."""
     copy = workplace / "repository"  # as a clone has it: engine, library and pipeline side by side
     for name in ("src", "pipeline", "components-repo"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        not_in_a_clone = shutil.ignore_patterns("__pycache__", "mlflow.db", "mlruns", ".*")
+        shutil.copytree(ROOT / name, copy / name, ignore=not_in_a_clone)
     project = copy / "pipeline" / "MLproject"
     project.write_text(project.read_text().replace("run . --", "run . --env local --"))
     overrides = " ".join([*QUICK, "model.max_depth=8", "evaluate.min_auc=0.6"])

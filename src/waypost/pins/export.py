@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from waypost.contracts.record import Record, parse_record, version_of_record
 from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
 from waypost.sources import git, remotes
 from waypost.sources.process import ProcessError
+from waypost.sources.scratch import scratch
 from waypost.sources.store import Say
 
 
@@ -35,12 +35,12 @@ def export(library: Path, destination: str, say: Say) -> Export:
         raise UsageError("this clone has no history", hint="git fetch --unshallow")
     prefix = library.resolve().relative_to(top.resolve()).as_posix()
     say(f"splitting {prefix} off, with its history")
-    with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
+    with scratch() as temp:
         # In a clone: what the split leaves behind must not be left in the user's repository.
-        clone, split = Path(temp, "clone"), Path(temp, "split.git")
+        clone, split = temp / "clone", temp / "split.git"
         git.create_bare(split)
         try:
-            git.git(Path(temp), "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
+            git.git(temp, "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
             head = git.git(clone, "subtree", "split", "-q", f"--prefix={prefix}", "HEAD").strip()
             git.git(split, "fetch", "--quiet", "--no-tags", str(clone), f"{head}:refs/heads/main")
         except ProcessError as error:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Self
 
 from waypost.pins.verify import UNREACHABLE
 from waypost.sources.process import Background
+from waypost.sources.scratch import scratch
 
 
 class Watch:
     """Asks in a process of its own: a run never waits for the network, and never misses its word."""
 
     def __init__(self, folder: Path) -> None:
-        self._temp = tempfile.TemporaryDirectory(prefix="waypost-")
+        self._stack = contextlib.ExitStack()
+        folder_for_answer = self._stack.enter_context(scratch())
         command = [sys.executable, "-m", "waypost", "verify", str(folder), "--remotes-only", "--json"]
-        self._process: Background | None = Background(command, Path(self._temp.name, "verdict.json"))
+        self._process: Background | None = Background(command, folder_for_answer / "verdict.json")
 
     def __enter__(self) -> Self:
         return self
@@ -43,7 +45,7 @@ class Watch:
         if self._process:
             self._process.end()
             self._process = None
-            self._temp.cleanup()
+            self._stack.close()
 
 
 def _sentence(finding: dict[str, str]) -> str:

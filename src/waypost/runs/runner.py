@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from waypost import __version__
 from waypost.contracts.component import command_line
@@ -25,6 +23,7 @@ from waypost.runs.prepare import Prepared
 from waypost.sources.files import content_digest, home, read_python_env
 from waypost.sources.git import head_of
 from waypost.sources.process import run_step
+from waypost.sources.scratch import scratch, sweep
 from waypost.tracking.store import KEY_TAG, STEP_TAG, StepRun, Tracker, step_variables, tracking_errors
 
 _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
@@ -53,6 +52,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watch: Watch |
 
 
 def _run(prepared: Prepared, options: Options, reporter: Reporter, watch: Watch | None) -> RunResult:
+    sweep()
     tracker = Tracker(prepared.pipeline.name)
     for run_id in tracker.close_abandoned():
         reporter.say(f"run {run_id} was left behind by a process that is gone: marked KILLED")
@@ -213,12 +213,12 @@ class _Execution:
         run_id = self._tracker.open_step(self._parent, step.name, tags)
         started = time.monotonic()
         status, code = "KILLED", 0
-        with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
-            log = Path(temp, f"{step.name}.log")
+        with scratch() as temp:
+            log = temp / f"{step.name}.log"
             try:
                 recorded = {name: self._given.recorded(a) for name, a in step.arguments.items()}
                 self._tracker.log_parameters(run_id, recorded)
-                values = {n: self._given.value(n, a, run_id, Path(temp)) for n, a in step.arguments.items()}
+                values = {n: self._given.value(n, a, run_id, temp) for n, a in step.arguments.items()}
                 code = run_step(
                     command_line(step.entry_point, values),
                     cwd=checkout.folder,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from waypost.contracts.trees import tree_id
 from waypost.sources.process import ProcessError, bytes_of, output_of
+from waypost.sources.scratch import scratch
 
 # Whatever surrounds us (a hook, another repository's settings) must not decide what git does.
 _SCRUBBED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
@@ -99,8 +99,8 @@ def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str,
     in a commit with this content. The repository and its index are read, never written.
     """
     there = [name for name in dict.fromkeys(names) if (root / name).is_dir()]
-    with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
-        repository = Path(temp, "repository")
+    with scratch() as temp:
+        repository = temp / "repository"
         create_bare(repository)
         if not there:
             yield repository, {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from waypost.errors import RemoteError, redacted
 from waypost.sources.git import create_bare, environment, git, object_at
 from waypost.sources.process import TIMED_OUT, ProcessError, bytes_of
+from waypost.sources.scratch import scratch
 
 ASK_SECONDS = 60.0
 FETCH_SECONDS = 1800.0
@@ -94,8 +94,8 @@ def commit_of(url: str, text: str) -> str | None:
 
     Raises RemoteError, and LookupError where a short id means several.
     """
-    with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
-        history = Path(temp, "history.git")
+    with scratch() as temp:
+        history = temp / "history.git"
         create_bare(history)
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0"]
         refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
@@ -109,8 +109,8 @@ def commit_of(url: str, text: str) -> str | None:
 
 def has_commit(url: str, commit: str) -> bool:
     """Tells whether a remote still gives a commit away. Raises RemoteError for other troubles."""
-    with tempfile.TemporaryDirectory(prefix="waypost-") as temp:
-        repository = Path(temp, "question.git")
+    with scratch() as temp:
+        repository = temp / "question.git"
         create_bare(repository)
         try:
             fetch(repository, url, [f"{commit}:refs/pins/{commit}"])

@@ -1,0 +1,31 @@
+"""Temporary folders that say whose they are, so that the next process can sweep after a kill -9."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from waypost.sources.process import is_alive
+
+_NAME = re.compile(r"waypost-(\d+)-.*")
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Gives a temporary folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix=f"waypost-{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
+def sweep() -> None:
+    """Removes the temporary folders of processes that are gone."""
+    for folder in Path(tempfile.gettempdir()).glob("waypost-*-*"):
+        owner = _NAME.fullmatch(folder.name)
+        if owner and not is_alive(int(owner[1])):
+            # Another user's, or another process sweeps it: not ours to remove.
+            shutil.rmtree(folder, ignore_errors=True)
