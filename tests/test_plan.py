@@ -166,3 +166,12 @@ def test_cycle_is_named() -> None:
     plan, findings = planned({"one": one, "two": two})
     assert plan is None
     assert findings[0].startswith("pipeline.yaml: steps: the steps wait for each other: ")
+
+
+def test_version_of_a_folder() -> None:
+    """A step cannot ask a folder for a version; it is told so, instead of getting whatever is there."""
+    _, findings = planned({"load": {**LOAD, "uses": "core/load@~=1.0"}})
+    assert findings == [
+        "pipeline.yaml: steps.load.uses: 'core' is a folder, which has no versions to ask for;"
+        " give it `git` and `version`"
+    ]

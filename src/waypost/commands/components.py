@@ -35,7 +35,8 @@ def list_(folder: Path, as_json: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from waypost.pins.checkout import checkouts, open_workspace
+    from waypost.pins.checkout import checkouts
+    from waypost.pins.workspace import open_workspace
     from waypost.report.common import columns, sayer, write_document
 
     console = Console(stderr=as_json)
@@ -80,7 +81,8 @@ def info(name: str, folder: Path) -> None:
 
     from waypost.contracts.lock import selected
     from waypost.errors import UsageError
-    from waypost.pins.checkout import checkouts, open_workspace
+    from waypost.pins.checkout import checkouts
+    from waypost.pins.workspace import open_workspace
     from waypost.report.common import sayer
     from waypost.report.pins import show_contract
 

@@ -29,7 +29,7 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
 
     from waypost.contracts.lock import FILE
     from waypost.pins import locking
-    from waypost.pins.checkout import fresh_lock, open_workspace
+    from waypost.pins.workspace import fresh_lock, open_workspace
     from waypost.report.common import counted, sayer, write_document
     from waypost.report.pins import show_pins
 

@@ -88,8 +88,8 @@ def run(
     from rich.console import Console
 
     from waypost.errors import UsageError
-    from waypost.pins.checkout import open_workspace
     from waypost.pins.watch import Watch
+    from waypost.pins.workspace import open_workspace
     from waypost.report import runs as report
     from waypost.runs.prepare import prepare
 

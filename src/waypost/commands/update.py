@@ -36,7 +36,7 @@ def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, a
     from rich.console import Console
 
     from waypost.pins import locking, moving
-    from waypost.pins.checkout import fresh_lock, open_workspace
+    from waypost.pins.workspace import fresh_lock, open_workspace
     from waypost.report.common import sayer, write_document
     from waypost.report.pins import show_update
 
@@ -73,7 +73,7 @@ def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
     from rich.console import Console
 
     from waypost.pins import moving
-    from waypost.pins.checkout import fresh_lock, open_workspace
+    from waypost.pins.workspace import fresh_lock, open_workspace
     from waypost.report.common import sayer, write_document
     from waypost.report.pins import show_update
 
@@ -106,7 +106,7 @@ def diff(arguments: tuple[str, ...]) -> int:
     from waypost.contracts.lock import selected
     from waypost.errors import UsageError
     from waypost.pins import moving
-    from waypost.pins.checkout import fresh_lock, open_workspace
+    from waypost.pins.workspace import fresh_lock, open_workspace
     from waypost.report.common import sayer
 
     folder, names = parted(arguments)

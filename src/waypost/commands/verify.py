@@ -30,8 +30,8 @@ def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> in
     """
     from rich.console import Console
 
-    from waypost.pins.checkout import open_workspace
     from waypost.pins.verify import verify as check
+    from waypost.pins.workspace import open_workspace
     from waypost.report.common import sayer, write_document
     from waypost.report.pins import show_verdict
 

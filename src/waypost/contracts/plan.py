@@ -143,6 +143,10 @@ def _entry_point(
         hint = did_you_mean(step.source, pipeline.components)
         findings.append(Finding(_place(name, "uses"), f"no source {step.source!r}", hint))
         return None
+    if step.requirement and pipeline.components[step.source].git is None:
+        problem = f"{step.source!r} is a folder, which has no versions to ask for"
+        findings.append(Finding(_place(name, "uses"), problem, "give it `git` and `version`"))
+        return None
     try:
         component = find(step.uses)
     except FindingsError as error:

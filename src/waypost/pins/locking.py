@@ -14,8 +14,9 @@ from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.plan import make_plan
 from waypost.contracts.versions import Release, Requirement, newest, parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
-from waypost.pins.checkout import Workspace, pinned_checkouts, read_lock
+from waypost.pins.checkout import pinned_checkouts
 from waypost.pins.reading import Commit, pins_at
+from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import remotes
 from waypost.sources.files import read_component, read_parameters, write_text
 from waypost.sources.store import Mirror

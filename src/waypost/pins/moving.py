@@ -17,8 +17,9 @@ from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.versions import parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, did_you_mean
-from waypost.pins.checkout import Workspace, parts_of, pinned_checkouts
+from waypost.pins.checkout import parts_of, pinned_checkouts
 from waypost.pins.locking import Resolver, misfits
+from waypost.pins.workspace import Workspace
 from waypost.sources import git
 
 State = Literal["moved", "same content", "current", "held", "refused"]

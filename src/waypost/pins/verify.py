@@ -10,9 +10,10 @@ from waypost.contracts.interface import interface_digest
 from waypost.contracts.lock import FILE, Lock, Pin, environment_digest, staleness
 from waypost.contracts.pipeline import component_name
 from waypost.errors import Finding, IntegrityError, RemoteError
-from waypost.pins.checkout import Workspace, parts_of, read_lock
+from waypost.pins.checkout import parts_of
 from waypost.pins.locking import yank_reason
 from waypost.pins.reading import Commit
+from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import git, remotes
 from waypost.sources.files import read_component, read_python_env, read_text
 from waypost.sources.store import Mirror, exact_tree

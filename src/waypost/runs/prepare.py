@@ -13,7 +13,8 @@ from waypost.contracts.parameters import merged, plain
 from waypost.contracts.pipeline import FILE, Pipeline
 from waypost.contracts.plan import Location, Plan, PlannedStep, make_plan
 from waypost.errors import Finding, FindingsError
-from waypost.pins.checkout import Checkout, Workspace, checkouts, read_lock
+from waypost.pins.checkout import Checkout, checkouts
+from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources.files import read_parameters, read_text
 
 

@@ -1,0 +1,83 @@
+"""What every verb starts from: a pipeline's folder, its lock, its cache, its remotes."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waypost.contracts.lock import FILE, Lock, Wanted, parse_lock, staleness, wanted
+from waypost.contracts.pipeline import Pipeline
+from waypost.contracts.urls import full_url
+from waypost.errors import Finding, IntegrityError
+from waypost.sources import git
+from waypost.sources.files import home, read_pipeline, read_text
+from waypost.sources.store import Mirror, Say, Store
+
+
+@dataclass
+class Workspace:
+    """A pipeline's folder with its file, its cache, and what remotes its components come from."""
+
+    folder: Path
+    pipeline: Pipeline
+    store: Store
+    say: Say
+    offline: bool = False
+    loud: Say | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def wanted(self) -> dict[str, Wanted]:
+        return wanted(self.pipeline)
+
+    @property
+    def lock_command(self) -> str:
+        """Returns the command that resolves the pipeline anew."""
+        with contextlib.suppress(ValueError):
+            here = str(self.folder.relative_to(Path.cwd()))
+            return "waypost lock" if here == "." else f"waypost lock {here}"
+        return f"waypost lock {self.folder}"
+
+    def mirror(self, source: str) -> Mirror:
+        """Returns the mirror of a git source."""
+        written = self.pipeline.components[source].git or ""
+        base = git.origin_of(self.folder) if written.startswith(".") else ""
+        return self.store.mirror(full_url(written, base))
+
+    def local(self, source: str) -> Path | None:
+        """Returns a source's local folder, None where it has none."""
+        path = self.pipeline.components[source].path
+        return None if path is None else (self.folder / path).resolve()
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+        (self.loud or self.say)(message)
+
+
+def open_workspace(folder: Path, say: Say, *, offline: bool = False, loud: Say | None = None) -> Workspace:
+    """Returns the workspace of a pipeline's folder. Raises UsageError, FindingsError."""
+    folder = folder.resolve()
+    return Workspace(folder, read_pipeline(folder), Store(home(), say), say, offline, loud)
+
+
+def read_lock(workspace: Workspace) -> Lock | None:
+    """Returns the pipeline's lock, None where it has none. Raises IntegrityError."""
+    file = workspace.folder / FILE
+    return parse_lock(read_text(file), workspace.lock_command) if file.is_file() else None
+
+
+def fresh_lock(workspace: Workspace) -> Lock | None:
+    """Returns the lock that answers the pipeline.yaml of now, None where nothing has to be locked.
+
+    Raises IntegrityError that names the mending command.
+    """
+    lock = read_lock(workspace)
+    if lock is None:
+        if not workspace.wanted:
+            return None
+        hint = f"resolve the versions once: {workspace.lock_command}"
+        raise IntegrityError([Finding(FILE, "there is no lock", hint, "lock-stale")])
+    if stale := staleness(workspace.pipeline, lock, workspace.lock_command):
+        raise IntegrityError(stale)
+    return lock
