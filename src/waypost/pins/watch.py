@@ -5,12 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from waypost.pins.verify import UNREACHABLE
 from waypost.sources.process import Background
 from waypost.sources.scratch import scratch
+
+
+@dataclass(frozen=True)
+class News:
+    """What a remote says: a `warning` where it is not what the lock says, else only a remark."""
+
+    text: str
+    warning: bool
 
 
 class Watch:
@@ -28,7 +37,7 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def news(self) -> list[str]:
+    def news(self) -> list[News]:
         """Returns what the remotes say, once and as soon as they have; nothing until then."""
         text = self._process.result() if self._process else None
         if text is None:
@@ -38,7 +47,7 @@ class Watch:
             findings = json.loads(text)["findings"]
         except (ValueError, KeyError):
             return []
-        return [_sentence(finding) for finding in findings]
+        return [_news(finding) for finding in findings]
 
     def end(self) -> None:
         """Stops asking."""
@@ -48,7 +57,9 @@ class Watch:
             self._stack.close()
 
 
-def _sentence(finding: dict[str, str]) -> str:
+def _news(finding: dict[str, str]) -> News:
     if finding["category"] == UNREACHABLE:
-        return f"{finding['place']}: the remote was not asked ({finding['problem']}); verified by tree"
-    return f"{finding['place']}: {finding['problem']}; {finding['hint']}"
+        return News(
+            f"{finding['place']}: its remote does not answer; the content is verified by tree", warning=False
+        )
+    return News(f"{finding['place']}: {finding['problem']}; {finding['hint']}", warning=True)

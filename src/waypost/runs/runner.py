@@ -70,8 +70,11 @@ def _run(prepared: Prepared, options: Options, reporter: Reporter, watch: Watch 
 
     def hear() -> None:
         for news in watch.news() if watch else ():
-            warnings.append(news)
-            reporter.warn(news)
+            if news.warning:
+                warnings.append(news.text)
+                reporter.warn(news.text)
+            else:
+                reporter.say(news.text)
 
     hear()
     execution = _Execution(prepared, options, reporter, tracker, parent, envs, earlier)
