@@ -42,6 +42,7 @@ class Resolver:
     problems: dict[str, list[Finding]] = field(default_factory=dict)
     contracts: dict[str, Component] = field(default_factory=dict)
     _heads: set[str] = field(default_factory=set)
+    _choices: dict[tuple[str, str], Choice | LookupError] = field(default_factory=dict)
     _commits: dict[tuple[str, str], Commit] = field(default_factory=dict)
 
     def pins(self, wants: Mapping[str, Wanted]) -> dict[str, Pin]:
@@ -75,15 +76,21 @@ class Resolver:
 
     def _choose(self, uses: str, want: Wanted) -> Choice | None:
         mirror = self.workspace.mirror(want.source)
-        requirement = parse_requirement(want.requirement)
-        place = f"{PIPELINE_FILE}: {uses}"
-        try:
-            if requirement.commit:
-                return _commit_choice(mirror, requirement.commit)
-            return self._release_choice(mirror, want, requirement)
-        except LookupError as error:
-            self.problems[uses] = [Finding(place, *error.args)]
-            return None
+        key = (mirror.url, want.requirement)
+        if key not in self._choices:
+            requirement = parse_requirement(want.requirement)
+            try:
+                if requirement.commit:
+                    self._choices[key] = _commit_choice(mirror, requirement.commit)
+                else:
+                    self._choices[key] = self._release_choice(mirror, want, requirement)
+            except LookupError as error:
+                self._choices[key] = error
+        found = self._choices[key]
+        if isinstance(found, Choice):
+            return found
+        self.problems[uses] = [Finding(f"{PIPELINE_FILE}: {uses}", *found.args)]
+        return None
 
     def _release_choice(self, mirror: Mirror, want: Wanted, requirement: Requirement) -> Choice:
         """Returns the newest release that fits. Raises LookupError with the rest of a finding."""

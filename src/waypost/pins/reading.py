@@ -26,6 +26,7 @@ class Commit:
         self._mirror = mirror
         self._entries = git.entries(mirror.folder, commit, recursive=True)
         self._files: dict[str, bytes] = {}
+        self._contracts: dict[str, Component] = {}
 
     @property
     def components(self) -> list[str]:
@@ -72,11 +73,13 @@ class Commit:
 
     def component(self, name: str, place: str) -> Component:
         """Returns a component's contract. Raises FindingsError; near names are named."""
-        text = self.text(f"{name}/{FILE}")
-        if text is None:
-            near = did_you_mean(name, self.components)
-            raise FindingsError([Finding(place, f"no component {name!r}", near)])
-        return parse_component(text, f"{place}: {FILE}")
+        if name not in self._contracts:
+            text = self.text(f"{name}/{FILE}")
+            if text is None:
+                near = did_you_mean(name, self.components)
+                raise FindingsError([Finding(place, f"no component {name!r}", near)])
+            self._contracts[name] = parse_component(text, f"{place}: {FILE}")
+        return self._contracts[name]
 
     def environment(self, name: str, component: Component) -> str:
         """Returns the digest of a component's requirements. Raises FindingsError."""
