@@ -29,16 +29,32 @@ def interface_digest(component: Component) -> str:
     """Returns the sha256 (hex) of what users of a component rely on: names, types, defaults, ranges,
     outputs; not the descriptions and not the command.
     """
-    content = {name: _interface(entry) for name, entry in component.entry_points.items()}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    text = json.dumps(interface_of(component), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _interface(entry: EntryPoint) -> dict[str, Any]:
+def interface_of(component: Component) -> dict[str, Any]:
+    """Returns a component's interface as plain values, by entry point."""
     return {
-        "parameters": {n: p.model_dump(exclude={"description"}) for n, p in entry.parameters.items()},
-        "outputs": {name: output.path for name, output in entry.outputs.items()},
+        name: {
+            "parameters": {n: p.model_dump(exclude={"description"}) for n, p in entry.parameters.items()},
+            "outputs": {n: output.path for n, output in entry.outputs.items()},
+        }
+        for name, entry in component.entry_points.items()
     }
+
+
+def component_with(name: str, interface: Mapping[str, Any]) -> Component:
+    """Returns a component with this interface (as `interface_of` gave it), for comparison only."""
+    entry_points = {
+        entry: {
+            "parameters": content["parameters"],
+            "outputs": {n: {"path": path} for n, path in content["outputs"].items()},
+            "command": "",
+        }
+        for entry, content in interface.items()
+    }
+    return Component.model_validate({"name": name, "entry_points": entry_points})
 
 
 def interface_changes(old: Component, new: Component) -> tuple[Change, ...]:

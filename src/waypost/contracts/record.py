@@ -1,51 +1,109 @@
-"""A record in releases/: what a release of a component repository holds."""
+"""The records in releases/: what a release holds, what its run gave, that it was yanked."""
 
 from __future__ import annotations
 
 import json
 import re
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
 from waypost.contracts.parsing import Strict, parse
 from waypost.errors import Finding, FindingsError
 
-FILE = re.compile(r"releases/(\d+\.\d+\.\d+[^/]*?)\.json")
+FOLDER = "releases"
 SCHEMA = 1
+Kind = Literal["components", "pipeline"]
+_NAME = re.compile(r"releases/(\d+\.\d+\.\d+(?:[a-z]+\d+)?)\.json")
+
+
+class ReleasedComponent(Strict):
+    """A component of a library: its tree, its interface in full, the digest of its requirements."""
+
+    tree: str
+    shared: tuple[str, ...] = ()
+    interface: dict[str, Any]
+    environment: str
+
+
+class ReleasedPin(Strict):
+    """A component that a pipeline uses: what its lock says."""
+
+    version: str
+    commit: str
+    tree: str
 
 
 class Record(Strict):
-    """`components` and `shared` are folders with their git trees; `interfaces` and `environments`
-    digests by component; `date` the day of the release (UTC).
+    """X.Y.Z.json: lies inside the commit that is tagged, and lists everything else in it.
+
+    `trees` are git's ids of all that lies at the top of the repository but `releases`; `date` is
+    the day (UTC); `made_with` versions of Python and MLflow; `parameters` names in params.yaml.
     """
 
-    schema_: int = Field(alias="schema")
-    kind: str
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    kind: Kind
+    name: str
     version: str
     date: str
     engine: str
-    components: dict[str, str]
-    shared: dict[str, str]
-    interfaces: dict[str, str]
-    environments: dict[str, str]
-    notes: str = ""
-
-    @property
-    def trees(self) -> dict[str, str]:
-        """All folders that are released, name to tree."""
-        return {**self.components, **self.shared}
+    made_with: dict[str, str]
+    trees: dict[str, str]
+    components: dict[str, ReleasedComponent] = {}
+    pipeline: str = ""
+    lock: str = ""
+    pins: dict[str, ReleasedPin] = {}
+    parameters: tuple[str, ...] = ()
+    notes: str
 
 
-def parse_record(text: str, file: str) -> Record:
+class RunRecord(Strict):
+    """X.Y.Z.run.json: what the production run of a release gave.
+
+    `outputs` are sha256 (hex) by step and output, `metrics` by step and name; `signature` that of
+    the model (inputs and outputs as MLflow writes them), `models` the outputs that hold one.
+    """
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    version: str
+    commit: str
+    date: str
+    run_id: str
+    platform: str
+    made_with: dict[str, str]
+    outputs: dict[str, dict[str, str]]
+    metrics: dict[str, dict[str, float]]
+    models: tuple[str, ...] = ()
+    signature: dict[str, Any] = {}
+
+
+class Yank(Strict):
+    """X.Y.Z.yanked.json: nobody should start to use this release."""
+
+    version: str
+    reason: str
+    date: str
+
+
+Value = TypeVar("Value", Record, RunRecord, Yank)
+
+
+def parse_record(kind: type[Value], text: str, file: str) -> Value:
     """Returns the record. Raises FindingsError."""
     try:
         content = json.loads(text)
     except ValueError as error:
         raise FindingsError([Finding(file, f"not valid JSON: {error}")], consequence="") from error
-    return parse(Record, content, file)
+    return parse(kind, content, file)
+
+
+def record_text(record: Record | RunRecord | Yank) -> str:
+    """Returns the file's text: the same bytes for the same record."""
+    content = record.model_dump(by_alias=True, mode="json")
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def version_of_record(path: str) -> str | None:
     """Returns the version whose record a path is; None for other files, yanks and runs among them."""
-    hit = FILE.fullmatch(path)
-    return None if hit is None or hit[1].endswith((".yanked", ".run")) else hit[1]
+    hit = _NAME.fullmatch(path)
+    return hit[1] if hit else None

@@ -63,9 +63,9 @@ def _tags(split: Path) -> dict[str, str]:
         if version is None:
             continue
         commits = git.git(split, "log", "--format=%H", "--diff-filter=A", "main", "--", path).split()
-        record = parse_record(git.git(split, "show", f"main:{path}"), path)
-        findings += _record_findings(split, commits[-1], record, path)
-        found[f"v{version}"] = commits[-1]
+        record = parse_record(Record, git.git(split, "show", f"main:{path}"), path)
+        findings += _record_findings(split, commits[0], record, path)
+        found[f"v{version}"] = commits[0]
     if findings:
         raise IntegrityError(findings, consequence="nothing was exported")
     return found

@@ -31,7 +31,7 @@ _STATES = {
     "held": "[yellow]held[/]",
     "refused": "[bold red]refused[/]",
 }
-_KINDS = {"breaking": "[bold red]breaking[/]", "added": "[green]added[/]", "changed": "[cyan]changed[/]"}
+KINDS = {"breaking": "[bold red]breaking[/]", "added": "[green]added[/]", "changed": "[cyan]changed[/]"}
 
 
 def show_update(console: Console, update: Update, *, verbs: Mapping[str, str] = {}) -> None:
@@ -71,7 +71,7 @@ def _show_changes(console: Console, move: Move) -> None:
     elif not move.changes:
         line(console, "    interface: no change")
     for change in move.changes or ():
-        line(console, f"    {_KINDS[change.kind]}: {escape(change.text)}")
+        line(console, f"    {KINDS[change.kind]}: {escape(change.text)}")
 
 
 def show_verdict(console: Console, verdict: Verdict) -> None:

@@ -182,3 +182,45 @@ def difference(
     style = "--color=always" if color else "--no-color"
     sides = [f"--src-prefix={prefixes['old']}/", f"--dst-prefix={prefixes['new']}/"]
     return git(repository, "diff", style, "--no-ext-diff", *sides, old, new)
+
+
+def branch_of(folder: Path) -> str:
+    """Returns the branch that is checked out, empty where none is."""
+    return git(folder, "branch", "--show-current").strip()
+
+
+def has_origin(folder: Path) -> bool:
+    """Tells whether the repository came from another one."""
+    return "origin" in git(folder, "remote").split()
+
+
+def is_ancestor(folder: Path, commit: str, of: str) -> bool:
+    """Tells whether a commit is part of another one's history; one that is not here is not."""
+    try:
+        git(folder, "merge-base", "--is-ancestor", commit, of)
+    except ProcessError:
+        return False
+    return True
+
+
+def commit_all(folder: Path, message: str) -> None:
+    """Commits everything that is not ignored, with the user's hooks."""
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
+def staged(folder: Path, prefix: str) -> dict[str, Entry]:
+    """Returns what the index has at the top of a folder, by name."""
+    tree = git(folder, "write-tree").strip()
+    return entries(folder, tree if prefix == "." else f"{tree}:{prefix}")
+
+
+def local_settings(folder: Path) -> dict[str, str]:
+    """Returns the settings of a repository itself."""
+    lines = git(folder, "config", "--local", "--list", "--null").split("\0")
+    return {key: value for key, _, value in (line.partition("\n") for line in lines) if key}
+
+
+def hooks_of(folder: Path) -> str:
+    """Returns the folder of a repository's hooks."""
+    return str((folder / git(folder, "rev-parse", "--git-path", "hooks").strip()).resolve())

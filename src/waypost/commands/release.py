@@ -1,0 +1,184 @@
+"""`waypost release`, `semver-check`: cut a version, or ask which one a change demands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from waypost.commands.options import as_json_option
+
+_folder = click.option(
+    "-C",
+    "--folder",
+    default=".",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The library or pipeline repository; default: this folder.",
+)
+
+
+class _Bumps(click.Group):
+    """`waypost release --dry-run` means `waypost release auto --dry-run`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["auto", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Bumps)
+def release() -> None:
+    """Cut a release: check, raise the version, rotate the changelog, write the record, commit, tag.
+
+    Without a bump, `auto`: the least one that the interface change since the last release demands.
+    Less than that is refused, with the list of what broke. Whatever fails, the repository stays as
+    it was.
+
+    \b
+    Examples:
+      waypost release --dry-run          what would be released, and why
+      waypost release                    the least version that is honest
+      waypost release minor --push       push commit and tag, both or none
+      waypost release yank 1.2.0 --reason "leaks memory"
+    """
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            _folder,
+            click.option("--dry-run", is_flag=True, help="Check and tell, change nothing."),
+            click.option("--push", is_flag=True, help="Push commit and tag to origin, both or none."),
+            click.option(
+                "--branch", default="main", show_default=True, help="Releases come from this branch."
+            ),
+            click.option("--offline", is_flag=True, help="Ask neither origin nor the components' remotes."),
+            as_json_option,
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def _cut(
+    wish: str, folder: Path, dry_run: bool, push: bool, branch: str, offline: bool, as_json: bool
+) -> int:
+    from rich.console import Console
+
+    from waypost.errors import FindingsError
+    from waypost.release import cut
+    from waypost.release.subject import read_subject
+    from waypost.report.common import line, sayer, write_document
+    from waypost.report.release import show_step
+
+    console = Console(stderr=as_json)
+    subject = read_subject(folder)
+    step = cut.next_step(subject, wish)  # type: ignore[arg-type]
+    show_step(console, subject, step)
+    findings = cut.obstacles(subject, step.version, branch, sayer(console), offline=offline)
+    if findings:
+        raise FindingsError(findings, consequence="nothing was released")
+    if dry_run:
+        if as_json:
+            write_document(sys.stdout, step)
+        line(console, "nothing stands in the way; without --dry-run it would be released")
+        return 0
+    released = cut.cut(subject, step, branch, sayer(console), push=push)
+    if as_json:
+        write_document(sys.stdout, released)
+        return 0
+    tag = f"tag {released.tag}" if released.tag else "its tag is made by `waypost components export`"
+    line(console, f"[green]✓[/] released [bold]{released.version}[/]: commit {released.commit[:12]}, {tag}")
+    line(console, f"  record: {released.record}")
+    if released.tag and not released.pushed:
+        line(console, f"  publish it: git push --atomic origin {branch} {released.tag}")
+    return 0
+
+
+def _add(wish: str, text: str) -> None:
+    @release.command(wish, help=text)
+    @_options
+    def command(**options: Any) -> int:
+        return _cut(wish, **options)
+
+
+_add("auto", "The least bump that the interface change demands.")
+_add("patch", "X.Y.Z+1: refused where something was added, changed or broken.")
+_add("minor", "X.Y+1.0: refused where something broke.")
+_add("major", "X+1.0.0.")
+
+
+@release.command()
+@click.argument("version")
+@click.option("--reason", required=True, help="Why nobody should use it.")
+@_folder
+def yank(version: str, reason: str, folder: Path) -> None:
+    """Say that nobody should start to use a version: new locks refuse it, old runs warn.
+
+    \b
+    Example:
+      waypost release yank 1.2.0 --reason "leaks memory"
+    """
+    from rich.console import Console
+
+    from waypost.release import cut
+    from waypost.release.subject import read_subject
+    from waypost.report.common import line
+
+    file = cut.yank(read_subject(folder), version, reason)
+    line(Console(), f"{file} written; commit and push it: it counts once it is on the default branch")
+
+
+@release.command("check-records")
+@_folder
+def check_records(folder: Path) -> int:
+    """Prove that no record was ever changed or removed; exit code 4 on a finding."""
+    from rich.console import Console
+
+    from waypost.release import cut
+    from waypost.release.subject import read_subject
+    from waypost.report.common import counted, line, show_finding
+
+    console = Console()
+    subject = read_subject(folder)
+    found = cut.tampered(subject)
+    for finding in found:
+        show_finding(console, finding)
+    if not found:
+        line(console, f"[green]✓[/] {counted(len(subject.records), 'record')} as they were written")
+    return 4 if found else 0
+
+
+@click.command("semver-check")
+@click.argument("base", required=False)
+@_folder
+@click.option("--bump", type=click.Choice(["patch", "minor", "major"]), help="Is this bump enough?")
+@as_json_option
+def semver_check(base: str | None, folder: Path, bump: str | None, as_json: bool) -> int:
+    """Compare interfaces with a release (BASE, default the newest) and tell the bump that they demand.
+
+    Exit code 1 where the version at hand, or --bump, is too small.
+
+    \b
+    Examples:
+      waypost semver-check -C components-repo
+      waypost semver-check 1.0.0 --bump minor
+    """
+    from rich.console import Console
+
+    from waypost.release.check import semver
+    from waypost.release.subject import read_subject
+    from waypost.report.common import write_document
+    from waypost.report.release import show_semver
+
+    console = Console(stderr=as_json)
+    verdict = semver(read_subject(folder), base, bump)  # type: ignore[arg-type]
+    if as_json:
+        write_document(sys.stdout, verdict)
+    else:
+        show_semver(console, verdict)
+    return 0 if verdict.is_enough else 1

@@ -1,0 +1,1 @@
+"""Releases: cut, compared, run from their tag, reproduced."""

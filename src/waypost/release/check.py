@@ -1,0 +1,47 @@
+"""The comparison of interfaces alone, for pull requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from packaging.version import InvalidVersion, Version
+
+from waypost.contracts.interface import Change
+from waypost.contracts.semver import BUMPS, Bump, bump_between, bumped, demanded
+from waypost.errors import UsageError
+from waypost.release.subject import Subject
+
+
+@dataclass(frozen=True)
+class SemverVerdict:
+    """What changed since `base`, the bump that it demands, and the one at hand (empty: none yet)."""
+
+    base: str
+    version: str
+    changes: Mapping[str, tuple[Change, ...]]
+    demanded: Bump
+    least: str
+    at_hand: str
+
+    @property
+    def is_enough(self) -> bool:
+        """Tells whether the bump at hand is honest; where none was made yet, there is time."""
+        return not self.at_hand or BUMPS.index(self.at_hand) >= BUMPS.index(self.demanded)
+
+
+def semver(subject: Subject, base: str | None, bump: Bump | None) -> SemverVerdict:
+    """Returns the verdict. Raises UsageError where there is no such release to compare with."""
+    try:
+        asked = Version(base) if base else next(iter(subject.records), None)
+    except InvalidVersion:
+        raise UsageError(f"{base!r} is not a version") from None
+    if asked is None or asked not in subject.records:
+        known = ", ".join(map(str, subject.records)) or "none yet"
+        raise UsageError(f"no record of {base or 'a release'} to compare with", hint=f"released: {known}")
+    record = subject.records[asked]
+    changes = subject.changes_since(record)
+    least = demanded(change for group in changes.values() for change in group)
+    at_hand = bump or (bump_between(asked, subject.version) if subject.version > asked else "")
+    following = str(bumped(asked, least))
+    return SemverVerdict(record.version, str(subject.version), changes, least, following, at_hand)

@@ -1,0 +1,281 @@
+"""Cutting a release: everything happens in a clone, and arrives in the user's repository at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from packaging.version import Version
+
+from waypost.contracts.changelog import rotated, unreleased
+from waypost.contracts.interface import Change
+from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.contracts.record import FOLDER, Yank, record_text
+from waypost.contracts.semver import BUMPS, Bump, bumped, demanded
+from waypost.errors import Finding, FindingsError, RemoteError, UsageError, WaypostError
+from waypost.pins.verify import verify
+from waypost.pins.workspace import open_workspace
+from waypost.release.subject import CHANGELOG, Subject, read_subject
+from waypost.sources import git, remotes
+from waypost.sources.files import read_text
+from waypost.sources.process import ProcessError, output_of
+from waypost.sources.scratch import scratch
+from waypost.sources.store import Say
+
+_NOTHING_RELEASED = "nothing was released"
+# What decides how a user's commits and tags look lies in the repository's own settings, too.
+_SETTINGS = ("user.", "gpg.", "commit.gpgsign", "tag.gpgsign", "tag.forcesignannotated")
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next version, and why: `changes` by component are those since the `base` release."""
+
+    base: str
+    version: Version
+    bump: Bump
+    demanded: Bump
+    changes: Mapping[str, tuple[Change, ...]]
+
+
+@dataclass(frozen=True)
+class Released:
+    """What was cut; the tag is empty for a guest, whose tags are made when it leaves."""
+
+    version: str
+    commit: str
+    tag: str
+    record: str
+    pushed: bool
+
+
+def next_step(subject: Subject, wish: Bump | Literal["auto"]) -> Step:
+    """Returns the next version. Raises FindingsError for a bump that is less than the changes demand.
+
+    A first release is 1.0.0, unless the version at hand says more or a bump is asked for.
+    """
+    base = next(iter(subject.records.values()), None)
+    if base is None:
+        first = max(subject.version, Version("1.0.0")) if wish in ("auto", "major") else None
+        version = first or bumped(subject.version, "minor" if wish == "minor" else "patch")
+        return Step("", version, "major", "patch", {})
+    changes = subject.changes_since(base)
+    least = demanded(change for group in changes.values() for change in group)
+    bump: Bump = least if wish == "auto" else wish
+    if BUMPS.index(bump) < BUMPS.index(least):
+        kind = "breaking" if least == "major" else None
+        findings = [
+            Finding(name, str(change), f"this demands a {least} release")
+            for name, group in changes.items()
+            for change in group
+            if kind is None or change.kind == kind
+        ]
+        raise FindingsError(findings, consequence=_NOTHING_RELEASED)
+    return Step(base.version, bumped(Version(base.version), bump), bump, least, changes)
+
+
+def obstacles(subject: Subject, version: Version, branch: str, say: Say, *, offline: bool) -> list[Finding]:
+    """Returns everything that stands in the way of a release."""
+    found = [*_tree_obstacles(subject, branch, offline=offline), *_content_obstacles(subject)]
+    if not subject.is_guest:
+        found += _tag_obstacles(subject, f"v{version}", offline=offline)
+    if (subject.folder / FOLDER / f"{version}.json").exists():
+        found.append(Finding(f"{FOLDER}/{version}.json", "this version was released already"))
+    if subject.kind == "pipeline":
+        found += _pin_obstacles(subject, say, offline=offline)
+    return found
+
+
+def _tree_obstacles(subject: Subject, branch: str, *, offline: bool) -> list[Finding]:
+    found = []
+    if changed := git.git(subject.top, "status", "--porcelain").splitlines():
+        names = ", ".join(line[3:] for line in changed[:5])
+        found.append(Finding("work tree", f"not committed: {names}", "commit or stash it"))
+    here = git.object_at(subject.top, "HEAD") and git.branch_of(subject.top)
+    if here != branch:
+        hint = f"git switch {branch}, or --branch {here}" if here else f"git switch {branch}"
+        found.append(
+            Finding("branch", f"{here or 'no branch'} is checked out, releases come from {branch}", hint)
+        )
+    if offline or not git.has_origin(subject.top):
+        return found
+    try:
+        there = remotes.branches_of(git.origin_of(subject.top)).get(branch)
+    except RemoteError as error:
+        return [*found, Finding("origin", str(error), "--offline does not ask it")]
+    if there and not git.is_ancestor(subject.top, there, "HEAD"):
+        found.append(
+            Finding("branch", f"{branch} is behind its origin, at {there[:12]}", "git pull --rebase")
+        )
+    return found
+
+
+def _content_obstacles(subject: Subject) -> list[Finding]:
+    file = subject.folder / CHANGELOG
+    if not file.is_file():
+        return [Finding(CHANGELOG, "there is none", "https://keepachangelog.com")]
+    if not unreleased(read_text(file)):
+        return [Finding(CHANGELOG, "nothing stands under [Unreleased]", "say what changed for users")]
+    return []
+
+
+def _tag_obstacles(subject: Subject, tag: str, *, offline: bool) -> list[Finding]:
+    if git.object_at(subject.top, f"refs/tags/{tag}"):
+        return [Finding(tag, "the tag is there already", "released versions do not change: cut the next one")]
+    if not offline and git.has_origin(subject.top):
+        try:
+            if tag in remotes.tags_of(git.origin_of(subject.top)):
+                return [Finding(tag, "the tag is there already, on origin", "git fetch --tags")]
+        except RemoteError:
+            pass  # told as an obstacle of the work tree already
+    return []
+
+
+def _pin_obstacles(subject: Subject, say: Say, *, offline: bool) -> list[Finding]:
+    workspace = open_workspace(subject.folder / subject.pipeline, say, offline=offline)
+    found = list(verify(workspace).findings)
+    for name, source in workspace.pipeline.components.items():
+        local = workspace.local(name)
+        if source.git is None and local is not None and not local.is_relative_to(subject.top):
+            problem = f"the folder {source.path} is outside of this repository: its content is not released"
+            found.append(
+                Finding(f"{PIPELINE_FILE}: components.{name}", problem, "give it `git` and `version`")
+            )
+    return found
+
+
+def cut(subject: Subject, step: Step, branch: str, say: Say, *, push: bool) -> Released:
+    """Cuts the release. Whatever fails, the repository is as it was.
+
+    Raises WaypostError with what git, bump2version or the remote said.
+    """
+    with scratch() as temp:
+        clone = temp / "clone"
+        try:
+            git.git(subject.top, "clone", "--quiet", "--shared", "--no-tags", str(subject.top), str(clone))
+            _take_settings(subject.top, clone)
+            record = _write(read_subject(clone / subject.prefix), step, say)
+            message = f"Release {'components ' if subject.is_guest else ''}{step.version}"
+            git.commit_all(clone, message)
+            tag = "" if subject.is_guest else f"v{step.version}"
+            if tag:
+                git.git(
+                    clone, "tag", "--annotate", "--message", f"{message}\n\n{_notes(clone, subject)}", tag
+                )
+            commit = git.object_at(clone, "HEAD") or ""
+            refs = [f"{commit}:refs/heads/{branch}", *([f"refs/tags/{tag}"] if tag else [])]
+            if push:
+                say("pushing")
+                remotes.push(clone, git.origin_of(subject.top), refs)
+            _arrive(subject.top, clone, commit, tag)
+        except ProcessError as error:
+            message = f"{_NOTHING_RELEASED}: {' '.join(error.stderr.split())}"
+            raise WaypostError(message, hint="the repository is as it was") from error
+    return Released(str(step.version), commit, tag, record, push)
+
+
+def _write(clone: Subject, step: Step, say: Say) -> str:
+    """Writes numbers, changelog and record into the clone; returns the record's path."""
+    say(f"{clone.version} → {step.version}")
+    # It knows patch, minor and major, but takes the number from us; the part is only a word here.
+    bump = [sys.executable, "-m", "bumpversion", "--allow-dirty", "--no-commit", "--no-tag"]
+    env = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    output_of([*bump, "--new-version", str(step.version), "patch"], cwd=clone.folder, env=env)
+    file = clone.folder / CHANGELOG
+    text = read_text(file)
+    notes, day = unreleased(text), datetime.now(UTC).date().isoformat()
+    file.write_text(rotated(text, str(step.version), day), encoding="utf-8")
+    after = read_subject(clone.folder)
+    if after.version != step.version:
+        problem = f"bump2version left {after.version} in setup.cfg"
+        raise WaypostError(f"{_NOTHING_RELEASED}: {problem}")
+    git.git(clone.top, "add", "--all")
+    trees = {n: e.oid for n, e in git.staged(clone.top, clone.prefix).items() if n != FOLDER}
+    record = after.record(step.version, day, notes, trees)
+    path = clone.folder / FOLDER / f"{step.version}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(record_text(record), encoding="utf-8")
+    return path.relative_to(clone.top).as_posix()
+
+
+def _notes(clone: Path, subject: Subject) -> str:
+    record = next(iter(read_subject(clone / subject.prefix).records.values()))
+    # git takes lines that start with # for comments.
+    return "\n".join(
+        line.lstrip("# ") if line.startswith("#") else line for line in record.notes.splitlines()
+    )
+
+
+def _take_settings(top: Path, clone: Path) -> None:
+    """Gives the clone what decides about authors and signatures, and the user's hooks."""
+    for key, value in git.local_settings(top).items():
+        if key.startswith(_SETTINGS):
+            git.git(clone, "config", key, value)
+    git.git(clone, "config", "core.hooksPath", git.hooks_of(top))
+
+
+def _arrive(top: Path, clone: Path, commit: str, tag: str) -> None:
+    """Moves the user's branch to the release; either the branch and the tag are there, or neither."""
+    git.git(top, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(clone), commit)
+    before = git.object_at(top, "HEAD") or ""
+    git.git(top, "merge", "--quiet", "--ff-only", commit)
+    try:
+        if tag:
+            git.git(
+                top,
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                str(clone),
+                f"refs/tags/{tag}:refs/tags/{tag}",
+            )
+    except ProcessError:
+        git.git(top, "reset", "--quiet", "--keep", before)
+        raise
+
+
+def yank(subject: Subject, version: str, reason: str) -> Path:
+    """Writes the record that a version was yanked; it is for the user to commit. Raises UsageError."""
+    if Version(version) not in subject.records:
+        known = ", ".join(str(v) for v in subject.records) or "none"
+        raise UsageError(f"{version} was never released here", hint=f"released: {known}")
+    file = subject.folder / FOLDER / f"{version}.yanked.json"
+    if file.exists():
+        raise UsageError(f"{version} was yanked already: {file}")
+    day = datetime.now(UTC).date().isoformat()
+    file.write_text(record_text(Yank(version=version, reason=reason, date=day)), encoding="utf-8")
+    return file
+
+
+def tampered(subject: Subject) -> list[Finding]:
+    """Returns records that were changed or removed since they were written: `releases` is add-only."""
+    found = []
+    place = (subject.folder / FOLDER).relative_to(subject.top).as_posix()
+    log = git.git(subject.top, "log", "--format=", "--name-status", "--no-renames", "--", place)
+    touched: dict[str, list[str]] = {}
+    for line in log.splitlines():
+        kind, _, path = line.partition("\t")
+        if path.endswith(".json"):
+            touched.setdefault(path, []).append(kind)
+    for path, kinds in sorted(touched.items()):
+        if "M" in kinds:
+            found.append(Finding(path, "this record was changed after it was written", "", "record-changed"))
+        elif kinds[0] == "D":
+            found.append(Finding(path, "this record was removed", "", "record-changed"))
+    for tag, path in _tagged_records(subject, place, list(touched)):
+        if git.object_at(subject.top, f"{tag}:{path}") != git.object_at(subject.top, f"HEAD:{path}"):
+            found.append(Finding(path, f"it is not what the tag {tag} holds", "", "record-changed"))
+    return found
+
+
+def _tagged_records(subject: Subject, place: str, paths: Sequence[str]) -> list[tuple[str, str]]:
+    pairs = [(f"v{Path(path).stem}", path) for path in paths if Path(path).parent.as_posix() == place]
+    return (
+        [] if subject.is_guest else [(t, p) for t, p in pairs if git.object_at(subject.top, f"refs/tags/{t}")]
+    )

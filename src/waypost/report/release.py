@@ -1,0 +1,47 @@
+"""How releases are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+
+from waypost.contracts.interface import Change
+from waypost.release.check import SemverVerdict
+from waypost.release.cut import Step
+from waypost.release.subject import Subject
+from waypost.report.common import line
+from waypost.report.pins import KINDS
+
+
+def show_step(console: Console, subject: Subject, step: Step) -> None:
+    """Prints what the next version is, and why."""
+    noun = "components" if subject.kind == "components" else "pipeline"
+    if not step.base:
+        line(console, f"{noun}: first release, [bold]{step.version}[/]")
+        return
+    line(
+        console,
+        f"{noun}: {step.base} → [bold]{step.version}[/] ({step.bump}; the changes demand {step.demanded})",
+    )
+    _show_changes(console, step.changes)
+
+
+def show_semver(console: Console, verdict: SemverVerdict) -> None:
+    """Prints what changed since a release and whether the version at hand says so."""
+    _show_changes(console, verdict.changes)
+    if not verdict.changes:
+        line(console, f"no interface change since {verdict.base}")
+    wanted = f"the next release after {verdict.base} is at least a {verdict.demanded} one, {verdict.least}"
+    if verdict.is_enough:
+        line(console, f"[green]✓[/] {wanted}" + (f"; at hand: {verdict.at_hand}" if verdict.at_hand else ""))
+    else:
+        line(console, f"[bold red]✗[/] {wanted}; the version at hand is only a {verdict.at_hand} one")
+
+
+def _show_changes(console: Console, changes: Mapping[str, tuple[Change, ...]]) -> None:
+    for name, group in changes.items():
+        line(console, f"  [bold]{escape(name)}[/]")
+        for change in group:
+            line(console, f"    {KINDS[change.kind]}: {escape(change.text)}")

@@ -1,0 +1,16 @@
+"""The versions of what runs here."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+
+def made_with() -> dict[str, str]:
+    """Returns the versions of Python and MLflow; MLflow itself is not imported."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    try:
+        found["mlflow"] = version("mlflow")
+    except PackageNotFoundError:
+        found["mlflow"] = version("mlflow-skinny")
+    return found
