@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, Call
 from tests.repositories import git_daemon
+from waypost.contracts.interface import component_with, interface_digest
 from waypost.contracts.lock import parse_lock
 
 EXPORT = ("python", "-m", "waypost", "components", "export")
@@ -47,10 +48,12 @@ def test_record_is_that_of_the_lock() -> None:
     record = json.loads((ROOT / "components-repo" / "releases" / f"{version}.json").read_text())
     for uses, pin in LOCK.components.items():
         name = uses.partition("/")[2]
-        assert record["components"][name] == pin.tree
-        assert record["interfaces"][name] == pin.interface
-        assert record["environments"][name] == pin.environment
-        assert pin.shared.items() <= record["shared"].items()
+        component = record["components"][name]
+        assert component["tree"] == pin.tree
+        digest = interface_digest(component_with(name, component["interface"]))
+        assert f"sha256:{digest}" == pin.interface
+        assert component["environment"] == pin.environment
+        assert pin.shared.items() <= record["trees"].items()
 
 
 def test_export_story(clone: Path, call: Call, workplace: Path) -> None:
@@ -96,7 +99,7 @@ def test_export_refusals(clone: Path, call: Call, workplace: Path) -> None:
     assert "git fetch --unshallow" in call(*EXPORT, workplace / "x.git", cwd=shallow).stderr
     [record] = (clone / "components-repo" / "releases").glob("?.?.?.json")
     content = json.loads(record.read_text())
-    content["components"]["download"] = "0" * 40
+    content["trees"]["download"] = "0" * 40
     other = record.with_name("9.0.0.json")
     other.write_text(json.dumps({**content, "version": "9.0.0"}))
     git(clone, "add", ".")
