@@ -15,6 +15,7 @@ from waypost.commands.cache import cache
 from waypost.commands.components import components
 from waypost.commands.lock import lock
 from waypost.commands.release import release, semver_check
+from waypost.commands.reproduce import reproduce
 from waypost.commands.run import run
 from waypost.commands.update import diff, outdated, update
 from waypost.commands.verify import verify
@@ -38,7 +39,7 @@ def cli() -> None:
     """
 
 
-for verb in (run, lock, update, outdated, diff, verify, components, cache, release, semver_check):
+for verb in (run, lock, update, outdated, diff, verify, components, cache, release, semver_check, reproduce):
     cli.add_command(verb)
 
 

@@ -133,6 +133,30 @@ def yank(version: str, reason: str, folder: Path) -> None:
     line(Console(), f"{file} written; commit and push it: it counts once it is on the default branch")
 
 
+@release.command()
+@click.argument("version")
+@click.option("--run", "run_id", metavar="ID", help="The MLflow run; default: the newest of this release.")
+@_folder
+def record(version: str, run_id: str | None, folder: Path) -> None:
+    """Record what the production run of a release gave: releases/VERSION.run.json.
+
+    The run must be one of `waypost run URL@VERSION`, on the tracking server that
+    MLFLOW_TRACKING_URI names. `waypost reproduce` compares with this record.
+
+    \b
+    Example:
+      waypost run https://github.com/org/grades@1.4.13 && waypost release record 1.4.13
+    """
+    from rich.console import Console
+
+    from waypost.release.evidence import write_run_record
+    from waypost.release.subject import read_subject
+    from waypost.report.common import line
+
+    file = write_run_record(read_subject(folder), version, run_id)
+    line(Console(), f"{file} written; commit and push it")
+
+
 @release.command("check-records")
 @_folder
 def check_records(folder: Path) -> int:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from waypost.contracts.target import Target
+    from waypost.pins.released import Release
 
 
 @click.command()
@@ -71,7 +77,9 @@ def run(
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Run the pipeline in the folder PIPELINE (default: this folder).
+    """Run the pipeline in the folder PIPELINE (default: this folder), or a release of one.
+
+    PIPELINE may be URL[#FOLDER]@VERSION: a version, a specifier (~=1.4), `latest` or a commit.
 
     KEY=VALUE overrides a parameter of params.yaml, +KEY=VALUE adds one. Everything is checked
     before the first step starts.
@@ -83,27 +91,37 @@ def run(
       waypost run pipeline --params pipeline/examples/wine.yaml
       waypost run pipeline --from train model.n_estimators=50
       waypost run pipeline --resume
+      waypost run https://github.com/org/grades@1.4.13
       waypost run pipeline --dev                    with the component folders as they are now
     """
     from rich.console import Console
 
     from waypost.errors import UsageError
+    from waypost.pins.released import fetch_release
     from waypost.pins.watch import Watch
-    from waypost.pins.workspace import open_workspace
+    from waypost.pins.workspace import open_workspace, workspace_of_release
     from waypost.report import runs as report
     from waypost.runs.prepare import prepare
+    from waypost.sources.files import home
+    from waypost.sources.store import Store
 
-    folder, changes = _parted(arguments)
+    target, folder, changes = _parted(arguments)
     if resume and (steps or start):
         raise UsageError("--resume goes without --steps and --from")
     if frozen and dev:
         raise UsageError("--frozen runs locked content, --dev does not: give one of them")
     console = Console(stderr=as_json)
     reporter = report.reporter_for(console)
-    workspace = open_workspace(folder, reporter.say, offline=offline, loud=reporter.warn)
+    if target:
+        store = Store(home(), reporter.say)
+        release = fetch_release(store, target, offline=offline)
+        reporter.say(f"{target}: {release.tag or 'commit'} {release.commit[:12]}, {_word(release)}")
+        workspace = workspace_of_release(release, store, reporter.say, offline=offline, loud=reporter.warn)
+    else:
+        workspace = open_workspace(folder, reporter.say, offline=offline, loud=reporter.warn)
     with contextlib.ExitStack() as stack:
         watch = None
-        if workspace.wanted and not (offline or dev or dry_run):
+        if workspace.wanted and not (offline or dev or dry_run or target):
             # Started first, so that the answer is mostly there before step 1.
             watch = stack.enter_context(Watch(folder))
         if offline and workspace.wanted:
@@ -123,8 +141,18 @@ def run(
     return result.exit_code
 
 
-def _parted(arguments: tuple[str, ...]) -> tuple[Path, list[str]]:
-    """Returns (folder, overrides): the first argument is the folder unless it looks like k=v."""
-    if arguments and ("=" not in arguments[0] or Path(arguments[0]).is_dir()):
-        return Path(arguments[0]), list(arguments[1:])
-    return Path(), list(arguments)
+def _parted(arguments: tuple[str, ...]) -> tuple[Target | None, Path, list[str]]:
+    """Returns (release, folder, overrides): the first argument is one of the first two unless it
+    looks like k=v.
+    """
+    from waypost.contracts.target import parse_target
+
+    if not arguments or Path(arguments[0]).is_dir():
+        return None, Path(arguments[0] if arguments else "."), list(arguments[1:])
+    if re.match(r"^\+?[\w.$-]+=", arguments[0]):
+        return None, Path(), list(arguments)
+    return parse_target(arguments[0]), Path(arguments[0]), list(arguments[1:])
+
+
+def _word(release: Release) -> str:
+    return "verified against its record" if release.record else "which has no record"

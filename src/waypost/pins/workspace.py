@@ -9,7 +9,8 @@ from pathlib import Path
 from waypost.contracts.lock import FILE, Lock, Wanted, parse_lock, staleness, wanted
 from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.urls import full_url
-from waypost.errors import Finding, IntegrityError
+from waypost.errors import Finding, IntegrityError, redacted
+from waypost.pins.released import Release
 from waypost.sources import git
 from waypost.sources.files import home, read_pipeline, read_text
 from waypost.sources.store import Mirror, Say, Store
@@ -25,6 +26,7 @@ class Workspace:
     say: Say
     offline: bool = False
     loud: Say | None = None
+    release: Release | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -34,6 +36,8 @@ class Workspace:
     @property
     def lock_command(self) -> str:
         """Returns the command that resolves the pipeline anew."""
+        if self.release:
+            return f"waypost lock, in the repository of {redacted(self.release.url)}"
         with contextlib.suppress(ValueError):
             here = str(self.folder.relative_to(Path.cwd()))
             return "waypost lock" if here == "." else f"waypost lock {here}"
@@ -42,7 +46,9 @@ class Workspace:
     def mirror(self, source: str) -> Mirror:
         """Returns the mirror of a git source."""
         written = self.pipeline.components[source].git or ""
-        base = git.origin_of(self.folder) if written.startswith(".") else ""
+        base = ""
+        if written.startswith("."):
+            base = self.release.url if self.release else git.origin_of(self.folder)
         return self.store.mirror(full_url(written, base))
 
     def local(self, source: str) -> Path | None:
@@ -59,6 +65,17 @@ def open_workspace(folder: Path, say: Say, *, offline: bool = False, loud: Say |
     """Returns the workspace of a pipeline's folder. Raises UsageError, FindingsError."""
     folder = folder.resolve()
     return Workspace(folder, read_pipeline(folder), Store(home(), say), say, offline, loud)
+
+
+def workspace_of_release(
+    release: Release, store: Store, say: Say, *, offline: bool = False, loud: Say | None = None
+) -> Workspace:
+    """Returns the workspace of a release that was fetched. Raises FindingsError."""
+    pipeline = read_pipeline(release.folder)
+    workspace = Workspace(release.folder, pipeline, store, say, offline, loud, release)
+    for warning in release.warnings:
+        workspace.warn(warning)
+    return workspace
 
 
 def read_lock(workspace: Workspace) -> Lock | None:

@@ -10,9 +10,16 @@ from rich.markup import escape
 from waypost.contracts.interface import Change
 from waypost.release.check import SemverVerdict
 from waypost.release.cut import Step
+from waypost.release.reproduce import Reproduction
 from waypost.release.subject import Subject
 from waypost.report.common import line
 from waypost.report.pins import KINDS
+
+_STATES = {
+    "equal": "[green]= equal[/]",
+    "different": "[bold red]≠ different[/]",
+    "cannot compare": "[yellow]? cannot compare[/]",
+}
 
 
 def show_step(console: Console, subject: Subject, step: Step) -> None:
@@ -45,3 +52,26 @@ def _show_changes(console: Console, changes: Mapping[str, tuple[Change, ...]]) -
         line(console, f"  [bold]{escape(name)}[/]")
         for change in group:
             line(console, f"    {KINDS[change.kind]}: {escape(change.text)}")
+
+
+def show_reproduction(console: Console, found: Reproduction) -> None:
+    """Prints what is equal, what is different, and what cannot be compared."""
+    counts = {state: sum(c.state == state for c in found.comparisons) for state in _STATES}
+    for comparison in found.comparisons:
+        sides = ""
+        if comparison.state == "different":
+            sides = f"  {comparison.recorded} became {comparison.found}"
+        elif comparison.reason:
+            sides = f"  {comparison.reason}"
+        # A run has some hundred metrics: those that are equal are told as a number.
+        if comparison.state != "equal" or "/" not in comparison.what:
+            line(console, f"  {_STATES[comparison.state]}  {escape(comparison.what)}[dim]{escape(sides)}[/]")
+    metrics = sum(c.state == "equal" and "/" in c.what for c in found.comparisons)
+    if metrics:
+        line(console, f"  {_STATES['equal']}  {metrics} metrics, to the last digit")
+    release = f"{found.release.tag or found.release.commit[:12]} ({found.release.commit[:12]})"
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    if found.is_equal:
+        line(console, f"[bold green]✓ reproduced[/] {release}: {summary}")
+    else:
+        line(console, f"[bold red]✗ not reproduced[/] {release}: {summary or 'the run failed'}")

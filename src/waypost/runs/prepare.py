@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from waypost.errors import Finding, FindingsError
 from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources.files import read_parameters, read_text
+from waypost.sources.git import head_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Prepared:
     """A pipeline that is ready to run: plan, parameters (resolved), and the code of its components.
 
     `lock` is the digest of the lock that it runs from, empty without one; `dev` tells that local
-    folders were taken as they are; `warnings` what the user should know of the versions.
+    folders were taken as they are; `warnings` what the user should know of the versions; `tags` say
+    where the pipeline itself comes from.
     """
 
     folder: Path
@@ -34,6 +36,7 @@ class Prepared:
     lock: str = ""
     dev: bool = False
     warnings: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def checkout(self, step: PlannedStep) -> Checkout:
         """Returns the code of a step's component."""
@@ -81,7 +84,16 @@ def prepare(
         lock=lock.digest if lock else "",
         dev=dev,
         warnings=tuple(workspace.warnings),
+        tags=_tags(workspace),
     )
+
+
+def _tags(workspace: Workspace) -> dict[str, str]:
+    """Returns what the run's tags say of where the pipeline comes from."""
+    if workspace.release:
+        return workspace.release.tags
+    commit = head_of(workspace.folder)
+    return {"waypost.commit": commit} if commit else {}
 
 
 def local_path(location: Location, folder: Path) -> Path | None:

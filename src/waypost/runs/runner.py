@@ -21,7 +21,6 @@ from waypost.runs.inputs import Inputs
 from waypost.runs.logs import exit_cause, tail_of
 from waypost.runs.prepare import Prepared
 from waypost.sources.files import content_digest, home, read_python_env
-from waypost.sources.git import head_of
 from waypost.sources.process import run_step
 from waypost.sources.scratch import scratch, sweep
 from waypost.tracking.store import KEY_TAG, STEP_TAG, StepRun, Tracker, step_variables, tracking_errors
@@ -58,9 +57,7 @@ def _run(prepared: Prepared, options: Options, reporter: Reporter, watch: Watch 
         reporter.say(f"run {run_id} was left behind by a process that is gone: marked KILLED")
     earlier = _earlier_steps(tracker, prepared, options)
     envs = _environments(prepared, options, reporter)
-    tags = {"waypost.version": __version__}
-    if commit := head_of(prepared.folder):
-        tags["waypost.commit"] = commit
+    tags = {"waypost.version": __version__, **prepared.tags}
     if prepared.lock:
         tags["waypost.lock"] = prepared.lock
     if prepared.dev:

@@ -121,11 +121,20 @@ def _content_files(root: Path, folders: Sequence[str], empty: Path) -> list[str]
     """
     exclude = [f"--exclude={pattern}" for pattern in _NEVER_CONTENT]
     listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", *exclude, "--", *folders]
-    if top_of(root) is None:
+    if top_of(root) is None or _is_ignored(root):
         listing = [f"--git-dir={empty}", f"--work-tree={root.resolve()}", *listing]
     found = git(root, *listing).split("\0")
     # A file that was removed by hand is still in the index.
     return [file for file in dict.fromkeys(found) if file and os.path.lexists(root / file)]
+
+
+def _is_ignored(folder: Path) -> bool:
+    """Tells whether the repository around a folder ignores all of it, as it may a cache."""
+    try:
+        git(folder, "check-ignore", "--quiet", ".")
+    except ProcessError:
+        return False
+    return True
 
 
 def trees_of(root: Path, names: Sequence[str]) -> dict[str, str]:

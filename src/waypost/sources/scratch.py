@@ -19,7 +19,16 @@ _NAME = re.compile(r"waypost-(\d+)-.*")
 def scratch() -> Iterator[Path]:
     """Gives a temporary folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix=f"waypost-{os.getpid()}-") as folder:
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        finally:
+            make_removable(Path(folder))
+
+
+def make_removable(folder: Path) -> None:
+    """Lifts the write protection of folders, which a cache in here may have put on its trees."""
+    for path, _, _ in os.walk(folder):
+        Path(path).chmod(0o700)
 
 
 def sweep() -> None:
@@ -28,4 +37,6 @@ def sweep() -> None:
         owner = _NAME.fullmatch(folder.name)
         if owner and not is_alive(int(owner[1])):
             # Another user's, or another process sweeps it: not ours to remove.
+            with contextlib.suppress(OSError):
+                make_removable(folder)
             shutil.rmtree(folder, ignore_errors=True)

@@ -28,6 +28,7 @@ from waypost.sources.process import ProcessError
 Say = Callable[[str], None]
 _NEW = ".new-"
 _PINS = "refs/pins"
+_SEEN = "refs/seen"
 HEAD = "refs/waypost/head"
 _PATIENCE_SECONDS = 0.3
 
@@ -117,6 +118,19 @@ class Mirror:
         """Gives files' contents of a commit by their ids, fetching what is missing in one request."""
         self.complete([f"{commit}^{{tree}}"], oids)
         return git.blobs(self.folder, list(oids))
+
+    def remember(self, tag: str, commit: str) -> str:
+        """Returns the commit that this machine saw behind a tag first; that is this one if it is new."""
+        file = self.folder / _SEEN / tag
+        with self.locked():
+            if not file.is_file():
+                git.git(self.folder, "update-ref", f"{_SEEN}/{tag}", commit)
+        return file.read_text(encoding="ascii").strip()
+
+    def remembered(self) -> dict[str, str]:
+        """Returns the tags that this machine saw, name to the commit then."""
+        folder = self.folder / _SEEN
+        return {p.name: p.read_text(encoding="ascii").strip() for p in folder.glob("*")}
 
     def fetch_head(self) -> None:
         """Fetches what the default branch has now, where the remote has one. Raises RemoteError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import tempfile
@@ -171,6 +172,30 @@ class Tracker:
         from mlflow.artifacts import download_artifacts
 
         return Path(download_artifacts(uri, dst_path=tempfile.mkdtemp()))
+
+    def steps_of(self, run_id: str) -> dict[str, StepRun]:
+        """Returns the finished steps of a pipeline run by their names, in the order of their end."""
+        tags = self._client.get_run(run_id).data.tags
+        ids = {k.removeprefix(f"{STEP_TAG}."): v for k, v in tags.items() if k.startswith(f"{STEP_TAG}.")}
+        return {name: _step_run(self._client.get_run(step)) for name, step in sorted(ids.items())}
+
+    def tags_of(self, run_id: str) -> dict[str, str]:
+        return dict(self._client.get_run(run_id).data.tags)
+
+    def newest_run(self, tag: str, value: str) -> str | None:
+        """Returns the newest finished run of this pipeline with a tag, None where there is none."""
+        found = self._pipeline_runs(f"tags.`{tag}` = '{value}' AND attributes.status = 'FINISHED'")
+        return str(found[0].info.run_id) if found else None
+
+    def signature(self, run_id: str, artifact: str) -> dict[str, Any]:
+        """Returns the signature (columns of inputs and outputs) of an artifact that is a model, else {}."""
+        folder = self.output(run_id, artifact)
+        if folder is None or not (folder / "MLmodel").is_file():
+            return {}
+        from mlflow.models import Model
+
+        found = Model.load(str(folder)).signature
+        return {k: json.loads(v) for k, v in found.to_dict().items() if v} if found else {}
 
     def steps_to_resume(self) -> dict[str, StepRun] | None:
         """Returns the finished steps, by their keys, of this pipeline's newest run that failed or was

@@ -1,0 +1,70 @@
+"""`waypost reproduce`: is a release real?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from waypost.commands.options import as_json_option
+
+
+@click.command()
+@click.argument("target", metavar="URL[#FOLDER]@VERSION")
+@click.option(
+    "--against",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Compare with this record instead of the one on the repository's default branch.",
+)
+@click.option(
+    "--env",
+    type=click.Choice(["uv", "local"]),
+    default="uv",
+    show_default=True,
+    help="uv: environments made anew; local: the engine's own.",
+)
+@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep runs and outputs in DIR.")
+@as_json_option
+def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as_json: bool) -> int:
+    """Execute a release from its tag in a clean place, and compare with what its run gave.
+
+    Data, splits, metrics, predictions and the model's signature are compared one by one: equal,
+    different, or cannot compare (and why). Exit code 1 where anything is different.
+
+    \b
+    Example:
+      waypost reproduce https://github.com/org/grades@1.4.13
+    """
+    from rich.console import Console
+
+    from waypost.contracts.record import RunRecord, parse_record
+    from waypost.contracts.target import parse_target
+    from waypost.errors import UsageError
+    from waypost.release.reproduce import reproduce as execute
+    from waypost.report import runs
+    from waypost.report.common import write_document
+    from waypost.report.release import show_reproduction
+    from waypost.sources.files import read_text
+    from waypost.sources.scratch import scratch
+
+    parsed = parse_target(target)
+    if parsed is None:
+        raise UsageError(f"{target}: not of the form URL[#FOLDER]@VERSION")
+    record = parse_record(RunRecord, read_text(against), str(against)) if against else None
+    console = Console(stderr=as_json)
+    with scratch() as temp:
+        place = keep.resolve() if keep else temp
+        place.mkdir(parents=True, exist_ok=True)
+        here = Path.cwd()
+        try:
+            found = execute(parsed, place, runs.reporter_for(console), record=record, env=env)
+        finally:
+            os.chdir(here)
+    if as_json:
+        write_document(sys.stdout, {"equal": found.is_equal, "comparisons": found.comparisons})
+    else:
+        show_reproduction(console, found)
+    return 0 if found.is_equal else 1

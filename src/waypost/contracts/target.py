@@ -1,0 +1,31 @@
+"""What `waypost run` and `reproduce` are pointed at: a release in a git repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from waypost.contracts.urls import full_url, url_problem
+from waypost.errors import UsageError, redacted
+
+
+@dataclass(frozen=True)
+class Target:
+    """`URL[#folder]@VERSION`: a version, a specifier, `latest` or a commit of a repository."""
+
+    url: str
+    folder: str
+    version: str
+
+    def __str__(self) -> str:
+        return redacted(f"{self.url}{self.folder and '#'}{self.folder}@{self.version}")
+
+
+def parse_target(text: str) -> Target | None:
+    """Returns the target, None for a text that is no URL. Raises UsageError for one without a version."""
+    head, at, version = text.rpartition("@")
+    if at and head and not set(version) & set("/:#") and not url_problem(head.partition("#")[0]):
+        url, _, folder = head.partition("#")
+        return Target(full_url(url, ""), folder.strip("/"), "*" if version == "latest" else version)
+    if "://" in text or text.startswith("github:"):
+        raise UsageError(f"{redacted(text)}: which version?", hint="URL@1.4.13, URL@~=1.4 or URL@latest")
+    return None

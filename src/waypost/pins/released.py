@@ -1,0 +1,155 @@
+"""A release of a pipeline repository, brought here from its tag and verified before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record
+from waypost.contracts.target import Target
+from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
+from waypost.errors import Finding, IntegrityError, UsageError, redacted
+from waypost.pins.locking import yank_reason
+from waypost.sources import git, remotes
+from waypost.sources.store import Mirror, Store
+from waypost.sources.versions import made_with
+
+_INSIDE = "repository"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A repository at a tag: `folder` is the pipeline's, `record` what the release says of itself."""
+
+    url: str
+    version: str
+    tag: str
+    commit: str
+    root: Path
+    folder: Path
+    record: Record | None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the run's tags say of it."""
+        found = {"waypost.release.url": redacted(self.url), "waypost.commit": self.commit}
+        if self.version:
+            found["waypost.release"] = self.version
+        return found
+
+
+def fetch_release(store: Store, target: Target, *, offline: bool = False) -> Release:
+    """Returns a release, from the cache where it is there.
+
+    Raises UsageError where there is no such version or pipeline, IntegrityError where tag, record
+    and content contradict each other, RemoteError.
+    """
+    try:
+        requirement = parse_requirement(target.version)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if requirement.branch:
+        hint = "a branch moves; ask for a version, or for a full commit"
+        raise UsageError(f"{target}: {requirement.branch!r} is not a version", hint=hint)
+    mirror = store.mirror(target.url)
+    tag, version, commit, warnings = _chosen(mirror, target, requirement, offline=offline)
+    tree = git.object_at(mirror.folder, f"{commit}^{{tree}}") or ""
+    content = {_INSIDE: tree}
+    place = store.find(content)
+    if place is None:
+        mirror.complete([tree])
+        place = store.add(content, mirror.folder)
+    root = place / _INSIDE
+    record = _verified(mirror, commit, version, root)
+    if record:
+        warnings += _differing_versions(record)
+    folder = root / target.folder if target.folder else root / (record.pipeline if record else ".")
+    if not (folder / PIPELINE_FILE).is_file():
+        places = ", ".join(sorted(p.parent.name for p in root.glob(f"*/{PIPELINE_FILE}")))
+        hint = f"name its folder: {redacted(target.url)}#{places}@{target.version}" if places else ""
+        raise UsageError(f"{target}: no {PIPELINE_FILE} there", hint=hint)
+    return Release(target.url, version, tag, commit, root, folder, record, tuple(warnings))
+
+
+def _chosen(
+    mirror: Mirror, target: Target, requirement: Requirement, *, offline: bool
+) -> tuple[str, str, str, list[str]]:
+    """Returns (tag, version, commit, warnings); the commit is in the mirror then."""
+    if offline:
+        return _seen_before(mirror, target, requirement)
+    if requirement.commit:
+        commit = remotes.commit_of(mirror.url, requirement.commit)
+        if commit is None:
+            raise UsageError(f"{target}: no branch and no tag of the repository holds that commit")
+        mirror.ensure(commit)
+        tag = next((r.tag for r in mirror.releases() if r.commit == commit), "")
+        return tag, tag.removeprefix("v"), commit, []
+    release = newest(mirror.releases(), requirement)
+    if release is None:
+        known = ", ".join(str(r.version) for r in mirror.releases()[:6]) or "none"
+        raise UsageError(f"{target}: no such release", hint=f"there are: {known}")
+    mirror.ensure(release.commit, tag=release.tag, with_head=True)
+    warnings = []
+    if path := mirror.yanked().get(str(release.version)):
+        fallback = newest(mirror.releases(), requirement, mirror.yanked())
+        if fallback:
+            release = fallback
+            mirror.ensure(release.commit, tag=release.tag)
+        else:
+            warnings = [f"release {release.version} was yanked: {yank_reason(mirror, path)}"]
+    first = mirror.remember(release.tag, release.commit)
+    if first != release.commit:
+        now = release.commit[:12]
+        problem = f"the tag was moved: this machine knows it as commit {first[:12]}, it is {now} now"
+        hint = f"the one of then: @{first}; the one of now: @{release.commit}"
+        raise IntegrityError([Finding(f"{target}", problem, hint, "tag-moved")])
+    return release.tag, str(release.version), release.commit, warnings
+
+
+def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tuple[str, str, str, list[str]]:
+    """Returns what this machine had before: the newest release that it knows, or the commit."""
+    seen = releases_of(mirror.remembered())
+    if requirement.commit and mirror.has(requirement.commit):
+        return "", "", requirement.commit, []
+    release = newest(seen, requirement)
+    if release is None or not mirror.has(release.commit):
+        raise UsageError(f"{target}: not in the cache, and this is offline")
+    return release.tag, str(release.version), release.commit, []
+
+
+def _verified(mirror: Mirror, commit: str, version: str, root: Path) -> Record | None:
+    """Returns the release's record. Raises IntegrityError where it does not list what is there."""
+    file = root / FOLDER / f"{version}.json"
+    if not version or not file.is_file():
+        return None
+    record = parse_record(Record, file.read_text(encoding="utf-8"), file.name)
+    actual = {n: e.oid for n, e in git.entries(mirror.folder, commit).items() if n != FOLDER}
+    findings = [
+        Finding(f"{FOLDER}/{file.name}", f"{name} is not what the record lists", "", "record-differs")
+        for name in sorted(set(actual) | set(record.trees))
+        if actual.get(name) != record.trees.get(name)
+    ]
+    if record.version != version:
+        problem = f"it says version {record.version}"
+        findings.append(Finding(f"{FOLDER}/{file.name}", problem, "", "record-differs"))
+    if findings:
+        raise IntegrityError(findings, consequence="nothing was run")
+    return record
+
+
+def _differing_versions(record: Record) -> list[str]:
+    here = made_with()
+    return [
+        f"released with {name} {version}, here is {here.get(name)}: results may differ"
+        for name, version in record.made_with.items()
+        if here.get(name) != version
+    ]
+
+
+def run_record(mirror: Mirror, version: str) -> RunRecord | None:
+    """Returns what the production run of a release gave, as the default branch has it."""
+    path = f"{FOLDER}/{version}.run.json"
+    text = mirror.text(path)
+    return None if text is None else parse_record(RunRecord, text, path)
