@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -105,7 +104,7 @@ class Resolver:
             if str(release.version) not in yanked:
                 mirror.ensure(release.commit, tag=release.tag)
                 return Choice(mirror, release.commit, release.tag)
-        reasons = [f"{r.version} was yanked: {yank_reason(mirror, yanked[str(r.version)])}" for r in fitting]
+        reasons = [f"{r.version} was yanked: {mirror.yank_reason(yanked[str(r.version)])}" for r in fitting]
         raise LookupError(f"{want.git}: {'; '.join(reasons)}", "ask for another version", "yanked")
 
     def _explained(self, finding: Finding, choice: Choice, want: Wanted) -> Finding:
@@ -213,14 +212,6 @@ def readable_lock(workspace: Workspace) -> Lock | None:
             raise
         workspace.say(f"{FILE}: {error.findings[0].problem}; resolving everything anew")
         return None
-
-
-def yank_reason(mirror: Mirror, path: str) -> str:
-    """Returns why a version was yanked, as its record says."""
-    try:
-        return str(json.loads(mirror.text(path) or "{}").get("reason", "no reason given"))
-    except (ValueError, AttributeError):
-        return "no reason given"
 
 
 def _no_release(mirror: Mirror, want: Wanted) -> tuple[str, str]:

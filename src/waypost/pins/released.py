@@ -10,7 +10,6 @@ from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record
 from waypost.contracts.target import Target
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
 from waypost.errors import Finding, IntegrityError, UsageError, redacted
-from waypost.pins.locking import yank_reason
 from waypost.sources import git, remotes
 from waypost.sources.store import Mirror, Store
 from waypost.sources.versions import made_with
@@ -98,7 +97,7 @@ def _chosen(
             release = fallback
             mirror.ensure(release.commit, tag=release.tag)
         else:
-            warnings = [f"release {release.version} was yanked: {yank_reason(mirror, path)}"]
+            warnings = [f"release {release.version} was yanked: {mirror.yank_reason(path)}"]
     first = mirror.remember(release.tag, release.commit)
     if first != release.commit:
         now = release.commit[:12]

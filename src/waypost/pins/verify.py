@@ -11,7 +11,6 @@ from waypost.contracts.lock import FILE, Lock, Pin, environment_digest, stalenes
 from waypost.contracts.pipeline import component_name
 from waypost.errors import Finding, IntegrityError, RemoteError
 from waypost.pins.checkout import parts_of
-from waypost.pins.locking import yank_reason
 from waypost.pins.reading import Commit
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import git, remotes
@@ -108,7 +107,7 @@ def _yank_findings(source: str, pins: Mapping[str, Pin], mirror: Mirror) -> list
     return [
         Finding(
             f"{source} {version}",
-            f"this release was yanked: {yank_reason(mirror, yanked[version])}",
+            f"this release was yanked: {mirror.yank_reason(yanked[version])}",
             f"move away: waypost update {source}",
             "yanked",
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -144,6 +145,13 @@ class Mirror:
             names = git.git(self.folder, "ls-tree", "--name-only", HEAD, "releases/").splitlines()
         hits = (re.fullmatch(r"releases/(.+)\.yanked\.json", name) for name in names)
         return {hit[1]: hit[0] for hit in hits if hit}
+
+    def yank_reason(self, path: str) -> str:
+        """Returns why a version was yanked, as its record on the default branch says."""
+        try:
+            return str(json.loads(self.text(path) or "{}").get("reason", "no reason given"))
+        except (ValueError, AttributeError):
+            return "no reason given"
 
     def text(self, path: str, commit: str = HEAD) -> str | None:
         """Returns a file's text at a commit that is here, or as the default branch has it."""
