@@ -50,7 +50,7 @@ def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as
     from waypost.sources.files import read_text
     from waypost.sources.scratch import scratch
 
-    parsed = parse_target(target)
+    parsed = parse_target(target, str(Path.cwd()))
     if parsed is None:
         raise UsageError(f"{target}: not of the form URL[#FOLDER]@VERSION")
     record = parse_record(RunRecord, read_text(against), str(against)) if against else None

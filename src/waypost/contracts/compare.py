@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -41,7 +43,7 @@ def _comparisons(recorded: RunRecord, found: RunRecord) -> Iterator[Comparison]:
         for name, value in metrics.items():
             yield _compared(f"{step}/{name}", value, found.metrics.get(step, {}).get(name))
     if recorded.signature:
-        yield _compared("model signature", _plain(recorded.signature), _plain(found.signature))
+        yield _compared("model signature", _in_short(recorded.signature), _in_short(found.signature))
 
 
 def _compared(what: str, recorded: Any, found: Any) -> Comparison:
@@ -49,5 +51,8 @@ def _compared(what: str, recorded: Any, found: Any) -> Comparison:
     return Comparison(what, state, str(recorded), "nothing" if found is None else str(found))
 
 
-def _plain(signature: Mapping[str, Any]) -> str:
-    return f"{len(signature.get('inputs') or ())} inputs, {signature}"
+def _in_short(signature: Mapping[str, Any]) -> str:
+    """Returns a signature as its size and the digest of its canonical JSON."""
+    text = json.dumps(signature, sort_keys=True, separators=(",", ":"))
+    counts = f"{len(signature.get('inputs') or ())} inputs, {len(signature.get('outputs') or ())} outputs"
+    return f"{counts}, sha256:{hashlib.sha256(text.encode()).hexdigest()[:16]}"

@@ -20,12 +20,15 @@ class Target:
         return redacted(f"{self.url}{self.folder and '#'}{self.folder}@{self.version}")
 
 
-def parse_target(text: str) -> Target | None:
-    """Returns the target, None for a text that is no URL. Raises UsageError for one without a version."""
+def parse_target(text: str, here: str) -> Target | None:
+    """Returns the target, None for a text that is no URL; `here` is the folder of relative paths.
+
+    Raises UsageError for a URL without a version.
+    """
     head, at, version = text.rpartition("@")
     if at and head and not set(version) & set("/:#") and not url_problem(head.partition("#")[0]):
         url, _, folder = head.partition("#")
-        return Target(full_url(url, ""), folder.strip("/"), "*" if version == "latest" else version)
+        return Target(full_url(url, here), folder.strip("/"), "*" if version == "latest" else version)
     if "://" in text or text.startswith("github:"):
         raise UsageError(f"{redacted(text)}: which version?", hint="URL@1.4.13, URL@~=1.4 or URL@latest")
     return None

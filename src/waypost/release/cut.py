@@ -185,7 +185,12 @@ def _write(clone: Subject, step: Step, say: Say) -> str:
     # It knows patch, minor and major, but takes the number from us; the part is only a word here.
     bump = [sys.executable, "-m", "bumpversion", "--allow-dirty", "--no-commit", "--no-tag"]
     env = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    output_of([*bump, "--new-version", str(step.version), "patch"], cwd=clone.folder, env=env)
+    try:
+        output_of([*bump, "--new-version", str(step.version), "patch"], cwd=clone.folder, env=env)
+    except ProcessError as error:
+        # It ends with a stack trace of its own, whose last line says what is wrong.
+        cause = (error.stderr.strip().splitlines() or ["no word"])[-1]
+        raise WaypostError(f"{_NOTHING_RELEASED}: bump2version: {cause}", hint="see setup.cfg") from error
     file = clone.folder / CHANGELOG
     text = read_text(file)
     notes, day = unreleased(text), datetime.now(UTC).date().isoformat()
@@ -221,22 +226,16 @@ def _take_settings(top: Path, clone: Path) -> None:
 
 def _arrive(top: Path, clone: Path, commit: str, tag: str) -> None:
     """Moves the user's branch to the release; either the branch and the tag are there, or neither."""
-    git.git(top, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(clone), commit)
-    before = git.object_at(top, "HEAD") or ""
-    git.git(top, "merge", "--quiet", "--ff-only", commit)
+    wanted = f"refs/tags/{tag}:refs/tags/{tag}" if tag else commit
+    git.git(top, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(clone), wanted)
+    before = git.object_at(top, "ORIG_HEAD")
     try:
-        if tag:
-            git.git(
-                top,
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--no-write-fetch-head",
-                str(clone),
-                f"refs/tags/{tag}:refs/tags/{tag}",
-            )
+        git.git(top, "merge", "--quiet", "--ff-only", commit)
     except ProcessError:
-        git.git(top, "reset", "--quiet", "--keep", before)
+        # git notes where it was, even where it went nowhere.
+        git.git(top, "update-ref", *(["ORIG_HEAD", before] if before else ["-d", "ORIG_HEAD"]))
+        if tag:
+            git.git(top, "tag", "--delete", tag)
         raise
 
 

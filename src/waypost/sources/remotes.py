@@ -16,6 +16,8 @@ from waypost.sources.scratch import scratch
 ASK_SECONDS = 60.0
 FETCH_SECONDS = 1800.0
 _ATTEMPTS = 3
+# Not `origin`: a repository may have one, and git would take both URLs.
+_REMOTE = "waypost"
 # A server that goes silent for this long is given up; git's own default is to wait for ever.
 _SILENCE_SECONDS = "30"
 
@@ -56,7 +58,7 @@ class CommitGoneError(RemoteError):
 def tags_of(url: str) -> dict[str, str]:
     """Returns the tags of a remote, name to the commit behind it. Raises RemoteError."""
     found = {}
-    for line in _ask(url, "ls-remote", "--tags", "origin").splitlines():
+    for line in _ask(url, "ls-remote", "--tags", _REMOTE).splitlines():
         oid, _, ref = line.partition("\t")
         # An annotated tag comes twice, the second time as ref^{} with the commit.
         found[ref.removeprefix("refs/tags/").removesuffix("^{}")] = oid
@@ -65,7 +67,7 @@ def tags_of(url: str) -> dict[str, str]:
 
 def branches_of(url: str) -> dict[str, str]:
     """Returns the branches of a remote, name to commit. Raises RemoteError."""
-    lines = _ask(url, "ls-remote", "--heads", "origin").splitlines()
+    lines = _ask(url, "ls-remote", "--heads", _REMOTE).splitlines()
     pairs = (line.partition("\t") for line in lines)
     return {ref.removeprefix("refs/heads/"): oid for oid, _, ref in pairs}
 
@@ -76,7 +78,7 @@ def fetch(repository: Path, url: str, refspecs: Sequence[str]) -> None:
     Raises RemoteError; CommitGoneError where the server does not have a commit.
     """
     options = ["--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--filter=blob:none"]
-    _ask(url, "fetch", *options, "origin", *refspecs, repository=repository, timeout=FETCH_SECONDS)
+    _ask(url, "fetch", *options, _REMOTE, *refspecs, repository=repository, timeout=FETCH_SECONDS)
 
 
 def fetch_objects(repository: Path, url: str, oids: Sequence[str]) -> None:
@@ -84,7 +86,7 @@ def fetch_objects(repository: Path, url: str, oids: Sequence[str]) -> None:
     options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"]
     config = ["-c", "fetch.negotiationAlgorithm=noop"]
     stdin = "".join(f"{oid}\n" for oid in oids).encode()
-    arguments = [*config, "fetch", *options, "--filter=blob:none", "--stdin", "origin"]
+    arguments = [*config, "fetch", *options, "--filter=blob:none", "--stdin", _REMOTE]
     _ask(url, *arguments, repository=repository, stdin=stdin, timeout=FETCH_SECONDS)
 
 
@@ -99,7 +101,7 @@ def commit_of(url: str, text: str) -> str | None:
         create_bare(history)
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0"]
         refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
-        _ask(url, "fetch", *options, "origin", *refs, repository=history, timeout=FETCH_SECONDS)
+        _ask(url, "fetch", *options, _REMOTE, *refs, repository=history, timeout=FETCH_SECONDS)
         commits = git(history, "rev-list", "--branches", "--tags").splitlines()
     found = [commit for commit in commits if commit.startswith(text)]
     if len(found) > 1:
@@ -121,9 +123,7 @@ def has_commit(url: str, commit: str) -> bool:
 
 def push(repository: Path, url: str, refspecs: Sequence[str]) -> None:
     """Pushes refs, all or none, and never by force. Raises RemoteError."""
-    _ask(
-        url, "push", "--quiet", "--atomic", "origin", *refspecs, repository=repository, timeout=FETCH_SECONDS
-    )
+    _ask(url, "push", "--quiet", "--atomic", _REMOTE, *refspecs, repository=repository, timeout=FETCH_SECONDS)
 
 
 def _ask(
@@ -133,7 +133,7 @@ def _ask(
     stdin: bytes = b"",
     timeout: float = ASK_SECONDS,
 ) -> str:
-    # Never in the user's repository: its own `origin` would be asked instead.
+    # Never in the user's repository: its settings are none of a remote's business.
     place = ["-C", str(repository or Path("/"))]
     env = _environment(url)
     for attempt in range(1, _ATTEMPTS + 1):
@@ -151,11 +151,11 @@ def _ask(
 
 
 def _environment(url: str) -> dict[str, str]:
-    """Returns git's environment with `origin` as the URL: neither the command line, which other users
-    can see, nor a file gets to know what secret is in it.
+    """Returns git's environment with the URL in it: neither the command line, which other users can
+    see, nor a file gets to know what secret is in it.
     """
     count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    settings = {"remote.origin.url": url, "gc.auto": "0", "maintenance.auto": "false"}
+    settings = {f"remote.{_REMOTE}.url": url, "gc.auto": "0", "maintenance.auto": "false"}
     extra = {"GIT_CONFIG_COUNT": str(count + len(settings))}
     for index, (key, value) in enumerate(settings.items(), count):
         extra |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}

@@ -1,0 +1,429 @@
+"""Releases on real repositories: cut, refused, undone; run from the tag, reproduced, tampered with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tests.conftest import ROOT, Call
+from tests.repositories import (
+    Repository,
+    edit_contract,
+    edit_pipeline,
+    git_daemon,
+    make_library,
+    make_pipeline,
+    parameters_of,
+)
+from waypost.contracts.compare import compare
+from waypost.contracts.record import RunRecord
+from waypost.contracts.target import parse_target
+from waypost.errors import UsageError
+
+WAYPOST = ("python", "-m", "waypost")
+SETTINGS = "[bumpversion]\ncurrent_version = 0.1.0\ncommit = False\ntag = False\n"
+LOG = "# Changelog\n\n## [Unreleased]\n### Added\n- Everything.\n"
+
+
+def releasable(repository: Repository, tag: str = "v1.0.0") -> Repository:
+    """Makes a repository ready for its first release."""
+    if tag in repository.git("tag").split():
+        repository.git("tag", "-d", tag)
+    (repository.path / "setup.cfg").write_text(SETTINGS)
+    (repository.path / "CHANGELOG.md").write_text(LOG)
+    repository.git("config", "user.name", "t")
+    repository.git("config", "user.email", "t@example.org")
+    repository.commit("ready")
+    return repository
+
+
+def published(repository: Repository) -> Path:
+    """Gives a repository an origin, a bare one beside it."""
+    bare = repository.path.with_suffix(".git")
+    subprocess.run(["git", "clone", "-q", "--bare", repository.path, bare], check=True)
+    subprocess.run(["git", "-C", bare, "config", "uploadpack.allowFilter", "true"], check=True)
+    repository.git("remote", "add", "origin", str(bare))
+    return bare
+
+
+def note(repository: Repository, text: str = "- More.") -> None:
+    file = repository.path / "CHANGELOG.md"
+    file.write_text(file.read_text().replace("## [Unreleased]\n", f"## [Unreleased]\n{text}\n"))
+    repository.commit("change")
+
+
+@pytest.fixture
+def library(workplace: Path) -> Repository:
+    return releasable(make_library(workplace.parent / "served" / "components"))
+
+
+def state_of(repository: Repository) -> dict[str, object]:
+    """Returns everything of a repository that a user sees."""
+    files = {
+        str(path.relative_to(repository.path)): path.read_bytes()
+        for path in repository.path.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(repository.path).parts
+    }
+    return {
+        "files": files,
+        "refs": repository.git("for-each-ref"),
+        "head": repository.git("symbolic-ref", "HEAD") + repository.git("rev-parse", "HEAD"),
+        "index": repository.git("ls-files", "--stage"),
+        "status": repository.git("status", "--porcelain"),
+        "settings": (repository.path / ".git" / "config").read_bytes(),
+        "names": sorted(path.name for path in (repository.path / ".git").iterdir()),
+    }
+
+
+def test_first_release(library: Repository, call: Call) -> None:
+    """Numbers, changelog, record, one commit, one annotated tag; the record lists what is in the tag."""
+    result = call(*WAYPOST, "release", "-C", library.path)
+    assert result.returncode == 0, result.stderr
+    assert library.git("cat-file", "-t", "v1.0.0") == "tag"
+    assert library.git("rev-parse", "v1.0.0^{commit}") == library.git("rev-parse", "HEAD")
+    assert "current_version = 1.0.0" in (library.path / "setup.cfg").read_text()
+    text = (library.path / "CHANGELOG.md").read_text()
+    assert text.startswith("# Changelog\n\n## [Unreleased]\n\n## [1.0.0] - 20")
+    record = json.loads((library.path / "releases" / "1.0.0.json").read_text())
+    lines = library.git("ls-tree", "v1.0.0").splitlines()
+    listed = {line.split("\t")[1]: line.split()[2] for line in lines}
+    assert record["trees"] == {name: oid for name, oid in listed.items() if name != "releases"}
+    assert record["components"]["load"]["tree"] == listed["load"]
+    assert record["notes"] == "### Added\n- Everything."
+    assert library.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "version", "refused"),
+    [
+        ("code", "1.0.1", None),
+        ("parameter", "1.1.0", "patch"),
+        ("default", "1.1.0", "patch"),
+        ("required", "2.0.0", "minor"),
+        ("removed", "2.0.0", "minor"),
+    ],
+)
+def test_versions_are_proved(
+    library: Repository, call: Call, change: str, version: str, refused: str | None
+) -> None:
+    """`auto` takes the least bump that the interface change demands; less is refused, with what broke."""
+    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+    if change == "code":
+        (library.path / "load" / "run.py").write_text("print('x')\n")
+    elif change == "removed":
+        shutil.rmtree(library.path / "load")
+    elif change == "default":
+        edit_contract(library.path, "load", lambda c: parameters_of(c)["text"].update(default="bye"))
+    else:
+        more = {"type": "int"} if change == "required" else {"type": "int", "default": 1}
+        edit_contract(library.path, "load", lambda c: parameters_of(c).update(more=more))
+    note(library)
+    if refused:
+        before = state_of(library)
+        result = call(*WAYPOST, "release", refused, "-C", library.path)
+        assert result.returncode == 1
+        assert f"this demands a {'major' if version == '2.0.0' else 'minor'} release" in result.stderr
+        assert state_of(library) == before
+        check = call(*WAYPOST, "semver-check", "-C", library.path, "--bump", refused)
+        assert check.returncode == 1
+    shown = call(*WAYPOST, "semver-check", "-C", library.path, "--json")
+    assert json.loads(shown.stdout)["least"] == version
+    result = call(*WAYPOST, "release", "--json", "-C", library.path)
+    assert json.loads(result.stdout)["version"] == version
+    assert library.git("describe", "--tags") == f"v{version}"
+
+
+def test_all_obstacles_at_once(library: Repository, call: Call, workplace: Path) -> None:
+    """Everything in the way is told in one go, and nothing is touched."""
+    published(library)
+    other = Repository(workplace / "colleague")
+    subprocess.run(["git", "clone", "-q", library.path.with_suffix(".git"), other.path], check=True)
+    other.commit("ahead")
+    other.git("tag", "v1.0.0")
+    other.git("push", "-q", "origin", "main", "v1.0.0")
+    (library.path / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n### Added\n")
+    before = state_of(library)
+    result = call(*WAYPOST, "release", "-C", library.path)
+    assert result.returncode == 1
+    for words in (
+        "not committed: CHANGELOG.md",
+        "main is behind its origin",
+        "nothing stands under [Unreleased]",
+        "the tag is there already, on origin",
+        "4 problems found, nothing was released",
+    ):
+        assert words in result.stderr
+    library.git("switch", "--quiet", "-c", "topic")
+    assert (
+        "topic is checked out, releases come from main"
+        in call(*WAYPOST, "release", "-C", library.path).stderr
+    )
+    library.git("switch", "--quiet", "main")
+    library.git("branch", "-D", "topic")
+    assert state_of(library) == before
+
+
+@pytest.mark.parametrize(
+    "point", ["numbers", "hook", "signature", "tag signature", "push", "tag name", "branch"]
+)
+def test_failure_at_each_point(library: Repository, call: Call, point: str) -> None:
+    """Wherever a release fails, the repository is as it was, and the next try succeeds."""
+    bare = published(library)
+    git_folder = library.path / ".git"
+    hook = (
+        (bare if point == "push" else git_folder)
+        / "hooks"
+        / ("pre-receive" if point == "push" else "pre-commit")
+    )
+    if point == "numbers":
+        settings = library.path / "setup.cfg"
+        settings.write_text(SETTINGS + "\n[bumpversion:file:gone.txt]\n")
+        library.commit()
+        library.git("push", "-q", "origin", "main")
+    elif point in ("hook", "push"):
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\necho no such luck >&2\nexit 1\n")
+        hook.chmod(0o755)
+    elif point.endswith("signature"):
+        library.git("config", "tag.gpgSign" if point.startswith("tag") else "commit.gpgSign", "true")
+        library.git("config", "gpg.program", "/bin/false")
+    elif point == "tag name":
+        library.git("tag", "v1.0.0/in-the-way")
+    else:
+        (git_folder / "index.lock").touch()
+    before = state_of(library)
+    remote = Repository(bare).git("for-each-ref")
+    result = call(*WAYPOST, "release", "-C", library.path, *(["--push"] if point == "push" else []))
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    assert state_of(library) == before
+    assert Repository(bare).git("for-each-ref") == remote
+    hook.unlink(missing_ok=True)
+    (git_folder / "index.lock").unlink(missing_ok=True)
+    for name in ("tag.gpgSign", "commit.gpgSign"):
+        subprocess.run(["git", "-C", library.path, "config", "--unset", name], check=False)
+    if point == "tag name":
+        library.git("tag", "-d", "v1.0.0/in-the-way")
+    if point == "numbers":
+        (library.path / "setup.cfg").write_text(SETTINGS)
+        library.commit()
+    again = call(*WAYPOST, "release", "-C", library.path, "--push")
+    assert again.returncode == 0, again.stderr
+    assert (
+        Repository(bare).git("rev-parse", "v1.0.0^{commit}", "main").split()
+        == [library.git("rev-parse", "HEAD")] * 2
+    )
+
+
+def test_signed_release(library: Repository, call: Call, workplace: Path) -> None:
+    """Commit and tag are signed where the user's git signs, here with an SSH key."""
+    key = workplace / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    for name, value in (
+        ("gpg.format", "ssh"),
+        ("user.signingkey", f"{key}.pub"),
+        ("commit.gpgsign", "true"),
+        ("tag.gpgsign", "true"),
+    ):
+        library.git("config", name, value)
+    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+    for thing in ("v1.0.0", "HEAD"):
+        assert "BEGIN SSH SIGNATURE" in library.git("cat-file", "-p", thing)
+
+
+def test_records_are_add_only(library: Repository, call: Call) -> None:
+    """A changed or removed record is found, by its history and by its tag."""
+    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+    assert call(*WAYPOST, "release", "check-records", "-C", library.path).returncode == 0
+    yanked = call(*WAYPOST, "release", "yank", "1.0.0", "--reason", "slow", "-C", library.path)
+    assert yanked.returncode == 0
+    library.commit("yank")
+    assert call(*WAYPOST, "release", "check-records", "-C", library.path).returncode == 0
+    file = library.path / "releases" / "1.0.0.json"
+    text = file.read_text()
+    file.write_text(text.replace("Everything", "Something"))
+    library.commit("tamper")
+    result = call(*WAYPOST, "release", "check-records", "-C", library.path)
+    assert result.returncode == 4
+    assert "this record was changed after it was written" in result.stdout
+    assert "it is not what the tag v1.0.0 holds" in result.stdout
+
+
+def test_records_of_this_repository() -> None:
+    """No record here was ever changed: those of the pipeline and those of the component library."""
+    from waypost.release.cut import tampered
+    from waypost.release.subject import read_subject
+
+    if (
+        subprocess.run(
+            ["git", "-C", ROOT, "rev-parse", "--is-shallow-repository"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        == "true"
+    ):
+        pytest.skip("this clone has no history")
+    assert tampered(read_subject(ROOT)) == []
+    assert tampered(read_subject(ROOT / "components-repo")) == []
+
+
+@pytest.fixture
+def server(library: Repository) -> Iterator[str]:
+    with git_daemon(library.path.parent) as url:
+        yield url
+
+
+def test_journey(library: Repository, server: str, workplace: Path, call: Call) -> None:
+    """Release a library, pin it, release the pipeline, run it from the tag in an empty folder by Waypost and
+    by stock MLflow, record, reproduce; break an interface, release 2.0.0: the old release still reproduces.
+    """
+    home = {"WAYPOST_HOME": str(workplace.parent / "cache" / "other")}
+    published(library)
+    assert call(*WAYPOST, "release", "--push", "-C", library.path).returncode == 0
+    pipeline = releasable(make_pipeline(workplace.parent / "served" / "grades", "../components.git"))
+    (pipeline.path / "MLproject").write_text(
+        json.dumps(
+            {"name": "pinned", "entry_points": {"main": {"command": "python -m waypost run . --env local"}}}
+        )
+    )
+    bare = published(pipeline)
+    pipeline.git("remote", "set-url", "origin", f"{server}/grades.git")
+    assert call(*WAYPOST, "lock", pipeline.path).returncode == 0
+    pipeline.commit("lock")
+    released = call(*WAYPOST, "release", "--push", "-C", pipeline.path)
+    assert released.returncode == 0, released.stderr
+    record = json.loads((pipeline.path / "releases" / "1.0.0.json").read_text())
+    assert record["pins"]["core/load"]["version"] == "1.0.0"
+
+    run = call(*WAYPOST, "run", f"{server}/grades.git@1.0.0", "--env", "local", "--json", env=home)
+    assert run.returncode == 0, run.stderr
+    assert "verified against its record" in run.stderr
+    client = mlflow.MlflowClient(f"sqlite:///{workplace / 'mlflow.db'}")
+    tags = client.get_run(json.loads(run.stdout)["run_id"]).data.tags
+    assert tags["waypost.release"] == "1.0.0"
+    assert tags["waypost.commit"] == pipeline.git("rev-parse", "v1.0.0^{commit}")
+    assert (
+        call(*WAYPOST, "run", f"{server}/grades.git@~=1.0", "--dry-run", "--offline", env=home).returncode
+        == 0
+    )
+    stock = call("mlflow", "run", f"{server}/grades.git", "-v", "v1.0.0", "--env-manager", "local", env=home)
+    assert stock.returncode == 0, stock.stdout + stock.stderr
+
+    recorded = call(*WAYPOST, "release", "record", "1.0.0", "-C", pipeline.path)
+    assert recorded.returncode == 0, recorded.stderr
+    pipeline.commit("record")
+    pipeline.git("push", "-q", str(bare), "main")
+    reproduce = (*WAYPOST, "reproduce", f"{server}/grades.git@1.0.0", "--env", "local")
+    same = call(*reproduce)
+    assert same.returncode == 0, same.stdout + same.stderr
+    assert "✓ reproduced" in same.stdout
+
+    edit_contract(library.path, "load", lambda c: parameters_of(c).update(needed={"type": "int"}))
+    note(library)
+    assert call(*WAYPOST, "release", "minor", "-C", library.path).returncode == 1
+    assert call(*WAYPOST, "release", "--push", "-C", library.path).returncode == 0
+    assert library.git("describe", "--tags") == "v2.0.0"
+    assert call(*reproduce).returncode == 0
+
+
+def test_tampering_with_releases(library: Repository, server: str, workplace: Path, call: Call) -> None:
+    """A moved release tag, a record that does not fit, a record of another run: each has its own word."""
+    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+    pipeline = releasable(make_pipeline(workplace.parent / "served" / "grades", f"{server}/components"))
+    (pipeline.path / "data.csv").write_text("a\n1\n")
+    assert call(*WAYPOST, "lock", pipeline.path).returncode == 0
+    pipeline.commit("lock")
+    assert call(*WAYPOST, "release", "-C", pipeline.path).returncode == 0
+    run = (*WAYPOST, "run", f"{server}/grades@1.0.0", "--dry-run")
+    assert call(*run).returncode == 0
+    first = pipeline.git("rev-parse", "v1.0.0^{commit}")
+    (pipeline.path / "data.csv").write_text("a\n2\n")
+    pipeline.release("1.0.0", force=True)
+    moved = call(*run)
+    assert moved.returncode == 4
+    assert "tag-moved" in moved.stderr
+    assert f"this machine knows it as commit {first[:12]}" in moved.stderr
+    assert call(*WAYPOST, "run", f"{server}/grades@{first}", "--dry-run").returncode == 0
+    fresh = call(*run, env={"WAYPOST_HOME": str(workplace.parent / "cache" / "fresh")})
+    assert fresh.returncode == 4
+    assert "record-differs" in fresh.stderr
+    assert "data.csv is not what the record lists" in fresh.stderr
+
+
+def test_release_of_a_pipeline_needs_its_lock(
+    library: Repository, server: str, workplace: Path, call: Call
+) -> None:
+    """A stale lock, a moved tag of a component, a folder outside: a pipeline is not released with these."""
+    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+    pipeline = releasable(make_pipeline(workplace / "grades", f"{server}/components"))
+    shutil.copytree(library.path / "load", workplace / "outside" / "load")
+    edit_pipeline(pipeline.path, lambda p: p["components"].update(mine={"path": "../outside"}))
+    edit_pipeline(pipeline.path, lambda p: p["steps"].update(more={"uses": "mine/load"}))
+    pipeline.commit("no lock")
+    refused = call(*WAYPOST, "release", "-C", pipeline.path)
+    assert refused.returncode == 1
+    assert "there is no lock" in refused.stderr
+    assert "is outside of this repository" in refused.stderr
+    assert call(*WAYPOST, "lock", pipeline.path).returncode == 0
+    pipeline.commit("lock")
+    library.release("1.0.0", force=True)
+    refused = call(*WAYPOST, "release", "-C", pipeline.path)
+    assert "tag-moved" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://h/o/r@1.2.3", ("https://h/o/r", "", "1.2.3")),
+        ("https://me:x@h/o/r.git#sub/dir@~=1.2", ("https://me:x@h/o/r.git", "sub/dir", "~=1.2")),
+        ("git@h:o/r.git@latest", ("git@h:o/r.git", "", "*")),
+        ("github:o/r@1.0.0", ("https://github.com/o/r", "", "1.0.0")),
+        ("../r.git@1.0.0", ("/a/r.git", "", "1.0.0")),
+    ],
+)
+def test_targets(text: str, expected: tuple[str, str, str]) -> None:
+    """URL[#folder]@VERSION in all its forms."""
+    target = parse_target(text, "/a/b")
+    assert target
+    assert (target.url, target.folder, target.version) == expected
+    assert "me:x" not in str(target)
+
+
+def test_targets_that_are_none() -> None:
+    """A folder is no target; a URL without a version is asked for one."""
+    assert parse_target("pipeline", "/") is None
+    with pytest.raises(UsageError, match="which version"):
+        parse_target("https://me@h/o/r", "/")
+
+
+def test_comparison_tells_each_difference() -> None:
+    """Another digest, metric or signature is different; a model's bytes cannot be compared."""
+    one = RunRecord(
+        version="1",
+        commit="c",
+        date="d",
+        run_id="r",
+        platform="p",
+        made_with={},
+        outputs={"a": {"x": "1", "model": "2"}},
+        metrics={"a": {"m": 0.5}},
+        models=("a.model",),
+        signature={"inputs": [{"name": "n", "type": "long"}]},
+    )
+    assert {c.state for c in compare(one, one)} == {"equal"}
+    other = one.model_copy(
+        update={"outputs": {"a": {"x": "9", "model": "9"}}, "metrics": {}, "signature": {}}
+    )
+    assert {c.what: c.state for c in compare(one, other)} == {
+        "a.x": "different",
+        "a.model": "cannot compare",
+        "a/m": "different",
+        "model signature": "different",
+    }
