@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test check lint docs bench examples requirements clean
+.PHONY: help install run test check lint reproduce docs bench examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ $(READY): requirements/dev.txt pyproject.toml
 run: $(READY) ## run the reference pipeline on real data
 	@$(BIN)/waypost run pipeline
 
+reproduce: $(READY) ## execute a release from its tag and compare: make reproduce TARGET=URL@VERSION
+	@$(BIN)/waypost reproduce "$(TARGET)"
+
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
@@ -34,8 +37,11 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/zizmor --quiet --offline --no-progress .github
+	@$(BIN)/waypost release check-records
+	@$(BIN)/waypost release check-records -C components-repo
 
-check: lint test ## everything that CI checks: lint, types, import contracts, tests
+check: lint test ## everything that CI checks: lint, types, imports, workflows, records, tests
 
 docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files
 	@$(BIN)/python docs/component_tables.py
