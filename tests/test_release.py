@@ -427,3 +427,77 @@ def test_comparison_tells_each_difference() -> None:
         "a/m": "different",
         "model signature": "different",
     }
+
+
+@pytest.fixture
+def bundled(library: Repository, server: str, workplace: Path, call: Call) -> Path:
+    """The bundle of a released pipeline: a component with an environment, data of the release's own."""
+    requirements = (ROOT / "requirements" / "dev.txt").read_text()
+    start = requirements.index("\niniconfig==") + 1
+    pinned = requirements[start : requirements.index("\n", requirements.index("sha256", start) + 200)]
+    lines = [line for line in pinned.splitlines() if not line or line[0] in " i"]
+    (library.path / "load" / "requirements.txt").write_text("\n".join(lines).rstrip(" \\") + "\n")
+    (library.path / "load" / "python_env.yaml").write_text('dependencies: ["-r requirements.txt"]\n')
+    (library.path / "load" / "run.py").write_text("import iniconfig, sys\nprint(open(sys.argv[2]).read())\n")
+
+    def change(contract: dict[str, object]) -> None:
+        contract["python_env"] = "python_env.yaml"
+        parameters_of(contract)["text"] = {"type": "path"}
+
+    edit_contract(library.path, "load", change)
+    library.commit()
+    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+    pipeline = releasable(make_pipeline(workplace.parent / "served" / "grades", f"{server}/components"))
+    (pipeline.path / "data.csv").write_text("a\n1\n")
+    edit_pipeline(pipeline.path, lambda p: p["steps"]["load"].update({"with": {"text": "data.csv"}}))
+    locked = call(*WAYPOST, "lock", pipeline.path)
+    assert locked.returncode == 0, locked.stderr
+    pipeline.commit("lock")
+    assert call(*WAYPOST, "release", "-C", pipeline.path).returncode == 0
+    made = call(*WAYPOST, "bundle", f"{server}/grades@1.0.0", "-o", "grades.tar")
+    assert made.returncode == 0, made.stderr
+    again = call(*WAYPOST, "bundle", f"{server}/grades@1.0.0", "-o", "again.tar")
+    assert again.returncode == 0, again.stderr
+    assert (workplace / "grades.tar").read_bytes() == (workplace / "again.tar").read_bytes()
+    return workplace / "grades.tar"
+
+
+def test_bundle_runs_without_network(bundled: Path, workplace: Path, call: Call) -> None:
+    """In a network namespace without any route, on an empty cache: the bundle runs, with its wheels."""
+    assert call(*WAYPOST, "verify-bundle", bundled).returncode == 0
+    home = {"WAYPOST_HOME": str(workplace.parent / "cache" / "alone"), "UV_CACHE_DIR": str(workplace / "uv")}
+    result = call("unshare", "--net", "--map-root-user", *WAYPOST, "run", bundled, "--json", env=home)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
+    client = mlflow.MlflowClient(f"sqlite:///{workplace / 'mlflow.db'}")
+    assert client.get_run(document["run_id"]).data.tags["waypost.release"] == "1.0.0"
+    log = client.download_artifacts(document["steps"][0]["run_id"], "logs/load.log")
+    assert Path(log).read_text() == "a\n1\n\n"
+
+
+@pytest.mark.parametrize("change", ["wheel removed", "wheel changed", "more", "cut off"])
+def test_bundle_that_is_not_whole(bundled: Path, workplace: Path, call: Call, change: str) -> None:
+    """With one wheel removed or changed, a file more, or cut off: refused at the start."""
+    folder = workplace / "inside"
+    subprocess.run(["mkdir", folder], check=True)
+    subprocess.run(["tar", "-xf", bundled, "-C", folder], check=True)
+    wheel = min((folder / "wheels").glob("*.whl"))
+    if change == "wheel removed":
+        wheel.unlink()
+    elif change == "wheel changed":
+        wheel.write_bytes(wheel.read_bytes() + b"x")
+    elif change == "more":
+        (folder / "trees" / "stray").write_text("x")
+    subprocess.run(["tar", "-cf", bundled, "-C", folder, "."], check=True)
+    if change == "cut off":
+        bundled.write_bytes(bundled.read_bytes()[:2000])
+    for command in ("run", "verify-bundle"):
+        result = call(*WAYPOST, command, bundled)
+        assert result.returncode == (2 if change == "cut off" else 4)
+        words = {
+            "wheel removed": f"wheels/{wheel.name} is missing",
+            "wheel changed": f"wheels/{wheel.name} is not what the list says",
+            "more": "trees/stray is not on the list",
+            "cut off": "not a bundle, or cut off",
+        }
+        assert words[change] in result.stderr

@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from waypost import __version__
+from waypost.commands.bundle import bundle, verify_bundle
 from waypost.commands.cache import cache
 from waypost.commands.components import components
 from waypost.commands.lock import lock
@@ -39,7 +40,21 @@ def cli() -> None:
     """
 
 
-for verb in (run, lock, update, outdated, diff, verify, components, cache, release, semver_check, reproduce):
+for verb in (
+    run,
+    lock,
+    update,
+    outdated,
+    diff,
+    verify,
+    components,
+    cache,
+    release,
+    semver_check,
+    reproduce,
+    bundle,
+    verify_bundle,
+):
     cli.add_command(verb)
 
 

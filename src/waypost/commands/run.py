@@ -6,6 +6,7 @@ import contextlib
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,8 @@ def run(
 ) -> int:
     """Run the pipeline in the folder PIPELINE (default: this folder), or a release of one.
 
-    PIPELINE may be URL[#FOLDER]@VERSION: a version, a specifier (~=1.4), `latest` or a commit.
+    PIPELINE may be URL[#FOLDER]@VERSION: a version, a specifier (~=1.4), `latest` or a commit; or
+    a file that `waypost bundle` made.
 
     KEY=VALUE overrides a parameter of params.yaml, +KEY=VALUE adds one. Everything is checked
     before the first step starts.
@@ -112,7 +114,16 @@ def run(
         raise UsageError("--frozen runs locked content, --dev does not: give one of them")
     console = Console(stderr=as_json)
     reporter = report.reporter_for(console)
-    if target:
+    opened = None
+    if folder.is_file():
+        from waypost.release.bundle import open_bundle
+
+        opened = open_bundle(folder, reporter.say, reporter.warn)
+        workspace = opened.workspace
+        reporter.say(
+            f"{folder}: release {workspace.release.version if workspace.release else ''}, every byte checked"
+        )
+    elif target:
         store = Store(home(), reporter.say)
         release = fetch_release(store, target, offline=offline)
         reporter.say(f"{target}: {release.tag or 'commit'} {release.commit[:12]}, {_word(release)}")
@@ -121,7 +132,7 @@ def run(
         workspace = open_workspace(folder, reporter.say, offline=offline, loud=reporter.warn)
     with contextlib.ExitStack() as stack:
         watch = None
-        if workspace.wanted and not (offline or dev or dry_run or target):
+        if workspace.wanted and not (offline or dev or dry_run or target or opened):
             # Started first, so that the answer is mostly there before step 1.
             watch = stack.enter_context(Watch(folder))
         if offline and workspace.wanted:
@@ -135,6 +146,8 @@ def run(
         from waypost.runs import runner
 
         options = runner.Options(steps=selected, resume=resume, env=env, debug=debug)
+        if opened:
+            options = replace(options, wheels=opened.wheels, data=opened.data)
         result = runner.run(prepared, options, reporter, watch)
     if as_json:
         report.write_json(sys.stdout, result)
@@ -147,7 +160,7 @@ def _parted(arguments: tuple[str, ...]) -> tuple[Target | None, Path, list[str]]
     """
     from waypost.contracts.target import parse_target
 
-    if not arguments or Path(arguments[0]).is_dir():
+    if not arguments or Path(arguments[0]).exists():
         return None, Path(arguments[0] if arguments else "."), list(arguments[1:])
     if re.match(r"^\+?[\w.$-]+=", arguments[0]):
         return None, Path(), list(arguments)

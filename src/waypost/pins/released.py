@@ -14,7 +14,7 @@ from waypost.sources import git, remotes
 from waypost.sources.store import Mirror, Store
 from waypost.sources.versions import made_with
 
-_INSIDE = "repository"
+INSIDE = "repository"
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ def fetch_release(store: Store, target: Target, *, offline: bool = False) -> Rel
     mirror = store.mirror(target.url)
     tag, version, commit, warnings = _chosen(mirror, target, requirement, offline=offline)
     tree = git.object_at(mirror.folder, f"{commit}^{{tree}}") or ""
-    content = {_INSIDE: tree}
+    content = {INSIDE: tree}
     place = store.find(content)
     if place is None:
         mirror.complete([tree])
         place = store.add(content, mirror.folder)
-    root = place / _INSIDE
+    root = place / INSIDE
     record = _verified(mirror, commit, version, root)
     if record:
         warnings += _differing_versions(record)

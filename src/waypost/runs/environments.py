@@ -18,6 +18,7 @@ from waypost.contracts.component import PythonEnv, requirement_file
 from waypost.errors import WaypostError
 from waypost.sources.files import read_text
 from waypost.sources.process import ProcessError, output_of
+from waypost.sources.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,15 @@ def digest_of(component: Path, python_env: PythonEnv) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def ensure(component: Path, python_env: PythonEnv, home: Path, say: Callable[[str], None]) -> Environment:
-    """Returns the environment of a component, building it first where it is not there yet.
+def ensure(
+    component: Path,
+    python_env: PythonEnv,
+    home: Path,
+    say: Callable[[str], None],
+    wheels: Path | None = None,
+) -> Environment:
+    """Returns the environment of a component, building it first where it is not there yet; from a
+    folder of `wheels` alone, if one is given.
 
     Built under a lock in a temporary folder and renamed: no other process ever sees half of one.
     Raises WaypostError with what uv said.
@@ -69,7 +77,7 @@ def ensure(component: Path, python_env: PythonEnv, home: Path, say: Callable[[st
             say(f"building the environment {digest[:12]} (once for these requirements)")
             temp = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
             try:
-                _build(component, python_env, temp)
+                _build(component, python_env, temp, wheels)
                 temp.rename(target)
             except ProcessError as error:
                 message = f"{component.name}: the environment cannot be built: {error.stderr.strip()}"
@@ -79,22 +87,55 @@ def ensure(component: Path, python_env: PythonEnv, home: Path, say: Callable[[st
     return Environment(digest, target)
 
 
-def _build(component: Path, python_env: PythonEnv, folder: Path) -> None:
+def download(component: Path, python_env: PythonEnv, folder: Path) -> None:
+    """Brings the wheels of a component's environment into a folder, those of this platform.
+
+    Raises WaypostError where a requirement has no wheel, and where what came is not enough.
+    """
+    from uv import find_uv_bin
+
+    uv = find_uv_bin()
+    wanted, hashed = _requirements(component, python_env)
+    with scratch() as temp:
+        output_of([uv, "venv", "--quiet", "--seed", "--python", sys.executable, str(temp / "env")])
+        pip = [str(temp / "env" / "bin" / "python"), "-m", "pip", "download", "--quiet"]
+        options = ["--disable-pip-version-check", "--only-binary", ":all:", "--dest", str(folder)]
+        check = [uv, "pip", "install", "--quiet", "--dry-run", *_from_wheels(folder), *hashed]
+        try:
+            output_of([*pip, *options, *hashed, *wanted])
+            output_of([*check, "--python", str(temp / "env" / "bin" / "python"), *wanted])
+        except ProcessError as error:
+            message = f"{component.name}: not all of its wheels are to be had: {error.stderr.strip()}"
+            raise WaypostError(message) from error
+
+
+def _build(component: Path, python_env: PythonEnv, folder: Path, wheels: Path | None) -> None:
     from uv import find_uv_bin
 
     uv = find_uv_bin()
     # Relocatable, since the folder is renamed; byte-compiled, since imports are three times faster.
     venv = [uv, "venv", "--quiet", "--relocatable", "--allow-existing", "--python", sys.executable]
     output_of([*venv, str(folder)])
-    install = [uv, "pip", "install", "--quiet", "--compile-bytecode"]
-    if all(_is_hashed(component, line) for line in python_env.dependencies):
-        install.append("--require-hashes")
+    wanted, hashed = _requirements(component, python_env)
+    install = [uv, "pip", "install", "--quiet", "--compile-bytecode", *hashed]
+    if wheels:
+        install += _from_wheels(wheels)
+    if wanted:
+        output_of([*install, "--python", str(folder / "bin" / "python"), *wanted])
+
+
+def _requirements(component: Path, python_env: PythonEnv) -> tuple[list[str], list[str]]:
+    """Returns arguments for uv or pip: what is wanted, and whether hashes are required."""
     wanted: list[str] = []
     for line in python_env.dependencies:
         file = requirement_file(line)
         wanted += ["--requirement", str(component / file)] if file else [line]
-    if wanted:
-        output_of([*install, "--python", str(folder / "bin" / "python"), *wanted])
+    hashed = all(_is_hashed(component, line) for line in python_env.dependencies)
+    return wanted, ["--require-hashes"] if hashed else []
+
+
+def _from_wheels(folder: Path) -> list[str]:
+    return ["--no-index", "--offline", "--find-links", str(folder)]
 
 
 def _is_hashed(component: Path, line: str) -> bool:

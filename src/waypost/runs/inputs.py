@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from waypost.contracts.plan import Argument, Inline, Location, Reference
@@ -15,11 +15,14 @@ from waypost.tracking.store import StepRun, Tracker
 
 @dataclass(frozen=True)
 class Inputs:
-    """Turns arguments into texts; `finished` holds the steps that references may name."""
+    """Turns arguments into texts; `finished` holds the steps that references may name, `bundled` the
+    files that stand for URLs.
+    """
 
     prepared: Prepared
     tracker: Tracker
     finished: Mapping[str, StepRun]
+    bundled: Mapping[str, Path] = field(default_factory=dict)
 
     def identity(self, argument: Argument) -> str:
         """Returns what an argument means for the result: content where there is any."""
@@ -54,7 +57,7 @@ class Inputs:
             self.tracker.log_text(run_id, argument.text, f"parameters/{name}.yaml")
             return str(file)
         if isinstance(argument, Location):
-            path = local_path(argument, self.prepared.folder)
+            path = local_path(argument, self.prepared.folder) or self.bundled.get(argument.text)
             return str(path) if path else argument.text
         return argument
 

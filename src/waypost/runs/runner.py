@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from waypost import __version__
 from waypost.contracts.component import command_line
@@ -30,12 +31,16 @@ _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: `steps` to execute (None: all), `resume`, `env` (uv or local), `debug`."""
+    """How to run: `steps` to execute (None: all), `resume`, `env` (uv or local), `debug`; of a bundle
+    the folder of its `wheels`, and its `data`, files by the URL that they come from.
+    """
 
     steps: frozenset[str] | None = None
     resume: bool = False
     env: str = "uv"
     debug: bool = False
+    wheels: Path | None = None
+    data: Mapping[str, Path] = field(default_factory=dict)
 
 
 def run(prepared: Prepared, options: Options, reporter: Reporter, watch: Watch | None = None) -> RunResult:
@@ -127,7 +132,7 @@ def _environments(prepared: Prepared, options: Options, reporter: Reporter) -> d
         if options.env == "local" or not python_env.dependencies:
             found[step.name] = environments.local()
         else:
-            found[step.name] = environments.ensure(folder, python_env, home(), reporter.say)
+            found[step.name] = environments.ensure(folder, python_env, home(), reporter.say, options.wheels)
     return found
 
 
@@ -152,7 +157,7 @@ class _Execution:
         self._envs = envs
         self._earlier = earlier
         self._finished: dict[str, StepRun] = {}
-        self._given = Inputs(prepared, tracker, self._finished)
+        self._given = Inputs(prepared, tracker, self._finished, options.data)
         self._wanted = self._with_ancestors(options.steps)
         self.results: list[StepResult] = []
         self.failed = False

@@ -36,6 +36,11 @@ _PATIENCE_SECONDS = 0.3
 
 def exact_tree(folder: Path, *, digits: int = 40) -> str:
     """Returns the git tree id of a folder with everything that is in it, ignored files too."""
+    return tree_id(top_entries(folder, digits=digits), digits=digits)
+
+
+def top_entries(folder: Path, *, digits: int = 40) -> dict[str, tuple[str, str]]:
+    """Returns git's (mode, id) of everything at the top of a folder, by name."""
     entries = {}
     for path in folder.iterdir():
         if path.is_symlink():
@@ -46,7 +51,7 @@ def exact_tree(folder: Path, *, digits: int = 40) -> str:
         else:
             mode = git_trees.PROGRAM if path.stat().st_mode & 0o100 else git_trees.FILE
             entries[path.name] = (mode, object_id("blob", path.read_bytes(), digits=digits))
-    return tree_id(entries, digits=digits)
+    return entries
 
 
 class Mirror:
@@ -204,6 +209,27 @@ class Store:
         os.utime(place)  # when it was used last, for `cache gc`
         return place
 
+    def adopt(self, folder: Path) -> None:
+        """Takes over an unpacked tree whose name is its id, after a look at every byte.
+
+        Raises WaypostError where it is not what its name says.
+        """
+        tree = folder.name
+        if exact_tree(folder, digits=len(tree)) != tree:
+            raise WaypostError(f"trees/{tree}: its content is not what its name says")
+        self.trees.mkdir(parents=True, exist_ok=True)
+        with waiting(filelock.FileLock(self.trees / ".lock"), self._say, "unpacks components"):
+            self._sweep()
+            place = self.trees / tree
+            if place.is_dir() and exact_tree(place, digits=len(tree)) == tree:
+                return
+            new = self.trees / f"{_NEW}{tree}"
+            shutil.copytree(folder, new, symlinks=True)
+            _set_read_only(new)
+            if place.exists():
+                remove(place)
+            new.rename(place)
+
     def add(self, folders: Mapping[str, str], repository: Path) -> Path:
         """Puts folders (name to tree) side by side, read-only, from a repository that has them."""
         place = self.place(folders)
@@ -270,9 +296,13 @@ def _extract(repository: Path, tree: str, folder: Path) -> None:
             file.symlink_to(os.fsdecode(content))
         else:
             file.write_bytes(content)
-            file.chmod(0o555 if entry.mode == git_trees.PROGRAM else 0o444)
+            file.chmod(0o755 if entry.mode == git_trees.PROGRAM else 0o644)
 
 
 def _set_read_only(folder: Path) -> None:
-    for path, _, _ in os.walk(folder):
+    """Takes away the right to write from a folder, the folders in it and their files."""
+    for path, _, files in os.walk(folder):
+        for file in (Path(path, name) for name in files):
+            if not file.is_symlink():
+                file.chmod(0o555 if file.stat().st_mode & 0o100 else 0o444)
         Path(path).chmod(0o555)
