@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test check lint reproduce docs bench examples requirements clean
+.PHONY: help install run test journeys check lint release assets library update-pins reproduce docs bench examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,11 +26,29 @@ $(READY): requirements/dev.txt pyproject.toml
 run: $(READY) ## run the reference pipeline on real data
 	@$(BIN)/waypost run pipeline
 
+BUMP := auto
+FOLDER := .
+
+release: $(READY) ## cut and push a release: make release BUMP=auto [FOLDER=components-repo]
+	@.github/release.sh $(BIN) release "$(FOLDER)" "$(BUMP)"
+
+assets: $(READY) ## what is published with the newest release: record, bundle, checksums (in dist/)
+	@.github/release.sh $(BIN) assets
+
+library: $(READY) ## the component library as a repository of its own, in one file (in dist/)
+	@.github/release.sh $(BIN) library
+
+update-pins: $(READY) ## move the pins on a branch, with a report of what changes (in dist/)
+	@.github/release.sh $(BIN) update-pins
+
 reproduce: $(READY) ## execute a release from its tag and compare: make reproduce TARGET=URL@VERSION
 	@$(BIN)/waypost reproduce "$(TARGET)"
 
-test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"
+
+journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken servers
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -41,7 +59,7 @@ lint: $(READY)
 	@$(BIN)/waypost release check-records
 	@$(BIN)/waypost release check-records -C components-repo
 
-check: lint test ## everything that CI checks: lint, types, imports, workflows, records, tests
+check: lint test journeys ## everything that CI checks: lint, types, imports, workflows, records, tests
 
 docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files
 	@$(BIN)/python docs/component_tables.py

@@ -26,6 +26,7 @@ from waypost.contracts.record import RunRecord
 from waypost.contracts.target import parse_target
 from waypost.errors import UsageError
 
+pytestmark = pytest.mark.journey
 WAYPOST = ("python", "-m", "waypost")
 SETTINGS = "[bumpversion]\ncurrent_version = 0.1.0\ncommit = False\ntag = False\n"
 LOG = "# Changelog\n\n## [Unreleased]\n### Added\n- Everything.\n"

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import Call
 from tests.repositories import HttpServer, Repository, free_port, http_server, make_library, make_pipeline
 
+pytestmark = pytest.mark.journey
 WAYPOST = ("python", "-m", "waypost")
 RUN = (*WAYPOST, "run", "--env", "local")
 SECRET = "hunter2-token"

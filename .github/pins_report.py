@@ -1,0 +1,48 @@
+"""The text of a pull request that moves pins: what moved, what changed for us, metrics before and after."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def report(update: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Returns Markdown."""
+    lines = ["| component | from | to | what changes |", "|---|---|---|---|"]
+    for move in update["moves"]:
+        if move["state"] in ("current", "held"):
+            continue
+        changes = "<br>".join(f"**{c['kind']}**: {c['text']}" for c in move["changes"] or ())
+        problems = "<br>".join(p["problem"] for p in move["problems"])
+        what = (
+            problems
+            or changes
+            or ("no change: same tree" if move["state"] == "same content" else "code only")
+        )
+        new = (move["new"] or {}).get("version", "")
+        lines.append(f"| {move['uses']} | {move['old']['version']} | {new} | {what} |")
+    for source, text in update["changelogs"].items():
+        lines += ["", f"### Changelog of {source}", text]
+    lines += ["", "| metric | before | after |", "|---|---|---|"]
+    old, new = metrics(before), metrics(after)
+    for name in sorted(set(old) | set(new)):
+        sides = (old.get(name), new.get(name))
+        mark = "" if sides[0] == sides[1] else " ≠"
+        lines.append(f"| {name} | {sides[0]} | {sides[1]}{mark} |")
+    return "\n".join(lines) + "\n"
+
+
+def metrics(run: dict[str, Any]) -> dict[str, float]:
+    """Returns the declared metrics of all steps; times are none."""
+    return {
+        f"{step['name']}/{name}": value
+        for step in run["steps"]
+        for name, value in step["metrics"].items()
+        if not name.endswith("seconds")
+    }
+
+
+if __name__ == "__main__":
+    print(report(*(json.loads(Path(file).read_text(encoding="utf-8")) for file in sys.argv[1:])), end="")
