@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint release assets library update-pins reproduce docs bench examples requirements clean
+.PHONY: help install run test journeys check lint release assets record library update-pins reproduce docs bench examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ release: $(READY) ## cut and push a release: make release BUMP=auto [FOLDER=comp
 
 assets: $(READY) ## what is published with the newest release: record, bundle, checksums (in dist/)
 	@.github/release.sh $(BIN) assets
+
+record: $(READY) ## run the newest release from its tag, record what it gave, push the record
+	@.github/release.sh $(BIN) record
 
 library: $(READY) ## the component library as a repository of its own, in one file (in dist/)
 	@.github/release.sh $(BIN) library

@@ -35,6 +35,14 @@ assets)
   "$bin/waypost" bundle "$(git remote get-url origin)@$version" -o "dist/assets/bundle-$version.tar" ${BUNDLE_OPTIONS:-}
   (cd dist/assets && sha256sum -- * >SHA256SUMS)
   ;;
+record)
+  version=$(newest)
+  "$bin/waypost" run "$(git remote get-url origin)@$version" ${RUN_OPTIONS:-}
+  "$bin/waypost" release record "$version" ${FOLDER_OPTION:-}
+  git add "releases/$version.run.json"
+  git commit --quiet --message "Record the run of $version"
+  git push --quiet origin HEAD
+  ;;
 library)
   rm -rf dist/components.git
   "$bin/waypost" components export dist/components.git

@@ -16,6 +16,8 @@ from waypost.contracts.component import Component
 from waypost.contracts.interface import interface_changes, interface_digest
 from waypost.contracts.lock import Pin, lock_text, make_lock, parse_lock, staleness
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
+from waypost.contracts.record import Record
+from waypost.contracts.semver import bumped, demanded, pipeline_changes
 from waypost.contracts.urls import full_url, url_problem
 from waypost.contracts.versions import newest, parse_requirement, releases_of
 from waypost.errors import FindingsError, IntegrityError, redacted
@@ -280,3 +282,34 @@ def test_sources_that_make_no_sense(source: str, problem: str) -> None:
     text = f"name: p\ncomponents: {{core: {source}}}\nsteps: {{one: {{uses: core/a}}}}\n"
     with pytest.raises(FindingsError, match=problem):
         parse_pipeline(text)
+
+
+def test_model_signature_changes() -> None:
+    """A pipeline's interface is its parameters and its model's columns: each difference has its weight."""
+    record = Record.model_validate(
+        {
+            "kind": "pipeline",
+            "name": "p",
+            "version": "1.0.0",
+            "date": "d",
+            "engine": "e",
+            "notes": "",
+            "made_with": {},
+            "trees": {},
+            "parameters": ["a", "b"],
+        }
+    )
+    old = {"inputs": [{"name": "x", "type": "long"}, {"name": "y", "type": "long"}]}
+    new = {"inputs": [{"name": "x", "type": "double"}, {"name": "z", "type": "long", "required": True}]}
+    changes = pipeline_changes(record, ["b", "c"], old, new)
+    assert [str(c) for group in changes.values() for c in group] == [
+        "breaking: parameter 'a' was removed",
+        "added: parameter 'c'",
+        "breaking: column 'x' of the model's inputs: type long became double",
+        "changed: column 'y' of the model's inputs was removed",
+        "breaking: column 'z' of the model's inputs",
+    ]
+    assert demanded(changes["model"]) == "major"
+    assert not pipeline_changes(record, ["a", "b"], old, old)
+    assert bumped(Version("1.2.3"), "minor") == Version("1.3.0")
+    assert bumped(Version("2.0.0rc1"), "major") == Version("2.0.0")

@@ -72,12 +72,15 @@ def test_release_and_assets(origin: str, workplace: Path, call: Call) -> None:
     library = Repository(workplace.parent / "served" / "components")
     script(call, library.path, "release", ".", "auto")
     pipeline = releasable(make_pipeline(workplace.parent / "served" / "grades", "../components.git"))
-    (pipeline.path / ".gitignore").write_text("dist/\n")
+    (pipeline.path / ".gitignore").write_text("dist/\nmlflow.db\nmlruns/\n")
     published(pipeline)
     pipeline.git("remote", "set-url", "origin", f"{origin}/grades.git")
     assert call("python", "-m", "waypost", "lock", pipeline.path).returncode == 0
     pipeline.commit("lock")
     script(call, pipeline.path, "release", ".", "auto")
+    script(call, pipeline.path, "record")
+    recorded = json.loads(pipeline.git("show", "origin/main:releases/1.0.0.run.json"))
+    assert recorded["commit"] == pipeline.git("rev-parse", "v1.0.0^{commit}")
     script(call, pipeline.path, "assets")
     dist = pipeline.path / "dist"
     assert (dist / "tag").read_text() == "v1.0.0\n"

@@ -27,13 +27,17 @@ from waypost.sources.process import ProcessError
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
-    """Run MLflow pipelines made of versioned components.
+    """Run MLflow pipelines made of versioned components: locked, released, reproduced.
 
     \b
     Examples:
       waypost run pipeline                        run the pipeline in ./pipeline
       waypost run pipeline model.max_depth=8      with another parameter
       waypost run pipeline --dry-run              show the plan only
+      waypost lock pipeline                       pin the versions that pipeline.yaml asks for
+      waypost verify pipeline                     is everything still what was pinned?
+      waypost release --push                      cut the next version, the least that is honest
+      waypost run https://host/org/grades@1.4.13  execute a release from its tag
 
     Exit codes: 0 ok, 1 findings or a failed step, 2 usage, 3 network or access, 4 integrity,
     130 interrupted.

@@ -181,8 +181,9 @@ def check_records(folder: Path) -> int:
 @click.argument("base", required=False)
 @_folder
 @click.option("--bump", type=click.Choice(["patch", "minor", "major"]), help="Is this bump enough?")
+@click.option("--run", "run_id", metavar="ID", help="Compare the model of this pipeline run, too.")
 @as_json_option
-def semver_check(base: str | None, folder: Path, bump: str | None, as_json: bool) -> int:
+def semver_check(base: str | None, folder: Path, bump: str | None, run_id: str | None, as_json: bool) -> int:
     """Compare interfaces with a release (BASE, default the newest) and tell the bump that they demand.
 
     Exit code 1 where the version at hand, or --bump, is too small.
@@ -195,12 +196,15 @@ def semver_check(base: str | None, folder: Path, bump: str | None, as_json: bool
     from rich.console import Console
 
     from waypost.release.check import semver
+    from waypost.release.evidence import signature_of_run
     from waypost.release.subject import read_subject
     from waypost.report.common import write_document
     from waypost.report.release import show_semver
 
     console = Console(stderr=as_json)
-    verdict = semver(read_subject(folder), base, bump)  # type: ignore[arg-type]
+    subject = read_subject(folder)
+    signature = signature_of_run(subject, run_id) if run_id else None
+    verdict = semver(subject, base, bump, signature)  # type: ignore[arg-type]
     if as_json:
         write_document(sys.stdout, verdict)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -30,8 +31,13 @@ class SemverVerdict:
         return not self.at_hand or BUMPS.index(self.at_hand) >= BUMPS.index(self.demanded)
 
 
-def semver(subject: Subject, base: str | None, bump: Bump | None) -> SemverVerdict:
-    """Returns the verdict. Raises UsageError where there is no such release to compare with."""
+def semver(
+    subject: Subject, base: str | None, bump: Bump | None, signature: Mapping[str, Any] | None = None
+) -> SemverVerdict:
+    """Returns the verdict. Raises UsageError where there is no such release to compare with.
+
+    Args: `signature` is that of the model of now, compared with the one of the release's run.
+    """
     try:
         asked = Version(base) if base else next(iter(subject.records), None)
     except InvalidVersion:
@@ -40,7 +46,7 @@ def semver(subject: Subject, base: str | None, bump: Bump | None) -> SemverVerdi
         known = ", ".join(map(str, subject.records)) or "none yet"
         raise UsageError(f"no record of {base or 'a release'} to compare with", hint=f"released: {known}")
     record = subject.records[asked]
-    changes = subject.changes_since(record)
+    changes = subject.changes_since(record, signature)
     least = demanded(change for group in changes.values() for change in group)
     at_hand = bump or (bump_between(asked, subject.version) if subject.version > asked else "")
     following = str(bumped(asked, least))

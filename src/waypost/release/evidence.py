@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from waypost.contracts.record import FOLDER, RunRecord, record_text
 from waypost.errors import UsageError, redacted
@@ -70,3 +71,10 @@ def write_run_record(subject: Subject, version: str, run_id: str | None) -> Path
         record = evidence(tracker, found, version, tags["waypost.commit"])
     file.write_text(record_text(record), encoding="utf-8")
     return file
+
+
+def signature_of_run(subject: Subject, run_id: str) -> dict[str, Any]:
+    """Returns the signature of the model that a run of the pipeline made. Raises UsageError."""
+    with tracking_errors():
+        tracker = Tracker(read_pipeline(subject.folder / subject.pipeline).name)
+        return evidence(tracker, run_id, "", "").signature

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -99,13 +100,17 @@ class Subject:
         file = self.folder / FOLDER / f"{version}.run.json"
         return parse_record(RunRecord, read_text(file), file.name) if file.is_file() else None
 
-    def changes_since(self, base: Record) -> Mapping[str, tuple[Change, ...]]:
-        """Returns what changed for users since a release, by component (or params.yaml, model)."""
+    def changes_since(
+        self, base: Record, signature: Mapping[str, Any] | None = None
+    ) -> Mapping[str, tuple[Change, ...]]:
+        """Returns what changed for users since a release, by component (or params.yaml, model).
+
+        Args: `signature` is that of the model of now, where a run has made one.
+        """
         if self.kind == "components":
             return library_changes(base, self.components)
-        before, now = self.run_record(base.version), self.run_record(self.version)
-        signatures = (before.signature if before else {}), (now.signature if now else {})
-        return pipeline_changes(base, self.parameters, *signatures)
+        before = self.run_record(base.version)
+        return pipeline_changes(base, self.parameters, before.signature if before else {}, signature or {})
 
     def record(self, version: Version, day: str, notes: str, trees: Mapping[str, str]) -> Record:
         """Returns the record of a release with this version; `trees` of all that is in it."""
