@@ -1,3 +1,3 @@
 """Waypost: MLflow pipelines of versioned components, run, released, reproduced and deployed."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
