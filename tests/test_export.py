@@ -70,8 +70,8 @@ def test_export_story(clone: Path, call: Call, workplace: Path) -> None:
     assert git(bare, "rev-parse", f"{pin.tag}:preprocess") == pin.tree
     assert git(bare, "rev-list", "--count", "main") != "1"
     tag = git(bare, "rev-parse", pin.tag)
-    again = call(*EXPORT, bare, cwd=clone)
-    assert again.returncode == 0, again.stderr
+    repeated = call(*EXPORT, bare, cwd=clone)
+    assert repeated.returncode == 0, repeated.stderr
     assert git(bare, "rev-parse", pin.tag) == tag
     # The origin of `clone` is elsewhere: what is relative to it is so only on a server of its own.
     with git_daemon(clone.parent) as url:
@@ -79,12 +79,13 @@ def test_export_story(clone: Path, call: Call, workplace: Path) -> None:
         verdict = call("python", "-m", "waypost", "verify", clone / "pipeline")
         assert verdict.returncode == 0, verdict.stdout
         assert "remotes asked: core" in verdict.stdout
-        before_lock = (clone / "pipeline" / "components.lock.json").read_bytes()
         (clone / "pipeline" / "components.lock.json").unlink()
         subprocess.run(["rm", "-rf", clone / "components-repo"], check=True)
         locked = call("python", "-m", "waypost", "lock", clone / "pipeline")
         assert locked.returncode == 0, locked.stderr
-        assert (clone / "pipeline" / "components.lock.json").read_bytes() == before_lock
+        again = parse_lock((clone / "pipeline" / "components.lock.json").read_text(), "")
+        # The engine may be another one; the answer is not.
+        assert (again.components, again.requirements) == (LOCK.components, LOCK.requirements)
         plan = call("python", "-m", "waypost", "run", clone / "pipeline", "--dry-run")
         assert plan.returncode == 0, plan.stderr
 
