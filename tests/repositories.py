@@ -257,3 +257,9 @@ def _answer(request: BaseHTTPRequestHandler, behaviour: HttpServer) -> None:
     behaviour.sent += len(content)
     with contextlib.suppress(OSError):
         request.wfile.write(content)
+
+
+def forget(workplace: Path) -> None:
+    """Makes the cache of a test cold."""
+    subprocess.run(["chmod", "-R", "u+w", workplace.parent / "cache"], check=False)
+    shutil.rmtree(workplace.parent / "cache", ignore_errors=True)

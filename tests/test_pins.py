@@ -17,6 +17,7 @@ from tests.repositories import (
     Repository,
     edit_contract,
     edit_pipeline,
+    forget,
     git_daemon,
     make_library,
     make_pipeline,
@@ -57,12 +58,6 @@ def locked(pipeline: Repository, call: Call) -> Repository:
 def lock_of(pipeline: Repository) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((pipeline.path / "components.lock.json").read_text())["components"]
     return found
-
-
-def forget(workplace: Path) -> None:
-    """Makes the cache cold."""
-    subprocess.run(["chmod", "-R", "u+w", workplace.parent / "cache"], check=False)
-    shutil.rmtree(workplace.parent / "cache", ignore_errors=True)
 
 
 def state_of(repository: Repository) -> str:
@@ -195,7 +190,16 @@ def test_commit_gone(locked: Repository, library: Repository, workplace: Path, c
     assert cold.returncode == 4
     assert "no release there holds tree" in cold.stderr
     assert "core/load" in cold.stderr
-    library.git("tag", "v3.0.0")
+    (library.path / "kit" / "words.py").write_text("WORD = 'new'\n")
+    library.release("1.2.0")
+    before = (locked.path / "components.lock.json").read_bytes()
+    moved = call(*WAYPOST, "update", locked.path)
+    assert moved.returncode == 0, moved.stderr
+    assert flat(moved.stdout).count("its interface cannot be compared") == 2
+    assert "interface: cannot be compared, the old content is gone" in moved.stdout
+    (locked.path / "components.lock.json").write_bytes(before)
+    forget(workplace)
+    library.git("tag", "v3.0.0", "HEAD^")
     saved = call(*RUN, locked.path, "--dry-run")
     assert saved.returncode == 0, saved.stderr
     assert "v3.0.0 holds the same content" in flat(saved.stdout)

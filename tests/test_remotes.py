@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Call
-from tests.repositories import HttpServer, Repository, free_port, http_server, make_library, make_pipeline
+from tests.repositories import (
+    HttpServer,
+    Repository,
+    forget,
+    free_port,
+    http_server,
+    make_library,
+    make_pipeline,
+)
 
 pytestmark = pytest.mark.journey
 WAYPOST = ("python", "-m", "waypost")
@@ -35,11 +42,6 @@ def server(library: Repository) -> Iterator[HttpServer]:
 @pytest.fixture
 def pipeline(workplace: Path, server: HttpServer) -> Repository:
     return make_pipeline(workplace / "pipe", f"{server.url}/components/.git")
-
-
-def forget(workplace: Path) -> None:
-    subprocess.run(["chmod", "-R", "u+w", workplace.parent / "cache"], check=False)
-    shutil.rmtree(workplace.parent / "cache", ignore_errors=True)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from waypost.commands.options import released
+
 _file = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -32,14 +34,10 @@ def bundle(target: str, file: Path, env: str) -> None:
     """
     from rich.console import Console
 
-    from waypost.contracts.target import parse_target
-    from waypost.errors import UsageError
     from waypost.release import bundle as bundles
     from waypost.report.common import counted, line, sayer
 
-    parsed = parse_target(target, str(Path.cwd()))
-    if parsed is None:
-        raise UsageError(f"{target}: not of the form URL[#FOLDER]@VERSION")
+    parsed = released(target)
     console = Console()
     facts = bundles.bundle(parsed, file, sayer(console), wheels=env == "uv")
     size = file.stat().st_size / 1e6

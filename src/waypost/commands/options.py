@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from waypost.contracts.target import Target
 
 pipeline_argument = click.argument(
     "folder", metavar="[PIPELINE]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -13,6 +17,17 @@ as_json_option = click.option(
     "--json", "as_json", is_flag=True, help="Write the result as JSON to stdout, progress to stderr."
 )
 offline_option = click.option("--offline", is_flag=True, help="Ask no remote.")
+
+
+def released(text: str) -> Target:
+    """Returns the release that an argument names. Raises UsageError for one that names none."""
+    from waypost.contracts.target import parse_target
+    from waypost.errors import UsageError
+
+    target = parse_target(text, str(Path.cwd()))
+    if target is None:
+        raise UsageError(f"{text}: not of the form URL[#FOLDER]@VERSION")
+    return target
 
 
 def parted(arguments: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:

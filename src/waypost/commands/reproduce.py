@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from waypost.commands.options import as_json_option
+from waypost.commands.options import as_json_option, released
 
 
 @click.command()
@@ -41,8 +41,6 @@ def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as
     from rich.console import Console
 
     from waypost.contracts.record import RunRecord, parse_record
-    from waypost.contracts.target import parse_target
-    from waypost.errors import UsageError
     from waypost.release.reproduce import reproduce as execute
     from waypost.report import runs
     from waypost.report.common import write_document
@@ -50,9 +48,7 @@ def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as
     from waypost.sources.files import read_text
     from waypost.sources.scratch import scratch
 
-    parsed = parse_target(target, str(Path.cwd()))
-    if parsed is None:
-        raise UsageError(f"{target}: not of the form URL[#FOLDER]@VERSION")
+    parsed = released(target)
     record = parse_record(RunRecord, read_text(against), str(against)) if against else None
     console = Console(stderr=as_json)
     with scratch() as temp:

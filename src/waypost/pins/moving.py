@@ -112,13 +112,17 @@ def _asked(workspace: Workspace, lock: Lock, names: Sequence[str], to: str | Non
 
 def _old_contracts(workspace: Workspace, lock: Lock) -> dict[str, Component]:
     """Returns the contracts of the present pins; of content that is gone for good, none."""
-    found: dict[str, Component] = {}
-    for uses, pin in lock.components.items():
+    pins = dict(lock.components)
+    while True:
         try:
-            found |= {u: c.component for u, c in pinned_checkouts(workspace, {uses: pin}).items()}
+            return {uses: code.component for uses, code in pinned_checkouts(workspace, pins).items()}
         except IntegrityError as error:
-            workspace.warn(f"{uses}: {error.findings[0].problem}; its interface cannot be compared")
-    return found
+            gone = {finding.place: finding for finding in error.findings if finding.place in pins}
+            if not gone:
+                raise
+            for uses, finding in gone.items():
+                workspace.warn(f"{uses}: {finding.problem}; its interface cannot be compared")
+                del pins[uses]
 
 
 def _refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +62,8 @@ def fetch_release(store: Store, target: Target, *, offline: bool = False) -> Rel
         mirror.complete([tree])
         place = store.add(content, mirror.folder)
     root = place / INSIDE
-    record = _verified(mirror, commit, version, root)
+    actual = {name: entry.oid for name, entry in git.entries(mirror.folder, commit).items()}
+    record = verified_record(root, version, actual)
     if record:
         warnings += _differing_versions(record)
     folder = root / target.folder if target.folder else root / (record.pipeline if record else ".")
@@ -91,8 +93,9 @@ def _chosen(
         raise UsageError(f"{target}: no such release", hint=f"there are: {known}")
     mirror.ensure(release.commit, tag=release.tag, with_head=True)
     warnings = []
-    if path := mirror.yanked().get(str(release.version)):
-        fallback = newest(mirror.releases(), requirement, mirror.yanked())
+    yanked = mirror.yanked()
+    if path := yanked.get(str(release.version)):
+        fallback = newest(mirror.releases(), requirement, yanked)
         if fallback:
             release = fallback
             mirror.ensure(release.commit, tag=release.tag)
@@ -118,16 +121,19 @@ def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tu
     return release.tag, str(release.version), release.commit, []
 
 
-def _verified(mirror: Mirror, commit: str, version: str, root: Path) -> Record | None:
-    """Returns the release's record. Raises IntegrityError where it does not list what is there."""
+def verified_record(root: Path, version: str, actual: Mapping[str, str]) -> Record | None:
+    """Returns a release's record, None where it has none.
+
+    Args: `actual` are git's ids of what is at the top of the release. Raises IntegrityError where
+    the record does not list it.
+    """
     file = root / FOLDER / f"{version}.json"
     if not version or not file.is_file():
         return None
     record = parse_record(Record, file.read_text(encoding="utf-8"), file.name)
-    actual = {n: e.oid for n, e in git.entries(mirror.folder, commit).items() if n != FOLDER}
     findings = [
         Finding(f"{FOLDER}/{file.name}", f"{name} is not what the record lists", "", "record-differs")
-        for name in sorted(set(actual) | set(record.trees))
+        for name in sorted((set(actual) | set(record.trees)) - {FOLDER})
         if actual.get(name) != record.trees.get(name)
     ]
     if record.version != version:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from waypost.contracts.interface import interface_digest
-from waypost.contracts.lock import FILE, Lock, Pin, environment_digest, staleness
+from waypost.contracts.lock import FILE, Lock, Pin, staleness
 from waypost.contracts.pipeline import component_name
 from waypost.errors import Finding, IntegrityError, RemoteError
 from waypost.pins.checkout import parts_of
 from waypost.pins.reading import Commit
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import git, remotes
-from waypost.sources.files import read_component, read_python_env, read_text
-from waypost.sources.store import Mirror, exact_tree
+from waypost.sources.files import read_component, requirements_digest
+from waypost.sources.store import Mirror, is_intact
 
 UNREACHABLE = "unreachable"
 
@@ -138,7 +138,7 @@ def _pin_findings(
     found = []
     parts = parts_of(uses, pin)
     place = workspace.store.place(parts)
-    if place.is_dir() and exact_tree(place, digits=len(place.name)) != place.name:
+    if place.is_dir() and not is_intact(place):
         problem = "the cache's copy was changed since it was unpacked"
         found.append(Finding(uses, problem, "the next run makes it anew", "tree-differs"))
     elif place.is_dir():
@@ -161,9 +161,7 @@ def _pin_findings(
 def _digests_of(root: Path, name: str) -> tuple[str, str]:
     """Returns the digests of interface and environment of a component in a folder."""
     contract = read_component(root, name, name)
-    python_env = read_python_env(root / name, contract)
-    files = {file: read_text(root / name / file) for file in python_env.requirement_files}
-    return f"sha256:{interface_digest(contract)}", environment_digest(python_env, files)
+    return f"sha256:{interface_digest(contract)}", requirements_digest(root / name, contract)
 
 
 def _digest_findings(uses: str, pin: Pin, interface: str, environment: str) -> list[Finding]:

@@ -16,10 +16,9 @@ from pydantic import Field
 
 from waypost.contracts.parsing import Strict, parse
 from waypost.contracts.plan import Location
-from waypost.contracts.record import FOLDER, Record, parse_record
 from waypost.contracts.target import Target
 from waypost.errors import Finding, IntegrityError, UsageError, WaypostError, redacted
-from waypost.pins.released import INSIDE, Release, fetch_release
+from waypost.pins.released import INSIDE, Release, fetch_release, verified_record
 from waypost.pins.workspace import Workspace, workspace_of_release
 from waypost.runs import environments
 from waypost.runs.prepare import Prepared, prepare
@@ -114,7 +113,7 @@ def open_bundle(file: Path, say: Say, loud: Say) -> Opened:
             with suppress(OSError):  # another process was quicker
                 new.rename(kept)
     root = store.trees / facts.release / INSIDE
-    record = _record(root, facts.version)
+    record = verified_record(root, facts.version, {n: oid for n, (_, oid) in top_entries(root).items()})
     folder = root / facts.folder
     release = Release(facts.url, facts.version, facts.tag, facts.commit, root, folder, record)
     workspace = workspace_of_release(release, store, say, offline=True, loud=loud)
@@ -213,16 +212,3 @@ def _differences(facts: Bundle, folder: Path) -> Iterable[str]:
             yield f"{path} is not what the list says"
     for path in sorted(there - set(facts.files)):
         yield f"{path} is not on the list"
-
-
-def _record(root: Path, version: str) -> Record | None:
-    """Returns the record of a release whose tree was checked. Raises IntegrityError."""
-    file = root / FOLDER / f"{version}.json"
-    if not file.is_file():
-        return None
-    record = parse_record(Record, file.read_text(encoding="utf-8"), file.name)
-    actual = {name: oid for name, (_, oid) in top_entries(root).items() if name != FOLDER}
-    if actual != record.trees:
-        finding = Finding(file.name, "it does not list what is there", "", "record-differs")
-        raise IntegrityError([finding], consequence="nothing was run")
-    return record

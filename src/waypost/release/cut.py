@@ -159,14 +159,12 @@ def cut(subject: Subject, step: Step, branch: str, say: Say, *, push: bool) -> R
         try:
             git.git(subject.top, "clone", "--quiet", "--shared", "--no-tags", str(subject.top), str(clone))
             _take_settings(subject.top, clone)
-            record = _write(read_subject(clone / subject.prefix), step, say)
+            record, notes = _write(read_subject(clone / subject.prefix), step, say)
             message = f"Release {'components ' if subject.is_guest else ''}{step.version}"
             git.commit_all(clone, message)
             tag = "" if subject.is_guest else f"v{step.version}"
             if tag:
-                git.git(
-                    clone, "tag", "--annotate", "--message", f"{message}\n\n{_notes(clone, subject)}", tag
-                )
+                git.git(clone, "tag", "--annotate", "--message", f"{message}\n\n{_as_message(notes)}", tag)
             commit = git.object_at(clone, "HEAD") or ""
             refs = [f"{commit}:refs/heads/{branch}", *([f"refs/tags/{tag}"] if tag else [])]
             if push:
@@ -179,8 +177,8 @@ def cut(subject: Subject, step: Step, branch: str, say: Say, *, push: bool) -> R
     return Released(str(step.version), commit, tag, record, push)
 
 
-def _write(clone: Subject, step: Step, say: Say) -> str:
-    """Writes numbers, changelog and record into the clone; returns the record's path."""
+def _write(clone: Subject, step: Step, say: Say) -> tuple[str, str]:
+    """Writes numbers, changelog and record into the clone; returns the record's path and the notes."""
     say(f"{clone.version} → {step.version}")
     # It knows patch, minor and major, but takes the number from us; the part is only a word here.
     bump = [sys.executable, "-m", "bumpversion", "--allow-dirty", "--no-commit", "--no-tag"]
@@ -205,15 +203,12 @@ def _write(clone: Subject, step: Step, say: Say) -> str:
     path = clone.folder / FOLDER / f"{step.version}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(record_text(record), encoding="utf-8")
-    return path.relative_to(clone.top).as_posix()
+    return path.relative_to(clone.top).as_posix(), notes
 
 
-def _notes(clone: Path, subject: Subject) -> str:
-    record = next(iter(read_subject(clone / subject.prefix).records.values()))
-    # git takes lines that start with # for comments.
-    return "\n".join(
-        line.lstrip("# ") if line.startswith("#") else line for line in record.notes.splitlines()
-    )
+def _as_message(notes: str) -> str:
+    """Returns release notes for a tag's message: git takes lines that start with # for comments."""
+    return "\n".join(line.lstrip("# ") if line.startswith("#") else line for line in notes.splitlines())
 
 
 def _take_settings(top: Path, clone: Path) -> None:

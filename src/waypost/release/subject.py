@@ -17,7 +17,7 @@ from waypost.contracts import pipeline as pipeline_file
 from waypost.contracts.component import Component
 from waypost.contracts.interface import Change, interface_of
 from waypost.contracts.lock import FILE as LOCK_FILE
-from waypost.contracts.lock import Lock, environment_digest, parse_lock
+from waypost.contracts.lock import Lock, parse_lock
 from waypost.contracts.parameters import flat, merged, plain
 from waypost.contracts.record import (
     FOLDER,
@@ -32,7 +32,13 @@ from waypost.contracts.record import (
 from waypost.contracts.semver import library_changes, pipeline_changes
 from waypost.errors import UsageError
 from waypost.sources import git
-from waypost.sources.files import read_component, read_parameters, read_pipeline, read_python_env, read_text
+from waypost.sources.files import (
+    read_component,
+    read_parameters,
+    read_pipeline,
+    read_text,
+    requirements_digest,
+)
 from waypost.sources.versions import made_with
 
 SETTINGS = "setup.cfg"
@@ -128,7 +134,7 @@ class Subject:
                     tree=trees[name],
                     shared=contract.shared,
                     interface=interface_of(contract),
-                    environment=_environment(self.folder / name, contract),
+                    environment=requirements_digest(self.folder / name, contract),
                 )
                 for name, contract in self.components.items()
             },
@@ -167,9 +173,3 @@ def _version_in(file: Path) -> Version:
         raise UsageError(
             f"{file}: no section [bumpversion] with a current_version ({error})", hint=hint
         ) from error
-
-
-def _environment(folder: Path, contract: Component) -> str:
-    python_env = read_python_env(folder, contract)
-    files = {name: read_text(folder / name) for name in python_env.requirement_files}
-    return environment_digest(python_env, files)

@@ -12,7 +12,8 @@ import filelock
 from waypost.errors import Finding
 from waypost.sources import git
 from waypost.sources.process import ProcessError
-from waypost.sources.store import exact_tree, remove
+from waypost.sources.scratch import remove
+from waypost.sources.store import is_intact
 
 _NEW = (".new-", ".building-")
 KINDS = {"mirrors": "mirror of a component repository", "trees": "unpacked component", "envs": "environment"}
@@ -34,7 +35,7 @@ class Item:
 
 
 def items(home: Path) -> Iterator[Item]:
-    """Gives everything that is whole; sizes count hard-linked files once each."""
+    """Gives everything that is whole."""
     for kind in KINDS:
         for path in sorted((home / kind).glob("*")):
             if path.is_dir() and not path.name.startswith("."):
@@ -68,7 +69,7 @@ def unsound(home: Path) -> list[Finding]:
     """Returns what in the cache is not what it should be: every tree hashed, every mirror checked."""
     found = []
     for item in items(home):
-        if item.kind == "trees" and exact_tree(item.path, digits=len(item.name)) != item.name:
+        if item.kind == "trees" and not is_intact(item.path):
             problem = "its content is not what its name says"
             found.append(Finding(f"trees/{item.name}", problem, "the next run makes it anew", "tree-differs"))
         if item.kind == "mirrors":

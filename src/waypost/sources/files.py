@@ -10,6 +10,7 @@ import platformdirs
 
 from waypost.contracts import component, pipeline
 from waypost.contracts.component import Component, PythonEnv, parse_component
+from waypost.contracts.lock import environment_digest
 from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
@@ -70,6 +71,13 @@ def read_python_env(folder: Path, contract: Component) -> PythonEnv:
     if not file.is_file():
         raise FindingsError([Finding(f"{contract.name}/{component.FILE}", f"no {file.name} here")])
     return parse(PythonEnv, load_mapping(read_text(file), str(file)), f"{contract.name}/{file.name}")
+
+
+def requirements_digest(folder: Path, contract: Component) -> str:
+    """Returns the digest of what a component in a folder asks to be installed."""
+    python_env = read_python_env(folder, contract)
+    files = {name: read_text(folder / name) for name in python_env.requirement_files}
+    return environment_digest(python_env, files)
 
 
 def read_text(file: Path) -> str:

@@ -31,6 +31,12 @@ def make_removable(folder: Path) -> None:
         Path(path).chmod(0o700)
 
 
+def remove(folder: Path) -> None:
+    """Removes a folder, the read-only ones in it too."""
+    make_removable(folder)
+    shutil.rmtree(folder)
+
+
 def sweep() -> None:
     """Removes the temporary folders of processes that are gone."""
     for folder in Path(tempfile.gettempdir()).glob("waypost-*-*"):
@@ -38,5 +44,4 @@ def sweep() -> None:
         if owner and not is_alive(int(owner[1])):
             # Another user's, or another process sweeps it: not ours to remove.
             with contextlib.suppress(OSError):
-                make_removable(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)

@@ -25,6 +25,7 @@ from waypost.contracts.versions import Release, releases_of
 from waypost.errors import WaypostError, redacted
 from waypost.sources import git, remotes
 from waypost.sources.process import ProcessError
+from waypost.sources.scratch import remove
 
 Say = Callable[[str], None]
 _NEW = ".new-"
@@ -52,6 +53,11 @@ def top_entries(folder: Path, *, digits: int = 40) -> dict[str, tuple[str, str]]
             mode = git_trees.PROGRAM if path.stat().st_mode & 0o100 else git_trees.FILE
             entries[path.name] = (mode, object_id("blob", path.read_bytes(), digits=digits))
     return entries
+
+
+def is_intact(place: Path) -> bool:
+    """Tells whether a folder that is named by its tree id still holds that tree: every byte is hashed."""
+    return exact_tree(place, digits=len(place.name)) == place.name
 
 
 class Mirror:
@@ -181,7 +187,6 @@ class Store:
     """The folder with the mirrors and the trees; `say` hears what takes time."""
 
     def __init__(self, home: Path, say: Say) -> None:
-        self.home = home
         self.mirrors = home / "mirrors"
         self.trees = home / "trees"
         self._say = say
@@ -204,7 +209,7 @@ class Store:
     def find(self, folders: Mapping[str, str]) -> Path | None:
         """Returns where these folders (name to tree) lie side by side, after a look at every byte."""
         place = self.place(folders)
-        if not place.is_dir() or exact_tree(place, digits=len(place.name)) != place.name:
+        if not place.is_dir() or not is_intact(place):
             return None
         os.utime(place)  # when it was used last, for `cache gc`
         return place
@@ -214,55 +219,48 @@ class Store:
 
         Raises WaypostError where it is not what its name says.
         """
-        tree = folder.name
-        if exact_tree(folder, digits=len(tree)) != tree:
-            raise WaypostError(f"trees/{tree}: its content is not what its name says")
-        self.trees.mkdir(parents=True, exist_ok=True)
-        with waiting(filelock.FileLock(self.trees / ".lock"), self._say, "unpacks components"):
-            self._sweep()
-            place = self.trees / tree
-            if place.is_dir() and exact_tree(place, digits=len(tree)) == tree:
-                return
-            new = self.trees / f"{_NEW}{tree}"
-            shutil.copytree(folder, new, symlinks=True)
-            _set_read_only(new)
-            if place.exists():
-                remove(place)
-            new.rename(place)
+        if not is_intact(folder):
+            raise WaypostError(f"trees/{folder.name}: its content is not what its name says")
+        names = ", ".join(sorted(path.name for path in folder.iterdir()))
+
+        def copy(new: Path) -> None:
+            shutil.copytree(folder, new, symlinks=True, dirs_exist_ok=True)
+
+        self._put(self.trees / folder.name, names, copy)
 
     def add(self, folders: Mapping[str, str], repository: Path) -> Path:
         """Puts folders (name to tree) side by side, read-only, from a repository that has them."""
-        place = self.place(folders)
-        tree = place.name
-        self.trees.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.trees / ".lock")
-        with waiting(lock, self._say, "unpacks components"):
-            self._sweep()
-            if found := self.find(folders):
-                return found
-            new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.trees))
+
+        def extract(new: Path) -> None:
             for name, oid in folders.items():
                 _extract(repository, oid, new / name)
-            if exact_tree(new, digits=len(tree)) != tree:
-                raise WaypostError(f"unpacking {', '.join(folders)} did not give the tree {tree}")
+
+        place = self.place(folders)
+        self._put(place, ", ".join(folders), extract)
+        return place
+
+    def _put(self, place: Path, names: str, write: Callable[[Path], None]) -> None:
+        """Makes a tree that `write` fills appear at its place, unless another process was quicker."""
+        self.trees.mkdir(parents=True, exist_ok=True)
+        with waiting(filelock.FileLock(self.trees / ".lock"), self._say, "unpacks components"):
+            self._sweep()
+            if place.is_dir() and is_intact(place):
+                os.utime(place)
+                return
+            new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.trees))
+            write(new)
+            if exact_tree(new, digits=len(place.name)) != place.name:
+                raise WaypostError(f"unpacking {names} did not give the tree {place.name}")
             _set_read_only(new)
             if place.exists():  # what is there is not what its name says
-                self._say(f"the cache's copy of {', '.join(folders)} was changed: made anew")
-                place.rename(self.trees / f"{_NEW}{tree}")
+                self._say(f"the cache's copy of {names} was changed: made anew")
+                place.rename(self.trees / f"{_NEW}{place.name}")
             new.rename(place)
             self._sweep()
-        return place
 
     def _sweep(self) -> None:
         for left in self.trees.glob(f"{_NEW}*"):
             remove(left)
-
-
-def remove(folder: Path) -> None:
-    """Removes a folder, the read-only ones in it too."""
-    for path, _, _ in os.walk(folder):
-        Path(path).chmod(0o755)
-    shutil.rmtree(folder)
 
 
 @contextlib.contextmanager
