@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +76,9 @@ def test_wrong_hash_is_refused(component: Path, workplace: Path) -> None:
 
 
 def test_run_uses_the_environment_asked_for(workplace: Path, call: Call) -> None:
-    """`waypost run` executes a step with the Python and packages of its python_env.yaml."""
+    """`waypost run` executes a step with the Python and packages of its python_env.yaml; another
+    pipeline with equal requirements builds nothing.
+    """
     root = workplace / "small"
     write_component(root / "parts", "where", "import sys, packaging\nprint('prefix', sys.prefix)\n")
     folder = root / "parts" / "where"
@@ -89,5 +92,10 @@ def test_run_uses_the_environment_asked_for(workplace: Path, call: Call) -> None
     assert "building the environment" in result.stdout
     log = next(workplace.glob("mlruns/*/*/artifacts/logs/one.log")).read_text()
     assert log.startswith(f"prefix {workplace.parent / 'cache' / 'envs'}")
-    again = call(sys.executable, "-m", "waypost", "run", root)
+    file = next((workplace.parent / "cache" / "envs").glob("*/lib/*/site-packages/packaging/__init__.py"))
+    assert file.stat().st_nlink > 1, "not copied: a link into uv's cache"
+    other = workplace / "other"
+    shutil.copytree(root, other)
+    again = call(sys.executable, "-m", "waypost", "run", other, "--no-cache")
+    assert again.returncode == 0
     assert "building the environment" not in again.stdout

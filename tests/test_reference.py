@@ -31,14 +31,18 @@ def evidence(run: dict[str, object]) -> tuple[dict[str, str], dict[str, float]]:
     for step in run["steps"]:  # type: ignore[attr-defined]
         data = client().get_run(step["run_id"]).data
         digests |= {k: v for k, v in data.tags.items() if re.match(r"output\.(clean|train|test|pred)", k)}
+        assert data.tags["waypost.complete"] == "true"
         metrics |= {f"{step['name']}/{k}": v for k, v in data.metrics.items() if "seconds" not in k}
     return digests, metrics
 
 
 @pytest.mark.xdist_group("reference")
 def test_twice_the_same(workplace: Path, call: Call) -> None:
-    """Two runs with the same parameters: equal tables, predictions and metrics to the last digit."""
-    one, two = (evidence(document(call, *QUICK, "evaluate.min_auc=0.68")) for _ in range(2))
+    """Two runs with the same parameters, one in forks of a worker and one in plain processes: equal
+    tables, predictions and metrics to the last digit.
+    """
+    how = (["--worker", "fork"], ["--worker", "process", "--no-cache"])
+    one, two = (evidence(document(call, *QUICK, "evaluate.min_auc=0.68", *options)) for options in how)
     assert set(one[0]) == {f"output.{name}.sha256" for name in ("clean", "train", "test", "predictions")}
     assert len(one[1]) > 50
     assert one == two

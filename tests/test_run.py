@@ -20,7 +20,11 @@ from tests.pipelines import write_component, write_pipeline
 
 WAYPOST = [sys.executable, "-m", "waypost"]
 RUN = [*WAYPOST, "run", "--env", "local"]
-SLEEP = "import time, subprocess\nsubprocess.Popen(['sleep', '600'])\ntime.sleep(600)\n"
+SLEEP = (
+    "import os, pathlib, sys, time, subprocess\nsubprocess.Popen(['sleep', '600'])\n"
+    "pathlib.Path(sys.argv[2]).write_text(str(os.getpid()))\ntime.sleep(600)\n"
+)
+WORKERS = pytest.mark.parametrize("worker", ["fork", "process"])
 ECHO = "import sys\nprint('said', sys.argv[1:])\n"
 
 
@@ -39,11 +43,6 @@ def by_step(name: str) -> list[Any]:
 
 def parent() -> Any:
     return next(run for run in runs() if "waypost.pipeline" in run.data.tags)
-
-
-def children_of(command: str) -> list[str]:
-    listed = subprocess.run(["pgrep", "-f", command], capture_output=True, text=True, check=False)
-    return listed.stdout.split()
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_json_is_for_machines(small: Path, call: Call) -> None:
 
 
 def test_failure_then_resume(small: Path, call: Call) -> None:
-    """A failed step: its cause, the end of its log, where the rest is; --resume goes on there."""
+    """A failed step: its cause, the end of its log, where the rest is; the same command goes on there."""
     Path("broken").touch()
     result = call(*RUN, small)
     assert result.returncode == 1
@@ -115,29 +114,25 @@ def test_failure_then_resume(small: Path, call: Call) -> None:
     assert parent().info.status == "FAILED"
     assert by_step("two")[0].info.status == "FAILED"
     Path("broken").unlink()
-    resumed = call(*RUN, small, "--resume")
+    assert "the same command again" in result.stdout
+    resumed = call(*RUN, small)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert len(by_step("one")) == 1
     assert len(by_step("two")) == 2
     assert parent().data.tags["waypost.step.one"] == by_step("one")[0].info.run_id
-    nothing = call(*RUN, small, "--resume", "word=other")
-    assert nothing.returncode == 0, "an unfinished run is still the newest unfinished one"
 
 
-def test_resume_trusts_keys_not_names(small: Path, call: Call) -> None:
-    """--resume takes a finished step over only while parameters and code are the same."""
+def test_resume_is_for_runs_without_cache(small: Path, call: Call) -> None:
+    """--no-cache --resume takes over what the unfinished run did, by keys, and nothing else."""
+    assert call(*RUN, small).returncode == 0
     Path("broken").touch()
-    call(*RUN, small)
+    call(*RUN, small, "--no-cache", "word=other")
     Path("broken").unlink()
-    assert call(*RUN, small, "--resume", "word=other").returncode == 0
     assert len(by_step("one")) == 2
-    Path("broken").touch()
-    call(*RUN, small)
-    Path("broken").unlink()
-    run_py = small / "parts" / "first" / "run.py"
-    run_py.write_text(run_py.read_text() + "# changed\n")
-    assert call(*RUN, small, "--resume").returncode == 0
-    assert len(by_step("one")) == 4
+    resumed = call(*RUN, small, "--no-cache", "--resume", "word=other", "--json")
+    assert [step["state"] for step in json.loads(resumed.stdout)["steps"]] == ["reused", "done", "done"]
+    changed = call(*RUN, small, "--no-cache", "--resume", "--json")
+    assert json.loads(changed.stdout)["steps"][0]["state"] == "done"
 
 
 def test_resume_without_a_failed_run(small: Path, call: Call) -> None:
@@ -250,27 +245,23 @@ def test_missing_output_fails_the_step(small: Path, call: Call) -> None:
     assert "its output 'table' (table.csv) was not logged" in result.stdout
 
 
-def started(process: subprocess.Popen[str], step: str) -> int:
-    """Waits until a step runs; returns the id of its process."""
+def started(process: subprocess.Popen[str]) -> int:
+    """Waits until the step runs; returns the id of its process."""
     for _ in range(600):
-        for run in by_step(step):
-            if run.info.status == "RUNNING" and (found := children_of(f"python run.py --id {process.pid}")):
-                return int(found[0])
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int(Path("process").read_text())
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     raise AssertionError("the step did not start")
 
 
-def sleeping(workplace: Path) -> subprocess.Popen[str]:
-    """Starts a pipeline whose only step starts a child and then sleeps."""
+def sleeping(workplace: Path, worker: str) -> subprocess.Popen[str]:
+    """Starts a pipeline whose only step starts a child, tells its process and then sleeps."""
     root = workplace / "small"
-    write_component(root / "parts", "sleep", SLEEP, id={})
-    write_pipeline(root, {"one": {"uses": "parts/sleep", "with": {"id": "${id}"}}}, {"id": "none"})
-    # exec keeps the shell's id, so that the step's own command line tells whose it is.
-    command = f"exec {' '.join(RUN)} {root} id=$$"
-    return subprocess.Popen(
-        ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    write_component(root / "parts", "sleep", SLEEP, file={})
+    write_pipeline(root, {"one": {"uses": "parts/sleep", "with": {"file": str(workplace / "process")}}})
+    command = [*RUN, str(root), "--worker", worker]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def group_is_gone(group: int) -> bool:
@@ -283,11 +274,12 @@ def group_is_gone(group: int) -> bool:
     return False
 
 
+@WORKERS
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_everything(workplace: Path, number: signal.Signals) -> None:
+def test_signals_end_everything(workplace: Path, number: signal.Signals, worker: str) -> None:
     """SIGINT and SIGTERM: children end, runs are KILLED, exit code 130."""
-    process = sleeping(workplace)
-    step = started(process, "one")
+    process = sleeping(workplace, worker)
+    step = started(process)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
@@ -296,10 +288,11 @@ def test_signals_end_everything(workplace: Path, number: signal.Signals) -> None
     assert "Traceback" not in output
 
 
-def test_killed_step_fails_and_resumes(workplace: Path, call: Call) -> None:
-    """A step killed by SIGKILL: the run is FAILED, its children are gone, --resume finishes."""
-    process = sleeping(workplace)
-    step = started(process, "one")
+@WORKERS
+def test_killed_step_fails_and_resumes(workplace: Path, call: Call, worker: str) -> None:
+    """A step killed by SIGKILL: the run is FAILED, its children are gone, another run finishes."""
+    process = sleeping(workplace, worker)
+    step = started(process)
     os.kill(step, signal.SIGKILL)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -307,13 +300,14 @@ def test_killed_step_fails_and_resumes(workplace: Path, call: Call) -> None:
     assert group_is_gone(step)
     assert [run.info.status for run in runs()] == ["FAILED", "FAILED"]
     (workplace / "small" / "parts" / "sleep" / "run.py").write_text(ECHO)
-    assert call(*RUN, workplace / "small", "--resume").returncode == 0
+    assert call(*RUN, workplace / "small").returncode == 0
 
 
-def test_killed_engine_leaves_nothing_for_ever(workplace: Path, call: Call) -> None:
+@WORKERS
+def test_killed_engine_leaves_nothing_for_ever(workplace: Path, call: Call, worker: str) -> None:
     """After kill -9 of the engine the step dies with it, and the next run closes its runs."""
-    process = sleeping(workplace)
-    step = started(process, "one")
+    process = sleeping(workplace, worker)
+    step = started(process)
     process.kill()
     process.communicate(timeout=60)
     for _ in range(100):

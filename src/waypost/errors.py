@@ -32,8 +32,8 @@ class RemoteError(WaypostError):
     exit_code = 3
 
 
-class Interrupted(WaypostError):  # noqa: N818 (not an error: a wish)
-    """SIGINT or SIGTERM arrived."""
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived. Not an Exception: a library would take it for a failure of its own."""
 
     exit_code = 130
 

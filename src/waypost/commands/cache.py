@@ -32,7 +32,7 @@ def list_(as_json: bool) -> None:
 
     from waypost.report.common import columns, line, write_document
     from waypost.sources.cache import KINDS, items
-    from waypost.sources.files import home
+    from waypost.sources.places import home
 
     found = list(items(home()))
     if as_json:
@@ -68,7 +68,7 @@ def gc(days: float) -> None:
 
     from waypost.report.common import counted, line
     from waypost.sources.cache import collect
-    from waypost.sources.files import home
+    from waypost.sources.places import home
 
     gone = collect(home(), days)
     size = sum(item.size for item in gone) / 1e6
@@ -82,7 +82,7 @@ def clear() -> None:
 
     from waypost.report.common import line
     from waypost.sources import cache as content
-    from waypost.sources.files import home
+    from waypost.sources.places import home
 
     content.clear(home())
     line(Console(), f"{home()} is empty")
@@ -95,7 +95,7 @@ def verify() -> int:
 
     from waypost.report.common import counted, line, show_finding
     from waypost.sources.cache import items, unsound
-    from waypost.sources.files import home
+    from waypost.sources.places import home
 
     console = Console()
     found = unsound(home())

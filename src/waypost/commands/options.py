@@ -18,6 +18,25 @@ as_json_option = click.option(
 )
 offline_option = click.option("--offline", is_flag=True, help="Ask no remote.")
 
+params_option = click.option(
+    "--params",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Parameter file merged on top of params.yaml; may be given several times.",
+)
+jobs_option = click.option(
+    "--jobs", type=click.IntRange(min=1), help="How many steps at the same time. [default: one per core]"
+)
+env_option = click.option(
+    "--env",
+    type=click.Choice(["uv", "local"]),
+    default="uv",
+    show_default=True,
+    help="uv: each component in the environment that it asks for; local: in the engine's own.",
+)
+
 
 def released(text: str) -> Target:
     """Returns the release that an argument names. Raises UsageError for one that names none."""

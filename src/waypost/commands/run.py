@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import re
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from waypost.commands.options import env_option, jobs_option, params_option
+from waypost.runs.shortcut import Request, recall, remember
+
 if TYPE_CHECKING:
     from waypost.contracts.target import Target
     from waypost.pins.released import Release
+    from waypost.pins.workspace import Workspace
+    from waypost.runs.events import Reporter, RunResult
+    from waypost.runs.survey import Options
 
 
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[PIPELINE] [KEY=VALUE]…")
-@click.option(
-    "--params",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Parameter file merged on top of params.yaml; may be given several times.",
-)
+@params_option
 @click.option(
     "--steps",
     default="",
@@ -34,7 +33,19 @@ if TYPE_CHECKING:
     help="Execute these steps only; take the rest from earlier runs.",
 )
 @click.option("--from", "start", metavar="STEP", help="Execute this step and all that depend on it.")
-@click.option("--resume", is_flag=True, help="Go on where the last failed or interrupted run stopped.")
+@click.option(
+    "--resume", is_flag=True, help="Take over from the last failed or interrupted run, in any case."
+)
+@click.option("--no-cache", is_flag=True, help="Take nothing over: execute every step.")
+@click.option("--force", default="", metavar="A,B", help="Execute these steps, whatever is known of them.")
+@click.option("--explain", is_flag=True, help="Say of each step why it runs, or why it need not.")
+@jobs_option
+@click.option(
+    "--worker",
+    type=click.Choice(["fork", "process"]),
+    help="fork: steps start in some milliseconds from a process that has imported what they need;"
+    " process: each in a new interpreter. [default: fork on Linux, else process]",
+)
 @click.option(
     "--dev",
     is_flag=True,
@@ -43,13 +54,7 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="Ask no remote; what is in the cache or in folders runs.")
 @click.option("--frozen", is_flag=True, help="Locked content only, as CI wants it: refuses --dev.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the plan, run nothing.")
-@click.option(
-    "--env",
-    type=click.Choice(["uv", "local"]),
-    default="uv",
-    show_default=True,
-    help="uv: each component in the environment that it asks for; local: in the engine's own.",
-)
+@env_option
 @click.option(
     "--overrides",
     default="",
@@ -69,6 +74,11 @@ def run(
     steps: str,
     start: str | None,
     resume: bool,
+    no_cache: bool,
+    force: str,
+    explain: bool,
+    jobs: int | None,
+    worker: str | None,
     dev: bool,
     offline: bool,
     frozen: bool,
@@ -84,7 +94,8 @@ def run(
     a file that `waypost bundle` made.
 
     KEY=VALUE overrides a parameter of params.yaml, +KEY=VALUE adds one. Everything is checked
-    before the first step starts.
+    before the first step starts. A step whose code, parameters, inputs and environment are those of
+    an earlier one is not executed again.
 
     \b
     Examples:
@@ -92,66 +103,103 @@ def run(
       waypost run pipeline model.max_depth=8 split.seed=7
       waypost run pipeline --params pipeline/examples/wine.yaml
       waypost run pipeline --from train model.n_estimators=50
-      waypost run pipeline --resume
+      waypost run pipeline --explain --dry-run      what would run, and why
+      waypost run pipeline --force train            that step, and what its result changes
       waypost run https://github.com/org/grades@1.4.13
       waypost run pipeline --dev                    with the component folders as they are now
     """
-    from rich.console import Console
-
-    from waypost.errors import UsageError
-    from waypost.pins.released import fetch_release
-    from waypost.pins.watch import Watch
-    from waypost.pins.workspace import open_workspace, workspace_of_release
-    from waypost.report import runs as report
-    from waypost.runs.prepare import prepare
-    from waypost.sources.files import home
-    from waypost.sources.store import Store
-
     target, folder, changes = _parted(arguments)
+    changes += shlex.split(overrides)
+    is_plain = not (target or folder.is_file() or dry_run or explain or offline or frozen or dev or debug)
+    is_plain = is_plain and not (steps or start or resume or no_cache or force)
+    request = Request(folder, files, changes, env)
+    if is_plain and (current := recall(request)):
+        _show_current(current, as_json)
+        return 0
+    from waypost.errors import UsageError
+
     if resume and (steps or start):
         raise UsageError("--resume goes without --steps and --from")
     if frozen and dev:
         raise UsageError("--frozen runs locked content, --dev does not: give one of them")
-    console = Console(stderr=as_json)
-    reporter = report.reporter_for(console)
-    opened = None
+    from rich.console import Console
+
+    from waypost.report import runs as report
+    from waypost.runs.prepare import prepare
+    from waypost.runs.survey import Options, survey
+
+    reporter = report.reporter_for(Console(stderr=as_json), explain=explain)
+    options = Options(
+        resume=resume, cache=not no_cache, env=env, jobs=jobs or 0, debug=debug, offline=offline
+    )
+    options = replace(options, fork=worker == "fork") if worker else options
+    workspace, options = _open(target, folder, options, reporter)
+    prepared = prepare(workspace, files, changes, dev=dev)
+    only, forced = _names(steps), _names(force)
+    options = replace(
+        options,
+        steps=prepared.plan.select(only, start) if only or start else None,
+        force=prepared.plan.select(forced, None) if forced else frozenset(),
+    )
+    if dry_run:
+        report.show_plan(Console(), prepared.plan, survey(prepared, options) if explain else None)
+        return 0
+    from waypost.runs.runner import run as execute
+
+    is_watched = workspace.wanted and not (offline or dev or workspace.release)
+    result = execute(prepared, options, reporter, folder if is_watched else None)
+    if is_plain:
+        remember(request, prepared, options)
+    if as_json:
+        _write_json(result)
+    return result.exit_code
+
+
+def _open(
+    target: Target | None, folder: Path, options: Options, reporter: Reporter
+) -> tuple[Workspace, Options]:
+    """Returns the workspace of a folder, a release or a bundle; with a bundle's options."""
+    from waypost.pins.workspace import open_workspace, workspace_of_release
+
+    offline = options.offline
     if folder.is_file():
         from waypost.release.bundle import open_bundle
 
-        opened = open_bundle(folder, reporter.say, reporter.warn)
-        workspace = opened.workspace
-        reporter.say(
-            f"{folder}: release {workspace.release.version if workspace.release else ''}, every byte checked"
-        )
-    elif target:
+        bundle = open_bundle(folder, reporter.say, reporter.warn)
+        version = bundle.workspace.release.version if bundle.workspace.release else ""
+        reporter.say(f"{folder}: release {version}, every byte checked")
+        return bundle.workspace, replace(options, wheels=bundle.wheels, data=bundle.data)
+    if target:
+        from waypost.pins.released import fetch_release
+        from waypost.sources.places import home
+        from waypost.sources.store import Store
+
         store = Store(home(), reporter.say)
         release = fetch_release(store, target, offline=offline)
         reporter.say(f"{target}: {release.tag or 'commit'} {release.commit[:12]}, {_word(release)}")
         workspace = workspace_of_release(release, store, reporter.say, offline=offline, loud=reporter.warn)
     else:
         workspace = open_workspace(folder, reporter.say, offline=offline, loud=reporter.warn)
-    with contextlib.ExitStack() as stack:
-        watch = None
-        if workspace.wanted and not (offline or dev or dry_run or target or opened):
-            # Started first, so that the answer is mostly there before step 1.
-            watch = stack.enter_context(Watch(folder))
-        if offline and workspace.wanted:
-            reporter.say("offline: no remote is asked; what runs is verified by tree")
-        prepared = prepare(workspace, files, [*changes, *shlex.split(overrides)], dev=dev)
-        only = [name for name in steps.split(",") if name]
-        selected = prepared.plan.select(only, start) if only or start else None
-        if dry_run:
-            report.show_plan(Console(), prepared.plan)
-            return 0
-        from waypost.runs import runner
+    if offline and workspace.wanted:
+        reporter.say("offline: no remote is asked; what runs is verified by tree")
+    return workspace, options
 
-        options = runner.Options(steps=selected, resume=resume, env=env, debug=debug)
-        if opened:
-            options = replace(options, wheels=opened.wheels, data=opened.data)
-        result = runner.run(prepared, options, reporter, watch)
+
+def _show_current(result: RunResult, as_json: bool) -> None:
+    from waypost.report.closing import show_current
+
+    show_current(result, sys.stderr if as_json else sys.stdout)
     if as_json:
-        report.write_json(sys.stdout, result)
-    return result.exit_code
+        _write_json(result)
+
+
+def _write_json(result: RunResult) -> None:
+    json.dump(asdict(result), sys.stdout, indent=2)
+    print()
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _parted(arguments: tuple[str, ...]) -> tuple[Target | None, Path, list[str]]:

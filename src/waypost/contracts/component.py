@@ -39,12 +39,15 @@ class Output(Strict):
 
 
 class EntryPoint(Strict):
-    """One command. The first of `metrics` is the one shown while the pipeline runs."""
+    """One command. The first of `metrics` is the one shown while the pipeline runs; `variables` are
+    the environment variables that decide the result.
+    """
 
     description: str = ""
     parameters: dict[str, Parameter] = {}
     outputs: dict[str, Output] = {}
     metrics: dict[str, str] = {}
+    variables: tuple[str, ...] = ()
     command: str
 
     @field_validator("parameters", mode="before")

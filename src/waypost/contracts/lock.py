@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from waypost.contracts.component import PythonEnv
+from waypost.contracts.digests import digest_of
 from waypost.contracts.parsing import Strict, parse
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, component_name
@@ -180,8 +180,7 @@ def _content_digest(pins: Mapping[str, Pin]) -> str:
 
 
 def _digest(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"sha256:{digest_of(content)}"
 
 
 def selected(names: Iterable[str], uses: Iterable[str]) -> tuple[set[str], list[str]]:

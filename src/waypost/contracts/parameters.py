@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from waypost.contracts.parsing import load_mapping
 from waypost.errors import Finding, FindingsError, did_you_mean
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# OmegaConf is imported where parameters are read: verbs that read none are the quicker for it.
 REPLACE = "$replace"
 """In a parameter file: keys (dotted) whose content is taken over whole instead of merged."""
 
@@ -22,6 +24,9 @@ def merged(texts: Sequence[tuple[str, str]], overrides: Iterable[str]) -> DictCo
     Args: `texts` are pairs (file name, YAML text), the first one is the base. An override is
     `key=value`, its key must exist already, so that a slip of the pen is found; `+key=value` adds.
     """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     config: Any = OmegaConf.create({})
     for file, text in texts:
         layer = load_mapping(text, file)
@@ -38,6 +43,9 @@ def merged(texts: Sequence[tuple[str, str]], overrides: Iterable[str]) -> DictCo
 
 def resolved(config: DictConfig, value: Any) -> Any:
     """Returns a value with its `${key}` parts filled in. Raises ValueError that names the key."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
         holder = OmegaConf.create({"value": value})
         # So that `${data.url}` is looked up in the parameters; there is no public way to say it.
@@ -49,6 +57,9 @@ def resolved(config: DictConfig, value: Any) -> Any:
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """Returns all parameters, resolved, as plain mappings and lists. Raises FindingsError."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
         content = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
     except OmegaConfBaseException as error:
@@ -73,6 +84,9 @@ def canonical_yaml(content: Any, *, flow: bool = False) -> str:
 
 
 def _override(config: Any, override: str) -> Finding | None:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     place = f"command line: {override}"
     key, equals, _ = override.removeprefix("+").partition("=")
     if not equals or not key:
@@ -90,6 +104,8 @@ def _override(config: Any, override: str) -> Finding | None:
 
 
 def _exists(config: Any, key: str) -> bool:
+    from omegaconf import OmegaConf
+
     node: Any = OmegaConf.to_container(config, resolve=False)
     for part in key.split("."):
         if not isinstance(node, dict) or part not in node:

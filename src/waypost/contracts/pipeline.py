@@ -62,13 +62,22 @@ class Source(Strict):
         return self.hold is True or component in self.hold
 
 
+class Limits(Strict):
+    """What a step may take: wall time, and memory of its own."""
+
+    minutes: float | None = Field(default=None, gt=0)
+    memory_mb: int | None = Field(default=None, gt=0)
+
+
 class Step(Strict):
-    """One use of a component."""
+    """One use of a component; with `cache: false` it runs every time."""
 
     uses: str
     entry_point: str = "main"
     arguments: dict[str, Any] = Field(default={}, alias="with")
     after: tuple[str, ...] = ()
+    cache: bool = True
+    limits: Limits = Limits()
 
     @field_validator("arguments", mode="before")
     @classmethod

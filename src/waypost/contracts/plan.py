@@ -6,14 +6,15 @@ import graphlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from waypost.contracts.component import Component, EntryPoint, Parameter, argument_text
 from waypost.contracts.parameters import canonical_yaml, resolved
 from waypost.contracts.pipeline import FILE, Pipeline
 from waypost.errors import Finding, FindingsError, did_you_mean
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 _REFERENCE = re.compile(r"^\$\{\s*steps\.([^.}\s]+)\.outputs\.([^.}\s]+)\s*\}$")
 _ANY_STEP = re.compile(r"\$\{\s*steps\.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def _local_checkouts(
         except FindingsError as error:
             problems[uses] = list(error.findings)
     folders = {uses: [component_name(uses), *found.shared] for uses, found in components.items()}
-    trees = git.trees_of(root, [name for names in folders.values() for name in names])
+    trees = workspace.store.memo.trees(root, [name for names in folders.values() for name in names])
     return {
         uses: Checkout(
             root / names[0], components[uses], {name: trees[name] for name in names if name in trees}
@@ -112,14 +112,15 @@ def pinned_checkouts(workspace: Workspace, pins: Mapping[str, Pin]) -> dict[str,
     for uses in pins:
         sources.setdefault(uses.partition("/")[0], []).append(uses)
     for source, group in sources.items():
-        with _local_content(workspace, source, [folders[uses] for uses in group]) as (repository, trees):
-            for uses in group:
-                place = workspace.store.find(folders[uses])
-                if place is None and folders[uses].items() <= trees.items():
-                    place = workspace.store.add(folders[uses], repository)
-                if place is not None:
-                    found[uses] = place
-            differing = _differing((folders[uses] for uses in group), trees)
+        found |= {uses: place for uses in group if (place := workspace.store.find(folders[uses]))}
+        trees = _local_trees(workspace, source, [folders[uses] for uses in group])
+        here = [uses for uses in group if uses not in found and folders[uses].items() <= trees.items()]
+        if here and (root := workspace.local(source)):
+            with git.snapshot(root, [name for uses in here for name in folders[uses]]) as (repository, now):
+                for uses in here:
+                    if folders[uses].items() <= now.items():
+                        found[uses] = workspace.store.add(folders[uses], repository)
+        differing = _differing((folders[uses] for uses in group), trees)
         rest = {uses: pins[uses] for uses in group if uses not in found}
         if rest:
             found |= _from_remote(workspace, source, rest, differing)
@@ -143,17 +144,12 @@ def _pinned(place: Path, uses: str, pin: Pin) -> Checkout:
     return Checkout(place / name, read_component(place, name, uses), parts_of(uses, pin), pin)
 
 
-@contextlib.contextmanager
-def _local_content(
-    workspace: Workspace, source: str, folders: Sequence[Mapping[str, str]]
-) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Gives a repository with the content of a source's local folder, and its trees by name."""
+def _local_trees(workspace: Workspace, source: str, folders: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Returns the trees of a source's local folder by name, none where it has no such folder."""
     root = workspace.local(source)
     if root is None or not root.is_dir():
-        yield workspace.folder, {}
-        return
-    with git.snapshot(root, [name for parts in folders for name in parts]) as content:
-        yield content
+        return {}
+    return workspace.store.memo.trees(root, [name for parts in folders for name in parts])
 
 
 def _differing(locked: Iterable[Mapping[str, str]], local: Mapping[str, str]) -> set[str]:

@@ -55,13 +55,7 @@ def fetch_release(store: Store, target: Target, *, offline: bool = False) -> Rel
         raise UsageError(f"{target}: {requirement.branch!r} is not a version", hint=hint)
     mirror = store.mirror(target.url)
     tag, version, commit, warnings = _chosen(mirror, target, requirement, offline=offline)
-    tree = git.object_at(mirror.folder, f"{commit}^{{tree}}") or ""
-    content = {INSIDE: tree}
-    place = store.find(content)
-    if place is None:
-        mirror.complete([tree])
-        place = store.add(content, mirror.folder)
-    root = place / INSIDE
+    root = unpacked(store, mirror, commit)
     actual = {name: entry.oid for name, entry in git.entries(mirror.folder, commit).items()}
     record = verified_record(root, version, actual)
     if record:
@@ -72,6 +66,17 @@ def fetch_release(store: Store, target: Target, *, offline: bool = False) -> Rel
         hint = f"name its folder: {redacted(target.url)}#{places}@{target.version}" if places else ""
         raise UsageError(f"{target}: no {PIPELINE_FILE} there", hint=hint)
     return Release(target.url, version, tag, commit, root, folder, record, tuple(warnings))
+
+
+def unpacked(store: Store, mirror: Mirror, commit: str) -> Path:
+    """Returns a folder with the whole repository at a commit that the mirror has. Raises RemoteError."""
+    tree = git.object_at(mirror.folder, f"{commit}^{{tree}}") or ""
+    content = {INSIDE: tree}
+    place = store.find(content)
+    if place is None:
+        mirror.complete([tree])
+        place = store.add(content, mirror.folder)
+    return place / INSIDE
 
 
 def _chosen(

@@ -12,7 +12,8 @@ from waypost.contracts.urls import full_url
 from waypost.errors import Finding, IntegrityError, redacted
 from waypost.pins.released import Release
 from waypost.sources import git
-from waypost.sources.files import home, read_pipeline, read_text
+from waypost.sources.files import read_pipeline, read_text
+from waypost.sources.places import home
 from waypost.sources.store import Mirror, Say, Store
 
 

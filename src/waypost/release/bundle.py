@@ -22,7 +22,8 @@ from waypost.pins.released import INSIDE, Release, fetch_release, verified_recor
 from waypost.pins.workspace import Workspace, workspace_of_release
 from waypost.runs import environments
 from waypost.runs.prepare import Prepared, prepare
-from waypost.sources.files import content_digest, home, read_python_env
+from waypost.sources.files import content_digest, read_python_env
+from waypost.sources.places import home
 from waypost.sources.scratch import scratch
 from waypost.sources.store import Say, Store, top_entries
 

@@ -16,6 +16,7 @@ from waypost.release.evidence import evidence
 from waypost.runs import runner
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.prepare import prepare
+from waypost.runs.survey import Options
 from waypost.sources.store import Store
 from waypost.tracking.store import Tracker
 
@@ -56,7 +57,7 @@ def reproduce(
         raise UsageError(f"{target}: there is no record of a run to compare with", hint=hint)
     workspace = workspace_of_release(release, store, reporter.say, loud=reporter.warn)
     prepared = prepare(workspace, [], [])
-    result = runner.run(prepared, runner.Options(env=env), reporter)
+    result = runner.run(prepared, Options(env=env, cache=False), reporter)
     if result.status != "FINISHED":
         return Reproduction(release, result)
     found = evidence(Tracker(prepared.pipeline.name), result.run_id, release.version, release.commit)

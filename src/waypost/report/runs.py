@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import sys
 import time
-from dataclasses import asdict
-from pathlib import Path
-from typing import IO
 
 from rich.console import Console
 from rich.live import Live
@@ -19,8 +13,10 @@ from rich.tree import Tree
 
 from waypost.contracts.plan import Plan, Reference
 from waypost.errors import redacted
+from waypost.report.closing import closing_lines, show_current
 from waypost.report.common import line, warn
 from waypost.runs.events import Reporter, RunResult, StepResult
+from waypost.runs.survey import Survey
 
 _STATES = {
     "waiting": "[dim]· waiting[/]",
@@ -34,16 +30,18 @@ _STATES = {
 _REFRESH_SECONDS = 0.2
 
 
-def reporter_for(console: Console) -> Reporter:
-    """Returns the live table where there is a terminal, else plain lines."""
-    return TableReporter(console) if console.is_terminal else PlainReporter(console)
+def reporter_for(console: Console, *, explain: bool = False) -> Reporter:
+    """Returns the live table where there is a terminal, else plain lines; `explain` adds why a step runs."""
+    kind = TableReporter if console.is_terminal else PlainReporter
+    return kind(console, explain=explain)
 
 
 class PlainReporter(Reporter):
     """One line per event, made for logs."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, explain: bool = False) -> None:
         self._console = console
+        self._explain = explain
         self._width = 0
 
     def say(self, message: str) -> None:
@@ -56,13 +54,15 @@ class PlainReporter(Reporter):
         self._width = max(len(step.name) for step in plan.steps)
         line(self._console, f"{plan.name}: {len(plan.steps)} steps, run {run_id}")
 
-    def step_starting(self, name: str) -> None:
-        line(self._console, f"  {name:{self._width}}  started")
+    def step_starting(self, name: str, because: str) -> None:
+        why = f": {because}" if self._explain else ""
+        line(self._console, escape(f"  {name:{self._width}}  started{why}"))
 
     def step_ended(self, result: StepResult) -> None:
         notes = _notes(result, most=2)
-        time_taken = f"{result.seconds:7.1f} s" if result.seconds else ""
-        text = f"  {result.name:{self._width}}  {result.state:8}{time_taken}  {notes}"
+        time_taken = f"{result.seconds:7.1f} s" if result.seconds else " " * 9
+        why = f"  ({result.because})" if self._explain and result.state == "reused" else ""
+        text = f"  {result.name:{self._width}}  {result.state:8}{time_taken}  {notes}{why}"
         line(self._console, escape(text.rstrip()))
 
     def ended(self, result: RunResult) -> None:
@@ -72,12 +72,14 @@ class PlainReporter(Reporter):
 class TableReporter(Reporter):
     """A table of all steps that is drawn anew while they run."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, explain: bool = False) -> None:
         self._console = console
+        self._explain = explain
         self._live: Live | None = None
         self._plan: Plan | None = None
         self._ended: dict[str, StepResult] = {}
-        self._running: tuple[str, float] = ("", 0.0)
+        self._running: dict[str, float] = {}
+        self._because: dict[str, str] = {}
         self._drawn = 0.0
 
     def say(self, message: str) -> None:
@@ -92,12 +94,14 @@ class TableReporter(Reporter):
         self._live = Live(self._table(), console=self._console, auto_refresh=False)
         self._live.start()
 
-    def step_starting(self, name: str) -> None:
-        self._running = (name, time.monotonic())
+    def step_starting(self, name: str, because: str) -> None:
+        self._running[name] = time.monotonic()
+        self._because[name] = because
         self._draw()
 
     def step_ended(self, result: StepResult) -> None:
         self._ended[result.name] = result
+        self._because[result.name] = result.because
         self._draw()
 
     def tick(self) -> None:
@@ -124,43 +128,56 @@ class TableReporter(Reporter):
         table.add_column("state", min_width=9)
         table.add_column("time", justify="right", min_width=7)
         table.add_column("result", overflow="ellipsis", no_wrap=True)
+        if self._explain:
+            table.add_column("because")
         for step in steps:
             result = self._ended.get(step.name)
-            running = step.name == self._running[0] and not result
-            state = result.state if result else "running" if running else "waiting"
-            seconds = time.monotonic() - self._running[1] if running else 0.0
-            seconds = result.seconds if result else seconds
+            since = self._running.get(step.name)
+            state = result.state if result else "running" if since else "waiting"
+            seconds = result.seconds if result else time.monotonic() - since if since else 0.0
             time_taken = f"{seconds:.1f} s" if seconds else ""
             notes = escape(_notes(result, most=2)) if result else ""
-            table.add_row(step.name, step.uses, _STATES[state], time_taken, notes)
+            row = [step.name, step.uses, _STATES[state], time_taken, notes]
+            if self._explain:
+                row.append(escape(self._because.get(step.name, "")))
+            table.add_row(*row)
         return table
 
 
 def show_end(console: Console, result: RunResult) -> None:
     """Prints how the run ended, why, and what to do next."""
+    if result.current:
+        show_current(result, sys.stderr if console.stderr else sys.stdout)
+        return
     if failed := result.failed:
         _show_failure(console, failed)
     verdict = {"FINISHED": "[bold green]finished[/]", "FAILED": "[bold red]failed[/]"}
     word = verdict.get(result.status, "[yellow]killed[/]")
     line(console, f"{escape(result.name)} {word} in {result.seconds:.1f} s, run {result.run_id}")
-    last = next((s for s in reversed(result.steps) if s.metrics), None)
-    if result.status == "FINISHED" and last:
-        shown = "  ".join(f"{k} [bold]{v:.4f}[/]" for k, v in list(last.metrics.items())[:4])
-        line(console, f"  {last.name}: {shown}")
     if result.status == "KILLED" or (result.failed and result.failed.run_id):
-        line(console, "  go on at the failed step: the same command with --resume")
-    if activate := _activation():
-        line(console, f"  for the commands below: {activate}")
-    uri = _shown_uri(result.tracking_uri)
-    line(console, f"  look at it: mlflow ui --backend-store-uri {uri}")
-    models = [s for s in result.steps if s.name.startswith("train") and s.run_id]
-    if result.status == "FINISHED" and models:
-        model = f"runs:/{models[-1].run_id}/model"
-        line(console, f"  serve it: mlflow models serve --env-manager local -m {model}")
+        line(console, "  go on at the failed step: the same command again")
+    for text in closing_lines(result):
+        line(console, escape(text))
 
 
-def show_plan(console: Console, plan: Plan) -> None:
-    """Prints the plan as a tree: steps in order, their parameters, where inputs come from."""
+def show_plan(console: Console, plan: Plan, found: Survey | None = None) -> None:
+    """Prints the plan as a tree: steps in order, their parameters, where inputs come from; of a survey
+    what would run, and why.
+    """
+    if found:
+        for step in plan.steps:
+            decision = found.decisions.get(step.name)
+            runs = step in found.missing
+            why = decision.because if decision else f"it depends on {', '.join(step.needs)}"
+            word = (
+                "[cyan]runs[/]   "
+                if runs and decision
+                else "[dim]may run[/]"
+                if runs
+                else "[green]current[/]"
+            )
+            line(console, f"{word}  [bold]{step.name}[/]: {escape(why)}")
+        return
     tree = Tree(f"[bold]{escape(plan.name)}[/]: {len(plan.steps)} steps")
     for step in plan.steps:
         after = f" [dim]after {', '.join(step.needs)}[/]" if step.needs else ""
@@ -173,12 +190,6 @@ def show_plan(console: Console, plan: Plan) -> None:
             more = f" [dim](+{len(lines) - 1} lines)[/]" if len(lines) > 1 else ""
             branch.add(f"{name} = {escape(lines[0])}{more}")
     console.print(tree, soft_wrap=True)
-
-
-def write_json(stream: IO[str], result: RunResult) -> None:
-    """Writes a run's result as one JSON document."""
-    json.dump(asdict(result), stream, indent=2)
-    stream.write("\n")
 
 
 def _show_failure(console: Console, failed: StepResult) -> None:
@@ -199,18 +210,3 @@ def _notes(result: StepResult, most: int) -> str:
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:.4f}"
-
-
-def _activation() -> str:
-    """Returns the command that puts the engine's environment on the PATH, empty where it is there."""
-    here = Path(sys.prefix, "bin")
-    found = shutil.which("mlflow")
-    on_path = found is not None and Path(found).parent.resolve() == here.resolve()
-    return "" if on_path else f"source {os.path.relpath(here / 'activate')}"
-
-
-def _shown_uri(uri: str) -> str:
-    """Returns the tracking URI as the user would type it here."""
-    path = uri.removeprefix("sqlite:///")
-    here = f"{Path.cwd()}/"
-    return f"sqlite:///{path.removeprefix(here)}" if path != uri else redacted(uri)

@@ -42,11 +42,23 @@ def platform_tag() -> str:
 
 def local() -> Environment:
     """Returns the interpreter that the engine itself runs in."""
-    return Environment("local", Path(sys.prefix))
+    return Environment(_local_digest(), Path(sys.prefix))
 
 
-def digest_of(component: Path, python_env: PythonEnv) -> str:
-    """Returns the digest of what an environment is made of: requirement bytes, Python, platform."""
+def _local_digest() -> str:
+    """Returns the digest of what the engine's own interpreter has installed, by names and versions."""
+    folders = {Path(entry) for entry in sys.path if entry.endswith("site-packages")}
+    names = sorted(p.name for folder in folders for p in folder.glob("*.dist-info"))
+    parts = ["local", platform_tag(), platform.python_version(), *names]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def digest_of(component: Path, python_env: PythonEnv | None) -> str:
+    """Returns the digest of what an environment is made of: requirement bytes, Python, platform; None
+    stands for the engine's own.
+    """
+    if python_env is None:
+        return _local_digest()
     parts = [platform_tag(), platform.python_version()]
     for line in python_env.dependencies:
         file = requirement_file(line)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from waypost.contracts.plan import Plan
+if TYPE_CHECKING:
+    from waypost.contracts.plan import Plan
 
 INTEGRITY = 4
 """Exit code by which a component says that content is not what was asked for; ours, too."""
@@ -12,7 +14,9 @@ INTEGRITY = 4
 
 @dataclass(frozen=True)
 class StepResult:
-    """How a step ended: `state` is done, reused, failed, killed or skipped."""
+    """How a step ended: `state` is done, reused, failed, killed or skipped; `because` says why it ran or
+    did not.
+    """
 
     name: str
     uses: str
@@ -24,11 +28,15 @@ class StepResult:
     tail: str = ""
     log: str = ""
     exit_code: int = 0
+    because: str = ""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: `status` is FINISHED, FAILED or KILLED, as MLflow records it."""
+    """How a run ended: `status` is FINISHED, FAILED or KILLED, as MLflow records it.
+
+    One that is `current` was there before: there was nothing to do.
+    """
 
     name: str
     run_id: str
@@ -37,6 +45,7 @@ class RunResult:
     tracking_uri: str
     steps: tuple[StepResult, ...]
     warnings: tuple[str, ...] = ()
+    current: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -51,7 +60,7 @@ class RunResult:
 
 
 class Reporter:
-    """Hears what happens; every method may be left out."""
+    """Hears what happens; every method may be left out. Several steps may run at the same time."""
 
     def say(self, message: str) -> None:
         """Something worth knowing before or between steps."""
@@ -62,7 +71,7 @@ class Reporter:
     def starting(self, plan: Plan, run_id: str) -> None:
         """The parent run exists, no step has started."""
 
-    def step_starting(self, name: str) -> None:
+    def step_starting(self, name: str, because: str) -> None:
         """A step's process is about to start."""
 
     def step_ended(self, result: StepResult) -> None:

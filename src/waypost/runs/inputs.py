@@ -2,65 +2,108 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from waypost.contracts.plan import Argument, Inline, Location, Reference
-from waypost.errors import WaypostError
+from waypost.contracts.keys import FinishedStep
+from waypost.contracts.plan import Argument, Inline, Location, PlannedStep, Reference
+from waypost.errors import WaypostError, redacted
 from waypost.runs.prepare import Prepared, local_path
-from waypost.sources.files import content_digest
-from waypost.tracking.store import StepRun, Tracker
+from waypost.sources import web
+from waypost.sources.memo import Memo
+from waypost.tracking.store import Tracker
+
+# Runs and model versions do not change; an alias of a model may move.
+_NEVER_CHANGES = re.compile(r"runs:/.+|models:/[^@]+/\d+(/.*)?|models:/m-\w+")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Inputs:
     """Turns arguments into texts; `finished` holds the steps that references may name, `bundled` the
-    files that stand for URLs.
+    files that stand for URLs. `offline` no server is asked: what it said last counts.
     """
 
     prepared: Prepared
-    tracker: Tracker
-    finished: Mapping[str, StepRun]
+    memo: Memo
+    finished: Mapping[str, FinishedStep]
     bundled: Mapping[str, Path] = field(default_factory=dict)
+    offline: bool = False
+    _asked: dict[str, str] = field(default_factory=dict)
 
-    def identity(self, argument: Argument) -> str:
-        """Returns what an argument means for the result: content where there is any."""
+    def identity(self, step: PlannedStep, argument: Argument) -> str | None:
+        """Returns what an argument means for the result: content where there is any.
+
+        None where that is not known: behind a URL whose content can change, which no `sha256` of the
+        step pins, and whose server does not tell.
+        """
         if isinstance(argument, Reference):
             return f"sha256:{self.finished[argument.step].digests[argument.output]}"
         if isinstance(argument, Location):
-            path = local_path(argument, self.prepared.folder)
-            return f"sha256:{content_digest(path)}" if path else argument.text
+            if path := local_path(argument, self.prepared.folder):
+                return f"sha256:{self.memo.digest(path)}"
+            if _is_pinned(step) or not argument.text or _NEVER_CHANGES.fullmatch(argument.text):
+                return argument.text
+            return self._remote(argument.text)
         return str(argument)
+
+    @property
+    def asked_servers(self) -> bool:
+        """Tells whether the content behind a URL counted that can change."""
+        return bool(self._asked)
+
+    def _remote(self, url: str) -> str | None:
+        if urlsplit(url).scheme not in ("http", "https"):
+            return None
+        if url not in self._asked:
+            asked = None if self.offline else lambda: web.validator(url)
+            self._asked[url] = self.memo.last("validator", redacted(url), asked) or ""
+        return f"{url} ({self._asked[url]})" if self._asked[url] else None
 
     def recorded(self, argument: Argument) -> str:
         """Returns the argument for MLflow: stock `mlflow run` understands it as it stands."""
         if isinstance(argument, Reference):
-            return f"runs:/{self.finished[argument.step].run_id}/{self._artifact(argument)}"
+            return f"runs:/{self.finished[argument.step].run_id}/{self.artifact(argument)}"
         return str(argument)
 
-    def value(self, name: str, argument: Argument, run_id: str, temp: Path) -> str:
+    def value(self, name: str, argument: Argument, tracker: Tracker, run_id: str, temp: Path) -> str:
         """Returns the text for the command line: files as local paths.
 
         A file that has to be made for it goes to `temp`. Raises WaypostError where an earlier
-        output is gone.
+        output is gone, or is not what it was.
         """
         if isinstance(argument, Reference):
-            run = self.finished[argument.step].run_id
-            found = self.tracker.output(run, self._artifact(argument))
-            if found is None:
-                raise WaypostError(f"{name}: the output {argument} of run {run} is no longer there")
-            return str(found)
+            return str(self._output(name, argument, tracker))
         if isinstance(argument, Inline):
             file = temp / f"{name}.yaml"
             file.write_text(argument.text, encoding="utf-8")
-            self.tracker.log_text(run_id, argument.text, f"parameters/{name}.yaml")
+            tracker.log_text(run_id, argument.text, f"parameters/{name}.yaml")
             return str(file)
         if isinstance(argument, Location):
             path = local_path(argument, self.prepared.folder) or self.bundled.get(argument.text)
             return str(path) if path else argument.text
         return argument
 
-    def _artifact(self, reference: Reference) -> str:
+    def _output(self, name: str, reference: Reference, tracker: Tracker) -> Path:
+        step = self.finished[reference.step]
+        known = step.paths.get(reference.output)
+        found = Path(known) if known else tracker.output(step.run_id, self.artifact(reference))
+        if found is None or not found.exists():
+            raise WaypostError(f"{name}: the output {reference} of run {step.run_id} is no longer there")
+        if self.memo.digest(found) != step.digests[reference.output]:
+            message = (
+                f"{name}: the output {reference} of run {step.run_id} is not what that run made: {found}"
+            )
+            raise WaypostError(message, hint=f"compute it again: --force {reference.step}")
+        return found
+
+    def artifact(self, reference: Reference) -> str:
+        """Returns where below its run's artifacts an output is."""
         outputs = self.prepared.plan.step(reference.step).entry_point.outputs
         return outputs[reference.output].path
+
+
+def _is_pinned(step: PlannedStep) -> bool:
+    return any(name.endswith("sha256") and str(value) for name, value in step.arguments.items())

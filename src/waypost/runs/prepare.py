@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from waypost.contracts.component import Component
+from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.parameters import merged, plain
-from waypost.contracts.pipeline import FILE, Pipeline
+from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
 from waypost.contracts.plan import Location, Plan, PlannedStep, make_plan
 from waypost.errors import Finding, FindingsError
 from waypost.pins.checkout import Checkout, checkouts
@@ -24,8 +25,9 @@ class Prepared:
     """A pipeline that is ready to run: plan, parameters (resolved), and the code of its components.
 
     `lock` is the digest of the lock that it runs from, empty without one; `dev` tells that local
-    folders were taken as they are; `warnings` what the user should know of the versions; `tags` say
-    where the pipeline itself comes from.
+    folders were taken as they are; `warnings` what the user should know of the versions; `release`
+    are the tags of a release, empty for a pipeline's folder; `read` are the user's files and folders
+    that were looked at.
     """
 
     folder: Path
@@ -36,7 +38,18 @@ class Prepared:
     lock: str = ""
     dev: bool = False
     warnings: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
+    release: Mapping[str, str] = field(default_factory=dict)
+    read: tuple[Path, ...] = ()
+
+    def tags(self) -> dict[str, str]:
+        """Returns what the run's tags say of where the pipeline comes from; git is asked."""
+        commit = "" if self.release else head_of(self.folder)
+        tags = {**self.release, **({"waypost.commit": commit} if commit else {})}
+        if self.lock:
+            tags["waypost.lock"] = self.lock
+        if self.dev:
+            tags["waypost.dev"] = "true"
+        return tags
 
     def checkout(self, step: PlannedStep) -> Checkout:
         """Returns the code of a step's component."""
@@ -84,16 +97,19 @@ def prepare(
         lock=lock.digest if lock else "",
         dev=dev,
         warnings=tuple(workspace.warnings),
-        tags=_tags(workspace),
+        release=workspace.release.tags if workspace.release else {},
+        read=(*files, *_looked_at(workspace, code)),
     )
 
 
-def _tags(workspace: Workspace) -> dict[str, str]:
-    """Returns what the run's tags say of where the pipeline comes from."""
-    if workspace.release:
-        return workspace.release.tags
-    commit = head_of(workspace.folder)
-    return {"waypost.commit": commit} if commit else {}
+def _looked_at(workspace: Workspace, code: Mapping[str, Checkout]) -> set[Path]:
+    """Returns the pipeline's files, and the folders of code that was taken or could have been."""
+    found = {workspace.folder / name for name in (FILE, PARAMETERS_FILE, LOCK_FILE)}
+    for uses, checkout in code.items():
+        local = workspace.local(uses.partition("/")[0])
+        if local:
+            found.update(local / name for name in checkout.trees)
+    return found
 
 
 def local_path(location: Location, folder: Path) -> Path | None:
@@ -104,12 +120,16 @@ def local_path(location: Location, folder: Path) -> Path | None:
     return None if "://" in location.text or parts.scheme in ("runs", "models") else folder / location.text
 
 
+def input_files(plan: Plan, folder: Path) -> dict[str, Path]:
+    """Returns the files of this machine that steps are given, by the place where they are named."""
+    return {
+        f"{FILE}: steps.{step.name}.with.{name}": path
+        for step in plan.steps
+        for name, argument in step.arguments.items()
+        if isinstance(argument, Location) and (path := local_path(argument, folder)) is not None
+    }
+
+
 def _input_findings(plan: Plan, folder: Path) -> list[Finding]:
-    findings = []
-    for step in plan.steps:
-        for name, argument in step.arguments.items():
-            path = local_path(argument, folder) if isinstance(argument, Location) else None
-            if path is not None and not path.exists():
-                place = f"{FILE}: steps.{step.name}.with.{name}"
-                findings.append(Finding(place, f"no such file: {path}"))
-    return findings
+    given = input_files(plan, folder)
+    return [Finding(place, f"no such file: {path}") for place, path in given.items() if not path.exists()]

@@ -1,298 +1,271 @@
-"""Executes a plan: one process per step, one MLflow run per step below the pipeline's own."""
+"""Executes plans: steps as soon as the graph, the cores and the memory allow, each below an MLflow run."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 
 from waypost import __version__
-from waypost.contracts.component import command_line
-from waypost.contracts.keys import StepInputs, step_key
+from waypost.contracts.command import python_command
+from waypost.contracts.keys import FinishedStep
 from waypost.contracts.parameters import canonical_yaml, flat
 from waypost.contracts.plan import PlannedStep
-from waypost.errors import Interrupted, UsageError, WaypostError
+from waypost.errors import UsageError, redacted
 from waypost.pins.watch import Watch
 from waypost.runs import environments
+from waypost.runs.decide import Decider, Reuse
 from waypost.runs.environments import Environment
-from waypost.runs.events import Reporter, RunResult, StepResult
+from waypost.runs.events import Reporter, RunResult
+from waypost.runs.execution import Execution, Tools, modules_of
+from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
-from waypost.runs.logs import exit_cause, tail_of
+from waypost.runs.machine import available_memory, cores
 from waypost.runs.prepare import Prepared
-from waypost.sources.files import content_digest, home, read_python_env
-from waypost.sources.process import run_step
+from waypost.runs.survey import Options, run_key, survey
+from waypost.runs.workers import Workers
+from waypost.sources.files import read_python_env
+from waypost.sources.memo import Memo
+from waypost.sources.places import home
 from waypost.sources.scratch import scratch, sweep
-from waypost.tracking.store import KEY_TAG, STEP_TAG, StepRun, Tracker, step_variables, tracking_errors
+from waypost.tracking.local import are_finished, tracking_uri
+from waypost.tracking.store import Tracker, tracking_errors
 
-_NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run: `steps` to execute (None: all), `resume`, `env` (uv or local), `debug`; of a bundle
-    the folder of its `wheels`, and its `data`, files by the URL that they come from.
-    """
-
-    steps: frozenset[str] | None = None
-    resume: bool = False
-    env: str = "uv"
-    debug: bool = False
-    wheels: Path | None = None
-    data: Mapping[str, Path] = field(default_factory=dict)
+_TICK_SECONDS = 0.05
 
 
-def run(prepared: Prepared, options: Options, reporter: Reporter, watch: Watch | None = None) -> RunResult:
+def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path | None = None) -> RunResult:
     """Executes the pipeline and returns how it ended; a failed step is a result, not an exception.
 
-    What the remotes tell the `watch` meanwhile becomes a warning, shown and kept with the run.
+    Where everything is current already, that run is returned and nothing is started. While steps
+    run, the remotes of the `watched` pipeline's folder are asked; what they say of its pins becomes a
+    warning, shown and kept with the run.
 
     Raises Interrupted after SIGINT or SIGTERM, with all processes ended and all runs closed, and
     WaypostError where the tracking server does not answer.
     """
-    with tracking_errors():
-        return _run(prepared, options, reporter, watch)
+    found = survey(prepared, options)
+    current = found.current
+    if current and is_there(current):
+        reporter.ended(current)
+        return current
+    with contextlib.ExitStack() as stack:
+        heard = stack.enter_context(Watch(watched)) if watched else None
+        envs = build_environments(prepared, options, reporter)
+        tools = stack.enter_context(open_tools(prepared, envs, options, found.missing))
+        stack.enter_context(tracking_errors())
+        if current and all(map(tools.tracker.is_finished, _ids(current))):
+            reporter.ended(current)
+            return current
+        close_abandoned(tools.tracker, reporter)
+        opened = PipelineRun(prepared, options, envs, tools, reporter)
+        drive([opened], options, tools, heard)
+        return opened.result
 
 
-def _run(prepared: Prepared, options: Options, reporter: Reporter, watch: Watch | None) -> RunResult:
+def is_there(result: RunResult) -> bool:
+    """Tells, without MLflow, whether a run and its steps are in the tracking store; no means perhaps not."""
+    return are_finished(tracking_uri(), _ids(result))
+
+
+def _ids(result: RunResult) -> list[str]:
+    return [result.run_id, *(step.run_id for step in result.steps)]
+
+
+def build_environments(prepared: Prepared, options: Options, reporter: Reporter) -> dict[str, Environment]:
+    """Returns the environment of each step; all are there before step 1 starts."""
+    found: dict[Path, Environment] = {}
+    for code in prepared.checkouts.values():
+        python_env = read_python_env(code.folder, code.component)
+        if options.env == "local" or not python_env.dependencies:
+            found[code.folder] = environments.local()
+        else:
+            found[code.folder] = environments.ensure(
+                code.folder, python_env, home(), reporter.say, options.wheels
+            )
+    return {step.name: found[prepared.checkout(step).folder] for step in prepared.plan.steps}
+
+
+@contextlib.contextmanager
+def open_tools(
+    prepared: Prepared, envs: Mapping[str, Environment], options: Options, missing: Iterable[PlannedStep]
+) -> Iterator[Tools]:
+    """Gives what runs share. Workers start first: they import what the `missing` steps need, beside MLflow
+    here.
+    """
     sweep()
-    tracker = Tracker(prepared.pipeline.name)
+    memo = Memo(home())
+    with scratch() as temp, contextlib.closing(Workers(temp, fork=options.fork)) as workers:
+        for step in missing:
+            python = python_command(step.entry_point.command, dict.fromkeys(step.entry_point.parameters, ""))
+            workers.prepare(envs[step.name], python, modules_of(prepared, step, memo))
+        tracker = Tracker(prepared.pipeline.name)
+        workers.announce(tracker.uri)
+        yield Tools(tracker, Index(home(), tracker.uri), memo, workers, temp, options.debug)
+
+
+def close_abandoned(tracker: Tracker, reporter: Reporter) -> None:
+    """Closes the runs of processes that are gone, and says so."""
     for run_id in tracker.close_abandoned():
         reporter.say(f"run {run_id} was left behind by a process that is gone: marked KILLED")
-    earlier = _earlier_steps(tracker, prepared, options)
-    envs = _environments(prepared, options, reporter)
-    tags = {"waypost.version": __version__, **prepared.tags}
-    if prepared.lock:
-        tags["waypost.lock"] = prepared.lock
-    if prepared.dev:
-        tags["waypost.dev"] = "true"
-    parent = tracker.open_pipeline(tags)
-    warnings = list(prepared.warnings)
-
-    def hear() -> None:
-        for news in watch.news() if watch else ():
-            if news.warning:
-                warnings.append(news.text)
-                reporter.warn(news.text)
-            else:
-                reporter.say(news.text)
-
-    hear()
-    execution = _Execution(prepared, options, reporter, tracker, parent, envs, earlier)
-    started = time.monotonic()
-    status = "KILLED"
-    try:
-        reporter.starting(prepared.plan, parent)
-        tracker.log_parameters(parent, flat(prepared.parameters))
-        tracker.log_text(parent, canonical_yaml(prepared.parameters), "params.yaml")
-        execution.run_all()
-        status = "FAILED" if execution.failed else "FINISHED"
-    except BaseException as error:
-        status = "KILLED" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "FAILED"
-        raise
-    finally:
-        hear()
-        if warnings:
-            tracker.tag(parent, "waypost.warnings", "\n".join(warnings))
-        tracker.close(parent, status)
-        result = RunResult(
-            prepared.pipeline.name,
-            parent,
-            status,
-            time.monotonic() - started,
-            tracker.uri,
-            tuple(execution.results),
-            tuple(warnings),
-        )
-        reporter.ended(result)
-    return result
 
 
-def _earlier_steps(tracker: Tracker, prepared: Prepared, options: Options) -> Mapping[str, StepRun]:
-    """Returns finished steps that this run may take over, by their keys."""
-    if options.resume:
-        earlier = tracker.steps_to_resume()
-        if earlier is None:
-            message = f"no failed or interrupted run of {prepared.pipeline.name} to resume"
-            raise UsageError(message, hint="run it without --resume")
-        return earlier
-    if options.steps is not None:
-        return tracker.recent_steps()
-    return {}
+class PipelineRun:
+    """One pipeline run, opened on the tracking server; `result` is there once it is closed.
 
+    In a sweep it has a `name` of its own, and the sweep's run as its `parent`.
+    """
 
-def _environments(prepared: Prepared, options: Options, reporter: Reporter) -> dict[str, Environment]:
-    """Returns the environment of each step; all are there before step 1 starts."""
-    found = {}
-    for step in prepared.plan.steps:
-        code = prepared.checkout(step)
-        folder = code.folder
-        python_env = read_python_env(folder, code.component)
-        if options.env == "local" or not python_env.dependencies:
-            found[step.name] = environments.local()
-        else:
-            found[step.name] = environments.ensure(folder, python_env, home(), reporter.say, options.wheels)
-    return found
-
-
-class _Execution:
-    """One run on its way: what is finished, what failed."""
+    result: RunResult
 
     def __init__(
         self,
         prepared: Prepared,
         options: Options,
-        reporter: Reporter,
-        tracker: Tracker,
-        parent: str,
         envs: Mapping[str, Environment],
-        earlier: Mapping[str, StepRun],
+        tools: Tools,
+        reporter: Reporter,
+        *,
+        parent: str = "",
+        name: str = "",
     ) -> None:
         self._prepared = prepared
-        self._options = options
+        self._tools = tools
         self._reporter = reporter
-        self._tracker = tracker
-        self._parent = parent
-        self._envs = envs
-        self._earlier = earlier
-        self._finished: dict[str, StepRun] = {}
-        self._given = Inputs(prepared, tracker, self._finished, options.data)
-        self._wanted = self._with_ancestors(options.steps)
-        self.results: list[StepResult] = []
-        self.failed = False
+        self._opened = monotonic()
+        self.is_closed = False
+        self._warnings = list(prepared.warnings)
+        finished: dict[str, FinishedStep] = {}
+        inputs = Inputs(prepared, tools.memo, finished, options.data, options.offline)
+        reuse = Reuse(
+            options.cache,
+            options.force,
+            options.steps,
+            _earlier_steps(tools.tracker, options, prepared.pipeline.name),
+        )
+        digests = {step: environment.digest for step, environment in envs.items()}
+        decider = Decider(prepared, digests, tools.index, tools.memo, inputs, reuse)
+        tags = {"waypost.version": __version__, **prepared.tags()}
+        self.run_id = tools.tracker.open_pipeline(tags, parent=parent, name=name)
+        self.execution = Execution(
+            prepared, envs, decider, inputs, finished, tools, reporter, self.run_id, reuse
+        )
+        reporter.starting(prepared.plan, self.run_id)
+        tools.tracker.log_parameters(self.run_id, flat(prepared.parameters))
+        tools.tracker.log_text(self.run_id, canonical_yaml(prepared.parameters), "params.yaml")
 
-    def run_all(self) -> None:
-        for step in self._prepared.plan.steps:
-            if self.failed or step.name not in self._wanted:
-                result = StepResult(step.name, step.uses, "skipped")
+    def warn(self, text: str) -> None:
+        """Shows a warning, and keeps it with the run."""
+        self._warnings.append(text)
+        self._reporter.warn(text)
+
+    def say(self, text: str) -> None:
+        self._reporter.say(text)
+
+    def close(self, status: str) -> None:
+        """Gives the run its terminal status; a finished one enters the index."""
+        tracker, execution = self._tools.tracker, self.execution
+        self.is_closed = True
+        if self._warnings:
+            tracker.tag(self.run_id, {"waypost.warnings": "\n".join(self._warnings)})
+        tracker.close(self.run_id, status)
+        plan = self._prepared.plan
+        if status == "FINISHED" and len(execution.keys) == len(plan.steps):
+            self._tools.index.add_run(run_key(self._prepared, execution.keys), self.run_id)
+        self.result = RunResult(
+            self._prepared.pipeline.name,
+            self.run_id,
+            status,
+            monotonic() - (execution.began or self._opened),
+            redacted(tracker.uri),
+            tuple(execution.results),
+            tuple(self._warnings),
+        )
+        self._reporter.ended(self.result)
+
+
+def _earlier_steps(tracker: Tracker, options: Options, name: str) -> Mapping[str, FinishedStep]:
+    """Returns the finished steps of the run to resume, by their keys."""
+    if not options.resume:
+        return {}
+    earlier = tracker.steps_to_resume()
+    if earlier is None:
+        message = f"no failed or interrupted run of {name} to resume"
+        raise UsageError(message, hint="run it without --resume")
+    return earlier
+
+
+def drive(runs: Sequence[PipelineRun], options: Options, tools: Tools, watch: Watch | None = None) -> None:
+    """Executes pipeline runs side by side, and closes each as soon as it has ended.
+
+    A step that several of them have in common runs once. A failed step lets those that run already
+    end, and no other one of its pipeline start. Raises Interrupted with everything ended and closed.
+    """
+    status = "KILLED"
+    try:
+        _loop(runs, options.jobs or cores(), tools, watch)
+    except Exception:
+        status = "FAILED"
+        raise
+    finally:
+        for each in runs:
+            if not each.is_closed:
+                each.execution.kill()
+                each.close(status)
+
+
+def _loop(runs: Sequence[PipelineRun], jobs: int, tools: Tools, watch: Watch | None) -> None:
+    while open_ones := [each for each in runs if not each.is_closed]:
+        _hear(open_ones, watch)
+        executions = [each.execution for each in open_ones]
+        ended = [execution.poll() for execution in executions]
+        for execution in executions:
+            _start_ready(execution, executions, jobs)
+        over = [each for each in open_ones if not each.execution.running and not each.execution.ready()]
+        for each in over:
+            each.execution.skip_rest()
+            _hear([each], watch)
+            each.close("FAILED" if each.execution.failed else "FINISHED")
+        if not any(ended) and not over:
+            tools.workers.wait(_TICK_SECONDS)
+        for execution in executions:
+            execution.reporter.tick()
+
+
+def _start_ready(execution: Execution, all_of_them: Sequence[Execution], jobs: int) -> None:
+    """Starts what can start: new steps may be ready as soon as one is taken over."""
+    while True:
+        ready = execution.ready()
+        taken_over = False
+        for step in ready:
+            keys = {key for each in all_of_them for key in each.running_keys}
+            decision = execution.decide(step)
+            if decision.is_shared and decision.key in keys:
+                execution.blocked.add(step.name)  # another pipeline computes it right now
+                continue
+            if step.name in execution.blocked:
+                execution.blocked.discard(step.name)
+                decision = execution.decide(step, anew=True)
+            running = sum(each.running for each in all_of_them)
+            if decision.earlier:
+                execution.take_over(step, decision)
+                taken_over = True
+            elif running < jobs and (not running or _has_memory(execution.memory_of(step))):
+                execution.start(step, decision)
+        if not taken_over:
+            return
+
+
+def _has_memory(needed: int) -> bool:
+    available = available_memory()
+    return available is None or needed <= available
+
+
+def _hear(runs: Sequence[PipelineRun], watch: Watch | None) -> None:
+    for news in watch.news() if watch else ():
+        for each in runs:
+            if news.warning:
+                each.warn(news.text)
             else:
-                result = self._run(step)
-            self._note(result)
-
-    def _note(self, result: StepResult) -> None:
-        self.results.append(result)
-        self._reporter.step_ended(result)
-        self.failed = self.failed or result.state == "failed"
-
-    def _with_ancestors(self, selected: frozenset[str] | None) -> set[str]:
-        """Returns the selected steps and all that they need, directly or not."""
-        steps = self._prepared.plan.steps
-        wanted = set(selected if selected is not None else (step.name for step in steps))
-        for step in reversed(steps):
-            if step.name in wanted:
-                wanted.update(step.needs)
-        return wanted
-
-    def _run(self, step: PlannedStep) -> StepResult:
-        self._reporter.step_starting(step.name)
-        key = step_key(self._inputs(step))
-        to_execute = self._options.steps is not None and step.name in self._options.steps
-        if not to_execute and (reusable := self._earlier.get(key)):
-            return self._take_over(step, reusable)
-        if self._options.steps is not None and not to_execute:
-            cause = (
-                "no earlier run has a result with the code, parameters and inputs of now;"
-                f" execute it too: --from {step.name}"
-            )
-            return StepResult(step.name, step.uses, "failed", cause=cause)
-        return self._execute(step, key)
-
-    def _take_over(self, step: PlannedStep, earlier: StepRun) -> StepResult:
-        self._finished[step.name] = earlier
-        metrics = self._enter(step, earlier.run_id)
-        return StepResult(step.name, step.uses, "reused", earlier.run_id, 0.0, metrics)
-
-    def _execute(self, step: PlannedStep, key: str) -> StepResult:
-        checkout = self._prepared.checkout(step)
-        tags = {
-            KEY_TAG: key,
-            "waypost.component": step.uses,
-            **{f"waypost.tree.{name}": tree for name, tree in checkout.trees.items()},
-        }
-        if checkout.pin:
-            tags |= {
-                "waypost.component.version": str(checkout.pin),
-                "waypost.component.commit": checkout.pin.commit,
-            }
-        run_id = self._tracker.open_step(self._parent, step.name, tags)
-        started = time.monotonic()
-        status, code = "KILLED", 0
-        with scratch() as temp:
-            log = temp / f"{step.name}.log"
-            try:
-                recorded = {name: self._given.recorded(a) for name, a in step.arguments.items()}
-                self._tracker.log_parameters(run_id, recorded)
-                values = {n: self._given.value(n, a, run_id, temp) for n, a in step.arguments.items()}
-                code = run_step(
-                    command_line(step.entry_point, values),
-                    cwd=checkout.folder,
-                    env=self._variables(step, run_id),
-                    log=log,
-                    tick=self._reporter.tick,
-                )
-                cause = exit_cause(code, log) if code else self._missing_output(step, run_id)
-                status = "FAILED" if cause else "FINISHED"
-            except Interrupted:
-                seconds = time.monotonic() - started
-                self._note(StepResult(step.name, step.uses, "killed", run_id, seconds))
-                raise
-            except WaypostError as error:
-                cause, status = str(error), "FAILED"
-            finally:
-                # The step's process may have set a status of its own; ours is the last word.
-                if log.exists():
-                    self._tracker.log_file(run_id, log, "logs")
-                self._tracker.close(run_id, status)
-            tail = tail_of(log)
-        seconds = time.monotonic() - started
-        if cause:
-            where = self._tracker.artifact_location(run_id, f"logs/{step.name}.log")
-            return StepResult(step.name, step.uses, "failed", run_id, seconds, {}, cause, tail, where, code)
-        metrics = self._enter(step, run_id)
-        return StepResult(step.name, step.uses, "done", run_id, seconds, metrics)
-
-    def _enter(self, step: PlannedStep, run_id: str) -> dict[str, float]:
-        """Tells the parent run which run holds the step's result, last of all, so that no half-done
-        step is ever taken over; copies the declared metrics there and returns them.
-        """
-        found = self._tracker.metrics(run_id)
-        metrics = {name: found[name] for name in step.entry_point.metrics if name in found}
-        self._tracker.tag(self._parent, f"{STEP_TAG}.{step.name}", run_id)
-        self._tracker.log_metrics(
-            self._parent, {f"{step.name}/{name}": value for name, value in metrics.items()}
-        )
-        return metrics
-
-    def _inputs(self, step: PlannedStep) -> StepInputs:
-        return StepInputs(
-            trees=self._prepared.checkout(step).trees,
-            entry_point=step.entry_point.command,
-            arguments={name: self._given.identity(a) for name, a in step.arguments.items()},
-            environment=self._envs[step.name].digest,
-            platform=environments.platform_tag(),
-        )
-
-    def _variables(self, step: PlannedStep, run_id: str) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
-        return {
-            **kept,
-            **self._envs[step.name].variables(),
-            **step_variables(self._tracker, run_id),
-            # Environments are byte-compiled when they are built; nothing is written into work trees.
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",
-            **({"COMPONENT_DEBUG": "1"} if self._options.debug else {}),
-        }
-
-    def _missing_output(self, step: PlannedStep, run_id: str) -> str:
-        """Records the digests of all outputs; returns what is wrong where one is not there."""
-        digests = {}
-        for name, output in step.entry_point.outputs.items():
-            path = self._tracker.output(run_id, output.path)
-            if path is None:
-                return f"the step ended well, but its output {name!r} ({output.path}) was not logged"
-            digests[name] = content_digest(path)
-            self._tracker.tag(run_id, f"waypost.output.{name}", digests[name])
-        self._finished[step.name] = StepRun(run_id, digests)
-        return ""
+                each.say(news.text)

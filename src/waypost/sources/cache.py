@@ -16,6 +16,7 @@ from waypost.sources.scratch import remove
 from waypost.sources.store import is_intact
 
 _NEW = (".new-", ".building-")
+_FILES = ("index.db", "memo.db", "current.db")
 KINDS = {"mirrors": "mirror of a component repository", "trees": "unpacked component", "envs": "environment"}
 
 
@@ -114,3 +115,5 @@ def clear(home: Path) -> None:
     for kind in KINDS:
         if (home / kind).is_dir():
             remove(home / kind)
+    for name in _FILES:
+        (home / name).unlink(missing_ok=True)

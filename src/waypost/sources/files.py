@@ -6,20 +6,12 @@ import hashlib
 import os
 from pathlib import Path
 
-import platformdirs
-
 from waypost.contracts import component, pipeline
 from waypost.contracts.component import Component, PythonEnv, parse_component
 from waypost.contracts.lock import environment_digest
 from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
-
-
-def home() -> Path:
-    """Returns the folder for everything that can be made again: `WAYPOST_HOME` or the cache."""
-    given = os.environ.get("WAYPOST_HOME")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("waypost"))
 
 
 def read_pipeline(folder: Path) -> Pipeline:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 GRACE_SECONDS = 5.0
 TIMED_OUT = "no answer"
-_TICK_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
 
 
@@ -95,31 +96,90 @@ class Background:
             _end_group(self._process)
 
 
-def run_step(command: str, *, cwd: Path, env: Mapping[str, str], log: Path, tick: Callable[[], None]) -> int:
-    """Runs a shell command as a process group of its own; returns its exit code (-N: signal N).
+class Shell:
+    """A shell command as a process group of its own; stdout and stderr go to `log`."""
 
-    stdout and stderr go to `log`; `tick` is called while waiting. However this ends, by an
-    exception too, no process of the group is left.
+    def __init__(self, command: str, *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
+        with log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                ["bash", "-c", command],
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # Safe: the engine has no second thread while it starts a step.
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+
+    def poll(self) -> int | None:
+        """Returns the exit code (-N: signal N), None while it runs; then no process of the group is left."""
+        code = self._process.poll()
+        if code is not None:
+            _end_group(self._process)
+        return code
+
+    def end(self) -> None:
+        """Ends all processes of the group."""
+        _end_group(self._process)
+
+
+class Partner:
+    """A process that we talk with over a socket, one JSON document a line; `log` gets its output.
+
+    It gets the number of the socket as its last argument, and does not outlive the engine.
     """
-    with log.open("ab") as sink:
-        process = subprocess.Popen(
-            ["bash", "-c", command],
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # Safe: the engine has no second thread while it starts a step.
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
-        )
-    try:
-        while process.poll() is None:
-            tick()
-            time.sleep(_TICK_SECONDS)
-        return process.returncode
-    finally:
-        _end_group(process)
+
+    def __init__(self, arguments: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
+        self._ours, theirs = socket.socketpair()
+        self._received = b""
+        with theirs, log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                [*arguments, str(theirs.fileno())],
+                env=dict(env),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+
+    def fileno(self) -> int:
+        """Returns the socket's number, for `select`."""
+        return self._ours.fileno()
+
+    def send(self, content: Mapping[str, Any]) -> bool:
+        """Sends a document; tells whether there is somebody to hear it."""
+        try:
+            self._ours.sendall(json.dumps(content).encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """Waits for documents and returns them, None where the other one is gone."""
+        try:
+            data = self._ours.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            return None
+        *lines, self._received = (self._received + data).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def end(self) -> None:
+        """Hangs up and ends it at once: it keeps nothing that could be lost."""
+        self._ours.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def end_group(leader: int, number: signal.Signals) -> None:
+    """Sends a signal to all processes of a group, where there are any."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
 
 
 def _die_with_parent() -> None:
@@ -130,12 +190,10 @@ def _die_with_parent() -> None:
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     """Ends what is left of the group: SIGTERM to a running step, then SIGKILL to everything."""
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+        end_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    end_group(process.pid, signal.SIGKILL)
     process.wait()
 
 

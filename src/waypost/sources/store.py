@@ -24,6 +24,7 @@ from waypost.contracts.trees import object_id, tree_id, tree_of_folders
 from waypost.contracts.versions import Release, releases_of
 from waypost.errors import WaypostError, redacted
 from waypost.sources import git, remotes
+from waypost.sources.memo import Memo
 from waypost.sources.process import ProcessError
 from waypost.sources.scratch import remove
 
@@ -189,6 +190,7 @@ class Store:
     def __init__(self, home: Path, say: Say) -> None:
         self.mirrors = home / "mirrors"
         self.trees = home / "trees"
+        self.memo = Memo(home)
         self._say = say
         self._known: dict[str, Mirror] = {}
 

@@ -8,13 +8,18 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import filelock
+
+from waypost.contracts.digests import digest_of
+from waypost.contracts.keys import FinishedStep
 from waypost.errors import WaypostError, redacted
+from waypost.sources.places import home
 from waypost.sources.process import is_alive
+from waypost.tracking.local import project_run, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -22,22 +27,13 @@ if TYPE_CHECKING:
 PIPELINE_TAG = "waypost.pipeline"
 STEP_TAG = "waypost.step"
 KEY_TAG = "waypost.step_key"
+COMPLETE_TAG = "waypost.complete"
+_OUTPUT_TAG = "waypost.output"
 _OWNER_TAG = "waypost.process"
+_PARENT_TAG = "mlflow.parentRunId"
+_SWEEP_TAG = "waypost.sweep"
 _MOST_PARAMETER = 6000  # characters that MLflow keeps of a parameter
 _MOST_PARAMETERS = 100  # parameters that MLflow takes at once
-
-
-@dataclass(frozen=True)
-class StepRun:
-    """A finished child run: its id and the digests of its outputs by name."""
-
-    run_id: str
-    digests: Mapping[str, str]
-
-
-def tracking_uri() -> str:
-    """Returns `MLFLOW_TRACKING_URI`, else a SQLite file here, where `mlflow ui` looks too."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
 
 def _set_defaults() -> None:
@@ -62,6 +58,18 @@ def tracking_errors() -> Iterator[None]:
         raise WaypostError(message, hint="is it up? It is named by MLFLOW_TRACKING_URI") from error
 
 
+@contextlib.contextmanager
+def _tables(uri: str) -> Iterator[None]:
+    """Lets one process at a time make the tables of a SQLite file: MLflow does not see to it."""
+    if not uri.startswith("sqlite:"):
+        yield
+        return
+    folder = home() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / f"{digest_of(uri)}.lock"):
+        yield
+
+
 class Tracker:
     """The runs of one pipeline. Raises WaypostError where the server cannot be reached."""
 
@@ -73,7 +81,8 @@ class Tracker:
         self._pipeline = pipeline
         mlflow.set_tracking_uri(self.uri)
         with tracking_errors():
-            self._client = mlflow.MlflowClient()
+            with _tables(self.uri):
+                self._client = mlflow.MlflowClient()
             self.experiment_id = self._experiment(pipeline)
 
     def _experiment(self, name: str) -> str:
@@ -91,18 +100,26 @@ class Tracker:
                 return str(found.experiment_id)
             raise
 
-    def open_pipeline(self, tags: Mapping[str, str]) -> str:
-        """Starts the parent run and returns its id; under `mlflow run` that is the project's run."""
+    def open_pipeline(self, tags: Mapping[str, str], *, parent: str = "", name: str = "") -> str:
+        """Starts the parent run and returns its id; under `mlflow run` that is the project's run.
+
+        In a sweep it has a `name` of its own, and the sweep's run as its `parent`.
+        """
         all_tags = {**tags, PIPELINE_TAG: self._pipeline, _OWNER_TAG: _owner()}
-        if run_id := os.environ.get("MLFLOW_RUN_ID"):
-            for key, value in all_tags.items():
-                self.tag(run_id, key, value)
+        if parent:
+            all_tags[_PARENT_TAG] = parent
+        elif run_id := project_run():
+            self.tag(run_id, all_tags)
             return run_id
-        return self._create(self._pipeline, {**all_tags, "mlflow.source.name": self._pipeline})
+        return self._create(name or self._pipeline, {**all_tags, "mlflow.source.name": self._pipeline})
+
+    def open_sweep(self) -> str:
+        """Starts the run above the pipeline runs of a sweep and returns its id."""
+        return self._create(f"{self._pipeline} sweep", {_SWEEP_TAG: self._pipeline, _OWNER_TAG: _owner()})
 
     def open_step(self, parent: str, name: str, tags: Mapping[str, str]) -> str:
         """Starts a step's run below the pipeline's and returns its id."""
-        return self._create(name, {**tags, "mlflow.parentRunId": parent, STEP_TAG: name})
+        return self._create(name, {**tags, _PARENT_TAG: parent, STEP_TAG: name})
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
         from mlflow.tracking.context.registry import resolve_tags
@@ -119,22 +136,24 @@ class Tracker:
         for start in range(0, len(entries), _MOST_PARAMETERS):
             self._client.log_batch(run_id, params=entries[start : start + _MOST_PARAMETERS])
 
-    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
-        """Logs metrics in one request."""
-        from mlflow.entities import Metric
+    def tag(self, run_id: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        """Sets tags, and logs metrics, in one request."""
+        from mlflow.entities import Metric, RunTag
 
         now = int(time.time() * 1000)
-        entries = [Metric(name, value, now, 0) for name, value in metrics.items()]
-        self._client.log_batch(run_id, metrics=entries)
-
-    def tag(self, run_id: str, key: str, value: str) -> None:
-        self._client.set_tag(run_id, key, value)
+        entries = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
+        self._client.log_batch(run_id, metrics=entries, tags=[RunTag(k, v) for k, v in tags.items()])
 
     def log_text(self, run_id: str, text: str, artifact: str) -> None:
         self._client.log_text(run_id, redacted(text), artifact)
 
     def log_file(self, run_id: str, file: Path, folder: str) -> None:
         self._client.log_artifact(run_id, str(file), folder)
+
+    def complete(self, run_id: str, digests: Mapping[str, str]) -> None:
+        """Marks a step's run as one whose outputs are all there, and whose result may be taken over."""
+        outputs = {f"{_OUTPUT_TAG}.{name}": digest for name, digest in digests.items()}
+        self.tag(run_id, {**outputs, COMPLETE_TAG: "true"})
 
     def close(self, run_id: str, status: str) -> None:
         """Gives a run its terminal status: FINISHED, FAILED or KILLED."""
@@ -173,11 +192,11 @@ class Tracker:
 
         return Path(download_artifacts(uri, dst_path=tempfile.mkdtemp()))
 
-    def steps_of(self, run_id: str) -> dict[str, StepRun]:
+    def steps_of(self, run_id: str) -> dict[str, FinishedStep]:
         """Returns the finished steps of a pipeline run by their names, in the order of their end."""
         tags = self._client.get_run(run_id).data.tags
         ids = {k.removeprefix(f"{STEP_TAG}."): v for k, v in tags.items() if k.startswith(f"{STEP_TAG}.")}
-        return {name: _step_run(self._client.get_run(step)) for name, step in sorted(ids.items())}
+        return {name: _finished(self._client.get_run(step)) for name, step in sorted(ids.items())}
 
     def tags_of(self, run_id: str) -> dict[str, str]:
         return dict(self._client.get_run(run_id).data.tags)
@@ -197,38 +216,51 @@ class Tracker:
         found = Model.load(str(folder)).signature
         return {k: json.loads(v) for k, v in found.to_dict().items() if v} if found else {}
 
-    def steps_to_resume(self) -> dict[str, StepRun] | None:
+    def finished_step(self, key: str) -> FinishedStep | None:
+        """Returns a finished step with a key, whoever computed it; the newest of several."""
+        ended_well = f"tags.`{COMPLETE_TAG}` = 'true' AND attributes.status = 'FINISHED'"
+        found = self._search(f"tags.`{KEY_TAG}` = '{key}' AND {ended_well}")
+        return _finished(found[0]) if found else None
+
+    def is_finished(self, run_id: str) -> bool:
+        """Tells whether a run is there and ended well."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            info = self._client.get_run(run_id).info
+        except MlflowException:
+            return False
+        return info.status == "FINISHED" and info.lifecycle_stage == "active"
+
+    def steps_to_resume(self) -> dict[str, FinishedStep] | None:
         """Returns the finished steps, by their keys, of this pipeline's newest run that failed or was
         killed; None where there is no such run.
         """
         for run in self._pipeline_runs():
             if run.info.status in ("FAILED", "KILLED"):
-                return self._finished_steps([run])
+                return self._finished_steps(run)
         return None
 
-    def recent_steps(self) -> dict[str, StepRun]:
-        """Returns the finished steps of this pipeline's runs by their keys, the newest of each."""
-        return self._finished_steps(self._pipeline_runs())
-
-    def _finished_steps(self, parents: Iterable[Run]) -> dict[str, StepRun]:
-        """Returns the steps that pipeline runs finished or took over, by their keys."""
-        ids: dict[str, None] = {}
-        for parent in parents:
-            ids |= {v: None for k, v in parent.data.tags.items() if k.startswith(f"{STEP_TAG}.")}
-        found: dict[str, StepRun] = {}
-        for run in (self._client.get_run(run_id) for run_id in ids):
-            if run.info.status == "FINISHED" and (key := run.data.tags.get(KEY_TAG)):
-                found.setdefault(key, _step_run(run))
-        return found
+    def _finished_steps(self, parent: Run) -> dict[str, FinishedStep]:
+        """Returns the steps that a pipeline run finished or took over, by their keys."""
+        ids = [v for k, v in parent.data.tags.items() if k.startswith(f"{STEP_TAG}.")]
+        steps = [self._client.get_run(run_id) for run_id in ids]
+        return {
+            key: _finished(run)
+            for run in steps
+            if run.info.status == "FINISHED" and (key := run.data.tags.get(KEY_TAG))
+        }
 
     def close_abandoned(self) -> list[str]:
         """Marks runs as KILLED whose process on this machine is gone; returns their ids."""
         closed = []
-        for run in self._pipeline_runs("attributes.status = 'RUNNING'"):
+        running = "attributes.status = 'RUNNING'"
+        sweeps = self._search(f"tags.`{_SWEEP_TAG}` = '{self._pipeline}' AND {running}")
+        for run in [*self._pipeline_runs(running), *sweeps]:
             host, _, pid = run.data.tags.get(_OWNER_TAG, "").rpartition(":")
             if host == socket.gethostname() and not is_alive(int(pid)):
                 for child in self._children(run.info.run_id):
-                    if child.info.status == "RUNNING":
+                    if child.info.status == "RUNNING" and _OWNER_TAG not in child.data.tags:
                         self.close(child.info.run_id, "KILLED")
                 self.close(run.info.run_id, "KILLED")
                 closed.append(str(run.info.run_id))
@@ -240,7 +272,7 @@ class Tracker:
         return self._search(query)
 
     def _children(self, parent: str) -> list[Run]:
-        return self._search(f"tags.`mlflow.parentRunId` = '{parent}'")
+        return self._search(f"tags.`{_PARENT_TAG}` = '{parent}'")
 
     def _search(self, query: str) -> list[Run]:
         found: Any = self._client.search_runs(
@@ -255,16 +287,15 @@ def step_variables(tracker: Tracker, run_id: str) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": tracker.uri,
         "MLFLOW_EXPERIMENT_ID": tracker.experiment_id,
         "MLFLOW_RUN_ID": run_id,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
     }
 
 
-def _step_run(run: Run) -> StepRun:
-    prefix = "waypost.output."
+def _finished(run: Run) -> FinishedStep:
+    prefix = f"{_OUTPUT_TAG}."
     tags = run.data.tags
     digests = {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
-    return StepRun(str(run.info.run_id), digests)
+    seconds = ((run.info.end_time or 0) - run.info.start_time) / 1000
+    return FinishedStep(str(run.info.run_id), digests, metrics=dict(run.data.metrics), seconds=seconds)
 
 
 def _owner() -> str:

@@ -1,0 +1,56 @@
+"""The last lines of a run: what came out, and where to look. Imported by a run with nothing to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import IO
+
+import click
+
+from waypost.errors import redacted
+from waypost.runs.events import RunResult
+
+
+def show_current(result: RunResult, stream: IO[str]) -> None:
+    """Prints that there was nothing to do, and the run that has everything."""
+    count = len(result.steps)
+    steps = "1 step" if count == 1 else f"{count} steps"
+    word = click.style("is current", fg="green", bold=True)
+    click.echo(f"{result.name} {word}: {steps}, nothing to do, run {result.run_id}", file=stream)
+    for text in closing_lines(result):
+        click.echo(text, file=stream)
+
+
+def closing_lines(result: RunResult) -> list[str]:
+    """Returns the metrics of the last step, and the commands to look at a run and to serve its model."""
+    lines = []
+    last = next((step for step in reversed(result.steps) if step.metrics), None)
+    if result.status == "FINISHED" and last:
+        shown = "  ".join(f"{k} {v:.4f}" for k, v in list(last.metrics.items())[:4])
+        lines.append(f"  {last.name}: {shown}")
+    if activate := _activation():
+        lines.append(f"  for the commands below: {activate}")
+    lines.append(f"  look at it: mlflow ui --backend-store-uri {_shown_uri(result.tracking_uri)}")
+    models = [step for step in result.steps if step.name.startswith("train") and step.run_id]
+    if result.status == "FINISHED" and models:
+        model = f"runs:/{models[-1].run_id}/model"
+        lines.append(f"  serve it: mlflow models serve --env-manager local -m {model}")
+    return lines
+
+
+def _activation() -> str:
+    """Returns the command that puts the engine's environment on the PATH, empty where it is there."""
+    here = Path(sys.prefix, "bin")
+    found = shutil.which("mlflow")
+    on_path = found is not None and Path(found).parent.resolve() == here.resolve()
+    return "" if on_path else f"source {os.path.relpath(here / 'activate')}"
+
+
+def _shown_uri(uri: str) -> str:
+    """Returns the tracking URI as the user would type it here."""
+    path = uri.removeprefix("sqlite:///")
+    here = f"{Path.cwd()}/"
+    return f"sqlite:///{path.removeprefix(here)}" if path != uri else redacted(uri)

@@ -1,0 +1,135 @@
+"""Whether a step has to run: its key, and the finished step that has the same one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waypost.contracts.keys import FinishedStep, StepInputs, difference
+from waypost.contracts.plan import PlannedStep
+from waypost.runs.environments import platform_tag
+from waypost.runs.index import Index
+from waypost.runs.inputs import Inputs
+from waypost.runs.prepare import Prepared
+from waypost.sources.memo import Memo
+
+FIRST = "it has not run here yet"
+UNCHANGED = "unchanged"
+
+Lookup = Callable[[str], FinishedStep | None]
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """What may be taken over: `cache` False nothing, `force` not these steps, `only` none of these
+    and all others, `earlier` (by key) in any case.
+    """
+
+    cache: bool = True
+    force: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+    earlier: Mapping[str, FinishedStep] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The key of a step, the finished step to take over, and why there is one or none.
+
+    `is_shared` tells whether others may take this step's result over.
+    """
+
+    key: str
+    inputs: StepInputs
+    earlier: FinishedStep | None
+    because: str
+    is_shared: bool = True
+
+
+class Decider:
+    """Decides for the steps of one pipeline; `finished` grows while it runs."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        environments: Mapping[str, str],
+        index: Index,
+        memo: Memo,
+        inputs: Inputs,
+        reuse: Reuse,
+    ) -> None:
+        self._prepared = prepared
+        self._environments = environments
+        self._index = index
+        self._memo = memo
+        self._inputs = inputs
+        self._reuse = reuse
+
+    def decide(self, step: PlannedStep, ask: Lookup, is_there: Callable[[str], bool]) -> Decision:
+        """Returns the decision for a step whose needs are finished.
+
+        `ask` is asked for a key that the index does not have, `is_there` whether the run of one that
+        it has still exists.
+        """
+        inputs, unknown = self._inputs_of(step)
+        key = inputs.key
+        if unknown:
+            because = f"what is behind {unknown} cannot be told without fetching it (give its sha256)"
+            return Decision(key, inputs, None, because, is_shared=False)
+        if not self._prepared.pipeline.steps[step.name].cache:
+            return Decision(key, inputs, None, "it says cache: false", is_shared=False)
+        if refusal := self._refusal(step.name, key):
+            return Decision(key, inputs, None, refusal)
+        latest = self._index.latest(self._prepared.pipeline.name, step.name)
+        found = self._index.step(key)
+        if found is None or not is_there(found.run_id):
+            found = ask(key)
+        if whole := self._whole(step, found):
+            return Decision(key, inputs, whole, UNCHANGED)
+        if found:
+            because = f"an output of run {found.run_id} is gone or was changed"
+        else:
+            because = difference(latest.inputs, inputs.shown()) if latest else FIRST
+        return Decision(key, inputs, None, because or FIRST)
+
+    def _refusal(self, name: str, key: str) -> str:
+        """Returns why nothing may be taken over for a step, empty where it may."""
+        if self._reuse.only is not None:
+            return "you asked for it" if name in self._reuse.only else ""
+        if name in self._reuse.force:
+            return "--force"
+        return "" if self._reuse.cache or key in self._reuse.earlier else "--no-cache"
+
+    def _whole(self, step: PlannedStep, found: FinishedStep | None) -> FinishedStep | None:
+        """Returns a finished step whose declared outputs are all there, byte for byte, else None."""
+        if found is None or set(step.entry_point.outputs) - set(found.digests):
+            return None
+        for output, path in found.paths.items():
+            if not Path(path).exists() or self._memo.digest(Path(path)) != found.digests[output]:
+                return None
+        return found
+
+    def _inputs_of(self, step: PlannedStep) -> tuple[StepInputs, str]:
+        """Returns what the key is made of, and the argument whose content is not known, mostly none."""
+        arguments, unknown = {}, ""
+        for name, argument in step.arguments.items():
+            identity = self._inputs.identity(step, argument)
+            if identity is None:
+                unknown = name
+            arguments[name] = identity or str(argument)
+        inputs = StepInputs(
+            trees=self._prepared.checkout(step).trees,
+            entry_point=step.entry_point.command,
+            arguments=arguments,
+            environment=self._environments[step.name],
+            platform=platform_tag(),
+            variables={name: _variable(name) for name in step.entry_point.variables},
+        )
+        return inputs, unknown
+
+
+def _variable(name: str) -> str:
+    # Its digest is enough to see a change, and a secret stays one.
+    return hashlib.sha256(os.environ[name].encode()).hexdigest() if name in os.environ else ""

@@ -1,0 +1,361 @@
+"""One pipeline run on its way: its steps start, end, are taken over, and are recorded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from waypost.contracts.command import python_command
+from waypost.contracts.component import command_line
+from waypost.contracts.digests import digest_of
+from waypost.contracts.keys import FinishedStep
+from waypost.contracts.plan import PlannedStep
+from waypost.errors import WaypostError
+from waypost.runs.decide import Decider, Decision, Reuse
+from waypost.runs.environments import Environment
+from waypost.runs.events import Reporter, StepResult
+from waypost.runs.imports import imports_of
+from waypost.runs.index import Index
+from waypost.runs.inputs import Inputs
+from waypost.runs.logs import exit_cause, tail_of
+from waypost.runs.prepare import Prepared
+from waypost.runs.survey import declared_metrics
+from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
+from waypost.sources.memo import Memo
+from waypost.tracking.store import KEY_TAG, STEP_TAG, Tracker, step_variables
+
+_NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What all pipeline runs of a process share; `temp` is a folder that goes when they are done."""
+
+    tracker: Tracker
+    index: Index
+    memo: Memo
+    workers: Workers
+    temp: Path
+    debug: bool = False
+
+
+@dataclass
+class _Attempt:
+    """A step's process on its way."""
+
+    step: PlannedStep
+    decision: Decision
+    run_id: str
+    log: Path
+    running: Running | None = None
+    cause: str = ""
+    started: float = field(default_factory=time.monotonic)
+
+    def result(self, state: str) -> StepResult:
+        seconds = time.monotonic() - self.started
+        name, uses, because = self.step.name, self.step.uses, self.decision.because
+        return StepResult(name, uses, state, self.run_id, seconds, because=because)
+
+
+class Execution:
+    """The steps of one pipeline run below the MLflow run `parent`."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        environments: Mapping[str, Environment],
+        decider: Decider,
+        inputs: Inputs,
+        finished: dict[str, FinishedStep],
+        tools: Tools,
+        reporter: Reporter,
+        parent: str,
+        reuse: Reuse,
+    ) -> None:
+        self.prepared = prepared
+        self.reporter = reporter
+        self.parent = parent
+        self.results: list[StepResult] = []
+        self.keys: dict[str, str] = {}
+        self.failed = False
+        self.blocked: set[str] = set()
+        self.began: float | None = None
+        self._environments = environments
+        self._decider = decider
+        self._inputs = inputs
+        self._finished = finished
+        self._tools = tools
+        self._only = reuse.only
+        self._earlier = reuse.earlier
+        chosen = with_ancestors(prepared, reuse.only)
+        self._waiting = [step for step in prepared.plan.steps if step.name in chosen]
+        self._decisions: dict[str, Decision] = {}
+        self._attempts: list[_Attempt] = []
+
+    @property
+    def running(self) -> int:
+        """How many steps run now."""
+        return len(self._attempts)
+
+    @property
+    def running_keys(self) -> list[str]:
+        """The keys of the steps that run now and may be taken over."""
+        return [attempt.decision.key for attempt in self._attempts if attempt.decision.is_shared]
+
+    def ready(self) -> list[PlannedStep]:
+        """Returns the steps that could start now."""
+        if self.failed:
+            return []
+        return [step for step in self._waiting if all(need in self._finished for need in step.needs)]
+
+    def decide(self, step: PlannedStep, *, anew: bool = False) -> Decision:
+        """Returns whether a ready step has to run; asked again, the same unless `anew`."""
+        if anew or step.name not in self._decisions:
+            self._decisions[step.name] = self._decider.decide(
+                step, lambda key: self._ask(step, key), self._tools.tracker.is_finished
+            )
+        return self._decisions[step.name]
+
+    def memory_of(self, step: PlannedStep) -> int:
+        """Returns what the step needed when it ran last, in bytes; 0 where that is not known."""
+        latest = self._tools.index.latest(self.prepared.pipeline.name, step.name)
+        return latest.memory if latest else 0
+
+    def take_over(self, step: PlannedStep, decision: Decision) -> None:
+        """Takes a finished step's result for this run's."""
+        earlier = decision.earlier
+        if earlier is None:
+            raise ValueError(f"{step.name}: nothing to take over")
+        self._leave_waiting(step)
+        pipeline = self.prepared.pipeline.name
+        if self._tools.index.step(decision.key) != earlier:
+            kept = replace(earlier, inputs=decision.inputs.shown())
+            self._tools.index.add_step(decision.key, pipeline, step.name, kept)
+        self._tools.index.note_latest(decision.key, pipeline, step.name)
+        metrics = self._enter(step, decision, earlier)
+        because = decision.because
+        self._note(
+            StepResult(step.name, step.uses, "reused", earlier.run_id, metrics=metrics, because=because)
+        )
+
+    def start(self, step: PlannedStep, decision: Decision) -> None:
+        """Opens the step's run and starts its process."""
+        self._leave_waiting(step)
+        self.reporter.step_starting(step.name, decision.because)
+        if self._only is not None and step.name not in self._only:
+            cause = (
+                "no earlier run has a result with the code, parameters and inputs of now;"
+                f" execute it too: --from {step.name}"
+            )
+            self._note(StepResult(step.name, step.uses, "failed", cause=cause, because=decision.because))
+            return
+        self._begin(step, decision)
+
+    def _leave_waiting(self, step: PlannedStep) -> None:
+        self._waiting.remove(step)
+        self.began = self.began or time.monotonic()
+
+    def _begin(self, step: PlannedStep, decision: Decision, *, plain: bool = False) -> None:
+        tracker = self._tools.tracker
+        run_id = tracker.open_step(self.parent, step.name, self._tags(step, decision))
+        temp = Path(tempfile.mkdtemp(dir=self._tools.temp))
+        attempt = _Attempt(step, decision, run_id, temp / f"{step.name}.log")
+        self._attempts.append(attempt)
+        try:
+            recorded = {name: self._inputs.recorded(a) for name, a in step.arguments.items()}
+            tracker.log_parameters(run_id, recorded)
+            values = {
+                name: self._inputs.value(name, a, tracker, run_id, temp) for name, a in step.arguments.items()
+            }
+            job = self._job(step, values, run_id, attempt.log)
+            attempt.running = self._tools.workers.start(self._environments[step.name], job, plain=plain)
+        except WaypostError as error:
+            attempt.cause = str(error)
+
+    def poll(self) -> bool:
+        """Records the steps that have ended; tells whether there was one."""
+        ended = False
+        for attempt in list(self._attempts):
+            try:
+                code = attempt.running.poll() if attempt.running else 0
+            except LostError as error:
+                self._again(attempt, str(error))
+                continue
+            if code is None and attempt.running and (late := self._lateness(attempt)):
+                attempt.running.end()
+                attempt.cause, code = late, 1
+            if code is not None:
+                ended = True
+                self._attempts.remove(attempt)
+                self._end(attempt, code)
+        return ended
+
+    def _lateness(self, attempt: _Attempt) -> str:
+        limit = self.prepared.pipeline.steps[attempt.step.name].limits.minutes
+        late = limit is not None and time.monotonic() - attempt.started > 60 * limit
+        return f"it took longer than its limit, {limit:g} minutes" if late else ""
+
+    def _again(self, attempt: _Attempt, cause: str) -> None:
+        """Runs a step once more, as a plain process: its worker was lost, or could not fork it."""
+        self.reporter.say(f"{attempt.step.name}: {cause}; it runs as a plain process")
+        self._attempts.remove(attempt)
+        self._keep_log(attempt)
+        self._tools.tracker.close(attempt.run_id, "KILLED")
+        self._begin(attempt.step, attempt.decision, plain=True)
+
+    def _end(self, attempt: _Attempt, code: int) -> None:
+        step, tracker = attempt.step, self._tools.tracker
+        cause = attempt.cause or (exit_cause(code, attempt.log) if code else "")
+        paths: dict[str, Path] = {}
+        if not cause:
+            cause = self._find_outputs(step, attempt.run_id, paths)
+        self._keep_log(attempt)
+        if cause:
+            tracker.close(attempt.run_id, "FAILED")
+            where = tracker.artifact_location(attempt.run_id, f"logs/{step.name}.log")
+            result = attempt.result("failed")
+            self._note(replace(result, cause=cause, tail=tail_of(attempt.log), log=where, exit_code=code))
+            return
+        found = FinishedStep(
+            attempt.run_id,
+            {name: self._tools.memo.digest(path) for name, path in paths.items()},
+            {name: str(path) for name, path in paths.items()},
+            tracker.metrics(attempt.run_id),
+            attempt.decision.inputs.shown(),
+            time.monotonic() - attempt.started,
+            attempt.running.memory if attempt.running else 0,
+        )
+        tracker.complete(attempt.run_id, found.digests)
+        # The step's process may have set a status of its own; ours is the last word.
+        tracker.close(attempt.run_id, "FINISHED")
+        metrics = self._enter(step, attempt.decision, found)
+        if attempt.decision.is_shared:
+            self._tools.index.add_step(attempt.decision.key, self.prepared.pipeline.name, step.name, found)
+        self._note(replace(attempt.result("done"), metrics=metrics))
+
+    def kill(self) -> None:
+        """Ends all processes and closes their runs."""
+        attempts, self._attempts = self._attempts, []
+        for attempt in attempts:
+            if attempt.running:
+                attempt.running.end()
+            self._keep_log(attempt)
+            self._tools.tracker.close(attempt.run_id, "KILLED")
+            self._note(attempt.result("killed"))
+
+    def skip_rest(self) -> None:
+        """Notes the steps that will not run."""
+        noted = {result.name for result in self.results}
+        for step in self.prepared.plan.steps:
+            if step.name not in noted:
+                self._note(StepResult(step.name, step.uses, "skipped"))
+        order = [step.name for step in self.prepared.plan.steps]
+        self.results.sort(key=lambda result: order.index(result.name))
+
+    def _note(self, result: StepResult) -> None:
+        self.results.append(result)
+        self.reporter.step_ended(result)
+        self.failed = self.failed or result.state == "failed"
+
+    def _enter(self, step: PlannedStep, decision: Decision, found: FinishedStep) -> dict[str, float]:
+        """Tells the parent run which run holds the step's result, last of all, so that no half-done
+        step is ever taken over; copies the declared metrics there and returns them.
+        """
+        metrics = declared_metrics(step, found)
+        tags = {f"{STEP_TAG}.{step.name}": found.run_id}
+        self._tools.tracker.tag(
+            self.parent, tags, {f"{step.name}/{name}": value for name, value in metrics.items()}
+        )
+        self._finished[step.name] = found
+        self.keys[step.name] = decision.key
+        return metrics
+
+    def _ask(self, step: PlannedStep, key: str) -> FinishedStep | None:
+        """Returns a finished step that the tracking server knows: a colleague's, or one of before."""
+        found = self._earlier.get(key) or self._tools.tracker.finished_step(key)
+        return found and self._here(step, found)
+
+    def _here(self, step: PlannedStep, found: FinishedStep) -> FinishedStep:
+        """Returns a finished step with the places of its outputs on this machine."""
+        outputs = step.entry_point.outputs
+        places = {
+            name: str(path)
+            for name in found.digests
+            if name in outputs and (path := self._tools.tracker.output(found.run_id, outputs[name].path))
+        }
+        return replace(found, paths=places)
+
+    def _tags(self, step: PlannedStep, decision: Decision) -> dict[str, str]:
+        checkout = self.prepared.checkout(step)
+        tags = {
+            KEY_TAG: decision.key,
+            "waypost.component": step.uses,
+            "waypost.because": decision.because,
+            **{f"waypost.tree.{name}": tree for name, tree in checkout.trees.items()},
+        }
+        if checkout.pin:
+            tags |= {
+                "waypost.component.version": str(checkout.pin),
+                "waypost.component.commit": checkout.pin.commit,
+            }
+        return tags
+
+    def _job(self, step: PlannedStep, values: Mapping[str, str], run_id: str, log: Path) -> Job:
+        limits = self.prepared.pipeline.steps[step.name].limits
+        return Job(
+            step.name,
+            command_line(step.entry_point, values),
+            python_command(step.entry_point.command, values),
+            self.prepared.checkout(step).folder,
+            self._variables(step, run_id),
+            log,
+            modules_of(self.prepared, step, self._tools.memo),
+            (limits.memory_mb or 0) * 1024 * 1024,
+        )
+
+    def _variables(self, step: PlannedStep, run_id: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
+        return {
+            **kept,
+            **self._environments[step.name].variables(),
+            **step_variables(self._tools.tracker, run_id),
+            **OF_EVERY_STEP,
+            **({"COMPONENT_DEBUG": "1"} if self._tools.debug else {}),
+        }
+
+    def _find_outputs(self, step: PlannedStep, run_id: str, paths: dict[str, Path]) -> str:
+        """Fills `paths` with where the outputs are; returns what is wrong where one is not there."""
+        for name, output in step.entry_point.outputs.items():
+            path = self._tools.tracker.output(run_id, output.path)
+            if path is None:
+                return f"the step ended well, but its output {name!r} ({output.path}) was not logged"
+            paths[name] = path
+        return ""
+
+    def _keep_log(self, attempt: _Attempt) -> None:
+        if attempt.log.exists():
+            self._tools.tracker.log_file(attempt.run_id, attempt.log, "logs")
+
+
+def with_ancestors(prepared: Prepared, selected: frozenset[str] | None) -> set[str]:
+    """Returns the selected steps and all that they need, directly or not."""
+    steps = prepared.plan.steps
+    wanted = set(selected if selected is not None else (step.name for step in steps))
+    for step in reversed(steps):
+        if step.name in wanted:
+            wanted.update(step.needs)
+    return wanted
+
+
+def modules_of(prepared: Prepared, step: PlannedStep, memo: Memo) -> list[str]:
+    """Returns the modules that a step's code imports; looked up once for each content of it."""
+    code = prepared.checkout(step)
+    names = sorted(code.trees)
+    found = memo.by_content(
+        "imports", digest_of(dict(code.trees)), lambda: imports_of(code.folder.parent, names)
+    )
+    return list(found)

@@ -1,0 +1,146 @@
+"""A run whose every input is untouched since it was current: known without reading any of them.
+
+What a run reads is a list of files; as long as their sizes, times and inodes are the same, and so
+are the variables that count, the answer is the same, too. Nothing heavy is imported here, and
+`waypost run` asks here first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from waypost import __version__
+from waypost.contracts.digests import digest_of
+from waypost.runs.events import RunResult, StepResult
+from waypost.sources.database import Database
+from waypost.sources.places import home
+from waypost.sources.stamps import TICK_SECONDS, stamp
+from waypost.tracking.local import are_finished, project_run, tracking_uri
+
+if TYPE_CHECKING:
+    from waypost.runs.prepare import Prepared
+    from waypost.runs.survey import Options
+
+_TABLES = "CREATE TABLE current (request TEXT PRIMARY KEY, known TEXT, result TEXT)"
+_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*(\w+)")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, and since when (seconds since 1970)."""
+
+    folder: Path
+    files: Sequence[Path]
+    overrides: Sequence[str]
+    env: str
+    asked: float = field(default_factory=time.time)
+
+    @property
+    def key(self) -> str:
+        """Its digest, with all else that decides and is no file."""
+        files = [str(file.resolve()) for file in self.files]
+        settings = {k: v for k, v in os.environ.items() if k.startswith(("MLFLOW_", "GIT_"))}
+        facts = [__version__, sys.version, sys.prefix, tracking_uri(), str(Path.cwd()), settings]
+        return digest_of([str(self.folder.resolve()), files, list(self.overrides), self.env, facts])
+
+
+def recall(request: Request) -> RunResult | None:
+    """Returns the run that has everything, None where there is none or a look at the files is needed."""
+    if project_run():
+        return None
+    query = "SELECT known, result FROM current WHERE request = ?"
+    for known, text in _database().rows(query, (request.key,)):
+        facts = json.loads(known)
+        if _known(facts["deep"], facts["shallow"], facts["variables"])[0] != facts["state"]:
+            return None
+        content = json.loads(text)
+        steps = tuple(StepResult(**step) for step in content.pop("steps"))
+        found = RunResult(**{**content, "warnings": ()}, steps=steps)
+        if are_finished(found.tracking_uri, [found.run_id, *(step.run_id for step in steps)]):
+            return found
+    return None
+
+
+def remember(request: Request, prepared: Prepared, options: Options) -> None:
+    """Keeps that everything is current, where that is so and only files and variables decide it."""
+    from waypost.runs.prepare import input_files
+    from waypost.runs.survey import survey
+    from waypost.sources.memo import git_files
+
+    if prepared.warnings or prepared.release or options.offline or options.data or project_run():
+        return
+    if not tracking_uri().startswith("sqlite:"):
+        return  # whether the runs still exist can only be asked with MLflow
+    git = [git_files(path) for path in prepared.read if path.is_dir()]
+    if None in git:
+        return
+    deep = [*prepared.read, *input_files(prepared.plan, prepared.folder).values()]
+    shallow = {*_packages(), *(file for files in git for file in files or ())}
+    names = _variables(prepared)
+    if names is None:
+        return
+    _, newest = _known(deep, shallow, names)
+    if newest >= request.asked - TICK_SECONDS:
+        return  # changed since, or just before, it was read
+    # Pinned code and outputs may be newer, but their content is compared: as soon as they are old enough.
+    for _ in range(2):
+        began = time.time()
+        found = survey(prepared, options)
+        code = [code.folder.parent / name for code in prepared.checkouts.values() for name in code.trees]
+        state, newest = _known([*deep, *code, *found.outputs], shallow, names)
+        if newest < began - TICK_SECONDS:
+            break
+        time.sleep(TICK_SECONDS)
+    else:
+        return
+    if found.current is None or found.asked_servers:
+        return
+    known = {
+        "deep": [str(path) for path in [*deep, *code, *found.outputs]],
+        "shallow": sorted(str(path) for path in shallow),
+        "variables": sorted(names),
+        "state": state,
+    }
+    row = (request.key, json.dumps(known), json.dumps(asdict(found.current)))
+    _database().write("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", row)
+
+
+def _variables(prepared: Prepared) -> set[str] | None:
+    """Returns the environment variables that count, None where a name is made of other values."""
+    names = {name for step in prepared.plan.steps for name in step.entry_point.variables}
+    for file in prepared.read:
+        if file.is_file():
+            text = file.read_text(encoding="utf-8")
+            named = _VARIABLE.findall(text)
+            if text.count("oc.env") != len(named):
+                return None
+            names.update(named)
+    return names
+
+
+def _known(
+    deep: Iterable[Path | str], shallow: Iterable[Path | str], variables: Iterable[str]
+) -> tuple[str, float]:
+    """Returns a digest of everything that decides, and when the last file of it changed."""
+    one, two = stamp(sorted(map(str, deep))), stamp(sorted(map(str, shallow)), deep=False)
+    values = [f"{name}={os.environ.get(name)}" for name in sorted(variables)]
+    # A digest, so that no secret is kept.
+    state = hashlib.sha256("\0".join([one[0], two[0], *values]).encode()).hexdigest()
+    return state, max(one[1], two[1])
+
+
+def _packages() -> list[Path]:
+    return [Path(entry) for entry in sys.path if entry.endswith("site-packages")]
+
+
+def _database() -> Database:
+    return Database(home() / "current.db", 1, _TABLES)

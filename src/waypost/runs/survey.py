@@ -1,0 +1,124 @@
+"""What is known before anything runs: which steps are current, and whether all of a pipeline is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waypost.contracts.digests import digest_of
+from waypost.contracts.keys import FinishedStep
+from waypost.contracts.parameters import flat
+from waypost.contracts.plan import PlannedStep
+from waypost.errors import redacted
+from waypost.runs import environments
+from waypost.runs.decide import UNCHANGED, Decider, Decision, Reuse
+from waypost.runs.events import RunResult, StepResult
+from waypost.runs.index import Index
+from waypost.runs.inputs import Inputs
+from waypost.runs.prepare import Prepared
+from waypost.runs.workers import can_fork
+from waypost.sources.files import read_python_env
+from waypost.sources.memo import Memo
+from waypost.sources.places import home
+from waypost.tracking.local import project_run, tracking_uri
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: `steps` to execute (None: all that have to), what to take over (`cache`, `force`,
+    `resume`), `env` (uv or local), `jobs` at the same time (0: one per core), `fork` steps from workers,
+    `debug`, `offline`; of a bundle the folder of its `wheels`, and its `data`, files by the URL that they
+    come from.
+    """
+
+    steps: frozenset[str] | None = None
+    resume: bool = False
+    cache: bool = True
+    force: frozenset[str] = frozenset()
+    env: str = "uv"
+    jobs: int = 0
+    fork: bool = field(default_factory=can_fork)
+    debug: bool = False
+    offline: bool = False
+    wheels: Path | None = None
+    data: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The decision for each step whose inputs are known, by its name.
+
+    `missing` are the steps that have to run, and those of which only their inputs will tell;
+    `current` is the earlier run that has everything, if there is one. `outputs` are the files that
+    finished steps left here; `asked_servers` tells whether the content behind URLs counted.
+    """
+
+    decisions: Mapping[str, Decision]
+    missing: tuple[PlannedStep, ...]
+    current: RunResult | None
+    outputs: tuple[Path, ...] = ()
+    asked_servers: bool = False
+
+
+def survey(prepared: Prepared, options: Options) -> Survey:
+    """Returns what the index of this machine says; no tracking server is asked, nothing heavy imported."""
+    finished: dict[str, FinishedStep] = {}
+    memo, index = Memo(home()), Index(home(), tracking_uri())
+    inputs = Inputs(prepared, memo, finished, options.data, options.offline)
+    reuse = Reuse(options.cache, options.force, options.steps)
+    decider = Decider(prepared, digests(prepared, options.env), index, memo, inputs, reuse)
+    decisions, missing = {}, []
+    for step in prepared.plan.steps:
+        if all(need in finished for need in step.needs):
+            decision = decider.decide(step, lambda _: None, lambda _: True)
+            decisions[step.name] = decision
+            if decision.earlier:
+                finished[step.name] = decision.earlier
+                continue
+        missing.append(step)
+    current = None
+    if not missing and not options.resume and options.steps is None and not project_run():
+        keys = {name: decision.key for name, decision in decisions.items()}
+        if earlier := index.run(run_key(prepared, keys)):
+            current = _earlier_run(prepared, earlier, finished)
+    outputs = tuple(Path(path) for step in finished.values() for path in step.paths.values())
+    return Survey(decisions, tuple(missing), current, outputs, inputs.asked_servers)
+
+
+def _earlier_run(prepared: Prepared, run_id: str, finished: Mapping[str, FinishedStep]) -> RunResult:
+    steps = tuple(
+        StepResult(
+            step.name,
+            step.uses,
+            "reused",
+            finished[step.name].run_id,
+            because=UNCHANGED,
+            metrics=declared_metrics(step, finished[step.name]),
+        )
+        for step in prepared.plan.steps
+    )
+    name, uri, warnings = prepared.pipeline.name, redacted(tracking_uri()), prepared.warnings
+    return RunResult(name, run_id, "FINISHED", 0.0, uri, steps, warnings, current=True)
+
+
+def run_key(prepared: Prepared, keys: Mapping[str, str]) -> str:
+    """Returns the digest of what a pipeline run records: its steps' keys, its parameters, its versions."""
+    versions = {**prepared.release, "lock": prepared.lock, "dev": prepared.dev}
+    return digest_of([prepared.pipeline.name, dict(keys), flat(prepared.parameters), versions])
+
+
+def declared_metrics(step: PlannedStep, finished: FinishedStep) -> dict[str, float]:
+    """Returns the metrics of a finished step that its contract declares."""
+    found = finished.metrics
+    return {name: found[name] for name in step.entry_point.metrics if name in found}
+
+
+def digests(prepared: Prepared, env: str) -> dict[str, str]:
+    """Returns the digest of each step's environment."""
+    found: dict[Path, str] = {}
+    for code in prepared.checkouts.values():
+        python_env = read_python_env(code.folder, code.component)
+        is_local = env == "local" or not python_env.dependencies
+        found[code.folder] = environments.digest_of(code.folder, None if is_local else python_env)
+    return {step.name: found[prepared.checkout(step).folder] for step in prepared.plan.steps}

@@ -1,0 +1,274 @@
+"""A process that has imported what steps import anyway, and forks once for each step.
+
+Executed by the Python of a component's environment, where Waypost is not installed: it uses the
+standard library alone and imports nothing of Waypost. It talks to the engine over a socket, one JSON
+document a line.
+
+    from the engine   {"import": [module, …]}, {"store": tracking URI} once its tables are there
+                      {"step": ID, "import": […], "file": F or "module": M, "arguments": […],
+                       "folder": …, "variables": {…}, "log": …, "report": …, "memory": bytes or 0}
+    to the engine     {"step": ID, "process": N}, then {"step": ID, "code": N, "memory": bytes}
+                      or {"step": ID, "unsafe": why it cannot be forked}
+
+A step sees what a new process would see: its own variables, folder, arguments, import path, random
+state, signal handlers, no open file but the log, and it is the leader of its own process group. What
+it loads on top is imported here too, for the steps that follow.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import random
+import resource
+import runpy
+import select
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any
+
+_PR_SET_NAME, _PR_SET_PDEATHSIG = 15, 1
+_MAIN = "__main__"
+_SAFE_THREADS = {"jemalloc_bg_thd"}  # it has handlers of its own for forks
+
+
+class _Worker:
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._received = b""
+        self._modules: list[str] = []
+        self._tried: set[str] = set()
+        self._steps: dict[int, dict[str, Any]] = {}
+        self._store = ""
+        self._prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+        # The folder of this file, and what PYTHONPATH says now, are not the steps' business.
+        given = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+        self._path = [entry for entry in sys.path[1:] if os.path.abspath(entry) not in given]
+        sys.path[:] = self._path
+        self._wake, wakes = os.pipe()
+        os.set_blocking(wakes, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        """Works until the engine hangs up."""
+        gc.disable()  # imports leave little to collect, and are a tenth quicker without
+        while True:
+            idle = None if not self._modules else 0
+            channel = self._channel.fileno()
+            readable, _, _ = select.select([channel, self._wake], [], [], idle)
+            if self._wake in readable:
+                os.read(self._wake, 4096)
+                self._reap()
+            if channel in readable and not self._listen():
+                return
+            if self._modules:
+                self._import([self._modules.pop(0)])
+
+    def _listen(self) -> bool:
+        """Reads what the engine says; tells whether it is still there."""
+        data = self._channel.recv(1 << 16)
+        *lines, self._received = (self._received + data).split(b"\n")
+        for line in lines:
+            request = json.loads(line)
+            if "step" in request:
+                self._start(request)
+            elif "store" in request:
+                self._store = request["store"]
+                self._warm_up()
+            else:
+                self._modules += request["import"]
+        return bool(data)
+
+    def _say(self, **content: object) -> None:
+        self._channel.sendall(json.dumps(content).encode() + b"\n")
+
+    def _import(self, modules: list[str]) -> None:
+        for module in modules:
+            if module in self._tried:
+                continue
+            self._tried.add(module)
+            if module not in sys.modules:
+                # What cannot be imported fails in the step, where it is somebody's error.
+                with contextlib.suppress(BaseException):
+                    importlib.import_module(module)
+                if module == "mlflow":
+                    self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Lets MLflow look at its database once instead of in each step; no connection stays open."""
+        if self._store.startswith("sqlite:") and "mlflow" in sys.modules:
+            with contextlib.suppress(Exception):
+                from mlflow.tracking._tracking_service import utils
+
+                utils._get_store(self._store).engine.dispose()  # type: ignore[no-untyped-call]
+
+    def _start(self, request: dict[str, Any]) -> None:
+        self._import(request["import"])
+        if count := _unprepared_threads():
+            self._say(step=request["step"], unsafe=f"{count} threads run once its modules are imported")
+            return
+        gc.freeze()
+        worker = os.getpid()
+        process = os.fork()
+        if process == 0:
+            _become_step(request, self._path, self._prctl, worker)
+        self._steps[process] = request
+        self._say(step=request["step"], process=process)
+
+    def _reap(self) -> None:
+        for process in list(self._steps):
+            # First its children, then itself: as long as it is not reaped its group's id is its own.
+            if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                continue
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process, signal.SIGKILL)
+            _, status, usage = os.wait4(process, 0)
+            request = self._steps.pop(process)
+            code = os.waitstatus_to_exitcode(status)
+            self._say(step=request["step"], code=code, memory=usage.ru_maxrss * 1024)
+            with contextlib.suppress(OSError, ValueError), open(request["report"], encoding="utf-8") as file:
+                self._modules += json.load(file)
+
+
+def _unprepared_threads() -> int:
+    """Returns how many threads do not know what a fork is, so that it could catch them with a lock."""
+    if _threads() > 0:
+        # OpenBLAS and others end their threads when a process forks; those that stay are counted.
+        process = os.fork()
+        if process == 0:
+            os._exit(0)
+        os.waitpid(process, 0)
+    return _threads()
+
+
+def _threads() -> int:
+    with contextlib.suppress(OSError):
+        found = 0
+        for thread in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{thread}/comm", encoding="utf-8") as file:
+                found += int(thread) != os.getpid() and file.read().strip() not in _SAFE_THREADS
+        return found
+    return threading.active_count() - 1
+
+
+def _become_step(
+    request: dict[str, Any], path: list[str], prctl: Callable[..., int] | None, worker: int
+) -> None:
+    """Turns a fork of the worker into what a new process would be, runs the step, and exits."""
+    code = 1
+    try:
+        os.setsid()
+        if prctl:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(_PR_SET_NAME, request["step"].encode()[:15])
+            if os.getppid() != worker:  # it was gone before the kernel knew that we go with it
+                return
+        _clean_process(request)
+        known = set(sys.modules)
+        code = _run(request, path)
+        _end()
+        with open(request["report"], "w", encoding="utf-8") as file:
+            json.dump(_loaded(known, request["folder"]), file)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _clean_process(request: dict[str, Any]) -> None:
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as Python does when it starts
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    null = os.open(os.devnull, os.O_RDONLY)
+    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.environ.clear()
+    os.environ.update(request["variables"], PWD=request["folder"])  # a shell would say so, too
+    time.tzset()
+    tempfile.tempdir = None
+    os.chdir(request["folder"])
+    random.seed()
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()
+    if request["memory"]:
+        resource.setrlimit(resource.RLIMIT_DATA, (request["memory"], request["memory"]))
+    gc.enable()
+
+
+def _run(request: dict[str, Any], path: list[str]) -> int:
+    """Runs the file or module as `python FILE` or `python -m MODULE` would; returns the exit code."""
+    folder = request["folder"]
+    given = request["variables"].get("PYTHONPATH", "").split(os.pathsep)
+    extra = [os.path.normpath(os.path.join(folder, entry)) for entry in given if entry]
+    name = request.get("file") or request["module"]
+    script = os.path.join(folder, name)
+    sys.argv = [name, *request["arguments"]]
+    sys.path[:] = [os.path.dirname(os.path.realpath(script)) if "file" in request else folder, *extra, *path]
+    try:
+        if "file" in request:
+            main = types.ModuleType(_MAIN)
+            main.__dict__.update(__file__=script, __builtins__=__builtins__)
+            sys.modules[_MAIN] = main
+            with open(script, "rb") as file:
+                code = compile(file.read(), script, "exec")
+            exec(code, main.__dict__)
+        else:
+            runpy.run_module(name, run_name=_MAIN, alter_sys=True)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return (end.code or 0) & 0xFF
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException as error:
+        # Without the frames of this file: the log reads as that of a plain process.
+        trace = error.__traceback__
+        while trace and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
+    return 0
+
+
+def _end() -> None:
+    """Does what an interpreter does before it goes."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+
+
+def _loaded(known: set[str], folder: str) -> list[str]:
+    """Returns the modules that the step loaded on top, those of its own code left out."""
+    root = os.path.join(os.path.dirname(folder), "")
+    found = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        if name not in known and module and not file.startswith(root):
+            spec = getattr(module, "__spec__", None)
+            if spec is not None and spec.name == name:
+                found.append(name)
+    return found
+
+
+if __name__ == "__main__":
+    _Worker(socket.socket(fileno=int(sys.argv[1]))).serve()
