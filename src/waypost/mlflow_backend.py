@@ -1,0 +1,271 @@
+"""`mlflow run … --backend waypost`: any MLflow project gets the store, the environments and the workers.
+
+MLflow loads this module by the entry point group `mlflow.project_backend`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import logging
+import os
+import shlex
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from mlflow import MlflowClient
+from mlflow.entities import RunStatus
+from mlflow.exceptions import ExecutionException
+from mlflow.projects import env_type
+from mlflow.projects.backend.abstract_backend import AbstractBackend
+from mlflow.projects.submitted_run import SubmittedRun
+from mlflow.projects.utils import PROJECT_ENV_MANAGER, get_or_create_run, get_run_env_vars, load_project
+
+from waypost.contracts.command import python_command
+from waypost.contracts.component import FILE, Component, PythonEnv, parse_component
+from waypost.errors import FindingsError, UsageError, WaypostError, redacted
+from waypost.pins.reading import Commit
+from waypost.pins.released import unpacked
+from waypost.runs import environments
+from waypost.runs.environments import Environment
+from waypost.runs.imports import imports_of
+from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers, can_fork
+from waypost.sources import git, remotes
+from waypost.sources.files import read_python_env, read_text
+from waypost.sources.places import home
+from waypost.sources.scratch import scratch
+from waypost.sources.store import HEAD, Mirror, Store
+
+_log = logging.getLogger(__name__)
+_TICK_SECONDS = 0.05
+
+
+class WaypostBackend(AbstractBackend):
+    """Runs a project's entry point as a fork of a worker that lives as long as this process."""
+
+    def run(
+        self,
+        project_uri: str,
+        entry_point: str,
+        params: dict[str, Any] | None,
+        version: str | None,
+        backend_config: dict[str, Any],
+        tracking_uri: str,
+        experiment_id: str,
+    ) -> SubmittedRun:
+        """Starts a project and returns at once; from the command line, when it has ended.
+
+        Raises ExecutionException that says what is wrong.
+        """
+        try:
+            project, source = _fetched(project_uri, version)
+            job = _Prepared(project, entry_point, params or {}, backend_config)
+            # Without the version: MLflow would look for a repository around the folder.
+            run = get_or_create_run(  # type: ignore[no-untyped-call]
+                None, redacted(project_uri), experiment_id, str(project), None, entry_point, params or {}
+            )
+            client = MlflowClient(tracking_uri)
+            for key, value in source.items():
+                client.set_tag(run.info.run_id, key, value)
+            submitted = _Submitted(job, client, run.info.run_id, experiment_id)
+        except WaypostError as error:
+            raise ExecutionException(_text(error)) from error
+        if click.get_current_context(silent=True) and not submitted.wait():
+            raise ExecutionException(f"Run (ID '{submitted.run_id}') failed")
+        return submitted
+
+
+def backend() -> WaypostBackend:
+    """What MLflow calls."""
+    return WaypostBackend()
+
+
+class _Submitted(SubmittedRun):
+    """A project on its way; `wait` shows what it writes."""
+
+    def __init__(self, job: _Prepared, client: MlflowClient, run_id: str, experiment_id: str) -> None:
+        super().__init__()
+        self._client = client
+        self._run_id = run_id
+        self._log = _folder() / f"{run_id}.log"
+        self._shown = 0
+        self._code: int | None = None
+        joins = get_run_env_vars(run_id, experiment_id)  # type: ignore[no-untyped-call]
+        variables = {**os.environ, **job.environment.variables(), **OF_EVERY_STEP, **joins}
+        self._environment = job.environment
+        self._job = Job(job.name, job.shell, job.python, job.folder, variables, self._log, job.modules)
+        _workers().announce(variables["MLFLOW_TRACKING_URI"])
+        self._running = self._start()
+
+    @property
+    def run_id(self) -> str:
+        return self._run_id
+
+    def wait(self) -> bool:
+        """Waits for the end; tells whether it was a good one."""
+        while self._poll() is None:
+            self._show()
+            _workers().wait(_TICK_SECONDS)
+        self._show()
+        return self._code == 0
+
+    def get_status(self) -> str:
+        code = self._poll()
+        state = RunStatus.RUNNING if code is None else RunStatus.FAILED if code else RunStatus.FINISHED
+        return str(RunStatus.to_string(state))
+
+    def cancel(self) -> None:
+        """Ends the project and its children."""
+        if self._poll() is None:
+            self._running.end()
+            self._close(1, "KILLED")
+
+    def _start(self, *, plain: bool = False) -> Running:
+        return _workers().start(self._environment, self._job, plain=plain)
+
+    def _poll(self) -> int | None:
+        if self._code is None:
+            _workers().wait(0)
+            try:
+                code = self._running.poll()
+            except LostError as error:
+                _log.warning("%s; it runs as a plain process", error)
+                self._running = self._start(plain=True)
+                return None
+            if code is not None:
+                self._close(code, "FAILED" if code else "FINISHED")
+        return self._code
+
+    def _close(self, code: int, status: str) -> None:
+        self._code = code
+        if self._log.exists():
+            self._client.log_artifact(self._run_id, str(self._log), "logs")
+        self._client.set_terminated(self._run_id, status=status)
+
+    def _show(self) -> None:
+        with contextlib.suppress(FileNotFoundError), self._log.open("rb") as log:
+            log.seek(self._shown)
+            text = log.read()
+            self._shown += len(text)
+            sys.stdout.write(text.decode(errors="replace"))
+            sys.stdout.flush()
+
+
+class _Prepared:
+    """An entry point with its values, its environment, and the modules that its code imports."""
+
+    def __init__(self, folder: Path, name: str, values: dict[str, Any], config: dict[str, Any]) -> None:
+        project = load_project(str(folder))  # type: ignore[no-untyped-call]
+        if project.docker_env or project.env_type == env_type.CONDA:
+            kind = "docker_env" if project.docker_env else "conda_env"
+            raise UsageError(f"{project.name}: its {kind} is not for Waypost; leave --backend waypost out")
+        self.name = str(project.name)
+        self.folder = folder
+        entry_point = project.get_entry_point(name)
+        quoted, more = entry_point.compute_parameters(values, tempfile.mkdtemp(dir=_folder()))
+        extra = [f"--{key} {value}" for key, value in more.items()]
+        self.shell = " ".join([entry_point.command.format(**quoted), *extra])
+        raw = {key: "".join(shlex.split(value)) for key, value in quoted.items()}
+        python = python_command(entry_point.command, raw)
+        more_words = shlex.split(" ".join(extra))
+        self.python = python and replace(python, arguments=(*python.arguments, *more_words))
+        contract = _contract(folder)
+        self.environment = _environment(folder, contract, config.get(PROJECT_ENV_MANAGER))
+        shared = contract.shared if contract else ()
+        names = [folder.name, *(other for other in shared if (folder.parent / other).is_dir())]
+        self.modules = imports_of(folder.parent, names)
+
+
+def _contract(folder: Path) -> Component | None:
+    file = folder / FILE
+    return parse_component(read_text(file), FILE) if file.is_file() else None
+
+
+def _environment(folder: Path, contract: Component | None, manager: str | None) -> Environment:
+    python_env = read_python_env(folder, contract) if contract else PythonEnv()
+    if manager == "local" or contract is None or not python_env.dependencies:
+        return environments.local()
+    here = ".".join(map(str, sys.version_info[:3]))
+    if python_env.python and not here.startswith(python_env.python):
+        _log.warning("%s asks for Python %s; it runs on %s", contract.name, python_env.python, here)
+    return environments.ensure(folder, python_env, home(), _log.info)
+
+
+def _fetched(uri: str, version: str | None) -> tuple[Path, dict[str, str]]:
+    """Returns a project's folder and the tags that say where it came from.
+
+    A local folder is taken as it is; with a version it is a repository like any other: its work tree
+    and its HEAD are never touched. Raises WaypostError.
+    """
+    url, _, inside = uri.strip("'\"").partition("#")
+    local = Path(url.removeprefix("file://"))
+    if local.is_dir() and version is None and not _is_bare(local):
+        return local.resolve() / inside, {}
+    store = Store(home(), _log.info)
+    mirror = store.mirror(str(local.resolve()) if local.is_dir() else url)
+    commit = _commit(mirror, version)
+    at = Commit(mirror, commit)
+    text = mirror.text(f"{inside}/{FILE}" if inside else FILE, commit)
+    contract = parse_component(text, FILE) if text else None
+    tags = {"mlflow.source.git.commit": commit, "waypost.component.version": version or ""}
+    if inside and "/" not in inside and contract and contract.shared:
+        # It says what it needs besides itself: nothing else is fetched.
+        parts = {name: tree for name in (inside, *contract.shared) if (tree := at.tree(name))}
+        place = store.find(parts)
+        if place is None:
+            mirror.complete(parts.values())
+            place = store.add(parts, mirror.folder)
+        return place / inside, {**tags, **{f"waypost.tree.{name}": tree for name, tree in parts.items()}}
+    folder = unpacked(store, mirror, commit) / inside
+    if not folder.is_dir():
+        raise UsageError(f"{redacted(url)}: no folder {inside!r} at {version or 'its default branch'}")
+    return folder, tags
+
+
+def _is_bare(folder: Path) -> bool:
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir()
+
+
+def _commit(mirror: Mirror, version: str | None) -> str:
+    """Returns the commit behind a version, fetched: a tag before a branch of the same name, else an id."""
+    if version is None:
+        mirror.fetch_head()
+        commit = git.object_at(mirror.folder, HEAD)
+        if commit is None:
+            raise UsageError(f"{redacted(mirror.url)}: the repository has no default branch")
+        mirror.ensure(commit)
+        return commit
+    tag = version.removeprefix("refs/tags/")
+    commit = mirror.tags().get(tag) or remotes.branches_of(mirror.url).get(version)
+    commit = commit or remotes.commit_of(mirror.url, version)
+    if commit is None:
+        raise UsageError(f"{redacted(mirror.url)}: no tag, branch or commit {version!r}")
+    mirror.ensure(commit, tag=tag)
+    return commit
+
+
+@functools.cache
+def _folder() -> Path:
+    """Returns a folder for logs and downloads that goes with this process."""
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(scratch())
+
+
+@functools.cache
+def _workers() -> Workers:
+    """Returns the workers of this process: a parent project that runs many others imports once."""
+    workers = Workers(_folder(), fork=can_fork())
+    atexit.register(workers.close)
+    return workers
+
+
+def _text(error: WaypostError) -> str:
+    if isinstance(error, FindingsError):
+        return "; ".join(f"{f.place}: {f.problem}" for f in error.findings)
+    return f"{error}. {error.hint}" if error.hint else str(error)
