@@ -22,6 +22,7 @@ from waypost.commands.lock import lock
 from waypost.commands.release import release, semver_check
 from waypost.commands.reproduce import reproduce
 from waypost.commands.run import run
+from waypost.commands.sweep import sweep
 from waypost.commands.update import diff, outdated, update
 from waypost.commands.verify import verify
 from waypost.errors import Interrupted, WaypostError, redacted
@@ -38,6 +39,7 @@ def cli() -> None:
       waypost run pipeline                        run the pipeline in ./pipeline
       waypost run pipeline model.max_depth=8      with another parameter
       waypost run pipeline --dry-run              show the plan only
+      waypost sweep pipeline model.max_depth=4,8  run it for several values, sharing what is equal
       waypost lock pipeline                       pin the versions that pipeline.yaml asks for
       waypost verify pipeline                     is everything still what was pinned?
       waypost release --push                      cut the next version, the least that is honest
@@ -50,6 +52,7 @@ def cli() -> None:
 
 for verb in (
     run,
+    sweep,
     lock,
     update,
     outdated,

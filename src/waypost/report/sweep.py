@@ -1,0 +1,91 @@
+"""How a sweep is shown: a line for each run that ends, then the table, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from waypost.report.common import columns, counted, line, warn
+from waypost.runs.events import Reporter
+from waypost.runs.sweep import Point, SweepResult
+
+
+class SweepReporter(Reporter):
+    """A line for each point; in a terminal a bar below them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._metric = ""
+        self._keys: Sequence[str] = ()
+        self._total = self._ended = 0
+        parts = (TextColumn("  "), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*parts, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, message: str) -> None:
+        self._console.print(escape(message), style="dim", soft_wrap=True)
+
+    def warn(self, message: str) -> None:
+        warn(self._console, message)
+
+    def begin(self, total: int, metric: str, keys: Sequence[str]) -> None:
+        """All runs are checked; `total` of them start."""
+        self._total, self._metric, self._keys = total, metric, keys
+        self._bar.update(self._task, total=total)
+        line(self._console, f"sweep: {counted(total, 'run')}, compared by {metric}")
+
+    def ended_point(self, point: Point) -> None:
+        self._ended += 1
+        self._bar.update(self._task, completed=self._ended)
+        values = _swept(point, self._keys)
+        shown = (
+            "[bold red]failed[/]" if point.metric is None else f"{self._metric} [bold]{point.metric:.4f}[/]"
+        )
+        line(
+            self._console,
+            f"  {self._ended}/{self._total}  {escape(values)}  {shown}  [dim]{_work(point)}[/]",
+        )
+
+
+def show_sweep(console: Console, result: SweepResult, keys: Sequence[str]) -> None:
+    """Prints the table, the best run, and why the failed ones failed."""
+    rows = [[f"[dim]{escape(name)}[/]" for name in (*keys, result.metric, "steps run", "run")]]
+    for point in result.points:
+        values = dict(value.removeprefix("+").split("=", 1) for value in point.values)
+        metric = "[bold red]failed[/]" if point.metric is None else f"{point.metric:.4f}"
+        count = f"{point.executed} of {len(point.result.steps)}"
+        rows.append([*(escape(values[key]) for key in keys), metric, count, point.result.run_id])
+    columns(console, rows)
+    for point in result.points:
+        if failed := point.result.failed:
+            where = escape(_swept(point, keys))
+            line(console, f"[bold red]error:[/] {where}: {failed.name}: {escape(failed.cause)}")
+    executed = sum(point.executed for point in result.points)
+    total = sum(len(point.result.steps) for point in result.points)
+    line(console, f"{executed} of {total} steps executed, the others were there or shared")
+    if best := result.best:
+        line(console, f"best: [bold green]{escape(_swept(best, keys))}[/], run {best.result.run_id}")
+
+
+def _swept(point: Point, keys: Sequence[str]) -> str:
+    return " ".join(v for v in point.values if v.partition("=")[0].removeprefix("+") in keys)
+
+
+def _work(point: Point) -> str:
+    if point.result.current:
+        return "current"
+    return f"{point.executed} of {len(point.result.steps)} steps, {point.result.seconds:.1f} s"

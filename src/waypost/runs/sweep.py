@@ -1,0 +1,170 @@
+"""Many runs of one pipeline with other parameters, side by side; what they have in common runs once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from waypost.errors import Finding, FindingsError, did_you_mean
+from waypost.runs.events import Reporter, RunResult
+from waypost.runs.prepare import Prepared
+from waypost.runs.runner import PipelineRun, build_environments, close_abandoned, drive, is_there, open_tools
+from waypost.runs.survey import Options, survey
+from waypost.tracking.store import Tracker, tracking_errors
+
+Listener = Callable[["Point"], None]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of values: its run, and the metric that points are compared by (None: it has none)."""
+
+    values: tuple[str, ...]
+    result: RunResult
+    metric: float | None
+
+    @property
+    def executed(self) -> int:
+        """How many steps were executed for it, and not taken over."""
+        return 0 if self.result.current else sum(step.state == "done" for step in self.result.steps)
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep's points, the best one first, failed ones last; `run_id` is empty where nothing was to do."""
+
+    run_id: str
+    metric: str
+    points: tuple[Point, ...]
+
+    @property
+    def best(self) -> Point | None:
+        return self.points[0] if self.points and self.points[0].metric is not None else None
+
+
+def metric_name(prepared: Prepared, asked: str | None) -> str:
+    """Returns the metric to compare by, STEP/NAME: the one asked for, else the first one of the last step
+    that declares any. Raises FindingsError where no step declares it.
+    """
+    known = [f"{step.name}/{name}" for step in prepared.plan.steps for name in step.entry_point.metrics]
+    if asked in known:
+        return asked
+    if asked:
+        short = {name.partition("/")[2]: name for name in known}
+        if asked in short and sum(name.endswith(f"/{asked}") for name in known) == 1:
+            return short[asked]
+        hint = did_you_mean(asked, [*known, *short])
+        raise FindingsError([Finding("--metric", f"no metric {asked!r}", hint)])
+    if not known:
+        raise FindingsError([Finding("--metric", "no step of the pipeline declares a metric")])
+    last = known[-1].partition("/")[0]
+    return next(name for name in known if name.startswith(f"{last}/"))
+
+
+def sweep(
+    pipelines: Sequence[tuple[tuple[str, ...], Prepared]],
+    options: Options,
+    reporter: Reporter,
+    listener: Listener,
+    *,
+    metric: str,
+    minimize: bool = False,
+) -> SweepResult:
+    """Runs pipelines that differ in their values below one MLflow run; the `listener` hears of each point.
+
+    A point that is current is not run again, so that the same command goes on after an interruption.
+    A failed point does not keep the others from running. Raises Interrupted, WaypostError.
+    """
+    found: dict[tuple[str, ...], Point] = {}
+
+    def note(values: tuple[str, ...], result: RunResult) -> None:
+        step, _, name = metric.partition("/")
+        metrics = next((s.metrics for s in result.steps if s.name == step), {})
+        value = metrics.get(name) if result.status == "FINISHED" else None
+        found[values] = Point(values, result, value)
+        listener(found[values])
+
+    surveys = {values: survey(prepared, options) for values, prepared in pipelines}
+    waiting = []
+    for values, prepared in pipelines:
+        current = surveys[values].current
+        if current and is_there(current):
+            note(values, current)
+        else:
+            waiting.append((values, prepared))
+    if not waiting:
+        return _sorted("", metric, found.values(), minimize=minimize)
+    first_values, first = waiting[0]
+    envs = {values: build_environments(prepared, options, reporter) for values, prepared in waiting}
+    with (
+        open_tools(first, envs[first_values], options, surveys[first_values].missing) as tools,
+        tracking_errors(),
+    ):
+        close_abandoned(tools.tracker, reporter)
+        run_id = tools.tracker.open_sweep()
+        status = "FAILED"
+        try:
+            runs = [
+                PipelineRun(
+                    prepared,
+                    options,
+                    envs[values],
+                    tools,
+                    _OnePoint(values, note),
+                    parent=run_id,
+                    name=" ".join(values),
+                )
+                for values, prepared in waiting
+            ]
+            drive(runs, options, tools)
+            result = _sorted(run_id, metric, found.values(), minimize=minimize)
+            _record(tools.tracker, result)
+            status = "FINISHED" if all(p.result.status == "FINISHED" for p in result.points) else "FAILED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            tools.tracker.close(run_id, status)
+    return result
+
+
+class _OnePoint(Reporter):
+    """Waits for the end of one run."""
+
+    def __init__(self, values: tuple[str, ...], note: Callable[[tuple[str, ...], RunResult], None]) -> None:
+        self._values = values
+        self._note = note
+
+    def ended(self, result: RunResult) -> None:
+        self._note(self._values, result)
+
+
+def _sorted(run_id: str, metric: str, points: Iterable[Point], *, minimize: bool) -> SweepResult:
+    sign = 1 if minimize else -1
+
+    def rank(point: Point) -> tuple[bool, float]:
+        return point.metric is None, sign * (point.metric or 0.0)
+
+    return SweepResult(run_id, metric, tuple(sorted(points, key=rank)))
+
+
+def _record(tracker: Tracker, result: SweepResult) -> None:
+    """Logs the table, and the best run, on the sweep's run."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["run_id", "status", result.metric, *(v.partition("=")[0] for v in result.points[0].values)]
+    )
+    for point in result.points:
+        value = "" if point.metric is None else point.metric
+        values = [v.partition("=")[2] for v in point.values]
+        table.writerow([point.result.run_id, point.result.status, value, *values])
+    tracker.log_text(result.run_id, text.getvalue(), "sweep.csv")
+    if result.best and result.best.metric is not None:
+        tags = {
+            "waypost.best": result.best.result.run_id,
+            "waypost.best.values": " ".join(result.best.values),
+        }
+        tracker.tag(result.run_id, tags, {f"best/{result.metric}": result.best.metric})
