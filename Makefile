@@ -67,8 +67,8 @@ check: lint test journeys ## everything that CI checks: lint, types, imports, wo
 docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files
 	@$(BIN)/python docs/component_tables.py
 
-bench: $(READY) ## print how long the command line takes to start
-	@$(BIN)/python benchmarks/startup.py
+bench: $(READY) ## measure Waypost and its peers side by side, write benchmarks/RESULTS.md (some 15 minutes)
+	@$(BIN)/python benchmarks/bench.py
 
 examples: $(READY) ## write the data of pipeline/examples anew
 	@$(BIN)/python pipeline/examples/make_data.py
