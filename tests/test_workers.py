@@ -126,6 +126,20 @@ def test_crash_of_the_worker_is_survived(workplace: Path, call: Call) -> None:
     assert sorted(run.info.status for run in runs()) == ["FINISHED", "FINISHED", "KILLED"]
 
 
+def test_own_modules_come_first(workplace: Path, call: Call) -> None:
+    """A module of a component with the name of one that the worker has loaded is found, as in a process."""
+    root = workplace / "small"
+    write_component(root / "parts", "other", "import colorsys\nprint(colorsys.rgb_to_hls(1, 1, 1))\n")
+    write_component(root / "parts", "part", "import colorsys\nprint(colorsys.WHOSE)\n")
+    (root / "parts" / "part" / "colorsys.py").write_text("WHOSE = 'mine'\n")
+    steps = {"one": {"uses": "parts/other"}, "two": {"uses": "parts/part", "after": ["one"]}}
+    write_pipeline(root, steps)
+    result = call(*RUN, root)
+    assert result.returncode == 0, result.stdout
+    assert "two: its module colorsys has the name of one that is loaded" in result.stdout
+    assert log_of("two") == "mine\n"
+
+
 def test_threads_forbid_a_fork(workplace: Path) -> None:
     """A thread that does not know of forks is seen; those of OpenBLAS and Arrow do."""
     script = """

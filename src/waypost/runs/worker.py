@@ -117,8 +117,12 @@ class _Worker:
 
     def _start(self, request: dict[str, Any]) -> None:
         self._import(request["import"])
-        if count := _unprepared_threads():
-            self._say(step=request["step"], unsafe=f"{count} threads run once its modules are imported")
+        count = _unprepared_threads()
+        problem = (
+            f"{count} threads run once its modules are imported" if count else _hidden(_own_path(request))
+        )
+        if problem:
+            self._say(step=request["step"], unsafe=problem)
             return
         gc.freeze()
         worker = os.getpid()
@@ -141,6 +145,33 @@ class _Worker:
             self._say(step=request["step"], code=code, memory=usage.ru_maxrss * 1024)
             with contextlib.suppress(OSError, ValueError), open(request["report"], encoding="utf-8") as file:
                 self._modules += json.load(file)
+
+
+def _own_path(request: dict[str, Any]) -> list[str]:
+    """Returns where Python looks first: the step's own folder, then what PYTHONPATH says."""
+    folder = request["folder"]
+    given = request["variables"].get("PYTHONPATH", "").split(os.pathsep)
+    extra = [os.path.normpath(os.path.join(folder, entry)) for entry in given if entry]
+    if "file" in request:
+        folder = os.path.dirname(os.path.realpath(os.path.join(folder, request["file"])))
+    return [folder, *extra]
+
+
+def _hidden(path: list[str]) -> str:
+    """Returns what is wrong where a module of the step has the name of one that is imported already: a
+    new process would find the step's.
+    """
+    for folder in path:
+        with contextlib.suppress(OSError):
+            for entry in os.listdir(folder):
+                name = entry.removesuffix(".py")
+                file = getattr(sys.modules.get(name), "__file__", None)
+                is_module = entry.endswith(".py") or os.path.isfile(
+                    os.path.join(folder, entry, "__init__.py")
+                )
+                if file and is_module and not file.startswith(os.path.join(folder, "")):
+                    return f"its module {name} has the name of one that is loaded"
+    return ""
 
 
 def _unprepared_threads() -> int:
@@ -216,13 +247,10 @@ def _clean_process(request: dict[str, Any]) -> None:
 
 def _run(request: dict[str, Any], path: list[str]) -> int:
     """Runs the file or module as `python FILE` or `python -m MODULE` would; returns the exit code."""
-    folder = request["folder"]
-    given = request["variables"].get("PYTHONPATH", "").split(os.pathsep)
-    extra = [os.path.normpath(os.path.join(folder, entry)) for entry in given if entry]
     name = request.get("file") or request["module"]
-    script = os.path.join(folder, name)
+    script = os.path.join(request["folder"], name)
     sys.argv = [name, *request["arguments"]]
-    sys.path[:] = [os.path.dirname(os.path.realpath(script)) if "file" in request else folder, *extra, *path]
+    sys.path[:] = [*_own_path(request), *path]
     try:
         if "file" in request:
             main = types.ModuleType(_MAIN)
