@@ -70,8 +70,8 @@ class Decider:
     def decide(self, step: PlannedStep, ask: Lookup, is_there: Callable[[str], bool]) -> Decision:
         """Returns the decision for a step whose needs are finished.
 
-        `ask` is asked for a key that the index does not have, `is_there` whether the run of one that
-        it has still exists.
+        `ask` is asked for a key that the index does not have, or no longer with all its outputs,
+        `is_there` whether the run of one that it has still exists.
         """
         inputs, unknown = self._inputs_of(step)
         key = inputs.key
@@ -84,10 +84,11 @@ class Decider:
             return Decision(key, inputs, None, refusal)
         latest = self._index.latest(self._prepared.pipeline.name, step.name)
         found = self._index.step(key)
-        if found is None or not is_there(found.run_id):
-            found = ask(key)
-        if whole := self._whole(step, found):
-            return Decision(key, inputs, whole, UNCHANGED)
+        if found and is_there(found.run_id) and self._is_whole(step, found):
+            return Decision(key, inputs, found, UNCHANGED)
+        if (asked := ask(key)) and self._is_whole(step, asked):
+            return Decision(key, inputs, asked, UNCHANGED)
+        found = asked or found
         if found:
             because = f"an output of run {found.run_id} is gone or was changed"
         else:
@@ -102,14 +103,15 @@ class Decider:
             return "--force"
         return "" if self._reuse.cache or key in self._reuse.earlier else "--no-cache"
 
-    def _whole(self, step: PlannedStep, found: FinishedStep | None) -> FinishedStep | None:
-        """Returns a finished step whose declared outputs are all there, byte for byte, else None."""
-        if found is None or set(step.entry_point.outputs) - set(found.digests):
-            return None
-        for output, path in found.paths.items():
-            if not Path(path).exists() or self._memo.digest(Path(path)) != found.digests[output]:
-                return None
-        return found
+    def _is_whole(self, step: PlannedStep, found: FinishedStep) -> bool:
+        """Tells whether a finished step's declared outputs are all here, byte for byte."""
+        for output in step.entry_point.outputs:
+            path = Path(found.paths.get(output, ""))
+            if output not in found.paths or not path.exists():
+                return False
+            if self._memo.digest(path) != found.digests[output]:
+                return False
+        return True
 
     def _inputs_of(self, step: PlannedStep) -> tuple[StepInputs, str]:
         """Returns what the key is made of, and the argument whose content is not known, mostly none."""

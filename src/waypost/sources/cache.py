@@ -17,12 +17,17 @@ from waypost.sources.store import is_intact
 
 _NEW = (".new-", ".building-")
 _FILES = ("index.db", "memo.db", "current.db")
-KINDS = {"mirrors": "mirror of a component repository", "trees": "unpacked component", "envs": "environment"}
+KINDS = {
+    "mirrors": "mirror of a component repository",
+    "trees": "unpacked component",
+    "envs": "environment",
+    "artifacts": "outputs of a run",
+}
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing in the cache: `kind` mirrors, trees or envs; size in bytes, age of the last use in days.
+    """One thing in the cache: `kind` as in KINDS, size in bytes, age of the last use in days.
 
     `holds` names the folders of an unpacked component.
     """

@@ -41,6 +41,8 @@ def _set_defaults() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no word about new tables
+    # Two lines for every run that ends, on stdout: the engine says itself what is worth saying.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # MLflow's own default waits some minutes before it says that nobody listens.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
@@ -168,29 +170,40 @@ class Tracker:
         return f"{uri.removeprefix('file://')}/{artifact}"
 
     def output(self, run_id: str, artifact: str) -> Path | None:
-        """Returns a local path to an artifact (a model too), None where the run did not log it."""
-        from mlflow.artifacts import download_artifacts
+        """Returns a local path to an artifact (a model too), None where the run did not log it.
+
+        What lies on another machine is downloaded once, into the cache; it may be removed at any time.
+        """
         from mlflow.exceptions import MlflowException
 
         local = Path(self.artifact_location(run_id, artifact))
         if local.exists():
             return local
+        uri = f"runs:/{run_id}/{artifact}"
         # A model is not below its run: MLflow 3 keeps it as an entity of its own.
         outputs = self._client.get_run(run_id).outputs
         for model in outputs.model_outputs if outputs else ():
             logged = self._client.get_logged_model(model.model_id)
             if logged.name == artifact:
-                local = Path(str(logged.artifact_location).removeprefix("file://"))
-                return local if local.exists() else self._download(logged.artifact_location)
+                uri = str(logged.artifact_location)
+                local = Path(uri.removeprefix("file://"))
+                if local.exists():
+                    return local
         try:
-            return Path(download_artifacts(run_id=run_id, artifact_path=artifact))
+            return self._downloaded(uri, home() / "artifacts" / run_id / artifact)
         except (MlflowException, OSError):
             return None
 
-    def _download(self, uri: str) -> Path:
+    def _downloaded(self, uri: str, place: Path) -> Path:
         from mlflow.artifacts import download_artifacts
 
-        return Path(download_artifacts(uri, dst_path=tempfile.mkdtemp()))
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
+                found = Path(download_artifacts(uri, dst_path=folder))
+                with contextlib.suppress(OSError):  # another process was quicker
+                    found.rename(place)
+        return place
 
     def steps_of(self, run_id: str) -> dict[str, FinishedStep]:
         """Returns the finished steps of a pipeline run by their names, in the order of their end."""
