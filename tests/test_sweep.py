@@ -118,6 +118,8 @@ def test_goes_on_after_an_interruption(scored: Path, call: Call, number: signal.
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else -9), output
+    if number == signal.SIGINT:
+        assert not [run for run in runs() if run.info.status == "RUNNING"], "an interrupt closes all runs"
     # One that was hit between the two is done again: half-recorded is not done.
     recorded = [run for run in by_step("score") if run.data.tags.get("waypost.complete")]
     done = [run for run in recorded if run.info.status == "FINISHED"]

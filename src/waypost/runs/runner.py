@@ -169,6 +169,9 @@ class PipelineRun:
         self.is_closed = True
         if self._warnings:
             tracker.tag(self.run_id, {"waypost.warnings": "\n".join(self._warnings)})
+        if status == "KILLED":
+            # Of a step that was just about to be opened or recorded, nobody but the server knows.
+            tracker.close_steps(self.run_id)
         tracker.close(self.run_id, status)
         plan = self._prepared.plan
         if status == "FINISHED" and len(execution.keys) == len(plan.steps):

@@ -111,6 +111,8 @@ class Workers:
                 return
 
     def close(self) -> None:
+        for running in self._plain:
+            running.end()
         for worker in self._workers.values():
             worker.close()
 

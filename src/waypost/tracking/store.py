@@ -272,12 +272,16 @@ class Tracker:
         for run in [*self._pipeline_runs(running), *sweeps]:
             host, _, pid = run.data.tags.get(_OWNER_TAG, "").rpartition(":")
             if host == socket.gethostname() and not is_alive(int(pid)):
-                for child in self._children(run.info.run_id):
-                    if child.info.status == "RUNNING" and _OWNER_TAG not in child.data.tags:
-                        self.close(child.info.run_id, "KILLED")
+                self.close_steps(run.info.run_id)
                 self.close(run.info.run_id, "KILLED")
                 closed.append(str(run.info.run_id))
         return closed
+
+    def close_steps(self, parent: str) -> None:
+        """Marks the steps below a run as KILLED that have no terminal status."""
+        for child in self._children(parent):
+            if child.info.status == "RUNNING" and _OWNER_TAG not in child.data.tags:
+                self.close(child.info.run_id, "KILLED")
 
     def _pipeline_runs(self, condition: str = "") -> list[Run]:
         mine = f"tags.`{PIPELINE_TAG}` = '{self._pipeline}'"
