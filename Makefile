@@ -68,7 +68,7 @@ docs: $(READY) ## write the tables of the components' READMEs anew from their ML
 	@$(BIN)/python docs/component_tables.py
 
 bench: $(READY) ## measure Waypost and its peers side by side, write benchmarks/RESULTS.md (some 15 minutes)
-	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python -m benchmarks.bench
 
 examples: $(READY) ## write the data of pipeline/examples anew
 	@$(BIN)/python pipeline/examples/make_data.py

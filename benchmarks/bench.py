@@ -8,7 +8,6 @@ throw-away environments with the same pandas and scikit-learn, byte-compiled.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -18,13 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import projects
-from chart import draw
-from projects import Project
+from benchmarks import projects
+from benchmarks.chart import draw
+from benchmarks.projects import Project
+from tests.repositories import git_daemon
+
+from waypost.sources.scratch import make_removable
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -274,34 +276,6 @@ def version(python: Path, package: str) -> str:
     """Returns a package's version in an environment."""
     code = f"import importlib.metadata as m; print(m.version({package!r}))"
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-
-
-@contextlib.contextmanager
-def git_daemon(folder: Path) -> Iterator[str]:
-    """Serves a folder's repositories on a free port of this machine."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = ["--listen=127.0.0.1", f"--port={port}"]
-    command = ["git", "daemon", "--reuseaddr", "--export-all", *address, f"--base-path={folder}", str(folder)]
-    daemon = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
-        yield f"git://127.0.0.1:{port}"
-    finally:
-        daemon.terminate()
-        daemon.wait()
-
-
-def make_removable(folder: Path) -> None:
-    """The trees in Waypost's cache are read-only."""
-    for path, _, _ in os.walk(folder):
-        Path(path).chmod(0o700)
 
 
 if __name__ == "__main__":

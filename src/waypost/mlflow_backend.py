@@ -216,10 +216,7 @@ def _fetched(uri: str, version: str | None) -> tuple[Path, dict[str, str]]:
     if inside and "/" not in inside and contract and contract.shared:
         # It says what it needs besides itself: nothing else is fetched.
         parts = {name: tree for name in (inside, *contract.shared) if (tree := at.tree(name))}
-        place = store.find(parts)
-        if place is None:
-            mirror.complete(parts.values())
-            place = store.add(parts, mirror.folder)
+        place = store.obtain(parts, mirror)
         return place / inside, {**tags, **{f"waypost.tree.{name}": tree for name, tree in parts.items()}}
     folder = unpacked(store, mirror, commit) / inside
     if not folder.is_dir():

@@ -71,12 +71,7 @@ def fetch_release(store: Store, target: Target, *, offline: bool = False) -> Rel
 def unpacked(store: Store, mirror: Mirror, commit: str) -> Path:
     """Returns a folder with the whole repository at a commit that the mirror has. Raises RemoteError."""
     tree = git.object_at(mirror.folder, f"{commit}^{{tree}}") or ""
-    content = {INSIDE: tree}
-    place = store.find(content)
-    if place is None:
-        mirror.complete([tree])
-        place = store.add(content, mirror.folder)
-    return place / INSIDE
+    return store.obtain({INSIDE: tree}, mirror) / INSIDE
 
 
 def _chosen(

@@ -167,15 +167,10 @@ def show_plan(console: Console, plan: Plan, found: Survey | None = None) -> None
     if found:
         for step in plan.steps:
             decision = found.decisions.get(step.name)
-            runs = step in found.missing
             why = decision.because if decision else f"it depends on {', '.join(step.needs)}"
-            word = (
-                "[cyan]runs[/]   "
-                if runs and decision
-                else "[dim]may run[/]"
-                if runs
-                else "[green]current[/]"
-            )
+            word = "[green]current[/]"
+            if step in found.missing:
+                word = "[cyan]runs[/]   " if decision else "[dim]may run[/]"
             line(console, f"{word}  [bold]{step.name}[/]: {escape(why)}")
         return
     tree = Tree(f"[bold]{escape(plan.name)}[/]: {len(plan.steps)} steps")

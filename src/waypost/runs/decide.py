@@ -82,7 +82,6 @@ class Decider:
             return Decision(key, inputs, None, "it says cache: false", is_shared=False)
         if refusal := self._refusal(step.name, key):
             return Decision(key, inputs, None, refusal)
-        latest = self._index.latest(self._prepared.pipeline.name, step.name)
         found = self._index.step(key)
         if found and is_there(found.run_id) and self._is_whole(step, found):
             return Decision(key, inputs, found, UNCHANGED)
@@ -92,7 +91,8 @@ class Decider:
         if found:
             because = f"an output of run {found.run_id} is gone or was changed"
         else:
-            because = difference(latest.inputs, inputs.shown()) if latest else FIRST
+            latest = self._index.latest(self._prepared.pipeline.name, step.name)
+            because = difference(latest.inputs, inputs.shown()) if latest else ""
         return Decision(key, inputs, None, because or FIRST)
 
     def _refusal(self, name: str, key: str) -> str:

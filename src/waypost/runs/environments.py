@@ -16,6 +16,7 @@ import filelock
 
 from waypost.contracts.component import PythonEnv, requirement_file
 from waypost.errors import WaypostError
+from waypost.runs.machine import packages
 from waypost.sources.files import read_text
 from waypost.sources.process import ProcessError, output_of
 from waypost.sources.scratch import scratch
@@ -47,8 +48,7 @@ def local() -> Environment:
 
 def _local_digest() -> str:
     """Returns the digest of what the engine's own interpreter has installed, by names and versions."""
-    folders = {Path(entry) for entry in sys.path if entry.endswith("site-packages")}
-    names = sorted(p.name for folder in folders for p in folder.glob("*.dist-info"))
+    names = sorted(p.name for folder in set(packages()) for p in folder.glob("*.dist-info"))
     parts = ["local", platform_tag(), platform.python_version(), *names]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -135,7 +135,8 @@ class Execution:
         if self._tools.index.step(decision.key) != earlier:
             kept = replace(earlier, inputs=decision.inputs.shown())
             self._tools.index.add_step(decision.key, pipeline, step.name, kept)
-        self._tools.index.note_latest(decision.key, pipeline, step.name)
+        else:
+            self._tools.index.note_latest(decision.key, pipeline, step.name)
         metrics = self._enter(step, decision, earlier)
         because = decision.because
         self._note(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from pathlib import Path
 
 
@@ -13,6 +14,11 @@ def cores() -> int:
     with contextlib.suppress(AttributeError):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def packages() -> list[Path]:
+    """Returns the folders where this interpreter's packages are installed."""
+    return [Path(entry) for entry in sys.path if entry.endswith("site-packages")]
 
 
 def available_memory() -> int | None:

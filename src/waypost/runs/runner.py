@@ -9,6 +9,7 @@ from time import monotonic
 
 from waypost import __version__
 from waypost.contracts.command import python_command
+from waypost.contracts.component import PythonEnv
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.parameters import canonical_yaml, flat
 from waypost.contracts.plan import PlannedStep
@@ -23,9 +24,8 @@ from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
 from waypost.runs.machine import available_memory, cores
 from waypost.runs.prepare import Prepared
-from waypost.runs.survey import Options, run_key, survey
+from waypost.runs.survey import Options, by_step, run_key, survey
 from waypost.runs.workers import Workers
-from waypost.sources.files import read_python_env
 from waypost.sources.memo import Memo
 from waypost.sources.places import home
 from waypost.sources.scratch import scratch, sweep
@@ -75,16 +75,13 @@ def _ids(result: RunResult) -> list[str]:
 
 def build_environments(prepared: Prepared, options: Options, reporter: Reporter) -> dict[str, Environment]:
     """Returns the environment of each step; all are there before step 1 starts."""
-    found: dict[Path, Environment] = {}
-    for code in prepared.checkouts.values():
-        python_env = read_python_env(code.folder, code.component)
-        if options.env == "local" or not python_env.dependencies:
-            found[code.folder] = environments.local()
-        else:
-            found[code.folder] = environments.ensure(
-                code.folder, python_env, home(), reporter.say, options.wheels
-            )
-    return {step.name: found[prepared.checkout(step).folder] for step in prepared.plan.steps}
+
+    def build(folder: Path, python_env: PythonEnv | None) -> Environment:
+        if python_env is None:
+            return environments.local()
+        return environments.ensure(folder, python_env, home(), reporter.say, options.wheels)
+
+    return by_step(prepared, options.env, build)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from waypost import __version__
 from waypost.contracts.digests import digest_of
 from waypost.runs.events import RunResult, StepResult
+from waypost.runs.machine import packages
 from waypost.sources.database import Database
 from waypost.sources.places import home
 from waypost.sources.stamps import TICK_SECONDS, stamp
@@ -84,7 +85,7 @@ def remember(request: Request, prepared: Prepared, options: Options) -> None:
     if None in git:
         return
     deep = [*prepared.read, *input_files(prepared.plan, prepared.folder).values()]
-    shallow = {*_packages(), *(file for files in git for file in files or ())}
+    shallow = {*packages(), *(file for files in git for file in files or ())}
     names = _variables(prepared)
     if names is None:
         return
@@ -136,10 +137,6 @@ def _known(
     # A digest, so that no secret is kept.
     state = hashlib.sha256("\0".join([one[0], two[0], *values]).encode()).hexdigest()
     return state, max(one[1], two[1])
-
-
-def _packages() -> list[Path]:
-    return [Path(entry) for entry in sys.path if entry.endswith("site-packages")]
 
 
 def _database() -> Database:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from waypost.contracts.component import PythonEnv
 from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.parameters import flat
@@ -22,6 +24,8 @@ from waypost.sources.files import read_python_env
 from waypost.sources.memo import Memo
 from waypost.sources.places import home
 from waypost.tracking.local import project_run, tracking_uri
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -116,9 +120,16 @@ def declared_metrics(step: PlannedStep, finished: FinishedStep) -> dict[str, flo
 
 def digests(prepared: Prepared, env: str) -> dict[str, str]:
     """Returns the digest of each step's environment."""
-    found: dict[Path, str] = {}
+    return by_step(prepared, env, environments.digest_of)
+
+
+def by_step(prepared: Prepared, env: str, find: Callable[[Path, PythonEnv | None], T]) -> dict[str, T]:
+    """Returns what `find` says of each step's environment, asked once a component: it gets the folder and
+    what that asks to be installed, None where the engine's own environment serves.
+    """
+    found = {}
     for code in prepared.checkouts.values():
         python_env = read_python_env(code.folder, code.component)
         is_local = env == "local" or not python_env.dependencies
-        found[code.folder] = environments.digest_of(code.folder, None if is_local else python_env)
+        found[code.folder] = find(code.folder, None if is_local else python_env)
     return {step.name: found[prepared.checkout(step).folder] for step in prepared.plan.steps}

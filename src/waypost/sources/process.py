@@ -19,6 +19,15 @@ TIMED_OUT = "no answer"
 _PR_SET_PDEATHSIG = 1
 
 
+def _die_with_parent() -> None:
+    # When the engine is killed with -9, the kernel ends the step: no orphan computes on.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+# Run in the child before it becomes the program; other systems have nothing of the kind.
+_TIE = _die_with_parent if sys.platform == "linux" else None
+
+
 class ProcessError(Exception):
     """A process that was run for its output failed; `stderr` is what it said."""
 
@@ -57,7 +66,7 @@ def bytes_of(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=_die_with_parent if tied and sys.platform == "linux" else None,  # noqa: PLW1509
+        preexec_fn=_TIE if tied else None,  # noqa: PLW1509
     )
     try:
         output, errors = process.communicate(stdin, timeout)
@@ -83,7 +92,7 @@ class Background:
                 stdout=sink,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+                preexec_fn=_TIE,  # noqa: PLW1509
             )
 
     def result(self) -> str | None:
@@ -110,7 +119,7 @@ class Shell:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 # Safe: the engine has no second thread while it starts a step.
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+                preexec_fn=_TIE,  # noqa: PLW1509
             )
 
     def poll(self) -> int | None:
@@ -143,7 +152,7 @@ class Partner:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+                preexec_fn=_TIE,  # noqa: PLW1509
             )
 
     def fileno(self) -> int:
@@ -180,11 +189,6 @@ def end_group(leader: int, number: signal.Signals) -> None:
     """Sends a signal to all processes of a group, where there are any."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
-
-
-def _die_with_parent() -> None:
-    # When the engine is killed with -9, the kernel ends the step: no orphan computes on.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -216,6 +216,17 @@ class Store:
         os.utime(place)  # when it was used last, for `cache gc`
         return place
 
+    def obtain(self, folders: Mapping[str, str], mirror: Mirror) -> Path:
+        """Returns where these folders (name to tree) lie side by side, fetched where they are not here yet.
+
+        The mirror has the commit that they are part of. Raises RemoteError.
+        """
+        place = self.find(folders)
+        if place is None:
+            mirror.complete(folders.values())
+            place = self.add(folders, mirror.folder)
+        return place
+
     def adopt(self, folder: Path) -> None:
         """Takes over an unpacked tree whose name is its id, after a look at every byte.
 
