@@ -22,6 +22,7 @@ KINDS = {
     "trees": "unpacked component",
     "envs": "environment",
     "artifacts": "outputs of a run",
+    "compiled": "compiled model",
 }
 
 

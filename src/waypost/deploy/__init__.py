@@ -1,0 +1,1 @@
+"""From a model to an answer: compiled, proved equal, served, scored."""

@@ -1,0 +1,199 @@
+"""From a fitted scikit-learn pipeline to its compiled form, or to the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from waypost.contracts.mlmodel import Column
+from waypost.deploy.compiled import Content
+from waypost.deploy.forest import graph_of
+from waypost.deploy.plan import Codes, Numbers, OneHot, Part, Plan, Words
+from waypost.errors import WaypostError
+
+
+class NotCompilableError(WaypostError):
+    """The model has a part that has no compiled form; the original serves."""
+
+
+def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes]:
+    """Returns (content, ONNX graph) of a fitted pipeline. Raises NotCompilableError that names the part."""
+    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+    from sklearn.pipeline import Pipeline
+    from sklearn.tree import DecisionTreeClassifier
+
+    if not columns:
+        raise NotCompilableError("the model's signature names no columns")
+    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
+    forest = steps.pop()
+    if isinstance(forest, DecisionTreeClassifier):
+        trees = [forest.tree_]
+    elif isinstance(forest, (RandomForestClassifier, ExtraTreesClassifier)):
+        trees = [tree.tree_ for tree in forest.estimators_]
+    else:
+        raise _unknown(forest)
+    if forest.n_outputs_ != 1:
+        raise NotCompilableError(f"{type(forest).__name__} with several targets")
+    plan = Plan(parts=_parts(steps, columns))
+    if plan.width != forest.n_features_in_:
+        raise NotCompilableError(
+            f"the plan gives {plan.width} features, the model takes {forest.n_features_in_}"
+        )
+    content = Content(plan=plan, classes=forest.classes_.tolist(), trees=len(trees))
+    return content, graph_of(trees, len(forest.classes_), plan.width)
+
+
+def _parts(steps: list[Any], columns: Sequence[Column]) -> list[Part]:
+    from sklearn.compose import ColumnTransformer
+
+    if len(steps) == 1 and isinstance(steps[0], ColumnTransformer):
+        return _side_by_side(steps[0], columns)
+    names = [c.name for c in columns]
+    return [_part(steps, names, columns)]
+
+
+def _side_by_side(transformer: Any, columns: Sequence[Column]) -> list[Part]:
+    from sklearn.pipeline import Pipeline
+
+    if transformer.transformer_weights:
+        raise NotCompilableError("ColumnTransformer with transformer_weights")
+    parts = []
+    for name, step, chosen in transformer.transformers_:
+        if step == "drop":
+            continue
+        names = _names(chosen, transformer, name)
+        if not names:
+            continue
+        chain = [s for _, s in step.steps] if isinstance(step, Pipeline) else [step]
+        parts.append(_part([s for s in chain if s != "passthrough"], names, columns))
+    return parts
+
+
+def _names(chosen: Any, transformer: Any, part: str) -> list[str]:
+    names = [chosen] if isinstance(chosen, str) else list(chosen)
+    if all(isinstance(name, str) for name in names):
+        return names
+    if all(isinstance(name, (int, np.integer)) for name in names) and hasattr(
+        transformer, "feature_names_in_"
+    ):
+        return [str(transformer.feature_names_in_[name]) for name in names]
+    raise NotCompilableError(f"ColumnTransformer: {part}: columns are not given by name")
+
+
+def _part(steps: list[Any], names: list[str], columns: Sequence[Column]) -> Part:
+    """Returns the part that a chain of transformers over some columns amounts to."""
+    kinds = {c.name: c.kind for c in columns}
+    if unknown := [name for name in names if name not in kinds]:
+        raise NotCompilableError(f"column {unknown[0]!r} is not in the model's signature")
+    if all(kinds[name] != "text" for name in names):
+        return _numbers(steps, names)
+    if all(kinds[name] == "text" for name in names) and steps:
+        return _texts(steps, names)
+    raise NotCompilableError(f"column {names[0]!r}: numbers and texts share a step")
+
+
+def _numbers(steps: list[Any], names: list[str]) -> Numbers:
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import StandardScaler
+
+    fill = subtract = divide = None
+    for step in steps:
+        if isinstance(step, SimpleImputer) and subtract is divide is fill is None:
+            fill = _fill_values(step)
+        elif isinstance(step, StandardScaler) and subtract is divide is None:
+            subtract = step.mean_.tolist() if step.with_mean else None
+            divide = step.scale_.tolist() if step.with_std else None
+        else:
+            raise _unknown(step)
+    return Numbers(columns=names, fill=fill, subtract=subtract, divide=divide)
+
+
+def _fill_values(step: Any) -> list[float]:
+    values = np.asarray(step.statistics_, dtype=np.float64)
+    missing = step.missing_values
+    if step.add_indicator or not (isinstance(missing, float) and np.isnan(missing)):
+        raise NotCompilableError("SimpleImputer with an indicator or with another sign for missing values")
+    if np.isnan(values).any():
+        if not step.keep_empty_features:
+            raise NotCompilableError("SimpleImputer that leaves out columns without any value")
+        values = np.where(np.isnan(values), 0.0, values)
+    return [float(value) for value in values]
+
+
+def _texts(steps: list[Any], names: list[str]) -> Part:
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+
+    fill: str | None = None
+    for step in steps[:-1]:
+        filled = _filled_text(step)
+        fill = fill if filled is None else filled
+    last = steps[-1]
+    if isinstance(last, OrdinalEncoder):
+        if last.handle_unknown != "use_encoded_value" or last.unknown_value != -1 or _folds_rare(last):
+            raise NotCompilableError("OrdinalEncoder other than with -1 for unknown values")
+        return Codes(columns=names, categories=_categories(last), fill=fill)
+    if isinstance(last, OneHotEncoder):
+        if last.handle_unknown != "ignore" or last.drop is not None or _folds_rare(last):
+            raise NotCompilableError("OneHotEncoder other than with 0 for unknown values")
+        return OneHot(columns=names, categories=_categories(last), fill=fill)
+    if isinstance(last, CountVectorizer) and len(names) == 1:
+        return _words(last, names[0], fill)
+    raise _unknown(last)
+
+
+def _filled_text(step: Any) -> str | None:
+    """Returns what a step puts in the place of missing texts, None for one that only flattens."""
+    import operator
+
+    from sklearn.preprocessing import FunctionTransformer
+
+    if isinstance(step, FunctionTransformer) and not step.kw_args:
+        if step.func is np.ravel:
+            return None
+        if isinstance(step.func, operator.methodcaller):
+            made = step.func.__reduce__()
+            if made[1][0] == "fillna" and len(made[1]) == 2 and isinstance(made[1][1], str):
+                return str(made[1][1])
+    raise _unknown(step)
+
+
+def _folds_rare(encoder: Any) -> bool:
+    return encoder.min_frequency is not None or encoder.max_categories is not None
+
+
+def _categories(encoder: Any) -> list[list[str]]:
+    found = [values.tolist() for values in encoder.categories_]
+    if not all(isinstance(value, str) for values in found for value in values):
+        raise NotCompilableError(f"{type(encoder).__name__} with categories that are no text")
+    return found
+
+
+def _words(vectorizer: Any, column: str, fill: str | None) -> Words:
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+
+    if type(vectorizer) not in (CountVectorizer, TfidfVectorizer):
+        raise _unknown(vectorizer)
+    own = [n for n in ("preprocessor", "tokenizer", "strip_accents") if getattr(vectorizer, n) is not None]
+    if own or vectorizer.analyzer != "word":
+        raise NotCompilableError(f"TfidfVectorizer with its own {own[0] if own else 'analyzer'}")
+    weighs = isinstance(vectorizer, TfidfVectorizer)
+    return Words(
+        column=column,
+        fill=fill,
+        vocabulary={term: int(position) for term, position in vectorizer.vocabulary_.items()},
+        weights=vectorizer.idf_.tolist() if weighs and vectorizer.use_idf else None,
+        pattern=vectorizer.token_pattern,
+        lowercase=vectorizer.lowercase,
+        ngrams=vectorizer.ngram_range,
+        stop_words=sorted(vectorizer.get_stop_words() or ()),
+        binary=vectorizer.binary,
+        sublinear=weighs and vectorizer.sublinear_tf,
+        norm=vectorizer.norm if weighs else None,
+    )
+
+
+def _unknown(step: Any) -> NotCompilableError:
+    return NotCompilableError(f"{type(step).__name__} has no compiled form")

@@ -1,0 +1,317 @@
+"""Preprocessing as a value: what a fitted scikit-learn ColumnTransformer does, in NumPy and Arrow.
+
+Each part writes its columns of the matrix exactly as scikit-learn would, to the last bit: the same
+operations in the same order in float64. Texts are looked up once per distinct value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from waypost.deploy.table import Floats, Layout, Table, TableError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MOST_TEXTS = 65_536
+WORD = r"(?u)\b\w\w+\b"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
+
+
+class Numbers(_Part):
+    """Number columns, filled where missing, then `(x - subtract) / divide`.
+
+    Source: scikit-learn's SimpleImputer and StandardScaler.
+    """
+
+    kind: Literal["numbers"] = "numbers"
+    columns: list[str]
+    fill: list[float] | None = None
+    subtract: list[float] | None = None
+    divide: list[float] | None = None
+
+    @property
+    def width(self) -> int:
+        return len(self.columns)
+
+    @cached_property
+    def _constants(self) -> tuple[Floats | None, Floats | None, Floats | None]:
+        fill, subtract, divide = (
+            None if v is None else np.array(v) for v in (self.fill, self.subtract, self.divide)
+        )
+        return fill, subtract, divide
+
+    def write(self, table: Table, layout: Layout, out: Floats) -> None:
+        fill, subtract, divide = self._constants
+        values = table.numbers[:, _positions(layout.numbers, self.columns)]
+        if fill is None:
+            if np.isnan(values).any():
+                row, column = np.argwhere(np.isnan(values))[0].tolist()
+                raise _value_error(self.columns[column], row, "is missing")
+        else:
+            values = np.where(np.isnan(values), fill, values)
+        if subtract is not None:
+            values -= subtract
+        if divide is not None:
+            values /= divide
+        out[:] = values
+
+
+class Codes(_Part):
+    """Text columns as the number of their category, -1 for one that is not known (OrdinalEncoder)."""
+
+    kind: Literal["codes"] = "codes"
+    columns: list[str]
+    categories: list[list[str]]
+    fill: str | None = None
+
+    @property
+    def width(self) -> int:
+        return len(self.columns)
+
+    def write(self, table: Table, layout: Layout, out: Floats) -> None:  # noqa: ARG002 (one form for all)
+        codes = [
+            known.codes(table.texts[name]) for name, known in zip(self.columns, self._known, strict=True)
+        ]
+        out[:] = np.array(codes).T
+
+    @cached_property
+    def _known(self) -> list[Known]:
+        return [Known(values, self.fill) for values in self.categories]
+
+
+class OneHot(_Part):
+    """Text columns as one column per category, all 0 for one that is not known (OneHotEncoder)."""
+
+    kind: Literal["onehot"] = "onehot"
+    columns: list[str]
+    categories: list[list[str]]
+    fill: str | None = None
+
+    @property
+    def width(self) -> int:
+        return sum(map(len, self.categories))
+
+    def write(self, table: Table, layout: Layout, out: Floats) -> None:  # noqa: ARG002 (one form for all)
+        out[:] = 0
+        start = 0
+        for name, known in zip(self.columns, self._known, strict=True):
+            codes = np.asarray(known.codes(table.texts[name]))
+            rows = np.flatnonzero(codes >= 0)
+            out[rows, start + codes[rows]] = 1
+            start += len(known.categories)
+
+    @cached_property
+    def _known(self) -> list[Known]:
+        return [Known(values, self.fill) for values in self.categories]
+
+
+class Known:
+    """The categories of one column."""
+
+    def __init__(self, categories: Sequence[str], fill: str | None) -> None:
+        self.categories = categories
+        self._codes: dict[str | None, int] = {name: code for code, name in enumerate(categories)}
+        self._codes[None] = self._codes.get(fill, -1)
+
+    def codes(self, texts: Sequence[str | None] | pa.Array) -> list[int] | NDArray[np.int64]:
+        """Returns the category of each text, -1 for one that is not known."""
+        codes = self._codes
+        if isinstance(texts, (list, tuple)):
+            return [codes.get(text, -1) for text in texts]
+        distinct, places = _distinct(texts)
+        return np.array([codes.get(text, -1) for text in distinct], dtype=np.int64)[places]
+
+
+class Words(_Part):
+    """A text column as weights of its words (TfidfVectorizer, CountVectorizer).
+
+    weights: inverse document frequencies, None for plain counts.
+    """
+
+    kind: Literal["words"] = "words"
+    column: str
+    fill: str | None = None
+    vocabulary: dict[str, int]
+    weights: list[float] | None = None
+    pattern: str = WORD
+    lowercase: bool = True
+    ngrams: tuple[int, int] = (1, 1)
+    stop_words: list[str] = []
+    binary: bool = False
+    sublinear: bool = False
+    norm: Literal["l1", "l2"] | None = None
+
+    @property
+    def width(self) -> int:
+        return len(self.vocabulary)
+
+    def write(self, table: Table, layout: Layout, out: Floats) -> None:  # noqa: ARG002 (one form for all)
+        out[:] = 0
+        texts = table.texts[self.column]
+        if isinstance(texts, (list, tuple)):
+            for row, text in enumerate(texts):
+                positions, weights = self._weigh(self._given(text, row))
+                out[row, positions] = weights
+            return
+        distinct, places = _distinct(texts)
+        weighed = np.zeros((len(distinct), self.width))
+        rest: Any = range(len(distinct))
+        if self._is_plain:
+            rest = self._weigh_ascii(distinct, weighed)
+        for index in rest:
+            given = self._given(distinct[index], int(np.argmax(places == index)))
+            positions, weights = self._weigh(given)
+            weighed[index, positions] = weights
+        np.take(weighed, places, axis=0, out=out)
+
+    def _given(self, text: str | None, row: int) -> str:
+        if text is not None:
+            return text
+        if self.fill is None:
+            raise _value_error(self.column, row, "is missing")
+        return self.fill
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        simple = self.pattern == WORD and self.lowercase and self.ngrams == (1, 1) and not self.stop_words
+        return simple and all(re.fullmatch(r"\w\w+", term) for term in self.vocabulary)
+
+    @cached_property
+    def _weigh(self) -> Any:
+        return lru_cache(maxsize=_MOST_TEXTS)(self._weights_of)
+
+    def _weights_of(self, text: str) -> tuple[list[int], list[float]]:
+        """Returns (positions, weights) of the words of one text, by position."""
+        found: dict[int, int] = {}
+        vocabulary = self.vocabulary
+        for term in self._terms(text):
+            if (position := vocabulary.get(term)) is not None:
+                found[position] = found.get(position, 0) + 1
+        positions = sorted(found)
+        rows = np.zeros(len(positions), dtype=np.int64)
+        counts = np.array([found[p] for p in positions], dtype=np.float64)
+        return positions, self._weighted(rows, np.array(positions, dtype=np.int64), counts, 1).tolist()
+
+    def _terms(self, text: str) -> Iterator[str]:
+        words = self._pattern.findall(text.lower() if self.lowercase else text)
+        if self.stop_words:
+            words = [word for word in words if word not in self._stop_words]
+        least, most = self.ngrams
+        for length in range(least, most + 1):
+            if length == 1:
+                yield from words
+            else:
+                yield from (" ".join(words[i : i + length]) for i in range(len(words) - length + 1))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(self.pattern)
+
+    @cached_property
+    def _stop_words(self) -> frozenset[str]:
+        return frozenset(self.stop_words)
+
+    @cached_property
+    def _terms_by_position(self) -> pa.Array:
+        import pyarrow as pa
+
+        return pa.array(sorted(self.vocabulary, key=self.vocabulary.__getitem__), pa.string())
+
+    def _weigh_ascii(self, distinct: list[str | None], out: Floats) -> NDArray[np.int64]:
+        """Weighs the texts that are plain ASCII, all at once; returns the indices of the others."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        texts = pa.array(distinct, pa.string())
+        is_plain = pc.fill_null(pc.string_is_ascii(texts), False).to_numpy(zero_copy_only=False)
+        rows = np.flatnonzero(is_plain)
+        # Within ASCII a word is what lies between other signs; the vocabulary holds none of one letter.
+        lower = pc.ascii_lower(texts.take(pa.array(rows)))
+        parts = pc.split_pattern_regex(lower, "[^0-9a-z_]+")
+        owners = np.repeat(rows, np.diff(parts.offsets.to_numpy()))
+        found = pc.index_in(parts.flatten(), value_set=self._terms_by_position)
+        known = pc.is_valid(found).to_numpy(zero_copy_only=False)
+        positions = found.drop_null().to_numpy()
+        cells, counts = np.unique(owners[known] * self.width + positions, return_counts=True)
+        owner, position = np.divmod(cells, self.width)
+        weights = self._weighted(owner, position, counts.astype(np.float64), len(distinct))
+        out[owner, position] = weights
+        return np.flatnonzero(~is_plain)
+
+    def _weighted(
+        self, rows: NDArray[np.int64], positions: NDArray[np.int64], counts: Floats, total: int
+    ) -> Floats:
+        """Returns the weight of each count; sums run in the order of positions, as in scikit-learn."""
+        values = np.ones_like(counts) if self.binary else counts
+        if self.sublinear:
+            values = np.log(values) + 1.0
+        if self._idf is not None:
+            values = values * self._idf[positions]
+        if self.norm is None:
+            return values
+        parts = values * values if self.norm == "l2" else np.abs(values)
+        sums = np.bincount(rows, weights=parts, minlength=total)
+        lengths = (np.sqrt(sums) if self.norm == "l2" else sums)[rows]
+        return np.divide(values, lengths, out=np.zeros_like(values), where=lengths != 0)
+
+    @cached_property
+    def _idf(self) -> Floats | None:
+        return None if self.weights is None else np.array(self.weights)
+
+
+Part = Annotated[Numbers | Codes | OneHot | Words, Field(discriminator="kind")]
+
+
+class Plan(BaseModel):
+    """All parts, side by side. `outputs` is the matrix's number of columns."""
+
+    model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
+
+    parts: list[Part]
+
+    @cached_property
+    def width(self) -> int:
+        return sum(part.width for part in self.parts)
+
+    @cached_property
+    def _slices(self) -> list[slice]:
+        ends = np.cumsum([0, *(part.width for part in self.parts)]).tolist()
+        return [slice(start, end) for start, end in pairwise(ends)]
+
+    def matrix(self, table: Table, layout: Layout) -> Floats:
+        """Returns the features, shape (rows, width). Raises TableError for a value that has no place."""
+        out = np.empty((len(table), self.width))
+        for part, columns in zip(self.parts, self._slices, strict=True):
+            part.write(table, layout, out[:, columns])
+        return out
+
+
+@lru_cache(maxsize=256)
+def _positions_of(known: tuple[str, ...], names: tuple[str, ...]) -> NDArray[np.int64]:
+    return np.array([known.index(name) for name in names], dtype=np.int64)
+
+
+def _positions(known: tuple[str, ...], names: list[str]) -> NDArray[np.int64]:
+    return _positions_of(known, tuple(names))
+
+
+def _distinct(texts: pa.Array) -> tuple[list[str | None], NDArray[np.int64]]:
+    """Returns (distinct texts, the index into them for each row)."""
+    encoded = texts.dictionary_encode(null_encoding="encode")
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _value_error(column: str, row: int, problem: str) -> TableError:
+    return TableError(f"column {column!r}, row {row}: the value {problem}", column=column, row=row)

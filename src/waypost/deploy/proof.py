@@ -1,0 +1,171 @@
+"""Is the compiled form equal to the original? Both answer the same rows, and every row is compared."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from waypost.contracts.mlmodel import Column
+from waypost.deploy.compiled import Answer, Compiled
+from waypost.deploy.plan import Codes, Numbers, OneHot, Words
+from waypost.deploy.table import Layout, Table, TableError, from_arrow, from_columns
+
+TOLERANCE = 1e-5
+"""Largest difference of a probability; MLflow and Waypost agree to that, labels agree exactly."""
+
+_PROBES = 2000
+_UNSEEN = ("", " ", "never seen before", "Zürich", "ＡＢＣ", "İstanbul ΟΔΟΣ", "naïve café 東京", "a\x00b")
+
+Rows = dict[str, list[Any]]
+"""Per column its values, None where one is missing."""
+
+
+class Proof(BaseModel):
+    """What was compared and what came of it; stored beside the compiled form."""
+
+    model_config = ConfigDict(frozen=True)
+
+    is_equal: bool
+    reason: str = ""
+    rows: int = 0
+    probes: int = 0
+    labels_different: int = 0
+    largest_difference: float = 0.0
+    tolerance: float = TOLERANCE
+    versions: dict[str, str] = {}
+
+
+def prove(model: Any, compiled: Compiled, rows: Rows, versions: dict[str, str]) -> Proof:
+    """Returns the proof for real rows and for probes: thresholds, unseen and missing values, odd texts."""
+    count = len(next(iter(rows.values()), []))
+    checked = 0
+    different = 0
+    largest = 0.0
+    for some in (rows, *_probe_sets(compiled, rows)):
+        if not (number := len(next(iter(some.values()), []))):
+            continue
+        expected = original_answer(model, some, compiled.layout)
+        for form, table in _tables(some, number, compiled.layout):
+            given = _compiled_answer(compiled, table)
+            if expected is None or given is None:
+                if expected is not given:
+                    who = "original" if expected is None else "compiled form"
+                    reason = f"the {who} refuses rows that the other answers ({form})"
+                    return Proof(is_equal=False, reason=reason, versions=versions)
+                continue
+            different += int((expected.labels != given.labels).sum())
+            largest = max(largest, float(np.abs(expected.probabilities - given.probabilities).max()))
+        checked += number
+    reason = ""
+    if different:
+        reason = f"{different} labels differ"
+    elif not largest <= TOLERANCE:
+        reason = f"probabilities differ by up to {largest:.3g}"
+    return Proof(
+        is_equal=not reason,
+        reason=reason,
+        rows=count,
+        probes=checked - count,
+        labels_different=different,
+        largest_difference=largest,
+        versions=versions,
+    )
+
+
+def original_answer(model: Any, rows: Rows, layout: Layout) -> Answer | None:
+    """Returns what a scikit-learn classifier answers, None where it refuses the rows."""
+    frame = frame_of(rows, layout.columns)
+    try:
+        return Answer(model.predict(frame), model.predict_proba(frame))
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+    ):  # what scikit-learn and its texts raise for missing values
+        return None
+
+
+def frame_of(rows: Rows, columns: Sequence[Column]) -> Any:
+    """Returns rows as the pandas frame that MLflow hands to a model."""
+    import pandas as pd
+
+    count = len(next(iter(rows.values()), []))
+    types = {"number": "float64", "integer": "int64", "boolean": "bool", "text": "object"}
+    return pd.DataFrame(
+        {c.name: pd.Series(rows.get(c.name, [None] * count), dtype=types[c.kind]) for c in columns}
+    )
+
+
+def _compiled_answer(compiled: Compiled, table: Table) -> Answer | None:
+    try:
+        return compiled.predict(table)
+    except TableError:
+        return None
+
+
+def _tables(rows: Rows, count: int, layout: Layout) -> list[tuple[str, Table]]:
+    """Returns the rows in both forms: as a request brings them, and as a file does."""
+    import pyarrow as pa
+
+    arrow = pa.table({name: pa.array(values, from_pandas=True) for name, values in rows.items()})
+    return [("one by one", from_columns(rows, count, layout)), ("as a batch", from_arrow(arrow, layout))]
+
+
+def _probe_sets(compiled: Compiled, rows: Rows) -> list[Rows]:
+    return [_probes(compiled, rows, with_missing=missing) for missing in (True, False)]
+
+
+def _probes(compiled: Compiled, rows: Rows, *, with_missing: bool) -> Rows:
+    """Returns rows made of the model's own constants and of values that it has never seen."""
+    choose = random.Random(0)  # noqa: S311 (the same probes every time)
+    known = _known_values(compiled, choose)
+    made: Rows = {}
+    for column in compiled.layout.columns:
+        seen = (v for v in rows.get(column.name, ()) if isinstance(v, (str, int)) or _is_number(v))
+        values = _fitting(column, [*known[column.name], *seen])
+        if with_missing and column.kind in ("number", "text"):
+            values += [None] * max(1, len(values) // 10)
+        made[column.name] = choose.choices(values, k=_PROBES)
+    return made
+
+
+def _known_values(compiled: Compiled, choose: random.Random) -> dict[str, list[Any]]:
+    """Returns per column values around the constants of the model's preprocessing."""
+    known: dict[str, list[Any]] = {c.name: [] for c in compiled.layout.columns}
+    for part in compiled.content.plan.parts:
+        match part:
+            case Numbers():
+                middles = part.subtract or part.fill or [0.0] * len(part.columns)
+                scales = part.divide or [abs(m) + 1 for m in middles]
+                for name, middle, scale in zip(part.columns, middles, scales, strict=True):
+                    known[name] += [middle + scale * choose.gauss(0, 1.5) for _ in range(200)]
+            case Codes() | OneHot():
+                for name, values in zip(part.columns, part.categories, strict=True):
+                    known[name] += [*values, *_UNSEEN]
+            case Words():
+                words = [*part.vocabulary, *_UNSEEN]
+                texts = (" ".join(choose.choices(words, k=choose.randint(0, 6))) for _ in range(200))
+                known[part.column] += [*texts, *(text.upper() for text in words[:50]), *_UNSEEN]
+    return known
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def _fitting(column: Column, values: list[Any]) -> list[Any]:
+    """Returns the values that a column can hold, at least one."""
+    match column.kind:
+        case "text":
+            return values or list(_UNSEEN)
+        case "boolean":
+            return [0, 1]
+        case "integer":
+            return [int(value) for value in [*values, 0]]
+        case "number":
+            return [*values, 0.0]

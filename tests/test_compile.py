@@ -1,0 +1,217 @@
+"""The compiled model: equal to the original or not used; nothing runs code that a file brings."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from tests import models
+from waypost.contracts.mlmodel import Column
+from waypost.deploy.compiled import Compiled
+from waypost.deploy.compiling import compiled_form
+from waypost.deploy.models import Original, Ready, ready
+from waypost.deploy.plan import Words
+from waypost.deploy.proof import prove
+from waypost.deploy.table import Layout, Table, TableError, from_arrow, from_columns
+from waypost.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
+
+
+def columns_of(table: pd.DataFrame) -> dict[str, list[Any]]:
+    objects = table.astype("object").where(table.notna(), None)
+    return {str(name): objects[name].tolist() for name in objects}
+
+
+def fitted(model: Any, table: pd.DataFrame, classes: int = 4) -> Any:
+    return model.fit(table, models.labels(models.frame(len(table)), classes))
+
+
+TABLE = models.frame()
+NUMBERS = TABLE[["amount", "age"]]
+PIPELINES: dict[str, tuple[Callable[[], Any], pd.DataFrame, int]] = {
+    "reference": (models.full_pipeline, TABLE, 4),
+    "one-hot, counts": (
+        lambda: models.full_pipeline(encode="onehot", words=CountVectorizer(binary=True)),
+        TABLE,
+        15,
+    ),
+    "n-grams": (
+        lambda: models.full_pipeline(
+            words=TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, norm="l1", stop_words=["red"])
+        ),
+        TABLE,
+        3,
+    ),
+    "binary, no text": (
+        lambda: make_pipeline(SimpleImputer(), StandardScaler(), RandomForestClassifier(10, random_state=1)),
+        NUMBERS,
+        2,
+    ),
+    "grown to the leaf": (
+        lambda: models.full_pipeline(forest=ExtraTreesClassifier(10, random_state=0)),
+        TABLE,
+        4,
+    ),
+    "one tree": (lambda: make_pipeline(SimpleImputer(), DecisionTreeClassifier(max_depth=5)), NUMBERS, 3),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_compiled_says_the_same(name: str, tmp_path: Path) -> None:
+    """Labels equal on every row, probabilities within 1e-5, one by one and as a batch, bit for bit the
+    same in both; the proof is stored beside the compiled form.
+    """
+    make, table, classes = PIPELINES[name]
+    model = fitted(make(), table, classes)
+    found = ready(models.save(model, table, tmp_path / "model"))
+    assert found.proof.is_equal, found.proof.reason
+    assert found.proof.probes == 4000
+    assert list((tmp_path / "home" / "compiled").glob("*/proof.json"))
+    new = models.frame(3000, seed=7)[list(table)]
+    batch = found.answers.predict(from_arrow(pa.Table.from_pandas(new), found.answers.layout))
+    np.testing.assert_array_equal(batch.labels, model.predict(new))
+    np.testing.assert_allclose(batch.probabilities, model.predict_proba(new), atol=1e-5, rtol=0)
+    columns = columns_of(new)
+    for row in range(0, 3000, 50):
+        one = from_columns({k: [v[row]] for k, v in columns.items()}, 1, found.answers.layout)
+        answer = found.answers.predict(one)
+        assert answer.labels[0] == batch.labels[row]
+        np.testing.assert_array_equal(answer.probabilities[0], batch.probabilities[row])
+
+
+@settings(max_examples=200, deadline=None)
+@given(texts=st.lists(st.none() | st.text(max_size=30), min_size=1, max_size=8))
+def test_any_text_is_weighed_as_scikit_learn_does(texts: list[str | None]) -> None:
+    """Whatever the text: the weights of the words are those of TfidfVectorizer, to the last bit."""
+    vectorizer = TfidfVectorizer().fit(["red green", "red İstanbul blue_1", "ΟΔΟΣ naïve 東京 green", "ab AB"])
+    part = Words(
+        column="t", fill="", vocabulary=vectorizer.vocabulary_, weights=vectorizer.idf_.tolist(), norm="l2"
+    )
+    layout = Layout((Column(name="t", type="string"),))
+    expected = vectorizer.transform([t or "" for t in texts]).toarray()
+    for given_texts in (texts, pa.array(texts, pa.string())):
+        out = np.empty((len(texts), part.width))
+        part.write(Table(np.empty((len(texts), 0)), {"t": given_texts}), layout, out)
+        np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (make_pipeline(SimpleImputer(), LogisticRegression()), "LogisticRegression has no compiled form"),
+        (make_pipeline(SimpleImputer(add_indicator=True), DecisionTreeClassifier()), "with an indicator"),
+        (RandomForestClassifier(5, random_state=0), "refuses rows|original"),
+    ],
+)
+def test_what_cannot_be_compiled_falls_back(model: Any, reason: str, tmp_path: Path) -> None:
+    """A model without a compiled form answers as it is, and says why; so does one that is not equal."""
+    model.fit(NUMBERS, models.labels(TABLE))
+    found = ready(models.save(model, NUMBERS, tmp_path / "model"))
+    assert not found.proof.is_equal
+    assert re.search(reason, found.proof.reason)
+    assert isinstance(found.answers, Original)
+    answer = found.answers.predict(
+        from_columns(columns_of(NUMBERS.dropna()), 0 + len(NUMBERS.dropna()), _layout(found))
+    )
+    np.testing.assert_array_equal(answer.labels, model.predict(NUMBERS.dropna()))
+
+
+def _layout(found: Ready) -> Layout:
+    return found.answers.layout
+
+
+def test_regressor_answers_as_it_is(tmp_path: Path) -> None:
+    """A regressor serves as the original; it has no probabilities."""
+    model = make_pipeline(SimpleImputer(), RandomForestRegressor(5)).fit(NUMBERS, TABLE["amount"])
+    found = ready(models.save(model, NUMBERS, tmp_path / "model"))
+    answer = found.answers.predict(from_columns(columns_of(NUMBERS), len(NUMBERS), _layout(found)))
+    np.testing.assert_array_equal(answer.labels, model.predict(NUMBERS))
+    assert answer.probabilities.shape == (len(NUMBERS), 0)
+
+
+def test_difference_is_found() -> None:
+    """A compiled form of another model is not equal: the proof can fail, and says how far it is off."""
+    model = fitted(models.full_pipeline(), TABLE)
+    other = fitted(models.full_pipeline(forest=RandomForestClassifier(20, random_state=5)), TABLE)
+    columns = [
+        Column(name=n, type="double" if n in NUMBERS else "string", required=n == "amount") for n in TABLE
+    ]
+    content, graph = compiled_form(other, columns)
+    proof = prove(model, Compiled(content, graph, Layout(tuple(columns))), columns_of(TABLE), {})
+    assert not proof.is_equal
+    assert "labels differ" in proof.reason
+    assert proof.labels_different > 100
+
+
+def test_pickle_is_not_loaded_unasked(tmp_path: Path) -> None:
+    """A pickled model is refused before it is opened, unless it is named as trusted."""
+    model = fitted(models.full_pipeline(), TABLE)
+    folder = models.save(model, TABLE, tmp_path / "model", format="cloudpickle")
+    with pytest.raises(UsageError, match="stored as cloudpickle, which may run any code") as error:
+        ready(folder)
+    assert "--trust" in error.value.hint
+    assert ready(folder, is_trusted=True).proof.is_equal
+
+
+def test_method_call_that_runs_code_is_refused(tmp_path: Path) -> None:
+    """A skops file may ask for any method of a table: only `fillna` is called unasked."""
+    marker = tmp_path / "ran"
+    evil = FunctionTransformer(operator.methodcaller("to_csv", str(marker)))
+    model = make_pipeline(SimpleImputer(), DecisionTreeClassifier()).fit(NUMBERS, models.labels(TABLE))
+    folder = models.save(model, NUMBERS, tmp_path / "model")
+    model.steps.insert(0, ("evil", evil))
+    import skops.io
+
+    skops.io.dump(model, folder / "model.skops")
+    with pytest.raises(UsageError, match="it calls to_csv of the table"):
+        ready(folder)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"amount": ["x"]}, r"column 'amount', row 0: 'x' is no number"),
+        ({"amount": [10**400]}, "too large"),
+        ({"amount": [float("inf")]}, r"column 'amount', row 0: the value is too large"),
+        ({"city": [3]}, "column 'city', row 0: 3 is no text"),
+        ({"amount": None}, "column 'amount' is missing"),
+    ],
+)
+def test_wrong_value_is_named(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    """A wrong value is an error that names column and row; what is too large for the trees, too."""
+    found = ready(models.save(fitted(models.full_pipeline(), TABLE), TABLE, tmp_path / "model"))
+    row = {"amount": [1.0], "age": [None], "city": ["Berlin"], "kind": [None], "note": ["red"], **change}
+    given_columns = {name: values for name, values in row.items() if values is not None}
+    with pytest.raises(TableError, match=message):
+        found.answers.predict(from_columns(given_columns, 1, _layout(found)))
+
+
+def test_misspelt_column_is_named(tmp_path: Path) -> None:
+    """A column that may be left out counts as missing; one that looks like it is taken for a mistake."""
+    found = ready(models.save(fitted(models.full_pipeline(), TABLE), TABLE, tmp_path / "model"))
+    assert len(from_columns({"amount": [1.0]}, 1, _layout(found))) == 1
+    with pytest.raises(TableError, match="looks like 'city'") as error:
+        from_columns({"amount": [1.0], "ctiy": ["Berlin"]}, 1, _layout(found))
+    assert error.value.hint == "did you mean 'ctiy'?"
