@@ -94,7 +94,7 @@ def test_compiled_says_the_same(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(batch.probabilities, model.predict_proba(new), atol=1e-5, rtol=0)
     columns = columns_of(new)
     for row in range(0, 3000, 50):
-        one = from_columns({k: [v[row]] for k, v in columns.items()}, 1, found.answers.layout)
+        one = from_columns({k: [v[row]] for k, v in columns.items()}, found.answers.layout)
         answer = found.answers.predict(one)
         assert answer.labels[0] == batch.labels[row]
         np.testing.assert_array_equal(answer.probabilities[0], batch.probabilities[row])
@@ -110,10 +110,11 @@ def test_any_text_is_weighed_as_scikit_learn_does(texts: list[str | None]) -> No
     )
     layout = Layout((Column(name="t", type="string"),))
     expected = vectorizer.transform([t or "" for t in texts]).toarray()
-    for given_texts in (texts, pa.array(texts, pa.string())):
-        out = np.empty((len(texts), part.width))
-        part.write(Table(np.empty((len(texts), 0)), {"t": given_texts}), layout, out)
-        np.testing.assert_array_equal(out, expected)
+    out = np.empty((len(texts), part.width))
+    part.writer(layout)(Table(np.empty((len(texts), 0)), {"t": pa.array(texts, pa.string())}), out)
+    np.testing.assert_array_equal(out, expected)
+    cells = part.cells(layout)
+    np.testing.assert_array_equal([cells((), (text,)) for text in texts], expected)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +132,7 @@ def test_what_cannot_be_compiled_falls_back(model: Any, reason: str, tmp_path: P
     assert not found.proof.is_equal
     assert re.search(reason, found.proof.reason)
     assert isinstance(found.answers, Original)
-    answer = found.answers.predict(
-        from_columns(columns_of(NUMBERS.dropna()), 0 + len(NUMBERS.dropna()), _layout(found))
-    )
+    answer = found.answers.predict(from_columns(columns_of(NUMBERS.dropna()), _layout(found)))
     np.testing.assert_array_equal(answer.labels, model.predict(NUMBERS.dropna()))
 
 
@@ -141,11 +140,12 @@ def _layout(found: Ready) -> Layout:
     return found.answers.layout
 
 
-def test_regressor_answers_as_it_is(tmp_path: Path) -> None:
-    """A regressor serves as the original; it has no probabilities."""
+def test_regressor_is_compiled(tmp_path: Path) -> None:
+    """A regressor's values are the original's, to the last bit; it has no probabilities."""
     model = make_pipeline(SimpleImputer(), RandomForestRegressor(5)).fit(NUMBERS, TABLE["amount"])
     found = ready(models.save(model, NUMBERS, tmp_path / "model"))
-    answer = found.answers.predict(from_columns(columns_of(NUMBERS), len(NUMBERS), _layout(found)))
+    assert found.proof.is_equal, found.proof.reason
+    answer = found.answers.predict(from_columns(columns_of(NUMBERS), _layout(found)))
     np.testing.assert_array_equal(answer.labels, model.predict(NUMBERS))
     assert answer.probabilities.shape == (len(NUMBERS), 0)
 
@@ -157,8 +157,8 @@ def test_difference_is_found() -> None:
     columns = [
         Column(name=n, type="double" if n in NUMBERS else "string", required=n == "amount") for n in TABLE
     ]
-    content, graph = compiled_form(other, columns)
-    proof = prove(model, Compiled(content, graph, Layout(tuple(columns))), columns_of(TABLE), {})
+    content, forest = compiled_form(other, columns)
+    proof = prove(model, Compiled(content, forest, Layout(tuple(columns))), columns_of(TABLE), {})
     assert not proof.is_equal
     assert "labels differ" in proof.reason
     assert proof.labels_different > 100
@@ -205,13 +205,13 @@ def test_wrong_value_is_named(change: dict[str, Any], message: str, tmp_path: Pa
     row = {"amount": [1.0], "age": [None], "city": ["Berlin"], "kind": [None], "note": ["red"], **change}
     given_columns = {name: values for name, values in row.items() if values is not None}
     with pytest.raises(TableError, match=message):
-        found.answers.predict(from_columns(given_columns, 1, _layout(found)))
+        found.answers.predict(from_columns(given_columns, _layout(found)))
 
 
 def test_misspelt_column_is_named(tmp_path: Path) -> None:
     """A column that may be left out counts as missing; one that looks like it is taken for a mistake."""
     found = ready(models.save(fitted(models.full_pipeline(), TABLE), TABLE, tmp_path / "model"))
-    assert len(from_columns({"amount": [1.0]}, 1, _layout(found))) == 1
+    assert len(from_columns({"amount": [1.0]}, _layout(found))) == 1
     with pytest.raises(TableError, match="looks like 'city'") as error:
-        from_columns({"amount": [1.0], "ctiy": ["Berlin"]}, 1, _layout(found))
+        from_columns({"amount": [1.0], "ctiy": ["Berlin"]}, _layout(found))
     assert error.value.hint == "did you mean 'ctiy'?"

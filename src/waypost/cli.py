@@ -22,6 +22,8 @@ from waypost.commands.lock import lock
 from waypost.commands.release import release, semver_check
 from waypost.commands.reproduce import reproduce
 from waypost.commands.run import run
+from waypost.commands.score import score
+from waypost.commands.serve import serve
 from waypost.commands.sweep import sweep
 from waypost.commands.update import diff, outdated, update
 from waypost.commands.verify import verify
@@ -65,6 +67,8 @@ for verb in (
     reproduce,
     bundle,
     verify_bundle,
+    serve,
+    score,
 ):
     cli.add_command(verb)
 

@@ -37,6 +37,13 @@ env_option = click.option(
     help="uv: each component in the environment that it asks for; local: in the engine's own.",
 )
 
+model_argument = click.argument("model")
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="Load it whatever its file asks for: pickled models can run any code. Only for sources you know.",
+)
+
 
 def released(text: str) -> Target:
     """Returns the release that an argument names. Raises UsageError for one that names none."""

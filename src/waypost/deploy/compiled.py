@@ -1,4 +1,4 @@
-"""The compiled form of a classifier: a plan for the features, a graph for the forest, no scikit-learn."""
+"""The compiled form of a forest: a plan for the features, graphs for the trees, no scikit-learn."""
 
 from __future__ import annotations
 
@@ -10,70 +10,87 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from waypost.deploy.forest import Forest, Stored
 from waypost.deploy.plan import Plan
-from waypost.deploy.table import Floats, Layout, Table, TableError
-
-# Beyond this a float64 has no float32, and scikit-learn's trees refuse it.
-_LARGEST = float(np.finfo(np.float32).max)
+from waypost.deploy.table import Floats, Layout, Rows, Table, TableError
 
 
 class Content(BaseModel):
-    """What is stored beside the graph: the plan, the class labels in order, the number of trees."""
+    """What is stored beside the forest: the plan, the number of trees, and the class labels in order, None
+    for a regressor.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     plan: Plan
-    classes: list[str | int | float | bool]
     trees: int
+    classes: list[str | int | float | bool] | None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """labels: shape (rows,); probabilities: shape (rows, classes), columns as the model's classes."""
+    """labels: shape (rows,), a regressor's values; probabilities: shape (rows, classes), columns as the
+    model's classes, none where it has none.
+    """
 
     labels: NDArray[Any]
-    probabilities: NDArray[np.float32]
+    probabilities: Floats
 
 
 class Compiled:
     """Answers for tables in a layout; any number of threads may ask at once."""
 
-    def __init__(self, content: Content, graph: bytes, layout: Layout, *, threads: int = 1) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Threads that spin while they wait take the cores from whoever reads and writes.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    def __init__(self, content: Content, stored: Stored, layout: Layout) -> None:
         self.content = content
         self.layout = layout
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._forest = Forest(stored, content.trees)
+        self._matrix = content.plan.bound(layout)
+        self._cells = content.plan.bound_cells(layout)
 
     @cached_property
-    def classes(self) -> NDArray[Any]:
+    def classes(self) -> NDArray[Any] | None:
         values = self.content.classes
+        if values is None:
+            return None
         return np.array(values, dtype=object if any(isinstance(v, str) for v in values) else None)
 
-    def features(self, table: Table) -> Floats:
-        """Returns the forest's matrix, shape (rows, features), rounded to float32 as its trees see it.
+    def warm(self) -> None:
+        """Makes ready what the first request would wait for."""
+        self._forest.warm()
+
+    def features(self, table: Table | Rows) -> NDArray[np.float32]:
+        """Returns the forest's matrix, shape (rows, features).
 
         Raises TableError where a value does not fit.
         """
+        if isinstance(table, Rows):
+            return self._row_by_row(table)
         with np.errstate(over="ignore"):
-            matrix = self.content.plan.matrix(table, self.layout).astype(np.float32)
+            matrix = self._matrix(table)
         if not np.isfinite(matrix).all():
             row = int(np.argwhere(~np.isfinite(matrix))[0, 0])
             column = self.layout.numbers[int(np.nanargmax(np.abs(table.numbers[row])))]
             raise TableError(f"column {column!r}, row {row}: the value is too large", column=column, row=row)
-        return matrix.astype(np.float64)
+        return matrix
 
-    def predict(self, table: Table) -> Answer:
+    def _row_by_row(self, rows: Rows) -> NDArray[np.float32]:
+        found = []
+        for number, (values, words) in enumerate(zip(rows.values, rows.words, strict=True)):
+            try:
+                found.append(self._cells(values, words))
+            except TableError as error:
+                raise error.at_row(number) from None
+            except OverflowError as error:
+                raise TableError(f"row {number}: a whole number is too large", row=number) from error
+        return np.array(found, dtype=np.float32)
+
+    def predict(self, table: Table | Rows) -> Answer:
         """Returns the answer for each row. Raises TableError."""
         return self.evaluate(self.features(table))
 
-    def evaluate(self, matrix: Floats) -> Answer:
+    def evaluate(self, matrix: NDArray[np.float32]) -> Answer:
         """Returns the forest's answer for the rows of a matrix of features."""
-        numbers, sums = self._session.run(None, {"X": matrix})
-        probabilities = sums[:, : len(self.classes)] / np.float32(self.content.trees)
-        return Answer(self.classes[numbers], probabilities)
+        means = self._forest.means(matrix)
+        if self.classes is None:
+            return Answer(means[:, 0], means[:, :0])
+        return Answer(self.classes[means.argmax(axis=1)], means)

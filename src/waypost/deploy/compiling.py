@@ -9,7 +9,7 @@ import numpy as np
 
 from waypost.contracts.mlmodel import Column
 from waypost.deploy.compiled import Content
-from waypost.deploy.forest import graph_of
+from waypost.deploy.forest import MOST_LEAVES, Stored, stored_form
 from waypost.deploy.plan import Codes, Numbers, OneHot, Part, Plan, Words
 from waypost.errors import WaypostError
 
@@ -18,31 +18,41 @@ class NotCompilableError(WaypostError):
     """The model has a part that has no compiled form; the original serves."""
 
 
-def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes]:
-    """Returns (content, ONNX graph) of a fitted pipeline. Raises NotCompilableError that names the part."""
-    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, Stored]:
+    """Returns (content, forest) of a fitted pipeline. Raises NotCompilableError that names the part."""
+    from sklearn.base import is_classifier
+    from sklearn.ensemble import (
+        ExtraTreesClassifier,
+        ExtraTreesRegressor,
+        RandomForestClassifier,
+        RandomForestRegressor,
+    )
     from sklearn.pipeline import Pipeline
-    from sklearn.tree import DecisionTreeClassifier
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     if not columns:
         raise NotCompilableError("the model's signature names no columns")
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
     forest = steps.pop()
-    if isinstance(forest, DecisionTreeClassifier):
+    if isinstance(forest, (DecisionTreeClassifier, DecisionTreeRegressor)):
         trees = [forest.tree_]
-    elif isinstance(forest, (RandomForestClassifier, ExtraTreesClassifier)):
+    elif isinstance(
+        forest, (RandomForestClassifier, ExtraTreesClassifier, RandomForestRegressor, ExtraTreesRegressor)
+    ):
         trees = [tree.tree_ for tree in forest.estimators_]
     else:
         raise _unknown(forest)
     if forest.n_outputs_ != 1:
         raise NotCompilableError(f"{type(forest).__name__} with several targets")
+    if sum(tree.n_leaves for tree in trees) > MOST_LEAVES:
+        raise NotCompilableError(f"more than {MOST_LEAVES:,} leaves")
     plan = Plan(parts=_parts(steps, columns))
     if plan.width != forest.n_features_in_:
         raise NotCompilableError(
             f"the plan gives {plan.width} features, the model takes {forest.n_features_in_}"
         )
-    content = Content(plan=plan, classes=forest.classes_.tolist(), trees=len(trees))
-    return content, graph_of(trees, len(forest.classes_), plan.width)
+    classes = forest.classes_.tolist() if is_classifier(forest) else None
+    return Content(plan=plan, trees=len(trees), classes=classes), stored_form(trees, plan.width)
 
 
 def _parts(steps: list[Any], columns: Sequence[Column]) -> list[Part]:

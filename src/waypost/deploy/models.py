@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import operator
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,17 +19,19 @@ from waypost.contracts.digests import digest_of
 from waypost.contracts.mlmodel import FILE, MLmodel, parse_mlmodel
 from waypost.deploy.compiled import Answer, Compiled, Content
 from waypost.deploy.compiling import NotCompilableError, compiled_form
+from waypost.deploy.forest import Stored
 from waypost.deploy.proof import Proof, Rows, frame_of, prove
-from waypost.deploy.table import Layout, Table
+from waypost.deploy.table import Layout, Table, TableError
+from waypost.deploy.table import Rows as TableRows
 from waypost.errors import UsageError, WaypostError
 from waypost.sources.files import content_digest, read_text
 from waypost.sources.places import home
 from waypost.tracking import models
 
-_FORM = 1
+_FORM = 2
 """Raised with every change of what is stored or compared: what an older engine compiled is made again."""
 
-_CONTENT, _GRAPH, _PROOF = "content.json", "graph.onnx", "proof.json"
+_CONTENT, _PROOF = "content.json", "proof.json"
 # What skops may build without being asked: none of them runs code that a file brings.
 _HARMLESS = {"numpy.dtype", "numpy.ravel", "sklearn.tree._tree.Tree"}
 # Calls a method of a table by its name: harmless only for the method below.
@@ -49,18 +51,27 @@ class Original:
         found = getattr(self._model, "classes_", None)
         return None if found is None else np.asarray(found)
 
-    def predict(self, table: Table) -> Answer:
-        """Returns the answer for each row; a model that is no classifier has no probabilities."""
-        frame = self._frame(table)
-        labels = np.asarray(self._model.predict(frame))
-        if hasattr(self._model, "predict_proba"):
-            return Answer(labels, self._model.predict_proba(frame))
-        return Answer(labels, np.empty((len(labels), 0), dtype=np.float32))
+    def warm(self) -> None:
+        """There is nothing to make ready."""
+
+    def predict(self, table: Table | TableRows) -> Answer:
+        """Returns the answer for each row; a model that is no classifier has no probabilities.
+
+        Raises TableError with the model's own words where it refuses the rows.
+        """
+        frame = self._frame(table.table())
+        try:
+            labels = np.asarray(self._model.predict(frame))
+            has_classes = hasattr(self._model, "predict_proba")
+            chances = self._model.predict_proba(frame) if has_classes else np.empty((len(labels), 0))
+        except Exception as error:  # whatever a model raises about the rows that it is given
+            words = " ".join(str(error).split())[:300]
+            raise TableError(f"the model refuses the rows: {words}") from error
+        return Answer(labels, chances)
 
     def _frame(self, table: Table) -> Any:
         rows: Rows = {name: table.numbers[:, i].tolist() for i, name in enumerate(self.layout.numbers)}
-        for name, texts in table.texts.items():
-            rows[name] = list(texts) if isinstance(texts, Sequence) else texts.to_pylist()
+        rows |= {name: texts.to_pylist() for name, texts in table.texts.items()}
         return frame_of(rows, self.layout.columns)
 
 
@@ -80,7 +91,6 @@ def ready(
     *,
     is_trusted: bool = False,
     rows: Rows | None = None,
-    threads: int = 1,
     say: Callable[[str], None] = lambda _: None,
 ) -> Ready:
     """Returns a model, compiled where that is proved equal, else the original.
@@ -92,17 +102,23 @@ def ready(
     if not said.inputs:
         raise UsageError(f"{folder}: the model's signature names no columns", hint="log it with a signature")
     digest = content_digest(folder)
-    place = home() / "compiled" / _key(digest, rows)
+    place = home() / "compiled" / _key(digest)
     layout = Layout(said.inputs)
-    if not (place / _PROOF).is_file():
-        _compile(folder, said, place, layout, is_trusted=is_trusted, rows=rows, say=say)
+    wanted = max((len(values) for values in (rows or {}).values()), default=0)
+    if _proof_in(place, wanted) is None:
+        _compile(folder, said, place, layout, is_trusted=is_trusted, rows=rows, wanted=wanted, say=say)
     proof = Proof.model_validate_json(read_text(place / _PROOF))
     if proof.is_equal:
         content = Content.model_validate_json(read_text(place / _CONTENT))
-        answers = Compiled(content, (place / _GRAPH).read_bytes(), layout, threads=threads)
+        answers = Compiled(content, Stored.load(place), layout)
         return Ready(folder, digest, said, proof, answers)
     original = load(folder, said, is_trusted=is_trusted)
     return Ready(folder, digest, said, proof, Original(original, layout))
+
+
+def compiled_before(folder: Path) -> bool:
+    """Tells whether a model can answer without being compiled first."""
+    return (home() / "compiled" / _key(content_digest(folder)) / _PROOF).is_file()
 
 
 def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Any:
@@ -162,9 +178,16 @@ def _methods_called(model: Any) -> Iterator[str]:
             left += getattr(part, "__dict__", {}).values()
 
 
-def _key(digest: str, rows: Rows | None) -> str:
+def _key(digest: str) -> str:
     version = importlib.metadata.version("onnxruntime")
-    return digest_of({"form": _FORM, "model": digest, "onnxruntime": version, "rows": rows})[:32]
+    return digest_of({"form": _FORM, "model": digest, "onnxruntime": version})[:32]
+
+
+def _proof_in(place: Path, rows: int) -> Proof | None:
+    """Returns the proof of a compiled form, None where there is none, or it compared fewer real rows."""
+    file = place / _PROOF
+    proof = Proof.model_validate_json(read_text(file)) if file.is_file() else None
+    return proof if proof and (proof.rows >= rows or not proof.is_equal) else None
 
 
 def _compile(
@@ -175,12 +198,13 @@ def _compile(
     *,
     is_trusted: bool,
     rows: Rows | None,
+    wanted: int,
     say: Callable[[str], None],
 ) -> None:
     """Compiles, compares and stores; one process does, the others wait."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(place.with_suffix(".lock")):
-        if (place / _PROOF).is_file():
+        if _proof_in(place, wanted):
             return
         say("compiling the model and comparing it with the original")
         with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as temp:
@@ -189,20 +213,23 @@ def _compile(
             model = load(folder, said, is_trusted=is_trusted)
             proof = _compiled_into(new, model, said, layout, _real_rows(folder, said, rows))
             (new / _PROOF).write_text(proof.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            new.rename(place)
+            if place.exists():  # the same form, proved on fewer rows
+                (new / _PROOF).replace(place / _PROOF)
+            else:
+                new.rename(place)
 
 
 def _compiled_into(new: Path, model: Any, said: MLmodel, layout: Layout, rows: Rows) -> Proof:
     if said.sklearn is None:
         return Proof(is_equal=False, reason="only scikit-learn models are compiled", versions=_versions())
     try:
-        content, graph = compiled_form(model, said.inputs)
+        content, forest = compiled_form(model, said.inputs)
     except NotCompilableError as error:
         return Proof(is_equal=False, reason=str(error), versions=_versions())
-    proof = prove(model, Compiled(content, graph, layout), rows, _versions())
+    proof = prove(model, Compiled(content, forest, layout), rows, _versions())
     if proof.is_equal:
         (new / _CONTENT).write_text(content.model_dump_json(), encoding="utf-8")
-        (new / _GRAPH).write_bytes(graph)
+        forest.save(new)
     return proof
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from waypost.contracts.mlmodel import Column
 from waypost.deploy.compiled import Answer, Compiled
 from waypost.deploy.plan import Codes, Numbers, OneHot, Words
-from waypost.deploy.table import Layout, Table, TableError, from_arrow, from_columns
+from waypost.deploy.table import Layout, TableError, from_arrow, from_rows
 
 TOLERANCE = 1e-5
 """Largest difference of a probability; MLflow and Waypost agree to that, labels agree exactly."""
@@ -50,8 +50,11 @@ def prove(model: Any, compiled: Compiled, rows: Rows, versions: dict[str, str]) 
         if not (number := len(next(iter(some.values()), []))):
             continue
         expected = original_answer(model, some, compiled.layout)
-        for form, table in _tables(some, number, compiled.layout):
-            given = _compiled_answer(compiled, table)
+        for form, ask in _forms(some, compiled):
+            try:
+                given = ask()
+            except TableError:
+                given = None
             if expected is None or given is None:
                 if expected is not given:
                     who = "original" if expected is None else "compiled form"
@@ -59,7 +62,8 @@ def prove(model: Any, compiled: Compiled, rows: Rows, versions: dict[str, str]) 
                     return Proof(is_equal=False, reason=reason, versions=versions)
                 continue
             different += int((expected.labels != given.labels).sum())
-            largest = max(largest, float(np.abs(expected.probabilities - given.probabilities).max()))
+            apart = np.abs(expected.probabilities - given.probabilities)
+            largest = max(largest, float(apart.max(initial=0.0)))
         checked += number
     reason = ""
     if different:
@@ -78,10 +82,12 @@ def prove(model: Any, compiled: Compiled, rows: Rows, versions: dict[str, str]) 
 
 
 def original_answer(model: Any, rows: Rows, layout: Layout) -> Answer | None:
-    """Returns what a scikit-learn classifier answers, None where it refuses the rows."""
+    """Returns what a scikit-learn model answers, None where it refuses the rows."""
     frame = frame_of(rows, layout.columns)
     try:
-        return Answer(model.predict(frame), model.predict_proba(frame))
+        labels = model.predict(frame)
+        has_classes = hasattr(model, "predict_proba")
+        return Answer(labels, model.predict_proba(frame) if has_classes else np.empty((len(labels), 0)))
     except (
         ValueError,
         TypeError,
@@ -101,19 +107,26 @@ def frame_of(rows: Rows, columns: Sequence[Column]) -> Any:
     )
 
 
-def _compiled_answer(compiled: Compiled, table: Table) -> Answer | None:
-    try:
-        return compiled.predict(table)
-    except TableError:
-        return None
-
-
-def _tables(rows: Rows, count: int, layout: Layout) -> list[tuple[str, Table]]:
-    """Returns the rows in both forms: as a request brings them, and as a file does."""
+def _forms(rows: Rows, compiled: Compiled) -> Iterator[tuple[str, Callable[[], Answer]]]:
+    """Gives the ways to ask: one by one and many at once as requests bring rows, and as a file does."""
     import pyarrow as pa
 
+    layout = compiled.layout
+    names = tuple(rows)
+    without_nan = [[None if value != value else value for value in column] for column in rows.values()]  # noqa: PLR0124
+    given = list(zip(*without_nan, strict=True))
+
+    def one_by_one() -> Answer:
+        answers = [compiled.predict(from_rows(names, [row], layout)) for row in given]
+        return Answer(
+            np.concatenate([answer.labels for answer in answers]),
+            np.concatenate([answer.probabilities for answer in answers]),
+        )
+
+    yield "one by one", one_by_one
+    yield "many at once", lambda: compiled.predict(from_rows(names, given, layout).table())
     arrow = pa.table({name: pa.array(values, from_pandas=True) for name, values in rows.items()})
-    return [("one by one", from_columns(rows, count, layout)), ("as a batch", from_arrow(arrow, layout))]
+    yield "as a file", lambda: compiled.predict(from_arrow(arrow, layout))
 
 
 def _probe_sets(compiled: Compiled, rows: Rows) -> list[Rows]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 
 
 Floats = NDArray[np.float64]
+Pick = Callable[[Sequence[Any]], tuple[Any, ...]]
+Values = tuple[float | None, ...]
+Texts = tuple[str | None, ...]
+FEW_ROWS = 16
+"""So many rows are answered one by one; for more it pays to make columns of them."""
+
+_MOST_PICKS = 64  # orders of columns that are remembered
 
 
 class TableError(WaypostError):
@@ -27,6 +36,11 @@ class TableError(WaypostError):
         super().__init__(message, hint=hint)
         self.column = column
         self.row = row
+
+    def at_row(self, row: int) -> TableError:
+        """Returns the same error with another number of its row."""
+        message = re.sub(r", row \d+:", f", row {row}:", str(self), count=1)
+        return TableError(message, column=self.column, row=row, hint=self.hint)
 
 
 @dataclass(frozen=True)
@@ -54,20 +68,76 @@ class Layout:
         found = [(i, kinds[name]) for i, name in enumerate(self.numbers)]
         return [(i, column) for i, column in found if column.kind != "number"]
 
+    @cached_property
+    def _picks(self) -> dict[tuple[str, ...], tuple[Pick, Pick]]:
+        return {}
+
+    def picks(self, names: tuple[str, ...]) -> tuple[Pick, Pick]:
+        """Returns the functions from a row with these columns to its numbers, and to its texts.
+
+        Raises TableError where a required column is not among them, one is there twice, or looks misspelt.
+        """
+        found = self._picks.get(names)
+        if found is None:
+            check_names(names, self)
+            found = _pick(names, self.numbers), _pick(names, self.texts)
+            if len(self._picks) < _MOST_PICKS:
+                self._picks[names] = found
+        return found
+
+
+def _pick(names: tuple[str, ...], wanted: tuple[str, ...]) -> Pick:
+    places = [names.index(name) if name in names else None for name in wanted]
+    if len(places) > 1 and None not in places:
+        return operator.itemgetter(*places)
+    return lambda row: tuple(None if place is None else row[place] for place in places)
+
 
 @dataclass(frozen=True)
 class Table:
     """Rows in a model's layout.
 
     numbers: shape (rows, number columns), NaN where a value is missing. texts: per text column the
-    rows' texts, None where one is missing: a list for some rows, an Arrow array for many.
+    rows' texts as Arrow, null where one is missing.
     """
 
     numbers: Floats
-    texts: dict[str, Sequence[str | None] | pa.Array]
+    texts: dict[str, pa.Array]
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def table(self) -> Table:
+        """Returns this."""
+        return self
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A few rows as a request brings them: the numbers and the texts of each, None where one is missing."""
+
+    values: list[Values]
+    words: list[Texts]
+    layout: Layout
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def table(self) -> Table:
+        """Returns the same as columns."""
+        import pyarrow as pa
+
+        try:
+            numbers = np.array(self.values, dtype=np.float64).reshape(len(self), len(self.layout.numbers))
+        except OverflowError as error:
+            raise TableError("a whole number is too large for a float64") from error
+        _check_strict(numbers, self.layout)
+        columns = zip(*self.words, strict=True) if len(self) else ([] for _ in self.layout.texts)
+        texts = {
+            name: pa.array(column, pa.string())
+            for name, column in zip(self.layout.texts, columns, strict=True)
+        }
+        return Table(numbers, texts)
 
 
 def check_names(given: Sequence[str], layout: Layout) -> None:
@@ -76,6 +146,10 @@ def check_names(given: Sequence[str], layout: Layout) -> None:
     A column that is not required may be left out: its values count as missing. Other columns are ignored.
     """
     names = set(given)
+    if len(names) < len(given):
+        twice = next(name for name in given if list(given).count(name) > 1)
+        if twice in layout.names:
+            raise TableError(f"column {twice!r} is there twice", column=twice)
     absent = [c for c in layout.columns if c.name not in names]
     for column in sorted(absent, key=lambda c: not c.required):
         unknown = names - {c.name for c in layout.columns}
@@ -92,42 +166,47 @@ def _spelt(hint: str) -> str:
     return hint if hint.startswith("did you mean") else ""
 
 
-def from_columns(columns: Mapping[str, Sequence[Any]], rows: int, layout: Layout) -> Table:
-    """Returns a table of parsed JSON: per column its values, for some rows.
+def from_columns(columns: Mapping[str, Sequence[Any]], layout: Layout) -> Table | Rows:
+    """Returns rows of parsed JSON: per column its values, equally many. Raises TableError."""
+    return from_rows(tuple(columns), list(zip(*columns.values(), strict=True)), layout)
+
+
+def from_rows(names: tuple[str, ...], rows: Sequence[Sequence[Any]], layout: Layout) -> Table | Rows:
+    """Returns rows of parsed JSON: the names of columns, and each row's values in that order. Many become a
+    table at once.
 
     Raises TableError that names column and row for a value of another type.
     """
-    if not columns.keys() >= layout.names:
-        check_names(list(columns), layout)
-    absent = [None] * rows
-    values = [columns.get(name, absent) for name in layout.numbers]
-    # One look at all types at once: this is the path of a single request.
-    if not set().union(*(map(type, column) for column in values)) <= _NUMERIC:
-        _raise_wrong(layout.numbers, values, _NUMERIC, "number")
-    try:
-        numbers = np.array(values, dtype=np.float64).reshape(len(values), rows).T
-    except OverflowError as error:
-        raise TableError("a whole number is too large for a float64") from error
-    texts = [columns.get(name, absent) for name in layout.texts]
-    if not set().union(*(map(type, column) for column in texts)) <= _TEXTUAL:
-        # JSON as Python writes it says NaN where a text is missing.
-        texts = [[None if value != value else value for value in column] for column in texts]  # noqa: PLR0124
-        _raise_wrong(layout.texts, texts, _TEXTUAL, "text")
-    _check_strict(numbers, layout)
-    return Table(numbers, dict(zip(layout.texts, texts, strict=True)))
+    pick_numbers, pick_texts = layout.picks(names)
+    width = len(names)
+    numbers, texts = [], []
+    for number, row in enumerate(rows):
+        if len(row) != width:
+            raise TableError(f"row {number} has {len(row)} values, but {width} columns are named", row=number)
+        values, words = pick_numbers(row), pick_texts(row)
+        if not _NUMERIC.issuperset(map(type, values)):
+            raise _wrong(layout.numbers, number, values, _NUMERIC, "number")
+        if not _TEXTUAL.issuperset(map(type, words)):
+            raise _wrong(layout.texts, number, words, _TEXTUAL, "text")
+        numbers.append(values)
+        texts.append(words)
+    found = Rows(numbers, texts, layout)
+    if len(rows) > FEW_ROWS:
+        return found.table()
+    if layout.strict:
+        _check_strict(found.table().numbers, layout)
+    return found
 
 
 _NUMERIC: set[type] = {int, float, bool, type(None)}
 _TEXTUAL: set[type] = {str, type(None)}
 
 
-def _raise_wrong(names: Sequence[str], columns: Sequence[Sequence[Any]], types: set[type], noun: str) -> None:
-    """Raises TableError for the first value of another type."""
-    for name, values in zip(names, columns, strict=True):
-        for row, value in enumerate(values):
-            if type(value) not in types:
-                message = f"column {name!r}, row {row}: {_short(value)} is no {noun}"
-                raise TableError(message, column=name, row=row)
+def _wrong(names: Sequence[str], row: int, values: Sequence[Any], types: set[type], noun: str) -> TableError:
+    """Returns the error for the first value of another type."""
+    found = zip(names, values, strict=True)
+    name, value = next((name, value) for name, value in found if type(value) not in types)
+    return TableError(f"column {name!r}, row {row}: {_short(value)} is no {noun}", column=name, row=row)
 
 
 def _check_strict(numbers: Floats, layout: Layout) -> None:

@@ -16,8 +16,8 @@ import filelock
 
 from waypost.contracts.component import PythonEnv, requirement_file
 from waypost.errors import WaypostError
-from waypost.runs.machine import packages
 from waypost.sources.files import read_text
+from waypost.sources.machine import packages
 from waypost.sources.process import ProcessError, output_of
 from waypost.sources.scratch import scratch
 

@@ -22,10 +22,10 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Execution, Tools, modules_of
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
-from waypost.runs.machine import available_memory, cores
 from waypost.runs.prepare import Prepared
 from waypost.runs.survey import Options, by_step, run_key, survey
 from waypost.runs.workers import Workers
+from waypost.sources.machine import available_memory, cores
 from waypost.sources.memo import Memo
 from waypost.sources.places import home
 from waypost.sources.scratch import scratch, sweep

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from waypost import __version__
 from waypost.contracts.digests import digest_of
 from waypost.runs.events import RunResult, StepResult
-from waypost.runs.machine import packages
 from waypost.sources.database import Database
+from waypost.sources.machine import packages
 from waypost.sources.places import home
 from waypost.sources.stamps import TICK_SECONDS, stamp
 from waypost.tracking.local import are_finished, project_run, tracking_uri

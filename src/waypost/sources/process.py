@@ -137,10 +137,13 @@ class Shell:
 class Partner:
     """A process that we talk with over a socket, one JSON document a line; `log` gets its output.
 
-    It gets the number of the socket as its last argument, and does not outlive the engine.
+    It gets the number of the socket as its last argument. A `tied` one does not outlive the engine, not
+    even when that is killed with -9; another sees that the socket ends.
     """
 
-    def __init__(self, arguments: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], *, env: Mapping[str, str], log: Path, tied: bool = True
+    ) -> None:
         self._ours, theirs = socket.socketpair()
         self._received = b""
         with theirs, log.open("ab") as sink:
@@ -152,7 +155,7 @@ class Partner:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_TIE,  # noqa: PLW1509
+                preexec_fn=_TIE if tied else None,  # noqa: PLW1509
             )
 
     def fileno(self) -> int:

@@ -1,40 +1,111 @@
-"""Models that MLflow keeps: where their files are, and the originals, loaded."""
+"""Models that MLflow keeps: where their files are, the registry, and the originals, loaded."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from waypost.contracts.digests import digest_of
 from waypost.contracts.mlmodel import FILE
 from waypost.errors import UsageError
+from waypost.sources.places import home
 from waypost.tracking.local import tracking_uri
-from waypost.tracking.store import tracking_errors
+from waypost.tracking.store import downloaded, output_of, tracking_errors
+
+_ALIAS = re.compile(r"models:/(?P<name>[^/@]+)@(?P<alias>[^/@]+)")
+_VERSION = re.compile(r"models:/(?P<name>[^/@]+)/(?P<version>\d+)")
+_OUTPUT = re.compile(r"runs:/(?P<run>\w+)/(?P<path>.+)")
 
 
-def model_folder(uri: str, place: Path) -> Path:
-    """Returns the folder of a model: a path as it is, else (`models:/…`, `runs:/…`, a URL) as MLflow
-    finds it, downloaded to `place` where it is not on this machine.
+@dataclass(frozen=True)
+class Found:
+    """A model on this machine: its `folder`; of a registered one, its name, version and tags."""
+
+    uri: str
+    folder: Path
+    name: str = ""
+    version: str = ""
+    run_id: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What people call it: `loan-grades/3`, else the URI or the folder's name."""
+        return f"{self.name}/{self.version}" if self.version else self.uri
+
+
+def is_local(uri: str) -> bool:
+    """Tells whether a text names a folder, not something that MLflow has to look up."""
+    return "://" not in uri and not uri.startswith(("models:", "runs:"))
+
+
+def follows_alias(uri: str) -> bool:
+    """Tells whether what a URI names can become another model."""
+    return bool(_ALIAS.fullmatch(uri))
+
+
+def find(uri: str) -> Found:
+    """Returns a model: a folder as it is, else (`models:/NAME@ALIAS`, `models:/NAME/VERSION`,
+    `runs:/RUN/PATH`, a URL) as MLflow finds it, downloaded into the cache where it is not on this machine.
 
     Raises UsageError where there is no model, WaypostError where the server does not answer.
     """
-    if "://" not in uri and not uri.startswith(("models:", "runs:")):
-        folder = Path(uri)
+    if is_local(uri):
+        folder = Path(uri).resolve()
         if not (folder / FILE).is_file():
             raise UsageError(f"{uri}: no MLflow model here", hint="a model is a folder with a file MLmodel")
-        return folder.resolve()
+        return Found(folder.name, folder)
     with tracking_errors():
         import mlflow
-        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
 
         mlflow.set_tracking_uri(tracking_uri())
         try:
-            return Path(download_artifacts(uri, dst_path=None if _is_local(uri) else str(place)))
+            return _registered(uri) or _output(uri) or Found(uri, _local_or_downloaded(uri))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise UsageError(f"{uri}: {error.message}") from error
+            raise
         except OSError as error:
             raise UsageError(f"{uri}: {error}") from error
 
 
-def _is_local(uri: str) -> bool:
-    return uri.startswith(("models:", "runs:"))
+def _registered(uri: str) -> Found | None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    if hit := _ALIAS.fullmatch(uri):
+        found = client.get_model_version_by_alias(hit["name"], hit["alias"])
+    elif hit := _VERSION.fullmatch(uri):
+        found = client.get_model_version(hit["name"], hit["version"])
+    else:
+        return None
+    place = client.get_model_version_download_uri(found.name, found.version)
+    folder = _local_or_downloaded(str(place))
+    return Found(uri, folder, found.name, str(found.version), str(found.run_id or ""), dict(found.tags))
+
+
+def _output(uri: str) -> Found | None:
+    from mlflow import MlflowClient
+
+    hit = _OUTPUT.fullmatch(uri)
+    if hit is None:
+        return None
+    folder = output_of(MlflowClient(), hit["run"], hit["path"])
+    if folder is None or not (folder / FILE).is_file():
+        raise UsageError(f"{uri}: no MLflow model there")
+    return Found(uri, folder, run_id=hit["run"])
+
+
+def _local_or_downloaded(uri: str) -> Path:
+    parts = urlsplit(uri)
+    local = Path(unquote(parts.path) if parts.scheme == "file" else uri)
+    if local.is_absolute() and local.exists():
+        return local
+    return downloaded(uri, home() / "artifacts" / digest_of(uri)[:32])
 
 
 def load_sklearn(folder: Path) -> Any:

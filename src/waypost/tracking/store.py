@@ -22,6 +22,7 @@ from waypost.sources.process import is_alive
 from waypost.tracking.local import project_run, tracking_uri
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 PIPELINE_TAG = "waypost.pipeline"
@@ -119,6 +120,10 @@ class Tracker:
         """Starts the run above the pipeline runs of a sweep and returns its id."""
         return self._create(f"{self._pipeline} sweep", {_SWEEP_TAG: self._pipeline, _OWNER_TAG: _owner()})
 
+    def open_work(self, name: str, tags: Mapping[str, str]) -> str:
+        """Starts a run that belongs to no pipeline and returns its id."""
+        return self._create(name, {**tags, "mlflow.source.name": "waypost"})
+
     def open_step(self, parent: str, name: str, tags: Mapping[str, str]) -> str:
         """Starts a step's run below the pipeline's and returns its id."""
         return self._create(name, {**tags, _PARENT_TAG: parent, STEP_TAG: name})
@@ -166,44 +171,14 @@ class Tracker:
 
     def artifact_location(self, run_id: str, artifact: str) -> str:
         """Returns where an artifact is to be found: a path where it is local, else a URI."""
-        uri = str(self._client.get_run(run_id).info.artifact_uri)
-        return f"{uri.removeprefix('file://')}/{artifact}"
+        return _location(self._client.get_run(run_id), artifact)
 
     def output(self, run_id: str, artifact: str) -> Path | None:
         """Returns a local path to an artifact (a model too), None where the run did not log it.
 
         What lies on another machine is downloaded once, into the cache; it may be removed at any time.
         """
-        from mlflow.exceptions import MlflowException
-
-        local = Path(self.artifact_location(run_id, artifact))
-        if local.exists():
-            return local
-        uri = f"runs:/{run_id}/{artifact}"
-        # A model is not below its run: MLflow 3 keeps it as an entity of its own.
-        outputs = self._client.get_run(run_id).outputs
-        for model in outputs.model_outputs if outputs else ():
-            logged = self._client.get_logged_model(model.model_id)
-            if logged.name == artifact:
-                uri = str(logged.artifact_location)
-                local = Path(uri.removeprefix("file://"))
-                if local.exists():
-                    return local
-        try:
-            return self._downloaded(uri, home() / "artifacts" / run_id / artifact)
-        except (MlflowException, OSError):
-            return None
-
-    def _downloaded(self, uri: str, place: Path) -> Path:
-        from mlflow.artifacts import download_artifacts
-
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
-                found = Path(download_artifacts(uri, dst_path=folder))
-                with contextlib.suppress(OSError):  # another process was quicker
-                    found.rename(place)
-        return place
+        return output_of(self._client, run_id, artifact)
 
     def steps_of(self, run_id: str) -> dict[str, FinishedStep]:
         """Returns the finished steps of a pipeline run by their names, in the order of their end."""
@@ -296,6 +271,49 @@ class Tracker:
             [self.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=100
         )
         return list(found)
+
+
+def output_of(client: MlflowClient, run_id: str, artifact: str) -> Path | None:
+    """Returns a local path to an artifact (a model too), None where the run did not log it.
+
+    What lies on another machine is downloaded once, into the cache; it may be removed at any time.
+    """
+    from mlflow.exceptions import MlflowException
+
+    run = client.get_run(run_id)
+    local = Path(_location(run, artifact))
+    if local.exists():
+        return local
+    uri = f"runs:/{run_id}/{artifact}"
+    # A model is not below its run: MLflow 3 keeps it as an entity of its own.
+    for model in run.outputs.model_outputs if run.outputs else ():
+        logged = client.get_logged_model(model.model_id)
+        if logged.name == artifact:
+            uri = str(logged.artifact_location)
+            local = Path(uri.removeprefix("file://"))
+            if local.exists():
+                return local
+    try:
+        return downloaded(uri, home() / "artifacts" / run_id / artifact)
+    except (MlflowException, OSError):
+        return None
+
+
+def _location(run: Run, artifact: str) -> str:
+    return f"{str(run.info.artifact_uri).removeprefix('file://')}/{artifact}"
+
+
+def downloaded(uri: str, place: Path) -> Path:
+    """Returns `place`, where an artifact of another machine is, whole, once it was downloaded."""
+    from mlflow.artifacts import download_artifacts
+
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
+            found = Path(download_artifacts(uri, dst_path=folder))
+            with contextlib.suppress(OSError):  # another process was quicker
+                found.rename(place)
+    return place
 
 
 def step_variables(tracker: Tracker, run_id: str) -> dict[str, str]:

@@ -1,0 +1,140 @@
+"""`waypost serve`: answer requests, one at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from waypost.commands.options import model_argument, trust_option
+
+if TYPE_CHECKING:
+    from waypost.deploy.bringing import Brought
+
+
+@click.command()
+@model_argument
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=5000, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Processes that answer; a compiled model needs one per core at most.",
+)
+@trust_option
+@click.option(
+    "--reload-every",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How often an alias is looked up anew; 0: never.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the bearer token that requests must bring; or the variable WAYPOST_TOKEN.",
+)
+@click.option(
+    "--max-mb", default=16, show_default=True, type=click.IntRange(min=1), help="Largest body, in MiB."
+)
+@click.option(
+    "--max-rows", default=100_000, show_default=True, type=click.IntRange(min=1), help="Most rows a request."
+)
+@click.option(
+    "--timeout",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Until a body must be here, and until an answer must be.",
+)
+@click.option("--access-log/--no-access-log", default=True, help="A line of JSON for each request on stdout.")
+@click.option(
+    "--sample",
+    "samples",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep some requests here, as parquet, for `waypost check-drift`.",
+)
+@click.option(
+    "--sample-rate",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of the requests that is kept.",
+)
+def serve(
+    model: str,
+    host: str,
+    port: int,
+    workers: int,
+    trust: bool,
+    reload_every: float,
+    token_file: Path | None,
+    max_mb: int,
+    max_rows: int,
+    timeout: float,
+    access_log: bool,
+    samples: Path | None,
+    sample_rate: float,
+) -> int:
+    """Serve MODEL by MLflow's scoring protocol, compiled where that is proved equal.
+
+    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/model, or a folder with an MLflow
+    model. Where an alias moves, the new model is loaded and takes over; no request fails.
+
+    POST /invocations takes JSON (dataframe_split, dataframe_records, instances, inputs), CSV, Parquet
+    and Arrow streams. Also: /docs, /openapi.json, /ping, /health, /version, /model, /metrics.
+
+    \b
+    Examples:
+      waypost serve models:/grades@champion
+      waypost serve runs:/0123456789abcdef/model --port 8000 --workers 2
+      WAYPOST_TOKEN=… waypost serve models:/grades@champion --host 0.0.0.0
+    """
+    import os
+
+    from rich.console import Console
+
+    from waypost.deploy.app import TOKEN
+    from waypost.deploy.serving import Service
+    from waypost.deploy.serving import serve as execute
+    from waypost.errors import Interrupted
+    from waypost.report import common
+    from waypost.report.deploy import show_service
+    from waypost.sources.files import read_text
+
+    console = Console(stderr=True)
+
+    def started(brought: Brought, address: str) -> None:
+        show_service(console, brought, address)
+
+    token = read_text(token_file).strip() if token_file else os.environ.get(TOKEN, "")
+    if access_log and sys.stdout.isatty():
+        console.print("one line of JSON for each request follows; --no-access-log silences it", style="dim")
+    service = Service(
+        uri=model,
+        host=host,
+        port=port,
+        workers=workers,
+        is_trusted=trust,
+        every=reload_every,
+        token=token,
+        most_bytes=max_mb * 1024 * 1024,
+        most_rows=max_rows,
+        seconds=timeout,
+        logs_access=access_log,
+        samples=samples.resolve() if samples else None,
+        sample_rate=sample_rate,
+    )
+    with contextlib.suppress(Interrupted):  # the usual end: what was begun is finished
+        execute(service, started, lambda text: common.warn(console, text))
+    return 0

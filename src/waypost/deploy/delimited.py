@@ -1,0 +1,76 @@
+"""CSV as pandas and MLflow read it: the same words stand for missing values, types come from the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from waypost.deploy.table import Layout, TableError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.csv
+
+# What pandas.read_csv takes for missing, and so `mlflow models predict|serve`.
+MISSING = [
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
+    *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+]
+_CONVERSION = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to \w+: (.*)", re.DOTALL)
+
+
+def read_csv(body: bytes, layout: Layout) -> pa.Table:
+    """Returns the columns of a layout that a CSV with a header has. Raises TableError, pa.ArrowInvalid."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    names = header(body)
+    options = convert_options(layout, [name for name in names if name in layout.names] or names[:1])
+    try:
+        return csv.read_csv(pa.BufferReader(body), convert_options=options)
+    except pa.ArrowInvalid as error:
+        raise named(error, names) from error
+
+
+def header(body: bytes) -> list[str]:
+    """Returns the names of a CSV's columns. Raises pa.ArrowInvalid."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    with csv.open_csv(pa.BufferReader(body)) as reader:
+        return list(reader.schema.names)
+
+
+def convert_options(
+    layout: Layout, include: Sequence[str], *, as_text: Collection[str] = ()
+) -> pyarrow.csv.ConvertOptions:
+    """Returns how to convert the included columns: the model's by its signature, others as text.
+
+    Args: `as_text` are columns to leave as text whatever they are.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    kinds = {column.name: column.kind for column in layout.columns}
+    types: dict[str, Any] = {"number": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_()}
+    return csv.ConvertOptions(
+        column_types={
+            name: pa.string() if name in as_text else types.get(kinds.get(name, "text"), pa.string())
+            for name in include
+        },
+        include_columns=list(include),
+        null_values=MISSING,
+        strings_can_be_null=True,
+        true_values=["True", "true", "TRUE", "1"],
+        false_values=["False", "false", "FALSE", "0"],
+    )
+
+
+def named(error: Exception, names: Sequence[str]) -> Exception:
+    """Returns an error of Arrow's reader with the column's name, where it is about a value."""
+    hit = _CONVERSION.match(str(error))
+    if hit is None or int(hit[1]) >= len(names):
+        return error
+    name = names[int(hit[1])]
+    return TableError(f"column {name!r}: {hit[2].splitlines()[0]}", column=name)

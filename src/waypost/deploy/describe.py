@@ -1,0 +1,218 @@
+"""What a server says of its model: an OpenAPI document and a page, made from the model's signature."""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+from waypost import __version__
+from waypost.contracts.mlmodel import Column, MLmodel
+from waypost.deploy.protocol import ARROW, CSV, JSON, PARQUET
+
+_TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text": "string"}
+_LARGEST = 3.4e38  # float32: scikit-learn's trees take nothing larger
+_EXACT = 2**53
+
+
+def example_of(said: MLmodel, folder: Path) -> dict[str, Any]:
+    """Returns a row that the model answers: of its input example, else one without values."""
+    file = folder / "input_example.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        row = dict(zip(content["columns"], content["data"][0], strict=True))
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        row = {}
+    empty = {"number": 0.0, "integer": 0, "boolean": False, "text": ""}
+    return {c.name: row.get(c.name, None if not c.required else empty[c.kind]) for c in said.inputs}
+
+
+def openapi(said: MLmodel, label: str, example: dict[str, Any], *, needs_token: bool) -> dict[str, Any]:
+    """Returns the OpenAPI 3.1 document."""
+    row = {
+        "type": "object",
+        "properties": {c.name: _schema(c) for c in said.inputs},
+        "required": [c.name for c in said.inputs if c.required],
+    }
+    params = {
+        "type": "object",
+        "properties": {"probabilities": {"type": "boolean", "description": "also give each class's"}},
+        "additionalProperties": False,
+    }
+    cell = {"type": ["number", "string", "boolean", "null"]}
+    by_rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
+    split = {
+        "type": "object",
+        "required": ["columns", "data"],
+        "additionalProperties": False,
+        "properties": {
+            "columns": {"type": "array", "items": {"type": "string"}},
+            "data": {"type": "array", "items": {"type": "array", "items": cell}},
+            "index": {"type": "array"},
+        },
+    }
+    columns = {
+        "type": "object",
+        "properties": {c.name: {"type": "array", "items": _schema(c)} for c in said.inputs},
+        "required": row["required"],
+    }
+    forms = {
+        "dataframe_split": split,
+        "dataframe_records": by_rows,
+        "instances": by_rows,
+        "inputs": columns,
+    }
+    body = {
+        "oneOf": [
+            {
+                "type": "object",
+                "title": name,
+                "required": [name],
+                "additionalProperties": False,
+                "properties": {name: form, "params": params},
+            }
+            for name, form in forms.items()
+        ]
+    }
+    split_example = {"columns": list(example), "data": [list(example.values())]}
+    examples = {
+        "dataframe_split": {"value": {"dataframe_split": split_example}},
+        "dataframe_records": {"value": {"dataframe_records": [example]}},
+        "probabilities": {
+            "value": {"dataframe_split": split_example, "params": {"probabilities": True}},
+        },
+    }
+    binary = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+    refusals = {
+        "400": "The body is not what the model asks for; `column` and `row` say where",
+        "408": "The body did not arrive in time",
+        "413": "Too many bytes or rows",
+        "415": "A Content-Type that cannot be read",
+    }
+    problem = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    if needs_token:
+        refusals["401"] = "The bearer token is missing or wrong"
+    responses: dict[str, Any] = {
+        "200": {
+            "description": "A prediction for each row",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Answer"}}},
+        },
+        **{code: {"description": text, "content": problem} for code, text in sorted(refusals.items())},
+    }
+    invocations = {
+        "summary": "Predict",
+        "operationId": "invocations",
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {"schema": body, "examples": examples},
+                CSV: {"schema": {"type": "string"}, "example": _csv(example)},
+                PARQUET: binary,
+                ARROW: binary,
+            },
+        },
+        "responses": responses,
+    }
+    plain = {"200": {"description": "OK"}}
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": label,
+            "version": said.model_id or __version__,
+            "description": "MLflow's scoring protocol, served by Waypost.",
+        },
+        "paths": {
+            "/invocations": {"post": invocations},
+            "/ping": {"get": {"summary": "Is a model ready?", "responses": plain}},
+            "/health": {"get": {"summary": "Is a model ready?", "responses": plain}},
+            "/version": {"get": {"summary": "The version of MLflow", "responses": _guarded(needs_token)}},
+            "/model": {
+                "get": {"summary": "Which model answers, and its proof", "responses": _guarded(needs_token)}
+            },
+        },
+        "components": {
+            "schemas": {"Row": row, "Answer": _answer(said), "Problem": _PROBLEM},
+        },
+    }
+    if needs_token:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+        for path in ("/ping", "/health"):
+            document["paths"][path]["get"]["security"] = []
+    return document
+
+
+def _guarded(needs_token: bool) -> dict[str, Any]:
+    found = {"200": {"description": "OK"}}
+    return {**found, "401": {"description": "The bearer token is missing or wrong"}} if needs_token else found
+
+
+_PROBLEM = {
+    "type": "object",
+    "required": ["error_code", "message"],
+    "properties": {
+        "error_code": {"type": "string"},
+        "message": {"type": "string"},
+        "hint": {"type": "string"},
+        "column": {"type": "string"},
+        "row": {"type": "integer"},
+    },
+}
+
+
+def _answer(said: MLmodel) -> dict[str, Any]:
+    output = said.outputs[0] if said.outputs else None
+    label = {"type": _TYPES[output.kind]} if output else {}
+    return {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {
+            "predictions": {"type": "array", "items": label},
+            "classes": {"type": "array", "description": "the columns of probabilities"},
+            "probabilities": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+        },
+    }
+
+
+def _schema(column: Column) -> dict[str, Any]:
+    kind = _TYPES[column.kind]
+    may_miss = column.kind in ("number", "text")
+    found: dict[str, Any] = {"type": [kind, "null"] if may_miss else kind}
+    if column.kind == "number":
+        found |= {"minimum": -_LARGEST, "maximum": _LARGEST}
+    if column.kind == "integer":
+        found |= {"minimum": -_EXACT, "maximum": _EXACT}
+    return found
+
+
+def _csv(example: dict[str, Any]) -> str:
+    def cell(value: Any) -> str:
+        text = "" if value is None else str(value)
+        return f'"{text.replace(chr(34), chr(34) * 2)}"' if set(text) & set(',"\n') else text
+
+    return f"{','.join(map(cell, example))}\n{','.join(map(cell, example.values()))}\n"
+
+
+def page(document: dict[str, Any], said: MLmodel, facts: dict[str, str], nonce: str) -> str:
+    """Returns the page: what the model takes, and a form that asks it. It needs nothing from elsewhere."""
+    post = document["paths"]["/invocations"]["post"]
+    example = post["requestBody"]["content"][JSON]["examples"]["probabilities"]["value"]
+    rows = "".join(
+        f"<tr><td>{html.escape(c.name)}</td><td>{c.type}</td><td>{'yes' if c.required else 'no'}</td></tr>"
+        for c in said.inputs
+    )
+    told = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in facts.items() if v)
+    field = '<p><label>Bearer token <input id="token" type="password" autocomplete="off"></label></p>'
+    filled = {
+        "TITLE": html.escape(document["info"]["title"]),
+        "NONCE": nonce,
+        "FACTS": told,
+        "TOKEN": field if "security" in document else "",
+        "EXAMPLE": html.escape(json.dumps(example, indent=1, ensure_ascii=False)),
+        "COLUMNS": rows,
+    }
+    text = Path(__file__).with_name("docs.html").read_text(encoding="utf-8")
+    for name, value in filled.items():
+        text = text.replace(f"@{name}@", value)
+    return text

@@ -1,0 +1,291 @@
+"""MLflow's scoring protocol: from the body of a request to a table, from an answer to the body of a reply.
+
+Source: https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally, "inference server specification".
+Parquet and Arrow stream bodies are ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from waypost.deploy.compiled import Answer
+from waypost.deploy.delimited import read_csv
+from waypost.deploy.table import Layout, Rows, Table, TableError, from_arrow, from_columns, from_rows
+from waypost.errors import did_you_mean
+
+JSON, CSV = "application/json", "text/csv"
+PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
+TYPES = (JSON, CSV, PARQUET, ARROW)
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+PROBABILITIES = "probabilities"
+
+
+class RequestError(TableError):
+    """A request that cannot be answered, with the HTTP status that says so."""
+
+    def __init__(self, message: str, *, status: int = 400, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may ask for: `rows` at most."""
+
+    rows: int
+
+
+def content_type(header: str) -> str:
+    """Returns the kind of a body by its Content-Type. Raises RequestError (415) for another one."""
+    kind, _, rest = header.partition(";")
+    kind = kind.strip().lower()
+    if kind not in TYPES:
+        said = repr(kind) if kind else "no Content-Type"
+        raise RequestError(f"{said} cannot be read", status=415, hint=f"send one of: {', '.join(TYPES)}")
+    name, _, value = rest.partition("=")
+    if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
+        raise RequestError(f"the charset {value.strip()!r} cannot be read", status=415, hint="send utf-8")
+    return kind
+
+
+def parsed(kind: str, body: bytes) -> Any:
+    """Returns what a body says: a dictionary for JSON, else the bytes. Raises RequestError."""
+    if kind != JSON:
+        return body
+    try:
+        content = orjson.loads(body)
+    except ValueError:
+        content = _parsed_as_python_writes(body)
+    if type(content) is not dict:
+        raise RequestError(f"the body is {_noun(content)}, not an object", hint=_FORMS_HINT)
+    return content
+
+
+def _parsed_as_python_writes(body: bytes) -> Any:
+    """Returns JSON in which NaN stands for what is missing: MLflow's own client writes it like that."""
+    try:
+        content = json.loads(body, parse_constant=_constant)
+        # What JSON cannot hold (halves of UTF-16 pairs, whole numbers beyond 64 bits) has no place later.
+        return orjson.loads(orjson.dumps(content))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RequestError(f"the body is not valid JSON: {error}") from error
+
+
+def _constant(name: str) -> None:
+    if name != "NaN":
+        raise ValueError(f"{name} is not a number")
+
+
+def table_of(kind: str, content: Any, layout: Layout, limits: Limits) -> tuple[Table | Rows, bool]:
+    """Returns (table, whether probabilities are wanted). Raises TableError, RequestError."""
+    if kind == JSON:
+        return _from_json(content, layout, limits)
+    table = _from_bytes(kind, content, layout, limits)
+    return table, False
+
+
+def _from_json(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple[Table | Rows, bool]:
+    forms = [form for form in FORMS if form in content]
+    if len(forms) != 1:
+        said = f"both {forms[0]} and {forms[1]}" if forms else "none of the forms of a table"
+        raise RequestError(f"the body has {said}", hint=_FORMS_HINT)
+    form = forms[0]
+    wants = False
+    if len(content) > 1:
+        for key in content:
+            if key not in (form, "params"):
+                hint = did_you_mean(key, [form, "params"])
+                raise RequestError(f"the body has an unknown key: {key!r}", hint=hint)
+        wants = _wants_probabilities(content["params"])
+    given = content[form]
+    match form:
+        case "dataframe_split":
+            return _split(given, layout, limits), wants
+        case "dataframe_records":
+            return _records(form, given, layout, limits), wants
+        case "inputs" if type(given) is dict:
+            return _columns(given, layout, limits), wants
+        case _:
+            return _rows_or_records(form, given, layout, limits), wants
+
+
+_FORMS_HINT = f"send an object with one of: {', '.join(FORMS)}; see /docs"
+
+
+def _wants_probabilities(params: Any) -> bool:
+    if params is None:
+        return False
+    if type(params) is not dict:
+        raise RequestError(f"params is {_noun(params)}, not an object")
+    for key in params:
+        if key != PROBABILITIES:
+            raise RequestError(f"params: unknown key {key!r}", hint=did_you_mean(key, [PROBABILITIES]))
+    wants = params.get(PROBABILITIES, False)
+    if type(wants) is not bool:
+        raise RequestError(f"params: {PROBABILITIES} is {_noun(wants)}, not true or false")
+    return wants
+
+
+def _split(given: Any, layout: Layout, limits: Limits) -> Table | Rows:
+    if type(given) is not dict:
+        raise RequestError(f"dataframe_split is {_noun(given)}, not an object with columns and data")
+    rows = _array("dataframe_split: data", given.get("data"))
+    names = given.get("columns")
+    for key in given:
+        if key not in ("columns", "data", "index"):
+            raise RequestError(f"dataframe_split: unknown key {key!r}")
+    if names is None:
+        return _by_position("dataframe_split", rows, layout, limits)
+    return _table("dataframe_split: data", _names("dataframe_split: columns", names), rows, layout, limits)
+
+
+def _names(place: str, given: Any) -> tuple[str, ...]:
+    names = _array(place, given)
+    if set(map(type, names)) - {str}:
+        wrong = next(name for name in names if type(name) is not str)
+        raise RequestError(f"{place}: {_noun(wrong)} is no name")
+    return tuple(names)
+
+
+def _table(place: str, names: tuple[str, ...], rows: Any, layout: Layout, limits: Limits) -> Table | Rows:
+    _check_count(len(rows), limits)
+    for number, row in enumerate(rows):
+        if type(row) is not list:
+            raise RequestError(f"{place}: row {number} is {_noun(row)}, not an array")
+    return from_rows(names, rows, layout)
+
+
+def _by_position(place: str, rows: list[Any], layout: Layout, limits: Limits) -> Table | Rows:
+    """Returns rows without names: their values in the order of the signature."""
+    names = tuple(column.name for column in layout.columns)
+    return _table(place, names, rows, layout, limits)
+
+
+def _records(form: str, given: Any, layout: Layout, limits: Limits) -> Table | Rows:
+    records = _array(form, given)
+    _check_count(len(records), limits)
+    names: dict[str, None] = {}
+    for number, record in enumerate(records):
+        if type(record) is not dict:
+            raise RequestError(f"{form}: row {number} is {_noun(record)}, not an object")
+        names.update(dict.fromkeys(record))
+    ordered = tuple(names)
+    if records:
+        layout.picks(ordered)
+    required = [column.name for column in layout.columns if column.required]
+    for number, record in enumerate(records):
+        for name in required:
+            if name not in record:
+                raise TableError(f"column {name!r}, row {number}: it is missing", column=name, row=number)
+    return from_rows(ordered, [[record.get(name) for name in ordered] for record in records], layout)
+
+
+def _columns(given: dict[str, Any], layout: Layout, limits: Limits) -> Table | Rows:
+    length: int | None = None
+    columns: dict[str, list[Any]] = {}
+    for name, values in given.items():
+        column = values if type(values) is list else [values]
+        if length is not None and len(column) != length:
+            raise RequestError(f"inputs: column {name!r} has {len(column)} values, others {length}")
+        length = len(column)
+        columns[name] = column
+    _check_count(length or 0, limits)
+    return from_columns(columns, layout)
+
+
+def _rows_or_records(form: str, given: Any, layout: Layout, limits: Limits) -> Table | Rows:
+    rows = _array(form, given)
+    if rows and type(rows[0]) is list:
+        return _by_position(form, rows, layout, limits)
+    return _records(form, rows, layout, limits)
+
+
+def _from_bytes(kind: str, body: bytes, layout: Layout, limits: Limits) -> Table:
+    import pyarrow as pa
+
+    try:
+        if kind == CSV:
+            table = read_csv(body, layout)
+        elif kind == PARQUET:
+            table = _read_parquet(body, layout, limits)
+        else:
+            table = _read_stream(body, limits)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RequestError(f"the body is not valid {kind}: {_one_line(error)}") from error
+    _check_count(table.num_rows, limits)
+    return from_arrow(table, layout)
+
+
+def _read_parquet(body: bytes, layout: Layout, limits: Limits) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(pa.BufferReader(body)) as file:
+        _check_count(file.metadata.num_rows, limits)  # before a small file becomes a large table
+        names = file.schema_arrow.names
+        return file.read(columns=[name for name in names if name in layout.names] or names[:1])
+
+
+def _read_stream(body: bytes, limits: Limits) -> Any:
+    import pyarrow as pa
+
+    batches = []
+    rows = 0
+    with pa.ipc.open_stream(pa.BufferReader(body)) as stream:
+        for batch in stream:
+            rows += batch.num_rows
+            _check_count(rows, limits)
+            batch.validate(full=True)  # offsets that point elsewhere would be read as they are
+            batches.append(batch)
+        return pa.Table.from_batches(batches, stream.schema)
+
+
+def _check_count(rows: int, limits: Limits) -> None:
+    if rows > limits.rows:
+        hint = "send them in several requests, or score a file: waypost score"
+        raise RequestError(f"{rows:,} rows; {limits.rows:,} are the limit", status=413, hint=hint)
+
+
+def _array(place: str, value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise RequestError(f"{place} is {_noun(value)}, not an array")
+    return value
+
+
+def _noun(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "a text", bool: "a boolean", type(None): "missing"}
+    return names.get(type(value), "a number")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def reply(answer: Answer, classes: Sequence[Any] | None, *, wants_probabilities: bool) -> bytes:
+    """Returns the body of a reply: `predictions`, as MLflow says it, and what was asked for beside it.
+
+    Raises RequestError where a model has no probabilities to give.
+    """
+    content: dict[str, Any] = {"predictions": answer.labels.tolist()}
+    if wants_probabilities:
+        if classes is None or not answer.probabilities.shape[1]:
+            raise RequestError("params: this model has no probabilities")
+        content |= {"classes": classes, PROBABILITIES: answer.probabilities.tolist()}
+    return orjson.dumps(content)
+
+
+def error_reply(error: TableError) -> bytes:
+    """Returns the body that says what is wrong with a request, and where."""
+    content: dict[str, Any] = {"error_code": "BAD_REQUEST", "message": str(error)}
+    if error.hint:
+        content["hint"] = error.hint
+    if error.column:
+        content["column"] = error.column
+    if error.row is not None:
+        content["row"] = error.row
+    return orjson.dumps(content)

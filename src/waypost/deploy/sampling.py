@@ -1,0 +1,85 @@
+"""Some of what a server is asked, kept as parquet for `waypost check-drift`."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waypost.deploy.compiled import Answer
+from waypost.deploy.table import Layout, Rows, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PREDICTION, MODEL, TIME = "_prediction", "_model", "_time"
+_MOST_ROWS, _MOST_SECONDS = 10_000, 60.0
+# What waits for a disk that does not answer must not fill the memory.
+_LARGEST = 10 * _MOST_ROWS
+
+
+class Sampler:
+    """Takes each request with the probability `rate`; files appear whole in `folder`, never change."""
+
+    def __init__(self, folder: Path, rate: float) -> None:
+        self._folder = folder
+        self._rate = rate
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[Table | Rows, Answer, str, Layout, datetime]] = []
+        self._rows = 0
+        self._since = time.monotonic()
+        self._written = 0
+
+    def take(self, table: Table | Rows, answer: Answer, model: str, layout: Layout) -> None:
+        """Keeps a request's rows, by chance."""
+        if not len(table) or random.random() >= self._rate:  # noqa: S311 (a sample, no secret)
+            return
+        with self._lock:
+            if self._rows < _LARGEST:
+                self._waiting.append((table, answer, model, layout, datetime.now(UTC)))
+                self._rows += len(table)
+
+    def is_due(self) -> bool:
+        """Tells whether it is time to write."""
+        late = time.monotonic() - self._since > _MOST_SECONDS
+        return bool(self._rows) and (late or self._rows >= _MOST_ROWS)
+
+    def flush(self) -> None:
+        """Writes what waits into files, one for each model."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with self._lock:
+            waiting, self._waiting, self._rows = self._waiting, [], 0
+            self._since = time.monotonic()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for model in dict.fromkeys(model for _, _, model, _, _ in waiting):
+            tables = [_arrow(*entry) for entry in waiting if entry[2] == model]
+            moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+            name = f"{moment}-{os.getpid()}-{self._written}.parquet"
+            self._written += 1
+            new = self._folder / f".{name}"
+            pq.write_table(pa.concat_tables(tables), new)
+            new.replace(self._folder / name)
+
+
+def _arrow(rows: Table | Rows, answer: Answer, model: str, layout: Layout, moment: datetime) -> pa.Table:
+    import pyarrow as pa
+
+    table = rows.table()
+    columns: dict[str, Any] = {}
+    for column in layout.columns:
+        if column.name in table.texts:
+            columns[column.name] = table.texts[column.name]
+        else:
+            values = table.numbers[:, layout.numbers.index(column.name)]
+            columns[column.name] = pa.array(values, pa.float64(), from_pandas=True)
+    count = len(table)
+    columns[PREDICTION] = pa.array(answer.labels.tolist())
+    columns[MODEL] = pa.array([model] * count)
+    columns[TIME] = pa.array([moment] * count, pa.timestamp("ms", tz="UTC"))
+    return pa.table(columns)

@@ -1,0 +1,100 @@
+"""`waypost score` from the words of the command line to the tracked result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from waypost.deploy.bringing import bringing
+from waypost.deploy.models import ready
+from waypost.deploy.reading import Input
+from waypost.deploy.scoring import MANIFEST, Order, Progress, Scored, manifest_text, remove_result, score
+from waypost.deploy.sink import Sink
+from waypost.errors import redacted
+from waypost.sources.machine import cores
+from waypost.sources.scratch import scratch, sweep
+from waypost.tracking.logbook import Logbook
+
+EXPERIMENT = "scoring"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to score with which model, where to and how."""
+
+    model: str
+    source: str
+    output: str
+    order: Order
+    threads: int | None = None
+    overwrite: bool = False
+    track: bool = True
+    is_trusted: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """How it went; `run_id` is that of the MLflow run, empty where there is none."""
+
+    scored: Scored
+    model: str
+    seconds: float
+    run_id: str
+
+
+def _use_lean_allocator() -> None:
+    """Makes Arrow give back what it no longer needs: with its default a third more memory stays taken."""
+    import pyarrow as pa
+
+    if "jemalloc" in pa.supported_memory_backends():  # not on Windows
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
+
+
+def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable[[str], None]) -> Done:
+    """Scores a table, below an MLflow run. Raises WaypostError."""
+    began = time.monotonic()
+    _use_lean_allocator()
+    sweep()
+    sink = Sink(job.output)
+    with ExitStack() as stack:
+        temp = stack.enter_context(scratch())
+        brought = stack.enter_context(
+            bringing(job.model, temp / "model.state", is_trusted=job.is_trusted, say=say)
+        )
+        made = ready(brought.folder, is_trusted=job.is_trusted)
+        if not made.proof.is_equal:
+            say(f"the original answers: {made.proof.reason}")
+        given = Input(job.source, made.answers.layout, job.order.ids, job.order.on_error == "skip")
+        if job.overwrite:
+            remove_result(sink)
+        is_current = MANIFEST in sink.names()
+        book = None
+        if job.track and not is_current:
+            tags = {
+                "waypost.model": brought.label,
+                "waypost.model.digest": brought.digest,
+                "waypost.release": brought.release,
+            }
+            parameters = {
+                "model": job.model,
+                "input": redacted(job.source),
+                "output": redacted(job.output),
+                **{name: str(value) for name, value in job.order.model_dump(mode="json").items()},
+            }
+            book = Logbook(f"score {brought.label}", EXPERIMENT, tags, parameters)
+        try:
+            scored = score(brought, made, given, sink, job.order, job.threads or cores(), progress)
+        except BaseException as error:
+            if book:
+                book.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", {}, {})
+            raise
+        seconds = time.monotonic() - began
+        run_id = ""
+        if book:
+            metrics = {"rows": scored.rows, "skipped": scored.skipped, "seconds": seconds}
+            run_id, problem = book.close("FINISHED", metrics, {"manifest.json": manifest_text(scored)})
+            if problem:
+                warn(f"the result is there, but it is not tracked: {problem}")
+        return Done(scored, brought.label, seconds, run_id)

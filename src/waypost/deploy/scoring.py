@@ -1,0 +1,416 @@
+"""A whole table through a model: read, answered and written at the same time, a part at a time.
+
+A part is a fixed range of rows, and its file depends on nothing but these rows, the model and the order. So
+whatever is killed goes on where it was, and the result is the same to the last byte. Memory holds the parts
+that are on their way, however many there are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from waypost.deploy.bringing import Brought
+from waypost.deploy.compiled import Answer
+from waypost.deploy.models import Ready
+from waypost.deploy.reading import Input
+from waypost.deploy.sink import Sink
+from waypost.deploy.table import Layout, TableError, from_arrow
+from waypost.errors import Finding, IntegrityError, UsageError, redacted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PLAN, MANIFEST = "_plan.json", "_manifest.json"
+MALFORMED = "_errors/malformed.txt"
+_OURS = re.compile(
+    r"part-\d{5,}\.(parquet|csv)|_errors/part-\d{5,}\.jsonl|_errors/malformed\.txt|_(plan|manifest)\.json"
+)
+_SCHEMA = 1
+_BLOCK_ROWS = 8192  # rows that are answered at once
+ROW, PREDICTION = "row", "prediction"
+
+
+class Order(BaseModel):
+    """What is wanted of each row, and in which form."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ids: tuple[str, ...] = ()
+    probabilities: bool = False
+    format: Literal["parquet", "csv"] = "parquet"
+    part_rows: int = 20_000
+    on_error: Literal["fail", "skip"] = "fail"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came of it. `skipped` rows could not be answered; `resumed` parts were there before."""
+
+    rows: int
+    skipped: int
+    parts: int
+    resumed: int
+    manifest: dict[str, Any]
+    is_current: bool = False
+
+
+class Progress:
+    """Hears how far it is; every method may be left out."""
+
+    def starting(self, rows: int | None, size: int) -> None:
+        """So many rows (None: not known) in so many bytes are to be read."""
+
+    def advanced(self, rows: int, read: int) -> None:
+        """So many rows are done, and so many bytes read."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part that was written: rows answered, and those that could not be."""
+
+    name: str
+    sha256: str
+    rows: int
+    skipped: int
+    is_old: bool = False
+
+
+def score(
+    brought: Brought, made: Ready, given: Input, sink: Sink, order: Order, threads: int, progress: Progress
+) -> Scored:
+    """Answers each row of the input and writes the parts, then the manifest.
+
+    Raises TableError where a row cannot be answered and the order says fail, UsageError where the output
+    holds something else, WaypostError where it cannot be written.
+    """
+    sink.sweep()
+    there = sink.names()
+    plan = _plan(brought, given, order)
+    if MANIFEST in there:
+        return _finished(sink, there, plan)
+    _check_plan(sink, there, plan)
+    sink.write(PLAN, _text(plan))
+    progress.starting(given.rows(), sum(source.size for source in given.sources))
+    work = _Work(made, sink, order, there)
+    with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(threads) as pool:
+        digests = [hashing.submit(given.digest, source) for source in given.sources]
+        try:
+            parts = _through(pool, threads, given, order, work, progress)
+            inputs = [
+                {"path": redacted(source.path), "size": source.size, "digest": digest.result()}
+                for source, digest in zip(given.sources, digests, strict=True)
+            ]
+        except BaseException:
+            hashing.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
+            raise
+    if given.malformed:
+        sink.write(MALFORMED, "\n".join(given.malformed).encode() + b"\n")
+    manifest = _manifest(plan, inputs, parts, len(given.malformed))
+    sink.write(MANIFEST, _text(manifest))
+    sink.remove(PLAN)
+    return Scored(
+        manifest["rows"], manifest["skipped"], len(parts), sum(part.is_old for part in parts), manifest
+    )
+
+
+def remove_result(sink: Sink) -> None:
+    """Removes what an earlier scoring wrote; whatever else is there stays, and will be in the way."""
+    for name in sorted(sink.names(), reverse=True):
+        if _OURS.fullmatch(name):
+            sink.remove(name)
+
+
+def manifest_text(scored: Scored) -> str:
+    """Returns the manifest as it was written."""
+    return _text(scored.manifest).decode()
+
+
+def _plan(brought: Brought, given: Input, order: Order) -> dict[str, Any]:
+    """Returns everything that decides the result: what was begun is gone on with only if it is the same."""
+    return {
+        "schema": _SCHEMA,
+        "model": {"label": brought.label, "digest": brought.digest},
+        "order": order.model_dump(mode="json"),
+        "inputs": [[redacted(s.path), s.size, s.state] for s in given.sources],
+        "made_with": {name: version(name) for name in ("numpy", "onnxruntime", "pyarrow")},
+    }
+
+
+def _text(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _check_plan(sink: Sink, there: set[str], plan: dict[str, Any]) -> None:
+    """Raises UsageError where a folder holds anything but the beginning of the same."""
+    hint = "choose another folder, or --overwrite"
+    if PLAN not in there:
+        if there:
+            raise UsageError(f"{redacted(sink.url)}: there is something here: {min(there)}", hint=hint)
+        return
+    begun = json.loads(sink.read(PLAN))
+    for key, now in json.loads(_text(plan)).items():
+        if begun.get(key) != now:
+            problem = f"{redacted(sink.url)}: it was begun with other {key}: {_short(begun.get(key))}"
+            raise UsageError(f"{problem}, now {_short(now)}", hint=hint)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) < 120 else f"{text[:119]}…"
+
+
+def _finished(sink: Sink, there: set[str], plan: dict[str, Any]) -> Scored:
+    """Returns what is there already, whole. Raises UsageError, IntegrityError where it is not."""
+    manifest = json.loads(sink.read(MANIFEST))
+    now = json.loads(_text(plan))
+    if any(manifest.get(key) != now[key] for key in ("schema", "model", "order", "made_with")) or [
+        [entry["path"], entry["size"]] for entry in manifest["inputs"]
+    ] != [[path, size] for path, size, _ in now["inputs"]]:
+        hint = "choose another folder, or --overwrite"
+        raise UsageError(f"{redacted(sink.url)}: there is another result here", hint=hint)
+    if PLAN in there:
+        sink.remove(PLAN)
+    gone = [part["name"] for part in manifest["parts"] if part["name"] not in there]
+    if gone:
+        hint = "make it anew: --overwrite"
+        raise IntegrityError([Finding(redacted(sink.url), f"{name} is gone", hint) for name in gone])
+    count = len(manifest["parts"])
+    return Scored(manifest["rows"], manifest["skipped"], count, count, manifest, is_current=True)
+
+
+def _manifest(
+    plan: dict[str, Any], inputs: list[dict[str, Any]], parts: list[_Part], malformed: int
+) -> dict[str, Any]:
+    named = [{"name": p.name, "sha256": p.sha256, "rows": p.rows, "skipped": p.skipped} for p in parts]
+    return {
+        **plan,
+        "inputs": inputs,
+        "parts": named,
+        "rows": sum(part.rows for part in parts),
+        "skipped": sum(part.skipped for part in parts) + malformed,
+        "malformed": malformed,
+    }
+
+
+def _through(
+    pool: ThreadPoolExecutor, threads: int, given: Input, order: Order, work: _Work, progress: Progress
+) -> list[_Part]:
+    """Reads parts and hands them to the threads, a few ahead; returns them in order."""
+    waiting: set[Future[_Part]] = set()
+    ordered: list[Future[_Part]] = []
+    done = read = 0
+
+    def hear(finished: set[Future[_Part]]) -> None:
+        nonlocal done
+        for future in finished:
+            part = future.result()
+            done += part.rows + part.skipped
+        progress.advanced(done, read)
+
+    for number, (table, until) in enumerate(_parts(given, order.part_rows)):
+        future = pool.submit(work.part, number, table)
+        waiting.add(future)
+        ordered.append(future)
+        read = until
+        if len(waiting) > threads:
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            hear(finished)
+    while waiting:
+        finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        hear(finished)
+    return [future.result() for future in ordered]
+
+
+def _parts(given: Input, rows: int) -> Iterator[tuple[pa.Table, int]]:
+    """Gives (rows of a part, bytes read until here); a part is `rows` long, but for the last."""
+    import pyarrow as pa
+
+    batches: list[pa.RecordBatch] = []
+    count = 0
+    read = 0
+    for batch, until in given.batches():
+        read = until
+        rest = batch
+        while count + rest.num_rows >= rows:
+            missing = rows - count
+            yield pa.Table.from_batches(_alike([*batches, rest.slice(0, missing)])), until
+            rest, batches, count = rest.slice(missing), [], 0
+        if rest.num_rows:
+            batches.append(rest)
+            count += rest.num_rows
+    if count:
+        yield pa.Table.from_batches(_alike(batches)), read
+
+
+def _alike(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Returns batches of several files in the columns' order and types of the first."""
+    schema = batches[0].schema
+    return [b if b.schema == schema else b.select(schema.names).cast(schema) for b in batches]
+
+
+@dataclass
+class _Work:
+    """Answers parts; its methods run in several threads at the same time."""
+
+    made: Ready
+    sink: Sink
+    order: Order
+    there: set[str]
+    _suffix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._suffix = self.order.format
+
+    @property
+    def _layout(self) -> Layout:
+        return self.made.answers.layout
+
+    def part(self, number: int, table: pa.Table) -> _Part:
+        """Answers a part and writes its file, unless that is there."""
+        name = f"part-{number:05}.{self._suffix}"
+        problems_name = f"_errors/part-{number:05}.jsonl"
+        if name in self.there:
+            return self._old(name, problems_name, table)
+        first = number * self.order.part_rows
+        problems: list[dict[str, Any]] = []
+        blocks = [
+            self._block(table.slice(start, _BLOCK_ROWS), first + start, problems)
+            for start in range(0, table.num_rows, _BLOCK_ROWS)
+        ]
+        import pyarrow as pa
+
+        content = _encoded(pa.concat_tables(blocks), self.order.format)
+        if problems:
+            lines = [orjson.dumps(problem, option=orjson.OPT_APPEND_NEWLINE) for problem in problems]
+            self.sink.write(problems_name, b"".join(lines))
+        sha256 = self.sink.write(name, content)
+        return _Part(name, sha256, table.num_rows - len(problems), len(problems))
+
+    def _old(self, name: str, problems_name: str, table: pa.Table) -> _Part:
+        """Returns a part that an earlier process wrote: its file appeared last, so it is whole."""
+        import hashlib
+
+        skipped = self.sink.read(problems_name).count(b"\n") if problems_name in self.there else 0
+        sha256 = hashlib.sha256(self.sink.read(name)).hexdigest()
+        return _Part(name, sha256, table.num_rows - skipped, skipped, is_old=True)
+
+    def _block(self, rows: pa.Table, first: int, problems: list[dict[str, Any]]) -> pa.Table:
+        """Returns the results of some rows; `first` is the number of the first one in the input."""
+        import numpy as np
+        import pyarrow as pa
+
+        numbers = np.arange(first, first + rows.num_rows)
+        if self.order.on_error == "fail":
+            try:
+                answers = [self.made.answers.predict(from_arrow(rows, self._layout))]
+            except TableError as error:
+                raise error if error.row is None else error.at_row(first + error.row) from error
+        else:
+            answers, kept = self._answered(rows, first, problems)
+            rows, numbers = rows.take(pa.array(kept)), numbers[kept]
+        return self._table(rows, numbers, answers)
+
+    def _answered(
+        self, rows: pa.Table, first: int, problems: list[dict[str, Any]]
+    ) -> tuple[list[Answer], list[int]]:
+        """Returns (answers, places of the rows that have one); of the others the problems are noted."""
+        kept: list[int] = []
+        answers: list[Answer] = []
+        left = [list(range(rows.num_rows))]
+        while left:
+            places = left.pop()
+            if not places:
+                continue
+            try:
+                answers.append(self._asked(rows.take(places)))
+                kept += places
+            except TableError as error:
+                if error.row is None and len(places) == 1:
+                    error.row = 0
+                if error.row is None:
+                    middle = len(places) // 2
+                    left += [places[middle:], places[:middle]]
+                    continue
+                place = places[error.row]
+                told = error.at_row(first + place)
+                ids = {name: str(rows[name][place]) for name in self.order.ids}
+                problems.append({ROW: first + place, **ids, "column": error.column, "problem": str(told)})
+                # What comes before is good as far as is known; the rest is asked again.
+                left += [places[error.row + 1 :], places[: error.row]]
+        problems.sort(key=lambda problem: int(problem[ROW]))
+        return answers, kept
+
+    def _asked(self, rows: pa.Table) -> Answer:
+        return self.made.answers.predict(from_arrow(_typed(rows, self._layout), self._layout))
+
+    def _table(self, rows: pa.Table, numbers: Any, answers: Sequence[Answer]) -> pa.Table:
+        import numpy as np
+        import pyarrow as pa
+
+        columns: dict[str, Any] = {name: rows[name] for name in self.order.ids} or {ROW: pa.array(numbers)}
+        labels = np.concatenate([a.labels for a in answers]) if answers else np.empty(0, dtype=object)
+        classes = self.made.answers.classes
+        kind = None if len(labels) or classes is None or classes.dtype != object else pa.string()
+        columns[PREDICTION] = pa.array(labels.tolist(), kind)
+        if self.order.probabilities and classes is not None:
+            chances = [a.probabilities for a in answers] or [np.empty((0, len(classes)))]
+            table = np.concatenate(chances)
+            for position, name in enumerate(classes.tolist()):
+                columns[f"probability_{name}"] = pa.array(np.ascontiguousarray(table[:, position]))
+        return pa.table(columns)
+
+
+def _typed(rows: pa.Table, layout: Layout) -> pa.Table:
+    """Returns rows with the types of the model, of a CSV that was read as text.
+
+    Raises TableError that names the first value of another type.
+    """
+    import pyarrow as pa
+
+    kinds = {column.name: column.kind for column in layout.columns}
+    for place, name in enumerate(rows.schema.names):
+        if kinds.get(name, "text") == "text" or not pa.types.is_string(rows.schema.field(name).type):
+            continue
+        wanted = pa.bool_() if kinds[name] == "boolean" else pa.float64()
+        try:
+            typed = rows[name].cast(wanted)
+        except pa.ArrowInvalid as error:
+            raise _first_wrong(rows[name], name, wanted) from error
+        rows = rows.set_column(place, name, typed)
+    return rows
+
+
+def _first_wrong(values: pa.ChunkedArray, name: str, wanted: pa.DataType) -> TableError:
+    import pyarrow as pa
+
+    for row, value in enumerate(values):
+        try:
+            value.cast(wanted)
+        except pa.ArrowInvalid:
+            message = f"column {name!r}, row {row}: {value.as_py()!r} is no {wanted}"
+            return TableError(message, column=name, row=row)
+    return TableError(f"column {name!r}: not of type {wanted}", column=name)
+
+
+def _encoded(table: pa.Table, form: str) -> pa.Buffer:
+    """Returns a table as a file's content: the same bytes for the same rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    out = pa.BufferOutputStream()
+    if form == "csv":
+        csv.write_csv(table, out)
+    else:
+        pq.write_table(table.combine_chunks(), out, compression="zstd")
+    return out.getvalue()

@@ -1,0 +1,109 @@
+"""Workers that answer for one address: uvicorn starts them, and starts a new one where one is gone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from waypost.deploy.app import SETTINGS, TOKEN, Settings
+from waypost.deploy.bringing import Brought, bringing
+from waypost.errors import UsageError
+from waypost.sources.scratch import scratch
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_GRACE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Service:
+    """What to serve and how; `every` so many seconds an alias is looked up anew."""
+
+    uri: str
+    host: str
+    port: int
+    workers: int
+    is_trusted: bool
+    every: float
+    token: str
+    most_bytes: int
+    most_rows: int
+    seconds: float
+    logs_access: bool
+    samples: Path | None
+    sample_rate: float
+
+
+def serve(service: Service, started: Callable[[Brought, str], None], warn: Callable[[str], None]) -> None:
+    """Serves until SIGINT or SIGTERM; requests that have begun are finished then.
+
+    Args: `started` is told of the model and the address. Raises WaypostError where the model cannot be
+    brought, UsageError where the address is taken.
+    """
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    if service.host not in _LOOPBACK and not service.token:
+        warn(f"{service.host}: whoever reaches this address can ask; set a token: {TOKEN}")
+    with ExitStack() as stack:
+        temp = stack.enter_context(scratch())
+        state = temp / "model.state"
+        brought = stack.enter_context(
+            bringing(service.uri, state, is_trusted=service.is_trusted, every=service.every)
+        )
+        os.environ[SETTINGS] = _settings(service, state).model_dump_json()
+        if service.token:
+            os.environ[TOKEN] = service.token
+        config = uvicorn.Config(
+            "waypost.deploy.app:application",
+            factory=True,
+            host=service.host,
+            port=service.port,
+            workers=service.workers,
+            access_log=False,
+            log_level="warning",
+            lifespan="on",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        listening = _bound(config, service)
+        try:
+            address = f"http://{service.host}:{listening.getsockname()[1]}"
+            started(brought, address)
+            server = uvicorn.Server(config)
+            if service.workers > 1:
+                Multiprocess(config, sockets=[listening]).run()
+            else:
+                server.run(sockets=[listening])
+        finally:
+            listening.close()
+
+
+def _bound(config: uvicorn.Config, service: Service) -> socket.socket:
+    """Returns the listening socket. Raises UsageError where the address cannot be had."""
+    try:
+        return config.bind_socket()
+    except SystemExit:  # uvicorn's way to say it; its log has the reason
+        hint = "choose another: --port (0: any free one)"
+        raise UsageError(f"{service.host}:{service.port}: this address cannot be had", hint=hint) from None
+
+
+def _settings(service: Service, state: Path) -> Settings:
+    return Settings(
+        state=state,
+        most_bytes=service.most_bytes,
+        most_rows=service.most_rows,
+        seconds=service.seconds,
+        logs_access=service.logs_access,
+        samples=service.samples,
+        sample_rate=service.sample_rate,
+    )

@@ -1,0 +1,91 @@
+"""How deployment is shown."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from waypost.deploy import scoring
+from waypost.deploy.bringing import Brought
+from waypost.deploy.score_job import Done
+from waypost.report.common import counted, line
+
+_LINE_SECONDS = 10.0
+
+
+def show_service(console: Console, brought: Brought, address: str) -> None:
+    """Prints what is served where."""
+    line(console, f"[green]✓[/] serving [bold]{escape(brought.label)}[/] at {address}")
+    line(console, f"  try it: {address}/docs")
+
+
+class ScoreBar(scoring.Progress):
+    """A bar with rows a second and the time left in a terminal, elsewhere a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.fields[rows]:,} rows"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[speed]:,.0f} rows/s"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._size = 1
+        self._began = self._told = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def starting(self, rows: int | None, size: int) -> None:
+        self._size = max(size, 1)
+        self._began = self._told = time.monotonic()
+        self._bar.start()
+        self._bar.add_task("", total=self._size, rows=0, speed=0.0)
+        if rows is not None and not self._console.is_terminal:
+            line(self._console, f"{counted(rows, 'row')} to score")
+
+    def advanced(self, rows: int, read: int) -> None:
+        now = time.monotonic()
+        speed = rows / max(now - self._began, 0.001)
+        if self._console.is_terminal:
+            self._bar.update(self._bar.task_ids[0], completed=read, rows=rows, speed=speed)
+        elif now > self._told + _LINE_SECONDS:
+            self._told = now
+            share = read / self._size
+            left = (now - self._began) * (1 - share) / max(share, 0.001)
+            line(self._console, f"{rows:,} rows, {share:.0%}, {speed:,.0f} rows/s, {left:.0f} s left")
+
+
+def show_scored(console: Console, done: Done, output: str) -> None:
+    """Prints how scoring went, and where the result is."""
+    found = done.scored
+    where = escape(output)
+    if found.is_current:
+        line(console, f"{where} is current: {found.rows:,} rows by {escape(done.model)}, nothing to do")
+        return
+    speed = found.rows / max(done.seconds, 0.001)
+    line(
+        console,
+        f"[green]✓[/] {found.rows:,} rows by [bold]{escape(done.model)}[/] in {done.seconds:.1f} s"
+        f" ({speed:,.0f} rows/s), {counted(found.parts, 'part')} in {where}",
+    )
+    if found.resumed:
+        line(console, f"  {counted(found.resumed, 'part')} were there from before")
+    if found.skipped:
+        line(console, f"  [yellow]{counted(found.skipped, 'row')} skipped[/]: {where}/_errors says why")
+    if done.run_id:
+        line(console, f"  MLflow run {done.run_id}")
