@@ -19,6 +19,7 @@ from waypost.commands.bundle import bundle, verify_bundle
 from waypost.commands.cache import cache
 from waypost.commands.components import components
 from waypost.commands.lock import lock
+from waypost.commands.promote import check_drift, info, promote, rollback
 from waypost.commands.release import release, semver_check
 from waypost.commands.reproduce import reproduce
 from waypost.commands.run import run
@@ -34,7 +35,7 @@ from waypost.sources.process import ProcessError
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
-    """Run MLflow pipelines made of versioned components: locked, released, reproduced.
+    """Run MLflow pipelines made of versioned components: locked, released, reproduced, deployed.
 
     \b
     Examples:
@@ -46,6 +47,9 @@ def cli() -> None:
       waypost verify pipeline                     is everything still what was pinned?
       waypost release --push                      cut the next version, the least that is honest
       waypost run https://host/org/grades@1.4.13  execute a release from its tag
+      waypost promote 1.4.13 --name grades        its model becomes the champion, if it is good enough
+      waypost serve models:/grades@champion       answer requests, one at a time
+      waypost score models:/grades@champion loans.parquet scored   a whole table at once
 
     Exit codes: 0 ok, 1 findings or a failed step, 2 usage, 3 network or access, 4 integrity,
     130 interrupted.
@@ -67,8 +71,12 @@ for verb in (
     reproduce,
     bundle,
     verify_bundle,
+    promote,
+    rollback,
+    info,
     serve,
     score,
+    check_drift,
 ):
     cli.add_command(verb)
 

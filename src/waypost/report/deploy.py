@@ -10,10 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from waypost.contracts.mlmodel import MLmodel
 from waypost.deploy import scoring
 from waypost.deploy.bringing import Brought
+from waypost.deploy.promoting import Promotion
 from waypost.deploy.score_job import Done
-from waypost.report.common import counted, line
+from waypost.report.common import columns, counted, line
+from waypost.tracking.registry import Version
 
 _LINE_SECONDS = 10.0
 
@@ -68,6 +71,43 @@ class ScoreBar(scoring.Progress):
             share = read / self._size
             left = (now - self._began) * (1 - share) / max(share, 0.001)
             line(self._console, f"{rows:,} rows, {share:.0%}, {speed:,.0f} rows/s, {left:.0f} s left")
+
+
+def show_promotion(console: Console, found: Promotion) -> None:
+    """Prints which version an alias names now, and how it answers."""
+    version = found.version
+    for name, value in found.shown.items():
+        line(console, f"  {escape(name)} {value:.4f}")
+    proof = found.ready.proof
+    if proof.is_equal:
+        rows = proof.rows + proof.probes
+        line(
+            console,
+            f"  compiled, and equal to the original on {rows:,} rows"
+            f" (largest difference of a probability: {proof.largest_difference:.1g})",
+        )
+    else:
+        line(console, f"  [yellow]not compiled[/]: {escape(proof.reason)}; the original answers")
+    before = f", version {found.before.version} is the one before" if found.before else ""
+    line(
+        console,
+        f"[green]✓[/] {escape(version.name)}@{found.alias} is version [bold]{version.version}[/]{before}",
+    )
+    line(console, f"  its card: model_card/{version.name}-{version.version}.md of run {version.run_id}")
+    line(console, f"  serve it: waypost serve models:/{version.name}@{found.alias}")
+
+
+def show_info(console: Console, version: Version, said: MLmodel) -> None:
+    """Prints where a registered model comes from."""
+    aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
+    line(console, f"[bold]{escape(version.name)}/{version.version}[/]{aliases}, made by run {version.run_id}")
+    prefix = "waypost."
+    tags = {k.removeprefix(prefix): v for k, v in sorted(version.tags.items()) if k.startswith(prefix)}
+    rows = [(f"  [dim]{escape(name)}[/]", escape(value)) for name, value in tags.items()]
+    kinds = ", ".join(f"{c.name}: {c.type}" for c in said.outputs) or "not said"
+    rows.append(("  [dim]answers[/]", escape(kinds)))
+    rows.append(("  [dim]columns[/]", escape(", ".join(f"{c.name}: {c.type}" for c in said.inputs))))
+    columns(console, rows)
 
 
 def show_scored(console: Console, done: Done, output: str) -> None:

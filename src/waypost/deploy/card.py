@@ -1,0 +1,146 @@
+"""The model card: what stakeholders ask of a model, as Markdown.
+
+Source of its parts: Mitchell et al., Model Cards for Model Reporting (2019), doi:10.1145/3287560.3287596.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from waypost.contracts.mlmodel import MLmodel
+from waypost.deploy.proof import Proof
+
+_FEW_ROWS = 50
+_SHOWN = ("roc_auc", "accuracy", "f1_macro", "log_loss", "calibration_error")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card is made of. `components` are (step, component and version, tree); `data` digests."""
+
+    name: str
+    version: str
+    pipeline: str
+    run_id: str
+    release: str
+    release_url: str
+    commit: str
+    components: Sequence[tuple[str, str, str]]
+    data: Mapping[str, str]
+    metrics: Mapping[str, float]
+    said: MLmodel
+    proof: Proof
+    notes: str = ""
+
+
+def card(facts: Facts) -> str:
+    """Returns the card."""
+    parts = [
+        f"# {facts.name}, version {facts.version}",
+        _origin(facts),
+        _table("Metrics on held-out data", ("metric", "value"), _overall(facts.metrics)),
+        _table("By class", ("class", "rows", "precision", "recall", "f1"), _by_class(facts.metrics)),
+        _table("By slice", ("slice", "rows", "accuracy", "roc_auc"), _by_slice(facts.metrics)),
+        _limits(facts),
+        _features(facts.said),
+        _table("Data", ("table", "sha256"), [(name, f"`{text}`") for name, text in facts.data.items()]),
+        _table(
+            "Components", ("step", "component", "tree"), [(s, c, f"`{t}`") for s, c, t in facts.components]
+        ),
+        _again(facts),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _origin(facts: Facts) -> str:
+    flavour = "scikit-learn pipeline" if facts.said.sklearn else "MLflow model"
+    release = f"release {facts.release}" if facts.release else "no release"
+    target = (facts.said.metadata or {}).get("target")
+    answers = f" It predicts `{target}`." if target else ""
+    maker = f" by the pipeline {facts.pipeline}" if facts.pipeline else ""
+    return f"A {flavour}{maker}, {release}, run `{facts.run_id}`.{answers}"
+
+
+def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (names, ["---"] * len(names), *rows)]
+    return "\n".join([f"## {title}", *lines])
+
+
+def _overall(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+    short = {name.rpartition("/")[2]: value for name, value in metrics.items() if name.count("/") <= 1}
+    known = [(name, f"{short[name]:.4f}") for name in _SHOWN if name in short]
+    return known or [(name, f"{value:.4g}") for name, value in sorted(short.items())[:12]]
+
+
+def _groups(metrics: Mapping[str, float], kind: str) -> dict[str, dict[str, float]]:
+    """Returns metrics of the form `step/KIND/GROUP/METRIC` by group."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        before, sep, rest = f"/{name}".partition(f"/{kind}/")
+        if sep and before.count("/") <= 1:
+            group, _, metric = rest.rpartition("/")
+            found.setdefault(group, {})[metric] = value
+    return found
+
+
+def _by_class(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
+    return [
+        (name, f"{values.get('support', 0):.0f}", *_figures(values, "precision", "recall", "f1"))
+        for name, values in _groups(metrics, "class").items()
+    ]
+
+
+def _by_slice(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
+    return [
+        (
+            name.replace("/", " = ", 1),
+            f"{values.get('rows', 0):.0f}",
+            *_figures(values, "accuracy", "roc_auc"),
+        )
+        for name, values in _groups(metrics, "slice").items()
+    ]
+
+
+def _figures(values: Mapping[str, float], *names: str) -> list[str]:
+    return [f"{values[name]:.3f}" if name in values else "–" for name in names]
+
+
+def _limits(facts: Facts) -> str:
+    found = []
+    for name, values in _groups(facts.metrics, "class").items():
+        if values.get("recall", 1.0) < 0.1:
+            found.append(f"Class {name} is hardly ever found: recall {values['recall']:.2f}.")
+        if values.get("support", _FEW_ROWS) < _FEW_ROWS:
+            found.append(f"Class {name} was tested on {values['support']:.0f} rows only.")
+    for name, values in _groups(facts.metrics, "slice").items():
+        if values.get("rows", _FEW_ROWS) < _FEW_ROWS:
+            found.append(f"{name.replace('/', ' = ', 1)} was tested on {values['rows']:.0f} rows only.")
+    found.append(
+        "It knows the world of its training data; `waypost check-drift` tells when that has changed."
+    )
+    if not facts.proof.is_equal:
+        found.append(f"It is served by the original, not compiled: {facts.proof.reason}.")
+    lines = [f"- {text}" for text in found]
+    return "\n".join(["## Limits", *lines, *([f"\n{facts.notes.strip()}"] if facts.notes.strip() else [])])
+
+
+def _features(said: MLmodel) -> str:
+    kinds: dict[str, list[str]] = {}
+    for column in said.inputs:
+        kinds.setdefault(column.type, []).append(f"`{column.name}`")
+    lines = [f"- {kind}: {', '.join(names)}" for kind, names in kinds.items()]
+    return "\n".join([f"## Features ({len(said.inputs)})", *lines]) if lines else ""
+
+
+def _again(facts: Facts) -> str:
+    lines = ["## To make it again"]
+    if facts.release and facts.release_url:
+        lines.append(f"    waypost reproduce {facts.release_url}@{facts.release}")
+    elif facts.commit:
+        lines.append(f"Commit `{facts.commit}` of the pipeline's repository: `waypost run`.")
+    else:
+        lines.append("The run has neither a release nor a commit: it cannot be made again for certain.")
+    return "\n".join(lines)

@@ -1,0 +1,164 @@
+"""Has what a server is asked drifted away from what its model learned from? `check_data` says so.
+
+The samples and the training table become the two sides of the component that the pipeline checks its data
+with: the same tests, the same code, run and tracked as a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from waypost.contracts.component import Component
+from waypost.contracts.mlmodel import FILE, MLmodel, parse_mlmodel
+from waypost.contracts.parameters import merged, plain
+from waypost.contracts.pipeline import component_name, parse_pipeline
+from waypost.contracts.plan import make_plan
+from waypost.deploy.promoting import info
+from waypost.deploy.sampling import MODEL
+from waypost.errors import FindingsError, UsageError
+from waypost.pins.checkout import Checkout, checkouts
+from waypost.pins.workspace import Workspace
+from waypost.runs import runner
+from waypost.runs.events import Reporter, RunResult
+from waypost.runs.prepare import Prepared
+from waypost.runs.survey import Options
+from waypost.sources.files import read_text
+from waypost.tracking.registry import Registry
+from waypost.tracking.store import tracking_errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COMPONENT = "check_data"
+_MOST_CATEGORIES = 100
+
+
+@dataclass(frozen=True)
+class Question:
+    """Of which model, with which samples, how sure (`alpha`: chance of a false alarm)."""
+
+    model: str
+    samples: Path
+    alpha: float
+    env: str
+
+
+def check_drift(
+    question: Question, workspace: Workspace, temp: Path, reporter: Reporter, say: Callable[[str], None]
+) -> RunResult:
+    """Runs the drift checks as a pipeline of one step; a drift is a failed step.
+
+    Args: `workspace` is that of a pipeline that uses the component check_data; `temp` an empty folder.
+    Raises UsageError where samples or training table are not to be had.
+    """
+    version, folder = info(question.model)
+    label = f"{version.name}/{version.version}"
+    said = parse_mlmodel(read_text(folder / FILE), str(folder / FILE))
+    names = [column.name for column in said.inputs]
+    samples = _samples(question.samples, label, names)
+    with tracking_errors():
+        reference = _reference(Registry(), version.run_id, names)
+    numeric, categorical = _compared(said, reference, samples, say)
+    say(f"{samples.num_rows:,} sampled rows of {label} against {reference.num_rows:,} rows of training data")
+    files = {"data": _written(samples, temp / "samples.parquet")}
+    files["reference"] = _written(reference.select(names), temp / "training.parquet")
+    drift = {"alpha": question.alpha, "numeric": numeric, "categorical": categorical}
+    prepared = _prepared(temp, workspace, f"{version.name}-drift", files, {"drift": drift})
+    return runner.run(prepared, Options(env=question.env), reporter)
+
+
+def _samples(folder: Path, label: str, names: Sequence[str]) -> pa.Table:
+    """Returns the sampled rows that a model answered. Raises UsageError where there are none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = [file for file in sorted(folder.glob("*.parquet")) if not file.name.startswith(".")]
+    if not files:
+        raise UsageError(f"{folder}: no samples here", hint="waypost serve MODEL --sample DIR writes them")
+    tables = [pq.read_table(file) for file in files]
+    models = {model for table in tables for model in table[MODEL].unique().to_pylist()}
+    if label not in models:
+        raise UsageError(f"{folder}: no samples of {label}", hint=f"there are: {', '.join(sorted(models))}")
+    import pyarrow.compute as pc
+
+    chosen = [table.filter(pc.equal(table[MODEL], label)) for table in tables]
+    return pa.concat_tables([table.select(names) for table in chosen if table.num_rows])
+
+
+def _reference(registry: Registry, run_id: str, names: Sequence[str]) -> pa.Table:
+    """Returns the table that a run learned from. Raises UsageError where it is not to be had."""
+    import pyarrow.parquet as pq
+
+    maker = registry.origin(registry.pipeline_of(run_id)).steps
+    steps = [step for step in maker.values() if step.run_id == run_id]
+    for step in steps:
+        for source, path in step.inputs.values():
+            if path.endswith(".parquet") and (file := registry.file(source, path)):
+                table = pq.read_table(file)
+                if set(names) <= set(table.schema.names):
+                    return table
+    raise UsageError(f"run {run_id}: the table that it learned from is not to be had")
+
+
+def _compared(
+    said: MLmodel, reference: pa.Table, samples: pa.Table, say: Callable[[str], None]
+) -> tuple[list[str], list[str]]:
+    """Returns (numeric, categorical): the columns that can be compared."""
+    known = (said.metadata or {}).get("features") or {}
+    numeric, categorical, left = [], [], []
+    for column in said.inputs:
+        name = column.name
+        values = samples[name]
+        if values.null_count == len(values) or reference[name].null_count == reference.num_rows:
+            left.append(name)
+        elif column.kind != "text":
+            numeric.append(name)
+        elif name in known.get("categorical", ()) or len(reference[name].unique()) <= _MOST_CATEGORIES:
+            categorical.append(name)
+        else:
+            left.append(name)
+    if left:
+        say(f"not compared, free text or without any value: {', '.join(left)}")
+    return numeric, categorical
+
+
+def _written(table: pa.Table, file: Path) -> str:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, file)
+    return str(file)
+
+
+def _prepared(
+    temp: Path, workspace: Workspace, name: str, files: Mapping[str, str], checks: Mapping[str, Any]
+) -> Prepared:
+    """Returns a pipeline of one step, with the component as the workspace has it."""
+    uses = sorted({s.uses for s in workspace.pipeline.steps.values() if component_name(s.uses) == COMPONENT})
+    if not uses:
+        hint = "name a pipeline that does: -p FOLDER"
+        raise UsageError(f"{workspace.folder}: the pipeline uses no {COMPONENT}", hint=hint)
+    code, problems = checkouts(workspace)
+    if uses[0] not in code:
+        raise FindingsError(problems[uses[0]])
+    checkout: Checkout = code[uses[0]]
+    source = uses[0].partition("/")[0]
+    content = {
+        "name": name,
+        "components": {source: {"path": str(checkout.folder.parent)}},
+        "steps": {"check_drift": {"uses": uses[0], "with": {**files, "checks": dict(checks)}}},
+    }
+    pipeline = parse_pipeline(yaml.safe_dump(content), "check-drift")
+    config = merged((), ())
+
+    def find(_: str) -> Component:
+        return checkout.component
+
+    plan, findings = make_plan(pipeline, config, find)
+    if findings or plan is None:
+        raise FindingsError(findings)
+    return Prepared(temp, pipeline, plan, plain(config), {uses[0]: checkout})

@@ -1,0 +1,268 @@
+"""From a run to a registered model: gate, registration, alias; and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from waypost.contracts.digests import digest_of
+from waypost.contracts.gate import Threshold, find_metric, missed, not_better
+from waypost.contracts.mlmodel import FILE, MLmodel, parse_mlmodel
+from waypost.deploy.card import Facts, card
+from waypost.deploy.models import Ready, ready
+from waypost.deploy.proof import Rows
+from waypost.errors import Finding, FindingsError, UsageError
+from waypost.sources.files import read_text
+from waypost.tracking.registry import Origin, Registry, StepRun, Version
+from waypost.tracking.store import tracking_errors
+
+PREVIOUS = "previous"
+_PROOF_ROWS = 5000
+_LONGEST_DESCRIPTION = 5000  # characters that the registry keeps
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to promote (a run's id, or a release), and what it has to show before."""
+
+    target: str
+    name: str
+    alias: str = "champion"
+    thresholds: tuple[Threshold, ...] = ()
+    better_than: str = ""
+    metric: str = ""
+    step: str = ""
+    notes: str = ""
+    is_trusted: bool = False
+    any_data: bool = False
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What was promoted: the new version, the one that had the alias before, and the card."""
+
+    version: Version
+    alias: str
+    before: Version | None
+    ready: Ready
+    card: str
+    shown: Mapping[str, float]
+
+
+def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
+    """Registers a run's model, once it passes the gate, and moves the alias.
+
+    Raises UsageError, FindingsError with everything that the gate says.
+    """
+    with tracking_errors():
+        registry = Registry()
+        origin = registry.origin(registry.run_of(wish.target), wish.step)
+        metrics = origin.metrics()
+        findings = missed(metrics, list(wish.thresholds))
+        findings += _not_better(registry, wish, origin, metrics)
+        if findings:
+            raise FindingsError(findings, consequence="nothing was promoted")
+        folder = registry.file(origin.maker.run_id, origin.artifact)
+        if folder is None:
+            raise UsageError(f"run {origin.maker.run_id}: its model {origin.artifact!r} is gone")
+        say("compiling the model and comparing it with the original on held-out rows")
+        said = parse_mlmodel(read_text(folder / FILE), str(folder / FILE))
+        rows = _held_out(registry, origin, said)
+        made = ready(folder, is_trusted=wish.is_trusted, rows=rows)
+        before = registry.by_alias(wish.name, wish.alias)
+        tags = _tags(registry, origin, made)
+        source = f"models:/{origin.model_id}"
+        version = registry.register(wish.name, source, origin.maker.run_id, origin.model_id, tags, "")
+        text = card(_facts(wish, origin, version, metrics, tags, made))
+        registry.describe(version, _cut(text))
+        place = f"model_card/{wish.name}-{version.version}"
+        registry.keep(origin.maker.run_id, text, f"{place}.md")
+        registry.keep(origin.maker.run_id, made.proof.model_dump_json(indent=1), f"{place}-proof.json")
+        if before:
+            registry.move(wish.name, previous_of(wish.alias), before.version)
+        registry.move(wish.name, wish.alias, version.version)
+        names = [t.metric for t in wish.thresholds] or ["roc_auc", "accuracy"]
+        return Promotion(version, wish.alias, before, made, text, _shown(names, metrics))
+
+
+def previous_of(alias: str) -> str:
+    """Returns the alias that keeps the version which had an alias before."""
+    return PREVIOUS if alias == "champion" else f"{PREVIOUS}-{alias}"
+
+
+def rollback(name: str, alias: str) -> tuple[Version, Version]:
+    """Gives an alias back to the version that had it before; returns (that one, the one that loses it).
+
+    Raises UsageError where there is no such version.
+    """
+    with tracking_errors():
+        registry = Registry()
+        now, before = registry.by_alias(name, alias), registry.by_alias(name, previous_of(alias))
+        if now is None:
+            raise UsageError(f"{name}: no version has the alias {alias!r}")
+        if before is None:
+            raise UsageError(f"{name}: no version had the alias {alias!r} before")
+        registry.move(name, alias, before.version)
+        registry.move(name, previous_of(alias), now.version)
+        return before, now
+
+
+def _not_better(
+    registry: Registry, wish: Wish, origin: Origin, metrics: Mapping[str, float]
+) -> list[Finding]:
+    """Returns what keeps a model from the place of the one that it should be better than."""
+    if not wish.better_than:
+        return []
+    rival = registry.by_alias(wish.name, wish.better_than)
+    if rival is None:
+        return []  # the first one has nobody to beat
+    asked = wish.metric or (wish.thresholds[0].metric if wish.thresholds else "roc_auc")
+    name = find_metric(asked, metrics)
+    label = f"{rival.name}/{rival.version} ({wish.better_than})"
+    if "waypost.run" not in rival.tags:
+        return [Finding(name, f"{label} was not promoted by Waypost: it cannot be compared", category="gate")]
+    other = registry.origin(rival.tags["waypost.run"], rival.tags.get("waypost.step", ""))
+    theirs = other.metrics()
+    if name not in theirs:
+        return [Finding(name, f"{label} has no such metric", category="gate")]
+    step = name.partition("/")[0]
+    if not wish.any_data and _measured_on(registry, origin, step) != _measured_on(registry, other, step):
+        hint = "run it on the same data, or compare all the same: --any-data"
+        problem = f"{label} was measured on other data: the figures cannot be compared"
+        return [Finding(name, problem, hint, "gate")]
+    return not_better(name, metrics[name], theirs[name], label)
+
+
+def _measured_on(registry: Registry, origin: Origin, step: str) -> dict[str, str]:
+    """Returns the digests of the tables that a step was given, models left out."""
+    if step not in origin.steps:
+        return {}
+    given = origin.steps[step].inputs
+    return {
+        f"{name} {output}": digest
+        for name, (run_id, path) in given.items()
+        if run_id != origin.maker.run_id
+        for output, digest in registry.digests(run_id).items()
+        if path.partition(".")[0] == output
+    }
+
+
+def _held_out(registry: Registry, origin: Origin, said: MLmodel) -> Rows | None:
+    """Returns rows that the model was measured on, None where there are none at hand."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = [column.name for column in said.inputs]
+    for step in origin.steps.values():
+        uses_model = any(run == origin.maker.run_id for run, _ in step.inputs.values())
+        for run_id, path in step.inputs.values() if uses_model else ():
+            if not path.endswith(".parquet") or (file := registry.file(run_id, path)) is None:
+                continue
+            table = pq.read_table(file).slice(0, _PROOF_ROWS)
+            if set(names) <= set(table.schema.names):
+                return {name: _plain(table[name], pa) for name in names}
+    return None
+
+
+def _plain(column: Any, pa: Any) -> list[Any]:
+    """Returns a column as JSON would bring it: numbers, texts, booleans, None."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _tags(registry: Registry, origin: Origin, made: Ready) -> dict[str, str]:
+    """Returns what leads back from a registered version to everything that it was made of."""
+    kept = ("waypost.release", "waypost.release.url", "waypost.commit", "waypost.lock")
+    tags = {name: origin.tags[name] for name in kept if name in origin.tags}
+    tags |= {
+        "waypost.run": origin.run_id,
+        "waypost.step": origin.step,
+        "waypost.pipeline": origin.tags.get("waypost.pipeline", ""),
+        "waypost.model.digest": made.digest,
+        "waypost.compiled": "true" if made.proof.is_equal else f"false: {made.proof.reason}"[:250],
+    }
+    if made.said.signature:
+        tags["waypost.signature"] = digest_of(made.said.signature.model_dump())
+    for step in origin.steps.values():
+        if found := _component(step):
+            tags[f"waypost.component.{step.name}"] = found
+        for output, digest in registry.digests(step.run_id).items():
+            tags[f"waypost.data.{step.name}.{output.removesuffix('.sha256')}"] = digest
+    return {name: value for name, value in tags.items() if value}
+
+
+def _component(step: StepRun) -> str:
+    """Returns `core/train 1.0.0 train:TREE kit:TREE` for the step of a pipeline, empty for other runs."""
+    uses = step.tags.get("waypost.component", "")
+    prefix = "waypost.tree."
+    trees = [f"{k.removeprefix(prefix)}:{v}" for k, v in sorted(step.tags.items()) if k.startswith(prefix)]
+    version = step.tags.get("waypost.component.version", "")
+    return " ".join(part for part in (uses, version, *trees) if part)
+
+
+def _facts(
+    wish: Wish,
+    origin: Origin,
+    version: Version,
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    made: Ready,
+) -> Facts:
+    components = []
+    for step in origin.steps.values():
+        uses = step.tags.get("waypost.component", "")
+        tree = step.tags.get(f"waypost.tree.{uses.rpartition('/')[2]}", "")
+        if uses:
+            said = f"{uses} {step.tags.get('waypost.component.version', '')}".strip()
+            components.append((step.name, said, tree))
+    prefix = "waypost.data."
+    return Facts(
+        name=wish.name,
+        version=version.version,
+        pipeline=tags.get("waypost.pipeline", ""),
+        run_id=origin.run_id,
+        release=tags.get("waypost.release", ""),
+        release_url=tags.get("waypost.release.url", ""),
+        commit=tags.get("waypost.commit", ""),
+        components=components,
+        data={k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)},
+        metrics=metrics,
+        said=made.said,
+        proof=made.proof,
+        notes=wish.notes,
+    )
+
+
+def _cut(text: str) -> str:
+    """Returns a card as far as the registry keeps it, cut between its parts."""
+    if len(text) <= _LONGEST_DESCRIPTION:
+        return text
+    more = "\n\n(The whole card is an artifact of the run: model_card/)\n"
+    return text[: text.rindex("\n\n", 0, _LONGEST_DESCRIPTION - len(more))] + more
+
+
+def _shown(names: list[str], metrics: Mapping[str, float]) -> dict[str, float]:
+    found = {}
+    for name in names:
+        full = [each for each in metrics if each == name or each.endswith(f"/{name}")]
+        if len(full) == 1:
+            found[full[0]] = metrics[full[0]]
+    return found
+
+
+def info(uri: str) -> tuple[Version, Path]:
+    """Returns (registered version, its folder) of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises UsageError for anything else, and where there is no such version.
+    """
+    from waypost.tracking.models import find
+
+    found = find(uri)
+    if not found.name or not found.version:
+        raise UsageError(f"{uri}: not a registered model", hint="models:/NAME@ALIAS or models:/NAME/VERSION")
+    with tracking_errors():
+        return Registry().by_number(found.name, found.version), found.folder

@@ -1,0 +1,207 @@
+"""The MLflow Model Registry, and what a run says of the model that it made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waypost.errors import UsageError, redacted
+from waypost.tracking.local import tracking_uri
+from waypost.tracking.store import PIPELINE_TAG, STEP_TAG, output_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+_RUN = re.compile(r"[0-9a-f]{32}")
+_INPUT = re.compile(r"runs:/(\w+)/(.+)")
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """A step of a pipeline run, or a run by itself. `inputs` are (run, path) by parameter."""
+
+    name: str
+    run_id: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    parameters: Mapping[str, str]
+    models: Mapping[str, str]
+
+    @property
+    def inputs(self) -> dict[str, tuple[str, str]]:
+        found = {name: _INPUT.fullmatch(text) for name, text in self.parameters.items()}
+        return {name: (hit[1], hit[2]) for name, hit in found.items() if hit}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a model comes from: the pipeline run with its steps, and the step that made it."""
+
+    run_id: str
+    tags: Mapping[str, str]
+    steps: Mapping[str, StepRun]
+    step: str
+    artifact: str
+    model_id: str
+
+    @property
+    def maker(self) -> StepRun:
+        return self.steps[self.step]
+
+    def metrics(self) -> dict[str, float]:
+        """Returns the metrics of all steps as `step/metric`; of a run by itself as `metric`."""
+        return {
+            f"{step.name}/{name}" if step.name else name: value
+            for step in self.steps.values()
+            for name, value in step.metrics.items()
+        }
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model."""
+
+    name: str
+    version: str
+    run_id: str
+    tags: Mapping[str, str]
+    aliases: tuple[str, ...] = field(default=())
+
+
+class Registry:
+    """Registered models, their versions and aliases. Call it within `tracking_errors`."""
+
+    def __init__(self) -> None:
+        import mlflow
+
+        mlflow.set_tracking_uri(tracking_uri())
+        self.uri = tracking_uri()
+        self._client = mlflow.MlflowClient()
+
+    def run_of(self, text: str) -> str:
+        """Returns the id of a run, or of the newest finished run of a release (`1.4.13`, `URL@1.4.13`).
+
+        Raises UsageError where there is none.
+        """
+        if _RUN.fullmatch(text):
+            return text
+        url, _, version = text.rpartition("@")
+        conditions = [f"tags.`waypost.release` = '{version.removeprefix('v')}'", "status = 'FINISHED'"]
+        if url:
+            conditions.append(f"tags.`waypost.release.url` = '{redacted(url)}'")
+        query = " AND ".join(conditions)
+        if "'" in version or "'" in url:
+            raise UsageError(f"{text!r} names no run and no release")
+        experiments = [e.experiment_id for e in self._client.search_experiments()]
+        found: Any = self._client.search_runs(
+            experiments, query, order_by=["start_time DESC"], max_results=50
+        )
+        runs = [run for run in found if PIPELINE_TAG in run.data.tags]
+        if not runs:
+            hint = "run it first: waypost run URL@VERSION; or name a run by its id (32 hex digits)"
+            raise UsageError(f"{text}: no finished run of this release on {redacted(self.uri)}", hint=hint)
+        return str(runs[0].info.run_id)
+
+    def origin(self, run_id: str, step: str = "") -> Origin:
+        """Returns where the model of a run comes from. Raises UsageError where there is not one model."""
+        run = self._client.get_run(run_id)
+        if run.info.status != "FINISHED":
+            raise UsageError(f"run {run_id} is {run.info.status}: only a finished one has a model to promote")
+        steps = {found.name: found for found in self._steps(run)}
+        chosen = {
+            (name, artifact): model
+            for name, found in steps.items()
+            for artifact, model in found.models.items()
+            if not step or name == step
+        }
+        if len(chosen) != 1:
+            names = ", ".join(name for name, _ in chosen)
+            hint = f"name the step: --step, one of {names}" if chosen else "log one with mlflow"
+            said = f"{len(chosen)} models" if chosen else "no model"
+            raise UsageError(f"run {run_id}: {said}", hint=hint)
+        ((name, artifact), model_id), *_ = chosen.items()
+        return Origin(run_id, dict(run.data.tags), steps, name, artifact, model_id)
+
+    def _steps(self, run: Run) -> list[StepRun]:
+        prefix = f"{STEP_TAG}."
+        ids = {k.removeprefix(prefix): v for k, v in run.data.tags.items() if k.startswith(prefix)}
+        if not ids:
+            return [self._step("", run)]
+        return [self._step(name, self._client.get_run(step)) for name, step in ids.items()]
+
+    def _step(self, name: str, run: Run) -> StepRun:
+        models = {}
+        for output in run.outputs.model_outputs if run.outputs else ():
+            model = self._client.get_logged_model(output.model_id)
+            models[str(model.name)] = str(output.model_id)
+        data = run.data
+        return StepRun(
+            name, str(run.info.run_id), dict(data.tags), dict(data.metrics), dict(data.params), models
+        )
+
+    def pipeline_of(self, run_id: str) -> str:
+        """Returns the pipeline run that a step's run belongs to, else the run itself."""
+        return str(self._client.get_run(run_id).data.tags.get("mlflow.parentRunId", run_id))
+
+    def digests(self, run_id: str) -> dict[str, str]:
+        """Returns the digests of a step's outputs."""
+        prefix = "waypost.output."
+        tags = self._client.get_run(run_id).data.tags
+        return {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
+
+    def file(self, run_id: str, artifact: str) -> Path | None:
+        """Returns an artifact of a run on this machine, None where there is none."""
+        return output_of(self._client, run_id, artifact)
+
+    def register(
+        self, name: str, source: str, run_id: str, model_id: str, tags: Mapping[str, str], text: str
+    ) -> Version:
+        """Registers a model as the next version; the registered model is made where it is not there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        made = self._client.create_model_version(
+            name, source, run_id=run_id, tags=dict(tags), description=text, model_id=model_id
+        )
+        return Version(name, str(made.version), run_id, dict(tags))
+
+    def describe(self, version: Version, text: str) -> None:
+        """Gives a version its description (Markdown)."""
+        self._client.update_model_version(version.name, version.version, text)
+
+    def by_alias(self, name: str, alias: str) -> Version | None:
+        """Returns the version that an alias names, None where there is none."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self._client.get_model_version_by_alias(name, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return self._version(found)
+
+    def by_number(self, name: str, number: str) -> Version:
+        """Returns a version by its number."""
+        return self._version(self._client.get_model_version(name, number))
+
+    def _version(self, found: Any) -> Version:
+        aliases = tuple(sorted(map(str, found.aliases)))
+        return Version(
+            str(found.name), str(found.version), str(found.run_id or ""), dict(found.tags), aliases
+        )
+
+    def move(self, name: str, alias: str, version: str) -> None:
+        """Lets an alias name a version."""
+        self._client.set_registered_model_alias(name, alias, version)
+
+    def keep(self, run_id: str, text: str, artifact: str) -> None:
+        """Logs a text as an artifact of a run."""
+        self._client.log_text(run_id, text, artifact)
