@@ -59,6 +59,7 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/zizmor --quiet --offline --no-progress .github
+	@$(BIN)/hadolint container/Containerfile
 	@$(BIN)/waypost release check-records
 	@$(BIN)/waypost release check-records -C components-repo
 

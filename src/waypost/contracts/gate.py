@@ -41,6 +41,8 @@ def find_metric(name: str, metrics: Mapping[str, float]) -> str:
     if name in metrics:
         return name
     found = sorted(full for full in metrics if full.endswith(f"/{name}"))
+    # A step's own metric comes before those of its classes and slices.
+    found = [full for full in found if full.count("/") == 1 + name.count("/")] or found
     if len(found) == 1:
         return found[0]
     if found:

@@ -320,6 +320,7 @@ class Application:
         gc.set_threshold(100_000, 50, 50)
         self._watching = asyncio.create_task(self._watch())
         await send({"type": "lifespan.startup.complete"})
+        ready_file(self._settings.state).touch()
         await receive()
         self._watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -411,6 +412,11 @@ def _say(text: str) -> None:
 def _written(lines: bytes) -> None:
     sys.stdout.buffer.write(lines)
     sys.stdout.buffer.flush()
+
+
+def ready_file(state: Path) -> Path:
+    """Returns the file that is there once a worker answers."""
+    return state.with_name("ready")
 
 
 def application() -> Application:

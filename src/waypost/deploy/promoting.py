@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,11 @@ class Promotion:
     card: str
     shown: Mapping[str, float]
 
+    @property
+    def is_current(self) -> bool:
+        """Tells whether the alias named this model already."""
+        return self.before is self.version
+
 
 def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
     """Registers a run's model, once it passes the gate, and moves the alias.
@@ -72,6 +78,9 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
         rows = _held_out(registry, origin, said)
         made = ready(folder, is_trusted=wish.is_trusted, rows=rows)
         before = registry.by_alias(wish.name, wish.alias)
+        shown = _shown([t.metric for t in wish.thresholds] or ["roc_auc", "accuracy"], metrics)
+        if before and before.run_id == origin.maker.run_id and _digest(before) == made.digest:
+            return Promotion(before, wish.alias, before, made, "", shown)
         tags = _tags(registry, origin, made)
         source = f"models:/{origin.model_id}"
         version = registry.register(wish.name, source, origin.maker.run_id, origin.model_id, tags, "")
@@ -83,8 +92,11 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
         if before:
             registry.move(wish.name, previous_of(wish.alias), before.version)
         registry.move(wish.name, wish.alias, version.version)
-        names = [t.metric for t in wish.thresholds] or ["roc_auc", "accuracy"]
-        return Promotion(version, wish.alias, before, made, text, _shown(names, metrics))
+        return Promotion(version, wish.alias, before, made, text, shown)
+
+
+def _digest(version: Version) -> str:
+    return version.tags.get("waypost.model.digest", "")
 
 
 def previous_of(alias: str) -> str:
@@ -191,7 +203,7 @@ def _tags(registry: Registry, origin: Origin, made: Ready) -> dict[str, str]:
         if found := _component(step):
             tags[f"waypost.component.{step.name}"] = found
         for output, digest in registry.digests(step.run_id).items():
-            tags[f"waypost.data.{step.name}.{output.removesuffix('.sha256')}"] = digest
+            tags[f"waypost.data.{step.name}.{output}"] = digest
     return {name: value for name, value in tags.items() if value}
 
 
@@ -248,9 +260,9 @@ def _cut(text: str) -> str:
 def _shown(names: list[str], metrics: Mapping[str, float]) -> dict[str, float]:
     found = {}
     for name in names:
-        full = [each for each in metrics if each == name or each.endswith(f"/{name}")]
-        if len(full) == 1:
-            found[full[0]] = metrics[full[0]]
+        with contextlib.suppress(UsageError):  # a run need not have these
+            full = find_metric(name, metrics)
+            found[full] = metrics[full]
     return found
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waypost.deploy.app import SETTINGS, TOKEN, Settings
+from waypost.deploy.app import SETTINGS, TOKEN, Settings, ready_file
 from waypost.deploy.bringing import Brought, bringing
 from waypost.errors import UsageError
 from waypost.sources.scratch import scratch
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _GRACE_SECONDS = 30
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,33 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
         listening = _bound(config, service)
         try:
             address = f"http://{service.host}:{listening.getsockname()[1]}"
-            started(brought, address)
-            server = uvicorn.Server(config)
+            stack.enter_context(_when_ready(state, lambda: started(brought, address)))
             if service.workers > 1:
                 Multiprocess(config, sockets=[listening]).run()
             else:
-                server.run(sockets=[listening])
+                uvicorn.Server(config).run(sockets=[listening])
         finally:
             listening.close()
+
+
+@contextlib.contextmanager
+def _when_ready(state: Path, tell: Callable[[], None]) -> Iterator[None]:
+    """Calls a function once a worker has loaded the model and answers, beside what goes on meanwhile."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            if ready_file(state).exists():
+                tell()
+                return
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    try:
+        yield
+    finally:
+        over.set()
+        waiting.join()
 
 
 def _bound(config: uvicorn.Config, service: Service) -> socket.socket:

@@ -88,6 +88,9 @@ def show_promotion(console: Console, found: Promotion) -> None:
         )
     else:
         line(console, f"  [yellow]not compiled[/]: {escape(proof.reason)}; the original answers")
+    if found.is_current:
+        line(console, f"{escape(version.name)}@{found.alias} is version {version.version} already")
+        return
     before = f", version {found.before.version} is the one before" if found.before else ""
     line(
         console,

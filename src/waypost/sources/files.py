@@ -80,11 +80,15 @@ def read_text(file: Path) -> str:
         raise UsageError(f"{file}: cannot be read: {error}") from error
 
 
+# MLflow writes it into a model's folder when it loads the model by its registered name.
+_NOT_CONTENT = "registered_model_meta"
+
+
 def content_digest(path: Path) -> str:
     """Returns the sha256 (hex) of a file, or of the names and digests of a folder's files."""
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    files = sorted(p for p in path.rglob("*") if p.is_file())
+    files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != _NOT_CONTENT)
     listing = "".join(f"{content_digest(p)}  {p.relative_to(path).as_posix()}\n" for p in files)
     return hashlib.sha256(listing.encode()).hexdigest()

@@ -1,0 +1,244 @@
+"""MLflow's scoring protocol, without a server: each form says the same, each mistake is named."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from waypost.contracts.mlmodel import Column
+from waypost.deploy.protocol import (
+    ARROW,
+    CSV,
+    JSON,
+    PARQUET,
+    Limits,
+    RequestError,
+    content_type,
+    parsed,
+    table_of,
+)
+from waypost.deploy.table import Layout, Table, TableError
+
+LAYOUT = Layout(
+    (
+        Column(name="amount", type="double"),
+        Column(name="age", type="double", required=False),
+        Column(name="city", type="string"),
+        Column(name="rooms", type="long"),
+        Column(name="new", type="boolean"),
+    )
+)
+LIMITS = Limits(rows=50)
+ROWS = [
+    {"amount": 1.5, "age": None, "city": "Zürich", "rooms": 3, "new": True},
+    {"amount": -2.0, "age": 40.0, "city": 'a "b", c', "rooms": 0, "new": False},
+    {"amount": 1e6, "age": 7.0, "city": None, "rooms": 12, "new": True},
+]
+FRAME = pd.DataFrame(ROWS)
+NAMES = list(FRAME)
+DATA = [[row[name] for name in NAMES] for row in ROWS]
+
+
+def read(kind: str, body: bytes, limits: Limits = LIMITS) -> Table:
+    table, _ = table_of(kind, parsed(kind, body), LAYOUT, limits)
+    return table.table()
+
+
+def read_json(content: Any, limits: Limits = LIMITS) -> Table:
+    return read(JSON, json.dumps(content).encode(), limits)
+
+
+def parquet() -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(FRAME), out)
+    return out.getvalue()
+
+
+def stream() -> bytes:
+    table = pa.Table.from_pandas(FRAME)
+    out = io.BytesIO()
+    with pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    return out.getvalue()
+
+
+FORMS: dict[str, tuple[str, bytes]] = {
+    "split": (JSON, json.dumps({"dataframe_split": {"columns": NAMES, "data": DATA}}).encode()),
+    "split with index": (
+        JSON,
+        json.dumps({"dataframe_split": {"columns": NAMES, "index": [7, 8, 9], "data": DATA}}).encode(),
+    ),
+    "other order": (
+        JSON,
+        json.dumps(
+            {"dataframe_split": {"columns": NAMES[::-1] + ["x"], "data": [[*r[::-1], 0] for r in DATA]}}
+        ).encode(),
+    ),
+    "records": (JSON, json.dumps({"dataframe_records": ROWS}).encode()),
+    "instances": (JSON, json.dumps({"instances": ROWS}).encode()),
+    "instances by position": (JSON, json.dumps({"instances": DATA}).encode()),
+    "inputs": (JSON, json.dumps({"inputs": {n: [r[n] for r in ROWS] for n in NAMES}}).encode()),
+    "NaN as Python writes it": (
+        JSON,
+        json.dumps(
+            {
+                "dataframe_records": [
+                    {**ROWS[0], "age": float("nan")},
+                    ROWS[1],
+                    {**ROWS[2], "city": float("nan")},
+                ]
+            }
+        ).encode(),
+    ),
+    "csv": (CSV, FRAME.to_csv(index=False).encode()),
+    "parquet": (PARQUET, parquet()),
+    "arrow": (ARROW, stream()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_says_the_same(form: str) -> None:
+    """The same rows in any form of MLflow's protocol, or as parquet or Arrow: the same table."""
+    table = read(*FORMS[form])
+    expected = np.array([[1.5, np.nan, 3, 1], [-2.0, 40, 0, 0], [1e6, 7, 12, 1]])
+    np.testing.assert_array_equal(table.numbers, expected)
+    assert table.texts["city"].to_pylist() == ["Zürich", 'a "b", c', None]
+
+
+MANY = [{**ROWS[0], "amount": float(i)} for i in range(40)]
+
+
+def test_many_rows_are_a_table_like_few() -> None:
+    """More rows than are answered one by one give the same table as the few."""
+    few = [read_json({"dataframe_records": [row]}).numbers for row in MANY]
+    many = read_json({"dataframe_records": MANY})
+    np.testing.assert_array_equal(many.numbers, np.concatenate(few))
+
+
+ONE = ROWS[0]
+MISTAKES: dict[str, tuple[Any, str]] = {
+    "no object": ([], "the body is an array, not an object"),
+    "no form": ({"data": []}, "none of the forms of a table"),
+    "two forms": ({"instances": [], "inputs": {}}, "both instances and inputs"),
+    "unknown key": ({"instances": [], "parms": {}}, "unknown key: 'parms'.*did you mean 'params'"),
+    "params no object": ({"instances": [ONE], "params": 3}, "params is a number, not an object"),
+    "unknown param": (
+        {"instances": [ONE], "params": {"probability": True}},
+        "params: unknown key 'probability'.*did you mean 'probabilities'",
+    ),
+    "param of another type": (
+        {"instances": [ONE], "params": {"probabilities": 1}},
+        "probabilities is a number, not true or false",
+    ),
+    "split no object": ({"dataframe_split": []}, "dataframe_split is an array, not an object"),
+    "split without data": ({"dataframe_split": {"columns": []}}, "dataframe_split: data is missing"),
+    "columns of numbers": ({"dataframe_split": {"columns": [1], "data": []}}, "columns: a number is no name"),
+    "row no array": ({"dataframe_split": {"columns": NAMES, "data": [1]}}, "row 0 is a number, not an array"),
+    "short row": ({"dataframe_split": {"columns": NAMES, "data": [DATA[0], [1]]}}, "row 1 has 1 values"),
+    "column twice": (
+        {"dataframe_split": {"columns": [*NAMES, "city"], "data": [[*DATA[0], "x"]]}},
+        "column 'city' is there twice",
+    ),
+    "record no object": ({"dataframe_records": [ONE, 5]}, "row 1 is a number, not an object"),
+    "column missing in a row": (
+        {"dataframe_records": [ONE, {k: v for k, v in ONE.items() if k != "amount"}]},
+        "column 'amount', row 1: it is missing",
+    ),
+    "column missing": ({"inputs": {"amount": [1]}}, "column 'city' is missing"),
+    "misspelt": (
+        {"dataframe_records": [{**{k: v for k, v in ONE.items() if k != "age"}, "aeg": 3}]},
+        "looks like 'age'",
+    ),
+    "columns of other lengths": (
+        {"inputs": {**{k: [v] for k, v in ONE.items()}, "new": [True, False]}},
+        "column 'new' has 2 values, others 1",
+    ),
+    "text for a number": (
+        {"dataframe_records": [{**ONE, "amount": "1"}]},
+        "'amount', row 0: '1' is no number",
+    ),
+    "number for a text": ({"dataframe_records": [ONE, {**ONE, "city": 3}]}, "'city', row 1: 3 is no text"),
+    "fraction": ({"dataframe_records": [{**ONE, "rooms": 1.5}]}, "'rooms', row 0: long: 1.5 is no whole"),
+    "whole number missing": (
+        {"dataframe_records": [{**ONE, "rooms": None}]},
+        "'rooms', row 0: long: cannot be missing",
+    ),
+    "array for a number": ({"dataframe_records": [{**ONE, "amount": [1]}]}, r"row 0: \[1\] is no number"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_each_mistake_is_named(name: str) -> None:
+    """A request that cannot be answered: the error says which key, column or row, and why."""
+    content, message = MISTAKES[name]
+    with pytest.raises(TableError) as error:
+        read_json(content)
+    import re
+
+    assert re.search(message, f"{error.value} {error.value.hint}"), f"{error.value} {error.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "message"),
+    [
+        (JSON, b"{", "not valid JSON"),
+        (JSON, b'{"instances": [Infinity]}', "not valid JSON: Infinity is not a number"),
+        (JSON, b"[" * 100_000, "not valid JSON"),
+        (JSON, b'{"a": "\\ud800"}', "not valid JSON"),
+        (CSV, b"", "not valid text/csv"),
+        (CSV, b"amount,age,city,rooms,new\n1,2,x,1,1\n3,4\n", "Expected 5 columns, got 2"),
+        (CSV, b"amount,age,city,rooms,new\nx,2,x,1,1\n", "column 'amount': invalid value 'x'"),
+        (PARQUET, b"PAR1 nothing PAR1", "not valid application/vnd.apache.parquet"),
+        (ARROW, stream()[:200], "not valid application/vnd.apache.arrow.stream"),
+        (PARQUET, b"", "not valid"),
+    ],
+)
+def test_a_broken_body_is_refused(kind: str, body: bytes, message: str) -> None:
+    """A body that is not what its type says is an error of the request, whatever is in it."""
+    with pytest.raises(TableError, match=message):
+        read(kind, body)
+
+
+@pytest.mark.parametrize("form", ["split", "records", "inputs", "csv", "parquet", "arrow"])
+def test_too_many_rows_are_refused(form: str) -> None:
+    """More rows than the limit: 413, in any form."""
+    with pytest.raises(RequestError, match="3 rows; 2 are the limit") as error:
+        read(*FORMS[form], Limits(rows=2))
+    assert error.value.status == 413
+
+
+def test_content_types() -> None:
+    """The type may carry a charset of UTF-8; another type or charset is a 415 that lists the known ones."""
+    assert content_type("application/json; charset=UTF-8") == JSON
+    assert content_type("Text/CSV") == CSV
+    for header in ("", "application/xml", "application/json; charset=latin-1"):
+        with pytest.raises(RequestError) as error:
+            content_type(header)
+        assert error.value.status == 415
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
+)
+keys = st.sampled_from(["dataframe_split", "dataframe_records", "instances", "inputs", "params", "x"])
+
+
+@settings(max_examples=500, deadline=None)
+@given(content=values | st.dictionaries(keys, values, max_size=3))
+def test_no_json_is_a_server_error(content: Any) -> None:
+    """Whatever JSON comes, it is a table or an error of the request, never another exception."""
+    try:
+        read_json(content)
+    except TableError as error:
+        assert str(error)

@@ -1,0 +1,493 @@
+"""`waypost serve`: a real server, asked over HTTP by MLflow's client and by others."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import mlflow
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import requests
+from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from tests import models
+from tests.conftest import BIN, Call
+from tests.serving import SERVE, Server, serving
+
+TABLE = models.frame()
+NEW = models.frame(300, seed=5)
+ONE = {"amount": 120.0, "age": None, "city": "Zürich", "kind": "own", "note": "red loan"}
+
+
+def fitted(classes: int = 4, trees: int = 20, seed: int = 0) -> Any:
+    forest = RandomForestClassifier(trees, random_state=seed)
+    return models.full_pipeline(forest=forest).fit(TABLE, models.labels(TABLE, classes))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of four classes."""
+    return models.save(fitted(), TABLE, tmp_path_factory.mktemp("model") / "grades")
+
+
+@pytest.fixture(scope="module")
+def server(saved: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of that model that many tests ask."""
+    place = tmp_path_factory.mktemp("server")
+    with serving(saved, cwd=place, env={"WAYPOST_HOME": str(place / "home")}) as found:
+        yield found
+
+
+def as_json(table: pd.DataFrame) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(table.to_json(orient="split"))
+    return {"dataframe_split": content}
+
+
+def test_stock_client_gets_the_models_answers(server: Server, saved: Path) -> None:
+    """MLflow's own client: ready, and the answers for a table are those of MLflow's pyfunc."""
+    parts = urlsplit(server.url)
+    client = ScoringServerClient(parts.hostname, parts.port)
+    client.wait_server_ready(timeout=10)
+    told = client.invoke(NEW).get_predictions()
+    assert told.iloc[:, 0].tolist() == mlflow.pyfunc.load_model(str(saved)).predict(NEW).tolist()
+
+
+def test_probabilities_on_request(server: Server, saved: Path) -> None:
+    """`params: {probabilities: true}` gives each class's, in the order of `classes`: the original's bits."""
+    told = server.ask({**as_json(NEW), "params": {"probabilities": True}}).json()
+    original = mlflow.sklearn.load_model(str(saved))
+    assert told["classes"] == original.classes_.tolist()
+    assert told["probabilities"] == original.predict_proba(NEW).tolist()
+    assert "probabilities" not in server.ask(as_json(NEW)).json()
+
+
+def test_other_bodies_say_the_same(server: Server) -> None:
+    """CSV, Parquet and an Arrow stream get the answers that JSON gets."""
+    expected = server.ask(as_json(NEW)).json()["predictions"]
+    table = pa.Table.from_pandas(NEW, preserve_index=False)
+    parquet, stream = pa.BufferOutputStream(), pa.BufferOutputStream()
+    pq.write_table(table, parquet)
+    with pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table)
+    bodies = {
+        "text/csv": NEW.to_csv(index=False).encode(),
+        "application/vnd.apache.parquet": parquet.getvalue().to_pybytes(),
+        "application/vnd.apache.arrow.stream": stream.getvalue().to_pybytes(),
+    }
+    for kind, body in bodies.items():
+        reply = requests.post(f"{server.url}/invocations", body, headers={"Content-Type": kind}, timeout=30)
+        told = reply.json()["predictions"]
+        if kind == "text/csv":  # as pandas reads it, an empty text is a missing one
+            alike = NEW.replace({"city": {"": None}, "note": {"": None}})
+            assert told == server.ask(as_json(alike)).json()["predictions"]
+        else:
+            assert told == expected
+
+
+def test_a_reply_tells_of_itself(server: Server) -> None:
+    """A reply carries the request's id, the model, and how long parsing, validating, predicting took."""
+    reply = server.ask({"instances": [ONE]}, headers={"X-Request-Id": "my-id"})
+    assert reply.headers["x-request-id"] == "my-id"
+    assert reply.headers["x-model"] == "grades"
+    assert re.fullmatch(
+        r"parse;dur=[\d.]+, validate;dur=[\d.]+, predict;dur=[\d.]+", reply.headers["server-timing"]
+    )
+    first, second = (server.ask({"instances": [ONE]}).headers["x-request-id"] for _ in range(2))
+    assert first != second
+
+
+def test_health_version_model(server: Server) -> None:
+    """/ping and /health as MLflow has them, /version its version, /model which model and its proof."""
+    for path in ("/ping", "/health"):
+        reply = server.get(path)
+        assert (reply.status_code, reply.text) == (200, "\n")
+    assert server.get("/version").text == mlflow.__version__
+    told = server.get("/model").json()
+    assert told["compiled"] == "yes"
+    assert told["proof"]["labels_different"] == 0
+    assert requests.head(f"{server.url}/ping", timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "message"),
+    [
+        ("GET", "/nothing", None, {}, 404, "there is no '/nothing'"),
+        ("GET", "/invocations", None, {}, 405, "/invocations takes POST, not GET"),
+        ("DELETE", "/ping", None, {}, 405, "takes GET"),
+        ("POST", "/invocations", b"{}", {}, 415, "no Content-Type cannot be read"),
+        ("POST", "/invocations", b"{", {"Content-Type": "application/json"}, 400, "not valid JSON"),
+        (
+            "POST",
+            "/invocations",
+            b"x",
+            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            415,
+            "Content-Encoding",
+        ),
+    ],
+)
+def test_wrong_requests_are_told(
+    server: Server, method: str, path: str, body: Any, headers: dict[str, str], status: int, message: str
+) -> None:
+    """A request that cannot be answered gets a 4xx that says why, as JSON."""
+    reply = requests.request(method, f"{server.url}{path}", data=body, headers=headers, timeout=10)
+    assert reply.status_code == status
+    assert message in reply.json()["message"]
+
+
+def test_wrong_field_is_named(server: Server) -> None:
+    """A wrong value: 400, with the column and the row as fields of their own."""
+    reply = server.ask({"dataframe_records": [ONE, {**ONE, "amount": "much"}]})
+    assert reply.status_code == 400
+    assert reply.json() == {
+        "error_code": "BAD_REQUEST",
+        "message": "column 'amount', row 1: 'much' is no number",
+        "column": "amount",
+        "row": 1,
+    }
+
+
+def test_described_by_openapi_and_a_page(server: Server) -> None:
+    """The OpenAPI document has an example that works; the page needs nothing from elsewhere."""
+    document = server.get("/openapi.json").json()
+    content = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    for example in content["application/json"]["examples"].values():
+        assert server.ask(example["value"]).status_code == 200
+    kind = {"Content-Type": "text/csv"}
+    csv = content["text/csv"]["example"].encode()
+    assert requests.post(f"{server.url}/invocations", csv, headers=kind, timeout=5).status_code == 200
+    page = server.get("/docs")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page.text)
+    assert all(name in page.text for name in TABLE)
+
+
+def test_metrics_count_all_requests(server: Server) -> None:
+    """/metrics: requests by status, rows, errors, a histogram, the model; they grow as requests come."""
+
+    def value(name: str) -> float:
+        found = re.findall(rf"^{re.escape(name)} (\S+)", server.get("/metrics").text, re.MULTILINE)
+        return float(found[0]) if found else 0.0
+
+    ok = 'waypost_requests_total{path="/invocations",status="200"}'
+    names = (ok, "waypost_rows_total", "waypost_errors_total", "waypost_request_seconds_count")
+    before = [value(name) for name in names]
+    server.ask({"instances": [ONE, ONE]})
+    server.ask({"instances": [3]})
+    after = [value(name) for name in names]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 2, 1, 2]
+    assert 'model="grades"' in server.get("/metrics").text
+
+
+def test_access_log_is_structured(server: Server) -> None:
+    """Each request is a line of JSON: id, status, rows, times, and what was wrong."""
+    server.ask({"instances": [ONE]}, headers={"X-Request-Id": "logged"})
+    server.ask({"instances": [3]}, headers={"X-Request-Id": 'refu"sed'})
+    time.sleep(0.5)
+    lines = {entry["id"]: entry for entry in map(json.loads, server.out.read_text().splitlines())}
+    assert lines["logged"]["status"] == 200
+    assert lines["logged"]["rows"] == 1
+    assert 0 < lines["logged"]["predict"] < lines["logged"]["seconds"]
+    assert lines['refu"sed']["status"] == 400
+    assert "row 0 is a number" in lines['refu"sed']["problem"]
+
+
+def test_limits_of_bytes_rows_and_time(saved: Path, workplace: Path) -> None:
+    """Too many bytes or rows: 413, before they are read; a body that does not come: 408. It goes on after."""
+    with serving(saved, "--max-mb", "1", "--max-rows", "10", "--timeout", "1", cwd=workplace) as server:
+        assert server.ask({"instances": [ONE] * 11}).status_code == 413
+        port = urlsplit(server.url).port
+        head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        for length, sent, status in ((2_000_000, b"", b"413"), (500, b'{"inst', b"408")):
+            with socket.create_connection(("127.0.0.1", port or 0), timeout=20) as connection:
+                connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + sent)
+                assert connection.recv(100).split()[1] == status
+        with socket.create_connection(("127.0.0.1", port or 0), timeout=20) as connection:
+            connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+            chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+            for _ in range(20):
+                connection.sendall(chunk)
+            assert connection.recv(100).split()[1] == b"413"
+        assert server.ask({"instances": [ONE]}).status_code == 200
+
+
+def test_token_guards_everything_but_health(saved: Path, workplace: Path) -> None:
+    """With a token, requests without it get 401; it is nowhere in what the server writes."""
+    file = workplace / "token"
+    file.write_text("open-sesame\n")
+    with serving(saved, "--token-file", str(file), "--workers", "2", cwd=workplace) as server:
+        for path in ("/metrics", "/model", "/docs", "/openapi.json", "/version"):
+            assert server.get(path).status_code == 401
+        assert server.get("/ping").status_code == 200
+        assert server.ask({"instances": [ONE]}).status_code == 401
+        assert server.ask({"instances": [ONE]}, headers={"Authorization": "Bearer no"}).status_code == 401
+        reply = server.ask({"instances": [ONE]}, headers={"Authorization": "Bearer open-sesame"})
+        assert reply.status_code == 200
+        assert server.stop() == 0
+        assert "open-sesame" not in server.out.read_text() + "".join(server.errors)
+
+
+def test_stops_when_what_it_began_is_finished(saved: Path, workplace: Path) -> None:
+    """SIGTERM while a body is on its way: the request is answered, then the server ends with 0."""
+    with serving(saved, cwd=workplace) as server:
+        body = json.dumps({"instances": [ONE]}).encode()
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)
+        connection.putrequest("POST", "/invocations")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:10])
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        connection.send(body[10:])
+        assert connection.getresponse().status == 200
+        assert server.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_end_with_their_server(saved: Path, workplace: Path, number: int) -> None:
+    """Several workers share the address, count together, and none is left when the server ends."""
+    with serving(saved, "--workers", "2", cwd=workplace) as server:
+        found = [server.get("/model", headers={"Connection": "close"}) for _ in range(20)]
+        assert all(reply.status_code == 200 for reply in found)
+        time.sleep(1)
+        metrics = server.get("/metrics").text
+        assert re.search(r'path="/model",status="200"} 20\.0', metrics), metrics
+        pids = subprocess.run(
+            ["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=False
+        ).stdout.split()
+        assert len(pids) >= 2
+        assert server.stop(number) == 0
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def test_a_taken_port_is_told(saved: Path, server: Server, workplace: Path, call: Call) -> None:
+    """A port that somebody has: exit code 2, and what to do."""
+    result = call(*SERVE, saved, "--port", str(urlsplit(server.url).port))
+    assert result.returncode == 2
+    assert "this address cannot be had" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "message"),
+    [
+        ("nothing", 2, "no MLflow model here"),
+        ("models:/nobody@champion", 2, "nobody"),
+        ("runs:/00000000000000000000000000000000/model", 2, "00000000000000000000000000000000"),
+    ],
+)
+def test_no_such_model(workplace: Path, call: Call, model: str, code: int, message: str) -> None:
+    """A model that is not there: one line that names it, exit code 2, nothing listens."""
+    result = call(*SERVE, model, "--port", "0")
+    assert result.returncode == code
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_pickled_model_needs_trust(workplace: Path, call: Call) -> None:
+    """A pickled model is not opened unless it is trusted; then it serves, compiled."""
+    folder = models.save(fitted(), TABLE, workplace / "pickled", format="cloudpickle")
+    result = call(*SERVE, folder, "--port", "0")
+    assert result.returncode == 2
+    assert "stored as cloudpickle, which may run any code" in result.stderr
+    assert "--trust" in result.stderr
+    with serving(folder, "--trust", cwd=workplace) as server:
+        assert server.ask({"instances": [ONE]}).status_code == 200
+
+
+def test_original_serves_what_is_not_compiled(workplace: Path) -> None:
+    """A model without a compiled form answers as it is, refuses what it cannot with a 400, and says why."""
+    numbers = TABLE[["amount", "age"]]
+    model = make_pipeline(SimpleImputer(), LogisticRegression()).fit(numbers, models.labels(TABLE))
+    folder = models.save(model, numbers, workplace / "linear")
+    with serving(folder, cwd=workplace) as server:
+        told = server.ask({**as_json(NEW[["amount", "age"]]), "params": {"probabilities": True}}).json()
+        assert told["predictions"] == model.predict(NEW[["amount", "age"]]).tolist()
+        assert "LogisticRegression has no compiled form" in server.get("/model").json()["compiled"]
+        reply = server.ask({"instances": [{"amount": 1e308, "age": 3.0}] * 2})
+        assert reply.status_code in (200, 400)
+
+
+def test_regressor_has_no_probabilities(workplace: Path) -> None:
+    """A regressor answers numbers; who asks it for probabilities is told that there are none."""
+    numbers = TABLE[["amount", "age"]]
+    model = make_pipeline(SimpleImputer(), RandomForestRegressor(5)).fit(numbers, TABLE["amount"] * 2)
+    folder = models.save(model, numbers, workplace / "regressor")
+    with serving(folder, cwd=workplace) as server:
+        asked = as_json(NEW[["amount", "age"]])
+        assert server.ask(asked).json()["predictions"] == model.predict(NEW[["amount", "age"]]).tolist()
+        reply = server.ask({**asked, "params": {"probabilities": True}})
+        assert reply.status_code == 400
+        assert "no probabilities" in reply.json()["message"]
+
+
+def test_samples_are_kept(saved: Path, workplace: Path) -> None:
+    """With --sample, requests are kept as parquet: the columns, the answer, the model, the time."""
+    options = ["--sample", str(workplace / "kept"), "--sample-rate", "1"]
+    with serving(saved, *options, cwd=workplace) as server:
+        told = server.ask(as_json(NEW)).json()["predictions"]
+        server.ask({"instances": [ONE]})
+        assert server.stop() == 0
+    table = pq.read_table(workplace / "kept").to_pandas()
+    assert len(table) == len(NEW) + 1
+    assert table["_prediction"].tolist()[: len(NEW)] == told
+    assert set(table["_model"]) == {"grades"}
+    pd.testing.assert_series_equal(table["amount"][: len(NEW)], NEW["amount"])
+
+
+def registered(name: str, *made: Any) -> mlflow.MlflowClient:
+    """Logs and registers models, version by version."""
+    client = mlflow.MlflowClient()
+    mlflow.set_experiment("registered")
+    for model in made:
+        with mlflow.start_run():
+            mlflow.sklearn.log_model(
+                model,
+                name="model",
+                serialization_format="skops",
+                skops_trusted_types=models.SKOPS_TYPES,
+                signature=mlflow.models.infer_signature(TABLE, model.predict(TABLE.head(20))),
+                input_example=TABLE.head(3),
+                pip_requirements=[],
+                registered_model_name=name,
+            )
+    return client
+
+
+class _Caller:
+    """Asks one row after the other over one connection, and notes what does not fit."""
+
+    def __init__(self, port: int, bodies: list[bytes], expected: dict[str, list[str]]) -> None:
+        self.port = port
+        self.bodies = bodies
+        self.expected = expected
+        self.seen: Counter[str] = Counter()
+        self.wrong: list[str] = []
+
+    async def run(self, name: int, count: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        for number in range(count):
+            row = (name * 7919 + number) % len(self.bodies)
+            body, identity = self.bodies[row], f"{name}-{number}"
+            writer.write(
+                b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"X-Request-Id: %s\r\nContent-Length: %d\r\n\r\n%s" % (identity.encode(), len(body), body)
+            )
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            length = int(re.findall(r"content-length: (\d+)", head)[0])
+            content = json.loads(await reader.readexactly(length))
+            status = head.split()[1]
+            model = re.findall(r"x-model: (\S+)", head)
+            fits = (
+                status == "200"
+                and f"x-request-id: {identity}\r\n" in head
+                and content["predictions"] == [self.expected[model[0]][row]]
+            )
+            self.seen[model[0] if model else status] += 1
+            if not fits:
+                self.wrong.append(f"{head} {content}")
+        writer.close()
+
+
+def keep_moving(client: mlflow.MlflowClient, done: threading.Event, every: float) -> None:
+    """Lets the alias name the other version, again and again."""
+    version = 1
+    while not done.wait(every):
+        version = 3 - version
+        client.set_registered_model_alias("grades", "champion", str(version))
+
+
+@pytest.mark.journey
+@pytest.mark.timeout(600)
+def test_200_000_requests_while_the_alias_moves(workplace: Path) -> None:
+    """Two workers, 200,000 requests, the alias moving all the while: none fails, and each answer is the
+    one of the model that it names, for the row that was asked.
+    """
+    mlflow.set_tracking_uri(f"sqlite:///{workplace / 'mlflow.db'}")
+    made = [fitted(trees=10, seed=1), fitted(trees=10, seed=2)]
+    client = registered("grades", *made)
+    client.set_registered_model_alias("grades", "champion", "1")
+    rows = NEW.head(50)
+    expected = {f"grades/{i}": model.predict(rows).tolist() for i, model in enumerate(made, 1)}
+    assert expected["grades/1"] != expected["grades/2"]
+    bodies = [json.dumps(as_json(rows.iloc[[i]])).encode() for i in range(len(rows))]
+    options = ["--workers", "2", "--reload-every", "0.5", "--no-access-log"]
+    with serving("models:/grades@champion", *options, cwd=workplace) as server:
+        caller = _Caller(urlsplit(server.url).port or 0, bodies, expected)
+        done = threading.Event()
+        mover = threading.Thread(target=keep_moving, args=(client, done, 1.5))
+        mover.start()
+
+        async def all_of_them() -> None:
+            await asyncio.gather(*(caller.run(name, 12_500) for name in range(16)))
+
+        try:
+            asyncio.run(all_of_them())
+        finally:
+            done.set()
+            mover.join()
+        assert caller.wrong[:3] == []
+        assert sum(caller.seen.values()) == 200_000
+        assert min(caller.seen[name] for name in expected) > 10_000, caller.seen
+        assert server.stop() == 0
+
+
+def test_alias_moves_and_the_model_with_it(workplace: Path) -> None:
+    """Where the alias moves, the new model answers some moments later; where the registry fails, the old
+    one goes on and the server says so.
+    """
+    mlflow.set_tracking_uri(f"sqlite:///{workplace / 'mlflow.db'}")
+    client = registered("grades", fitted(trees=5, seed=1), fitted(trees=5, seed=2))
+    client.set_registered_model_alias("grades", "champion", "1")
+    with serving("models:/grades@champion", "--reload-every", "0.2", cwd=workplace) as server:
+        assert server.ask({"instances": [ONE]}).headers["x-model"] == "grades/1"
+        client.set_registered_model_alias("grades", "champion", "2")
+        wait_for(lambda: server.ask({"instances": [ONE]}).headers["x-model"] == "grades/2")
+        client.delete_registered_model_alias("grades", "champion")
+        wait_for(lambda: any("the model of now goes on" in line for line in server.errors))
+        assert server.ask({"instances": [ONE]}).headers["x-model"] == "grades/2"
+
+
+def wait_for(is_so: Any) -> None:
+    for _ in range(300):
+        if is_so():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen within 30 s")
+
+
+@pytest.mark.journey
+def test_schemathesis_finds_no_server_error(server: Server) -> None:
+    """Requests made from the OpenAPI document, right and wrong ones: none is a server error, and the
+    replies are of the documented types.
+    """
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    result = subprocess.run(
+        [BIN / "st", "run", f"{server.url}/openapi.json", "--checks", checks, "--max-examples", "150"]
+        + ["--generation-database", "none", "--seed", "1", "--no-color", "--include-path", "/invocations"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-2000:]
