@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -80,7 +82,7 @@ FORMS: dict[str, tuple[str, bytes]] = {
     "other order": (
         JSON,
         json.dumps(
-            {"dataframe_split": {"columns": NAMES[::-1] + ["x"], "data": [[*r[::-1], 0] for r in DATA]}}
+            {"dataframe_split": {"columns": [*NAMES[::-1], "x"], "data": [[*r[::-1], 0] for r in DATA]}}
         ).encode(),
     ),
     "records": (JSON, json.dumps({"dataframe_records": ROWS}).encode()),
@@ -182,8 +184,6 @@ def test_each_mistake_is_named(name: str) -> None:
     content, message = MISTAKES[name]
     with pytest.raises(TableError) as error:
         read_json(content)
-    import re
-
     assert re.search(message, f"{error.value} {error.value.hint}"), f"{error.value} {error.value.hint}"
 
 
@@ -238,7 +238,5 @@ keys = st.sampled_from(["dataframe_split", "dataframe_records", "instances", "in
 @given(content=values | st.dictionaries(keys, values, max_size=3))
 def test_no_json_is_a_server_error(content: Any) -> None:
     """Whatever JSON comes, it is a table or an error of the request, never another exception."""
-    try:
+    with contextlib.suppress(TableError):
         read_json(content)
-    except TableError as error:
-        assert str(error)

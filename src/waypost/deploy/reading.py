@@ -81,14 +81,18 @@ class Input:
 
     def rows(self) -> int | None:
         """Returns how many rows there are, None where only reading would tell."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if not all(source.path.endswith(".parquet") for source in self.sources):
             return None
         total = 0
         for source in self.sources:
-            with self._opened(source) as file:
-                total += pq.read_metadata(file).num_rows
+            try:
+                with self._opened(source) as file:
+                    total += pq.read_metadata(file).num_rows
+            except (pa.ArrowException, OSError) as error:
+                raise TableError(f"{_name(source)}: cannot be read: {error}") from error
         return total
 
     def digest(self, source: Source) -> str:
@@ -113,8 +117,7 @@ class Input:
                     for batch, read in self._csv(source):
                         yield batch, done + read
             except TableError as error:
-                message = f"{PurePosixPath(source.path).name}: {error}"
-                raise TableError(message, column=error.column, hint=error.hint) from error
+                raise TableError(f"{_name(source)}: {error}", column=error.column, hint=error.hint) from error
             done += source.size
 
     def _opened(self, source: Source) -> Any:
@@ -202,6 +205,10 @@ class Input:
                     return list(reader.schema.names)
             except pa.ArrowInvalid as error:
                 raise TableError(f"cannot be read: {error}") from error
+
+
+def _name(source: Source) -> str:
+    return PurePosixPath(source.path).name
 
 
 def _is_visible(path: str, root: str) -> bool:
