@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint release assets record library update-pins reproduce docs bench examples requirements clean
+.PHONY: help install run test journeys check lint release assets record library update-pins reproduce docs bench bench-deploy examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ docs: $(READY) ## write the tables of the components' READMEs anew from their ML
 
 bench: $(READY) ## measure Waypost and its peers side by side, write benchmarks/RESULTS.md (some 15 minutes)
 	@$(BIN)/python -m benchmarks.bench
+
+bench-deploy: $(READY) ## measure serving and scoring beside their peers (some 15 minutes; needs wrk)
+	@$(BIN)/python -m benchmarks.deploy
 
 examples: $(READY) ## write the data of pipeline/examples anew
 	@$(BIN)/python pipeline/examples/make_data.py

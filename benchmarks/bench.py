@@ -22,7 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import projects
-from benchmarks.chart import draw
+from benchmarks.chart import bars
+from benchmarks.page import replace
 from benchmarks.projects import Project
 from tests.repositories import git_daemon
 
@@ -48,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         place = Path(name)
         say("installing the peers into throw-away environments")
-        peers = install(place / "peers")
+        peers = install(place / "peers", PEERS)
         say(f"six steps, {rounds} rounds")
         steps = six_steps(place, peers, rounds)
         say("fetching a component repository")
@@ -58,10 +59,11 @@ def main() -> None:
         versions = {name: version(python, name) for name, python in peers.items()}
         make_removable(place)
     text = report(steps, fetched, started, versions, rounds)
-    (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
+    replace("runs", text)
     cold = {name: statistics.median(values) for name, values in steps["cold"].items()}
     cold.pop("one tracked step")
-    draw(cold, HERE / "results.svg")
+    title = "six steps, nothing cached; Waypost and MLflow Projects also track each step"
+    bars(cold, HERE / "results.svg", title, "{:.1f} s", is_less_better=True)
     print(text)
 
 
@@ -69,16 +71,16 @@ def say(text: str) -> None:
     print(f"--- {text}", file=sys.stderr, flush=True)
 
 
-def install(place: Path) -> dict[str, Path]:
-    """Returns each peer's interpreter."""
+def install(place: Path, wanted: Mapping[str, list[str]]) -> dict[str, Path]:
+    """Returns each peer's interpreter, with the pandas and scikit-learn that are here."""
     found = {}
     constraints = place / "constraints.txt"
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     dev = (ROOT / "requirements" / "dev.txt").read_text()
     pinned = re.findall(r"^((?:pandas|scikit-learn|pyarrow)==\S+)", dev, re.MULTILINE)
     constraints.write_text("\n".join(pinned))
     uv = str(PYTHON.with_name("uv"))
-    for name, packages in PEERS.items():
+    for name, packages in wanted.items():
         python = place / name / "bin" / "python"
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(place / name)], check=True)
         command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,18 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from tests import models
-from tests.conftest import Call
+from tests.conftest import ROOT, Call
+from tests.repositories import free_port
 from tests.serving import serving
+from tests.test_reference import QUICK
+from tests.test_run import RUN
 from waypost.deploy.score_job import Job, run
 from waypost.deploy.scoring import Order, Progress
 
@@ -130,32 +136,86 @@ def test_probabilities_csv_and_row_numbers(saved: Path, workplace: Path, call: C
     )
 
 
-def test_online_offline_and_stock_agree(workplace: Path, call: Call) -> None:
-    """A binary model without text, a text model: `serve`, `score`, `mlflow models predict` say the same."""
+@contextlib.contextmanager
+def stock_server(folder: Path, cwd: Path) -> Iterator[str]:
+    """Runs `mlflow models serve` on a model."""
+    port = free_port()
+    command = ["mlflow", "models", "serve", "-m", str(folder), "-p", str(port), "--env-manager", "local"]
+    process = subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with contextlib.suppress(requests.ConnectionError):
+                requests.get(f"{url}/ping", timeout=5)
+                break
+            time.sleep(0.1)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def all_four(call: Call, folder: Path, table: pd.DataFrame, workplace: Path) -> dict[str, list[str]]:
+    """Returns what `score`, `serve`, `mlflow models predict` and `mlflow models serve` say of a table."""
+    name = folder.name
+    table.to_csv(workplace / f"{name}.csv", index=False)
+    scored = call(*SCORE, folder, f"{name}.csv", f"{name}-out", "--no-track")
+    assert scored.returncode == 0, scored.stderr
+    predicted = call(
+        *("mlflow", "models", "predict", "-m", folder, "-i", f"{name}.csv", "-t", "csv"),
+        *("-o", f"{name}.json", "--env-manager", "local"),
+    )
+    assert predicted.returncode == 0, predicted.stderr
+    asked = {"dataframe_split": json.loads(table.to_json(orient="split", double_precision=15))}
+    with serving(folder, cwd=workplace) as server:
+        online = server.ask(asked).json()["predictions"]
+    with stock_server(folder, workplace) as url:
+        stock = requests.post(f"{url}/invocations", json=asked, timeout=60).json()["predictions"]
+    return {
+        "score": result_of(workplace / f"{name}-out")["prediction"].tolist(),
+        "serve": online,
+        "mlflow models predict": json.loads((workplace / f"{name}.json").read_text())["predictions"],
+        "mlflow models serve": stock,
+    }
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("name", ["binary", "text"])
+def test_online_offline_and_stock_agree(name: str, workplace: Path, call: Call) -> None:
+    """A binary model without text, and one with: four ways to ask, the same answers."""
     table = rows(400, seed=9).replace({"city": {"": None}})
-    numbers = TABLE[["amount", "age"]]
-    binary = make_pipeline(SimpleImputer(), RandomForestClassifier(15, random_state=1))
-    text = models.full_pipeline(encode="onehot")
-    for name, model, columns, classes in (
-        ("binary", binary, list(numbers), 2),
-        ("text", text, list(TABLE), 5),
-    ):
-        model.fit(TABLE[columns], models.labels(TABLE, classes))
-        folder = models.save(model, TABLE[columns], workplace / name)
-        table[columns].to_csv(workplace / f"{name}.csv", index=False)
-        scored = call(*SCORE, folder, f"{name}.csv", f"{name}-out", "--no-track")
-        assert scored.returncode == 0, scored.stderr
-        offline = result_of(workplace / f"{name}-out")["prediction"].tolist()
-        stock = call(
-            *("mlflow", "models", "predict", "-m", folder, "-i", f"{name}.csv", "-t", "csv"),
-            *("-o", f"{name}.json", "--env-manager", "local"),
-        )
-        assert stock.returncode == 0, stock.stderr
-        assert json.loads((workplace / f"{name}.json").read_text())["predictions"] == offline
-        with serving(folder, cwd=workplace) as server:
-            asked = json.loads(table[columns].to_json(orient="split"))
-            online = server.ask({"dataframe_split": asked}).json()["predictions"]
-        assert online == offline
+    columns = ["amount", "age"] if name == "binary" else list(TABLE)
+    forest = RandomForestClassifier(15, random_state=1)
+    one = (
+        make_pipeline(SimpleImputer(), forest) if name == "binary" else models.full_pipeline(encode="onehot")
+    )
+    one.fit(TABLE[columns], models.labels(TABLE, 2 if name == "binary" else 5))
+    folder = models.save(one, TABLE[columns], workplace / name)
+    found = all_four(call, folder, table[columns], workplace)
+    assert len(found["score"]) == 400
+    assert all(said == found["score"] for said in found.values())
+
+
+@pytest.mark.journey
+@pytest.mark.xdist_group("reference")
+def test_reference_model_online_offline_and_stock(workplace: Path, call: Call) -> None:
+    """The reference pipeline's model on its whole test table: four ways to ask, the same answers."""
+    result = call(*RUN, ROOT / "pipeline", "--json", *QUICK, "evaluate.min_auc=0.6")
+    assert result.returncode == 0, result.stderr
+    steps = {step["name"]: step["run_id"] for step in json.loads(result.stdout)["steps"]}
+    mlflow.set_tracking_uri(f"sqlite:///{workplace / 'mlflow.db'}")
+    test = mlflow.artifacts.download_artifacts(f"runs:/{steps['segregate']}/test.parquet")
+    folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{steps['train']}/model", dst_path="own"))
+    names = [column.name for column in mlflow.models.get_model_info(str(folder)).signature.inputs.inputs]
+    table = pd.read_parquet(test)[names]
+    # `mlflow models predict` takes no whole numbers in a CSV for a column of doubles.
+    table = table.astype(dict.fromkeys(table.select_dtypes("number"), "float64"))
+    found = all_four(call, folder, table, workplace)
+    assert len(found["score"]) == 3000
+    for way, said in found.items():
+        assert said == found["score"], way
 
 
 def test_bad_row_fails_and_is_named(saved: Path, workplace: Path, call: Call) -> None:
@@ -309,6 +369,7 @@ def test_killed_five_times_the_same_bytes(saved: Path, workplace: Path, call: Ca
     assert len(left) <= 1
 
 
+@pytest.mark.journey
 def test_interrupted_goes_on(saved: Path, workplace: Path, call: Call) -> None:
     """SIGINT: exit code 130, the run is closed as KILLED; the same command goes on and the run says so."""
     table = pd.concat([rows(20_000, seed) for seed in range(15)], ignore_index=True)

@@ -33,10 +33,9 @@ with mlflow.start_run():
 """
 
 
-@pytest.fixture
-def server(workplace: Path) -> Iterator[str]:
-    """An MLflow server with proxied artifacts; its store is the test's mlflow.db."""
-    port = free_port()
+@contextlib.contextmanager
+def mlflow_server(workplace: Path, port: int) -> Iterator[str]:
+    """Runs an MLflow server with proxied artifacts; its store is the test's mlflow.db."""
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     store = ["--backend-store-uri", f"sqlite:///{workplace}/mlflow.db", "--workers", "1"]
     folder = workplace / "server"
@@ -57,6 +56,13 @@ def server(workplace: Path) -> Iterator[str]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, 15)
         process.wait()
+
+
+@pytest.fixture
+def server(workplace: Path) -> Iterator[str]:
+    """An MLflow server."""
+    with mlflow_server(workplace, free_port()) as url:
+        yield url
 
 
 def test_server_shares_finished_steps(server: str, workplace: Path, call: Call, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from waypost.commands.options import as_json_option, model_argument, trust_optio
     show_default=True,
     help="skip: leave rows out that cannot be answered, and tell of them in OUTPUT/_errors.",
 )
-@click.option("--part-rows", default=20_000, show_default=True, type=click.IntRange(min=1))
+@click.option("--part-rows", default=16_384, show_default=True, type=click.IntRange(min=1))
 @click.option("--threads", type=click.IntRange(min=1), help="[default: one per core]")
 @click.option("--overwrite", is_flag=True, help="Remove what an earlier `waypost score` wrote to OUTPUT.")
 @click.option("--track/--no-track", default=True, help="Log an MLflow run with the digests of both sides.")

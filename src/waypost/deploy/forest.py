@@ -28,9 +28,12 @@ _OPSET, _ML_OPSET, _IR = 17, 3, 10
 MOST_LEAVES = 2**24
 """More leaves than that have no exact number in float32."""
 
+Graph = bytes | Path
+"""An ONNX model: its bytes, or the file that holds them."""
+
 _OUTPUT = ["leaf"]
 # Rows per call, so that calling costs little; rows per sum, so that the sums stay in the cache.
-_CALL_ROWS, _SUM_ROWS = 8192, 1024
+_CALL_ROWS, _SUM_ROWS = 16_384, 1024
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,21 @@ class Stored:
     all rows for a tree at a time. leaves: what they say, shape (leaves of all trees, outputs).
     """
 
-    row: bytes
-    batch: bytes
+    row: Graph
+    batch: Graph
     leaves: Floats
 
     def save(self, folder: Path) -> None:
-        """Writes the form into a folder."""
-        (folder / "row.onnx").write_bytes(self.row)
-        (folder / "batch.onnx").write_bytes(self.batch)
+        """Writes a form that was just made into a folder."""
+        for name, graph in (("row.onnx", self.row), ("batch.onnx", self.batch)):
+            if isinstance(graph, bytes):
+                (folder / name).write_bytes(graph)
         np.save(folder / "leaves.npy", self.leaves)
 
     @classmethod
     def load(cls, folder: Path) -> Stored:
-        """Reads the form from a folder."""
-        leaves = np.load(folder / "leaves.npy")
-        return cls((folder / "row.onnx").read_bytes(), (folder / "batch.onnx").read_bytes(), leaves)
+        """Returns the form in a folder; its graphs are read when they are asked."""
+        return cls(folder / "row.onnx", folder / "batch.onnx", np.load(folder / "leaves.npy"))
 
 
 def stored_form(trees: list[Any], features: int) -> Stored:
@@ -196,11 +199,12 @@ def _accumulated(values: Floats) -> Floats:
     return sums
 
 
-def _session(graph: bytes) -> Any:
+def _session(graph: Graph) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     # Rows are spread over threads by whoever asks: a session's own would add up in another order.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # it would keep what the largest call needed
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    source = graph if isinstance(graph, bytes) else str(graph)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

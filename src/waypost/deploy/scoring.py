@@ -35,7 +35,7 @@ _OURS = re.compile(
     r"part-\d{5,}\.(parquet|csv)|_errors/part-\d{5,}\.jsonl|_errors/malformed\.txt|_(plan|manifest)\.json"
 )
 _SCHEMA = 1
-_BLOCK_ROWS = 8192  # rows that are answered at once
+_BLOCK_ROWS = 16_384  # rows that are answered at once
 ROW, PREDICTION = "row", "prediction"
 
 
@@ -47,7 +47,7 @@ class Order(BaseModel):
     ids: tuple[str, ...] = ()
     probabilities: bool = False
     format: Literal["parquet", "csv"] = "parquet"
-    part_rows: int = 20_000
+    part_rows: int = 16_384
     on_error: Literal["fail", "skip"] = "fail"
 
 
