@@ -13,6 +13,8 @@ from typing import Any
 import joblib
 import mlflow
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 from mlflow.models import infer_signature
 
@@ -21,8 +23,10 @@ sys.path.insert(0, str(ROOT / "components-repo"))
 CLASSES, TREES, LEARN = 15, 100, 7000
 
 
-def make(place: Path) -> pd.DataFrame:
-    """Writes place/model (MLflow, skops) and place/model.joblib; returns the table of features."""
+def make(place: Path) -> None:
+    """Writes place/model (MLflow, skops), place/model.joblib, place/row.json, and the tables: one million
+    rows as CSV and parquet, ten million as parquet.
+    """
     from train_random_forest.model import TRUSTED_TYPES, ModelConfig, feature_table, pipeline_for
 
     params: dict[str, Any] = yaml.safe_load((ROOT / "pipeline" / "params.yaml").read_text())
@@ -52,12 +56,17 @@ def make(place: Path) -> pd.DataFrame:
         pip_requirements=[],
     )
     joblib.dump(model, place / "model.joblib")
-    return features
+    (place / "row.json").write_text(features.head(1).to_json(orient="split", double_precision=15))
+    parts = [features.sample(frac=1, random_state=seed) for seed in range(100)]
+    million = pd.concat(parts, ignore_index=True)
+    million.insert(0, "id", range(len(million)))
+    million.to_csv(place / "1.csv", index=False)
+    million.to_parquet(place / "1.parquet", row_group_size=100_000)
+    rows = pa.Table.from_pandas(million)
+    with pq.ParquetWriter(place / "10.parquet", rows.schema) as writer:
+        for _ in range(10):
+            writer.write_table(rows, row_group_size=100_000)
 
 
-def resampled(features: pd.DataFrame, times: int) -> pd.DataFrame:
-    """Returns a table with every row `times` times, shuffled, and an id."""
-    parts = [features.sample(frac=1, random_state=seed) for seed in range(times)]
-    table = pd.concat(parts, ignore_index=True)
-    table.insert(0, "id", range(len(table)))
-    return table
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))

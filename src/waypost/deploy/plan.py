@@ -57,30 +57,26 @@ class Numbers(_Part):
     def width(self) -> int:
         return len(self.columns)
 
-    @cached_property
-    def _constants(self) -> tuple[Floats | None, Floats | None, Floats | None]:
-        fill, subtract, divide = (
-            None if v is None else np.array(v) for v in (self.fill, self.subtract, self.divide)
-        )
-        return fill, subtract, divide
-
     def writer(self, layout: Layout) -> Writer:
-        fill, subtract, divide = self._constants
-        positions = _positions(layout.numbers, self.columns)
+        none: list[float | None] = [None] * self.width
+        places = [layout.numbers.index(name) for name in self.columns]
+        constants = (self.fill or none, self.subtract or none, self.divide or none)
+        plan = list(zip(places, *constants, strict=True))
 
         def write(table: Table, out: Features) -> None:
-            values = table.numbers[:, positions]
-            missing = np.isnan(values)
-            if fill is not None:
-                values = np.where(missing, fill, values)
-            elif missing.any():
-                row, column = np.argwhere(missing)[0].tolist()
-                raise _value_error(self.columns[column], row, "is missing")
-            if subtract is not None:
-                values = values - subtract
-            if divide is not None:
-                values = values / divide
-            out[:] = values
+            # Column by column: what is worked on stays in the processor's cache.
+            for column, (place, fill, subtract, divide) in enumerate(plan):
+                values = table.numbers[:, place]
+                missing = np.isnan(values)
+                if fill is not None:
+                    values = np.where(missing, fill, values)
+                elif missing.any():
+                    raise _value_error(self.columns[column], int(np.argmax(missing)), "is missing")
+                if subtract is not None:
+                    values = values - subtract
+                if divide is not None:
+                    values = values / divide
+                out[:, column] = values
 
         return write
 
@@ -194,6 +190,8 @@ class Known:
     """The categories of one column, numbered from `start`."""
 
     def __init__(self, categories: Sequence[str], fill: str | None, start: int = 0) -> None:
+        self._categories = categories
+        self._start = start
         self._codes: dict[Any, int] = {name: code for code, name in enumerate(categories, start)}
         self._codes[None] = self._codes.get(fill, -1)
 
@@ -202,11 +200,22 @@ class Known:
         """Returns the function from a text to its category; its second argument is for one not known."""
         return self._codes.get
 
-    def codes(self, texts: pa.Array) -> NDArray[np.int64]:
+    @cached_property
+    def _set(self) -> pa.Array:
+        import pyarrow as pa
+
+        return pa.array(self._categories, pa.string())
+
+    def codes(self, texts: pa.Array) -> NDArray[np.int32]:
         """Returns the category of each text, -1 for one that is not known."""
-        codes = self._codes
-        distinct, places = _distinct(texts)
-        return np.array([codes.get(text, -1) for text in distinct], dtype=np.int64)[places]
+        import pyarrow.compute as pc
+
+        found = pc.fill_null(pc.index_in(texts, value_set=self._set), -1).to_numpy(zero_copy_only=False)
+        codes = np.where(found >= 0, found + self._start, -1) if self._start else found
+        if texts.null_count and self._codes[None] >= 0:
+            is_null = texts.is_null().to_numpy(zero_copy_only=False)
+            codes = np.where(is_null, self._codes[None], codes)
+        return codes
 
 
 class Words(_Part):
@@ -410,15 +419,6 @@ class Plan(BaseModel):
             return found
 
         return row
-
-
-def _positions(known: tuple[str, ...], names: list[str]) -> slice | NDArray[np.int64]:
-    """Returns where columns are: a slice where they lie side by side, which costs no copy."""
-    found = [known.index(name) for name in names]
-    start = found[0]
-    if found == list(range(start, start + len(found))):
-        return slice(start, start + len(found))
-    return np.array(found, dtype=np.int64)
 
 
 def _distinct(texts: pa.Array) -> tuple[list[str | None], NDArray[np.int64]]:

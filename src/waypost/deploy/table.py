@@ -232,7 +232,7 @@ def from_arrow(table: pa.Table | pa.RecordBatch, layout: Layout) -> Table:
 
     check_names(table.schema.names, layout)
     kinds = {c.name: c for c in layout.columns}
-    numbers = np.empty((table.num_rows, len(layout.numbers)))
+    numbers = np.empty((table.num_rows, len(layout.numbers)), order="F")  # columns come one by one
     present = set(table.schema.names)
     for position, name in enumerate(layout.numbers):
         if name not in present:
