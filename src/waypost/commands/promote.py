@@ -176,7 +176,8 @@ def info(model: str, as_json: bool) -> int:
     help="Chance of a false alarm, over all columns together.",
 )
 @env_option
-def check_drift(model: str, samples: Path, folder: Path, alpha: float, env: str) -> int:
+@as_json_option
+def check_drift(model: str, samples: Path, folder: Path, alpha: float, env: str, as_json: bool) -> int:
     """Compare what a server was asked with what its model learned from.
 
     SAMPLES is the folder of `waypost serve --sample`. The pipeline's component check_data compares each
@@ -193,11 +194,14 @@ def check_drift(model: str, samples: Path, folder: Path, alpha: float, env: str)
     from waypost.deploy.drift import check_drift as execute
     from waypost.pins.workspace import open_workspace
     from waypost.report import runs
-    from waypost.report.common import sayer
+    from waypost.report.common import sayer, write_document
     from waypost.sources.scratch import scratch
 
-    console = Console()
+    console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))
     with scratch() as temp:
         question = Question(model, samples, alpha, env)
-        return execute(question, workspace, temp, runs.reporter_for(console), sayer(console)).exit_code
+        result = execute(question, workspace, temp, runs.reporter_for(console), sayer(console))
+    if as_json:
+        write_document(sys.stdout, result)
+    return result.exit_code

@@ -16,14 +16,15 @@ from waypost.deploy.table import Floats, Layout, Rows, Table, TableError
 
 
 class Content(BaseModel):
-    """What is stored beside the forest: the plan, the number of trees, and the class labels in order, None
-    for a regressor.
+    """What is stored beside the forest: the plan, the number of trees, the feature that they ask most, and
+    the class labels in order, None for a regressor.
     """
 
     model_config = ConfigDict(frozen=True)
 
     plan: Plan
     trees: int
+    leading: int
     classes: list[str | int | float | bool] | None
 
 
@@ -43,7 +44,7 @@ class Compiled:
     def __init__(self, content: Content, stored: Stored, layout: Layout) -> None:
         self.content = content
         self.layout = layout
-        self._forest = Forest(stored, content.trees)
+        self._forest = Forest(stored, content.trees, content.leading)
         self._matrix = content.plan.bound(layout)
         self._cells = content.plan.bound_cells(layout)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from waypost.contracts.mlmodel import Column
 from waypost.deploy.compiled import Content
-from waypost.deploy.forest import MOST_LEAVES, Stored, stored_form
+from waypost.deploy.forest import MOST_LEAVES, Stored, leading_feature, stored_form
 from waypost.deploy.plan import Codes, Numbers, OneHot, Part, Plan, Words
 from waypost.errors import WaypostError
 
@@ -52,7 +52,8 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, Store
             f"the plan gives {plan.width} features, the model takes {forest.n_features_in_}"
         )
     classes = forest.classes_.tolist() if is_classifier(forest) else None
-    return Content(plan=plan, trees=len(trees), classes=classes), stored_form(trees, plan.width)
+    content = Content(plan=plan, trees=len(trees), leading=leading_feature(trees), classes=classes)
+    return content, stored_form(trees, plan.width)
 
 
 def _parts(steps: list[Any], columns: Sequence[Column]) -> list[Part]:

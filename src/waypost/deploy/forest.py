@@ -71,6 +71,15 @@ def stored_form(trees: list[Any], features: int) -> Stored:
     )
 
 
+def leading_feature(trees: list[Any]) -> int:
+    """Returns the feature by which trees part the most rows."""
+    rows = np.zeros(max(tree.n_features for tree in trees))
+    for tree in trees:
+        inner = tree.children_left >= 0
+        np.add.at(rows, tree.feature[inner], tree.n_node_samples[inner])
+    return int(rows.argmax())
+
+
 def _node(trees: list[Any], starts: list[int], output: str) -> Any:
     """Returns the operator from features to numbers of leaves, a column for each tree; the leaves of a
     tree are numbered from its start.
@@ -138,8 +147,9 @@ def _graph(nodes: list[Any], width: int, features: int) -> bytes:
 class Forest:
     """Adds up what the trees say; any number of threads may ask at once."""
 
-    def __init__(self, stored: Stored, trees: int) -> None:
+    def __init__(self, stored: Stored, trees: int, leading: int) -> None:
         self._stored = stored
+        self._leading = leading
         self._leaves = stored.leaves
         self._trees = trees
         # NumPy adds rows up in their order, but numbers that lie side by side in pairs.
@@ -172,7 +182,11 @@ class Forest:
         else:
             for start in range(0, rows, _CALL_ROWS):
                 part = slice(start, start + _CALL_ROWS)
-                self._add_up(self._batch.run(None, {"X": features[part]}), sums[part])
+                # Neighbours that take the same ways through the trees are quicker to follow.
+                order = np.argsort(features[part, self._leading])
+                found = self._batch.run(None, {"X": features[part][order]})
+                self._add_up(found, sorted_sums := np.empty_like(sums[part]))
+                sums[part][order] = sorted_sums
         sums /= self._trees
         return sums
 

@@ -28,7 +28,7 @@ from waypost.sources.files import content_digest, read_text
 from waypost.sources.places import home
 from waypost.tracking import models
 
-_FORM = 2
+_FORM = 3
 """Raised with every change of what is stored or compared: what an older engine compiled is made again."""
 
 _CONTENT, _PROOF = "content.json", "proof.json"

@@ -37,9 +37,8 @@ def closing_lines(result: RunResult) -> list[str]:
     models = [step for step in result.steps if step.name.startswith("train") and step.run_id]
     if result.status == "FINISHED" and models:
         model = f"runs:/{models[-1].run_id}/model"
-        lines.append(
-            f"  serve it: waypost serve {model}    (stock: mlflow models serve --env-manager local -m {model})"
-        )
+        stock = f"mlflow models serve --env-manager local -m {model}"
+        lines.append(f"  serve it: waypost serve {model}    (stock: {stock})")
         lines.append(f"  promote it: waypost promote {result.run_id} --name {result.name}")
     return lines
 
