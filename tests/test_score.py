@@ -301,6 +301,8 @@ def test_again_overwrite_and_other_orders(saved: Path, workplace: Path, call: Ca
     before = content(workplace / "out")
     again = call(*first)
     assert (again.returncode, "nothing to do" in again.stderr) == (0, True)
+    os.utime(workplace / "table.parquet")  # touched, but the same content
+    assert "nothing to do" in call(*first).stderr
     other = call(*first, "--probabilities")
     assert other.returncode == 2
     assert "there is another result here" in other.stderr
@@ -321,12 +323,23 @@ def test_changed_input_is_not_gone_on_with(saved: Path, workplace: Path, call: C
     assert call(*first).returncode == 0
     manifest = workplace / "out" / "_manifest.json"
     plan = json.loads(manifest.read_text())
-    plan["inputs"] = [["elsewhere.parquet", 1, ""]]
+    plan["inputs"] = [{"path": "elsewhere.parquet", "size": 1, "state": ""}]
     (workplace / "out" / "_plan.json").write_text(json.dumps(plan))
     manifest.unlink()
     result = call(*first)
     assert result.returncode == 2
     assert "it was begun with other inputs" in result.stderr
+
+
+def test_changed_content_is_seen(saved: Path, workplace: Path, call: Call) -> None:
+    """Another content of the same size under the same name is another input."""
+    (workplace / "t.csv").write_text("amount,age,city,kind,note\n1,2,Berlin,own,red\n")
+    first = [*SCORE, saved, "t.csv", "out", "--no-track"]
+    assert call(*first).returncode == 0
+    (workplace / "t.csv").write_text("amount,age,city,kind,note\n9,2,Berlin,own,red\n")
+    result = call(*first)
+    assert result.returncode == 2
+    assert "there is another result here" in result.stderr
 
 
 @pytest.mark.journey

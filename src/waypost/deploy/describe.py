@@ -30,18 +30,97 @@ def example_of(said: MLmodel, folder: Path) -> dict[str, Any]:
 
 def openapi(said: MLmodel, label: str, example: dict[str, Any], *, needs_token: bool) -> dict[str, Any]:
     """Returns the OpenAPI 3.1 document."""
-    row = {
-        "type": "object",
-        "properties": {c.name: _schema(c) for c in said.inputs},
-        "required": [c.name for c in said.inputs if c.required],
+    invocations = {
+        "summary": "Predict",
+        "operationId": "invocations",
+        "requestBody": {"required": True, "content": _bodies(said, example)},
+        "responses": _responses(needs_token=needs_token),
     }
-    params = {
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": label,
+            "version": said.model_id or __version__,
+            "description": "MLflow's scoring protocol, served by Waypost.",
+        },
+        "paths": {
+            "/invocations": {"post": invocations},
+            **{path: {"get": _look(text, needs_token=False)} for path, text in _OPEN.items()},
+            **{path: {"get": _look(text, needs_token=needs_token)} for path, text in _GUARDED.items()},
+        },
+        "components": {"schemas": {"Row": _row(said), "Answer": _answer(said), "Problem": _PROBLEM}},
+    }
+    if needs_token:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"token": []}]
+        for path in _OPEN:
+            document["paths"][path]["get"]["security"] = []
+    return document
+
+
+_OPEN = {"/ping": "Is a model ready?", "/health": "Is a model ready?"}
+_GUARDED = {"/version": "The version of MLflow", "/model": "Which model answers, and its proof"}
+_UNAUTHORIZED = "The bearer token is missing or wrong"
+
+
+def _look(summary: str, *, needs_token: bool) -> dict[str, Any]:
+    responses = {"200": {"description": "OK"}}
+    if needs_token:
+        responses["401"] = {"description": _UNAUTHORIZED}
+    return {"summary": summary, "responses": responses}
+
+
+def _responses(*, needs_token: bool) -> dict[str, Any]:
+    problem = {JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    refusals = {
+        "400": "The body is not what the model asks for; `column` and `row` say where",
+        "408": "The body did not arrive in time",
+        "413": "Too many bytes or rows",
+        "415": "A Content-Type that cannot be read",
+        "504": "No answer in time",
+        **({"401": _UNAUTHORIZED} if needs_token else {}),
+    }
+    answer = {JSON: {"schema": {"$ref": "#/components/schemas/Answer"}}}
+    return {
+        "200": {"description": "A prediction for each row", "content": answer},
+        **{code: {"description": text, "content": problem} for code, text in sorted(refusals.items())},
+    }
+
+
+def _bodies(said: MLmodel, example: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a request may bring, by its type."""
+    binary = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+    split = {"columns": list(example), "data": [list(example.values())]}
+    examples = {
+        "dataframe_split": {"value": {"dataframe_split": split}},
+        "dataframe_records": {"value": {"dataframe_records": [example]}},
+        "probabilities": {
+            "value": {"dataframe_records": [example], "params": {"probabilities": True}},
+        },
+    }
+    body = {"oneOf": [_form(name, form) for name, form in _forms(said).items()]}
+    return {
+        JSON: {"schema": body, "examples": examples},
+        CSV: {"schema": {"type": "string"}, "example": _csv(example)},
+        PARQUET: binary,
+        ARROW: binary,
+    }
+
+
+def _form(name: str, form: dict[str, Any]) -> dict[str, Any]:
+    return {
         "type": "object",
-        "properties": {"probabilities": {"type": "boolean", "description": "also give each class's"}},
+        "title": name,
+        "required": [name],
         "additionalProperties": False,
+        "properties": {name: form, "params": _PARAMS},
     }
+
+
+def _forms(said: MLmodel) -> dict[str, Any]:
+    """Returns the schemas of a table in JSON, by the key that holds it."""
     cell = {"type": ["number", "string", "boolean", "null"]}
-    by_rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
+    rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
     split = {
         "type": "object",
         "required": ["columns", "data"],
@@ -55,99 +134,28 @@ def openapi(said: MLmodel, label: str, example: dict[str, Any], *, needs_token: 
     columns = {
         "type": "object",
         "properties": {c.name: {"type": "array", "items": _schema(c)} for c in said.inputs},
-        "required": row["required"],
+        "required": _required(said),
     }
-    forms = {
-        "dataframe_split": split,
-        "dataframe_records": by_rows,
-        "instances": by_rows,
-        "inputs": columns,
-    }
-    body = {
-        "oneOf": [
-            {
-                "type": "object",
-                "title": name,
-                "required": [name],
-                "additionalProperties": False,
-                "properties": {name: form, "params": params},
-            }
-            for name, form in forms.items()
-        ]
-    }
-    split_example = {"columns": list(example), "data": [list(example.values())]}
-    examples = {
-        "dataframe_split": {"value": {"dataframe_split": split_example}},
-        "dataframe_records": {"value": {"dataframe_records": [example]}},
-        "probabilities": {
-            "value": {"dataframe_split": split_example, "params": {"probabilities": True}},
-        },
-    }
-    binary = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-    refusals = {
-        "400": "The body is not what the model asks for; `column` and `row` say where",
-        "408": "The body did not arrive in time",
-        "413": "Too many bytes or rows",
-        "415": "A Content-Type that cannot be read",
-    }
-    problem = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    if needs_token:
-        refusals["401"] = "The bearer token is missing or wrong"
-    responses: dict[str, Any] = {
-        "200": {
-            "description": "A prediction for each row",
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Answer"}}},
-        },
-        **{code: {"description": text, "content": problem} for code, text in sorted(refusals.items())},
-    }
-    invocations = {
-        "summary": "Predict",
-        "operationId": "invocations",
-        "requestBody": {
-            "required": True,
-            "content": {
-                JSON: {"schema": body, "examples": examples},
-                CSV: {"schema": {"type": "string"}, "example": _csv(example)},
-                PARQUET: binary,
-                ARROW: binary,
-            },
-        },
-        "responses": responses,
-    }
-    plain = {"200": {"description": "OK"}}
-    document: dict[str, Any] = {
-        "openapi": "3.1.0",
-        "info": {
-            "title": label,
-            "version": said.model_id or __version__,
-            "description": "MLflow's scoring protocol, served by Waypost.",
-        },
-        "paths": {
-            "/invocations": {"post": invocations},
-            "/ping": {"get": {"summary": "Is a model ready?", "responses": plain}},
-            "/health": {"get": {"summary": "Is a model ready?", "responses": plain}},
-            "/version": {"get": {"summary": "The version of MLflow", "responses": _guarded(needs_token)}},
-            "/model": {
-                "get": {"summary": "Which model answers, and its proof", "responses": _guarded(needs_token)}
-            },
-        },
-        "components": {
-            "schemas": {"Row": row, "Answer": _answer(said), "Problem": _PROBLEM},
-        },
-    }
-    if needs_token:
-        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{"token": []}]
-        for path in ("/ping", "/health"):
-            document["paths"][path]["get"]["security"] = []
-    return document
+    return {"dataframe_split": split, "dataframe_records": rows, "instances": rows, "inputs": columns}
 
 
-def _guarded(needs_token: bool) -> dict[str, Any]:
-    found = {"200": {"description": "OK"}}
-    return {**found, "401": {"description": "The bearer token is missing or wrong"}} if needs_token else found
+def _row(said: MLmodel) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {c.name: _schema(c) for c in said.inputs},
+        "required": _required(said),
+    }
 
 
+def _required(said: MLmodel) -> list[str]:
+    return [c.name for c in said.inputs if c.required]
+
+
+_PARAMS = {
+    "type": "object",
+    "properties": {"probabilities": {"type": "boolean", "description": "also give each class's"}},
+    "additionalProperties": False,
+}
 _PROBLEM = {
     "type": "object",
     "required": ["error_code", "message"],

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from waypost.deploy.bringing import Brought
 from waypost.deploy.compiled import Answer
 from waypost.deploy.models import Ready
-from waypost.deploy.reading import Input
+from waypost.deploy.reading import Input, Source
 from waypost.deploy.sink import Sink
 from waypost.deploy.table import Layout, TableError, from_arrow
 from waypost.errors import Finding, IntegrityError, UsageError, redacted
@@ -96,7 +96,7 @@ def score(
     there = sink.names()
     plan = _plan(brought, given, order)
     if MANIFEST in there:
-        return _finished(sink, there, plan)
+        return _finished(sink, there, plan, given)
     _check_plan(sink, there, plan)
     sink.write(PLAN, _text(plan))
     progress.starting(given.rows(), sum(source.size for source in given.sources))
@@ -106,7 +106,7 @@ def score(
         try:
             parts = _through(pool, threads, given, order, work, progress)
             inputs = [
-                {"path": redacted(source.path), "size": source.size, "digest": digest.result()}
+                _told(source) | {"digest": digest.result()}
                 for source, digest in zip(given.sources, digests, strict=True)
             ]
         except BaseException:
@@ -141,7 +141,7 @@ def _plan(brought: Brought, given: Input, order: Order) -> dict[str, Any]:
         "schema": _SCHEMA,
         "model": {"label": brought.label, "digest": brought.digest},
         "order": order.model_dump(mode="json"),
-        "inputs": [[redacted(s.path), s.size, s.state] for s in given.sources],
+        "inputs": [_told(source) for source in given.sources],
         "made_with": {name: version(name) for name in ("numpy", "onnxruntime", "pyarrow")},
     }
 
@@ -169,13 +169,16 @@ def _short(value: Any) -> str:
     return text if len(text) < 120 else f"{text[:119]}…"
 
 
-def _finished(sink: Sink, there: set[str], plan: dict[str, Any]) -> Scored:
+def _told(source: Source) -> dict[str, Any]:
+    return {"path": redacted(source.path), "size": source.size, "state": source.state}
+
+
+def _finished(sink: Sink, there: set[str], plan: dict[str, Any], given: Input) -> Scored:
     """Returns what is there already, whole. Raises UsageError, IntegrityError where it is not."""
     manifest = json.loads(sink.read(MANIFEST))
     now = json.loads(_text(plan))
-    if any(manifest.get(key) != now[key] for key in ("schema", "model", "order", "made_with")) or [
-        [entry["path"], entry["size"]] for entry in manifest["inputs"]
-    ] != [[path, size] for path, size, _ in now["inputs"]]:
+    is_same = all(manifest.get(key) == now[key] for key in ("schema", "model", "order", "made_with"))
+    if not is_same or not _are_inputs(manifest["inputs"], given):
         hint = "choose another folder, or --overwrite"
         raise UsageError(f"{redacted(sink.url)}: there is another result here", hint=hint)
     if PLAN in there:
@@ -186,6 +189,18 @@ def _finished(sink: Sink, there: set[str], plan: dict[str, Any]) -> Scored:
         raise IntegrityError([Finding(redacted(sink.url), f"{name} is gone", hint) for name in gone])
     count = len(manifest["parts"])
     return Scored(manifest["rows"], manifest["skipped"], count, count, manifest, is_current=True)
+
+
+def _are_inputs(known: list[dict[str, Any]], given: Input) -> bool:
+    """Tells whether files are those that a manifest lists: in the same state, or with the same content."""
+    if [entry["path"] for entry in known] != [redacted(source.path) for source in given.sources]:
+        return False
+    pairs = zip(known, given.sources, strict=True)
+    return all(
+        (entry["state"] == source.state and entry["size"] == source.size)
+        or entry["digest"] == given.digest(source)
+        for entry, source in pairs
+    )  # fmt: skip
 
 
 def _manifest(

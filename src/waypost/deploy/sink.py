@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from waypost.errors import UsageError, WaypostError, redacted
+from waypost.sources.process import is_alive
+
+_HALF_WRITTEN = re.compile(r"\.(?:part-\d+|_plan|_manifest|malformed)\.[a-z]+\.(\d+)")
 
 
 class Sink:
@@ -59,7 +63,10 @@ class Sink:
         self._fs.rm_file(f"{self._root}/{name}")
 
     def sweep(self) -> None:
-        """Removes what a process that was killed left half-written."""
-        if self._is_local:
-            for file in Path(self._root).glob("**/.*.[0-9]*"):
+        """Removes what processes that are gone left half-written."""
+        if not self._is_local:
+            return
+        for file in Path(self._root).glob("**/.*.*"):
+            owner = _HALF_WRITTEN.fullmatch(file.name)
+            if owner and not is_alive(int(owner[1])):
                 file.unlink(missing_ok=True)
