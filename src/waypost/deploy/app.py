@@ -243,24 +243,24 @@ class Application:
 
     async def _invoke(self, served: _Served, kind: str, body: bytes, entry: Entry) -> _Reply:
         """Answers a small request here, unless it has many rows or the original has to be asked."""
-        began = time.perf_counter()
-        content = parsed(kind, body)
-        read = time.perf_counter()
-        table, wants = table_of(kind, content, served.made.answers.layout, self._limits)
-        checked = time.perf_counter()
-        entry.parse, entry.validate, entry.rows = read - began, checked - read, len(table)
+        table, wants = self._read(served, kind, body, entry)
         if len(table) <= _QUICK_ROWS and served.made.proof.is_equal:
             return self._predicted(served, table, entry, wants=wants)
         return await self._in_thread(lambda: self._predicted(served, table, entry, wants=wants))
 
     def _computed(self, served: _Served, kind: str, body: bytes, entry: Entry) -> _Reply:
         """Answers a large request, all in a thread."""
+        table, wants = self._read(served, kind, body, entry)
+        return self._predicted(served, table, entry, wants=wants)
+
+    def _read(self, served: _Served, kind: str, body: bytes, entry: Entry) -> tuple[Table | Rows, bool]:
+        """Returns (table, whether probabilities are wanted). Raises TableError."""
         began = time.perf_counter()
         content = parsed(kind, body)
         read = time.perf_counter()
         table, wants = table_of(kind, content, served.made.answers.layout, self._limits)
         entry.parse, entry.validate, entry.rows = read - began, time.perf_counter() - read, len(table)
-        return self._predicted(served, table, entry, wants=wants)
+        return table, wants
 
     async def _in_thread(self, work: Callable[[], _Reply]) -> _Reply:
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
