@@ -138,6 +138,16 @@ def test_promoted_described_and_rolled_back(pipeline: Path, workplace: Path, cal
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_card/grades-1.md")
     assert card.startswith(version.description[:500])
 
+    # As `waypost run URL@1.2.0` tags it; the release's name is enough then.
+    client.set_tag(run, "waypost.release", "1.2.0")
+    client.set_tag(run, "waypost.release.url", "https://example.org/grades")
+    beats = ["--name", "grades", "--metric", "accuracy", "--better-than", "champion"]
+    for release in ("1.2.0", "v1.2.0", "https://example.org/grades@1.2.0"):
+        found = call(*WAYPOST, "promote", release, *beats)
+        assert "grades@champion is version 1 already" in found.stdout, found.stderr
+    other_url = call(*WAYPOST, "promote", "https://example.org/other@1.2.0", "--name", "grades")
+    assert "no finished run of this release" in other_url.stderr
+
     again = call(*WAYPOST, "promote", run, "--name", "grades")
     assert "grades@champion is version 1 already" in again.stdout
     assert len(versions("grades")) == 1

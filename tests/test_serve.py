@@ -476,7 +476,7 @@ def wait_for(is_so: Any) -> None:
 
 
 @pytest.mark.journey
-def test_schemathesis_finds_no_server_error(server: Server) -> None:
+def test_schemathesis_finds_no_server_error(server: Server, tmp_path: Path) -> None:
     """Requests made from the OpenAPI document, right and wrong ones: none is a server error, and the
     replies are of the documented types.
     """
@@ -486,6 +486,7 @@ def test_schemathesis_finds_no_server_error(server: Server) -> None:
             *(BIN / "st", "run", f"{server.url}/openapi.json", "--checks", checks, "--max-examples", "150"),
             *("--generation-database", "none", "--seed", "1", "--no-color"),
         ],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,

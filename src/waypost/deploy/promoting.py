@@ -128,8 +128,8 @@ def _not_better(
     if not wish.better_than:
         return []
     rival = registry.by_alias(wish.name, wish.better_than)
-    if rival is None:
-        return []  # the first one has nobody to beat
+    if rival is None or rival.run_id == origin.maker.run_id:
+        return []  # the first one has nobody to beat, and nobody has to beat itself
     asked = wish.metric or (wish.thresholds[0].metric if wish.thresholds else "roc_auc")
     name = find_metric(asked, metrics)
     label = f"{rival.name}/{rival.version} ({wish.better_than})"
