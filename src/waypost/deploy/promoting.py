@@ -151,14 +151,14 @@ def _measured_on(registry: Registry, origin: Origin, step: str) -> dict[str, str
     """Returns the digests of the tables that a step was given, models left out."""
     if step not in origin.steps:
         return {}
-    given = origin.steps[step].inputs
-    return {
-        f"{name} {output}": digest
-        for name, (run_id, path) in given.items()
-        if run_id != origin.maker.run_id
-        for output, digest in registry.digests(run_id).items()
-        if path.partition(".")[0] == output
-    }
+    found = {}
+    for name, (run_id, path) in origin.steps[step].inputs.items():
+        if run_id != origin.maker.run_id:
+            digests = registry.digests(run_id)
+            own = {output: digest for output, digest in digests.items() if path.partition(".")[0] == output}
+            # An output may have another name than its file: then all of that step's count.
+            found |= {f"{name} {output}": digest for output, digest in (own or digests).items()}
+    return found
 
 
 def _held_out(registry: Registry, origin: Origin, said: MLmodel) -> Rows | None:
