@@ -151,7 +151,7 @@ def _measured_on(registry: Registry, origin: Origin, step: str) -> dict[str, str
     """Returns the digests of the tables that a step was given, models left out."""
     if step not in origin.steps:
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for name, (run_id, path) in origin.steps[step].inputs.items():
         if run_id != origin.maker.run_id:
             digests = registry.digests(run_id)
