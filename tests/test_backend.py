@@ -108,7 +108,8 @@ def test_failure_is_a_failed_run(project: Path, call: Call) -> None:
 
 def test_a_parent_imports_once(workplace: Path, call: Call) -> None:
     """A parent project that runs many others has one worker: each is a fork of it."""
-    write_component(workplace, "child", "import os\nprint('worker', os.getppid())\n")
+    # It takes a moment, so that the last one still runs when it is asked.
+    write_component(workplace, "child", "import os, time\nprint('worker', os.getppid())\ntime.sleep(1)\n")
     script = (
         "import mlflow\n"
         "runs = [mlflow.run('child', backend='waypost', env_manager='local') for _ in range(3)]\n"

@@ -350,7 +350,7 @@ def test_killed_five_times_the_same_bytes(saved: Path, workplace: Path, call: Ca
     table = pd.concat([rows(20_000, seed) for seed in range(20)], ignore_index=True)
     table.loc[[70_000, 333_333], "amount"] = 1e300
     table.replace({"city": {"": None}}).to_csv(workplace / "big.csv", index=False)
-    options = ["--part-rows", "10000", "--on-error", "skip", "--id", "id", "--no-track"]
+    options = ["--part-rows", "2000", "--on-error", "skip", "--id", "id", "--no-track"]
     whole = call(*SCORE, saved, "big.csv", "whole", *options)
     assert whole.returncode == 0, whole.stderr
     choose = random.Random()
@@ -367,7 +367,7 @@ def test_killed_five_times_the_same_bytes(saved: Path, workplace: Path, call: Ca
             if len(list((workplace / "broken").glob("part-*"))) > before + choose.randint(0, 3):
                 break
             time.sleep(0.01)
-        time.sleep(choose.random() * 0.1)
+        time.sleep(choose.random() * 0.05)
         process.kill()
         kills += process.wait() == -signal.SIGKILL
     assert kills == 5

@@ -128,8 +128,8 @@ def _not_better(
     if not wish.better_than:
         return []
     rival = registry.by_alias(wish.name, wish.better_than)
-    if rival is None or rival.run_id == origin.maker.run_id:
-        return []  # the first one has nobody to beat, and nobody has to beat itself
+    if rival is None:
+        return []  # the first one has nobody to beat
     asked = wish.metric or (wish.thresholds[0].metric if wish.thresholds else "roc_auc")
     name = find_metric(asked, metrics)
     label = f"{rival.name}/{rival.version} ({wish.better_than})"
@@ -144,6 +144,8 @@ def _not_better(
         hint = "run it on the same data, or compare all the same: --any-data"
         problem = f"{label} was measured on other data: the figures cannot be compared"
         return [Finding(name, problem, hint, "gate")]
+    if rival.run_id == origin.maker.run_id:
+        return []  # nobody has to beat itself
     return not_better(name, metrics[name], theirs[name], label)
 
 
