@@ -60,13 +60,6 @@ class State(BaseModel):
         raise error
 
 
-def bring(uri: str, *, is_trusted: bool = False) -> Brought:
-    """Returns a model, compiled in this process where it was not before. Raises WaypostError."""
-    found = find(uri)
-    made = ready(found.folder, is_trusted=is_trusted)
-    return _brought(found, made.digest, is_trusted=is_trusted)
-
-
 def _brought(found: Found, digest: str, *, is_trusted: bool) -> Brought:
     return Brought(
         uri=found.uri,
@@ -97,8 +90,9 @@ def bringing(
     """
     if is_local(uri):
         found = find(uri)
-        if compiled_before(found.folder):
-            brought = _brought(found, content_digest(found.folder), is_trusted=is_trusted)
+        digest = content_digest(found.folder)
+        if compiled_before(digest):
+            brought = _brought(found, digest, is_trusted=is_trusted)
             _write(state, State(brought=brought))
             yield brought
             return
@@ -137,11 +131,11 @@ def main(state: str, uri: str, is_trusted: str, every: str) -> None:
 def _looked(uri: str, known: Brought | None, *, is_trusted: bool) -> State:
     """Returns the model of now; the known one, and what is wrong, where the look fails."""
     try:
-        if known:
-            found = find(uri)
-            if (found.label, found.folder) == (known.label, known.folder):
-                return State(brought=known)
-        return State(brought=bring(uri, is_trusted=is_trusted))
+        found = find(uri)
+        if known and (found.label, found.folder) == (known.label, known.folder):
+            return State(brought=known)
+        made = ready(found.folder, is_trusted=is_trusted)
+        return State(brought=_brought(found, made.digest, is_trusted=is_trusted))
     except WaypostError as error:
         failed = _Failed(message=str(error), hint=error.hint, exit_code=error.exit_code)
     except Exception:  # a bug: whoever waits for the file must hear of it

@@ -102,7 +102,7 @@ def ready(
     if not said.inputs:
         raise UsageError(f"{folder}: the model's signature names no columns", hint="log it with a signature")
     digest = content_digest(folder)
-    place = home() / "compiled" / _key(digest)
+    place = _place(digest)
     layout = Layout(said.inputs)
     wanted = max((len(values) for values in (rows or {}).values()), default=0)
     if _proof_in(place, wanted) is None:
@@ -116,9 +116,9 @@ def ready(
     return Ready(folder, digest, said, proof, Original(original, layout))
 
 
-def compiled_before(folder: Path) -> bool:
-    """Tells whether a model can answer without being compiled first."""
-    return (home() / "compiled" / _key(content_digest(folder)) / _PROOF).is_file()
+def compiled_before(digest: str) -> bool:
+    """Tells whether a model with this digest can answer without being compiled first."""
+    return (_place(digest) / _PROOF).is_file()
 
 
 def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Any:
@@ -178,9 +178,10 @@ def _methods_called(model: Any) -> Iterator[str]:
             left += getattr(part, "__dict__", {}).values()
 
 
-def _key(digest: str) -> str:
+def _place(digest: str) -> Path:
     version = importlib.metadata.version("onnxruntime")
-    return digest_of({"form": _FORM, "model": digest, "onnxruntime": version})[:32]
+    key = digest_of({"form": _FORM, "model": digest, "onnxruntime": version})[:32]
+    return home() / "compiled" / key
 
 
 def _proof_in(place: Path, rows: int) -> Proof | None:

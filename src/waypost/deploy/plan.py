@@ -123,8 +123,7 @@ class Codes(_Part):
         return len(self.columns)
 
     def writer(self, layout: Layout) -> Writer:  # noqa: ARG002 (one form for all)
-        known = [Known(values, self.fill) for values in self.categories]
-        named = list(zip(self.columns, known, strict=True))
+        named = list(zip(self.columns, self._known, strict=True))
 
         def write(table: Table, out: Features) -> None:
             out[:] = np.array([of.codes(table.texts[name]) for name, of in named]).T
@@ -133,9 +132,12 @@ class Codes(_Part):
 
     def cells(self, layout: Layout) -> Cells:
         places = [layout.texts.index(name) for name in self.columns]
-        known = [Known(values, self.fill).code for values in self.categories]
-        plan = list(zip(places, known, strict=True))
+        plan = [(place, known.code) for place, known in zip(places, self._known, strict=True)]
         return lambda values, texts: [code(texts[place], -1) for place, code in plan]  # noqa: ARG005
+
+    @cached_property
+    def _known(self) -> list[Known]:
+        return [Known(values, self.fill) for values in self.categories]
 
 
 class OneHot(_Part):
@@ -151,11 +153,7 @@ class OneHot(_Part):
         return sum(map(len, self.categories))
 
     def writer(self, layout: Layout) -> Writer:  # noqa: ARG002 (one form for all)
-        starts = np.cumsum([0, *map(len, self.categories)]).tolist()
-        known = [
-            Known(values, self.fill, start) for values, start in zip(self.categories, starts, strict=False)
-        ]
-        named = list(zip(self.columns, known, strict=True))
+        named = list(zip(self.columns, self._known, strict=True))
 
         def write(table: Table, out: Features) -> None:
             out[:] = 0
@@ -168,12 +166,7 @@ class OneHot(_Part):
 
     def cells(self, layout: Layout) -> Cells:
         places = [layout.texts.index(name) for name in self.columns]
-        starts = np.cumsum([0, *map(len, self.categories)]).tolist()
-        known = [
-            Known(values, self.fill, start).code
-            for values, start in zip(self.categories, starts, strict=False)
-        ]
-        plan = list(zip(places, known, strict=True))
+        plan = [(place, known.code) for place, known in zip(places, self._known, strict=True)]
         nothing = [0.0] * self.width
 
         def cells(values: Values, texts: Texts) -> list[float]:  # noqa: ARG001 (one form for all)
@@ -184,6 +177,12 @@ class OneHot(_Part):
             return found
 
         return cells
+
+    @cached_property
+    def _known(self) -> list[Known]:
+        starts = np.cumsum([0, *map(len, self.categories)]).tolist()
+        pairs = zip(self.categories, starts, strict=False)
+        return [Known(values, self.fill, start) for values, start in pairs]
 
 
 class Known:
@@ -372,7 +371,7 @@ Part = Annotated[Numbers | Codes | OneHot | Words, Field(discriminator="kind")]
 
 
 class Plan(BaseModel):
-    """All parts, side by side. `outputs` is the matrix's number of columns."""
+    """All parts, side by side. `width` is the matrix's number of columns."""
 
     model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
 

@@ -42,13 +42,12 @@ class Wish:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What was promoted: the new version, the one that had the alias before, and the card."""
+    """What was promoted: the new version, and the one that had the alias before."""
 
     version: Version
     alias: str
     before: Version | None
     ready: Ready
-    card: str
     shown: Mapping[str, float]
 
     @property
@@ -80,10 +79,9 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
         before = registry.by_alias(wish.name, wish.alias)
         shown = _shown([t.metric for t in wish.thresholds] or ["roc_auc", "accuracy"], metrics)
         if before and before.run_id == origin.maker.run_id and _digest(before) == made.digest:
-            return Promotion(before, wish.alias, before, made, "", shown)
-        tags = _tags(registry, origin, made)
-        source = f"models:/{origin.model_id}"
-        version = registry.register(wish.name, source, origin.maker.run_id, origin.model_id, tags, "")
+            return Promotion(before, wish.alias, before, made, shown)
+        tags = _tags(origin, made)
+        version = registry.register(wish.name, origin.maker.run_id, origin.model_id, tags)
         text = card(_facts(wish, origin, version, metrics, tags, made))
         registry.describe(version, _cut(text))
         place = f"model_card/{wish.name}-{version.version}"
@@ -92,7 +90,7 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
         if before:
             registry.move(wish.name, previous_of(wish.alias), before.version)
         registry.move(wish.name, wish.alias, version.version)
-        return Promotion(version, wish.alias, before, made, text, shown)
+        return Promotion(version, wish.alias, before, made, shown)
 
 
 def _digest(version: Version) -> str:
@@ -188,7 +186,7 @@ def _plain(column: Any, pa: Any) -> list[Any]:
     return values
 
 
-def _tags(registry: Registry, origin: Origin, made: Ready) -> dict[str, str]:
+def _tags(origin: Origin, made: Ready) -> dict[str, str]:
     """Returns what leads back from a registered version to everything that it was made of."""
     kept = ("waypost.release", "waypost.release.url", "waypost.commit", "waypost.lock")
     tags = {name: origin.tags[name] for name in kept if name in origin.tags}
@@ -204,7 +202,7 @@ def _tags(registry: Registry, origin: Origin, made: Ready) -> dict[str, str]:
     for step in origin.steps.values():
         if found := _component(step):
             tags[f"waypost.component.{step.name}"] = found
-        for output, digest in registry.digests(step.run_id).items():
+        for output, digest in step.digests.items():
             tags[f"waypost.data.{step.name}.{output}"] = digest
     return {name: value for name, value in tags.items() if value}
 

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -281,10 +281,6 @@ class _Work:
     sink: Sink
     order: Order
     there: set[str]
-    _suffix: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._suffix = self.order.format
 
     @property
     def _layout(self) -> Layout:
@@ -292,7 +288,7 @@ class _Work:
 
     def part(self, number: int, table: pa.Table) -> _Part:
         """Answers a part and writes its file, unless that is there."""
-        name = f"part-{number:05}.{self._suffix}"
+        name = f"part-{number:05}.{self.order.format}"
         problems_name = f"_errors/part-{number:05}.jsonl"
         if name in self.there:
             return self._old(name, problems_name, table)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.errors import UsageError, redacted
 from waypost.tracking.local import tracking_uri
-from waypost.tracking.store import PIPELINE_TAG, STEP_TAG, output_of
+from waypost.tracking.store import PIPELINE_TAG, STEP_TAG, output_of, outputs_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -29,6 +29,11 @@ class StepRun:
     metrics: Mapping[str, float]
     parameters: Mapping[str, str]
     models: Mapping[str, str]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of its outputs."""
+        return outputs_in(self.tags)
 
     @property
     def inputs(self) -> dict[str, tuple[str, str]]:
@@ -148,17 +153,13 @@ class Registry:
 
     def digests(self, run_id: str) -> dict[str, str]:
         """Returns the digests of a step's outputs."""
-        prefix = "waypost.output."
-        tags = self._client.get_run(run_id).data.tags
-        return {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
+        return outputs_in(self._client.get_run(run_id).data.tags)
 
     def file(self, run_id: str, artifact: str) -> Path | None:
         """Returns an artifact of a run on this machine, None where there is none."""
         return output_of(self._client, run_id, artifact)
 
-    def register(
-        self, name: str, source: str, run_id: str, model_id: str, tags: Mapping[str, str], text: str
-    ) -> Version:
+    def register(self, name: str, run_id: str, model_id: str, tags: Mapping[str, str]) -> Version:
         """Registers a model as the next version; the registered model is made where it is not there."""
         from mlflow.exceptions import MlflowException
 
@@ -168,7 +169,7 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         made = self._client.create_model_version(
-            name, source, run_id=run_id, tags=dict(tags), description=text, model_id=model_id
+            name, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
         )
         return Version(name, str(made.version), run_id, dict(tags))
 

@@ -325,10 +325,14 @@ def step_variables(tracker: Tracker, run_id: str) -> dict[str, str]:
     }
 
 
-def _finished(run: Run) -> FinishedStep:
+def outputs_in(tags: Mapping[str, str]) -> dict[str, str]:
+    """Returns the digests of a step's outputs, from the tags of its run."""
     prefix = f"{_OUTPUT_TAG}."
-    tags = run.data.tags
-    digests = {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
+    return {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
+
+
+def _finished(run: Run) -> FinishedStep:
+    digests = outputs_in(run.data.tags)
     seconds = ((run.info.end_time or 0) - run.info.start_time) / 1000
     return FinishedStep(str(run.info.run_id), digests, metrics=dict(run.data.metrics), seconds=seconds)
 
