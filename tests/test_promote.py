@@ -19,6 +19,7 @@ from tests import models
 from tests.conftest import LIBRARY, Call
 from tests.pipelines import write_component, write_pipeline
 from tests.serving import serving
+from tests.team import tracking_server
 from tests.test_run import RUN
 from waypost.contracts.gate import find_metric, less_is_better, missed, parse_threshold
 from waypost.errors import UsageError
@@ -272,11 +273,8 @@ def test_metrics_by_their_short_names() -> None:
 @pytest.mark.xdist_group("promote")
 def test_from_registry_over_http(pipeline: Path, workplace: Path, call: Call) -> None:
     """With a tracking server, a promoted model is downloaded once, scored and served."""
-    from tests.repositories import free_port
-    from tests.test_server import mlflow_server
-
-    with mlflow_server(workplace, free_port()) as url:
-        env = {"MLFLOW_TRACKING_URI": url}
+    with tracking_server(workplace / "server", f"sqlite:///{workplace}/mlflow.db") as tracking:
+        env = {"MLFLOW_TRACKING_URI": tracking.url}
         result = call(*RUN, pipeline, "--env", "local", "--json", env=env)
         assert result.returncode == 0, result.stderr
         run = json.loads(result.stdout)["run_id"]

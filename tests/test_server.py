@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +12,7 @@ import pytest
 
 from tests.conftest import Call
 from tests.pipelines import write_component, write_pipeline
-from tests.repositories import free_port
+from tests.team import tracking_server
 from tests.test_run import RUN
 
 pytestmark = pytest.mark.journey
@@ -33,36 +27,11 @@ with mlflow.start_run():
 """
 
 
-@contextlib.contextmanager
-def mlflow_server(workplace: Path, port: int) -> Iterator[str]:
-    """Runs an MLflow server with proxied artifacts; its store is the test's mlflow.db."""
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    store = ["--backend-store-uri", f"sqlite:///{workplace}/mlflow.db", "--workers", "1"]
-    folder = workplace / "server"
-    process = subprocess.Popen(
-        [*command, *store, "--artifacts-destination", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=1):
-                break
-            time.sleep(0.1)
-        yield url
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)
-        process.wait()
-
-
 @pytest.fixture
 def server(workplace: Path) -> Iterator[str]:
-    """An MLflow server."""
-    with mlflow_server(workplace, free_port()) as url:
-        yield url
+    """An MLflow server; its store is the test's mlflow.db."""
+    with tracking_server(workplace / "server", f"sqlite:///{workplace}/mlflow.db") as running:
+        yield running.url
 
 
 def test_server_shares_finished_steps(server: str, workplace: Path, call: Call, tmp_path: Path) -> None:

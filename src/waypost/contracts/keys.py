@@ -44,7 +44,8 @@ class StepInputs:
 class FinishedStep:
     """A finished child run: the digests of its outputs, and where they are where that is a local path.
 
-    `inputs` are what its key was made of, `seconds` and `memory` (bytes, peak) what it took.
+    `inputs` are what its key was made of, `seconds` and `memory` (bytes, peak) what it took, `user` is who
+    computed it.
     """
 
     run_id: str
@@ -54,6 +55,7 @@ class FinishedStep:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     memory: int = 0
+    user: str = ""
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -28,8 +28,8 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.runs.prepare import Prepared
 from waypost.runs.survey import Options
 from waypost.sources.files import read_text
+from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Registry
-from waypost.tracking.store import tracking_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa

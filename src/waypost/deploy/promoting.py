@@ -16,8 +16,8 @@ from waypost.deploy.models import Ready, ready
 from waypost.deploy.proof import Rows
 from waypost.errors import Finding, FindingsError, UsageError
 from waypost.sources.files import read_text
+from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Origin, Registry, StepRun, Version
-from waypost.tracking.store import tracking_errors
 
 PREVIOUS = "previous"
 _PROOF_ROWS = 5000

@@ -13,7 +13,8 @@ from waypost.runs.environments import platform_tag
 from waypost.sources.files import read_pipeline
 from waypost.sources.git import object_at, origin_of
 from waypost.sources.versions import made_with
-from waypost.tracking.store import Tracker, tracking_errors
+from waypost.tracking.connection import tracking_errors
+from waypost.tracking.store import Tracker
 
 _TIMES = "seconds"
 

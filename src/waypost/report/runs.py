@@ -58,6 +58,9 @@ class PlainReporter(Reporter):
         why = f": {because}" if self._explain else ""
         line(self._console, escape(f"  {name:{self._width}}  started{why}"))
 
+    def step_held(self, name: str, whose: str) -> None:
+        line(self._console, escape(f"  {name:{self._width}}  waits: {whose} computes it right now"))
+
     def step_ended(self, result: StepResult) -> None:
         notes = _notes(result, most=2)
         time_taken = f"{result.seconds:7.1f} s" if result.seconds else " " * 9
@@ -79,6 +82,7 @@ class TableReporter(Reporter):
         self._plan: Plan | None = None
         self._ended: dict[str, StepResult] = {}
         self._running: dict[str, float] = {}
+        self._held: dict[str, str] = {}
         self._because: dict[str, str] = {}
         self._drawn = 0.0
 
@@ -97,6 +101,10 @@ class TableReporter(Reporter):
     def step_starting(self, name: str, because: str) -> None:
         self._running[name] = time.monotonic()
         self._because[name] = because
+        self._draw()
+
+    def step_held(self, name: str, whose: str) -> None:
+        self._held[name] = f"{whose} computes it right now"
         self._draw()
 
     def step_ended(self, result: StepResult) -> None:
@@ -136,7 +144,9 @@ class TableReporter(Reporter):
             state = result.state if result else "running" if since else "waiting"
             seconds = result.seconds if result else time.monotonic() - since if since else 0.0
             time_taken = f"{seconds:.1f} s" if seconds else ""
-            notes = escape(_notes(result, most=2)) if result else ""
+            notes = escape(
+                _notes(result, most=2) if result else "" if since else self._held.get(step.name, "")
+            )
             row = [step.name, step.uses, _STATES[state], time_taken, notes]
             if self._explain:
                 row.append(escape(self._because.get(step.name, "")))
@@ -200,7 +210,8 @@ def _show_failure(console: Console, failed: StepResult) -> None:
 def _notes(result: StepResult, most: int) -> str:
     if result.cause:
         return result.cause
-    return "  ".join(f"{k} {_figure(v)}" for k, v in list(result.metrics.items())[:most])
+    figures = [f"{k} {_figure(v)}" for k, v in list(result.metrics.items())[:most]]
+    return "  ".join([*([f"by {result.user}"] if result.user else []), *figures])
 
 
 def _figure(value: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import hashlib
 import os
 from collections.abc import Callable, Mapping
@@ -17,7 +19,6 @@ from waypost.runs.prepare import Prepared
 from waypost.sources.memo import Memo
 
 FIRST = "it has not run here yet"
-UNCHANGED = "unchanged"
 
 Lookup = Callable[[str], FinishedStep | None]
 
@@ -38,7 +39,8 @@ class Reuse:
 class Decision:
     """The key of a step, the finished step to take over, and why there is one or none.
 
-    `is_shared` tells whether others may take this step's result over.
+    `is_shared` tells whether others may take this step's result over, `by_order` that it is executed
+    whatever others have.
     """
 
     key: str
@@ -46,6 +48,7 @@ class Decision:
     earlier: FinishedStep | None
     because: str
     is_shared: bool = True
+    by_order: bool = False
 
 
 class Decider:
@@ -81,12 +84,12 @@ class Decider:
         if not self._prepared.pipeline.steps[step.name].cache:
             return Decision(key, inputs, None, "it says cache: false", is_shared=False)
         if refusal := self._refusal(step.name, key):
-            return Decision(key, inputs, None, refusal)
+            return Decision(key, inputs, None, refusal, by_order=True)
         found = self._index.step(key)
         if found and is_there(found.run_id) and self._is_whole(step, found):
-            return Decision(key, inputs, found, UNCHANGED)
+            return Decision(key, inputs, found, unchanged(found))
         if (asked := ask(key)) and self._is_whole(step, asked):
-            return Decision(key, inputs, asked, UNCHANGED)
+            return Decision(key, inputs, asked, unchanged(asked))
         found = asked or found
         if found:
             because = f"an output of run {found.run_id} is gone or was changed"
@@ -130,6 +133,19 @@ class Decider:
             variables={name: _variable(name) for name in step.entry_point.variables},
         )
         return inputs, unknown
+
+
+def unchanged(found: FinishedStep) -> str:
+    """Returns why a finished step is taken over, and whose it is where somebody else computed it."""
+    whose = colleague(found)
+    return f"unchanged; computed by {whose}" if whose else "unchanged"
+
+
+def colleague(found: FinishedStep) -> str:
+    """Returns who computed a finished step, empty where that was this user."""
+    with contextlib.suppress(OSError, KeyError):  # a container may know no name for its user
+        return found.user if found.user != getpass.getuser() else ""
+    return found.user
 
 
 def _variable(name: str) -> str:

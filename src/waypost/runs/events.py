@@ -15,7 +15,7 @@ INTEGRITY = 4
 @dataclass(frozen=True)
 class StepResult:
     """How a step ended: `state` is done, reused, failed, killed or skipped; `because` says why it ran or
-    did not.
+    did not, `user` whose result was taken over, empty where it is this user's own.
     """
 
     name: str
@@ -29,6 +29,7 @@ class StepResult:
     log: str = ""
     exit_code: int = 0
     because: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,9 @@ class Reporter:
 
     def step_starting(self, name: str, because: str) -> None:
         """A step's process is about to start."""
+
+    def step_held(self, name: str, whose: str) -> None:
+        """A step waits for the same one of another run, which may be somebody else's, to end."""
 
     def step_ended(self, result: StepResult) -> None:
         """A step ended, or will not be executed."""

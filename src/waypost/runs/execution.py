@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import WaypostError
-from waypost.runs.decide import Decider, Decision, Reuse
+from waypost.runs.decide import Decider, Decision, Reuse, colleague
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, StepResult
 from waypost.runs.imports import imports_of
@@ -83,6 +84,8 @@ class Execution:
         self.keys: dict[str, str] = {}
         self.failed = False
         self.blocked: set[str] = set()
+        self._ask_again: dict[str, float] = {}
+        self._held: set[str] = set()
         self.began: float | None = None
         self._environments = environments
         self._decider = decider
@@ -120,6 +123,33 @@ class Execution:
             )
         return self._decisions[step.name]
 
+    def obtain(self, step: PlannedStep, decision: Decision) -> Decision | None:
+        """Returns what to do with a step that has to run, None while another run of the tracking server
+        computes it; a step that is not taken over then has to start.
+        """
+        chosen = self._only is None or step.name in self._only
+        if not decision.is_shared or decision.by_order or not chosen:
+            return decision
+        now = time.monotonic()
+        if now < self._ask_again.get(step.name, 0.0):
+            return None
+        claims, waited = self._tools.tracker.claims, step.name in self._ask_again
+        if waited and (anew := self.decide(step, anew=True)).earlier:
+            claims.leave(self.parent, anew.key)
+            return anew
+        if holder := claims.ask(self.parent, decision.key):
+            if waited and step.name not in self._held:
+                self._held.add(step.name)
+                self.reporter.step_held(step.name, f"run {holder.run_id} of {holder.user or 'somebody'}")
+            # Not all at the same moment: twenty runs may wait for one.
+            self._ask_again[step.name] = now + random.uniform(0.5, 1.5)  # noqa: S311 (no secret)
+            return None
+        # Another run may have finished it after we looked and before we asked.
+        anew = self.decide(step, anew=True)
+        if anew.earlier:
+            claims.leave(self.parent, anew.key)
+        return anew
+
     def memory_of(self, step: PlannedStep) -> int:
         """Returns what the step needed when it ran last, in bytes; 0 where that is not known."""
         latest = self._tools.index.latest(self.prepared.pipeline.name, step.name)
@@ -140,7 +170,15 @@ class Execution:
         metrics = self._enter(step, decision, earlier)
         because = decision.because
         self._note(
-            StepResult(step.name, step.uses, "reused", earlier.run_id, metrics=metrics, because=because)
+            StepResult(
+                step.name,
+                step.uses,
+                "reused",
+                earlier.run_id,
+                metrics=metrics,
+                because=because,
+                user=colleague(earlier),
+            )
         )
 
     def start(self, step: PlannedStep, decision: Decision) -> None:
@@ -217,6 +255,7 @@ class Execution:
         self._keep_log(attempt)
         if cause:
             tracker.close(attempt.run_id, "FAILED")
+            tracker.claims.leave(self.parent, attempt.decision.key)
             where = tracker.artifact_location(attempt.run_id, f"logs/{step.name}.log")
             result = attempt.result("failed")
             self._note(replace(result, cause=cause, tail=tail_of(attempt.log), log=where, exit_code=code))
@@ -233,6 +272,7 @@ class Execution:
         tracker.complete(attempt.run_id, found.digests)
         # The step's process may have set a status of its own; ours is the last word.
         tracker.close(attempt.run_id, "FINISHED")
+        tracker.claims.leave(self.parent, attempt.decision.key)
         metrics = self._enter(step, attempt.decision, found)
         if attempt.decision.is_shared:
             self._tools.index.add_step(attempt.decision.key, self.prepared.pipeline.name, step.name, found)
@@ -244,6 +284,7 @@ class Execution:
         for attempt in attempts:
             if attempt.running:
                 attempt.running.end()
+        for attempt in attempts:
             self._keep_log(attempt)
             self._tools.tracker.close(attempt.run_id, "KILLED")
             self._note(attempt.result("killed"))

@@ -12,7 +12,7 @@ from waypost.sources.database import Database
 
 _TABLES = """
 CREATE TABLE step (scope TEXT, key TEXT, run_id TEXT, inputs TEXT, outputs TEXT, metrics TEXT,
-                   seconds REAL, memory INTEGER, PRIMARY KEY (scope, key));
+                   seconds REAL, memory INTEGER, user TEXT, PRIMARY KEY (scope, key));
 CREATE TABLE latest (scope TEXT, pipeline TEXT, step TEXT, key TEXT, PRIMARY KEY (scope, pipeline, step));
 CREATE TABLE run (scope TEXT, key TEXT, run_id TEXT, PRIMARY KEY (scope, key))
 """
@@ -22,12 +22,13 @@ class Index:
     """The finished steps and runs of one tracking server, its `scope`, as this machine knows them."""
 
     def __init__(self, home: Path, scope: str) -> None:
-        self._database = Database(home / "index.db", 1, _TABLES)
+        self._database = Database(home / "index.db", 2, _TABLES)
         self._scope = redacted(scope)
 
     def step(self, key: str) -> FinishedStep | None:
         """Returns the step with a key."""
-        query = "SELECT run_id, inputs, outputs, metrics, seconds, memory FROM step WHERE scope=? AND key=?"
+        columns = "run_id, inputs, outputs, metrics, seconds, memory, user"
+        query = f"SELECT {columns} FROM step WHERE scope=? AND key=?"  # noqa: S608 (names of ours)
         for row in self._database.rows(query, (self._scope, key)):
             return _step(row)
         return None
@@ -43,8 +44,8 @@ class Index:
         """Notes a step that is finished, with everything recorded: this comes last."""
         outputs = {output: [digest, step.paths.get(output, "")] for output, digest in step.digests.items()}
         texts = [json.dumps(x) for x in (dict(step.inputs), outputs, dict(step.metrics))]
-        row = (self._scope, key, step.run_id, *texts, step.seconds, step.memory)
-        self._database.write("INSERT OR REPLACE INTO step VALUES (?,?,?,?,?,?,?,?)", row)
+        row = (self._scope, key, step.run_id, *texts, step.seconds, step.memory, step.user)
+        self._database.write("INSERT OR REPLACE INTO step VALUES (?,?,?,?,?,?,?,?,?)", row)
         self.note_latest(key, pipeline, name)
 
     def note_latest(self, key: str, pipeline: str, name: str) -> None:
@@ -63,7 +64,7 @@ class Index:
 
 
 def _step(row: tuple[Any, ...]) -> FinishedStep:
-    run_id, inputs, outputs, metrics, seconds, memory = row
+    run_id, inputs, outputs, metrics, seconds, memory, user = row
     found = json.loads(outputs)
     return FinishedStep(
         run_id,
@@ -73,4 +74,5 @@ def _step(row: tuple[Any, ...]) -> FinishedStep:
         json.loads(inputs),
         seconds,
         memory,
+        user,
     )

@@ -29,8 +29,9 @@ from waypost.sources.machine import available_memory, cores
 from waypost.sources.memo import Memo
 from waypost.sources.places import home
 from waypost.sources.scratch import scratch, sweep
-from waypost.tracking.local import are_finished, tracking_uri
-from waypost.tracking.store import Tracker, tracking_errors
+from waypost.tracking.connection import last_words, patience, tracking_errors
+from waypost.tracking.local import are_finished, is_local, tracking_uri
+from waypost.tracking.store import Tracker
 
 _TICK_SECONDS = 0.05
 
@@ -59,6 +60,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
             reporter.ended(current)
             return current
         close_abandoned(tools.tracker, reporter)
+        stack.enter_context(patience(reporter.say))
         opened = PipelineRun(prepared, options, envs, tools, reporter)
         drive([opened], options, tools, heard)
         return opened.result
@@ -162,27 +164,33 @@ class PipelineRun:
 
     def close(self, status: str) -> None:
         """Gives the run its terminal status; a finished one enters the index."""
-        tracker, execution = self._tools.tracker, self.execution
+        execution = self.execution
         self.is_closed = True
-        if self._warnings:
-            tracker.tag(self.run_id, {"waypost.warnings": "\n".join(self._warnings)})
-        if status == "KILLED":
-            # Of a step that was just about to be opened or recorded, nobody but the server knows.
-            tracker.close_steps(self.run_id)
-        tracker.close(self.run_id, status)
-        plan = self._prepared.plan
-        if status == "FINISHED" and len(execution.keys) == len(plan.steps):
-            self._tools.index.add_run(run_key(self._prepared, execution.keys), self.run_id)
         self.result = RunResult(
             self._prepared.pipeline.name,
             self.run_id,
             status,
             monotonic() - (execution.began or self._opened),
-            redacted(tracker.uri),
+            redacted(self._tools.tracker.uri),
             tuple(execution.results),
             tuple(self._warnings),
         )
-        self._reporter.ended(self.result)
+        try:
+            self._record_end(status)
+        finally:
+            self._reporter.ended(self.result)
+
+    def _record_end(self, status: str) -> None:
+        tracker, keys = self._tools.tracker, self.execution.keys
+        if self._warnings:
+            tracker.tag(self.run_id, {"waypost.warnings": "\n".join(self._warnings)})
+        if status == "KILLED" or not is_local(tracker.uri):
+            # Of a step that was just about to be opened or recorded, nobody but the server knows; and of one
+            # whose opening was asked for twice, because the first answer was lost on its way.
+            tracker.close_steps(self.run_id)
+        tracker.close(self.run_id, status)
+        if status == "FINISHED" and len(keys) == len(self._prepared.plan.steps):
+            self._tools.index.add_run(run_key(self._prepared, keys), self.run_id)
 
 
 def _earlier_steps(tracker: Tracker, options: Options, name: str) -> Mapping[str, FinishedStep]:
@@ -211,13 +219,15 @@ def drive(runs: Sequence[PipelineRun], options: Options, tools: Tools, watch: Wa
     finally:
         for each in runs:
             if not each.is_closed:
-                each.execution.kill()
-                each.close(status)
+                with last_words():
+                    each.execution.kill()
+                    each.close(status)
 
 
 def _loop(runs: Sequence[PipelineRun], jobs: int, tools: Tools, watch: Watch | None) -> None:
     while open_ones := [each for each in runs if not each.is_closed]:
         _hear(open_ones, watch)
+        tools.tracker.claims.beat(each.run_id for each in open_ones)
         executions = [each.execution for each in open_ones]
         ended = [execution.poll() for execution in executions]
         for execution in executions:
@@ -252,7 +262,12 @@ def _start_ready(execution: Execution, all_of_them: Sequence[Execution], jobs: i
                 execution.take_over(step, decision)
                 taken_over = True
             elif running < jobs and (not running or _has_memory(execution.memory_of(step))):
-                execution.start(step, decision)
+                obtained = execution.obtain(step, decision)
+                if obtained and obtained.earlier:
+                    execution.take_over(step, obtained)
+                    taken_over = True
+                elif obtained:
+                    execution.start(step, obtained)
         if not taken_over:
             return
 

@@ -14,7 +14,7 @@ from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import redacted
 from waypost.runs import environments
-from waypost.runs.decide import UNCHANGED, Decider, Decision, Reuse
+from waypost.runs.decide import Decider, Decision, Reuse, colleague, unchanged
 from waypost.runs.events import RunResult, StepResult
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
@@ -97,7 +97,8 @@ def _earlier_run(prepared: Prepared, run_id: str, finished: Mapping[str, Finishe
             step.uses,
             "reused",
             finished[step.name].run_id,
-            because=UNCHANGED,
+            because=unchanged(finished[step.name]),
+            user=colleague(finished[step.name]),
             metrics=declared_metrics(step, finished[step.name]),
         )
         for step in prepared.plan.steps

@@ -12,7 +12,8 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.runs.prepare import Prepared
 from waypost.runs.runner import PipelineRun, build_environments, close_abandoned, drive, is_there, open_tools
 from waypost.runs.survey import Options, survey
-from waypost.tracking.store import Tracker, tracking_errors
+from waypost.tracking.connection import last_words, patience, tracking_errors
+from waypost.tracking.store import Tracker
 
 Listener = Callable[["Point"], None]
 
@@ -101,10 +102,10 @@ def sweep(
     with (
         open_tools(first, envs[first_values], options, surveys[first_values].missing) as tools,
         tracking_errors(),
+        patience(reporter.say),
     ):
         close_abandoned(tools.tracker, reporter)
         run_id = tools.tracker.open_sweep()
-        status = "FAILED"
         try:
             runs = [
                 PipelineRun(
@@ -122,11 +123,11 @@ def sweep(
             result = _sorted(run_id, metric, found.values(), minimize=minimize)
             _record(tools.tracker, result)
             status = "FINISHED" if all(p.result.status == "FINISHED" for p in result.points) else "FAILED"
-        except KeyboardInterrupt:
-            status = "KILLED"
-            raise
-        finally:
             tools.tracker.close(run_id, status)
+        except BaseException as error:
+            with last_words():
+                tools.tracker.close(run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
     return result
 
 

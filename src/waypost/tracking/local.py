@@ -15,6 +15,11 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
 
 
+def is_local(uri: str) -> bool:
+    """Tells whether a tracking store is a file of this machine."""
+    return uri.startswith(("sqlite:", "file:", "/", "."))
+
+
 def project_run() -> str | None:
     """Returns the run that `mlflow run` made for us, None where we are called by hand."""
     return os.environ.get("MLFLOW_RUN_ID")

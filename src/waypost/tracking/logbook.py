@@ -59,7 +59,8 @@ def main(number: int) -> None:
 
 
 def _kept(about: dict[str, Any], lines: Any) -> tuple[str, str]:
-    from waypost.tracking.store import Tracker, tracking_errors
+    from waypost.tracking.connection import tracking_errors
+    from waypost.tracking.store import Tracker
 
     with tracking_errors():
         tracker = Tracker(about["experiment"])

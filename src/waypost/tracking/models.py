@@ -12,8 +12,9 @@ from waypost.contracts.digests import digest_of
 from waypost.contracts.mlmodel import FILE
 from waypost.errors import UsageError
 from waypost.sources.places import home
+from waypost.tracking.connection import tracking_errors
 from waypost.tracking.local import tracking_uri
-from waypost.tracking.store import downloaded, output_of, tracking_errors
+from waypost.tracking.store import downloaded, output_of
 
 _ALIAS = re.compile(r"models:/(?P<name>[^/@]+)@(?P<alias>[^/@]+)")
 _VERSION = re.compile(r"models:/(?P<name>[^/@]+)/(?P<version>\d+)")

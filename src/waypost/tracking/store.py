@@ -16,9 +16,11 @@ import filelock
 
 from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
-from waypost.errors import WaypostError, redacted
+from waypost.errors import redacted
 from waypost.sources.places import home
 from waypost.sources.process import is_alive
+from waypost.tracking.claims import OWNER_TAG, Claims
+from waypost.tracking.connection import set_defaults, tracking_errors
 from waypost.tracking.local import project_run, tracking_uri
 
 if TYPE_CHECKING:
@@ -30,35 +32,10 @@ STEP_TAG = "waypost.step"
 KEY_TAG = "waypost.step_key"
 COMPLETE_TAG = "waypost.complete"
 _OUTPUT_TAG = "waypost.output"
-_OWNER_TAG = "waypost.process"
 _PARENT_TAG = "mlflow.parentRunId"
 _SWEEP_TAG = "waypost.sweep"
 _MOST_PARAMETER = 6000  # characters that MLflow keeps of a parameter
 _MOST_PARAMETERS = 100  # parameters that MLflow takes at once
-
-
-def _set_defaults() -> None:
-    """Sets what MLflow reads when it is imported: its telemetry starts a thread then."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no word about new tables
-    # Two lines for every run that ends, on stdout: the engine says itself what is worth saying.
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # MLflow's own default waits some minutes before it says that nobody listens.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-
-
-@contextlib.contextmanager
-def tracking_errors() -> Iterator[None]:
-    """Turns whatever MLflow raises into a WaypostError that names the server."""
-    _set_defaults()
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        message = f"tracking server {redacted(tracking_uri())}: {redacted(str(error.message))}"
-        raise WaypostError(message, hint="is it up? It is named by MLFLOW_TRACKING_URI") from error
 
 
 @contextlib.contextmanager
@@ -77,7 +54,7 @@ class Tracker:
     """The runs of one pipeline. Raises WaypostError where the server cannot be reached."""
 
     def __init__(self, pipeline: str) -> None:
-        _set_defaults()
+        set_defaults()
         import mlflow
 
         self.uri = tracking_uri()
@@ -87,6 +64,7 @@ class Tracker:
             with _tables(self.uri):
                 self._client = mlflow.MlflowClient()
             self.experiment_id = self._experiment(pipeline)
+        self.claims = Claims(self._client, self.experiment_id)
 
     def _experiment(self, name: str) -> str:
         if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
@@ -108,7 +86,7 @@ class Tracker:
 
         In a sweep it has a `name` of its own, and the sweep's run as its `parent`.
         """
-        all_tags = {**tags, PIPELINE_TAG: self._pipeline, _OWNER_TAG: _owner()}
+        all_tags = {**tags, PIPELINE_TAG: self._pipeline, OWNER_TAG: _owner()}
         if parent:
             all_tags[_PARENT_TAG] = parent
         elif run_id := project_run():
@@ -118,7 +96,7 @@ class Tracker:
 
     def open_sweep(self) -> str:
         """Starts the run above the pipeline runs of a sweep and returns its id."""
-        return self._create(f"{self._pipeline} sweep", {_SWEEP_TAG: self._pipeline, _OWNER_TAG: _owner()})
+        return self._create(f"{self._pipeline} sweep", {_SWEEP_TAG: self._pipeline, OWNER_TAG: _owner()})
 
     def open_work(self, name: str, tags: Mapping[str, str]) -> str:
         """Starts a run that belongs to no pipeline and returns its id."""
@@ -245,7 +223,7 @@ class Tracker:
         running = "attributes.status = 'RUNNING'"
         sweeps = self._search(f"tags.`{_SWEEP_TAG}` = '{self._pipeline}' AND {running}")
         for run in [*self._pipeline_runs(running), *sweeps]:
-            host, _, pid = run.data.tags.get(_OWNER_TAG, "").rpartition(":")
+            host, _, pid = run.data.tags.get(OWNER_TAG, "").rpartition(":")
             if host == socket.gethostname() and not is_alive(int(pid)):
                 self.close_steps(run.info.run_id)
                 self.close(run.info.run_id, "KILLED")
@@ -255,7 +233,7 @@ class Tracker:
     def close_steps(self, parent: str) -> None:
         """Marks the steps below a run as KILLED that have no terminal status."""
         for child in self._children(parent):
-            if child.info.status == "RUNNING" and _OWNER_TAG not in child.data.tags:
+            if child.info.status == "RUNNING" and OWNER_TAG not in child.data.tags:
                 self.close(child.info.run_id, "KILLED")
 
     def _pipeline_runs(self, condition: str = "") -> list[Run]:
@@ -334,7 +312,13 @@ def outputs_in(tags: Mapping[str, str]) -> dict[str, str]:
 def _finished(run: Run) -> FinishedStep:
     digests = outputs_in(run.data.tags)
     seconds = ((run.info.end_time or 0) - run.info.start_time) / 1000
-    return FinishedStep(str(run.info.run_id), digests, metrics=dict(run.data.metrics), seconds=seconds)
+    return FinishedStep(
+        str(run.info.run_id),
+        digests,
+        metrics=dict(run.data.metrics),
+        seconds=seconds,
+        user=run.data.tags.get("mlflow.user", ""),
+    )
 
 
 def _owner() -> str:

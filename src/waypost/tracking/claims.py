@@ -1,0 +1,122 @@
+"""Which run computes a key right now: agreed upon by all runs of a tracking server, by tags alone.
+
+MLflow has no lock to take. What it has: a tag that was set is seen by every search that begins later. So a
+run that wants to compute a key *asks* for it, by a tag on the pipeline's run, and looks who else did. It
+*holds* the key once it looked and saw nobody: of two runs, the one whose tag was set later saw the other. Of
+several that ask at once, the one with the least run id stays, the others step back (docs/decisions/0019).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from waypost.sources.process import is_alive
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+OWNER_TAG = "waypost.process"
+_CLAIM = "waypost.computes"
+_BEAT_TAG = "waypost.seen"
+_ASKED, _HELD = "asked", "held"
+BEAT_SECONDS = 20.0
+# A run that says nothing for so long is taken for dead, where its process cannot be looked at.
+_SILENCE_SECONDS = 6 * BEAT_SECONDS
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The pipeline run that computes a key, and its user."""
+
+    run_id: str
+    user: str
+
+
+class Claims:
+    """The keys that the pipeline runs of one experiment compute right now."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str) -> None:
+        self._client = client
+        self._experiment_id = experiment_id
+        self._asked: set[tuple[str, str]] = set()
+        self._held: set[tuple[str, str]] = set()
+        self._heard: dict[str, tuple[str, float]] = {}
+        self._beaten = time.monotonic()
+
+    def ask(self, run_id: str, key: str) -> Holder | None:
+        """Asks for a key in the name of a pipeline run: None means that it is ours now, and else who has it.
+
+        To be asked again, some time later, until the key is ours or another run has finished it.
+        """
+        mine = (run_id, key)
+        if mine in self._held:
+            return None
+        if mine not in self._asked:
+            # While somebody holds it, there is nothing to ask for.
+            if holder := _first(self._others(run_id, key), _HELD, key):
+                return holder
+            self._client.set_tag(run_id, _tag(key), _ASKED)
+            self._asked.add(mine)
+        others = self._others(run_id, key)
+        if not others:
+            self._client.set_tag(run_id, _tag(key), _HELD)
+            self._held.add(mine)
+            return None
+        holder = _first(others, _HELD, key)
+        if holder or min(other.info.run_id for other in others) < run_id:
+            self._leave(run_id, key)
+        return holder or _first(others, _ASKED, key)
+
+    def leave(self, run_id: str, key: str) -> None:
+        """Lets go of a key that a pipeline run asked for, where it did."""
+        if (run_id, key) in self._asked:
+            self._leave(run_id, key)
+
+    def _leave(self, run_id: str, key: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        self._asked.discard((run_id, key))
+        self._held.discard((run_id, key))
+        with contextlib.suppress(MlflowException):  # gone already: the answer was lost, not the request
+            self._client.delete_tag(run_id, _tag(key))
+
+    def beat(self, run_ids: Iterable[str]) -> None:
+        """Shows other machines, now and then, that these runs' process is alive."""
+        if time.monotonic() - self._beaten > BEAT_SECONDS:
+            for run_id in run_ids:
+                self._client.set_tag(run_id, _BEAT_TAG, str(int(time.time())))
+            self._beaten = time.monotonic()
+
+    def _others(self, run_id: str, key: str) -> list[Run]:
+        query = f"tags.`{_tag(key)}` != '' AND attributes.status = 'RUNNING'"
+        found = self._client.search_runs([self._experiment_id], query, max_results=1000)
+        return [run for run in found if run.info.run_id != run_id and self._is_alive(run)]
+
+    def _is_alive(self, run: Run) -> bool:
+        host, _, pid = run.data.tags.get(OWNER_TAG, "").rpartition(":")
+        if host == socket.gethostname():
+            return is_alive(int(pid))
+        # Clocks of two machines may differ: what counts is whether the sign changes while we look.
+        sign, now = run.data.tags.get(_BEAT_TAG, ""), time.monotonic()
+        seen, since = self._heard.get(run.info.run_id, ("", now))
+        if seen != sign or run.info.run_id not in self._heard:
+            self._heard[run.info.run_id] = (sign, now)
+            return True
+        return now - since < _SILENCE_SECONDS
+
+
+def _tag(key: str) -> str:
+    return f"{_CLAIM}.{key[:16]}"
+
+
+def _first(runs: Iterable[Run], state: str, key: str) -> Holder | None:
+    for run in runs:
+        if run.data.tags.get(_tag(key)) == state:
+            return Holder(str(run.info.run_id), run.data.tags.get("mlflow.user", ""))
+    return None

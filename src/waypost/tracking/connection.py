@@ -1,0 +1,109 @@
+"""How a tracking server is talked to: what MLflow is told, how long a silent one is asked, what is said."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from waypost.errors import WaypostError, redacted
+from waypost.tracking.local import tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
+
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+_WISHED = os.environ.get(_RETRIES)  # what the user says counts, always
+# Pauses grow from 2 s by powers of two: an address that is wrong is told within some 10 s, but a server
+# that is gone while a run is on its way, with hours of work behind it, is asked for some two minutes.
+_AT_FIRST, _ON_THE_WAY, _AT_LAST = "3", "6", "0"
+_REFUSED = {
+    "UNAUTHENTICATED": "it wants to know who asks: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "PERMISSION_DENIED": (
+        "the user of MLFLOW_TRACKING_USERNAME may not do this; whoever made the experiment can grant EDIT"
+    ),
+}
+_SILENT = (
+    "is it up? It is named by MLFLOW_TRACKING_URI; what was finished is recorded: the same command goes on"
+)
+
+
+def set_defaults() -> None:
+    """Sets what MLflow reads when it is imported: its telemetry starts a thread then."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no word about new tables
+    # Two lines for every run that ends, on stdout: the engine says itself what is worth saying.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # MLflow's own default waits some minutes before it says that nobody listens.
+    os.environ.setdefault(_RETRIES, _AT_FIRST)
+
+
+@contextlib.contextmanager
+def tracking_errors() -> Iterator[None]:
+    """Turns whatever MLflow raises into a WaypostError that names the server, and what may help."""
+    set_defaults()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        message = f"tracking server {redacted(tracking_uri())}: {_plain(error)}"
+        raise WaypostError(message, hint=_REFUSED.get(error.error_code, _SILENT)) from error
+
+
+def _plain(error: MlflowException) -> str:
+    """Returns what went wrong without urllib3's picture of its objects."""
+    text = redacted(str(error.message))
+    if "Max retries exceeded" in text:
+        return f"no answer ({text.rpartition(': ')[2].strip(chr(39) + chr(34) + ')')})"
+    return text
+
+
+@contextlib.contextmanager
+def patience(say: Callable[[str], None]) -> Iterator[None]:
+    """Asks a server that falls silent for some two minutes, ours and the steps' processes, and says so."""
+    if _WISHED is None:
+        os.environ[_RETRIES] = _ON_THE_WAY
+    handler = _Told(say)
+    logger = logging.getLogger("urllib3.connectionpool")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        if _WISHED is None:
+            os.environ[_RETRIES] = _AT_FIRST
+
+
+@contextlib.contextmanager
+def last_words() -> Iterator[None]:
+    """Tries once to say what a server should know, while something else is on its way up."""
+    from mlflow.exceptions import MlflowException
+
+    before = os.environ.get(_RETRIES, _AT_FIRST)
+    os.environ[_RETRIES] = _AT_LAST
+    try:
+        with contextlib.suppress(MlflowException):
+            yield
+    finally:
+        os.environ[_RETRIES] = before
+
+
+class _Told(logging.Handler):
+    """Says that a server does not answer, once for each time that it falls silent."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hears urllib3's word before each new attempt; its first argument is what is left of them."""
+        left = (
+            getattr(record.args[0], "total", None) if isinstance(record.args, tuple) and record.args else None
+        )
+        if str(left) == str(int(os.environ.get(_RETRIES, _AT_FIRST)) - 1):
+            server = redacted(tracking_uri())
+            self._say(f"tracking server {server} does not answer; it is asked again, with growing pauses")

@@ -1,0 +1,110 @@
+"""Which of several runs computes a key: agreed upon by tags on a tracking store, here a SQLite file."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from waypost.tracking import claims as module
+from waypost.tracking.claims import OWNER_TAG, Claims, Holder
+
+KEY = "0123456789abcdef0123"
+
+
+def client_of(folder: Path) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def open_run(client: mlflow.MlflowClient, owner: str, user: str = "anna") -> str:
+    run = client.create_run("0", tags={OWNER_TAG: owner, "mlflow.user": user})
+    return str(run.info.run_id)
+
+
+def here() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def test_one_holder_at_a_time(workplace: Path) -> None:
+    """Of eight runs that want a key at once, one has it at any time, and each gets it in the end."""
+    holding: list[str] = []
+    served: list[str] = []
+    wrong: list[str] = []
+    together = threading.Barrier(8)
+
+    def work() -> None:
+        client = client_of(workplace)
+        run_id = open_run(client, here())
+        claims = Claims(client, "0")
+        together.wait()
+        for _ in range(400):
+            if claims.ask(run_id, KEY) is None:
+                holding.append(run_id)
+                time.sleep(0.02)
+                wrong.extend(holding[1:])
+                holding.remove(run_id)
+                claims.leave(run_id, KEY)
+                served.append(run_id)
+                return
+            time.sleep(random.uniform(0.01, 0.1))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert len(set(served)) == 8
+
+
+def test_who_holds_it(workplace: Path) -> None:
+    """Who asks for a key that somebody computes is told whose run that is; a key is asked for once; after it
+    is left, or its run has ended, it is free.
+    """
+    client = client_of(workplace)
+    claims = Claims(client, "0")
+    first, second = open_run(client, here()), open_run(client, here(), "berta")
+    assert claims.ask(first, KEY) is None
+    assert claims.ask(first, KEY) is None
+    assert claims.ask(second, KEY) == Holder(first, "anna")
+    assert claims.ask(second, KEY[::-1]) is None
+    claims.leave(first, KEY)
+    assert claims.ask(second, KEY) is None
+    client.set_terminated(second)
+    assert claims.ask(first, KEY) is None
+    claims.leave(first, KEY)
+    assert not [tag for tag in client.get_run(first).data.tags if tag.startswith("waypost.computes")]
+
+
+def test_dead_holder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is free where the process that held it is gone: at once on this machine; on another one after
+    two minutes without a sign, and not while signs come.
+    """
+    client = client_of(workplace)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead = open_run(client, f"{socket.gethostname()}:{gone.pid}")
+    mine = open_run(client, here())
+    assert Claims(client, "0").ask(dead, KEY) is None
+    assert Claims(client, "0").ask(mine, KEY) is None
+
+    far, other = open_run(client, "elsewhere:1"), KEY[::-1]
+    assert Claims(client, "0").ask(far, other) is None
+    monkeypatch.setattr(module, "_SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.0)
+    theirs, ours = Claims(client, "0"), Claims(client, "0")
+    for number in range(3):
+        monkeypatch.setattr(module.time, "time", lambda now=number: now)
+        theirs.beat([far])
+        assert ours.ask(mine, other) == Holder(far, "anna")
+        time.sleep(0.2)
+    time.sleep(0.3)
+    assert ours.ask(mine, other) is None
