@@ -35,7 +35,7 @@ def workplace(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
     folder.mkdir()
     shutil.copyfile(empty_store, folder / "mlflow.db")
     for name in list(os.environ):
-        if name.startswith(("MLFLOW_", "WAYPOST_")):
+        if name.startswith(("MLFLOW_", "WAYPOST_", "WANDB_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "cache"))

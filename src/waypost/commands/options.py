@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from waypost.contracts.pipeline import Pipeline
     from waypost.contracts.target import Target
 
 pipeline_argument = click.argument(
@@ -37,12 +38,23 @@ env_option = click.option(
     help="uv: each component in the environment that it asks for; local: in the engine's own.",
 )
 
+wandb_option = click.option(
+    "--wandb/--no-wandb",
+    default=None,
+    help="Show the run on Weights & Biases, too. [default: what pipeline.yaml says under `tracking`]",
+)
+
 model_argument = click.argument("model")
 trust_option = click.option(
     "--trust",
     is_flag=True,
     help="Load it whatever its file asks for: pickled models can run any code. Only for sources you know.",
 )
+
+
+def wanted_on_wandb(pipeline: Pipeline, asked: bool | None) -> bool:
+    """Tells whether W&B hears of runs: what was asked for counts, else what the pipeline says."""
+    return "wandb" in pipeline.tracking if asked is None else asked
 
 
 def released(text: str) -> Target:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from waypost.commands.options import env_option, jobs_option, params_option
+from waypost.commands.options import env_option, jobs_option, params_option, wandb_option, wanted_on_wandb
 from waypost.runs.shortcut import Request, recall, remember
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="Ask no remote; what is in the cache or in folders runs.")
 @click.option("--frozen", is_flag=True, help="Locked content only, as CI wants it: refuses --dev.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the plan, run nothing.")
+@wandb_option
 @env_option
 @click.option(
     "--overrides",
@@ -83,6 +84,7 @@ def run(
     offline: bool,
     frozen: bool,
     dry_run: bool,
+    wandb: bool | None,
     env: str,
     overrides: str,
     as_json: bool,
@@ -107,11 +109,12 @@ def run(
       waypost run pipeline --force train            that step, and what its result changes
       waypost run https://github.com/org/grades@1.4.13
       waypost run pipeline --dev                    with the component folders as they are now
+      waypost run pipeline --wandb                  show it on Weights & Biases, too
     """
     target, folder, changes = _parted(arguments)
     changes += shlex.split(overrides)
     is_plain = not (target or folder.is_file() or dry_run or explain or offline or frozen or dev or debug)
-    is_plain = is_plain and not (steps or start or resume or no_cache or force)
+    is_plain = is_plain and wandb is None and not (steps or start or resume or no_cache or force)
     request = Request(folder, files, changes, env)
     if is_plain and (current := recall(request)):
         _show_current(current, as_json)
@@ -140,6 +143,7 @@ def run(
         options,
         steps=prepared.plan.select(only, start) if only or start else None,
         force=prepared.plan.select(forced, None) if forced else frozenset(),
+        wandb=wanted_on_wandb(prepared.pipeline, wandb),
     )
     if dry_run:
         report.show_plan(Console(), prepared.plan, survey(prepared, options) if explain else None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,6 +13,8 @@ from waypost.commands.options import (
     jobs_option,
     offline_option,
     params_option,
+    wandb_option,
+    wanted_on_wandb,
 )
 
 
@@ -23,6 +24,7 @@ from waypost.commands.options import (
 @click.option("--minimize", is_flag=True, help="The smallest value of the metric is the best.")
 @params_option
 @jobs_option
+@wandb_option
 @env_option
 @click.option("--dev", is_flag=True, help="Take local component folders as they are.")
 @offline_option
@@ -33,6 +35,7 @@ def sweep(
     minimize: bool,
     files: tuple[Path, ...],
     jobs: int | None,
+    wandb: bool | None,
     env: str,
     dev: bool,
     offline: bool,
@@ -70,7 +73,8 @@ def sweep(
     with SweepReporter(Console(stderr=as_json)) as reporter:
         workspace = open_workspace(folder, reporter.say, offline=offline, loud=reporter.warn)
         pipelines = [(point, prepare(workspace, files, point, dev=dev)) for point in points(overrides)]
-        options = replace(Options(env=env, offline=offline), jobs=jobs or 0)
+        on_wandb = wanted_on_wandb(pipelines[0][1].pipeline, wandb)
+        options = Options(env=env, offline=offline, jobs=jobs or 0, wandb=on_wandb)
         compared = metric_name(pipelines[0][1], metric)
         reporter.begin(len(pipelines), compared, swept(overrides))
         result = execute(

@@ -107,12 +107,20 @@ class Step(Strict):
 
 
 class Pipeline(Strict):
-    """The whole file."""
+    """The whole file; `tracking` says who hears of its runs besides MLflow, which holds the results."""
 
     name: str
     description: str = ""
+    tracking: tuple[Literal["mlflow", "wandb"], ...] = ("mlflow",)
     components: dict[Name, Source]
     steps: dict[Name, Step] = Field(min_length=1)
+
+    @field_validator("tracking")
+    @classmethod
+    def _with_mlflow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "mlflow" not in value:
+            raise ValueError("mlflow belongs to it: steps hand over their results there")
+        return value
 
 
 def parse_pipeline(text: str, file: str = FILE) -> Pipeline:

@@ -23,10 +23,12 @@ from waypost.runs.imports import imports_of
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
 from waypost.runs.logs import exit_cause, tail_of
+from waypost.runs.mirrored import Mirrored
 from waypost.runs.prepare import Prepared
 from waypost.runs.survey import declared_metrics
 from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
 from waypost.sources.memo import Memo
+from waypost.tracking.mirror import Mirror
 from waypost.tracking.store import KEY_TAG, STEP_TAG, Tracker, step_variables
 
 _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
@@ -41,6 +43,7 @@ class Tools:
     memo: Memo
     workers: Workers
     temp: Path
+    mirror: Mirror
     debug: bool = False
 
 
@@ -80,6 +83,7 @@ class Execution:
         self.prepared = prepared
         self.reporter = reporter
         self.parent = parent
+        self.mirrored = Mirrored(tools.mirror, prepared, parent, tools.tracker.uri)
         self.results: list[StepResult] = []
         self.keys: dict[str, str] = {}
         self.failed = False
@@ -168,6 +172,7 @@ class Execution:
         else:
             self._tools.index.note_latest(decision.key, pipeline, step.name)
         metrics = self._enter(step, decision, earlier)
+        self.mirrored.step_reused(step, earlier)
         because = decision.because
         self._note(
             StepResult(
@@ -210,6 +215,7 @@ class Execution:
             values = {
                 name: self._inputs.value(name, a, tracker, run_id, temp) for name, a in step.arguments.items()
             }
+            self.mirrored.step_started(step, run_id, decision.key, recorded, values)
             job = self._job(step, values, run_id, attempt.log)
             attempt.running = self._tools.workers.start(self._environments[step.name], job, plain=plain)
         except WaypostError as error:
@@ -244,6 +250,7 @@ class Execution:
         self._attempts.remove(attempt)
         self._keep_log(attempt)
         self._tools.tracker.close(attempt.run_id, "KILLED")
+        self.mirrored.step_ended(attempt.step, attempt.run_id, "killed")
         self._begin(attempt.step, attempt.decision, plain=True)
 
     def _end(self, attempt: _Attempt, code: int) -> None:
@@ -257,6 +264,7 @@ class Execution:
             tracker.close(attempt.run_id, "FAILED")
             tracker.claims.leave(self.parent, attempt.decision.key)
             where = tracker.artifact_location(attempt.run_id, f"logs/{step.name}.log")
+            self.mirrored.step_ended(step, attempt.run_id, "failed")
             result = attempt.result("failed")
             self._note(replace(result, cause=cause, tail=tail_of(attempt.log), log=where, exit_code=code))
             return
@@ -274,6 +282,7 @@ class Execution:
         tracker.close(attempt.run_id, "FINISHED")
         tracker.claims.leave(self.parent, attempt.decision.key)
         metrics = self._enter(step, attempt.decision, found)
+        self.mirrored.step_ended(step, attempt.run_id, "done", found)
         if attempt.decision.is_shared:
             self._tools.index.add_step(attempt.decision.key, self.prepared.pipeline.name, step.name, found)
         self._note(replace(attempt.result("done"), metrics=metrics))
@@ -287,6 +296,7 @@ class Execution:
         for attempt in attempts:
             self._keep_log(attempt)
             self._tools.tracker.close(attempt.run_id, "KILLED")
+            self.mirrored.step_ended(attempt.step, attempt.run_id, "killed")
             self._note(attempt.result("killed"))
 
     def skip_rest(self) -> None:

@@ -16,8 +16,8 @@ from waypost.sources import web
 from waypost.sources.memo import Memo
 from waypost.tracking.store import Tracker
 
-# Runs and model versions do not change; an alias of a model may move.
-_NEVER_CHANGES = re.compile(r"runs:/.+|models:/[^@]+/\d+(/.*)?|models:/m-\w+")
+# Runs and versions do not change; an alias of a model or of an artifact may move.
+_NEVER_CHANGES = re.compile(r"runs:/.+|models:/[^@]+/\d+(/.*)?|models:/m-\w+|wandb://[^:]+:v\d+(/.*)?")
 
 
 @dataclass
@@ -55,10 +55,11 @@ class Inputs:
         return bool(self._asked)
 
     def _remote(self, url: str) -> str | None:
-        if urlsplit(url).scheme not in ("http", "https"):
+        if urlsplit(url).scheme not in ("http", "https", "wandb"):
             return None
         if url not in self._asked:
-            asked = None if self.offline else lambda: web.validator(url)
+            ask = _wandb_content if is_wandb(url) else web.validator
+            asked = None if self.offline else lambda: ask(url)
             self._asked[url] = self.memo.last("validator", redacted(url), asked) or ""
         return f"{url} ({self._asked[url]})" if self._asked[url] else None
 
@@ -82,6 +83,10 @@ class Inputs:
             tracker.log_text(run_id, argument.text, f"parameters/{name}.yaml")
             return str(file)
         if isinstance(argument, Location):
+            if is_wandb(argument.text):
+                from waypost.tracking.wandb_artifacts import fetched
+
+                return str(fetched(argument.text, self._asked.get(argument.text, "")))
             path = local_path(argument, self.prepared.folder) or self.bundled.get(argument.text)
             return str(path) if path else argument.text
         return argument
@@ -103,6 +108,17 @@ class Inputs:
         """Returns where below its run's artifacts an output is."""
         outputs = self.prepared.plan.step(reference.step).entry_point.outputs
         return outputs[reference.output].path
+
+
+def _wandb_content(uri: str) -> str:
+    from waypost.tracking.wandb_artifacts import content_of  # with all of MLflow and W&B behind it
+
+    return content_of(uri)
+
+
+def is_wandb(text: str) -> bool:
+    """Tells whether a location is an artifact on W&B."""
+    return urlsplit(text).scheme == "wandb"
 
 
 def _is_pinned(step: PlannedStep) -> bool:

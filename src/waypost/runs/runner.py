@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -31,6 +32,7 @@ from waypost.sources.places import home
 from waypost.sources.scratch import scratch, sweep
 from waypost.tracking.connection import last_words, patience, tracking_errors
 from waypost.tracking.local import are_finished, is_local, tracking_uri
+from waypost.tracking.mirror import mirror
 from waypost.tracking.store import Tracker
 
 _TICK_SECONDS = 0.05
@@ -54,7 +56,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
     with contextlib.ExitStack() as stack:
         heard = stack.enter_context(Watch(watched)) if watched else None
         envs = build_environments(prepared, options, reporter)
-        tools = stack.enter_context(open_tools(prepared, envs, options, found.missing))
+        tools = stack.enter_context(open_tools(prepared, envs, options, found.missing, reporter))
         stack.enter_context(tracking_errors())
         if current and all(map(tools.tracker.is_finished, _ids(current))):
             reporter.ended(current)
@@ -63,7 +65,8 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
         stack.enter_context(patience(reporter.say))
         opened = PipelineRun(prepared, options, envs, tools, reporter)
         drive([opened], options, tools, heard)
-        return opened.result
+    lost = tools.mirror.warning
+    return replace(opened.result, warnings=(*opened.result.warnings, lost)) if lost else opened.result
 
 
 def is_there(result: RunResult) -> bool:
@@ -88,7 +91,11 @@ def build_environments(prepared: Prepared, options: Options, reporter: Reporter)
 
 @contextlib.contextmanager
 def open_tools(
-    prepared: Prepared, envs: Mapping[str, Environment], options: Options, missing: Iterable[PlannedStep]
+    prepared: Prepared,
+    envs: Mapping[str, Environment],
+    options: Options,
+    missing: Iterable[PlannedStep],
+    reporter: Reporter,
 ) -> Iterator[Tools]:
     """Gives what runs share. Workers start first: they import what the `missing` steps need, beside MLflow
     here.
@@ -101,7 +108,9 @@ def open_tools(
             workers.prepare(envs[step.name], python, modules_of(prepared, step, memo))
         tracker = Tracker(prepared.pipeline.name)
         workers.announce(tracker.uri)
-        yield Tools(tracker, Index(home(), tracker.uri), memo, workers, temp, options.debug)
+        index = Index(home(), tracker.uri)
+        with mirror(wanted=options.wandb, say=reporter.say, warn=reporter.warn) as kept:
+            yield Tools(tracker, index, memo, workers, temp, kept, options.debug)
 
 
 def close_abandoned(tracker: Tracker, reporter: Reporter) -> None:
@@ -130,6 +139,7 @@ class PipelineRun:
         name: str = "",
     ) -> None:
         self._prepared = prepared
+        self._options = options
         self._tools = tools
         self._reporter = reporter
         self._opened = monotonic()
@@ -150,6 +160,7 @@ class PipelineRun:
         self.execution = Execution(
             prepared, envs, decider, inputs, finished, tools, reporter, self.run_id, reuse
         )
+        self.execution.mirrored.opened()
         reporter.starting(prepared.plan, self.run_id)
         tools.tracker.log_parameters(self.run_id, flat(prepared.parameters))
         tools.tracker.log_text(self.run_id, canonical_yaml(prepared.parameters), "params.yaml")
@@ -175,6 +186,8 @@ class PipelineRun:
             tuple(execution.results),
             tuple(self._warnings),
         )
+        metrics = {f"{s.name}/{name}": value for s in execution.results for name, value in s.metrics.items()}
+        execution.mirrored.ended(status, metrics)
         try:
             self._record_end(status)
         finally:
@@ -190,7 +203,7 @@ class PipelineRun:
             tracker.close_steps(self.run_id)
         tracker.close(self.run_id, status)
         if status == "FINISHED" and len(keys) == len(self._prepared.plan.steps):
-            self._tools.index.add_run(run_key(self._prepared, keys), self.run_id)
+            self._tools.index.add_run(run_key(self._prepared, keys, self._options), self.run_id)
 
 
 def _earlier_steps(tracker: Tracker, options: Options, name: str) -> Mapping[str, FinishedStep]:

@@ -32,8 +32,8 @@ T = TypeVar("T")
 class Options:
     """How to run: `steps` to execute (None: all that have to), what to take over (`cache`, `force`,
     `resume`), `env` (uv or local), `jobs` at the same time (0: one per core), `fork` steps from workers,
-    `debug`, `offline`; of a bundle the folder of its `wheels`, and its `data`, files by the URL that they
-    come from.
+    `debug`, `offline`, `wandb` whether W&B hears of it; of a bundle the folder of its `wheels`, and its
+    `data`, files by the URL that they come from.
     """
 
     steps: frozenset[str] | None = None
@@ -45,6 +45,7 @@ class Options:
     fork: bool = field(default_factory=can_fork)
     debug: bool = False
     offline: bool = False
+    wandb: bool = False
     wheels: Path | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
 
@@ -84,7 +85,7 @@ def survey(prepared: Prepared, options: Options) -> Survey:
     current = None
     if not missing and not options.resume and options.steps is None and not project_run():
         keys = {name: decision.key for name, decision in decisions.items()}
-        if earlier := index.run(run_key(prepared, keys)):
+        if earlier := index.run(run_key(prepared, keys, options)):
             current = _earlier_run(prepared, earlier, finished)
     outputs = tuple(Path(path) for step in finished.values() for path in step.paths.values())
     return Survey(decisions, tuple(missing), current, outputs, inputs.asked_servers)
@@ -107,9 +108,13 @@ def _earlier_run(prepared: Prepared, run_id: str, finished: Mapping[str, Finishe
     return RunResult(name, run_id, "FINISHED", 0.0, uri, steps, warnings, current=True)
 
 
-def run_key(prepared: Prepared, keys: Mapping[str, str]) -> str:
-    """Returns the digest of what a pipeline run records: its steps' keys, its parameters, its versions."""
+def run_key(prepared: Prepared, keys: Mapping[str, str], options: Options) -> str:
+    """Returns the digest of what a pipeline run records, and where: its steps' keys, its parameters, its
+    versions.
+    """
     versions = {**prepared.release, "lock": prepared.lock, "dev": prepared.dev}
+    if options.wandb:
+        versions["wandb"] = True
     return digest_of([prepared.pipeline.name, dict(keys), flat(prepared.parameters), versions])
 
 

@@ -100,7 +100,7 @@ def sweep(
     first_values, first = waiting[0]
     envs = {values: build_environments(prepared, options, reporter) for values, prepared in waiting}
     with (
-        open_tools(first, envs[first_values], options, surveys[first_values].missing) as tools,
+        open_tools(first, envs[first_values], options, surveys[first_values].missing, reporter) as tools,
         tracking_errors(),
         patience(reporter.say),
     ):

@@ -89,6 +89,11 @@ def content_digest(path: Path) -> str:
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != _NOT_CONTENT)
+    files = content_files(path)
     listing = "".join(f"{content_digest(p)}  {p.relative_to(path).as_posix()}\n" for p in files)
     return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def content_files(folder: Path) -> list[Path]:
+    """Returns the files of a folder that make its content, sorted."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != _NOT_CONTENT)

@@ -1,0 +1,107 @@
+"""What W&B is told of a run: by a process of its own, so that nothing of W&B can hold up or fail a run."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from waypost.sources.process import Partner
+
+_PATIENCE_SECONDS = 300.0
+_AFTER_FAILURE_SECONDS = 20.0
+_QUIET_SECONDS = 3.0
+
+
+class Mirror:
+    """Hears what happens in pipeline runs, each known by the id of its MLflow run. This one keeps nothing.
+
+    The events are the methods `_on_…` of `wandb_runs.Wandb`, their content is what those take.
+    """
+
+    def tell(self, event: str, **content: Any) -> None:
+        """Something happened; `content` is what JSON can hold."""
+
+    @property
+    def warning(self) -> str:
+        """What went wrong with all of it, empty where nothing did; known once the mirror is closed."""
+        return ""
+
+
+class WandbMirror(Mirror):
+    """Passes everything on to the process that talks to W&B."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "waypost.tracking.wandb_runs"]
+        self._partner = Partner(command, env=dict(os.environ), log=Path(os.devnull), tied=False)
+        self._warning = ""
+        self._folders: list[str] = []
+
+    @property
+    def warning(self) -> str:
+        return self._warning
+
+    def tell(self, event: str, **content: Any) -> None:
+        self._partner.send({"event": event, **content})
+
+    def close(self, say: Callable[[str], None], *, patience: float) -> None:
+        """Waits until W&B has everything, for so many seconds; then says where it is."""
+        self.tell("over")
+        ended: Mapping[str, Any] = {}
+        begun, told = time.monotonic(), False
+        while not ended and (left := begun + patience - time.monotonic()) > 0:
+            if not told and time.monotonic() - begun > _QUIET_SECONDS:
+                told = True
+                say(f"W&B: waiting until it has everything, {patience:.0f} s at most")
+            if not select.select([self._partner], [], [], min(left, _QUIET_SECONDS))[0]:
+                continue
+            documents = self._partner.receive()
+            if documents is None:
+                break
+            for document in documents:
+                self._folders += document.get("folders", [])
+                ended = document if document.get("over") else ended
+        self._partner.end()
+        problem = str(ended.get("problem", ""))
+        if not ended:
+            late = time.monotonic() - begun >= patience
+            problem = (
+                f"it has not taken everything within {patience:.0f} s"
+                if late
+                else "the process that talks to it ended without a word"
+            )
+        where = f"; kept here: wandb sync {_shown(self._folders)}" if self._folders else ""
+        if problem:
+            self._warning = f"W&B: {problem}{where}"
+        elif ended.get("url"):
+            say(f"W&B: {ended['url']}")
+        else:
+            say(f"W&B: offline{where}")
+
+
+def _shown(folders: list[str]) -> str:
+    """Returns the folders of runs; where there are many, as patterns of a day."""
+    here = [os.path.relpath(folder) for folder in folders]
+    return " ".join(here if len(here) < 3 else sorted({f"{name.partition('_')[0]}_*" for name in here}))
+
+
+@contextmanager
+def mirror(*, wanted: bool, say: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[Mirror]:
+    """Gives what is told of runs: passed on to W&B where that is wanted, and not switched off."""
+    if not wanted or os.environ.get("WANDB_MODE") == "disabled":
+        yield Mirror()
+        return
+    kept = WandbMirror()
+    patience = _AFTER_FAILURE_SECONDS
+    try:
+        yield kept
+        patience = _PATIENCE_SECONDS
+    finally:
+        kept.close(say, patience=patience)
+        if kept.warning:
+            warn(kept.warning)

@@ -1,0 +1,319 @@
+"""The process that keeps pipeline runs on W&B: it hears what happens, and reads on MLflow what steps log.
+
+A pipeline run is a group there: a run for itself, and one for each step that is executed, with the step as
+its job type. It gets one JSON document a line (see `Mirror`) and answers in the same way. Whatever W&B or
+MLflow raise here becomes one word at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waypost.contracts.mlmodel import FILE as MODEL_FILE
+from waypost.errors import redacted
+from waypost.sources.files import content_files
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from wandb import Artifact, Run
+
+_LOOK_SECONDS = 2.0  # between two looks at the metrics of steps that run
+_SERVER_SECONDS = 10  # for W&B's first answer
+_MOST_ROWS = 10_000  # of a table
+_MOST_BYTES = 50_000_000  # of a plot, page or table
+_STEP_AXIS = "mlflow_step"
+_TABLES, _PAGES = (".csv", ".json"), (".html", ".svg")
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+_SHOWN = (*_PICTURES, *_PAGES, *_TABLES)
+_DATA = (".csv", ".parquet", ".jsonl", ".arrow", ".feather", ".tsv", ".gz", ".zip")
+_EXIT_CODES = {"FINISHED": 0, "done": 0}
+
+
+@dataclass
+class _Step:
+    """A step that runs: its run here, and how many points of each metric W&B has."""
+
+    run: Run
+    run_id: str
+    alias: str
+    sent: dict[str, int] = field(default_factory=dict)
+    latest: dict[str, float] = field(default_factory=dict)
+
+
+class Wandb:
+    """The runs of this process on W&B; `problem` is the first thing that went wrong."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.url = ""
+        self.folders: list[str] = []
+        self._mode = os.environ.get("WANDB_MODE", "")
+        self._pipelines: dict[str, tuple[Run, dict[str, Any]]] = {}
+        self._steps: dict[str, _Step] = {}
+        self._client: MlflowClient | None = None
+
+    def hear(self, document: dict[str, Any]) -> None:
+        """Does what an event asks for; trouble is kept for the end."""
+        event = document.pop("event")
+        with self._noting():
+            getattr(self, f"_on_{event}")(**document)
+
+    def look(self) -> None:
+        """Passes on what the steps that run have measured since the last look."""
+        for step in self._steps.values():
+            with self._noting():
+                self._send_metrics(step)
+
+    @property
+    def is_busy(self) -> bool:
+        """Tells whether a step runs."""
+        return bool(self._steps)
+
+    def finish(self) -> None:
+        """Ends the runs that nobody ended: their pipeline is gone."""
+        for run_id in list(self._steps):
+            self.hear({"event": "step_ended", "run_id": run_id, "state": "killed", "outputs": []})
+        for run_id in list(self._pipelines):
+            self.hear({"event": "ended", "run_id": run_id, "status": "KILLED", "metrics": {}})
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Keeps what goes wrong for the end: W&B's and MLflow's errors have no base of their own."""
+        try:
+            yield
+        except Exception as error:
+            text = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.problem = self.problem or redacted(text)
+
+    def _on_opened(self, run_id: str, name: str, config: dict[str, Any], tags: list[str], alias: str) -> None:
+        about = {"group": f"{name}-{run_id[:8]}", "project": name, "tags": tags, "alias": alias}
+        self._pipelines[run_id] = (self._open(run_id, name, "pipeline", config, about), about)
+
+    def _on_step_started(
+        self, parent: str, run_id: str, name: str, config: dict[str, Any], used: list[dict[str, str]]
+    ) -> None:
+        about = self._pipelines[parent][1]
+        run = self._open(run_id, name, name, config, about)
+        run.define_metric("*", step_metric=_STEP_AXIS)
+        self._steps[run_id] = _Step(run, run_id, about["alias"])
+        for each in used:
+            if each["uri"]:
+                if not run.offline:
+                    run.use_artifact(each["uri"].removeprefix("wandb://"))
+            else:
+                self._use(run, each["artifact"], Path(each["path"]), [])
+
+    def _on_step_ended(self, run_id: str, state: str, outputs: list[dict[str, str]]) -> None:
+        step = self._steps.pop(run_id)
+        with self._noting():
+            self._send_metrics(step, last=True)
+        with self._noting():
+            self._send_media(step)
+        for each in outputs:
+            with self._noting():
+                artifact = _artifact(each["artifact"], Path(each["path"]), each)
+                step.run.log_artifact(artifact, aliases=_aliases(step.alias))
+        step.run.finish(exit_code=_EXIT_CODES.get(state, 1))
+
+    def _on_step_reused(self, parent: str, outputs: list[dict[str, str]]) -> None:
+        run, about = self._pipelines[parent]
+        for each in outputs:
+            self._use(run, each["artifact"], Path(each["path"]), _aliases(about["alias"]), each)
+
+    def _on_ended(self, run_id: str, status: str, metrics: dict[str, float]) -> None:
+        run, _ = self._pipelines.pop(run_id)
+        if metrics:
+            run.log(metrics)
+        run.finish(exit_code=_EXIT_CODES.get(status, 1))
+
+    def _open(self, run_id: str, name: str, job: str, config: dict[str, Any], about: dict[str, Any]) -> Run:
+        import wandb
+
+        self._mode = self._mode or self._found_mode()
+        settings = wandb.Settings(
+            silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True
+        )
+        run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT") or about["project"],
+            id=run_id,
+            name=name,
+            group=about["group"],
+            job_type=job,
+            tags=about["tags"],
+            config=config,
+            mode=self._mode,  # type: ignore[arg-type]
+            reinit="create_new",
+            settings=settings,
+        )
+        self.folders.append(str(Path(run.dir).parent))
+        if not run.offline and not self.url:
+            self.url = f"{run.project_url}/groups/{about['group']}"
+        return run
+
+    def _found_mode(self) -> str:
+        """Returns online where there is a key and a server that takes it, else offline."""
+        import wandb
+
+        try:
+            _ = wandb.Api(timeout=_SERVER_SECONDS).viewer
+        except wandb.errors.UsageError:  # no key: nobody asked for more
+            return "offline"
+        except Exception:  # whatever the network says
+            server = redacted(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+            self.problem = f"{server} does not answer, or does not take the key"
+            return "offline"
+        return "online"
+
+    def _use(
+        self, run: Run, name: str, path: Path, aliases: list[str], about: dict[str, str] | None = None
+    ) -> None:
+        """Notes an input by its content: where W&B has that already, it is the same version.
+
+        `use_artifact` does the same, but refuses to do it offline, where nothing but the record is needed,
+        and waits for the upload online.
+        """
+        artifact = _artifact(name, path, about or {})
+        run._log_artifact(artifact, aliases=aliases, is_user_created=True, use_after_commit=True)  # noqa: SLF001
+
+    def _mlflow(self) -> MlflowClient:
+        if self._client is None:
+            from waypost.tracking.connection import set_defaults
+
+            set_defaults()
+            import mlflow
+
+            self._client = mlflow.MlflowClient()
+        return self._client
+
+    def _send_metrics(self, step: _Step, *, last: bool = False) -> None:
+        client = self._mlflow()
+        data = client.get_run(step.run_id).data
+        rows: dict[tuple[int, int], dict[str, float]] = {}
+        for name, value in data.metrics.items():
+            if last or step.latest.get(name) != value:
+                history = client.get_metric_history(step.run_id, name)
+                for point in history[step.sent.get(name, 0) :]:
+                    rows.setdefault((point.timestamp, point.step), {})[name] = point.value
+                step.sent[name] = len(history)
+        step.latest = dict(data.metrics)
+        for (timestamp, number), values in sorted(rows.items()):
+            step.run.log({**values, _STEP_AXIS: number, "_timestamp": timestamp / 1000})
+        if last and data.params:
+            step.run.config.update({"parameters": data.params}, allow_val_change=True)  # type: ignore[no-untyped-call]
+
+    def _send_media(self, step: _Step) -> None:
+        """Passes on the plots, pages and tables that a step logged."""
+        from mlflow.artifacts import download_artifacts
+
+        with tempfile.TemporaryDirectory(prefix="waypost-") as folder:
+            for artifact in self._files(step.run_id, ""):
+                uri = f"runs:/{step.run_id}/{artifact}"
+                media = _media(Path(download_artifacts(uri, dst_path=folder)))
+                if media is not None:
+                    step.run.log({artifact.rpartition(".")[0]: media})
+
+    def _files(self, run_id: str, folder: str) -> Iterator[str]:
+        """Gives the artifacts of a run that can be shown; what lies in a model's folder is the model's."""
+        entries = self._mlflow().list_artifacts(run_id, folder or None)
+        if any(Path(entry.path).name == MODEL_FILE for entry in entries):
+            return
+        for entry in entries:
+            if entry.is_dir:
+                yield from self._files(run_id, entry.path)
+            elif Path(entry.path).suffix.lower() in _SHOWN and (entry.file_size or 0) <= _MOST_BYTES:
+                yield entry.path
+
+
+def _aliases(release: str) -> list[str]:
+    return ["latest", *([release] if release else [])]
+
+
+def _artifact(name: str, path: Path, about: dict[str, str]) -> Artifact:
+    """Returns the content at a path as W&B keeps it; its type follows from what it is."""
+    import wandb
+
+    files = content_files(path) if path.is_dir() else [path]
+    if (path / MODEL_FILE).is_file():
+        kind = "model"
+    else:
+        kind = "dataset" if all(file.suffix.lower() in _DATA for file in files) else "result"
+    metadata = {key: value for key, value in about.items() if key not in ("artifact", "path")}
+    artifact = wandb.Artifact(name, kind, metadata=metadata)
+    for file in files:
+        artifact.add_file(str(file), file.relative_to(path).as_posix() if path.is_dir() else file.name)
+    return artifact
+
+
+def _media(file: Path) -> Any:
+    """Returns a file as W&B shows it, None where it cannot be shown."""
+    import wandb
+
+    suffix = file.suffix.lower()
+    if suffix in _PICTURES:
+        return wandb.Image(str(file))
+    if suffix in _PAGES:
+        return wandb.Html(file.read_text(encoding="utf-8"), inject=False)
+    # A name says little: what cannot be read as a table is none.
+    with contextlib.suppress(ValueError):
+        if suffix == ".csv":
+            import pandas as pd
+
+            return wandb.Table(dataframe=pd.read_csv(file, nrows=_MOST_ROWS), allow_mixed_types=True)
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if (
+            isinstance(content, dict) and {"columns", "data"} <= content.keys()
+        ):  # what `mlflow.log_table` writes
+            rows = content["data"][:_MOST_ROWS]
+            return wandb.Table(columns=content["columns"], data=rows, allow_mixed_types=True)
+    return None
+
+
+def main(number: int) -> None:
+    """Hears events and answers; `number` is the socket's."""
+    os.nice(5)  # the run itself comes first
+    kept = Wandb()
+    with socket.socket(fileno=number) as other:
+        for document in _heard(other, kept):
+            before = len(kept.folders)
+            kept.hear(document)
+            if new := kept.folders[before:]:
+                _answer(other, {"folders": new})
+        kept.finish()
+        _answer(other, {"over": True, "problem": kept.problem, "url": kept.url})
+
+
+def _heard(other: socket.socket, kept: Wandb) -> Iterator[dict[str, Any]]:
+    """Gives the events until there will be no more; between them, looks at what runs."""
+    received = b""
+    while True:
+        if not select.select([other], [], [], _LOOK_SECONDS if kept.is_busy else None)[0]:
+            kept.look()
+            continue
+        data = other.recv(1 << 16)
+        *lines, received = (received + data).split(b"\n")
+        for line in lines:
+            document = json.loads(line)
+            if document["event"] == "over":
+                return
+            yield document
+        if not data:
+            return
+
+
+def _answer(other: socket.socket, content: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # nobody is there to hear it
+        other.sendall(json.dumps(content).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
