@@ -136,13 +136,13 @@ def start(root: Path, env: Mapping[str, str], *options: str) -> subprocess.Popen
 
 
 def twenty(
-    workplace: Path, tmp_path: Path, url: str
+    workplace: Path, tmp_path: Path, url: str, experiment: str
 ) -> list[tuple[subprocess.Popen[str], list[str], dict[str, str]]]:
     """Starts twenty runs of twenty machines, five each with the same last word."""
     started = []
     for number in range(20):
         words = [f"three=word-{number % 4}"]
-        env = machine(tmp_path, f"user{number}", url)
+        env = machine(tmp_path, f"user{number}", url) | {"MLFLOW_EXPERIMENT_NAME": experiment}
         started.append((start(workplace / "small", env, *words), words, env))
     return started
 
@@ -154,11 +154,7 @@ def test_twenty_runs_at_once(database: str, workplace: Path, tmp_path: Path) -> 
     """
     write_slow_pipeline(workplace / "small", 1.0, {"one": "a", "two": "b", "three": "c"})
     with tracking_server(workplace / "server", database, workers=2) as server:
-        os.environ["MLFLOW_EXPERIMENT_NAME"] = "at-once"
-        try:
-            started = twenty(workplace, tmp_path, server.url)
-        finally:
-            del os.environ["MLFLOW_EXPERIMENT_NAME"]
+        started = twenty(workplace, tmp_path, server.url, "at-once")
         said = [(process.communicate()[0], process.returncode) for process, _, _ in started]
         assert [code for _, code in said] == [0] * 20, "\n".join(text for text, code in said if code)
         keys, states = recorded(server.url, "at-once")
@@ -173,29 +169,24 @@ def test_twenty_runs_survive_a_killed_server(database: str, workplace: Path, tmp
     finished by the same command; nothing is recorded twice, and no run is left running.
     """
     write_slow_pipeline(workplace / "small", 2.0, {"one": "d", "two": "e", "three": "f"})
-    environment = {"MLFLOW_EXPERIMENT_NAME": "killed"}
     with tracking_server(workplace / "server", database, workers=2) as server:
-        os.environ.update(environment)
-        try:
-            started = twenty(workplace, tmp_path, server.url)
-            for _ in range(600):
-                if _has_begun(server.url):
-                    break
-                time.sleep(0.2)
-            server.stop(signal.SIGKILL)
-            time.sleep(5)
-            server.start()
-            again = []
-            for process, words, env in started:
-                text, _ = process.communicate()
-                if process.returncode:
-                    assert "tracking server" in text or "failed" in text
-                    again.append(start(workplace / "small", env, *words))
-            for process in again:
-                text, _ = process.communicate()
-                assert process.returncode == 0, text
-        finally:
-            del os.environ["MLFLOW_EXPERIMENT_NAME"]
+        started = twenty(workplace, tmp_path, server.url, "killed")
+        for _ in range(600):
+            if _has_begun(server.url):
+                break
+            time.sleep(0.2)
+        server.stop(signal.SIGKILL)
+        time.sleep(5)
+        server.start()
+        again = []
+        for process, words, env in started:
+            text, _ = process.communicate()
+            if process.returncode:
+                assert "tracking server" in text or "failed" in text
+                again.append(start(workplace / "small", env, *words))
+        for process in again:
+            text, _ = process.communicate()
+            assert process.returncode == 0, text
         keys, states = recorded(server.url, "killed")
         assert len(keys) == 2 + 4
         assert set(keys.values()) == {1}
@@ -211,8 +202,8 @@ def _has_begun(url: str) -> bool:
 
 def test_server_that_stays_away(database: str, workplace: Path, call: Call) -> None:
     """The server goes away in the middle of a run and stays away: one line says that it is asked again,
-    then the run fails and says how to go on; once the server is back, the same command does not repeat
-    what was finished, and closes what was left open.
+    then the run fails and says how to go on; once the server is back, --resume does not repeat what was
+    finished, and closes what was left open.
     """
     write_slow_pipeline(workplace / "small", 3.0, {"one": "g", "two": "h", "three": "i"})
     with tracking_server(workplace / "server", database) as server:
@@ -237,7 +228,7 @@ def test_server_that_stays_away(database: str, workplace: Path, call: Call) -> N
         assert "the same command goes on" in text
         assert "Traceback" not in text
         server.start()
-        result = call(*RUN, workplace / "small", "--json", env=env)
+        result = call(*RUN, workplace / "small", "--resume", "--json", env=env)
         assert result.returncode == 0, result.stderr
         states = {step["name"]: step["state"] for step in json.loads(result.stdout)["steps"]}
         assert states == {"one": "reused", "two": "done", "three": "done"}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from tests.repositories import Repository, edit_contract, free_port, git_daemon,
 from tests.test_release import published, releasable
 from tests.test_run import RUN
 from tests.wandb_files import OfflineRun, offline_runs
+from tests.wandb_server import ENTITY, KEY, Wandb, wandb_server
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.errors import FindingsError
 
@@ -92,7 +95,10 @@ def test_reference_offline(workplace: Path, call: Call) -> None:
     result = call(*RUN, PIPELINE, "--wandb", "--json", *QUICK)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr.count("warning") == 0
-    assert re.search(r"W&B: offline; kept here: wandb sync wandb/offline-run-\d+_\*", result.stderr)
+    assert re.search(
+        r"W&B: offline; kept here; send it: for run in wandb/offline-run-\d+_\*; do wandb sync .* done",
+        result.stderr,
+    )
     document = json.loads(result.stdout)
     runs = by_job(workplace)
     steps = [step["name"] for step in document["steps"]]
@@ -171,7 +177,7 @@ def test_what_a_step_logs(workplace: Path, call: Call) -> None:
     assert names(first.used) == {("first-weights-input", "dataset")}
     assert names(runs["second"].used) == {("first-out", "result")}
     text = "".join(json.dumps(run.config) for run in runs.values())
-    assert "@example.org/x" in text
+    assert "https://example.org/x" in text
     assert "secret" not in text
     # Nothing to do: nothing new there. Without it, and with it again, the steps are taken over.
     assert "nothing to do" in call(*RUN, workplace / "small").stdout
@@ -227,7 +233,7 @@ def test_server_that_is_not_there(workplace: Path, call: Call) -> None:
     assert result.stderr.count("warning") == 1
     (warning,) = json.loads(result.stdout)["warnings"]
     assert warning.startswith(f"W&B: {env['WANDB_BASE_URL']} does not answer, or does not take the key")
-    assert "wandb sync wandb/offline-run-" in warning
+    assert "send it: for run in wandb/offline-run-" in warning
     assert "a" * 40 not in result.stderr + result.stdout
     runs = by_job(workplace)
     assert set(runs) == {"pipeline", "first", "second"}
@@ -310,3 +316,155 @@ def release_pipeline(pipeline: Repository, server: str, call: Call) -> None:
     pipeline.commit("lock")
     released = call("python", "-m", "waypost", "release", "--push", "-C", pipeline.path)
     assert released.returncode == 0, released.stderr
+
+
+@pytest.fixture
+def online(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wandb]:
+    """A server that speaks W&B's protocol, and the key for it."""
+    with wandb_server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        yield server
+
+
+def makers(server: Wandb, project: str = "small") -> dict[str, tuple[str, set[str]]]:
+    """Returns the job type that made each artifact, and those that used it."""
+    jobs = {run_id: run.about["jobType"] for run_id, run in server.runs.items()}
+    return {
+        version.collection: (
+            jobs.get(version.run, ""),
+            {jobs[run_id] for run_id, run in server.runs.items() if version.id in run.used},
+        )
+        for version in server.versions.values()
+        if version.project == project and not version.collection.startswith("run-")
+    }
+
+
+def test_online(online: Wandb, workplace: Path, call: Call) -> None:
+    """With a key: group, job types, metrics, files and lineage arrive on the server while the run goes on,
+    and the run says where to look.
+    """
+    write_learner(workplace / "small")
+    result = call(*RUN, workplace / "small", "--json")
+    assert result.returncode == 0, result.stderr
+    assert not online.unknown
+    group = f"small-{json.loads(result.stdout)['run_id'][:8]}"
+    assert f"W&B: {online.url}/{ENTITY}/small/groups/{group}" in result.stderr
+    assert "warning" not in result.stderr
+    by_type = {run.about["jobType"]: run for run in online.runs.values()}
+    assert set(by_type) == {"pipeline", "first", "second"}
+    assert {run.about["groupName"] for run in online.runs.values()} == {group}
+    assert [row["loss"] for row in by_type["first"].history if "loss" in row] == [
+        1,
+        0.5,
+        pytest.approx(1 / 3),
+        0.25,
+    ]
+    assert {run.exit_code for run in online.runs.values()} == {0}
+    assert makers(online) == {
+        "first-weights-input": ("", {"first"}),
+        "first-out": ("first", {"second"}),
+        "second-out": ("second", set()),
+    }
+    assert any(path.endswith(".png") for path in online.files)
+
+
+def test_offline_runs_are_sent_later(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an offline run wrote is sent by the command that the run gave, with the same lineage."""
+    write_learner(workplace / "small")
+    result = call(*RUN, workplace / "small")
+    command = re.search(r"for run in .*", result.stdout)
+    assert command
+    with wandb_server() as server:
+        env = {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
+        sent = call("bash", "-c", command[0], env=env)
+        assert sent.returncode == 0, sent.stdout + sent.stderr
+        assert not server.unknown
+        assert {run.about["jobType"] for run in server.runs.values()} == {"pipeline", "first", "second"}
+        assert makers(server)["first-out"] == ("first", {"second"})
+
+
+def test_artifact_as_input(online: Wandb, workplace: Path, call: Call) -> None:
+    """What is on W&B goes into a step by its alias: fetched once, part of the step's key, noted as used;
+    a moved alias is other data. Stock MLflow resolves it too, and W&B's own command gives it back.
+    """
+    write_learner(workplace / "small")
+    assert call(*RUN, workplace / "small").returncode == 0
+    uri = f"wandb://{ENTITY}/small/first-out:latest"
+    shutil.copytree(workplace / "small", workplace / "next")
+    file = workplace / "next" / "pipeline.yaml"
+    file.write_text(file.read_text().replace("start.csv", uri).replace("name: small", "name: next"))
+
+    def run(*options: str) -> dict[str, str]:
+        result = call(*RUN, workplace / "next", "--json", *options)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return {step["name"]: step["state"] for step in json.loads(result.stdout)["steps"]}
+
+    assert run()["first"] == "done"
+    (first,) = [
+        run
+        for run in online.runs.values()
+        if run.about["project"] == "next" and run.about["jobType"] == "first"
+    ]
+    assert [online.versions[version].project for version in first.used] == ["small"]
+    before = len(online.runs)
+    assert "nothing to do" in call(*RUN, workplace / "next").stdout
+    assert len(online.runs) == before
+    # The alias moves to what another run made.
+    assert call(*RUN, workplace / "small", "rounds=5").returncode == 0
+    assert run()["first"] == "done"
+
+    code = "import sys, mlflow; print(open(mlflow.artifacts.download_artifacts(sys.argv[1])).read())"
+    for name in (uri, f"{uri}/out.txt"):
+        fetched = call(sys.executable, "-c", code, name)
+        assert fetched.stdout.strip() == "weights 5", fetched.stderr
+    stock = call(
+        *("mlflow", "run", workplace / "small" / "parts" / "learn", "--env-manager", "local"),
+        *("-P", f"weights={uri}", "-P", "rounds=1", "-P", "seconds=0"),
+    )
+    assert stock.returncode == 0, stock.stderr
+    got = call("wandb", "artifact", "get", f"{ENTITY}/small/first-out:v0", "--root", workplace / "got")
+    assert got.returncode == 0, got.stdout + got.stderr
+    assert (workplace / "got" / "out.txt").read_text() == "weights 4"
+    assert not online.unknown
+
+
+def test_artifact_that_is_not_there(online: Wandb, workplace: Path, call: Call) -> None:
+    """An artifact that W&B does not have, or a name that is none, is told before any step starts."""
+    write_learner(workplace / "small", tracking=("mlflow",))
+    file = workplace / "small" / "pipeline.yaml"
+    text = file.read_text()
+    cases = {
+        f"wandb://{ENTITY}/small/nothing:latest": (3, "nothing:latest"),
+        "wandb://small/nothing": (2, "not of the form wandb://ENTITY/PROJECT/NAME:VERSION[/PATH]"),
+    }
+    for uri, (code, said) in cases.items():
+        file.write_text(text.replace("start.csv", uri))
+        result = call(*RUN, workplace / "small")
+        assert result.returncode == code, result.stdout
+        assert said in result.stdout + result.stderr
+        assert "Traceback" not in result.stdout + result.stderr
+        assert "started" not in result.stdout
+
+
+def test_server_that_goes_away(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B goes away in the middle of a run: the run finishes, and one warning says how to send the rest."""
+    write_learner(workplace / "small", seconds=1.0)
+    with wandb_server() as server:
+        env = {**os.environ, "WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
+        process = subprocess.Popen(
+            [*RUN, "small", "rounds=5"],
+            cwd=workplace,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(300):
+            if len(server.runs) == 2:
+                break
+            time.sleep(0.1)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert said.count("warning") == 1
+    assert "wandb sync" in said

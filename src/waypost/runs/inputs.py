@@ -84,7 +84,7 @@ class Inputs:
             return str(file)
         if isinstance(argument, Location):
             if is_wandb(argument.text):
-                from waypost.tracking.wandb_artifacts import fetched
+                from waypost.tracking.wandb_inputs import fetched
 
                 return str(fetched(argument.text, self._asked.get(argument.text, "")))
             path = local_path(argument, self.prepared.folder) or self.bundled.get(argument.text)
@@ -111,7 +111,7 @@ class Inputs:
 
 
 def _wandb_content(uri: str) -> str:
-    from waypost.tracking.wandb_artifacts import content_of  # with all of MLflow and W&B behind it
+    from waypost.tracking.wandb_inputs import content_of
 
     return content_of(uri)
 

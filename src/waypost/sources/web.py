@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import urllib.error
 import urllib.request
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +24,17 @@ def validator(url: str) -> str:
         return f"ETag {tag}"
     date, length = said.get("Last-Modified"), said.get("Content-Length")
     return f"{date}, {length} bytes" if date and length else ""
+
+
+def answers(url: str) -> bool:
+    """Tells whether a server is there at all, whatever it says."""
+    try:
+        with urllib.request.urlopen(_question(url), timeout=_PATIENCE_SECONDS):  # noqa: S310
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
 
 
 def _question(url: str) -> urllib.request.Request:

@@ -75,7 +75,7 @@ class WandbMirror(Mirror):
                 if late
                 else "the process that talks to it ended without a word"
             )
-        where = f"; kept here: wandb sync {_shown(self._folders)}" if self._folders else ""
+        where = f"; kept here; send it: {_command(self._folders)}" if self._folders else ""
         if problem:
             self._warning = f"W&B: {problem}{where}"
         elif ended.get("url"):
@@ -84,10 +84,15 @@ class WandbMirror(Mirror):
             say(f"W&B: offline{where}")
 
 
-def _shown(folders: list[str]) -> str:
-    """Returns the folders of runs; where there are many, as patterns of a day."""
+def _command(folders: list[str]) -> str:
+    """Returns what sends runs to W&B, one after the other in the order in which they began.
+
+    Otherwise one that used an artifact may come before the one that made it, which is then not known as
+    its maker.
+    """
     here = [os.path.relpath(folder) for folder in folders]
-    return " ".join(here if len(here) < 3 else sorted({f"{name.partition('_')[0]}_*" for name in here}))
+    shown = here if len(here) < 3 else sorted({f"{name.partition('_')[0]}_*" for name in here})
+    return f"for run in {' '.join(shown)}; do wandb sync --include-online $run; done"
 
 
 @contextmanager

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
+import queue
 import socket
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.errors import redacted
 from waypost.sources.files import content_files
+from waypost.sources.web import answers
+from waypost.tracking.wandb_inputs import split
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 2.0  # between two looks at the metrics of steps that run
 _SERVER_SECONDS = 10  # for W&B's first answer
+_INIT_SECONDS = 30  # for its first answer about a run
+_MOST_MISSED = 5  # looks for a server that went away
 _MOST_ROWS = 10_000  # of a table
 _MOST_BYTES = 50_000_000  # of a plot, page or table
 _STEP_AXIS = "mlflow_step"
@@ -61,6 +67,7 @@ class Wandb:
         self._pipelines: dict[str, tuple[Run, dict[str, Any]]] = {}
         self._steps: dict[str, _Step] = {}
         self._client: MlflowClient | None = None
+        self._last_second = 0
 
     def hear(self, document: dict[str, Any]) -> None:
         """Does what an event asks for; trouble is kept for the end."""
@@ -107,11 +114,11 @@ class Wandb:
         run.define_metric("*", step_metric=_STEP_AXIS)
         self._steps[run_id] = _Step(run, run_id, about["alias"])
         for each in used:
-            if each["uri"]:
-                if not run.offline:
-                    run.use_artifact(each["uri"].removeprefix("wandb://"))
-            else:
-                self._use(run, each["artifact"], Path(each["path"]), [])
+            with self._noting():
+                if not each["uri"]:
+                    self._use(run, each["artifact"], Path(each["path"]), [])
+                elif not run.offline:
+                    run.use_artifact(split(each["uri"])[0])
 
     def _on_step_ended(self, run_id: str, state: str, outputs: list[dict[str, str]]) -> None:
         step = self._steps.pop(run_id)
@@ -123,42 +130,84 @@ class Wandb:
             with self._noting():
                 artifact = _artifact(each["artifact"], Path(each["path"]), each)
                 step.run.log_artifact(artifact, aliases=_aliases(step.alias))
-        step.run.finish(exit_code=_EXIT_CODES.get(state, 1))
+        self._finish(step.run, state)
 
     def _on_step_reused(self, parent: str, outputs: list[dict[str, str]]) -> None:
         run, about = self._pipelines[parent]
         for each in outputs:
-            self._use(run, each["artifact"], Path(each["path"]), _aliases(about["alias"]), each)
+            with self._noting():
+                self._use(run, each["artifact"], Path(each["path"]), _aliases(about["alias"]), each)
 
     def _on_ended(self, run_id: str, status: str, metrics: dict[str, float]) -> None:
         run, _ = self._pipelines.pop(run_id)
         if metrics:
             run.log(metrics)
-        run.finish(exit_code=_EXIT_CODES.get(status, 1))
+        self._finish(run, status)
+
+    def _finish(self, run: Run, state: str) -> None:
+        """Ends a run, and waits until W&B has it: for as long as there is a server that takes it.
+
+        What is left then is in the run's file, for `wandb sync`.
+        """
+        code = _EXIT_CODES.get(state, 1)
+        if run.offline:
+            run.finish(exit_code=code)
+            return
+        sending = threading.Thread(target=run.finish, kwargs={"exit_code": code}, daemon=True)
+        sending.start()
+        missed = 0
+        while sending.is_alive() and missed < (1 if self._mode == "offline" else _MOST_MISSED):
+            sending.join(_LOOK_SECONDS)
+            missed = 0 if answers(_server()) else missed + 1
+        if sending.is_alive():
+            self._lose_server()
+
+    def _lose_server(self) -> None:
+        self.problem = self.problem or f"{_server()} does not answer any more"
+        self._mode = "offline"
 
     def _open(self, run_id: str, name: str, job: str, config: dict[str, Any], about: dict[str, Any]) -> Run:
-        import wandb
-
+        """Begins a run, offline from the first one on that the server does not take."""
         self._mode = self._mode or self._found_mode()
-        settings = wandb.Settings(
-            silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True
-        )
-        run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT") or about["project"],
-            id=run_id,
-            name=name,
-            group=about["group"],
-            job_type=job,
-            tags=about["tags"],
-            config=config,
-            mode=self._mode,  # type: ignore[arg-type]
-            reinit="create_new",
-            settings=settings,
-        )
+        given = {"id": run_id, "name": name, "job_type": job, "config": config}
+        given |= {"group": about["group"], "tags": about["tags"]}
+        given["project"] = os.environ.get("WANDB_PROJECT") or about["project"]
+        try:
+            run = self._begin(given)
+        except Exception:
+            if self._mode == "offline":
+                raise
+            self._lose_server()
+            run = self._begin(given)
         self.folders.append(str(Path(run.dir).parent))
         if not run.offline and not self.url:
             self.url = f"{run.project_url}/groups/{about['group']}"
         return run
+
+    def _begin(self, given: dict[str, Any]) -> Run:
+        import wandb
+
+        if self._mode == "offline":
+            self._wait_for_the_next_second()
+        settings = wandb.Settings(
+            mode=self._mode,  # type: ignore[arg-type]
+            init_timeout=_INIT_SECONDS,
+            silent=True,
+            console="off",
+            disable_git=True,
+            disable_code=True,
+            x_disable_stats=True,
+        )
+        return wandb.init(**given, reinit="create_new", settings=settings)
+
+    def _wait_for_the_next_second(self) -> None:
+        """Lets the folders of runs sort as they began: their names have seconds, then the run's id.
+
+        They are sent in this order, so that whoever made an artifact is there before those who used it.
+        """
+        while int(time.time()) == self._last_second:
+            time.sleep(0.02)
+        self._last_second = int(time.time())
 
     def _found_mode(self) -> str:
         """Returns online where there is a key and a server that takes it, else offline."""
@@ -169,8 +218,7 @@ class Wandb:
         except wandb.errors.UsageError:  # no key: nobody asked for more
             return "offline"
         except Exception:  # whatever the network says
-            server = redacted(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
-            self.problem = f"{server} does not answer, or does not take the key"
+            self.problem = f"{_server()} does not answer, or does not take the key"
             return "offline"
         return "online"
 
@@ -234,6 +282,10 @@ class Wandb:
                 yield entry.path
 
 
+def _server() -> str:
+    return redacted(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+
+
 def _aliases(release: str) -> list[str]:
     return ["latest", *([release] if release else [])]
 
@@ -290,24 +342,30 @@ def main(number: int) -> None:
                 _answer(other, {"folders": new})
         kept.finish()
         _answer(other, {"over": True, "problem": kept.problem, "url": kept.url})
+    os._exit(0)  # W&B would wait at the end for a server that went away
 
 
 def _heard(other: socket.socket, kept: Wandb) -> Iterator[dict[str, Any]]:
     """Gives the events until there will be no more; between them, looks at what runs."""
-    received = b""
+    events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    # A thread takes them at once: the engine must not wait for us, however long W&B takes.
+    threading.Thread(target=_take, args=(other, events), daemon=True).start()
     while True:
-        if not select.select([other], [], [], _LOOK_SECONDS if kept.is_busy else None)[0]:
+        try:
+            document = events.get(timeout=_LOOK_SECONDS if kept.is_busy else None)
+        except queue.Empty:
             kept.look()
             continue
-        data = other.recv(1 << 16)
-        *lines, received = (received + data).split(b"\n")
-        for line in lines:
-            document = json.loads(line)
-            if document["event"] == "over":
-                return
-            yield document
-        if not data:
+        if document["event"] == "over":
             return
+        yield document
+
+
+def _take(other: socket.socket, events: queue.SimpleQueue[dict[str, Any]]) -> None:
+    with contextlib.suppress(OSError), other.makefile("r", encoding="utf-8") as lines:
+        for line in lines:
+            events.put(json.loads(line))
+    events.put({"event": "over"})  # the engine is gone
 
 
 def _answer(other: socket.socket, content: dict[str, Any]) -> None:

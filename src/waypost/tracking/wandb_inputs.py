@@ -1,0 +1,83 @@
+"""Artifacts on W&B as inputs: wandb://ENTITY/PROJECT/NAME:VERSION[/PATH]."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waypost.errors import RemoteError, UsageError, redacted
+from waypost.sources.places import home
+
+if TYPE_CHECKING:
+    from wandb import Artifact
+
+_FORM = re.compile(r"wandb://(?P<name>[^/:]+/[^/:]+/[^/:]+:[^/:]+)(?:/(?P<inner>.+))?")
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Returns (the artifact's name on W&B, the path in it). Raises UsageError for another form."""
+    found = _FORM.fullmatch(uri)
+    if found is None:
+        raise UsageError(f"{uri}: not of the form wandb://ENTITY/PROJECT/NAME:VERSION[/PATH]")
+    return found["name"], (found["inner"] or "").strip("/")
+
+
+def content_of(uri: str) -> str:
+    """Returns W&B's digest of what an alias stands for now. Raises RemoteError where W&B does not say."""
+    return str(artifact_named(split(uri)[0]).digest)
+
+
+def fetched(uri: str, expected: str) -> Path:
+    """Returns where the content is on this machine: downloaded once, checked by W&B against its digests.
+
+    Raises RemoteError, UsageError, and RemoteError too where its digest is no longer the `expected` one
+    (empty: any).
+    """
+    name, inner = split(uri)
+    artifact = artifact_named(name)
+    if expected not in ("", artifact.digest):
+        raise RemoteError(f"{uri}: the alias moved while the run began", hint="run it again")
+    place = home() / "artifacts" / "wandb" / re.sub(r"\W", "_", str(artifact.digest))
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
+            download(artifact, Path(folder) / "content")
+            (Path(folder) / "content").rename(place)
+    return inside(place, inner, uri)
+
+
+def artifact_named(name: str) -> Artifact:
+    """Asks W&B for an artifact. Raises RemoteError where there is no answer, no key, or no such thing."""
+    import wandb
+
+    try:
+        found: Artifact = wandb.Api().artifact(name)
+    except wandb.errors.UsageError as error:  # no key
+        raise RemoteError(f"wandb://{name}: {error}", hint="wandb login, or set WANDB_API_KEY") from error
+    except Exception as error:  # whatever W&B and the network say
+        raise RemoteError(
+            f"wandb://{name}: {redacted(str(error))}", hint="is it up, and is the name right?"
+        ) from error
+    return found
+
+
+def download(artifact: Artifact, folder: Path, inner: str = "") -> None:
+    """Brings an artifact's files, or those below a path in it, into a folder. Raises RemoteError."""
+    options: dict[str, Any] = {"path_prefix": inner} if inner else {}
+    try:
+        artifact.download(root=str(folder), **options)
+    except Exception as error:  # as above
+        raise RemoteError(f"wandb://{artifact.qualified_name}: {redacted(str(error))}") from error
+
+
+def inside(folder: Path, inner: str, uri: str) -> Path:
+    """Returns what a path names; without one the only file, where there is just one, else the folder."""
+    if inner:
+        found = folder / inner
+        if not found.exists():
+            raise UsageError(f"{uri}: the artifact has no {inner}")
+        return found
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return files[0] if len(files) == 1 else folder
