@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -118,6 +119,7 @@ def test_reference_over_http_and_postgres(database: str, workplace: Path, call: 
         # A third one, shown to a person.
         said = run(hers, machine(tmp_path, "cecile", server.url), "--explain")
         assert said.count("by anna") >= 6
+        assert re.search(rf"look at it: {server.url}/#/experiments/\d+/runs/\w+", said)
         # Berta herself has nothing to do then, and still sees whose it is.
         again = run(hers, machine(tmp_path, "berta", server.url))
         assert again["current"]

@@ -33,7 +33,7 @@ def closing_lines(result: RunResult) -> list[str]:
         lines.append(f"  {last.name}: {shown}")
     if activate := _activation():
         lines.append(f"  for the commands below: {activate}")
-    lines.append(f"  look at it: mlflow ui --backend-store-uri {_shown_uri(result.tracking_uri)}")
+    lines.append(f"  look at it: {_place(result)}")
     models = [step for step in result.steps if step.name.startswith("train") and step.run_id]
     if result.status == "FINISHED" and models:
         model = f"runs:/{models[-1].run_id}/model"
@@ -51,8 +51,12 @@ def _activation() -> str:
     return "" if on_path else f"source {os.path.relpath(here / 'activate')}"
 
 
-def _shown_uri(uri: str) -> str:
-    """Returns the tracking URI as the user would type it here."""
+def _place(result: RunResult) -> str:
+    """Returns the page of a run where a server shows it, else the command that does."""
+    uri = redacted(result.tracking_uri)
+    if uri.startswith(("http://", "https://")):
+        page = f"/#/experiments/{result.experiment_id}/runs/{result.run_id}" if result.experiment_id else ""
+        return uri.rstrip("/") + page
     path = uri.removeprefix("sqlite:///")
-    here = f"{Path.cwd()}/"
-    return f"sqlite:///{path.removeprefix(here)}" if path != uri else redacted(uri)
+    shown = f"sqlite:///{path.removeprefix(f'{Path.cwd()}/')}" if path != uri else uri
+    return f"mlflow ui --backend-store-uri {shown}"

@@ -36,7 +36,8 @@ class StepResult:
 class RunResult:
     """How a run ended: `status` is FINISHED, FAILED or KILLED, as MLflow records it.
 
-    One that is `current` was there before: there was nothing to do.
+    One that is `current` was there before: there was nothing to do. `experiment_id` is empty where only
+    the server could tell.
     """
 
     name: str
@@ -47,6 +48,7 @@ class RunResult:
     steps: tuple[StepResult, ...]
     warnings: tuple[str, ...] = ()
     current: bool = False
+    experiment_id: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -59,6 +59,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
         tools = stack.enter_context(open_tools(prepared, envs, options, found.missing, reporter))
         stack.enter_context(tracking_errors())
         if current and all(map(tools.tracker.is_finished, _ids(current))):
+            current = replace(current, experiment_id=tools.tracker.experiment_id)
             reporter.ended(current)
             return current
         close_abandoned(tools.tracker, reporter)
@@ -185,6 +186,7 @@ class PipelineRun:
             redacted(self._tools.tracker.uri),
             tuple(execution.results),
             tuple(self._warnings),
+            experiment_id=self._tools.tracker.experiment_id,
         )
         metrics = {f"{s.name}/{name}": value for s in execution.results for name, value in s.metrics.items()}
         execution.mirrored.ended(status, metrics)
