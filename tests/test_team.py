@@ -283,6 +283,7 @@ def test_basic_auth(database: str, workplace: Path, call: Call, tmp_path: Path) 
         "[mlflow]\ndefault_permission = READ\nadmin_username = admin\nadmin_password = admin-password-1\n"
         f"database_uri = sqlite:///{tmp_path}/auth.db\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        "auth_cache_ttl_seconds = 60\n"
     )
     secret = {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": "for-this-test"}
     with tracking_server(

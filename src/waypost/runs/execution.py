@@ -78,12 +78,13 @@ class Execution:
         tools: Tools,
         reporter: Reporter,
         parent: str,
+        mirrored: Mirrored,
         reuse: Reuse,
     ) -> None:
         self.prepared = prepared
         self.reporter = reporter
         self.parent = parent
-        self.mirrored = Mirrored(tools.mirror, prepared, parent, tools.tracker.uri)
+        self.mirrored = mirrored
         self.results: list[StepResult] = []
         self.keys: dict[str, str] = {}
         self.failed = False

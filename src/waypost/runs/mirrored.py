@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from waypost import __version__
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.plan import Location, PlannedStep, Reference
 from waypost.errors import redacted
@@ -16,21 +15,21 @@ from waypost.tracking.mirror import Mirror
 
 
 class Mirrored:
-    """The events of one pipeline run; `parent` is its MLflow run."""
+    """The events of one pipeline run; `parent` is its MLflow run, `tags` are what that says of it."""
 
-    def __init__(self, mirror: Mirror, prepared: Prepared, parent: str, tracking_uri: str) -> None:
+    def __init__(
+        self, mirror: Mirror, prepared: Prepared, parent: str, tags: Mapping[str, str], tracking_uri: str
+    ) -> None:
         self._mirror = mirror
         self._prepared = prepared
         self._parent = parent
         self._alias = prepared.release.get("waypost.release", "")
+        told = {key.removeprefix("waypost."): value for key, value in tags.items()}
+        engine = told.pop("version")
         self._about = {
-            "pipeline": {
-                "name": prepared.pipeline.name,
-                "run_id": parent,
-                "waypost": __version__,
-                **{key.removeprefix("waypost."): value for key, value in prepared.tags().items()},
-            },
+            "pipeline": {"name": prepared.pipeline.name, "run_id": parent, **told},
             "mlflow": {"tracking_uri": redacted(tracking_uri)},
+            "waypost": engine,
         }
 
     def opened(self) -> None:

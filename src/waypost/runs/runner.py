@@ -23,6 +23,7 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Execution, Tools, modules_of
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
+from waypost.runs.mirrored import Mirrored
 from waypost.runs.prepare import Prepared
 from waypost.runs.survey import Options, by_step, run_key, survey
 from waypost.runs.workers import Workers
@@ -158,10 +159,11 @@ class PipelineRun:
         decider = Decider(prepared, digests, tools.index, tools.memo, inputs, reuse)
         tags = {"waypost.version": __version__, **prepared.tags()}
         self.run_id = tools.tracker.open_pipeline(tags, parent=parent, name=name)
+        mirrored = Mirrored(tools.mirror, prepared, self.run_id, tags, tools.tracker.uri)
         self.execution = Execution(
-            prepared, envs, decider, inputs, finished, tools, reporter, self.run_id, reuse
+            prepared, envs, decider, inputs, finished, tools, reporter, self.run_id, mirrored, reuse
         )
-        self.execution.mirrored.opened()
+        mirrored.opened()
         reporter.starting(prepared.plan, self.run_id)
         tools.tracker.log_parameters(self.run_id, flat(prepared.parameters))
         tools.tracker.log_text(self.run_id, canonical_yaml(prepared.parameters), "params.yaml")

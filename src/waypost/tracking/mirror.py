@@ -68,13 +68,10 @@ class WandbMirror(Mirror):
                 ended = document if document.get("over") else ended
         self._partner.end()
         problem = str(ended.get("problem", ""))
-        if not ended:
-            late = time.monotonic() - begun >= patience
-            problem = (
-                f"it has not taken everything within {patience:.0f} s"
-                if late
-                else "the process that talks to it ended without a word"
-            )
+        if not ended and time.monotonic() - begun >= patience:
+            problem = f"it has not taken everything within {patience:.0f} s"
+        elif not ended:
+            problem = "the process that talks to it ended without a word"
         where = f"; kept here; send it: {_command(self._folders)}" if self._folders else ""
         if problem:
             self._warning = f"W&B: {problem}{where}"

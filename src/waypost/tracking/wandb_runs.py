@@ -63,7 +63,8 @@ class Wandb:
         self.problem = ""
         self.url = ""
         self.folders: list[str] = []
-        self._mode = os.environ.get("WANDB_MODE", "")
+        asked = os.environ.get("WANDB_MODE", "")
+        self._mode = {"dryrun": "offline", "run": "online"}.get(asked, asked)
         self._pipelines: dict[str, tuple[Run, dict[str, Any]]] = {}
         self._steps: dict[str, _Step] = {}
         self._client: MlflowClient | None = None
@@ -99,8 +100,7 @@ class Wandb:
         try:
             yield
         except Exception as error:
-            text = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.problem = self.problem or redacted(text)
+            self.problem = self.problem or _first_line(error)
 
     def _on_opened(self, run_id: str, name: str, config: dict[str, Any], tags: list[str], alias: str) -> None:
         about = {"group": f"{name}-{run_id[:8]}", "project": name, "tags": tags, "alias": alias}
@@ -158,12 +158,13 @@ class Wandb:
         missed = 0
         while sending.is_alive() and missed < (1 if self._mode == "offline" else _MOST_MISSED):
             sending.join(_LOOK_SECONDS)
-            missed = 0 if answers(_server()) else missed + 1
+            if sending.is_alive():
+                missed = 0 if answers(_server()) else missed + 1
         if sending.is_alive():
-            self._lose_server()
+            self._lose_server("it does not answer any more")
 
-    def _lose_server(self) -> None:
-        self.problem = self.problem or f"{_server()} does not answer any more"
+    def _lose_server(self, why: str) -> None:
+        self.problem = self.problem or f"{_server()}: {why}"
         self._mode = "offline"
 
     def _open(self, run_id: str, name: str, job: str, config: dict[str, Any], about: dict[str, Any]) -> Run:
@@ -174,10 +175,10 @@ class Wandb:
         given["project"] = os.environ.get("WANDB_PROJECT") or about["project"]
         try:
             run = self._begin(given)
-        except Exception:
+        except Exception as error:
             if self._mode == "offline":
                 raise
-            self._lose_server()
+            self._lose_server(_first_line(error))
             run = self._begin(given)
         self.folders.append(str(Path(run.dir).parent))
         if not run.offline and not self.url:
@@ -218,7 +219,7 @@ class Wandb:
         except wandb.errors.UsageError:  # no key: nobody asked for more
             return "offline"
         except Exception:  # whatever the network says
-            self.problem = f"{_server()} does not answer, or does not take the key"
+            self._lose_server("it does not answer, or does not take the key")
             return "offline"
         return "online"
 
@@ -283,7 +284,13 @@ class Wandb:
 
 
 def _server() -> str:
-    return redacted(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    import wandb
+
+    return redacted(str(wandb.setup().settings.base_url))
+
+
+def _first_line(error: Exception) -> str:
+    return redacted((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def _aliases(release: str) -> list[str]:
