@@ -22,7 +22,7 @@ from tests.conftest import ROOT, Call
 from tests.pipelines import write_component, write_pipeline
 from tests.repositories import Repository, edit_contract, free_port, git_daemon, make_library, make_pipeline
 from tests.test_release import published, releasable
-from tests.test_run import RUN
+from tests.test_run import RUN, WAYPOST
 from tests.wandb_files import OfflineRun, offline_runs
 from tests.wandb_server import ENTITY, KEY, Wandb, wandb_server
 from waypost.contracts.pipeline import parse_pipeline
@@ -214,6 +214,21 @@ def test_metrics_while_they_are_logged(workplace: Path, call: Call) -> None:
     assert call(*RUN, "small", "rounds=2", "--no-wandb").returncode == 0  # and sweeps
 
 
+def test_sweep(workplace: Path, call: Call) -> None:
+    """Each point of a sweep is a group of its own; a step that two have in common is in one of them."""
+    write_learner(workplace / "small", tracking=("mlflow",))
+    file = workplace / "small" / "pipeline.yaml"
+    file.write_text(file.read_text().replace("rounds: '2'", "rounds: ${more}"))
+    (workplace / "small" / "params.yaml").write_text("rounds: 1\nmore: 1\n")
+    result = call(*WAYPOST, "sweep", workplace / "small", "more=1,2", "--env", "local", "--wandb")
+    assert result.returncode == 0, result.stdout + result.stderr
+    groups: dict[str, list[str]] = {}
+    for run in offline_runs(workplace):
+        groups.setdefault(run.group, []).append(run.job_type)
+    jobs = sorted(sorted(group) for group in groups.values())
+    assert jobs == [["first", "pipeline", "second"], ["pipeline", "second"]]
+
+
 def test_failed_step(workplace: Path, call: Call) -> None:
     """A step that fails, and its pipeline, failed there too; what it measured before is kept."""
     write_learner(workplace / "small")
@@ -307,6 +322,16 @@ def test_release_is_an_alias(workplace: Path, call: Call) -> None:
         ]
         (used,) = newest.used
         assert (used.name, set(used.aliases)) == ("load-out", {"latest", "1.0.0"})
+        # Sent by the command that the run gave, it comes back by W&B's own.
+        send = re.search(r"for run in .*", result.stdout)
+        assert send
+        with wandb_server() as there:
+            env = {"WANDB_BASE_URL": there.url, "WANDB_API_KEY": KEY}
+            assert call("bash", "-c", send[0], env=env).returncode == 0
+            name = f"{ENTITY}/pinned/load-out:1.0.0"
+            got = call("wandb", "artifact", "get", name, "--root", workplace / "got", env=env)
+            assert got.returncode == 0, got.stdout + got.stderr
+            assert (workplace / "got" / "out.csv").read_text() == "x,y\n1,2\n"
 
 
 def release_pipeline(pipeline: Repository, server: str, call: Call) -> None:

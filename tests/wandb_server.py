@@ -71,7 +71,11 @@ class Wandb:
             self.unknown.append(f"{name} {json.dumps(given)[:300]} {' '.join(query.split())[:1500]}")
             return None
         with self.lock:
-            answer: dict[str, Any] = method(given)
+            try:
+                answer: dict[str, Any] = method(given)
+            except (KeyError, TypeError, ValueError) as error:  # without a reply, W&B would ask for ever
+                self.unknown.append(f"{name}: {error!r}")
+                return None
             return answer
 
     def on_Viewer(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +127,7 @@ class Wandb:
                 told["runName"] or "",  # one that is only used comes without
             )
             self.versions[version.id] = version
-        for alias in told["aliases"]:
+        for alias in told["aliases"] or ():
             for each in collection:
                 each.aliases.discard(alias["alias"])
             version.aliases.add(alias["alias"])

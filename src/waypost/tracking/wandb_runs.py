@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,7 +116,7 @@ class Wandb:
         for each in used:
             with self._noting():
                 if not each["uri"]:
-                    self._use(run, each["artifact"], Path(each["path"]), [])
+                    _log(run, each, [], used=True)
                 elif not run.offline:
                     run.use_artifact(split(each["uri"])[0])
 
@@ -128,15 +128,14 @@ class Wandb:
             self._send_media(step)
         for each in outputs:
             with self._noting():
-                artifact = _artifact(each["artifact"], Path(each["path"]), each)
-                step.run.log_artifact(artifact, aliases=_aliases(step.alias))
+                _log(step.run, each, _aliases(step.alias))
         self._finish(step.run, state)
 
     def _on_step_reused(self, parent: str, outputs: list[dict[str, str]]) -> None:
         run, about = self._pipelines[parent]
         for each in outputs:
             with self._noting():
-                self._use(run, each["artifact"], Path(each["path"]), _aliases(about["alias"]), each)
+                _log(run, each, _aliases(about["alias"]), used=True)
 
     def _on_ended(self, run_id: str, status: str, metrics: dict[str, float]) -> None:
         run, _ = self._pipelines.pop(run_id)
@@ -223,17 +222,6 @@ class Wandb:
             return "offline"
         return "online"
 
-    def _use(
-        self, run: Run, name: str, path: Path, aliases: list[str], about: dict[str, str] | None = None
-    ) -> None:
-        """Notes an input by its content: where W&B has that already, it is the same version.
-
-        `use_artifact` does the same, but refuses to do it offline, where nothing but the record is needed,
-        and waits for the upload online.
-        """
-        artifact = _artifact(name, path, about or {})
-        run._log_artifact(artifact, aliases=aliases, is_user_created=True, use_after_commit=True)  # noqa: SLF001
-
     def _mlflow(self) -> MlflowClient:
         if self._client is None:
             from waypost.tracking.connection import set_defaults
@@ -297,7 +285,19 @@ def _aliases(release: str) -> list[str]:
     return ["latest", *([release] if release else [])]
 
 
-def _artifact(name: str, path: Path, about: dict[str, str]) -> Artifact:
+def _log(run: Run, each: Mapping[str, str], aliases: list[str], *, used: bool = False) -> None:
+    """Logs an artifact, or notes one as used: by its content, which is the same version where W&B has it.
+
+    `log_artifact` asks the server first, and loses what it should log where that is gone; `use_artifact`
+    refuses to work offline and waits for the upload online. This is what both write in the end.
+    """
+    artifact = _artifact(each["artifact"], Path(each["path"]), each)
+    artifact.finalize()
+    interface: Any = run._interface  # noqa: SLF001
+    interface.publish_artifact(run, artifact, aliases, is_user_created=used, use_after_commit=used)
+
+
+def _artifact(name: str, path: Path, about: Mapping[str, str]) -> Artifact:
     """Returns the content at a path as W&B keeps it; its type follows from what it is."""
     import wandb
 
@@ -306,7 +306,7 @@ def _artifact(name: str, path: Path, about: dict[str, str]) -> Artifact:
         kind = "model"
     else:
         kind = "dataset" if all(file.suffix.lower() in _DATA for file in files) else "result"
-    metadata = {key: value for key, value in about.items() if key not in ("artifact", "path")}
+    metadata = {key: value for key, value in about.items() if key not in ("artifact", "path", "uri")}
     artifact = wandb.Artifact(name, kind, metadata=metadata)
     for file in files:
         artifact.add_file(str(file), file.relative_to(path).as_posix() if path.is_dir() else file.name)
