@@ -84,6 +84,20 @@ def test_who_holds_it(workplace: Path) -> None:
     assert not [tag for tag in client.get_run(first).data.tags if tag.startswith("waypost.computes")]
 
 
+def test_stepping_back(workplace: Path) -> None:
+    """Of two that asked, the one with the smaller id waits for the other to step back; where it cannot
+    start then and steps back itself, the other one has the key.
+    """
+    client = client_of(workplace)
+    first, second = sorted(open_run(client, here()) for _ in range(2))
+    one, other = Claims(client, "0"), Claims(client, "0")
+    client.set_tag(second, f"waypost.computes.{KEY[:16]}", "asked")
+    assert one.ask(first, KEY) == Holder(second, "anna")
+    assert other.ask(second, KEY) == Holder(first, "anna")  # and steps back
+    one.leave(first, KEY)
+    assert other.ask(second, KEY) is None
+
+
 def test_dead_holder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key is free where the process that held it is gone: at once on this machine; on another one after
     two minutes without a sign, and not while signs come.

@@ -155,6 +155,10 @@ class Execution:
             claims.leave(self.parent, anew.key)
         return anew
 
+    def step_back(self, decision: Decision) -> None:
+        """Lets others compute a step that cannot start here now, where this run had asked for it."""
+        self._tools.tracker.claims.leave(self.parent, decision.key)
+
     def memory_of(self, step: PlannedStep) -> int:
         """Returns what the step needed when it ran last, in bytes; 0 where that is not known."""
         latest = self._tools.index.latest(self.prepared.pipeline.name, step.name)
@@ -312,7 +316,11 @@ class Execution:
     def _note(self, result: StepResult) -> None:
         self.results.append(result)
         self.reporter.step_ended(result)
-        self.failed = self.failed or result.state == "failed"
+        if result.state == "failed" and not self.failed:
+            self.failed = True
+            for step in self._waiting:
+                if step.name in self._decisions:
+                    self.step_back(self._decisions[step.name])
 
     def _enter(self, step: PlannedStep, decision: Decision, found: FinishedStep) -> dict[str, float]:
         """Tells the parent run which run holds the step's result, last of all, so that no half-done

@@ -285,6 +285,8 @@ def _start_ready(execution: Execution, all_of_them: Sequence[Execution], jobs: i
                     taken_over = True
                 elif obtained:
                     execution.start(step, obtained)
+            else:
+                execution.step_back(decision)
         if not taken_over:
             return
 
