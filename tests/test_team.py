@@ -100,9 +100,10 @@ def test_reference_over_http_and_postgres(database: str, workplace: Path, call: 
             found |= {f"{step['name']}/{k}": v for k, v in data.metrics.items() if "seconds" not in k}
         return found
 
-    shutil.copytree(ROOT / "components-repo", workplace / "components-repo")
+    not_in_a_clone = shutil.ignore_patterns("__pycache__", "mlflow.db", "mlruns", "wandb", ".*")
+    for name in ("components-repo", "pipeline"):
+        shutil.copytree(ROOT / name, workplace / name, ignore=not_in_a_clone)
     mine, hers = workplace / "pipeline", tmp_path / "hers" / "pipeline"
-    shutil.copytree(ROOT / "pipeline", mine)
     here = f"sqlite:///{workplace}/mlflow.db"
     local = run(mine, {"MLFLOW_TRACKING_URI": here})
     with tracking_server(workplace / "server", database, workers=2) as server:
