@@ -98,6 +98,19 @@ def test_stepping_back(workplace: Path) -> None:
     assert other.ask(second, KEY) is None
 
 
+def test_tag_that_goes_while_it_is_read(workplace: Path) -> None:
+    """Where another run is found, but steps back before its tags are read, the key is not ours yet."""
+    client = client_of(workplace)
+    first, second = sorted(open_run(client, here()) for _ in range(2))
+    claims = Claims(client, "0")
+    without_tag = client.get_run(second)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(claims, "_others", lambda run_id, key: [without_tag])
+        assert claims.ask(first, KEY) == Holder(second, "anna")
+        assert claims.ask(first, KEY) == Holder(second, "anna")
+    assert claims.ask(first, KEY) is None
+
+
 def test_dead_holder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key is free where the process that held it is gone: at once on this machine; on another one after
     two minutes without a sign, and not while signs come.

@@ -71,7 +71,8 @@ class Claims:
         holder = _first(others, _HELD, key)
         if holder or min(other.info.run_id for other in others) < run_id:
             self._leave(run_id, key)
-        return holder or _first(others, _ASKED, key)
+        # MLflow reads runs first, then their tags: a tag may be gone by now. The key is not ours all the same.
+        return holder or _holder(others[0])
 
     def leave(self, run_id: str, key: str) -> None:
         """Lets go of a key that a pipeline run asked for, where it did."""
@@ -118,5 +119,9 @@ def _tag(key: str) -> str:
 def _first(runs: Iterable[Run], state: str, key: str) -> Holder | None:
     for run in runs:
         if run.data.tags.get(_tag(key)) == state:
-            return Holder(str(run.info.run_id), run.data.tags.get("mlflow.user", ""))
+            return _holder(run)
     return None
+
+
+def _holder(run: Run) -> Holder:
+    return Holder(str(run.info.run_id), run.data.tags.get("mlflow.user", ""))
