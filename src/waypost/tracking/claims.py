@@ -71,7 +71,7 @@ class Claims:
         holder = _first(others, _HELD, key)
         if holder or min(other.info.run_id for other in others) < run_id:
             self._leave(run_id, key)
-        # MLflow reads runs first, then their tags: a tag may be gone by now. The key is not ours all the same.
+        # MLflow reads runs first, then their tags: one may be gone by now, and the key is not ours yet.
         return holder or _holder(others[0])
 
     def leave(self, run_id: str, key: str) -> None:
