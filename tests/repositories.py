@@ -185,10 +185,17 @@ def http_server(folder: Path) -> Iterator[HttpServer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     behaviour.url = f"http://127.0.0.1:{server.server_port}"
+    with in_thread(server):
+        yield behaviour
+
+
+@contextlib.contextmanager
+def in_thread(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Lets a server answer from a thread until the context ends."""
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield behaviour
+        yield
     finally:
         server.shutdown()
         server.server_close()

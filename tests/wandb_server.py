@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.repositories import in_thread
+
 KEY = "k" * 40
 ENTITY = "team"
 
@@ -304,15 +306,12 @@ def wandb_server() -> Iterator[Wandb]:
     """Runs the server until the context ends."""
     wandb = Wandb()
     handler = type("Handler", (_Handler,), {"wandb": wandb})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        wandb.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    wandb.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        with in_thread(server):
             yield wandb
-        finally:
-            server.shutdown()
-            thread.join()
-            for connection in wandb.connections:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+    finally:
+        for connection in wandb.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
