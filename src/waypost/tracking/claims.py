@@ -59,7 +59,7 @@ class Claims:
             return None
         if mine not in self._asked:
             # While somebody holds it, there is nothing to ask for.
-            if holder := _first(self._others(run_id, key), _HELD, key):
+            if holder := _held_by(self._others(run_id, key), key):
                 return holder
             self._client.set_tag(run_id, _tag(key), _ASKED)
             self._asked.add(mine)
@@ -68,7 +68,7 @@ class Claims:
             self._client.set_tag(run_id, _tag(key), _HELD)
             self._held.add(mine)
             return None
-        holder = _first(others, _HELD, key)
+        holder = _held_by(others, key)
         if holder or min(other.info.run_id for other in others) < run_id:
             self._leave(run_id, key)
         # MLflow reads runs first, then their tags: one may be gone by now, and the key is not ours yet.
@@ -100,9 +100,9 @@ class Claims:
         return [run for run in found if run.info.run_id != run_id and self._is_alive(run)]
 
     def _is_alive(self, run: Run) -> bool:
-        host, _, pid = run.data.tags.get(OWNER_TAG, "").rpartition(":")
-        if host == socket.gethostname():
-            return is_alive(int(pid))
+        known = is_alive_here(run)
+        if known is not None:
+            return known
         # Clocks of two machines may differ: what counts is whether the sign changes while we look.
         sign, now = run.data.tags.get(_BEAT_TAG, ""), time.monotonic()
         seen, since = self._heard.get(run.info.run_id, ("", now))
@@ -112,13 +112,19 @@ class Claims:
         return now - since < _SILENCE_SECONDS
 
 
+def is_alive_here(run: Run) -> bool | None:
+    """Tells whether the process of a run exists on this machine, None where it is another machine's."""
+    host, _, pid = run.data.tags.get(OWNER_TAG, "").rpartition(":")
+    return is_alive(int(pid)) if host == socket.gethostname() else None
+
+
 def _tag(key: str) -> str:
     return f"{_CLAIM}.{key[:16]}"
 
 
-def _first(runs: Iterable[Run], state: str, key: str) -> Holder | None:
+def _held_by(runs: Iterable[Run], key: str) -> Holder | None:
     for run in runs:
-        if run.data.tags.get(_tag(key)) == state:
+        if run.data.tags.get(_tag(key)) == _HELD:
             return _holder(run)
     return None
 

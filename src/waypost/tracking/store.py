@@ -8,7 +8,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,7 @@ from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
 from waypost.errors import redacted
 from waypost.sources.places import home
-from waypost.sources.process import is_alive
-from waypost.tracking.claims import OWNER_TAG, Claims
+from waypost.tracking.claims import OWNER_TAG, Claims, is_alive_here
 from waypost.tracking.connection import set_defaults, tracking_errors
 from waypost.tracking.local import project_run, tracking_uri
 
@@ -223,8 +222,7 @@ class Tracker:
         running = "attributes.status = 'RUNNING'"
         sweeps = self._search(f"tags.`{_SWEEP_TAG}` = '{self._pipeline}' AND {running}")
         for run in [*self._pipeline_runs(running), *sweeps]:
-            host, _, pid = run.data.tags.get(OWNER_TAG, "").rpartition(":")
-            if host == socket.gethostname() and not is_alive(int(pid)):
+            if is_alive_here(run) is False:
                 self.close_steps(run.info.run_id)
                 self.close(run.info.run_id, "KILLED")
                 closed.append(str(run.info.run_id))
@@ -285,10 +283,15 @@ def downloaded(uri: str, place: Path) -> Path:
     """Returns `place`, where an artifact of another machine is, whole, once it was downloaded."""
     from mlflow.artifacts import download_artifacts
 
+    return made_once(place, lambda folder: Path(download_artifacts(uri, dst_path=str(folder))))
+
+
+def made_once(place: Path, make: Callable[[Path], Path]) -> Path:
+    """Returns `place`, whole, once `make` made its content in the folder that it is given, and named it."""
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
-            found = Path(download_artifacts(uri, dst_path=folder))
+            found = make(Path(folder))
             with contextlib.suppress(OSError):  # another process was quicker
                 found.rename(place)
     return place

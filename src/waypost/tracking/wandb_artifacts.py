@@ -19,7 +19,7 @@ class WandbArtifactRepository(ArtifactRepository):
 
     def download_artifacts(self, artifact_path: str | None, dst_path: str | None = None) -> str:
         """Returns the local path of an artifact, of its only file, or of what a path in it names."""
-        uri = "/".join(part.strip("/") for part in (self.artifact_uri, artifact_path or "") if part)
+        uri = self._uri(artifact_path)
         name, inner = split(uri)
         folder = Path(dst_path or tempfile.mkdtemp())
         download(artifact_named(name), folder, inner)
@@ -27,7 +27,7 @@ class WandbArtifactRepository(ArtifactRepository):
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
         """Returns the files and folders directly below a path."""
-        name, inner = split("/".join(part for part in (self.artifact_uri, path or "") if part))
+        name, inner = split(self._uri(path))
         found: dict[str, FileInfo] = {}
         for file, entry in artifact_named(name).manifest.entries.items():
             below = file.removeprefix(f"{inner}/" if inner else "")
@@ -37,9 +37,12 @@ class WandbArtifactRepository(ArtifactRepository):
                 found[shown] = FileInfo(shown, bool(rest), None if rest else entry.size)
         return [found[key] for key in sorted(found)]
 
+    def _uri(self, path: str | None) -> str:
+        return "/".join(part.strip("/") for part in (self.artifact_uri, path or "") if part)
+
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            name, inner = split(f"{self.artifact_uri.rstrip('/')}/{remote_file_path}")
+            name, inner = split(self._uri(remote_file_path))
             download(artifact_named(name), Path(folder), inner)
             shutil.move(inside(Path(folder), inner, remote_file_path), local_path)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,17 +34,19 @@ def fetched(uri: str, expected: str) -> Path:
     Raises RemoteError, UsageError, and RemoteError too where its digest is no longer the `expected` one
     (empty: any).
     """
+    from waypost.tracking.store import made_once  # not with MLflow's plugin, which every import of it loads
+
     name, inner = split(uri)
     artifact = artifact_named(name)
     if expected not in ("", artifact.digest):
         raise RemoteError(f"{uri}: the alias moved while the run began", hint="run it again")
     place = home() / "artifacts" / "wandb" / re.sub(r"\W", "_", str(artifact.digest))
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
-            download(artifact, Path(folder) / "content")
-            (Path(folder) / "content").rename(place)
-    return inside(place, inner, uri)
+
+    def make(folder: Path) -> Path:
+        download(artifact, folder / "content")
+        return folder / "content"
+
+    return inside(made_once(place, make), inner, uri)
 
 
 def artifact_named(name: str) -> Artifact:
