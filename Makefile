@@ -14,13 +14,13 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## make .venv with everything that is needed
-$(READY): requirements/dev.txt pyproject.toml
+$(READY): engine/requirements/dev.txt engine/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed (make PYTHON=python3.12)")'
 	@echo "making $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[^ ]+' requirements/dev.txt)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode --requirement requirements/dev.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[^ ]+' engine/requirements/dev.txt)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode --requirement engine/requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable engine
 	@touch $@
 
 run: $(READY) ## run the reference pipeline on real data
@@ -48,18 +48,19 @@ reproduce: $(READY) ## execute a release from its tag and compare: make reproduc
 	@$(BIN)/waypost reproduce "$(TARGET)"
 
 test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"
+	@cd components-repo && ../$(BIN)/python -m pytest -n 2
 
 journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken servers
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
 
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache
+	@cd engine && ../$(BIN)/mypy
+	@cd engine && ../$(BIN)/lint-imports --no-cache
 	@$(BIN)/zizmor --quiet --offline --no-progress .github
-	@$(BIN)/hadolint container/Containerfile
+	@$(BIN)/hadolint engine/container/Containerfile
 	@$(BIN)/waypost release check-records
 	@$(BIN)/waypost release check-records -C components-repo
 
@@ -68,18 +69,18 @@ check: lint test journeys ## everything that CI checks: lint, types, imports, wo
 docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files
 	@$(BIN)/python docs/component_tables.py
 
-bench: $(READY) ## measure Waypost and its peers side by side, write benchmarks/RESULTS.md (some 15 minutes)
-	@$(BIN)/python -m benchmarks.bench
+bench: $(READY) ## measure Waypost and its peers side by side, write engine/benchmarks/RESULTS.md (some 15 minutes)
+	@cd engine && ../$(BIN)/python -m benchmarks.bench
 
 bench-deploy: $(READY) ## measure serving and scoring beside their peers (some 15 minutes; needs wrk)
-	@$(BIN)/python -m benchmarks.deploy
+	@cd engine && ../$(BIN)/python -m benchmarks.deploy
 
 examples: $(READY) ## write the data of pipeline/examples anew
 	@$(BIN)/python pipeline/examples/make_data.py
 
-requirements: $(READY) ## resolve requirements/*.in anew into hashed locks
-	@$(BIN)/python requirements/compile.py
+requirements: $(READY) ## resolve engine/requirements/*.in anew into hashed locks
+	@$(BIN)/python engine/requirements/compile.py
 
 clean: ## remove .venv and what tools left behind
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist src/*.egg-info
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist engine/build engine/src/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -30,7 +30,7 @@ from tests.repositories import git_daemon
 from waypost.sources.scratch import make_removable
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
+ROOT = HERE.parents[1]
 PYTHON = Path(sys.executable)
 PEERS = {
     "dvc": ["dvc==3.67.1"],

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import yaml
 from mlflow.models import infer_signature
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "components-repo"))
 CLASSES, TREES, LEARN = 15, 100, 7000
 

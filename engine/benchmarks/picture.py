@@ -1,4 +1,4 @@
-"""Draws a captured terminal as SVG: `tmux capture-pane -ep | python docs/picture.py FILE`."""
+"""Draws a captured terminal as SVG: `tmux capture-pane -ep | python engine/benchmarks/picture.py FILE`."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Resolves requirements/*.in into hashed locks without index lines (`make requirements`)."""
+"""Resolves engine/requirements/*.in into hashed locks without index lines (`make requirements`)."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 from uv import find_uv_bin
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
+ROOT = HERE.parents[1]
 OPTIONS = [
     *("--quiet", "--upgrade", "--generate-hashes", "--universal", "--python-version", "3.11"),
     *("--no-header", "--no-annotate", "--no-emit-index-url"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "components-repo"
 BIN = Path(sys.executable).parent
 COMPONENTS = sorted(path.parent.name for path in LIBRARY.glob("*/MLproject"))

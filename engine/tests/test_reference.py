@@ -76,18 +76,21 @@ def test_other_data_by_parameters_only(workplace: Path, call: Call, name: str) -
 
 
 @pytest.mark.xdist_group("stock")
-def test_stock_mlflow_runs_the_pipeline(workplace: Path, call: Call) -> None:
-    """`mlflow run pipeline -P overrides=…` does the same: six children below the project's run."""
+@pytest.mark.parametrize("folder", [".", pytest.param("pipeline", marks=pytest.mark.journey)])
+def test_stock_mlflow_runs_the_pipeline(folder: str, workplace: Path, call: Call) -> None:
+    """`mlflow run … -P overrides=…`, of the repository or of its `pipeline`, does the same: six children
+    below the project's run.
+    """
     copy = workplace / "repository"  # as a clone has it: engine, library and pipeline side by side
-    for name in ("src", "pipeline", "components-repo"):
+    for name in ("engine/src", "pipeline", "components-repo"):
         not_in_a_clone = shutil.ignore_patterns("__pycache__", "mlflow.db", "mlruns", ".*")
         shutil.copytree(ROOT / name, copy / name, ignore=not_in_a_clone)
-    project = copy / "pipeline" / "MLproject"
-    project.write_text(project.read_text().replace("run . --", "run . --env local --"))
+    for name in ("MLproject", "python_env.yaml"):
+        shutil.copyfile(ROOT / name, copy / name)
+    project = copy / folder / "MLproject"
+    project.write_text(project.read_text().replace(" --overrides", " --env local --overrides"))
     overrides = " ".join([*QUICK, "model.max_depth=8", "evaluate.min_auc=0.6"])
-    result = call(
-        "mlflow", "run", copy / "pipeline", "--env-manager", "local", "-P", f"overrides={overrides}"
-    )
+    result = call("mlflow", "run", copy / folder, "--env-manager", "local", "-P", f"overrides={overrides}")
     assert result.returncode == 0, result.stdout + result.stderr
     parent = re.findall(r"Run \(ID '(\w+)'\) succeeded", result.stdout + result.stderr)[0]
     run = client().get_run(parent)

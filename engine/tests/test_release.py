@@ -433,7 +433,7 @@ def test_comparison_tells_each_difference() -> None:
 @pytest.fixture
 def bundled(library: Repository, server: str, workplace: Path, call: Call) -> Path:
     """The bundle of a released pipeline: a component with an environment, data of the release's own."""
-    requirements = (ROOT / "requirements" / "dev.txt").read_text()
+    requirements = (ROOT / "engine" / "requirements" / "dev.txt").read_text()
     start = requirements.index("\niniconfig==") + 1
     pinned = requirements[start : requirements.index("\n", requirements.index("sha256", start) + 200)]
     lines = [line for line in pinned.splitlines() if not line or line[0] in " i"]
