@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the bearer token that requests must bring; or the variable WAYPOST_TOKEN.",
+    help="File with the bearer token that requests must bring, one line; or the variable WAYPOST_TOKEN.",
 )
 @click.option(
     "--max-mb", default=16, show_default=True, type=click.IntRange(min=1), help="Largest body, in MiB."
@@ -104,20 +104,21 @@ def serve(
 
     from rich.console import Console
 
-    from waypost.deploy.app import TOKEN
+    from waypost.deploy.bearer import doubts, token_of
     from waypost.deploy.serving import Service
     from waypost.deploy.serving import serve as execute
     from waypost.errors import Interrupted
     from waypost.report import common
     from waypost.report.deploy import show_service
-    from waypost.sources.files import read_text
 
     console = Console(stderr=True)
 
     def started(brought: Brought, address: str) -> None:
         show_service(console, brought, address)
 
-    token = read_text(token_file).strip() if token_file else os.environ.get(TOKEN, "")
+    token = token_of(token_file, os.environ)
+    for doubt in doubts(token, token_file):
+        common.warn(console, doubt)
     if access_log and sys.stdout.isatty():
         console.print("one line of JSON for each request follows; --no-access-log silences it", style="dim")
     service = Service(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import hmac
 import importlib.metadata
 import itertools
 import os
@@ -26,6 +25,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from waypost import __version__
+from waypost.deploy.bearer import TOKEN, Bearer
 from waypost.deploy.bringing import Brought, read_state
 from waypost.deploy.compiled import Answer
 from waypost.deploy.describe import example_of, openapi, page
@@ -44,7 +44,6 @@ from waypost.deploy.sampling import Sampler
 from waypost.deploy.table import Rows, Table, TableError
 
 SETTINGS = "WAYPOST_SERVING"
-TOKEN = "WAYPOST_TOKEN"  # noqa: S105 (the variable's name)
 _FLUSH_SECONDS = 0.05
 # Larger bodies are read, and more rows answered, in a thread: the next request does not wait for them.
 _QUICK_BYTES, _QUICK_ROWS = 32_768, 64
@@ -99,7 +98,7 @@ class Application:
 
     def __init__(self, settings: Settings, token: str) -> None:
         self._settings = settings
-        self._token = f"Bearer {token}".encode() if token else b""
+        self._bearer = Bearer(token) if token else None
         self._limits = Limits(settings.most_rows)
         self._monitor = Monitor(settings.state.parent, _written if settings.logs_access else None)
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "predict")
@@ -169,11 +168,10 @@ class Application:
         """Returns what is said to a request that gets no further."""
         if path not in self._paths:
             return _refusal(RequestError(f"there is no {path!r}", status=404, hint="see /docs"))
-        if self._token and path not in ("/ping", "/health"):
-            said = given.get(b"authorization", b"")
-            if not hmac.compare_digest(said, self._token):
-                error = RequestError("the bearer token is missing or wrong", status=401)
-                return _refusal(error, (b"www-authenticate", b"Bearer"))
+        is_guarded = path not in ("/ping", "/health")
+        if is_guarded and self._bearer and not self._bearer.accepts(given.get(b"authorization", b"")):
+            error = RequestError("the bearer token is missing or wrong", status=401)
+            return _refusal(error, (b"www-authenticate", b"Bearer"))
         allowed = "POST" if path == "/invocations" else "GET"
         if method != allowed and not (method == "HEAD" and allowed == "GET"):
             error = RequestError(f"{path} takes {allowed}, not {method}", status=405)
@@ -380,7 +378,7 @@ class Application:
             "compiled": "yes" if made.proof.is_equal else f"no: {made.proof.reason}",
         }
         label = brought.label.encode("ascii", "replace")
-        document = openapi(made.said, brought.label, example, needs_token=bool(self._token))
+        document = openapi(made.said, brought.label, example, needs_token=self._bearer is not None)
         return _Served(brought, made, classes, [(b"x-model", label)], document, facts)
 
     def _tell(self, trouble: str) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waypost.deploy.app import SETTINGS, TOKEN, Settings, ready_file
+from waypost.deploy.app import SETTINGS, Settings, ready_file
+from waypost.deploy.bearer import TOKEN
 from waypost.deploy.bringing import Brought, bringing
 from waypost.errors import UsageError
 from waypost.sources.scratch import scratch

@@ -1,0 +1,110 @@
+"""The bearer token of `waypost serve`: what guards holds a token, or nothing is served."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Call
+from tests.serving import SERVE
+from waypost.deploy.bearer import Bearer, doubts, token_of
+from waypost.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"open-sesame", b"open-sesame\n", b"open-sesame\r\n", b"\n  open-sesame\t\n\n"),
+        b"\xef\xbb\xbfopen-sesame\r\n",
+    ],
+)
+def test_a_token_is_the_line_of_a_file(tmp_path: Path, content: bytes) -> None:
+    """Line ends of any system, blanks around it and a byte order mark are no part of a token."""
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    assert token_of(file, {"WAYPOST_TOKEN": ""}) == "open-sesame"
+
+
+NO_TOKENS = {
+    "empty": (b"", "there is no token in it"),
+    "blank": (b"\n", "there is no token in it"),
+    "many blanks": (b" \t\r\n\x0c\n", "there is no token in it"),
+    "a mark only": (b"\xef\xbb\xbf\r\n", "there is no token in it"),
+    "a comment": (b"# the token goes here\n\n# really\n", "there is no token in it, only a comment"),
+    "two tokens": (b"open\nsesame\n", "2 lines; a token is one line"),
+    "a comment and a token": (b"# ours\nsesame\n", "2 lines; a token is one line"),
+    "blanks within": (b"open sesame\n", "blanks or invisible characters"),
+    "invisible": ("\u200b\n".encode(), "blanks or invisible characters"),
+    "a zero byte": (b"open\0sesame", "blanks or invisible characters"),
+    "UTF-16": ("open".encode("utf-16"), "the token is not UTF-8"),
+    "a large file": (b"x" * 65_537, "more than 65,536 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", NO_TOKENS)
+def test_a_file_without_a_token_is_refused(tmp_path: Path, name: str) -> None:
+    """A file that holds no token, or more than one, is refused by name, and its content is not repeated."""
+    content, message = NO_TOKENS[name]
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=message) as error:
+        token_of(file, {})
+    assert str(error.value).startswith(f"{file}: ")
+    assert "sesame" not in f"{error.value} {error.value.hint}"
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """A folder, or no file at all, is told with its name."""
+    for file in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(UsageError, match=f"{file}: the token cannot be read"):
+            token_of(file, {})
+
+
+@pytest.mark.parametrize("value", ["", " ", "\n", "# none", "open sesame"])
+def test_a_variable_without_a_token_is_refused(value: str) -> None:
+    """WAYPOST_TOKEN that is set and holds no token is refused; a variable that is not set asks for none."""
+    with pytest.raises(UsageError, match="WAYPOST_TOKEN: "):
+        token_of(None, {"WAYPOST_TOKEN": value})
+    assert token_of(None, {}) == ""
+    assert token_of(None, {"WAYPOST_TOKEN": "open-sesame\n"}) == "open-sesame"
+
+
+def test_what_guards_little_is_told(tmp_path: Path) -> None:
+    """A token that can be guessed, and a file that others can read, are told."""
+    file = tmp_path / "token"
+    file.touch(0o600)
+    assert list(doubts("0123456789abcdef", file)) == []
+    assert list(doubts("", None)) == []
+    file.chmod(0o640)
+    told = list(doubts("open", file))
+    assert told[0] == "the token has 4 characters: it can be guessed; take 16 or more"
+    assert f"chmod 600 {file}" in told[1]
+
+
+def test_a_header_is_compared_whole() -> None:
+    """The token and nothing else is accepted."""
+    bearer = Bearer("open-sesame")
+    assert bearer.accepts(b"Bearer open-sesame")
+    for header in (b"", b"Bearer ", b"Bearer open", b"Bearer open-sesame!", b"open-sesame", b"Bearer \xff"):
+        assert not bearer.accepts(header)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_token_may_have_any_letters(encoding: str) -> None:
+    """A token that is not ASCII is accepted as any client sends it: UTF-8 or latin-1."""
+    assert Bearer("grüezi").accepts("Bearer grüezi".encode(encoding))
+    assert not Bearer("grüezi").accepts("Bearer gruezi".encode(encoding))
+    assert Bearer("東京").accepts("Bearer 東京".encode())
+    assert not Bearer("東京").accepts(b"Bearer ??")
+
+
+def test_serve_refuses_to_start_without_the_token(workplace: Path, call: Call) -> None:
+    """`waypost serve` with an empty token file or an empty variable: exit code 2 and one line, no server."""
+    (workplace / "blank").write_text("\n")
+    for options, env in ((["--token-file", "blank"], {}), ([], {"WAYPOST_TOKEN": ""})):
+        result = call(*SERVE, "nothing", "--port", "0", *options, env={**os.environ, **env})
+        assert result.returncode == 2
+        assert "there is no token in it" in result.stderr
+        assert "Traceback" not in result.stderr
