@@ -66,6 +66,12 @@ def state_of(repository: Repository) -> str:
     )
 
 
+def said(workplace: Path, document: dict[str, Any]) -> str:
+    """Returns the log of a run's first step."""
+    client = mlflow.MlflowClient(f"sqlite:///{workplace / 'mlflow.db'}")
+    return Path(client.download_artifacts(document["steps"][0]["run_id"], "logs/load.log")).read_text()
+
+
 def flat(text: str) -> str:
     return " ".join(text.split())
 
@@ -576,13 +582,34 @@ def test_local_folder(workplace: Path, server: str, library: Repository, call: C
     assert "tree-differs" in verdict.stdout
     result = call(*RUN, pipeline.path, "--dev", "--json")
     document = json.loads(result.stdout)
-    client = mlflow.MlflowClient(f"sqlite:///{workplace / 'mlflow.db'}")
-    log = client.download_artifacts(document["steps"][0]["run_id"], "logs/load.log")
-    assert Path(log).read_text() == "said local a\n"
-    forget(workplace)
-    cold = call(*RUN, pipeline.path, "--offline")
-    assert cold.returncode == 3
+    assert said(workplace, document) == "said local a\n"
     assert call(*RUN, pipeline.path, "--frozen", "--dev").returncode == 2
+
+
+def test_history_around_a_local_folder(workplace: Path, server: str, library: Repository, call: Call) -> None:
+    """A local folder that went on serves the locked content from its history, without network; where the
+    history is not there, the error says how to get it.
+    """
+    pipeline = make_pipeline(workplace / "pipe", f"{server}/components", path="lib")
+    copy = pipeline.path / "lib"
+    shutil.copytree(library.path, copy, ignore=shutil.ignore_patterns(".git"))
+    pipeline.commit("the library is a guest here")
+    assert call(*WAYPOST, "lock", pipeline.path).returncode == 0
+    (copy / "kit" / "words.py").write_text("WORD = 'next'\n")
+    pipeline.commit("the library goes on")
+    forget(workplace)
+    document = json.loads(call(*RUN, pipeline.path, "--offline", "--json").stdout)
+    assert document["status"] == "FINISHED"
+    assert "lib: kit differs from the lock; the locked content runs" in document["warnings"][0]
+    assert said(workplace, document) == "said one a\n"
+
+    shallow = workplace / "shallow"
+    subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{pipeline.path}", shallow], check=True)
+    forget(workplace)
+    cold = call(*RUN, shallow, "--offline")
+    assert cold.returncode == 3
+    assert "--dev runs the folder as it is" in cold.stderr
+    assert "git fetch --unshallow" in cold.stderr
 
 
 @pytest.mark.parametrize("form", ["file", "path", "relative"])

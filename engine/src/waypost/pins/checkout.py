@@ -105,7 +105,9 @@ def _local_checkouts(
 
 
 def pinned_checkouts(workspace: Workspace, pins: Mapping[str, Pin]) -> dict[str, Checkout]:
-    """Returns components by their pins, from the cache, else a local folder, else the remote."""
+    """Returns components by their pins: from the cache, else a local folder, else the history of the
+    repository around that, else the remote.
+    """
     found: dict[str, Path] = {}
     folders = {uses: parts_of(uses, pin) for uses, pin in pins.items()}
     sources: dict[str, list[str]] = {}
@@ -120,6 +122,7 @@ def pinned_checkouts(workspace: Workspace, pins: Mapping[str, Pin]) -> dict[str,
                 for uses in here:
                     if folders[uses].items() <= now.items():
                         found[uses] = workspace.store.add(folders[uses], repository)
+        found |= _from_history(workspace, source, {u: folders[u] for u in group if u not in found})
         differing = _differing((folders[uses] for uses in group), trees)
         rest = {uses: pins[uses] for uses in group if uses not in found}
         if rest:
@@ -152,6 +155,24 @@ def _local_trees(workspace: Workspace, source: str, folders: Sequence[Mapping[st
     return workspace.store.memo.trees(root, [name for parts in folders for name in parts])
 
 
+def _from_history(
+    workspace: Workspace, source: str, wanted: Mapping[str, Mapping[str, str]]
+) -> dict[str, Path]:
+    """Returns components whose folders (name to tree) some commit around a source's local folder has.
+
+    A tree is named by its content, so it does not matter which commit, nor where the folder lay in it.
+    """
+    root = workspace.local(source)
+    top = git.top_of(root) if wanted and root and root.is_dir() else None
+    if top is None:
+        return {}
+    return {
+        uses: workspace.store.add(folders, top)
+        for uses, folders in wanted.items()
+        if git.has_whole(top, folders.values())
+    }
+
+
 def _differing(locked: Iterable[Mapping[str, str]], local: Mapping[str, str]) -> set[str]:
     """Returns the local folders that are none of their locked trees; with two versions, one may fit."""
     trees: dict[str, set[str]] = {}
@@ -166,10 +187,9 @@ def _from_remote(
 ) -> dict[str, Path]:
     mirror = workspace.mirror(source)
     parts = {uses: parts_of(uses, pin) for uses, pin in pins.items()}
-    versions = ", ".join(dict.fromkeys(f"{source} {pin}" for pin in pins.values()))
     if workspace.offline and not all(mirror.has(pin.commit) for pin in pins.values()):
-        message = f"{', '.join(pins)}: not in the cache, and this is offline ({versions})"
-        raise RemoteError(message, hint="run it once with the network, then offline")
+        offline = RemoteError("this is offline", hint="run it once with the network, then offline")
+        raise _unreachable(workspace, source, pins, differing, offline)
     findings: list[Finding] = []
     for uses, pin in pins.items():
         try:
@@ -219,4 +239,7 @@ def _unreachable(
     path = workspace.pipeline.components[source].path
     where = f"; in {path}, {', '.join(sorted(differing))} differ from the lock" if differing else ""
     hint = "--dev runs the folder as it is" if differing else error.hint
+    root = workspace.local(source)
+    if differing and root and git.is_shallow(root):
+        hint += "; the locked content may be in the history, which this clone lacks: git fetch --unshallow"
     return RemoteError(f"{needed}: not in the cache{where}; {error}", hint=hint)

@@ -31,7 +31,7 @@ def export(library: Path, destination: str, say: Say) -> Export:
     top = git.top_of(library)
     if top is None:
         raise UsageError(f"{library} is in no git repository")
-    if git.git(library, "rev-parse", "--is-shallow-repository").strip() == "true":
+    if git.is_shallow(library):
         raise UsageError("this clone has no history", hint="git fetch --unshallow")
     prefix = library.resolve().relative_to(top.resolve()).as_posix()
     say(f"splitting {prefix} off, with its history")

@@ -91,6 +91,22 @@ def missing_objects(repository: Path, trees: Iterable[str]) -> list[str]:
     return [line[1:] for line in answer.decode().splitlines() if line.startswith("?")]
 
 
+def has_whole(repository: Path, trees: Iterable[str]) -> bool:
+    """Tells whether a repository has trees with everything in them; nothing is fetched."""
+    try:
+        return not missing_objects(repository, trees)
+    except ProcessError:  # it does not even know the name
+        return False
+
+
+def is_shallow(folder: Path) -> bool:
+    """Tells whether the repository around a folder was cloned without its history."""
+    try:
+        return git(folder, "rev-parse", "--is-shallow-repository").strip() == "true"
+    except ProcessError:
+        return False
+
+
 @contextmanager
 def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str, str]]]:
     """Gives a temporary repository with folders as they are on disk, and their trees by name.
