@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint release assets record library update-pins reproduce docs bench bench-deploy examples requirements clean
+.PHONY: help install run test journeys check lint release assets record library update-pins reproduce docs bench bench-deploy mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`
 
 journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken servers
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
+
+MUTANTS := VIRTUAL_ENV=../$(VENV) ../$(BIN)/uv run --active --no-project --with mutmut==3.8.1 python -m tests.mutants
+
+mutants: $(READY) ## change the rules one at a time: which change does no unit test notice? (some minutes)
+	@mkdir -p engine/build && cd engine && $(MUTANTS) run >build/mutants.log 2>&1 && $(MUTANTS) results
+	@tail -c 400 engine/build/mutants.log | grep -oE '[0-9]+/[0-9]+ .*' | tail -n 1
 
 lint: $(READY)
 	@$(BIN)/ruff check .

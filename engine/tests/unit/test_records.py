@@ -1,0 +1,159 @@
+"""Records of releases, changelogs, and a run against its record."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from waypost.contracts.changelog import lines_between, rotated, unreleased
+from waypost.contracts.compare import compare
+from waypost.contracts.record import RunRecord, Yank, parse_record, record_text, version_of_record
+from waypost.errors import FindingsError
+
+RUN: dict[str, Any] = {
+    "version": "1.0.0",
+    "commit": "c",
+    "date": "d",
+    "run_id": "r",
+    "platform": "p",
+    "made_with": {},
+    "outputs": {"load": {"data": "1"}, "train": {"model": "2"}},
+    "metrics": {"evaluate": {"auc": 0.5}},
+    "models": ["train.model"],
+    "signature": {"inputs": [{"name": "a"}], "outputs": None},
+}
+
+
+def record(**other: Any) -> RunRecord:
+    return RunRecord.model_validate(RUN | other)
+
+
+def states(found: RunRecord) -> dict[str, str]:
+    return {c.what: c.state for c in compare(record(), found)}
+
+
+def test_an_equal_run() -> None:
+    """Everything that was recorded is compared, and equal."""
+    assert states(record()) == dict.fromkeys(
+        ("load.data", "train.model", "evaluate/auc", "model signature"), "equal"
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "what", "state"),
+    [
+        ({"outputs": {"load": {"data": "3"}, "train": {"model": "2"}}}, "load.data", "different"),
+        ({"outputs": {"train": {"model": "2"}}}, "load.data", "different"),
+        ({"outputs": {"load": {"data": "1"}, "train": {"model": "3"}}}, "train.model", "cannot compare"),
+        ({"outputs": {"load": {"data": "1"}}}, "train.model", "cannot compare"),
+        ({"metrics": {"evaluate": {"auc": 0.6}}}, "evaluate/auc", "different"),
+        ({"metrics": {}}, "evaluate/auc", "different"),
+        ({"signature": {"inputs": [], "outputs": None}}, "model signature", "different"),
+    ],
+)
+def test_each_difference(other: dict[str, Any], what: str, state: str) -> None:
+    """What is missing is different; a model's files cannot be compared, but everything else is."""
+    found = states(record(**other))
+    assert found.pop(what) == state
+    assert set(found.values()) == {"equal"}
+
+
+def test_what_was_found_is_said() -> None:
+    """A comparison says what was recorded, what was found, and why it cannot be compared."""
+    one = compare(record(), record(metrics={}))[2]
+    assert (one.recorded, one.found, one.reason) == ("0.5", "nothing", "")
+    signature = compare(record(), record())[3]
+    assert re.fullmatch(r"1 inputs, 0 outputs, sha256:[0-9a-f]{16}", signature.recorded)
+    other = {"outputs": None, "inputs": [{"name": "a"}]}
+    assert compare(record(), record(signature=other))[3].state == "equal"
+    assert compare(record(), record(metrics={"evaluate": {"auc": 0.25}}))[2].found == "0.25"
+    assert "predictions are compared" in compare(record(), record(outputs={}))[1].reason
+    assert compare(record(signature={}), record())[-1].what == "evaluate/auc"
+
+
+def test_the_text_of_a_record_is_one() -> None:
+    """Sorted keys, two spaces, letters as they are."""
+    yank = Yank(version="1.0.0", reason="wröng", date="2026-01-01")
+    assert (
+        record_text(yank)
+        == json.dumps(
+            {"date": "2026-01-01", "reason": "wröng", "version": "1.0.0"}, indent=2, ensure_ascii=False
+        )
+        + "\n"
+    )
+    assert parse_record(Yank, record_text(yank), "x") == yank
+    assert '"schema": 1' in record_text(record())
+    with pytest.raises(FindingsError, match="x: not valid JSON"):
+        parse_record(Yank, "{", "x")
+
+
+@pytest.mark.parametrize(
+    ("path", "version"),
+    [
+        ("releases/1.0.0.json", "1.0.0"),
+        ("releases/1.0.0rc1.json", "1.0.0rc1"),
+        ("releases/1.0.0.run.json", None),
+        ("releases/1.0.0.yanked.json", None),
+        ("releases/1.0.json", None),
+        ("x/releases/1.0.0.json", None),
+    ],
+)
+def test_which_files_are_records(path: str, version: str | None) -> None:
+    """Only X.Y.Z.json is the record of a release."""
+    assert version_of_record(path) == version
+
+
+LOG = """# Changelog
+
+## [Unreleased]
+### Added
+- new
+
+## [1.1.0] - 2026-02-01
+- middle
+
+## v1.0.1
+- small
+
+## [1.0.0] - 2026-01-01
+- first
+"""
+
+
+def test_sections_between_versions() -> None:
+    """The sections after the old version up to the new one, newest first."""
+    assert lines_between(LOG, Version("1.0.0"), Version("1.1.0")) == (
+        "## [1.1.0] - 2026-02-01\n- middle\n\n## v1.0.1\n- small"
+    )
+    assert lines_between(LOG, Version("0.9"), Version("1.0.0")) == "## [1.0.0] - 2026-01-01\n- first"
+    assert lines_between(LOG, Version("1.1.0"), Version("2.0.0")) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (LOG, "### Added\n- new"),
+        ("## [Unreleased]\n### Added\n\n## [1.0.0]\n- x\n", ""),
+        ("## Unreleased\nplain words\n", "plain words"),
+        ("## unreleased - soon\n* star", "* star"),
+        ("# Changelog\n- x\n", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_unreleased(text: str, expected: str) -> None:
+    """The content under [Unreleased]; headings with nothing below them are no content."""
+    assert unreleased(text) == expected
+
+
+def test_rotation() -> None:
+    """[Unreleased] is empty afterwards, its content stands under the new version, the rest stays."""
+    text = rotated(LOG, "1.2.0", "2026-03-01")
+    assert unreleased(text) == ""
+    assert "## [Unreleased]\n\n## [1.2.0] - 2026-03-01\n### Added\n- new\n" in text
+    assert text.endswith(LOG[LOG.index("## [1.1.0]") :])
+    with pytest.raises(ValueError, match="no heading"):
+        rotated("# Changelog\n", "1.0.0", "2026-03-01")

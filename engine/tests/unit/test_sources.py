@@ -1,0 +1,39 @@
+"""Sources of components, columns of models."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from waypost.contracts.mlmodel import parse_mlmodel
+from waypost.contracts.pipeline import Source
+
+
+@pytest.mark.parametrize(
+    ("hold", "component", "is_held"),
+    [(True, "a", True), (("a",), "a", True), (("a",), "b", False), ((), "a", False)],
+)
+def test_what_is_held(hold: Any, component: str, is_held: bool) -> None:
+    """`hold` names components, or all of them."""
+    source = Source.model_validate({"git": "../c.git", "version": "~=1.0", "hold": hold})
+    assert source.holds(component) is is_held
+
+
+@pytest.mark.parametrize(
+    ("inputs", "names"),
+    [
+        ([{"name": "a", "type": "double"}, {"name": "b", "type": "string"}], ["a", "b"]),
+        ([{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}], []),
+        ([{"name": "a", "type": "double"}, {"name": "b", "type": "datetime"}], []),
+        ([{"name": "", "type": "double"}], []),
+        ([{"type": "double"}], []),
+        (None, []),
+    ],
+)
+def test_columns_of_a_signature(inputs: Any, names: list[str]) -> None:
+    """Named columns of plain types, or none: tensors, objects and dates are no columns."""
+    signature = {} if inputs is None else {"inputs": json.dumps(inputs)}
+    model = parse_mlmodel(json.dumps({"flavors": {}, "signature": signature}), "MLmodel")
+    assert [column.name for column in model.inputs] == names
