@@ -78,7 +78,7 @@ def promote(
             "version": found.version.version,
             "alias": found.alias,
             "previous": found.before.version if found.before else None,
-            "proof": found.ready.proof.model_dump(),
+            "proof": found.proved.proof.model_dump(),
             "tags": dict(found.version.tags),
         }
         write_document(sys.stdout, content)
@@ -131,14 +131,13 @@ def info(model: str, as_json: bool) -> int:
     """
     from rich.console import Console
 
-    from waypost.contracts.mlmodel import FILE, parse_mlmodel
     from waypost.deploy.promoting import info as find
     from waypost.report.common import write_document
     from waypost.report.deploy import show_info
-    from waypost.sources.files import read_text
+    from waypost.sources.files import read_mlmodel
 
     version, folder = find(model)
-    said = parse_mlmodel(read_text(folder / FILE), str(folder / FILE))
+    said = read_mlmodel(folder)
     if as_json:
         content = {
             "name": version.name,

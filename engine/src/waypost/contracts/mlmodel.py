@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from waypost.contracts.parsing import load_mapping
 from waypost.errors import Finding, FindingsError
 
 FILE = "MLmodel"
+
+# Keys of flavours that name a file or folder in the model's own.
+_PATHS = ("pickled_model", "model_path", "python_model", "data", "code")
 
 Kind = Literal["number", "integer", "boolean", "text"]
 _KINDS: dict[str, Kind] = {
@@ -66,6 +70,16 @@ class MLmodel(_Loose):
     model_id: str | None = None
     mlflow_version: str = ""
 
+    @model_validator(mode="after")
+    def _reads(self) -> MLmodel:
+        """What stands in texts and below flavours is read at once, too: nobody finds a mistake later."""
+        _ = self.inputs, self.outputs, self.sklearn
+        if not self.flavors:
+            raise ValueError("flavors: it has none")
+        if outside := sorted(_outside(self.flavors)):
+            raise ValueError(f"{outside[0]}: this path leaves the model's folder")
+        return self
+
     @cached_property
     def inputs(self) -> tuple[Column, ...]:
         """The columns that the model asks for, in its order; none where it says nothing of columns."""
@@ -86,12 +100,40 @@ def parse_mlmodel(text: str, file: str) -> MLmodel:
     try:
         return MLmodel.model_validate(load_mapping(text, file))
     except ValidationError as error:
-        places = [".".join(map(str, e["loc"])) for e in error.errors()]
-        raise FindingsError([Finding(file, f"not an MLflow model: {', '.join(places)}")]) from error
+        problem = error.errors(include_url=False)[0]
+        words = problem["msg"].removeprefix("Value error, ").splitlines()[0]
+        place = ".".join(map(str, problem["loc"]))
+        told = f"not an MLflow model: {place}: {words}" if place else f"not an MLflow model: {words}"
+        raise FindingsError([Finding(file, told)]) from error
 
 
 def _columns(text: str | None) -> tuple[Column, ...]:
     """Returns the columns of a signature; none for tensors, arrays and objects."""
-    entries = json.loads(text) if text else []
-    simple = all(entry.get("type") in _KINDS and entry.get("name") for entry in entries)
-    return tuple(Column.model_validate(entry) for entry in entries) if simple else ()
+    try:
+        entries = json.loads(text) if text else []
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the signature is no JSON: {error}") from error
+    if not isinstance(entries, list) or not all(_is_column(entry) for entry in entries):
+        return ()
+    columns = tuple(Column.model_validate(entry) for entry in entries)
+    if len({column.name for column in columns}) < len(columns):
+        raise ValueError("the signature has two columns of one name")
+    return columns
+
+
+def _is_column(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    name, kind = entry.get("name"), entry.get("type")
+    return isinstance(name, str) and bool(name) and isinstance(kind, str) and kind in _KINDS
+
+
+def _outside(flavors: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Gives the keys of paths that lead out of the model's folder."""
+    for flavor, content in flavors.items():
+        artifacts = content.get("artifacts")
+        named = artifacts.items() if isinstance(artifacts, dict) else ()
+        paths = {f"artifacts.{name}": entry.get("path") for name, entry in named if isinstance(entry, dict)}
+        for key, path in {**{key: content.get(key) for key in _PATHS}, **paths}.items():
+            if isinstance(path, str) and (path.startswith("/") or ".." in path.split("/")):
+                yield f"{flavor}.{key}"

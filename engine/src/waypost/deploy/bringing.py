@@ -1,11 +1,15 @@
-"""A model is brought here and compiled by a process of its own: MLflow and scikit-learn are large, and
-what serves or scores stays small. For an alias that process goes on, and tells when it moves.
+"""A model is brought here, checked and compiled by a process of its own: MLflow and scikit-learn are large,
+and what serves or scores stays small; a model that ends whoever loads it ends nobody else. For an alias the
+process goes on, and tells when it moves.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
+import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,13 +17,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from waypost.deploy.models import compiled_before, ready
+from waypost.deploy.models import compiled_before, proved
+from waypost.deploy.proof import Rows
 from waypost.errors import WaypostError
-from waypost.sources.files import content_digest, read_text, write_text
+from waypost.sources.files import content_digest, content_files, read_text, write_text
+from waypost.sources.machine import bounded
 from waypost.sources.process import Background
 from waypost.tracking.models import Found, find, follows_alias, is_local
 
 _LOOK_SECONDS = 0.05
+# For a check: so long at least, and longer for a large model.
+_CHECK_SECONDS, _BYTES_PER_SECOND = 300, 1 << 20
 
 
 class Brought(BaseModel):
@@ -45,16 +53,20 @@ class _Failed(BaseModel):
 
 
 class State(BaseModel):
-    """What the process says: the model, and why the newest look at the registry failed, if it did."""
+    """What the process says: the model, and why the newest look at the registry failed, if it did.
+
+    `refused` is the model that was looked at in vain: it is not looked at again.
+    """
 
     brought: Brought | None = None
     failed: _Failed | None = None
+    refused: str = ""
 
     def result(self) -> Brought:
         """Returns the model. Raises WaypostError where there is none."""
         if self.brought:
             return self.brought
-        failed = self.failed or _Failed(message="the process that brings the model ended without a word")
+        failed = self.failed or _Failed(message="the process that checks the model ended without a word")
         error = WaypostError(failed.message, hint=failed.hint)
         error.exit_code = failed.exit_code
         raise error
@@ -81,31 +93,43 @@ def bringing(
     *,
     is_trusted: bool = False,
     every: float | None = None,
+    rows: Rows | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Brought]:
     """Gives a model; `state` is a file that says which it is from then on.
 
-    Args: `every` so many seconds an alias is looked up anew while the context lasts (None: never).
-    Raises WaypostError.
+    Args: `every` so many seconds an alias is looked up anew while the context lasts (None: never);
+    `rows` are real ones to compare the model's forms on, beside its own. Raises WaypostError.
     """
     if is_local(uri):
         found = find(uri)
         digest = content_digest(found.folder)
-        if compiled_before(digest):
+        if compiled_before(digest, rows):
             brought = _brought(found, digest, is_trusted=is_trusted)
             _write(state, State(brought=brought))
             yield brought
             return
     say(f"{uri}: bringing the model here and compiling it where it is not")
-    command = [sys.executable, "-m", "waypost.deploy.bringing", str(state), uri, str(int(is_trusted))]
-    again = str(every) if every and follows_alias(uri) else "0"
-    process = Background([*command, again], state.with_suffix(".out"))
+    given = state.with_suffix(".rows")
+    given.write_text(json.dumps(rows), encoding="utf-8")
+    again = every if every and follows_alias(uri) else 0
+    command = [sys.executable, "-m", "waypost.deploy.bringing"]
+    arguments = [str(state), uri, str(int(is_trusted)), str(again), str(given)]
+    process = Background([*command, *arguments], state.with_suffix(".out"))
     try:
         while not state.exists() and process.result() is None:
             time.sleep(_LOOK_SECONDS)
-        yield (read_state(state) if state.exists() else State()).result()
+        yield (read_state(state) if state.exists() else _ended(uri, process.signal())).result()
     finally:
         process.end()
+
+
+def _ended(uri: str, by: signal.Signals | None) -> State:
+    """Returns what is said of a model whose check took the process with it."""
+    if by is None:
+        return State()
+    how = "took too long" if by is signal.SIGALRM else f"ended by {by.name}"
+    return State(failed=_Failed(message=f"{uri}: the model is refused: its check {how}"))
 
 
 def read_state(file: Path) -> State:
@@ -117,30 +141,58 @@ def _write(file: Path, state: State) -> None:
     write_text(file, state.model_dump_json())
 
 
-def main(state: str, uri: str, is_trusted: str, every: str) -> None:
+def main(state: str, uri: str, is_trusted: str, every: str, rows: str) -> None:
     """Brings a model and says so in a file; with `every` above 0 seconds again and again."""
     file, seconds = Path(state), float(every)
-    said = _looked(uri, None, is_trusted=is_trusted == "1")
+    given: Rows | None = json.loads(Path(rows).read_text(encoding="utf-8"))
+    said = _attempted(lambda: _first(uri, given, is_trusted=is_trusted == "1"), State())
     _write(file, said)
     while seconds and said.brought:
         time.sleep(seconds)
-        said = _looked(uri, said.brought, is_trusted=is_trusted == "1")
+        before = said
+        said = _attempted(lambda: _next(uri, before, file.parent, is_trusted=is_trusted == "1"), before)  # noqa: B023
         _write(file, said)
 
 
-def _looked(uri: str, known: Brought | None, *, is_trusted: bool) -> State:
-    """Returns the model of now; the known one, and what is wrong, where the look fails."""
+def _attempted(look: Callable[[], State], before: State) -> State:
+    """Returns what a look finds; the model of before, and what is wrong, where it fails."""
     try:
-        found = find(uri)
-        if known and (found.label, found.folder) == (known.label, known.folder):
-            return State(brought=known)
-        made = ready(found.folder, is_trusted=is_trusted)
-        return State(brought=_brought(found, made.digest, is_trusted=is_trusted))
+        return look()
     except WaypostError as error:
         failed = _Failed(message=str(error), hint=error.hint, exit_code=error.exit_code)
     except Exception:  # a bug: whoever waits for the file must hear of it
         failed = _Failed(message=traceback.format_exc())
-    return State(brought=known, failed=failed)
+    return State(brought=before.brought, failed=failed)
+
+
+def _first(uri: str, rows: Rows | None, *, is_trusted: bool) -> State:
+    found = find(uri)
+    seconds = (
+        _CHECK_SECONDS + sum(file.stat().st_size for file in content_files(found.folder)) / _BYTES_PER_SECOND
+    )
+    with contextlib.nullcontext() if is_trusted else bounded(seconds):
+        made = proved(found.folder, is_trusted=is_trusted, rows=rows)
+    return State(brought=_brought(found, made.digest, is_trusted=is_trusted))
+
+
+def _next(uri: str, before: State, place: Path, *, is_trusted: bool) -> State:
+    """Returns the model of now. Another one than before is checked by another process: this one goes on."""
+    found = find(uri)
+    known = before.brought
+    if known and (found.label, found.folder) == (known.label, known.folder):
+        return State(brought=known)
+    name = f"{found.label} {found.folder}"
+    if name == before.refused:
+        return before
+    try:
+        with (
+            tempfile.TemporaryDirectory(dir=place) as temp,
+            bringing(str(found.folder), Path(temp, "model.state"), is_trusted=is_trusted) as checked,
+        ):
+            return State(brought=_brought(found, checked.digest, is_trusted=is_trusted))
+    except WaypostError as error:
+        failed = _Failed(message=str(error), hint=error.hint, exit_code=error.exit_code)
+        return State(brought=known, failed=failed, refused=name)
 
 
 if __name__ == "__main__":

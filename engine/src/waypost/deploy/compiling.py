@@ -13,6 +13,9 @@ from waypost.deploy.forest import MOST_LEAVES, Stored, leading_feature, stored_f
 from waypost.deploy.plan import Codes, Numbers, OneHot, Part, Plan, Words
 from waypost.errors import WaypostError
 
+# ONNX Runtime reads a tree by a function that calls itself: at some 15,000 levels its stack ends.
+_DEEPEST = 1000
+
 
 class NotCompilableError(WaypostError):
     """The model has a part that has no compiled form; the original serves."""
@@ -46,6 +49,8 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, Store
         raise NotCompilableError(f"{type(forest).__name__} with several targets")
     if sum(tree.n_leaves for tree in trees) > MOST_LEAVES:
         raise NotCompilableError(f"more than {MOST_LEAVES:,} leaves")
+    if max(tree.max_depth for tree in trees) > _DEEPEST:
+        raise NotCompilableError(f"a tree deeper than {_DEEPEST:,}")
     plan = Plan(parts=_parts(steps, columns))
     if plan.width != forest.n_features_in_:
         raise NotCompilableError(

@@ -9,6 +9,7 @@ from typing import Any
 
 from waypost import __version__
 from waypost.contracts.mlmodel import Column, MLmodel
+from waypost.deploy.example import example_rows
 from waypost.deploy.protocol import ARROW, CSV, JSON, PARQUET
 
 _TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text": "string"}
@@ -18,14 +19,10 @@ _EXACT = 2**53
 
 def example_of(said: MLmodel, folder: Path) -> dict[str, Any]:
     """Returns a row that the model answers: of its input example, else one without values."""
-    file = folder / "input_example.json"
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        row = dict(zip(content["columns"], content["data"][0], strict=True))
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
-        row = {}
+    if rows := example_rows(folder, said.inputs):
+        return rows[0]
     empty = {"number": 0.0, "integer": 0, "boolean": False, "text": ""}
-    return {c.name: row.get(c.name, None if not c.required else empty[c.kind]) for c in said.inputs}
+    return {c.name: empty[c.kind] if c.required else None for c in said.inputs}
 
 
 def openapi(said: MLmodel, label: str, example: dict[str, Any], *, needs_token: bool) -> dict[str, Any]:

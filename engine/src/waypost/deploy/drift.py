@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from waypost.contracts.component import Component
-from waypost.contracts.mlmodel import FILE, MLmodel, parse_mlmodel
+from waypost.contracts.mlmodel import MLmodel
 from waypost.contracts.parameters import merged, plain
 from waypost.contracts.pipeline import component_name, parse_pipeline
 from waypost.contracts.plan import make_plan
@@ -27,7 +27,7 @@ from waypost.runs import runner
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.prepare import Prepared
 from waypost.runs.survey import Options
-from waypost.sources.files import read_text
+from waypost.sources.files import read_mlmodel
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Registry
 
@@ -58,7 +58,7 @@ def check_drift(
     """
     version, folder = info(question.model)
     label = f"{version.name}/{version.version}"
-    said = parse_mlmodel(read_text(folder / FILE), str(folder / FILE))
+    said = read_mlmodel(folder)
     names = [column.name for column in said.inputs]
     samples = _samples(question.samples, label, names)
     with tracking_errors():

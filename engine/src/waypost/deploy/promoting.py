@@ -10,12 +10,15 @@ from typing import Any
 
 from waypost.contracts.digests import digest_of
 from waypost.contracts.gate import Threshold, find_metric, missed, not_better
-from waypost.contracts.mlmodel import FILE, MLmodel, parse_mlmodel
+from waypost.contracts.mlmodel import MLmodel
+from waypost.deploy.bringing import bringing
 from waypost.deploy.card import Facts, card
-from waypost.deploy.models import Ready, ready
-from waypost.deploy.proof import Rows
+from waypost.deploy.example import fits
+from waypost.deploy.models import Proved, proved
+from waypost.deploy.proof import Rows, count_of
 from waypost.errors import Finding, FindingsError, UsageError
-from waypost.sources.files import read_text
+from waypost.sources.files import read_mlmodel
+from waypost.sources.scratch import scratch
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Origin, Registry, StepRun, Version
 
@@ -47,7 +50,7 @@ class Promotion:
     version: Version
     alias: str
     before: Version | None
-    ready: Ready
+    proved: Proved
     shown: Mapping[str, float]
 
     @property
@@ -73,9 +76,9 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
         if folder is None:
             raise UsageError(f"run {origin.maker.run_id}: its model {origin.artifact!r} is gone")
         say("compiling the model and comparing it with the original on held-out rows")
-        said = parse_mlmodel(read_text(folder / FILE), str(folder / FILE))
+        said = read_mlmodel(folder)
         rows = _held_out(registry, origin, said)
-        made = ready(folder, is_trusted=wish.is_trusted, rows=rows)
+        made = _checked(folder, rows, is_trusted=wish.is_trusted)
         before = registry.by_alias(wish.name, wish.alias)
         shown = _shown([t.metric for t in wish.thresholds] or ["roc_auc", "accuracy"], metrics)
         if before and before.run_id == origin.maker.run_id and _digest(before) == made.digest:
@@ -91,6 +94,12 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
             registry.move(wish.name, previous_of(wish.alias), before.version)
         registry.move(wish.name, wish.alias, version.version)
         return Promotion(version, wish.alias, before, made, shown)
+
+
+def _checked(folder: Path, rows: Rows | None, *, is_trusted: bool) -> Proved:
+    """Returns a model that a process of its own has checked, and compared on rows that it was measured on."""
+    with scratch() as temp, bringing(str(folder), temp / "model.state", is_trusted=is_trusted, rows=rows):
+        return proved(folder, is_trusted=is_trusted, rows=rows)
 
 
 def _digest(version: Version) -> str:
@@ -174,8 +183,15 @@ def _held_out(registry: Registry, origin: Origin, said: MLmodel) -> Rows | None:
                 continue
             table = pq.read_table(file).slice(0, _PROOF_ROWS)
             if set(names) <= set(table.schema.names):
-                return {name: _plain(table[name], pa) for name in names}
+                return _fitting({name: _plain(table[name], pa) for name in names}, said)
     return None
+
+
+def _fitting(rows: Rows, said: MLmodel) -> Rows:
+    """Returns the rows whose values the model's columns can hold."""
+    kinds = [(rows[column.name], column.kind) for column in said.inputs]
+    kept = [row for row in range(count_of(rows)) if all(fits(values[row], kind) for values, kind in kinds)]
+    return {name: [values[row] for row in kept] for name, values in rows.items()}
 
 
 def _plain(column: Any, pa: Any) -> list[Any]:
@@ -186,7 +202,7 @@ def _plain(column: Any, pa: Any) -> list[Any]:
     return values
 
 
-def _tags(origin: Origin, made: Ready) -> dict[str, str]:
+def _tags(origin: Origin, made: Proved) -> dict[str, str]:
     """Returns what leads back from a registered version to everything that it was made of."""
     kept = ("waypost.release", "waypost.release.url", "waypost.commit", "waypost.lock")
     tags = {name: origin.tags[name] for name in kept if name in origin.tags}
@@ -222,7 +238,7 @@ def _facts(
     version: Version,
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
-    made: Ready,
+    made: Proved,
 ) -> Facts:
     components = []
     for step in origin.steps.values():

@@ -42,12 +42,12 @@ class Proof(BaseModel):
 
 def prove(model: Any, compiled: Compiled, rows: Rows, versions: dict[str, str]) -> Proof:
     """Returns the proof for real rows and for probes: thresholds, unseen and missing values, odd texts."""
-    count = len(next(iter(rows.values()), []))
+    count = count_of(rows)
     checked = 0
     different = 0
     largest = 0.0
     for some in (rows, *_probe_sets(compiled, rows)):
-        if not (number := len(next(iter(some.values()), []))):
+        if not (number := count_of(some)):
             continue
         expected = original_answer(model, some, compiled.layout)
         for form, ask in _forms(some, compiled):
@@ -83,24 +83,25 @@ def prove(model: Any, compiled: Compiled, rows: Rows, versions: dict[str, str]) 
 
 def original_answer(model: Any, rows: Rows, layout: Layout) -> Answer | None:
     """Returns what a scikit-learn model answers, None where it refuses the rows."""
-    frame = frame_of(rows, layout.columns)
     try:
+        frame = frame_of(rows, layout.columns)
         labels = model.predict(frame)
         has_classes = hasattr(model, "predict_proba")
         return Answer(labels, model.predict_proba(frame) if has_classes else np.empty((len(labels), 0)))
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-    ):  # what scikit-learn and its texts raise for missing values
+    except Exception:  # scikit-learn has no word of its own for rows that it refuses
         return None
+
+
+def count_of(rows: Rows | None) -> int:
+    """Returns how many rows there are."""
+    return len(next(iter((rows or {}).values()), ()))
 
 
 def frame_of(rows: Rows, columns: Sequence[Column]) -> Any:
     """Returns rows as the pandas frame that MLflow hands to a model."""
     import pandas as pd
 
-    count = len(next(iter(rows.values()), []))
+    count = count_of(rows)
     types = {"number": "float64", "integer": "int64", "boolean": "bool", "text": "object"}
     return pd.DataFrame(
         {c.name: pd.Series(rows.get(c.name, [None] * count), dtype=types[c.kind]) for c in columns}

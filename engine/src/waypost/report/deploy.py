@@ -78,7 +78,7 @@ def show_promotion(console: Console, found: Promotion) -> None:
     version = found.version
     for name, value in found.shown.items():
         line(console, f"  {escape(name)} {value:.4f}")
-    proof = found.ready.proof
+    proof = found.proved.proof
     if proof.is_equal:
         rows = proof.rows + proof.probes
         line(

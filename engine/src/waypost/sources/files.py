@@ -6,12 +6,16 @@ import hashlib
 import os
 from pathlib import Path
 
-from waypost.contracts import component, pipeline
+from waypost.contracts import component, mlmodel, pipeline
 from waypost.contracts.component import Component, PythonEnv, parse_component
 from waypost.contracts.lock import environment_digest
+from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
+
+# A signature of 100,000 columns needs less.
+_MOST_MLMODEL_BYTES = 16 << 20
 
 
 def read_pipeline(folder: Path) -> Pipeline:
@@ -70,6 +74,16 @@ def requirements_digest(folder: Path, contract: Component) -> str:
     python_env = read_python_env(folder, contract)
     files = {name: read_text(folder / name) for name in python_env.requirement_files}
     return environment_digest(python_env, files)
+
+
+def read_mlmodel(folder: Path) -> MLmodel:
+    """Reads a folder's MLmodel. Raises UsageError where it cannot be read, FindingsError."""
+    file = folder / mlmodel.FILE
+    if not file.is_file():
+        raise UsageError(f"{folder}: no MLflow model here", hint="a model is a folder with a file MLmodel")
+    if file.stat().st_size > _MOST_MLMODEL_BYTES:
+        raise UsageError(f"{file}: larger than {_MOST_MLMODEL_BYTES:,} bytes: no MLflow model")
+    return parse_mlmodel(read_text(file), str(file))
 
 
 def read_text(file: Path) -> str:

@@ -99,6 +99,11 @@ class Background:
         """Returns what it wrote to stdout, None while it is still at work."""
         return None if self._process.poll() is None else self._output.read_text(encoding="utf-8")
 
+    def signal(self) -> signal.Signals | None:
+        """Returns the signal that ended it, None where it is at work, or ended by itself."""
+        code = self._process.poll() or 0
+        return signal.Signals(-code) if code < 0 else None
+
     def end(self) -> None:
         """Ends it where it has not ended by itself."""
         if self._process.poll() is None:

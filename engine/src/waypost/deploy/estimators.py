@@ -1,0 +1,225 @@
+"""What a model from a stranger may be made of: parts of kinds whose code was read and found harmless.
+
+Three kinds are: values; estimators that answer by NumPy, which looks where it reads; and those that hand
+arrays to native code, once the arrays are checked. Everything else takes trust.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from waypost.deploy.arrays import (
+    check_boosting,
+    check_centres,
+    check_codes,
+    check_forest,
+    check_histograms,
+    check_means,
+    check_missing_values,
+    check_neighbours,
+    check_powers,
+    check_support_vectors,
+    check_tree,
+    check_words,
+    require,
+)
+from waypost.sources.machine import cores
+
+_VALUES = (type(None), bool, int, float, str)
+_SERIES = (list, tuple, set)
+# Kinds of numbers, texts and times in NumPy's words.
+_KINDS = "biufcUSmM"
+_LARGEST_ITEM = 1 << 16
+# Calls a method of a table by its name: harmless only for this one.
+_METHOD = "fillna"
+
+# By package. Their answers come from NumPy and SciPy, which look at shapes and indices.
+_BY_PACKAGE = {
+    "sklearn.compose": "ColumnTransformer TransformedTargetRegressor",
+    "sklearn.covariance": "EllipticEnvelope",
+    "sklearn.cross_decomposition": "PLSRegression",
+    "sklearn.decomposition": "IncrementalPCA PCA TruncatedSVD",
+    "sklearn.discriminant_analysis": "LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis",
+    "sklearn.ensemble": "AdaBoostClassifier AdaBoostRegressor BaggingClassifier BaggingRegressor"
+    " IsolationForest",
+    "sklearn.feature_extraction": "TfidfTransformer",
+    "sklearn.feature_selection": "VarianceThreshold",
+    "sklearn.impute": "MissingIndicator SimpleImputer",
+    "sklearn.linear_model": "ARDRegression BayesianRidge ElasticNet ElasticNetCV GammaRegressor"
+    " HuberRegressor Lars LarsCV Lasso LassoCV LassoLars LassoLarsCV LassoLarsIC LinearRegression"
+    " LogisticRegression LogisticRegressionCV MultiTaskElasticNet MultiTaskElasticNetCV MultiTaskLasso"
+    " MultiTaskLassoCV OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV PassiveAggressiveClassifier"
+    " PassiveAggressiveRegressor Perceptron PoissonRegressor QuantileRegressor Ridge RidgeCV RidgeClassifier"
+    " RidgeClassifierCV SGDClassifier SGDRegressor TheilSenRegressor",
+    "sklearn.mixture": "BayesianGaussianMixture GaussianMixture",
+    "sklearn.multioutput": "MultiOutputClassifier MultiOutputRegressor",
+    "sklearn.naive_bayes": "BernoulliNB CategoricalNB ComplementNB GaussianNB MultinomialNB",
+    "sklearn.neighbors": "NearestCentroid",
+    "sklearn.pipeline": "FeatureUnion Pipeline",
+    "sklearn.preprocessing": "Binarizer FunctionTransformer KBinsDiscretizer LabelBinarizer LabelEncoder"
+    " MaxAbsScaler MinMaxScaler Normalizer OrdinalEncoder PowerTransformer QuantileTransformer RobustScaler"
+    " StandardScaler TargetEncoder",
+    "sklearn.svm": "LinearSVC LinearSVR",
+}
+# Losses and links hold numbers; an answer asks the links alone.
+_LOSSES = {
+    "sklearn._loss": "AbsoluteError ExponentialLoss HalfBinomialLoss HalfGammaLoss HalfMultinomialLoss"
+    " HalfPoissonLoss HalfSquaredError HuberLoss PinballLoss HalfLogitLink IdentityLink Interval LogLink"
+    " LogitLink MultinomialLogit CyAbsoluteError CyExponentialLoss CyHalfBinomialLoss CyHalfGammaLoss"
+    " CyHalfMultinomialLoss CyHalfPoissonLoss CyHalfSquaredError CyHuberLoss CyPinballLoss",
+    "sklearn.linear_model": "EpsilonInsensitive Hinge ModifiedHuber SquaredEpsilonInsensitive SquaredHinge",
+}
+_PLAIN = {
+    f"{package}.{name}"
+    for part in (_BY_PACKAGE, _LOSSES)
+    for package, names in part.items()
+    for name in names.split()
+}
+
+
+class _Check(NamedTuple):
+    """What is checked of a fitted estimator, which has the attribute `sign`; `hidden` ones are its alone."""
+
+    sign: str
+    look: Callable[[Any], None]
+    hidden: tuple[str, ...] = ()
+
+
+_TREE, _FOREST, _BOOSTING = (
+    _Check("tree_", check_tree, ("tree_",)),
+    _Check("estimators_", check_forest),
+    _Check("estimators_", check_boosting),
+)
+_HISTOGRAMS = _Check("_predictors", check_histograms, ("_predictors", "_bin_mapper"))
+_SUPPORT = _Check("support_vectors_", check_support_vectors)
+_NEIGHBOURS = _Check("_fit_X", check_neighbours)
+_WORDS = _Check("input", check_words)
+_CENTRES = _Check("cluster_centers_", check_centres)
+_CHECKS = {
+    "sklearn.tree.DecisionTreeClassifier": _TREE,
+    "sklearn.tree.DecisionTreeRegressor": _TREE,
+    "sklearn.tree.ExtraTreeClassifier": _TREE,
+    "sklearn.tree.ExtraTreeRegressor": _TREE,
+    "sklearn.ensemble.RandomForestClassifier": _FOREST,
+    "sklearn.ensemble.RandomForestRegressor": _FOREST,
+    "sklearn.ensemble.ExtraTreesClassifier": _FOREST,
+    "sklearn.ensemble.ExtraTreesRegressor": _FOREST,
+    "sklearn.ensemble.GradientBoostingClassifier": _BOOSTING,
+    "sklearn.ensemble.GradientBoostingRegressor": _BOOSTING,
+    "sklearn.ensemble.HistGradientBoostingClassifier": _HISTOGRAMS,
+    "sklearn.ensemble.HistGradientBoostingRegressor": _HISTOGRAMS,
+    "sklearn.svm.SVC": _SUPPORT,
+    "sklearn.svm.NuSVC": _SUPPORT,
+    "sklearn.svm.SVR": _SUPPORT,
+    "sklearn.svm.NuSVR": _SUPPORT,
+    "sklearn.svm.OneClassSVM": _SUPPORT,
+    "sklearn.neighbors.KNeighborsClassifier": _NEIGHBOURS,
+    "sklearn.neighbors.KNeighborsRegressor": _NEIGHBOURS,
+    "sklearn.cluster.KMeans": _CENTRES,
+    "sklearn.cluster.MiniBatchKMeans": _CENTRES,
+    "sklearn.impute.KNNImputer": _Check("metric", check_missing_values),
+    "sklearn.preprocessing.PolynomialFeatures": _Check("_n_out_full", check_powers),
+    "sklearn.preprocessing.OneHotEncoder": _Check("categories_", check_codes),
+    "sklearn.feature_extraction.CountVectorizer": _WORDS,
+    "sklearn.feature_extraction.TfidfVectorizer": _WORDS,
+    "sklearn.dummy.DummyClassifier": _Check("class_prior_", check_means),
+    "sklearn.dummy.DummyRegressor": _Check("constant_", check_means),
+}
+# A class has these as defaults, its objects as values.
+_DEFAULTS = {"positive"}
+
+
+def check_model(model: Any) -> None:
+    """Raises UnsafeError unless every part of a model, wherever it hides, is of a harmless kind."""
+    seen: dict[int, Any] = {}
+    left = [model]
+    while left:
+        part = left.pop()
+        if id(part) not in seen:
+            seen[id(part)] = part
+            left += _inner(part)
+
+
+def _inner(part: Any) -> Iterable[Any]:
+    """Returns what a part is made of, after a look at itself. Raises UnsafeError."""
+    kind = type(part)
+    if kind in _VALUES:
+        return ()
+    if kind in _SERIES:
+        return list(part)
+    if kind in (dict, OrderedDict):
+        return [*part, *part.values()]
+    if kind is slice:
+        return [part.start, part.stop, part.step]
+    if kind is np.ndarray and part.dtype == object:
+        objects: list[Any] = part.ravel().tolist()
+        return objects
+    if kind is operator.methodcaller:
+        called: tuple[Any, ...] = part.__reduce__()[1]
+        require(called[0] == _METHOD, f"it calls {called[0]} of the table that it is asked about")
+        return called
+    if kind.__module__.startswith("sklearn."):
+        return _parts_of_estimator(part)
+    require(_is_leaf(part), f"it holds {_name(part)}, which cannot be checked")
+    return ()
+
+
+def _is_leaf(part: Any) -> bool:
+    """Tells whether a value of NumPy's is harmless: numbers, texts, their types, functions of NumPy's own."""
+    if isinstance(part, np.dtype):
+        return part.kind in f"{_KINDS}O" and part.itemsize <= _LARGEST_ITEM
+    if isinstance(part, type):
+        return part in (*_VALUES, list, tuple, set, dict) or (
+            issubclass(part, np.generic) and np.dtype(part).kind in _KINDS
+        )
+    if type(part) is np.random.RandomState:  # a place beyond the last number would be read
+        return bool(0 <= part.get_state(legacy=False)["state"]["pos"] <= 624)
+    if isinstance(part, np.ufunc):
+        return getattr(np, part.__name__, None) is part
+    if type(part) is np.ndarray or isinstance(part, np.generic):
+        return part.dtype.kind in _KINDS
+    return part is np.ravel or type(part) is np.random.Generator  # drawn from while fitting alone
+
+
+def _name(part: Any) -> str:
+    """Returns what a type is called where it can be imported: its package and its own name."""
+    kind = part if isinstance(part, type) else type(part)
+    return ".".join([*kind.__module__.split(".")[:2], kind.__name__])
+
+
+def _parts_of_estimator(part: Any) -> Iterable[Any]:
+    """Returns the attributes of a part of scikit-learn's, checked together. Raises UnsafeError."""
+    name = _name(part)
+    require(name in _PLAIN or name in _CHECKS, f"it holds {name}, which cannot be checked")
+    own: dict[str, Any] = getattr(part, "__dict__", {})
+    replaced = sorted(key for key in own if key not in _DEFAULTS and hasattr(type(part), key))
+    require(not replaced, f"{name}: it replaces {', '.join(replaced)}")
+    check = _CHECKS.get(name)
+    if check and check.sign in own:
+        check.look(part)
+    if "n_classes_" in own:
+        counts, classes = np.atleast_1d(own["n_classes_"]), own["classes_"]
+        lengths = [len(of) for of in classes] if isinstance(classes, list) else [len(classes)]
+        require(counts.tolist() == lengths, f"{name}: it has other classes than it says")
+    require(_are_plain(own.get("classes_")), f"{name}: its classes are no texts, or no numbers")
+    for key in ("n_jobs", "_n_threads"):
+        if isinstance(own.get(key), int):
+            # More workers than cores answer nothing sooner, and a million of them end the machine.
+            own[key] = min(own[key], cores())
+    hidden = check.hidden if check else ()
+    return [value for key, value in own.items() if key not in hidden]
+
+
+def _are_plain(classes: Any) -> bool:
+    """Tells whether classes can be said in an answer: all are of one simple type."""
+    if isinstance(classes, list):  # of several targets
+        return all(_are_plain(each) for each in classes)
+    if not isinstance(classes, np.ndarray) or classes.dtype != object:
+        return True
+    kinds = {type(value) for value in classes.ravel().tolist()}
+    return len(kinds) == 1 and kinds <= {bool, int, float, str}

@@ -1,0 +1,88 @@
+"""A model is checked by a process of its own: what ends that process ends nobody else."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Call
+from tests.test_score import SCORE
+from waypost.deploy.bringing import Brought, State, _next, bringing
+from waypost.errors import WaypostError
+
+# A pickle that aborts whoever loads it, as native code does that reads beyond an array.
+ABORTS = b"cos\nabort\n(tR."
+
+
+MLMODEL = """
+flavors: {sklearn: {pickled_model: model.pkl, serialization_format: pickle}}
+signature: {inputs: '[{"name": "a", "type": "double"}]'}
+"""
+
+
+@pytest.fixture
+def aborting(workplace: Path) -> Path:
+    """A model that passes for a pickled one, and ends the process that loads it."""
+    folder = workplace / "aborting"
+    folder.mkdir()
+    (folder / "MLmodel").write_text(MLMODEL)
+    (folder / "model.pkl").write_bytes(ABORTS)
+    return folder
+
+
+def test_lost_process_is_one_line(aborting: Path, workplace: Path, call: Call) -> None:
+    """The check is lost to a signal: exit code 1 and a line that says so."""
+    (workplace / "rows.csv").write_text("a\n1\n")
+    result = call(*SCORE, aborting, "rows.csv", "out", "--trust", "--no-track")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].endswith("the model is refused: its check ended by SIGABRT")
+    assert "Traceback" not in result.stderr
+    assert not (workplace / "out").exists()
+
+
+def test_lost_process_leaves_the_model_of_now(aborting: Path, tmp_path: Path) -> None:
+    """Where an alias moves to such a model, the one of before goes on, and the new one is not tried again."""
+    before = State(brought=Brought(uri="models:/m@a", label="m/1", folder=tmp_path, digest="0"))
+    after = _next(str(aborting), before, tmp_path, is_trusted=True)
+    assert after.brought == before.brought
+    assert after.failed
+    assert after.failed.message.endswith("its check ended by SIGABRT")
+    began = time.monotonic()
+    assert _next(str(aborting), after, tmp_path, is_trusted=True) == after
+    assert time.monotonic() - began < 0.5
+
+
+def test_endless_check_is_given_up() -> None:
+    """Native code that runs for ever is ended by a signal that it cannot hold up."""
+    code = "import time; from waypost.sources.machine import bounded\nwith bounded(0.2): time.sleep(60)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGALRM
+
+
+def test_memory_of_a_check_is_bounded() -> None:
+    """What asks for more memory than there is gets none, and the process goes on; so it does afterwards."""
+    code = (
+        "import resource, numpy as np; from waypost.sources.machine import bounded\n"
+        "before = resource.getrlimit(resource.RLIMIT_AS)\n"
+        "with bounded(60):\n"
+        "    try: np.empty(2**46, dtype='u1')\n"
+        "    except MemoryError: print('no', end='')\n"
+        "assert resource.getrlimit(resource.RLIMIT_AS) == before"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout == b"no"
+
+
+def test_model_that_is_refused_says_why(workplace: Path) -> None:
+    """A refusal in the other process has its hint and its exit code here."""
+    folder = workplace / "model"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {sklearn: {pickled_model: ../x}}")
+    with (
+        pytest.raises(WaypostError, match="leaves the model's folder"),
+        bringing(str(folder), workplace / "s"),
+    ):
+        pass

@@ -1,0 +1,171 @@
+"""What an MLmodel file may say: each oddity is one line, and no path leaves the model's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from waypost.contracts.mlmodel import parse_mlmodel
+from waypost.deploy.example import example_rows
+from waypost.deploy.loading import load
+from waypost.errors import FindingsError, UsageError, WaypostError
+from waypost.sources.files import read_mlmodel
+
+SKOPS = "{sklearn: {pickled_model: model.skops, serialization_format: skops}}"
+
+
+def signed(*columns: Any) -> str:
+    return f"flavors: {SKOPS}\nsignature: {{inputs: {json.dumps(json.dumps(columns))}}}"
+
+
+def test_columns_are_read() -> None:
+    """Columns of simple types are read; tensors, arrays and whatever else is said are no columns."""
+    double = {"type": "double", "name": "a", "required": True}
+    assert [c.name for c in parse_mlmodel(signed(double), "MLmodel").inputs] == ["a"]
+    for other in (
+        *(
+            {"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}},
+            {"type": "array", "name": "a"},
+        ),
+        *(
+            {"type": {"deep": []}, "name": "a"},
+            {"type": "double", "name": {}},
+            "double",
+            1,
+            None,
+            [],
+            double | {"name": 1},
+        ),
+    ):
+        assert parse_mlmodel(signed(double, other), "MLmodel").inputs == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "flavors: Field required"),
+        ("- a\n- b", "a mapping is expected"),
+        ("flavors: [1]", "flavors: "),
+        ("flavors: {}", "flavors: it has none"),
+        ("flavors: {sklearn: 1}", "flavors.sklearn: "),
+        ("flavors: {1: {}}", "flavors"),
+        ("flavors: {sklearn: {pickled_model: [1]}}", "pickled_model|Sklearn"),
+        (f"flavors: {SKOPS}\nsignature: 1", "signature: "),
+        (f"flavors: {SKOPS}\nsignature: {{inputs: [1]}}", "signature.inputs: "),
+        (f"flavors: {SKOPS}\nsignature: {{inputs: nothing}}", "the signature is no JSON"),
+        (f"flavors: {SKOPS}\nsignature: {{outputs: '[{{'}}", "the signature is no JSON"),
+        (f"flavors: {SKOPS}\nsignature: {{inputs: '{'[' * 100_000}'}}", "the signature is no JSON"),
+        (signed({"type": "double", "name": "a", "required": [1]}), "Column|required"),
+        (signed({"type": "double", "name": "a"}, {"type": "long", "name": "a"}), "two columns of one name"),
+        ("flavors: {sklearn: {pickled_model: ../other/model.skops}}", "sklearn.pickled_model: .* leaves"),
+        ("flavors: {sklearn: {pickled_model: /etc/passwd}}", "sklearn.pickled_model: .* leaves"),
+        ("flavors: {python_function: {code: a/../../b}}", "python_function.code: .* leaves"),
+        ("flavors: {python_function: {artifacts: {x: {path: ../y}}}}", "artifacts.x: .* leaves"),
+        ("metadata: 1\nflavors: {a: {}}", "metadata: "),
+    ],
+)  # fmt: skip
+def test_odd_file_is_told(text: str, problem: str) -> None:
+    """One finding that names the file, and the key where there is one."""
+    with pytest.raises(FindingsError, match=problem) as error:
+        parse_mlmodel(text, "folder/MLmodel")
+    assert len(error.value.findings) == 1
+    assert str(error.value.findings[0]).startswith("folder/MLmodel")
+    assert "\n" not in str(error.value.findings[0])
+
+
+def test_file_that_is_none_is_told(tmp_path: Path) -> None:
+    """No file, a folder, a pipe, too many bytes, another encoding: one line, and nobody waits."""
+    file = tmp_path / "MLmodel"
+    makers: list[tuple[Any, str]] = [
+        (lambda: None, "no MLflow model here"),
+        (file.mkdir, "no MLflow model here"),
+        (lambda: os.mkfifo(file), "no MLflow model here"),
+        (lambda: file.symlink_to("/dev/zero"), "no MLflow model here"),
+        (lambda: file.write_bytes(b" " * (16 << 20) + b"a"), "larger than"),
+        (lambda: file.write_bytes(b"flavors: \xff"), "cannot be read"),
+    ]
+    for make, problem in makers:
+        make()
+        with pytest.raises(UsageError, match=problem):
+            read_mlmodel(tmp_path)
+        if file.is_dir():
+            file.rmdir()
+        else:
+            file.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("flavors", "problem"),
+    [
+        ("{pytorch: {}}", "a model of the flavour pytorch, which may run any code"),
+        ("{sklearn: {pickled_model: model.pkl}}", "stored as cloudpickle, which may run any code"),
+        ("{sklearn: {serialization_format: skops, code: code}}", "brings code of its own"),
+        ("{sklearn: {serialization_format: skops, pickled_model: none}}", "there is no none"),
+        ("{sklearn: {serialization_format: skops, pickled_model: folder}}", "there is no folder"),
+        ("{sklearn: {serialization_format: skops, pickled_model: link}}", "link is outside of it"),
+        ("{sklearn: {serialization_format: skops, pickled_model: linked/file}}", "linked/file is outside"),
+    ],
+)  # fmt: skip
+def test_untrusted_model_is_a_file_of_its_folder(flavors: str, problem: str, tmp_path: Path) -> None:
+    """What brings code, or lies elsewhere, is not opened; the hint says how to trust it."""
+    folder, other = tmp_path / "model", tmp_path / "other"
+    (folder / "folder").mkdir(parents=True)
+    other.mkdir()
+    (other / "file").write_bytes(b"x")
+    (folder / "link").symlink_to(other / "file")
+    (folder / "linked").symlink_to(other)
+    with pytest.raises(UsageError, match=problem) as error:
+        load(folder, parse_mlmodel(f"flavors: {flavors}", "MLmodel"))
+    assert "--trust" in error.value.hint
+
+
+COLUMNS = parse_mlmodel(
+    signed(
+        {"type": "double", "name": "n", "required": False},
+        {"type": "long", "name": "i", "required": True},
+        {"type": "boolean", "name": "b", "required": True},
+        {"type": "string", "name": "t", "required": False},
+    ),
+    "MLmodel",
+).inputs
+GOOD = {"n": 0.5, "i": 3, "b": True, "t": "x"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[", "1", "null", "[]", "{}", '"text"', "[" * 100_000, '{"columns": 1, "data": []}'),
+        *('{"columns": ["n"], "data": 5}', '{"columns": [["n"]], "data": [[1]]}', '{"inputs": [1, 2]}'),
+        *('{"columns": ["n"], "data": [1, null, {}, [1, 2], []]}', '[{"n": 1}]'),
+    ],
+)
+def test_example_that_is_no_table_is_left_alone(content: str, tmp_path: Path) -> None:
+    """An input example is never a reason to refuse a model: what is no table has no rows."""
+    (tmp_path / "input_example.json").write_text(content)
+    assert example_rows(tmp_path, COLUMNS) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("n", value) for value in ("x", [1], {}, 10**400, float("inf"))),
+        *(("i", value) for value in (None, 1.5, 2**63, "1")),
+        *(("b", value) for value in (None, 2, "true", [])),
+        *(("t", value) for value in (1, [], "\ud800")),
+    ],
+)
+def test_row_that_does_not_fit_is_left_out(key: str, value: Any, tmp_path: Path) -> None:
+    """A row with a value that its column cannot hold is left out; the others stay."""
+    rows = [GOOD, GOOD | {key: value}, GOOD | {"n": None, "t": None}]
+    content = {"columns": [*GOOD], "data": [[*row.values()] for row in rows]}
+    (tmp_path / "input_example.json").write_text(json.dumps(content))
+    assert example_rows(tmp_path, COLUMNS) == [rows[0], rows[2]]
+
+
+def test_errors_are_waypost_errors() -> None:
+    """Whoever reads a model hears of one family of errors."""
+    assert issubclass(FindingsError, WaypostError)
