@@ -13,6 +13,7 @@ import mlflow
 import pytest
 
 from tests.conftest import LIBRARY, ROOT, Call
+from tests.daemons import FAMILY
 from tests.pipelines import write_component
 from tests.repositories import git_daemon
 from tests.test_run import client
@@ -104,6 +105,27 @@ def test_failure_is_a_failed_run(project: Path, call: Call) -> None:
     assert result.returncode == 1
     assert "error: no data" in result.stdout
     assert only_run().info.status == "FAILED"
+
+
+def test_what_a_project_leaves_goes_with_it(project: Path, call: Call, tmp_path: Path) -> None:
+    """Daemons of a project that has ended, and of one that was cancelled, are gone."""
+    for name, rest in (("done", ""), ("cancelled", "time.sleep(600)")):
+        place = tmp_path / name
+        place.mkdir()
+        (project / "hello" / "run.py").write_text(f"{FAMILY}\nleave_family({str(place)!r})\n{rest}\n")
+        script = (
+            "import mlflow, pathlib, sys, time\n"
+            f"place, project = pathlib.Path({str(place)!r}), {str(project / 'hello')!r}\n"
+            "options = dict(backend='waypost', env_manager='local', synchronous=False)\n"
+            "run = mlflow.projects.run(project, parameters={'word': 'x'}, **options)\n"
+            "while len([n for n in place.iterdir() if '.' not in n.name]) < 7: time.sleep(0.02)\n"
+            f"run.cancel() if {bool(rest)} else run.wait()\n"
+            "print(run.get_status(), [n.name for n in place.iterdir()"
+            " if pathlib.Path('/proc', n.read_text().strip()).exists()])\n"
+        )
+        result = call(sys.executable, "-c", script)
+        state = "FAILED" if rest else "FINISHED"
+        assert result.stdout.splitlines()[-1:] == [f"{state} []"], result.stdout + result.stderr
 
 
 def test_a_parent_imports_once(workplace: Path, call: Call) -> None:

@@ -16,13 +16,14 @@ import mlflow
 import pytest
 
 from tests.conftest import Call
+from tests.daemons import FAMILY, ids, left
 from tests.pipelines import write_component, write_pipeline
 
 WAYPOST = [sys.executable, "-m", "waypost"]
 RUN = [*WAYPOST, "run", "--env", "local"]
 SLEEP = (
-    "import os, pathlib, sys, time, subprocess\nsubprocess.Popen(['sleep', '600'])\n"
-    "pathlib.Path(sys.argv[2]).write_text(str(os.getpid()))\ntime.sleep(600)\n"
+    f"{FAMILY}\nimport sys\nplace = pathlib.Path(sys.argv[2])\nleave_family(place.with_name('family'))\n"
+    "place.write_text(str(os.getpid()))\ntime.sleep(600)\n"
 )
 WORKERS = pytest.mark.parametrize("worker", ["fork", "process"])
 ECHO = "import sys\nprint('said', sys.argv[1:])\n"
@@ -256,48 +257,39 @@ def started(process: subprocess.Popen[str]) -> int:
 
 
 def sleeping(workplace: Path, worker: str) -> subprocess.Popen[str]:
-    """Starts a pipeline whose only step starts a child, tells its process and then sleeps."""
+    """Starts a pipeline whose only step starts a family of processes, tells its own and then sleeps."""
     root = workplace / "small"
+    (workplace / "family").mkdir()
     write_component(root / "parts", "sleep", SLEEP, file={})
     write_pipeline(root, {"one": {"uses": "parts/sleep", "with": {"file": str(workplace / "process")}}})
     command = [*RUN, str(root), "--worker", worker]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def group_is_gone(group: int) -> bool:
-    for _ in range(100):
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
-
-
 @WORKERS
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_everything(workplace: Path, number: signal.Signals, worker: str) -> None:
-    """SIGINT and SIGTERM: children end, runs are KILLED, exit code 130."""
+    """SIGINT and SIGTERM: all that a step started ends, runs are KILLED, exit code 130."""
     process = sleeping(workplace, worker)
     step = started(process)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    assert group_is_gone(step)
+    assert left({**ids(workplace / "family"), "step": step}) == []
     assert [run.info.status for run in runs()] == ["KILLED", "KILLED"]
     assert "Traceback" not in output
 
 
 @WORKERS
 def test_killed_step_fails_and_resumes(workplace: Path, call: Call, worker: str) -> None:
-    """A step killed by SIGKILL: the run is FAILED, its children are gone, another run finishes."""
+    """A step killed by SIGKILL: the run is FAILED, all that it started is gone, another run finishes."""
     process = sleeping(workplace, worker)
     step = started(process)
     os.kill(step, signal.SIGKILL)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "error: one: killed by SIGKILL (out of memory?)" in output
-    assert group_is_gone(step)
+    assert left({**ids(workplace / "family"), "step": step}) == []
     assert [run.info.status for run in runs()] == ["FAILED", "FAILED"]
     (workplace / "small" / "parts" / "sleep" / "run.py").write_text(ECHO)
     assert call(*RUN, workplace / "small").returncode == 0
@@ -305,18 +297,14 @@ def test_killed_step_fails_and_resumes(workplace: Path, call: Call, worker: str)
 
 @WORKERS
 def test_killed_engine_leaves_nothing_for_ever(workplace: Path, call: Call, worker: str) -> None:
-    """After kill -9 of the engine the step dies with it, and the next run closes its runs."""
+    """After kill -9 of the engine the step dies with it and all that it started; the next run closes its
+    runs.
+    """
     process = sleeping(workplace, worker)
     step = started(process)
     process.kill()
     process.communicate(timeout=60)
-    for _ in range(100):
-        if not Path(f"/proc/{step}").exists():
-            break
-        time.sleep(0.1)
-    assert not Path(f"/proc/{step}").exists()
-    with contextlib.suppress(ProcessLookupError):  # the step's own child: no kernel ties it to the engine
-        os.killpg(step, signal.SIGKILL)
+    assert left({**ids(workplace / "family"), "step": step}) == []
     (workplace / "small" / "parts" / "sleep" / "run.py").write_text(ECHO)
     result = call(*RUN, workplace / "small")
     assert result.returncode == 0

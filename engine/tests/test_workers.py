@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import Call
+from tests.daemons import FAMILY, alive, ids
 from tests.pipelines import write_component, write_pipeline
 from tests.test_run import RUN, WORKERS, by_step, runs
 from waypost.contracts.command import PythonCommand, python_command
@@ -220,24 +218,18 @@ def test_running_steps_end_when_one_fails(workplace: Path, call: Call) -> None:
     assert states == {"bad": "failed", "good": "done", "later": "skipped"}
 
 
-def test_children_of_a_step_go_with_it(workplace: Path, call: Call) -> None:
-    """A child that a step leaves behind is ended, in a fork as in a process."""
-    code = "import subprocess\nprint(subprocess.Popen(['sleep', '600']).pid)\n"
-    for worker in ("fork", "process"):
-        root = one_step(workplace / worker, code)
-        assert call(*RUN, root, "--worker", worker).returncode == 0
-        child = int(log_of("one"))
-        for _ in range(50):
-            try:
-                os.kill(child, 0)
-            except ProcessLookupError:
-                break
-            if f"{child} (sleep) Z" in Path(f"/proc/{child}/stat").read_text():
-                break
-            time.sleep(0.1)
-        else:
-            os.kill(child, signal.SIGKILL)
-            pytest.fail("the child lives")
+@WORKERS
+def test_what_a_step_leaves_goes_with_it(workplace: Path, call: Call, worker: str) -> None:
+    """A step that ends well and leaves daemons: none lives, and its log is kept as it was written."""
+    place = workplace / "family"
+    place.mkdir()
+    root = one_step(workplace / "small", "print('left')\n")
+    code = root / "parts" / "part" / "run.py"
+    code.write_text(f"{FAMILY}\nleave_family({str(place)!r})\nprint('left')\n")
+    result = call(*RUN, root, "--worker", worker)
+    assert result.returncode == 0, result.stdout
+    assert alive(ids(place)) == []
+    assert log_of("one") == "left\n"
 
 
 def test_a_shells_command_gets_a_shell(workplace: Path, call: Call) -> None:

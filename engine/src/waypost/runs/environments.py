@@ -133,7 +133,9 @@ def _build(component: Path, python_env: PythonEnv, folder: Path, wheels: Path | 
     if wheels:
         install += _from_wheels(wheels)
     if wanted:
-        output_of([*install, "--python", str(folder / "bin" / "python"), *wanted])
+        # A source distribution runs code of its own while it is built.
+        python = ["--python", str(folder / "bin" / "python")]
+        output_of([*install, *python, *wanted], supervised=True)
 
 
 def _requirements(component: Path, python_env: PythonEnv) -> tuple[list[str], list[str]]:

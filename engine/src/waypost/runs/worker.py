@@ -13,6 +13,11 @@ document a line.
 A step sees what a new process would see: its own variables, folder, arguments, import path, random
 state, signal handlers, no open file but the log, and it is the leader of its own process group. What
 it loads on top is imported here too, for the steps that follow.
+
+What a step starts wears its mark, a number of its own in a resource limit that concerns nothing here (the
+time of a real-time process that never sleeps). The kernel hands it on to every child and every program,
+whatever session, variables or parent that takes, and tells it of any process: so when a step has ended,
+what it left is found and ended, and nothing of the step beside it.
 """
 
 from __future__ import annotations
@@ -41,6 +46,10 @@ from typing import Any
 
 _PR_SET_NAME, _PR_SET_PDEATHSIG = 15, 1
 _MAIN = "__main__"
+_MARK = getattr(resource, "RLIMIT_RTTIME", -1)  # Linux has it
+_LEAST_MARK = 1 << 40  # microseconds, twelve days: no process is ever concerned
+_LAST_SECONDS = 5.0
+_PAUSE_SECONDS = 0.005
 _SAFE_THREADS = {"jemalloc_bg_thd"}  # it has handlers of its own for forks
 
 
@@ -50,7 +59,7 @@ class _Worker:
         self._received = b""
         self._modules: list[str] = []
         self._tried: set[str] = set()
-        self._steps: dict[int, dict[str, Any]] = {}
+        self._steps: dict[int, tuple[dict[str, Any], int]] = {}
         self._store = ""
         self._prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
         # The folder of this file, and what PYTHONPATH says now, are not the steps' business.
@@ -125,11 +134,12 @@ class _Worker:
             self._say(step=request["step"], unsafe=problem)
             return
         gc.freeze()
-        worker = os.getpid()
+        worker, mark = os.getpid(), _new_mark()
         process = os.fork()
         if process == 0:
+            _wear(mark)
             _become_step(request, self._path, self._prctl, worker)
-        self._steps[process] = request
+        self._steps[process] = request, mark
         self._say(step=request["step"], process=process)
 
     def _reap(self) -> None:
@@ -140,7 +150,8 @@ class _Worker:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process, signal.SIGKILL)
             _, status, usage = os.wait4(process, 0)
-            request = self._steps.pop(process)
+            request, mark = self._steps.pop(process)
+            _end_marked(mark)
             code = os.waitstatus_to_exitcode(status)
             self._say(step=request["step"], code=code, memory=usage.ru_maxrss * 1024)
             with contextlib.suppress(OSError, ValueError), open(request["report"], encoding="utf-8") as file:
@@ -193,6 +204,39 @@ def _threads() -> int:
                 found += int(thread) != os.getpid() and file.read().strip() not in _SAFE_THREADS
         return found
     return threading.active_count() - 1
+
+
+def _new_mark() -> int:
+    """Returns a number that no other step on this machine has; 0 where nothing can wear it."""
+    if _MARK < 0:
+        return 0
+    most = resource.getrlimit(_MARK)[1]
+    most = 1 << 62 if most == resource.RLIM_INFINITY else most
+    return random.SystemRandom().randint(_LEAST_MARK, most) if most > _LEAST_MARK else 0
+
+
+def _wear(mark: int) -> None:
+    if mark:
+        resource.setrlimit(_MARK, (mark, resource.getrlimit(_MARK)[1]))
+
+
+def _end_marked(mark: int) -> None:
+    """Ends all processes that wear a mark, and waits until they are gone."""
+    until = time.monotonic() + _LAST_SECONDS
+    while mark and (left := _marked(mark)) and time.monotonic() < until:
+        for process in left:
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _marked(mark: int) -> list[int]:
+    found = []
+    for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if resource.prlimit(process, _MARK)[0] == mark:
+                found.append(process)
+    return found
 
 
 def _become_step(

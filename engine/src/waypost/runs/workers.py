@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from waypost.contracts.command import PythonCommand
 from waypost.runs.environments import Environment
-from waypost.sources.process import GRACE_SECONDS, Partner, Shell, end_group, is_alive
+from waypost.sources.process import GRACE_SECONDS, Partner, Shell, end_group
 
 OF_EVERY_STEP = {
     # Environments are byte-compiled when they are built; nothing is written into work trees.
@@ -181,7 +181,10 @@ class _Worker:
         env = {**os.environ, **environment.variables(), **variables, **OF_EVERY_STEP}
         program = Path(__file__).with_name("worker.py")
         self._partner = Partner(
-            [str(environment.folder / "bin" / "python"), str(program)], env=env, log=self._log
+            [str(environment.folder / "bin" / "python"), str(program)],
+            env=env,
+            log=self._log,
+            supervised=True,
         )
         self.is_there = True
 
@@ -237,17 +240,11 @@ class _Worker:
 
     def _lost(self) -> None:
         self.is_there = False
-        self._partner.end()
+        self._partner.end()  # and its steps: none runs twice at the same time
         last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         cause = f"its worker is gone{': ' if last else ''}{''.join(last)}"
         for step in self._steps.values():
             if step.code is None:
-                if step.process:
-                    # It dies with the worker; wait, so that no step runs twice at the same time.
-                    end_group(step.process, signal.SIGKILL)
-                    until = time.monotonic() + GRACE_SECONDS
-                    while is_alive(step.process) and time.monotonic() < until:
-                        time.sleep(_POLL_SECONDS)
                 step.lost = cause
 
     def close(self) -> None:

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-GRACE_SECONDS = 5.0
+from waypost.sources import supervisor
+
+GRACE_SECONDS = supervisor.GRACE_SECONDS
 TIMED_OUT = "no answer"
-_PR_SET_PDEATHSIG = 1
+_LAST_SECONDS = supervisor.LAST_SECONDS + 1.0
+_DRAIN_SECONDS = 0.5
 
 
 def _die_with_parent() -> None:
-    # When the engine is killed with -9, the kernel ends the step: no orphan computes on.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # When the engine is killed with -9, the kernel ends the process: no orphan computes on.
+    supervisor.hear_of_parent(signal.SIGKILL)
 
 
 # Run in the child before it becomes the program; other systems have nothing of the kind.
 _TIE = _die_with_parent if sys.platform == "linux" else None
+
+
+def _supervised(command: Sequence[str]) -> list[str]:
+    """Returns what runs a command and ends all that comes from it; elsewhere than on Linux the command."""
+    if sys.platform != "linux":
+        return list(command)
+    return [sys.executable, "-I", "-S", supervisor.__file__, str(os.getpid()), *command]
 
 
 class ProcessError(Exception):
@@ -37,10 +48,14 @@ class ProcessError(Exception):
 
 
 def output_of(
-    arguments: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    supervised: bool = False,
 ) -> str:
     """Returns what a process writes to stdout. Raises ProcessError unless it exits with 0."""
-    return bytes_of(arguments, cwd=cwd, env=env).decode(errors="replace")
+    return bytes_of(arguments, cwd=cwd, env=env, supervised=supervised).decode(errors="replace")
 
 
 def bytes_of(
@@ -51,15 +66,17 @@ def bytes_of(
     stdin: bytes = b"",
     timeout: float | None = None,
     tied: bool = False,
+    supervised: bool = False,
 ) -> bytes:
     """Returns what a process writes to stdout. Raises ProcessError unless it exits with 0.
 
     It has no terminal, so that it cannot ask a question. Whatever ends the wait, `timeout`
     (seconds) or an exception, ends the process and its children too. A `tied` process does not
-    outlive the engine, not even when that is killed with -9.
+    outlive the engine, not even when that is killed with -9; of a `supervised` one nothing does that
+    comes from it, and nothing outlives its own end.
     """
     process = subprocess.Popen(
-        arguments,
+        _supervised(arguments) if supervised else arguments,
         cwd=cwd,
         env=None if env is None else dict(env),
         stdin=subprocess.PIPE,
@@ -68,16 +85,35 @@ def bytes_of(
         start_new_session=True,
         preexec_fn=_TIE if tied else None,  # noqa: PLW1509
     )
-    try:
-        output, errors = process.communicate(stdin, timeout)
-    except subprocess.TimeoutExpired as error:
-        raise ProcessError(arguments, -1, f"{TIMED_OUT} after {timeout:g} s") from error
-    finally:
-        if process.poll() is None:
-            _end_group(process)
+    with process:
+        try:
+            output, errors = _said(process, stdin, timeout)
+        except subprocess.TimeoutExpired as error:
+            raise ProcessError(arguments, -1, f"{TIMED_OUT} after {timeout:g} s") from error
+        finally:
+            if process.poll() is None:
+                _end_group(process, supervised=supervised)
     if process.returncode:
         raise ProcessError(arguments, process.returncode, errors.decode(errors="replace"))
     return output
+
+
+def _said(process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None) -> tuple[bytes, bytes]:
+    """Returns what a process wrote until it ended, whoever keeps its streams open afterwards: git leaves
+    servers of its user's behind (ssh's connection, the credentials' cache), which are not ours to end.
+    """
+    until = time.monotonic() + (math.inf if timeout is None else timeout)
+    given: bytes | None = stdin
+    while True:
+        has_ended = process.poll() is not None
+        try:
+            return process.communicate(given, min(_DRAIN_SECONDS, max(until - time.monotonic(), 0.0)))
+        except subprocess.TimeoutExpired as pause:
+            given = None
+            if has_ended:
+                return pause.output or b"", pause.stderr or b""
+            if time.monotonic() > until:
+                raise
 
 
 class Background:
@@ -111,56 +147,55 @@ class Background:
 
 
 class Shell:
-    """A shell command as a process group of its own; stdout and stderr go to `log`."""
+    """A shell command, supervised; stdout and stderr go to `log`."""
 
     def __init__(self, command: str, *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
         with log.open("ab") as sink:
             self._process = subprocess.Popen(
-                ["bash", "-c", command],
+                _supervised(["bash", "-c", command]),
                 cwd=cwd,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # Safe: the engine has no second thread while it starts a step.
-                preexec_fn=_TIE,  # noqa: PLW1509
             )
 
     def poll(self) -> int | None:
-        """Returns the exit code (-N: signal N), None while it runs; then no process of the group is left."""
+        """Returns the exit code (-N: signal N), None while it runs; then nothing that it started is left."""
         code = self._process.poll()
         if code is not None:
-            _end_group(self._process)
+            _end_group(self._process, supervised=True)
         return code
 
     def end(self) -> None:
-        """Ends all processes of the group."""
-        _end_group(self._process)
+        """Ends it and all that it started."""
+        _end_group(self._process, supervised=True)
 
 
 class Partner:
     """A process that we talk with over a socket, one JSON document a line; `log` gets its output.
 
-    It gets the number of the socket as its last argument. A `tied` one does not outlive the engine, not
-    even when that is killed with -9; another sees that the socket ends.
+    It gets the number of the socket as its last argument. Of a `supervised` one nothing outlives the
+    engine; another sees that the socket ends.
     """
 
     def __init__(
-        self, arguments: Sequence[str], *, env: Mapping[str, str], log: Path, tied: bool = True
+        self, arguments: Sequence[str], *, env: Mapping[str, str], log: Path, supervised: bool = False
     ) -> None:
         self._ours, theirs = socket.socketpair()
         self._received = b""
+        self._supervised = supervised
         with theirs, log.open("ab") as sink:
+            command = [*arguments, str(theirs.fileno())]
             self._process = subprocess.Popen(
-                [*arguments, str(theirs.fileno())],
+                _supervised(command) if supervised else command,
                 env=dict(env),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_TIE if tied else None,  # noqa: PLW1509
             )
 
     def fileno(self) -> int:
@@ -189,6 +224,10 @@ class Partner:
     def end(self) -> None:
         """Hangs up and ends it at once: it keeps nothing that could be lost."""
         self._ours.close()
+        if self._supervised and self._process.poll() is None:
+            end_group(self._process.pid, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LAST_SECONDS)
         self._process.kill()
         self._process.wait()
 
@@ -199,12 +238,13 @@ def end_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends what is left of the group: SIGTERM to a running step, then SIGKILL to everything."""
+def _end_group(process: subprocess.Popen[bytes], *, supervised: bool = False) -> None:
+    """Ends what is left of the group: SIGTERM to a running process, then SIGKILL to everything."""
     if process.poll() is None:
         end_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
+            # A supervisor, alone in its group, gives the same time to the command, and needs some itself.
+            process.wait(GRACE_SECONDS + (_LAST_SECONDS if supervised else 0.0))
     end_group(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -23,9 +23,7 @@ class Logbook:
 
     def __init__(self, name: str, experiment: str, tags: dict[str, str], parameters: dict[str, str]) -> None:
         command = [sys.executable, "-m", "waypost.tracking.logbook"]
-        self._partner: Partner | None = Partner(
-            command, env=dict(os.environ), log=Path(os.devnull), tied=False
-        )
+        self._partner: Partner | None = Partner(command, env=dict(os.environ), log=Path(os.devnull))
         self._partner.send({"name": name, "experiment": experiment, "tags": tags, "parameters": parameters})
 
     def close(self, status: str, metrics: dict[str, float], files: dict[str, str]) -> tuple[str, str]:

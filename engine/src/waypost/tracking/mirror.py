@@ -38,7 +38,7 @@ class WandbMirror(Mirror):
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "waypost.tracking.wandb_runs"]
-        self._partner = Partner(command, env=dict(os.environ), log=Path(os.devnull), tied=False)
+        self._partner = Partner(command, env=dict(os.environ), log=Path(os.devnull))
         self._warning = ""
         self._folders: list[str] = []
 

@@ -1,0 +1,163 @@
+"""Runs a command, and ends with it everything that it started, wherever that went.
+
+    python -I -S supervisor.py PARENT COMMAND…
+
+A process of its own between PARENT (an id) and the command. Linux makes it the parent of every orphan below
+it (PR_SET_CHILD_SUBREAPER): whoever leaves the command's group or session, daemonises, forks twice, becomes a
+child of the supervisor once its own parent is gone. So what is left of a command is found without a guess,
+and only children are ever signalled: nobody else can have their ids.
+
+SIGTERM asks the command's group to end, and ends all after a while; SIGINT ends all at once, as does the
+end of PARENT. The supervisor ends last, as the command did: with its code or by its signal.
+
+Standard library, few modules: it starts before each step that is a plain process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+
+TYPE_CHECKING = False  # typing itself takes longer to import than all of the others
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+GRACE_SECONDS = 5.0
+LAST_SECONDS = 5.0
+"""For what even SIGKILL does not end at once: a process in the middle of a write to a dead disk."""
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_HEARD = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+_PAUSE_SECONDS = 0.01
+
+
+def main(parent: int, command: list[str]) -> None:
+    """Runs the command; exits as it did."""
+    # Signals wait until they are asked for, so that none is lost between two looks. Those that the parent
+    # ignores (SIGCHLD, nohup's SIGHUP) are heard, too.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    hear_of_parent(signal.SIGHUP)
+    if os.getppid() != parent:  # it was gone before the kernel knew that we go with it
+        return
+    own = os.getpid()
+    process = os.fork()
+    if process == 0:
+        _become(command, before, own)
+    _wait(process, parent)
+    _leave(_end_all(process))
+
+
+def hear_of_parent(number: signal.Signals) -> None:
+    """Has the kernel send this process a signal when its parent has gone, however that went."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _become(command: list[str], mask: set[Any], supervisor: int) -> None:
+    """Turns the fork into the command, in a session of its own."""
+    try:
+        os.setsid()
+        hear_of_parent(signal.SIGKILL)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, others do not expect that
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if os.getppid() == supervisor:
+            os.execvp(command[0], command)
+    except OSError as error:
+        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _wait(process: int, parent: int) -> None:
+    """Waits until the command has ended, or has to."""
+    until = 0.0
+    while not _has_ended(process):
+        left = max(until - time.monotonic(), 0.0) if until else 1e6
+        heard = signal.sigtimedwait(_HEARD, left)
+        number = heard.si_signo if heard else 0
+        is_orphan = number == signal.SIGHUP and os.getppid() != parent  # else only a thread of it ended
+        if heard is None or number == signal.SIGINT or is_orphan:
+            return
+        if number == signal.SIGTERM and not until:
+            until = time.monotonic() + GRACE_SECONDS
+            _signal_group(process, signal.SIGTERM)
+
+
+def _has_ended(process: int) -> bool:
+    """Reaps orphans; the command itself stays unreaped, so that its group's id is its own."""
+    while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if found.si_pid == process:
+            return True
+        os.waitpid(found.si_pid, 0)
+    return False
+
+
+def _end_all(process: int) -> int:
+    """Ends the command and all that comes from it; returns the command's wait status."""
+    _signal_group(process, signal.SIGKILL)
+    status = int(signal.SIGKILL)
+    until = time.monotonic() + LAST_SECONDS
+    while time.monotonic() < until:
+        try:
+            ended, found = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if ended == process:
+            status = found
+        elif not ended:
+            # Where one ends, its own children become ours: the next look finds them.
+            for child in _children():
+                _signal(os.kill, child, signal.SIGKILL)
+            signal.sigtimedwait({signal.SIGCHLD}, _PAUSE_SECONDS)
+    return status
+
+
+def _children() -> list[int]:
+    own, found = os.getpid(), []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:  # it has ended meanwhile
+                continue
+            if int(fields[1]) == own:
+                found.append(int(name))
+    return found
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    if not _signal(os.killpg, leader, number):  # it leads none yet
+        _signal(os.kill, leader, number)
+
+
+def _signal(send: Callable[[int, int], None], process: int, number: signal.Signals) -> bool:
+    try:
+        send(process, number)
+    except OSError:  # another user's: sudo
+        return False
+    return True
+
+
+def _leave(status: int) -> None:
+    """Exits as a process with this wait status did."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os._exit(128 + number)
+    os._exit(os.WEXITSTATUS(status))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

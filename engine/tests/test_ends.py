@@ -1,0 +1,154 @@
+"""What a step leaves behind ends with it, wherever it went; what another one left does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import FAMILY, alive, ids, left
+from waypost.contracts.command import PythonCommand
+from waypost.runs import environments
+from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
+from waypost.sources.process import ProcessError, output_of
+
+FORK = pytest.mark.parametrize("fork", [True, False], ids=["fork", "process"])
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part in it is Linux's")
+Start = Callable[[str, str], tuple[Running, dict[str, int]]]
+
+
+@contextmanager
+def workers(folder: Path, *, fork: bool) -> Iterator[tuple[Workers, Start]]:
+    """Gives workers, and a function that starts a job that leaves a family and then does something."""
+    with closing(Workers(folder, fork=fork)) as found:
+
+        def start(name: str, then: str) -> tuple[Running, dict[str, int]]:
+            home = folder / name
+            (home / "family").mkdir(parents=True, exist_ok=True)
+            (home / "run.py").write_text(f"{FAMILY}\nimport sys\nleave_family(sys.argv[1])\n{then}\n")
+            place = str(home / "family")
+            variables = {**os.environ, **OF_EVERY_STEP}
+            command = PythonCommand((place,), file="run.py")
+            shell = f"exec {sys.executable} run.py {place}"
+            job = Job(name, shell, command, home, variables, home / "log")
+            return found.start(environments.local(), job), ids(home / "family")
+
+        yield found, start
+
+
+def ended(found: Workers, running: Running) -> int:
+    """Waits for the end of a job; returns its exit code."""
+    for _ in range(300):
+        if (code := running.poll()) is not None:
+            return code
+        found.wait(0.1)
+    raise AssertionError("it goes on")
+
+
+@FORK
+@pytest.mark.parametrize(
+    ("then", "code"),
+    [("pass", 0), ("sys.exit('error: no')", 1), ("os.kill(os.getpid(), 9)", -9), ("os._exit(3)", 3)],
+)
+def test_a_family_ends_with_its_step(tmp_path: Path, *, fork: bool, then: str, code: int) -> None:
+    """However a step ends: as soon as its end is told, there is nobody left, not even as a zombie."""
+    with workers(tmp_path, fork=fork) as (found, start):
+        running, family = start("one", then)
+        assert ended(found, running) == code
+        assert alive(family) == []
+
+
+@FORK
+def test_only_its_own_family_ends(tmp_path: Path, *, fork: bool) -> None:
+    """Of two steps at once the one that ends takes its family along, and nobody of the other's."""
+    with workers(tmp_path, fork=fork) as (found, start):
+        first, ours = start("one", "time.sleep(600)")
+        second, theirs = start("two", "pass")
+        assert ended(found, second) == 0
+        assert alive(theirs) == []
+        assert alive(ours) == sorted(ours)
+        first.end()
+        assert alive(ours) == []
+
+
+@FORK
+def test_a_step_that_is_deaf(tmp_path: Path, *, fork: bool) -> None:
+    """A step that ignores SIGTERM is ended after a while, with all of its family."""
+    deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
+    with workers(tmp_path, fork=fork) as (_, start):
+        running, family = start("one", deaf)
+        while "deaf" not in (tmp_path / "one" / "log").read_text():
+            time.sleep(0.02)
+        begun = time.monotonic()
+        running.end()
+        assert alive(family) == []
+        assert time.monotonic() - begun < 9
+
+
+def test_families_of_a_lost_worker(tmp_path: Path) -> None:
+    """A worker that is killed with -9 takes its steps along, and their families."""
+    with workers(tmp_path, fork=True) as (found, start):
+        running, family = start("one", "os.kill(os.getppid(), 9)\ntime.sleep(600)")
+        with pytest.raises(LostError):
+            ended(found, running)
+        assert alive(family) == []
+
+
+@FORK
+def test_a_killed_engine(tmp_path: Path, *, fork: bool) -> None:
+    """The engine is killed with -9: nobody of the family is left soon after."""
+    script = f"""
+        import time
+        from pathlib import Path
+        from tests.test_ends import workers
+        with workers(Path({str(tmp_path)!r}), fork={fork}) as (_, start):
+            start("one", "time.sleep(600)")
+            time.sleep(600)
+    """
+    (tmp_path / "one" / "family").mkdir(parents=True)
+    engine = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=Path(__file__).parents[1])
+    family = ids(tmp_path / "one" / "family")
+    engine.kill()
+    engine.wait()
+    assert left(family) == []
+
+
+@FORK
+def test_the_dead_are_buried(tmp_path: Path, *, fork: bool) -> None:
+    """An orphan that ends while its step goes on does not stay as a zombie."""
+    with workers(tmp_path, fork=fork) as (_, start):
+        running, family = start("one", "time.sleep(600)")
+        for process in family.values():
+            os.kill(process, signal.SIGKILL)
+        mine = {"child", "plain"}  # their parent is the step itself, which does not ask for them
+        assert left({name: process for name, process in family.items() if name not in mine}) == []
+        running.end()
+        assert alive(family) == []
+
+
+def test_output_does_not_wait_for_a_daemon() -> None:
+    """What a process wrote is there when it has ended, though a daemon of it holds stdout; that lives on."""
+    begun = time.monotonic()
+    daemon = int(output_of(["bash", "-c", "setsid sleep 600 & echo $!"]))
+    assert time.monotonic() - begun < 5
+    os.kill(daemon, signal.SIGKILL)
+    with pytest.raises(ProcessError, match="exit code 3: no") as raised:
+        output_of(["bash", "-c", "sleep 2 & echo no >&2; exit 3"])
+    assert raised.value.stderr == "no\n"
+
+
+def test_what_builds_leaves_nothing(tmp_path: Path) -> None:
+    """A supervised command, as a build of an environment is one, is complete when it has ended."""
+    code = f"{FAMILY}\nimport sys\nleave_family(sys.argv[1])\nprint('built')\n"
+    assert output_of([sys.executable, "-c", code, str(tmp_path)], supervised=True) == "built\n"
+    assert alive(ids(tmp_path)) == []
+    with pytest.raises(ProcessError, match="no-such-program: No such file or directory"):
+        output_of(["no-such-program"], supervised=True)
