@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from waypost.contracts.escaping import markdown_block, markdown_text
+
 
 def report(update: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> str:
     """Returns Markdown."""
@@ -14,23 +16,24 @@ def report(update: dict[str, Any], before: dict[str, Any], after: dict[str, Any]
     for move in update["moves"]:
         if move["state"] in ("current", "held"):
             continue
-        changes = "<br>".join(f"**{c['kind']}**: {c['text']}" for c in move["changes"] or ())
-        problems = "<br>".join(p["problem"] for p in move["problems"])
+        changes = "<br>".join(f"**{c['kind']}**: {markdown_text(c['text'])}" for c in move["changes"] or ())
+        problems = "<br>".join(markdown_text(p["problem"]) for p in move["problems"])
         what = (
             problems
             or changes
             or ("no change: same tree" if move["state"] == "same content" else "code only")
         )
         new = (move["new"] or {}).get("version", "")
-        lines.append(f"| {move['uses']} | {move['old']['version']} | {new} | {what} |")
+        lines.append(f"| {markdown_text(move['uses'])} | {move['old']['version']} | {new} | {what} |")
     for source, text in update["changelogs"].items():
-        lines += ["", f"### Changelog of {source}", text]
+        # Somebody else's words: as they are, without their links, images and mentions.
+        lines += ["", f"### Changelog of {source}", markdown_block(text)]
     lines += ["", "| metric | before | after |", "|---|---|---|"]
     old, new = metrics(before), metrics(after)
     for name in sorted(set(old) | set(new)):
         sides = (old.get(name), new.get(name))
         mark = "" if sides[0] == sides[1] else " ≠"
-        lines.append(f"| {name} | {sides[0]} | {sides[1]}{mark} |")
+        lines.append(f"| {markdown_text(name)} | {sides[0]} | {sides[1]}{mark} |")
     return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,7 @@ from waypost.commands.serve import serve
 from waypost.commands.sweep import sweep
 from waypost.commands.update import diff, outdated, update
 from waypost.commands.verify import verify
+from waypost.contracts.escaping import terminal_text
 from waypost.errors import Interrupted, WaypostError, redacted
 from waypost.sources.process import ProcessError
 
@@ -115,15 +116,14 @@ def _run() -> int:
         return Interrupted.exit_code
     except Exception:
         # A bug: the stack trace is what helps.
-        traceback.print_exc()
+        sys.stderr.write(terminal_text(traceback.format_exc()))
         return 1
 
 
 def _show(error: WaypostError) -> None:
     # Imported here: --help and a run without errors do not need it at once.
-    from rich.console import Console
-
     from waypost.report import common
+    from waypost.report.console import Console
 
     if "--json" in sys.argv:
         print(common.error_document(error))

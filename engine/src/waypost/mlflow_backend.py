@@ -28,6 +28,7 @@ from mlflow.projects.utils import PROJECT_ENV_MANAGER, get_or_create_run, get_ru
 
 from waypost.contracts.command import python_command
 from waypost.contracts.component import FILE, Component, PythonEnv, parse_component
+from waypost.contracts.escaping import terminal_text
 from waypost.errors import FindingsError, UsageError, WaypostError, redacted
 from waypost.pins.reading import Commit
 from waypost.pins.released import unpacked
@@ -152,7 +153,8 @@ class _Submitted(SubmittedRun):
             log.seek(self._shown)
             text = log.read()
             self._shown += len(text)
-            sys.stdout.write(text.decode(errors="replace"))
+            shown = text.decode(errors="replace")
+            sys.stdout.write(terminal_text(shown) if sys.stdout.isatty() else shown)
             sys.stdout.flush()
 
 

@@ -35,5 +35,5 @@ def test_what_is_held(hold: Any, component: str, is_held: bool) -> None:
 def test_columns_of_a_signature(inputs: Any, names: list[str]) -> None:
     """Named columns of plain types, or none: tensors, objects and dates are no columns."""
     signature = {} if inputs is None else {"inputs": json.dumps(inputs)}
-    model = parse_mlmodel(json.dumps({"flavors": {}, "signature": signature}), "MLmodel")
+    model = parse_mlmodel(json.dumps({"flavors": {"python_function": {}}, "signature": signature}), "MLmodel")
     assert [column.name for column in model.inputs] == names

@@ -32,16 +32,20 @@ def bundle(target: str, file: Path, env: str) -> None:
       waypost bundle https://github.com/org/grades@1.4.13 -o grades.tar
       waypost run grades.tar
     """
-    from rich.console import Console
+    from rich.markup import escape
 
     from waypost.release import bundle as bundles
     from waypost.report.common import counted, line, sayer
+    from waypost.report.console import Console
 
     parsed = released(target)
     console = Console()
     facts = bundles.bundle(parsed, file, sayer(console), wheels=env == "uv")
     size = file.stat().st_size / 1e6
-    line(console, f"{file}: {facts.name} {facts.version}, {counted(len(facts.files), 'file')}, {size:.1f} MB")
+    line(
+        console,
+        escape(f"{file}: {facts.name} {facts.version}, {counted(len(facts.files), 'file')}, {size:.1f} MB"),
+    )
 
 
 @click.command("verify-bundle")
@@ -53,13 +57,15 @@ def verify_bundle(file: Path) -> None:
     Example:
       waypost verify-bundle grades.tar
     """
-    from rich.console import Console
+    from rich.markup import escape
 
     from waypost.release.bundle import verify_bundle as check
     from waypost.report.common import counted, line
+    from waypost.report.console import Console
 
     facts = check(file)
     line(
         Console(),
-        f"[green]✓[/] {file}: {facts.name} {facts.version}, {counted(len(facts.files), 'file')} as listed",
+        "[green]✓[/] "
+        + escape(f"{file}: {facts.name} {facts.version}, {counted(len(facts.files), 'file')} as listed"),
     )

@@ -28,9 +28,10 @@ def cache() -> None:
 @as_json_option
 def list_(as_json: bool) -> None:
     """Show what is in the cache, its size and its last use."""
-    from rich.console import Console
+    from rich.markup import escape
 
     from waypost.report.common import columns, line, write_document
+    from waypost.report.console import Console
     from waypost.sources.cache import KINDS, items
     from waypost.sources.places import home
 
@@ -50,7 +51,7 @@ def list_(as_json: bool) -> None:
     ]
     if rows:
         columns(console, rows)
-    line(console, f"{home()}: {sum(i.size for i in found) / 1e6:.1f} MB")
+    line(console, f"{escape(str(home()))}: {sum(i.size for i in found) / 1e6:.1f} MB")
 
 
 @cache.command()
@@ -64,9 +65,8 @@ def gc(days: float) -> None:
     Example:
       waypost cache gc --days 7
     """
-    from rich.console import Console
-
     from waypost.report.common import counted, line
+    from waypost.report.console import Console
     from waypost.sources.cache import collect
     from waypost.sources.places import home
 
@@ -78,22 +78,22 @@ def gc(days: float) -> None:
 @cache.command()
 def clear() -> None:
     """Remove everything; the next run fetches and builds what it needs."""
-    from rich.console import Console
+    from rich.markup import escape
 
     from waypost.report.common import line
+    from waypost.report.console import Console
     from waypost.sources import cache as content
     from waypost.sources.places import home
 
     content.clear(home())
-    line(Console(), f"{home()} is empty")
+    line(Console(), f"{escape(str(home()))} is empty")
 
 
 @cache.command()
 def verify() -> int:
     """Check every byte of the components and every object of the mirrors; exit code 4 on a finding."""
-    from rich.console import Console
-
     from waypost.report.common import counted, line, show_finding
+    from waypost.report.console import Console
     from waypost.sources.cache import items, unsound
     from waypost.sources.places import home
 

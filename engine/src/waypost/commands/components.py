@@ -32,12 +32,12 @@ def list_(folder: Path, as_json: bool) -> None:
     Example:
       waypost components list pipeline
     """
-    from rich.console import Console
     from rich.markup import escape
 
     from waypost.pins.checkout import checkouts
     from waypost.pins.workspace import open_workspace
     from waypost.report.common import columns, sayer, write_document
+    from waypost.report.console import Console
 
     console = Console(stderr=as_json)
     found, _ = checkouts(open_workspace(folder, sayer(console)))
@@ -77,13 +77,12 @@ def info(name: str, folder: Path) -> None:
     Example:
       waypost components info core/preprocess -p pipeline
     """
-    from rich.console import Console
-
     from waypost.contracts.lock import selected
     from waypost.errors import UsageError
     from waypost.pins.checkout import checkouts
     from waypost.pins.workspace import open_workspace
     from waypost.report.common import sayer
+    from waypost.report.console import Console
     from waypost.report.pins import show_contract
 
     console = Console()
@@ -118,13 +117,14 @@ def export(destination: str, library: Path) -> None:
       waypost components export ../components.git
       waypost components export git@github.com:our-team/components.git
     """
-    from rich.console import Console
+    from rich.markup import escape
 
     from waypost.errors import redacted
     from waypost.pins.export import export as split
     from waypost.report.common import line, sayer
+    from waypost.report.console import Console
 
     console = Console()
     found = split(library, destination, sayer(console))
     tags = ", ".join(f"{tag} ({commit[:12]})" for tag, commit in found.tags.items()) or "no tags"
-    line(console, f"{redacted(destination)}: main at {found.head[:12]}, {tags}")
+    line(console, escape(f"{redacted(destination)}: main at {found.head[:12]}, {tags}"))

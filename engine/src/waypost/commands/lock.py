@@ -25,12 +25,13 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
       waypost lock pipeline
       waypost lock pipeline --check     for CI: is it fresh? Asks no remote.
     """
-    from rich.console import Console
+    from rich.markup import escape
 
     from waypost.contracts.lock import FILE
     from waypost.pins import locking
     from waypost.pins.workspace import fresh_lock, open_workspace
-    from waypost.report.common import counted, sayer, write_document
+    from waypost.report.common import counted, line, sayer, write_document
+    from waypost.report.console import Console
     from waypost.report.pins import show_pins
 
     console = Console(stderr=as_json)
@@ -48,5 +49,5 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
     else:
         show_pins(console, pins)
         verb = "written" if changed else "fresh" if check else "unchanged"
-        console.print(f"{folder / FILE} {verb}: {counted(len(pins), 'component')}", highlight=False)
+        line(console, escape(f"{folder / FILE} {verb}: {counted(len(pins), 'component')}"))
     return 0

@@ -55,12 +55,11 @@ def promote(
       waypost promote 0123456789abcdef0123456789abcdef --name grades --better-than champion
       waypost promote 1.5.0 --name grades --alias challenger --max log_loss=1.3
     """
-    from rich.console import Console
-
     from waypost.contracts.gate import parse_threshold
     from waypost.deploy.promoting import Wish
     from waypost.deploy.promoting import promote as execute
     from waypost.report.common import sayer, write_document
+    from waypost.report.console import Console
     from waypost.report.deploy import show_promotion
     from waypost.sources.files import read_text
 
@@ -100,11 +99,12 @@ def rollback(name: str, alias: str, as_json: bool) -> int:
     Example:
       waypost rollback grades
     """
-    from rich.console import Console
+    from rich.markup import escape
 
     from waypost.deploy.promoting import previous_of
     from waypost.deploy.promoting import rollback as execute
     from waypost.report.common import line, write_document
+    from waypost.report.console import Console
 
     now, before = execute(name, alias)
     if as_json:
@@ -112,7 +112,7 @@ def rollback(name: str, alias: str, as_json: bool) -> int:
     else:
         line(
             Console(),
-            f"[green]✓[/] {name}@{alias} is version [bold]{now.version}[/] again,"
+            f"[green]✓[/] {escape(name)}@{escape(alias)} is version [bold]{now.version}[/] again,"
             f" version {before.version} is {previous_of(alias)}",
         )
     return 0
@@ -129,10 +129,9 @@ def info(model: str, as_json: bool) -> int:
       waypost info models:/grades@champion
       waypost info models:/grades/3 --json
     """
-    from rich.console import Console
-
     from waypost.deploy.promoting import info as find
     from waypost.report.common import write_document
+    from waypost.report.console import Console
     from waypost.report.deploy import show_info
     from waypost.sources.files import read_mlmodel
 
@@ -187,13 +186,12 @@ def check_drift(model: str, samples: Path, folder: Path, alpha: float, env: str,
     Example:
       waypost check-drift models:/grades@champion samples -p pipeline
     """
-    from rich.console import Console
-
     from waypost.deploy.drift import Question
     from waypost.deploy.drift import check_drift as execute
     from waypost.pins.workspace import open_workspace
     from waypost.report import runs
     from waypost.report.common import sayer, write_document
+    from waypost.report.console import Console
     from waypost.sources.scratch import scratch
 
     console = Console(stderr=as_json)

@@ -67,12 +67,13 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _cut(
     wish: str, folder: Path, dry_run: bool, push: bool, branch: str, offline: bool, as_json: bool
 ) -> int:
-    from rich.console import Console
+    from rich.markup import escape
 
     from waypost.errors import FindingsError
     from waypost.release import cut
     from waypost.release.subject import read_subject
     from waypost.report.common import line, sayer, write_document
+    from waypost.report.console import Console
     from waypost.report.release import show_step
 
     console = Console(stderr=as_json)
@@ -93,9 +94,9 @@ def _cut(
         return 0
     tag = f"tag {released.tag}" if released.tag else "its tag is made by `waypost components export`"
     line(console, f"[green]✓[/] released [bold]{released.version}[/]: commit {released.commit[:12]}, {tag}")
-    line(console, f"  record: {released.record}")
+    line(console, f"  record: {escape(str(released.record))}")
     if released.tag and not released.pushed:
-        line(console, f"  publish it: git push --atomic origin {branch} {released.tag}")
+        line(console, f"  publish it: git push --atomic origin {escape(branch)} {released.tag}")
     return 0
 
 
@@ -123,14 +124,17 @@ def yank(version: str, reason: str, folder: Path) -> None:
     Example:
       waypost release yank 1.2.0 --reason "leaks memory"
     """
-    from rich.console import Console
 
     from waypost.release import cut
     from waypost.release.subject import read_subject
     from waypost.report.common import line
+    from waypost.report.console import Console
 
     file = cut.yank(read_subject(folder), version, reason)
-    line(Console(), f"{file} written; commit and push it: it counts once it is on the default branch")
+    line(
+        Console(),
+        f"{file} written; commit and push it: it counts once it is on the default branch",
+    )
 
 
 @release.command()
@@ -147,11 +151,11 @@ def record(version: str, run_id: str | None, folder: Path) -> None:
     Example:
       waypost run https://github.com/org/grades@1.4.13 && waypost release record 1.4.13
     """
-    from rich.console import Console
 
     from waypost.release.evidence import write_run_record
     from waypost.release.subject import read_subject
     from waypost.report.common import line
+    from waypost.report.console import Console
 
     file = write_run_record(read_subject(folder), version, run_id)
     line(Console(), f"{file} written; commit and push it")
@@ -161,11 +165,10 @@ def record(version: str, run_id: str | None, folder: Path) -> None:
 @_folder
 def check_records(folder: Path) -> int:
     """Prove that no record was ever changed or removed; exit code 4 on a finding."""
-    from rich.console import Console
-
     from waypost.release import cut
     from waypost.release.subject import read_subject
     from waypost.report.common import counted, line, show_finding
+    from waypost.report.console import Console
 
     console = Console()
     subject = read_subject(folder)
@@ -193,12 +196,11 @@ def semver_check(base: str | None, folder: Path, bump: str | None, run_id: str |
       waypost semver-check -C components-repo
       waypost semver-check 1.0.0 --bump minor
     """
-    from rich.console import Console
-
     from waypost.release.check import semver
     from waypost.release.evidence import signature_of_run
     from waypost.release.subject import read_subject
     from waypost.report.common import write_document
+    from waypost.report.console import Console
     from waypost.report.release import show_semver
 
     console = Console(stderr=as_json)

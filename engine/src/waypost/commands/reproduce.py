@@ -38,12 +38,11 @@ def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as
     Example:
       waypost reproduce https://github.com/org/grades@1.4.13
     """
-    from rich.console import Console
-
     from waypost.contracts.record import RunRecord, parse_record
     from waypost.release.reproduce import reproduce as execute
     from waypost.report import runs
     from waypost.report.common import write_document
+    from waypost.report.console import Console
     from waypost.report.release import show_reproduction
     from waypost.sources.files import read_text
     from waypost.sources.scratch import scratch

@@ -125,9 +125,8 @@ def run(
         raise UsageError("--resume goes without --steps and --from")
     if frozen and dev:
         raise UsageError("--frozen runs locked content, --dev does not: give one of them")
-    from rich.console import Console
-
     from waypost.report import runs as report
+    from waypost.report.console import Console
     from waypost.runs.prepare import prepare
     from waypost.runs.survey import Options, survey
 

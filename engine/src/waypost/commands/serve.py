@@ -102,13 +102,12 @@ def serve(
     """
     import os
 
-    from rich.console import Console
-
     from waypost.deploy.bearer import doubts, token_of
     from waypost.deploy.serving import Service
     from waypost.deploy.serving import serve as execute
     from waypost.errors import Interrupted
     from waypost.report import common
+    from waypost.report.console import Console
     from waypost.report.deploy import show_service
 
     console = Console(stderr=True)

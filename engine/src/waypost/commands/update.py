@@ -33,11 +33,10 @@ def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, a
       waypost update pipeline core/preprocess --to 1.2.0
       waypost update pipeline --save-diff changes.diff
     """
-    from rich.console import Console
-
     from waypost.pins import locking, moving
     from waypost.pins.workspace import fresh_lock, open_workspace
     from waypost.report.common import sayer, write_document
+    from waypost.report.console import Console
     from waypost.report.pins import show_update
 
     folder, names = parted(arguments)
@@ -70,11 +69,10 @@ def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
     Example:
       waypost outdated pipeline
     """
-    from rich.console import Console
-
     from waypost.pins import moving
     from waypost.pins.workspace import fresh_lock, open_workspace
     from waypost.report.common import sayer, write_document
+    from waypost.report.console import Console
     from waypost.report.pins import show_update
 
     folder, names = parted(arguments)
@@ -101,13 +99,15 @@ def diff(arguments: tuple[str, ...]) -> int:
       waypost diff pipeline core/preprocess
       waypost diff pipeline core/preprocess 1.0.0 1.2.0
     """
-    from rich.console import Console
+    from rich.markup import escape
 
     from waypost.contracts.lock import selected
     from waypost.errors import UsageError
     from waypost.pins import moving
     from waypost.pins.workspace import fresh_lock, open_workspace
-    from waypost.report.common import sayer
+    from waypost.report.common import line, sayer
+    from waypost.report.console import Console
+    from waypost.report.pins import show_difference
 
     folder, names = parted(arguments)
     if not 1 <= len(names) <= 3:
@@ -123,9 +123,11 @@ def diff(arguments: tuple[str, ...]) -> int:
     old = moving.pin_at(workspace, uses, names[1]) if len(names) == 3 else lock.components[uses]
     target = names[-1] if len(names) > 1 else workspace.wanted[uses].requirement
     new = moving.pin_at(workspace, uses, target)
-    text = moving.code_difference(workspace, uses, old, new, color=sys.stdout.isatty())
-    if text:
-        print(text, end="")
+    text = moving.code_difference(workspace, uses, old, new)
+    if text and sys.stdout.isatty():
+        show_difference(Console(), text)
+    elif text:
+        sys.stdout.write(text)  # byte for byte: it may be applied
     else:
-        console.print(f"{uses}: no change from {old} to {new}: same trees", highlight=False)
+        line(console, escape(f"{uses}: no change from {old} to {new}: same trees"))
     return 0

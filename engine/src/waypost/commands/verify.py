@@ -28,11 +28,10 @@ def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> in
       waypost verify pipeline --offline     what can be checked without network
       waypost verify pipeline --json        for machines
     """
-    from rich.console import Console
-
     from waypost.pins.verify import verify as check
     from waypost.pins.workspace import open_workspace
     from waypost.report.common import sayer, write_document
+    from waypost.report.console import Console
     from waypost.report.pins import show_verdict
 
     console = Console(stderr=as_json)

@@ -25,6 +25,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from waypost import __version__
+from waypost.contracts.escaping import one_line
 from waypost.deploy.bearer import TOKEN, Bearer
 from waypost.deploy.bringing import Brought, read_state
 from waypost.deploy.compiled import Answer
@@ -377,7 +378,7 @@ class Application:
             "digest": brought.digest,
             "compiled": "yes" if made.proof.is_equal else f"no: {made.proof.reason}",
         }
-        label = brought.label.encode("ascii", "replace")
+        label = one_line(brought.label).encode("ascii", "replace")
         document = openapi(made.said, brought.label, example, needs_token=self._bearer is not None)
         return _Served(brought, made, classes, [(b"x-model", label)], document, facts)
 
@@ -403,7 +404,7 @@ def _refusal(error: TableError, *headers: tuple[bytes, bytes]) -> _Reply:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"waypost serve: {text}\n")
+    sys.stderr.write(f"waypost serve: {one_line(text)}\n")
     sys.stderr.flush()
 
 

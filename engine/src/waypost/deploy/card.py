@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from waypost.contracts.escaping import markdown_code, markdown_text, one_line
 from waypost.contracts.mlmodel import MLmodel
 from waypost.deploy.proof import Proof
 
@@ -37,16 +38,22 @@ class Facts:
 def card(facts: Facts) -> str:
     """Returns the card."""
     parts = [
-        f"# {facts.name}, version {facts.version}",
+        f"# {markdown_text(facts.name)}, version {facts.version}",
         _origin(facts),
         _table("Metrics on held-out data", ("metric", "value"), _overall(facts.metrics)),
         _table("By class", ("class", "rows", "precision", "recall", "f1"), _by_class(facts.metrics)),
         _table("By slice", ("slice", "rows", "accuracy", "roc_auc"), _by_slice(facts.metrics)),
         _limits(facts),
         _features(facts.said),
-        _table("Data", ("table", "sha256"), [(name, f"`{text}`") for name, text in facts.data.items()]),
         _table(
-            "Components", ("step", "component", "tree"), [(s, c, f"`{t}`") for s, c, t in facts.components]
+            "Data",
+            ("table", "sha256"),
+            [(markdown_text(n), _code(d)) for n, d in facts.data.items()],
+        ),
+        _table(
+            "Components",
+            ("step", "component", "tree"),
+            [(s, markdown_text(component), _code(tree)) for s, component, tree in facts.components],
         ),
         _again(facts),
     ]
@@ -57,9 +64,13 @@ def _origin(facts: Facts) -> str:
     flavour = "scikit-learn pipeline" if facts.said.sklearn else "MLflow model"
     release = f"release {facts.release}" if facts.release else "no release"
     target = (facts.said.metadata or {}).get("target")
-    answers = f" It predicts `{target}`." if target else ""
-    maker = f" by the pipeline {facts.pipeline}" if facts.pipeline else ""
+    answers = f" It predicts {markdown_code(str(target))}." if target else ""
+    maker = f" by the pipeline {markdown_text(facts.pipeline)}" if facts.pipeline else ""
     return f"A {flavour}{maker}, {release}, run `{facts.run_id}`.{answers}"
+
+
+def _code(text: str) -> str:
+    return markdown_code(text, in_table=True)
 
 
 def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -71,8 +82,8 @@ def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> s
 
 def _overall(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     short = {name.rpartition("/")[2]: value for name, value in metrics.items() if name.count("/") <= 1}
-    known = [(name, f"{short[name]:.4f}") for name in _SHOWN if name in short]
-    return known or [(name, f"{value:.4g}") for name, value in sorted(short.items())[:12]]
+    known = [(markdown_text(name), f"{short[name]:.4f}") for name in _SHOWN if name in short]
+    return known or [(markdown_text(name), f"{value:.4g}") for name, value in sorted(short.items())[:12]]
 
 
 def _groups(metrics: Mapping[str, float], kind: str) -> dict[str, dict[str, float]]:
@@ -88,7 +99,11 @@ def _groups(metrics: Mapping[str, float], kind: str) -> dict[str, dict[str, floa
 
 def _by_class(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
     return [
-        (name, f"{values.get('support', 0):.0f}", *_figures(values, "precision", "recall", "f1"))
+        (
+            markdown_text(name),
+            f"{values.get('support', 0):.0f}",
+            *_figures(values, "precision", "recall", "f1"),
+        )
         for name, values in _groups(metrics, "class").items()
     ]
 
@@ -96,7 +111,7 @@ def _by_class(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
 def _by_slice(metrics: Mapping[str, float]) -> list[tuple[str, ...]]:
     return [
         (
-            name.replace("/", " = ", 1),
+            markdown_text(name.replace("/", " = ", 1)),
             f"{values.get('rows', 0):.0f}",
             *_figures(values, "accuracy", "roc_auc"),
         )
@@ -112,17 +127,18 @@ def _limits(facts: Facts) -> str:
     found = []
     for name, values in _groups(facts.metrics, "class").items():
         if values.get("recall", 1.0) < 0.1:
-            found.append(f"Class {name} is hardly ever found: recall {values['recall']:.2f}.")
+            found.append(f"Class {markdown_text(name)} is hardly ever found: recall {values['recall']:.2f}.")
         if values.get("support", _FEW_ROWS) < _FEW_ROWS:
-            found.append(f"Class {name} was tested on {values['support']:.0f} rows only.")
+            found.append(f"Class {markdown_text(name)} was tested on {values['support']:.0f} rows only.")
     for name, values in _groups(facts.metrics, "slice").items():
         if values.get("rows", _FEW_ROWS) < _FEW_ROWS:
-            found.append(f"{name.replace('/', ' = ', 1)} was tested on {values['rows']:.0f} rows only.")
+            slice_ = markdown_text(name.replace("/", " = ", 1))
+            found.append(f"{slice_} was tested on {values['rows']:.0f} rows only.")
     found.append(
         "It knows the world of its training data; `waypost check-drift` tells when that has changed."
     )
     if not facts.proof.is_equal:
-        found.append(f"It is served by the original, not compiled: {facts.proof.reason}.")
+        found.append(f"It is served by the original, not compiled: {markdown_text(facts.proof.reason)}.")
     lines = [f"- {text}" for text in found]
     return "\n".join(["## Limits", *lines, *([f"\n{facts.notes.strip()}"] if facts.notes.strip() else [])])
 
@@ -130,7 +146,7 @@ def _limits(facts: Facts) -> str:
 def _features(said: MLmodel) -> str:
     kinds: dict[str, list[str]] = {}
     for column in said.inputs:
-        kinds.setdefault(column.type, []).append(f"`{column.name}`")
+        kinds.setdefault(column.type, []).append(markdown_code(column.name))
     lines = [f"- {kind}: {', '.join(names)}" for kind, names in kinds.items()]
     return "\n".join([f"## Features ({len(said.inputs)})", *lines]) if lines else ""
 
@@ -138,7 +154,7 @@ def _features(said: MLmodel) -> str:
 def _again(facts: Facts) -> str:
     lines = ["## To make it again"]
     if facts.release and facts.release_url:
-        lines.append(f"    waypost reproduce {facts.release_url}@{facts.release}")
+        lines.append(f"    waypost reproduce {one_line(facts.release_url)}@{facts.release}")
     elif facts.commit:
         lines.append(f"Commit `{facts.commit}` of the pipeline's repository: `waypost run`.")
     else:

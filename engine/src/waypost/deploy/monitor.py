@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from waypost.contracts.escaping import terminal_json
+
 METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 # Seconds: from a tenth of a millisecond, where a compiled model answers, to ten seconds.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -85,7 +87,9 @@ class Monitor:
         """Writes down what was noted: the log's lines, and now and then the counts."""
         entries, self._waiting = self._waiting, []
         if entries and self._log:
-            self._log(b"".join([orjson.dumps(entry, option=_LINE) for entry in entries]))
+            lines = b"".join([orjson.dumps(entry, option=_LINE) for entry in entries])
+            # Paths and ids are whatever a client sends; nearly all of them are plain ASCII.
+            self._log(lines if lines.isascii() else terminal_json(lines.decode()).encode())
         if time.monotonic() > self._shared + _SHARE_SECONDS:
             self._share()
 

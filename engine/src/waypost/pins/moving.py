@@ -181,7 +181,7 @@ def _changelogs(workspace: Workspace, moves: Iterable[Move]) -> dict[str, str]:
     return found
 
 
-def code_difference(workspace: Workspace, uses: str, old: Pin, new: Pin, *, color: bool = False) -> str:
+def code_difference(workspace: Workspace, uses: str, old: Pin, new: Pin) -> str:
     """Returns the unified diff of a component's code, and of what it shares, between two pins."""
     mirror = workspace.mirror(uses.partition("/")[0])
     texts = []
@@ -194,7 +194,7 @@ def code_difference(workspace: Workspace, uses: str, old: Pin, new: Pin, *, colo
         if trees[0] != trees[1]:
             mirror.complete(tree for tree in trees if tree != empty)
             prefixes = {"old": f"{old}/{name}", "new": f"{new}/{name}"}
-            texts.append(git.difference(mirror.folder, *trees, prefixes, color=color))
+            texts.append(git.difference(mirror.folder, *trees, prefixes))
     return "".join(texts)
 
 

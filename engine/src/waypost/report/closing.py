@@ -10,6 +10,7 @@ from typing import IO
 
 import click
 
+from waypost.contracts.escaping import terminal_text
 from waypost.errors import redacted
 from waypost.runs.events import RunResult
 
@@ -19,9 +20,10 @@ def show_current(result: RunResult, stream: IO[str]) -> None:
     count = len(result.steps)
     steps = "1 step" if count == 1 else f"{count} steps"
     word = click.style("is current", fg="green", bold=True)
-    click.echo(f"{result.name} {word}: {steps}, nothing to do, run {result.run_id}", file=stream)
+    name = terminal_text(result.name)
+    click.echo(f"{name} {word}: {steps}, nothing to do, run {result.run_id}", file=stream)
     for text in closing_lines(result):
-        click.echo(text, file=stream)
+        click.echo(terminal_text(text), file=stream)
 
 
 def closing_lines(result: RunResult) -> list[str]:

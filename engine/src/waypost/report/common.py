@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from waypost.contracts.escaping import terminal_json
 from waypost.errors import Finding, FindingsError, WaypostError
 
 _SHORT = 90  # characters of a problem and its hint that share a line
@@ -81,4 +82,4 @@ def error_document(error: WaypostError) -> str:
 
 def write_document(stream: IO[str], content: Any) -> None:
     """Writes values as one JSON document."""
-    stream.write(to_json(content, indent=2).decode() + "\n")
+    stream.write(terminal_json(to_json(content, indent=2).decode()) + "\n")

@@ -89,20 +89,21 @@ def show_promotion(console: Console, found: Promotion) -> None:
     else:
         line(console, f"  [yellow]not compiled[/]: {escape(proof.reason)}; the original answers")
     if found.is_current:
-        line(console, f"{escape(version.name)}@{found.alias} is version {version.version} already")
+        line(console, f"{escape(version.name)}@{escape(found.alias)} is version {version.version} already")
         return
+    name = escape(version.name)
     before = f", version {found.before.version} is the one before" if found.before else ""
     line(
         console,
-        f"[green]✓[/] {escape(version.name)}@{found.alias} is version [bold]{version.version}[/]{before}",
+        f"[green]✓[/] {name}@{escape(found.alias)} is version [bold]{version.version}[/]{before}",
     )
-    line(console, f"  its card: model_card/{version.name}-{version.version}.md of run {version.run_id}")
-    line(console, f"  serve it: waypost serve models:/{version.name}@{found.alias}")
+    line(console, f"  its card: model_card/{name}-{version.version}.md of run {version.run_id}")
+    line(console, f"  serve it: waypost serve models:/{name}@{escape(found.alias)}")
 
 
 def show_info(console: Console, version: Version, said: MLmodel) -> None:
     """Prints where a registered model comes from."""
-    aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
+    aliases = f" ({escape(', '.join(version.aliases))})" if version.aliases else ""
     line(console, f"[bold]{escape(version.name)}/{version.version}[/]{aliases}, made by run {version.run_id}")
     prefix = "waypost."
     tags = {k.removeprefix(prefix): v for k, v in sorted(version.tags.items()) if k.startswith(prefix)}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from waypost.contracts.component import Component
 from waypost.contracts.lock import Pin
@@ -54,6 +55,16 @@ def show_update(console: Console, update: Update, *, verbs: Mapping[str, str] = 
         line(console, f"\n[bold]{escape(source)}[/]: CHANGELOG.md")
         for each in text.splitlines():
             line(console, f"  {escape(each)}")
+
+
+_SIDES = {"+++": "bold", "---": "bold", "diff": "bold", "@@": "cyan", "+": "green", "-": "red"}
+
+
+def show_difference(console: Console, text: str) -> None:
+    """Prints a unified diff in colours."""
+    for each in text.splitlines():
+        style = next((style for start, style in _SIDES.items() if each.startswith(start)), "")
+        console.print(Text(each, style), soft_wrap=True)
 
 
 def _versions(move: Move) -> str:

@@ -147,7 +147,7 @@ class TableReporter(Reporter):
             notes = escape(
                 _notes(result, most=2) if result else "" if since else self._held.get(step.name, "")
             )
-            row = [step.name, step.uses, _STATES[state], time_taken, notes]
+            row = [step.name, escape(step.uses), _STATES[state], time_taken, notes]
             if self._explain:
                 row.append(escape(self._because.get(step.name, "")))
             table.add_row(*row)
@@ -189,11 +189,11 @@ def show_plan(console: Console, plan: Plan, found: Survey | None = None) -> None
         branch = tree.add(f"[bold]{step.name}[/]  {escape(step.uses)}{after}")
         for name, argument in step.arguments.items():
             if isinstance(argument, Reference):
-                branch.add(f"{name} ← [cyan]{argument.step}[/].{argument.output}")
+                branch.add(f"{escape(name)} ← [cyan]{argument.step}[/].{escape(argument.output)}")
                 continue
             lines = redacted(str(argument)).rstrip().splitlines() or ["''"]
             more = f" [dim](+{len(lines) - 1} lines)[/]" if len(lines) > 1 else ""
-            branch.add(f"{name} = {escape(lines[0])}{more}")
+            branch.add(f"{escape(name)} = {escape(lines[0])}{more}")
     console.print(tree, soft_wrap=True)
 
 

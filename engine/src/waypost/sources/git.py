@@ -200,13 +200,10 @@ def day_of_line(file: Path, text: str) -> str:
         return ""
 
 
-def difference(
-    repository: Path, old: str, new: str, prefixes: Mapping[str, str], *, color: bool = False
-) -> str:
+def difference(repository: Path, old: str, new: str, prefixes: Mapping[str, str]) -> str:
     """Returns the unified diff between two trees; `prefixes` name the sides (old, new)."""
-    style = "--color=always" if color else "--no-color"
     sides = [f"--src-prefix={prefixes['old']}/", f"--dst-prefix={prefixes['new']}/"]
-    return git(repository, "diff", style, "--no-ext-diff", *sides, old, new)
+    return git(repository, "diff", "--no-color", "--no-ext-diff", *sides, old, new)
 
 
 def branch_of(folder: Path) -> str:

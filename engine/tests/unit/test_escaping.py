@@ -1,0 +1,152 @@
+"""Foreign text does nothing but stand there: in a terminal, JSON, Markdown, a header, a page."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from waypost.contracts.escaping import (
+    markdown_block,
+    markdown_code,
+    markdown_text,
+    one_line,
+    terminal_json,
+    terminal_text,
+)
+from waypost.contracts.mlmodel import parse_mlmodel
+from waypost.deploy.card import Facts, card
+from waypost.deploy.proof import Proof
+from waypost.report.console import Console
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ü 東京 ✓", "plain ü 東京 ✓"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("\x1b[31mred\x1b[0m \x1b[8mhidden\x1b[m", "red hidden"),
+        ("\x1b]0;title\x07", "␛]0;title␇"),
+        ("\x1b]52;c;cm0=\x07", "␛]52;c;cm0=␇"),
+        ("\x1b[2J\x1b[1;1H", "␛[2J␛[1;1H"),
+        ("safe\rrm -rf", "safe␍rm -rf"),
+        ("a\x08b\x7f", "a␈b␡"),
+        ("\x9b31m\x85", "�31m�"),
+        ("a\u202eb\u2066c\u200fd\u2028e", "a�b�c�d�e"),
+        ("half \ud800", "half �"),
+    ],
+)
+def test_terminal(text: str, shown: str) -> None:
+    """Colours are left out; what moves, hides, sets or turns round is shown as a sign."""
+    assert terminal_text(text) == shown
+
+
+@given(st.text())
+def test_terminal_text_is_printable(text: str) -> None:
+    """Whatever the text, no character that is left acts on a terminal; doing it twice changes nothing."""
+    shown = terminal_text(text)
+    assert not any(c not in "\n\t" and (ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F) for c in shown)
+    assert terminal_text(shown) == shown
+    assert len(one_line(text).splitlines()) <= 1
+
+
+@given(st.text())
+def test_json_says_the_same(text: str) -> None:
+    """A document in a terminal is the same document, without a control character."""
+    document = json.dumps({text: [text]}, ensure_ascii=False)
+    safe = terminal_json(document)
+    assert json.loads(safe) == {text: [text]}
+    assert safe == terminal_text(safe)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("max_depth 0.5", "max_depth 0.5"),
+        ("a|b", "a\\|b"),
+        ("<script>alert(1)</script>", "\\<script\\>alert(1)\\</script\\>"),
+        ("[x](javascript:y)", "\\[x\\](javascript:y)"),
+        ("`code` *bold* _it_ ~~x~~ &lt;", "\\`code\\` \\*bold\\* \\_it\\_ \\~\\~x\\~\\~ \\&lt;"),
+        ("two\nlines", "two␊lines"),
+        ("back\\slash", "back\\\\slash"),
+    ],
+)
+def test_markdown(text: str, shown: str) -> None:
+    """No mark, no HTML and no line break of a name means anything in Markdown."""
+    assert markdown_text(text) == shown
+
+
+def test_markdown_code() -> None:
+    """Inline code cannot be left by backticks, nor a cell by a bar; a block not by a fence."""
+    assert markdown_code("x") == "`x`"
+    assert markdown_code("a`b") == "``a`b``"
+    assert markdown_code("`") == "`` ` ``"
+    assert markdown_code("a|b", in_table=True) == "`a\\|b`"
+    assert markdown_code(" ") == ""
+    assert markdown_block("```\n@team <img>\n") == "````\n```\n@team <img>\n````"
+
+
+def test_the_console_shows_foreign_text() -> None:
+    """Every way to print passes the same door; our own colours stay."""
+    hostile = "a\x1b]0;t\x07b\x1b[2Kc\rd"
+    stream = io.StringIO()
+    console = Console(
+        file=stream, force_terminal=True, color_system="standard", width=200, legacy_windows=False
+    )
+    table = Table()
+    table.add_column(hostile)
+    table.add_row(Text(hostile))
+    tree = Tree(Text(hostile))
+    tree.add(Text(hostile))
+    for thing in (hostile, Text(hostile, "red"), table, tree):
+        console.print(thing, highlight=False)
+    console.print("[red]ours[/]")
+    printed = stream.getvalue()
+    assert "\x1b[31mours\x1b[0m" in printed
+    assert printed.count("␛]0;t") == 6
+    assert "\x1b]" not in printed
+    assert "\x07" not in printed
+    assert "\x1b[2K" not in printed
+
+
+def test_a_hostile_card() -> None:
+    """Names of columns, classes, slices and tables come from data: a card shows them as they are."""
+    bad = "x|y`<script>\n# z"
+    signature = json.dumps([{"name": bad, "type": "double"}])
+    said = parse_mlmodel(
+        json.dumps(
+            {
+                "flavors": {"python_function": {}},
+                "signature": {"inputs": signature},
+                "metadata": {"target": bad},
+            }
+        ),
+        "MLmodel",
+    )
+    metrics = {f"e/class/{bad}/recall": 0.01, f"e/class/{bad}/support": 3.0, f"e/slice/{bad}/rows": 3.0}
+    facts = Facts(
+        name=bad,
+        version="1",
+        pipeline=bad,
+        run_id="r",
+        release="",
+        release_url="",
+        commit="",
+        components=[("train", bad, "t")],
+        data={bad: "d"},
+        metrics=metrics,
+        said=said,
+        proof=Proof(is_equal=False, reason=bad),
+    )
+    text = card(facts)
+    assert "<script>" not in text.replace("\\<script\\>", "").replace("``x|y`<script>␊# z``", "")
+    assert not [line for line in text.splitlines() if line.startswith("# z")]
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "x" in line]
+    assert rows
+    assert all("x\\|y" in row for row in rows)
