@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from waypost.contracts.escaping import markdown_block, markdown_text
+from waypost.contracts.escaping import markdown_block, markdown_code
 
 
 def report(update: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> str:
@@ -16,15 +16,15 @@ def report(update: dict[str, Any], before: dict[str, Any], after: dict[str, Any]
     for move in update["moves"]:
         if move["state"] in ("current", "held"):
             continue
-        changes = "<br>".join(f"**{c['kind']}**: {markdown_text(c['text'])}" for c in move["changes"] or ())
-        problems = "<br>".join(markdown_text(p["problem"]) for p in move["problems"])
+        changes = "<br>".join(f"**{c['kind']}**: {_cell(c['text'])}" for c in move["changes"] or ())
+        problems = "<br>".join(_cell(p["problem"]) for p in move["problems"])
         what = (
             problems
             or changes
             or ("no change: same tree" if move["state"] == "same content" else "code only")
         )
         new = (move["new"] or {}).get("version", "")
-        lines.append(f"| {markdown_text(move['uses'])} | {move['old']['version']} | {new} | {what} |")
+        lines.append(f"| {_cell(move['uses'])} | {move['old']['version']} | {new} | {what} |")
     for source, text in update["changelogs"].items():
         # Somebody else's words: as they are, without their links, images and mentions.
         lines += ["", f"### Changelog of {source}", markdown_block(text)]
@@ -33,8 +33,13 @@ def report(update: dict[str, Any], before: dict[str, Any], after: dict[str, Any]
     for name in sorted(set(old) | set(new)):
         sides = (old.get(name), new.get(name))
         mark = "" if sides[0] == sides[1] else " ≠"
-        lines.append(f"| {markdown_text(name)} | {sides[0]} | {sides[1]}{mark} |")
+        lines.append(f"| {_cell(name)} | {sides[0]} | {sides[1]}{mark} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Returns somebody else's words as code: GitHub makes no mention and no link of what stands there."""
+    return markdown_code(text, in_table=True)
 
 
 def metrics(run: dict[str, Any]) -> dict[str, float]:

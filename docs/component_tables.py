@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from waypost.contracts.component import Component, Parameter, parse_component
+from waypost.contracts.escaping import markdown_code, one_line
 
 LIBRARY = Path(__file__).parents[1] / "components-repo"
 _BLOCK = re.compile(r"<!-- contract -->.*<!-- /contract -->", re.DOTALL)
@@ -16,12 +17,12 @@ def contract_block(component: Component) -> str:
     lines = ["<!-- contract -->", "| parameter | type | default | what it is |", "|---|---|---|---|"]
     for name, parameter in entry_point.parameters.items():
         kind, default = _kind(parameter), _default(parameter)
-        lines.append(f"| `{name}` | {kind} | {default} | {parameter.description} |")
+        lines.append(f"| {_code(name)} | {kind} | {default} | {_prose(parameter.description)} |")
     lines += ["", "| output | artifact | what it is |", "|---|---|---|"]
     for name, output in entry_point.outputs.items():
-        lines.append(f"| `{name}` | `{output.path}` | {output.description} |")
+        lines.append(f"| {_code(name)} | {_code(output.path)} | {_prose(output.description)} |")
     lines += ["", "| metric | what it is |", "|---|---|"]
-    lines += [f"| `{name}` | {text} |" for name, text in entry_point.metrics.items()]
+    lines += [f"| {_code(name)} | {_prose(text)} |" for name, text in entry_point.metrics.items()]
     return "\n".join([*lines, "<!-- /contract -->"])
 
 
@@ -33,7 +34,7 @@ def updated(readme: str, component: Component) -> str:
 def _kind(parameter: Parameter) -> str:
     notes = [str(parameter.type)]
     if parameter.choices:
-        notes.append(" or ".join(f"`{choice}`" for choice in parameter.choices))
+        notes.append(" or ".join(_code(str(choice)) for choice in parameter.choices))
     if parameter.minimum is not None and parameter.maximum is not None:
         notes.append(f"{parameter.minimum:g} to {parameter.maximum:g}")
     elif parameter.minimum is not None:
@@ -46,7 +47,17 @@ def _default(parameter: Parameter) -> str:
         return "required"
     if parameter.default in ("", "/dev/null"):
         return "none"
-    return f"`{str(parameter.default).lower() if parameter.type == 'bool' else parameter.default}`"
+    default = str(parameter.default)
+    return _code(default.lower() if parameter.type == "bool" else default)
+
+
+def _code(text: str) -> str:
+    return markdown_code(text, in_table=True)
+
+
+def _prose(text: str) -> str:
+    """Returns a description, which is Markdown itself, for a cell."""
+    return one_line(text).replace("|", "\\|")
 
 
 def main() -> int:

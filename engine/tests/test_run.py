@@ -25,6 +25,7 @@ SLEEP = (
     f"{FAMILY}\nimport sys\nplace = pathlib.Path(sys.argv[2])\nleave_family(place.with_name('family'))\n"
     "place.write_text(str(os.getpid()))\ntime.sleep(600)\n"
 )
+HOSTILE = "\x1b]0;title\x07[red]x[/] \x1b[2J\u202e:smile:"
 WORKERS = pytest.mark.parametrize("worker", ["fork", "process"])
 ECHO = "import sys\nprint('said', sys.argv[1:])\n"
 
@@ -52,7 +53,7 @@ def small(workplace: Path) -> Path:
     root = workplace / "small"
     write_component(root / "parts", "first", ECHO, word={"default": "x"}, number={"type": "int"})
     fails = (
-        "import sys, pathlib\nprint('line one')\n"
+        f"import sys, pathlib\nprint('line one')\nprint({HOSTILE!r})\n"
         "if pathlib.Path(sys.argv[2]).exists(): sys.exit('error: the data is bad')\n"
     )
     write_component(root / "parts", "second", fails, flag={})
@@ -102,13 +103,18 @@ def test_json_is_for_machines(small: Path, call: Call) -> None:
 
 
 def test_failure_then_resume(small: Path, call: Call) -> None:
-    """A failed step: its cause, the end of its log, where the rest is; the same command goes on there."""
+    """A failed step: its cause, the end of its log, where the rest is; the same command goes on there.
+
+    What the log says to a terminal is shown and does nothing; the artifact has it as it was written.
+    """
     Path("broken").touch()
     result = call(*RUN, small)
     assert result.returncode == 1
     assert "error: two: the data is bad" in result.stdout
-    assert "line one" in result.stdout
+    assert "line one\n␛]0;title␇[red]x[/] ␛[2J�:smile:\n" in result.stdout
     assert "logs/two.log" in result.stdout
+    log = client().download_artifacts(by_step("two")[0].info.run_id, "logs/two.log")
+    assert Path(log).read_text() == f"line one\n{HOSTILE}\nerror: the data is bad\n"
     assert [line.split()[1] for line in result.stdout.splitlines() if line.startswith("  three")] == [
         "skipped"
     ]

@@ -6,10 +6,12 @@ MLflow loads this module by the entry point group `mlflow.project_backend`.
 from __future__ import annotations
 
 import atexit
+import codecs
 import contextlib
 import functools
 import logging
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -95,6 +97,7 @@ class _Submitted(SubmittedRun):
         self._run_id = run_id
         self._log = _folder() / f"{run_id}.log"
         self._shown = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._code: int | None = None
         joins = get_run_env_vars(run_id, experiment_id)  # type: ignore[no-untyped-call]
         variables = {**os.environ, **job.environment.variables(), **OF_EVERY_STEP, **joins}
@@ -153,8 +156,10 @@ class _Submitted(SubmittedRun):
             log.seek(self._shown)
             text = log.read()
             self._shown += len(text)
-            shown = text.decode(errors="replace")
-            sys.stdout.write(terminal_text(shown) if sys.stdout.isatty() else shown)
+            shown = self._decoder.decode(text)
+            if sys.stdout.isatty():  # a bar that is drawn again and again is a line each time
+                shown = terminal_text(re.sub(r"\r+\n?", "\n", shown))
+            sys.stdout.write(shown)
             sys.stdout.flush()
 
 
@@ -195,7 +200,7 @@ def _environment(folder: Path, contract: Component | None, manager: str | None) 
     here = ".".join(map(str, sys.version_info[:3]))
     if python_env.python and not here.startswith(python_env.python):
         _log.warning("%s asks for Python %s; it runs on %s", contract.name, python_env.python, here)
-    return environments.ensure(folder, python_env, home(), _log.info)
+    return environments.ensure(folder, python_env, home(), _say)
 
 
 def _fetched(uri: str, version: str | None) -> tuple[Path, dict[str, str]]:
@@ -208,7 +213,7 @@ def _fetched(uri: str, version: str | None) -> tuple[Path, dict[str, str]]:
     local = Path(url.removeprefix("file://"))
     if local.is_dir() and version is None and not _is_bare(local):
         return local.resolve() / inside, {}
-    store = Store(home(), _log.info)
+    store = Store(home(), _say)
     mirror = store.mirror(str(local.resolve()) if local.is_dir() else url)
     commit = _commit(mirror, version)
     at = Commit(mirror, commit)
@@ -266,5 +271,9 @@ def _workers() -> Workers:
 
 def _text(error: WaypostError) -> str:
     if isinstance(error, FindingsError):
-        return "; ".join(f"{f.place}: {f.problem}" for f in error.findings)
-    return f"{error}. {error.hint}" if error.hint else str(error)
+        return terminal_text("; ".join(f"{f.place}: {f.problem}" for f in error.findings))
+    return terminal_text(f"{error}. {error.hint}" if error.hint else str(error))
+
+
+def _say(text: str) -> None:
+    _log.info("%s", terminal_text(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import runpy
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from tests.conftest import ROOT
 from waypost.contracts.escaping import (
     markdown_block,
     markdown_code,
@@ -23,7 +25,9 @@ from waypost.contracts.escaping import (
 from waypost.contracts.mlmodel import parse_mlmodel
 from waypost.deploy.card import Facts, card
 from waypost.deploy.proof import Proof
-from waypost.report.console import Console
+from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.report.common import columns, error_document, line, show_error, write_document
+from waypost.report.console import Console, escape
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,9 @@ from waypost.report.console import Console
         ("\x9b31m\x85", "�31m�"),
         ("a\u202eb\u2066c\u200fd\u2028e", "a�b�c�d�e"),
         ("half \ud800", "half �"),
+        ("a\u200bb\U000e0041", "a�b�"),
+        ("Windows\r\nlines\r\n", "Windows\nlines\n"),
+        ("נערכה نسخة क्\u200dष 👩\u200d🔬", "נערכה نسخة क्\u200dष 👩\u200d🔬"),
     ],
 )
 def test_terminal(text: str, shown: str) -> None:
@@ -75,6 +82,9 @@ def test_json_says_the_same(text: str) -> None:
         ("`code` *bold* _it_ ~~x~~ &lt;", "\\`code\\` \\*bold\\* \\_it\\_ \\~\\~x\\~\\~ \\&lt;"),
         ("two\nlines", "two␊lines"),
         ("back\\slash", "back\\\\slash"),
+        ("# title", "\\# title"),
+        ("- item", "\\- item"),
+        ("1. item", "1\\. item"),
     ],
 )
 def test_markdown(text: str, shown: str) -> None:
@@ -88,6 +98,7 @@ def test_markdown_code() -> None:
     assert markdown_code("a`b") == "``a`b``"
     assert markdown_code("`") == "`` ` ``"
     assert markdown_code("a|b", in_table=True) == "`a\\|b`"
+    assert markdown_code("a\\|b", in_table=True) == "a\\\\\\|b"
     assert markdown_code(" ") == ""
     assert markdown_block("```\n@team <img>\n") == "````\n```\n@team <img>\n````"
 
@@ -107,12 +118,75 @@ def test_the_console_shows_foreign_text() -> None:
     for thing in (hostile, Text(hostile, "red"), table, tree):
         console.print(thing, highlight=False)
     console.print("[red]ours[/]")
+    console.print(f"[red]{escape('[bold]theirs[/]')}[/]", highlight=False)
     printed = stream.getvalue()
     assert "\x1b[31mours\x1b[0m" in printed
+    assert "\x1b[31m[bold]theirs[/]\x1b[0m" in printed
     assert printed.count("␛]0;t") == 6
     assert "\x1b]" not in printed
     assert "\x07" not in printed
     assert "\x1b[2K" not in printed
+
+
+MARKUP = ["[red]", "[/]", "[link=https://x]y[/link]", "[@click=app.bell]", ":smile:", "x[0]", "\\[b]"]
+
+
+def printed() -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    return Console(file=stream, width=200, force_terminal=True, color_system="standard"), stream
+
+
+@pytest.mark.parametrize("text", [*MARKUP, "a\\", "a\\\\", "a\\\\\\", "a\rb\x08\x07"])
+def test_no_markup_in_foreign_text(text: str) -> None:
+    """Brackets, colons and backslashes of others are shown; whatever stands around them keeps its style."""
+    console, stream = printed()
+    line(console, f"[bold]{escape(text)}[/][red]!{escape(text)}[/]")
+    columns(console, [(f"[bold]{escape(text)}[/]", escape(text))])
+    text = terminal_text(text)
+    bold, red, end = "\x1b[1m", "\x1b[31m", "\x1b[0m"
+    assert stream.getvalue() == f"{bold}{text}{end}{red}!{text}{end}\n{bold}{text}{end}  {text}\n"
+
+
+def test_no_line_of_others_passes_for_ours() -> None:
+    """The lines of an error after its first are indented: nobody takes them for a verdict."""
+    console, stream = printed()
+    show_error(console, WaypostError("git said:\n✓ reproduced", hint="a\n✓ b"))
+    show_error(console, FindingsError([Finding("a\n✓ b", "c\n✓ d")]))
+    lines = stream.getvalue().splitlines()
+    assert not [each for each in lines if each.startswith("✓")]
+    assert "    ✓ reproduced" in lines
+
+
+def test_documents_take_every_text() -> None:
+    """--json of any text, also of a file's name that is no UTF-8, is JSON without a control character."""
+    text = "\udcff\x1b\x9b\u202e\x7f\U000e0041ü"
+    stream = io.StringIO()
+    write_document(stream, {"a": (text, Finding(text, text))})
+    document = stream.getvalue()
+    assert json.loads(document)["a"][0] == text
+    assert json.loads(error_document(WaypostError(text)))["error"] == text
+    assert document == terminal_text(document)
+    assert "ü" in document
+
+
+def test_a_hostile_library_in_a_pull_request() -> None:
+    """What others changed stands in the report as code: no link, no mention, no cell more."""
+    bad = "a|b @team #1 <img src=x> [x](javascript:y)"
+    report = runpy.run_path(str(ROOT / ".github" / "pins_report.py"))["report"]
+    move = {
+        "uses": f"core/{bad}",
+        "state": "moved",
+        "old": {"version": "1.0.0"},
+        "new": {"version": "1.1.0"},
+        "changes": [{"kind": "added", "text": bad}],
+        "problems": [],
+    }
+    run = {"steps": [{"name": "one", "metrics": {bad: 1.0}}]}
+    text = report({"moves": [move], "changelogs": {"core": f"{bad}\n```\n{bad}"}}, run, run)
+    cell = "`a\\|b @team #1 <img src=x> [x](javascript:y)`"
+    assert f"| 1.0.0 | 1.1.0 | **added**: {cell} |" in text
+    assert f"| {cell.replace('a', 'one/a', 1)} | 1.0 | 1.0 |" in text
+    assert f"````\n{bad}\n```\n{bad}\n````" in text
 
 
 def test_a_hostile_card() -> None:

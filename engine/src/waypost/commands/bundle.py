@@ -32,11 +32,9 @@ def bundle(target: str, file: Path, env: str) -> None:
       waypost bundle https://github.com/org/grades@1.4.13 -o grades.tar
       waypost run grades.tar
     """
-    from rich.markup import escape
-
     from waypost.release import bundle as bundles
     from waypost.report.common import counted, line, sayer
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
 
     parsed = released(target)
     console = Console()
@@ -57,11 +55,9 @@ def verify_bundle(file: Path) -> None:
     Example:
       waypost verify-bundle grades.tar
     """
-    from rich.markup import escape
-
     from waypost.release.bundle import verify_bundle as check
     from waypost.report.common import counted, line
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
 
     facts = check(file)
     line(

@@ -28,10 +28,8 @@ def cache() -> None:
 @as_json_option
 def list_(as_json: bool) -> None:
     """Show what is in the cache, its size and its last use."""
-    from rich.markup import escape
-
     from waypost.report.common import columns, line, write_document
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
     from waypost.sources.cache import KINDS, items
     from waypost.sources.places import home
 
@@ -78,10 +76,8 @@ def gc(days: float) -> None:
 @cache.command()
 def clear() -> None:
     """Remove everything; the next run fetches and builds what it needs."""
-    from rich.markup import escape
-
     from waypost.report.common import line
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
     from waypost.sources import cache as content
     from waypost.sources.places import home
 

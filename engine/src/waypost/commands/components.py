@@ -32,12 +32,10 @@ def list_(folder: Path, as_json: bool) -> None:
     Example:
       waypost components list pipeline
     """
-    from rich.markup import escape
-
     from waypost.pins.checkout import checkouts
     from waypost.pins.workspace import open_workspace
     from waypost.report.common import columns, sayer, write_document
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
 
     console = Console(stderr=as_json)
     found, _ = checkouts(open_workspace(folder, sayer(console)))
@@ -117,12 +115,10 @@ def export(destination: str, library: Path) -> None:
       waypost components export ../components.git
       waypost components export git@github.com:our-team/components.git
     """
-    from rich.markup import escape
-
     from waypost.errors import redacted
     from waypost.pins.export import export as split
     from waypost.report.common import line, sayer
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
 
     console = Console()
     found = split(library, destination, sayer(console))

@@ -25,13 +25,11 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
       waypost lock pipeline
       waypost lock pipeline --check     for CI: is it fresh? Asks no remote.
     """
-    from rich.markup import escape
-
     from waypost.contracts.lock import FILE
     from waypost.pins import locking
     from waypost.pins.workspace import fresh_lock, open_workspace
     from waypost.report.common import counted, line, sayer, write_document
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
     from waypost.report.pins import show_pins
 
     console = Console(stderr=as_json)

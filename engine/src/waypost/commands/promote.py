@@ -99,12 +99,10 @@ def rollback(name: str, alias: str, as_json: bool) -> int:
     Example:
       waypost rollback grades
     """
-    from rich.markup import escape
-
     from waypost.deploy.promoting import previous_of
     from waypost.deploy.promoting import rollback as execute
     from waypost.report.common import line, write_document
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
 
     now, before = execute(name, alias)
     if as_json:
@@ -113,7 +111,7 @@ def rollback(name: str, alias: str, as_json: bool) -> int:
         line(
             Console(),
             f"[green]✓[/] {escape(name)}@{escape(alias)} is version [bold]{now.version}[/] again,"
-            f" version {before.version} is {previous_of(alias)}",
+            f" version {before.version} is {escape(previous_of(alias))}",
         )
     return 0
 

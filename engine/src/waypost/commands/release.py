@@ -67,13 +67,11 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _cut(
     wish: str, folder: Path, dry_run: bool, push: bool, branch: str, offline: bool, as_json: bool
 ) -> int:
-    from rich.markup import escape
-
     from waypost.errors import FindingsError
     from waypost.release import cut
     from waypost.release.subject import read_subject
     from waypost.report.common import line, sayer, write_document
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
     from waypost.report.release import show_step
 
     console = Console(stderr=as_json)
@@ -124,17 +122,14 @@ def yank(version: str, reason: str, folder: Path) -> None:
     Example:
       waypost release yank 1.2.0 --reason "leaks memory"
     """
-
     from waypost.release import cut
     from waypost.release.subject import read_subject
     from waypost.report.common import line
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
 
     file = cut.yank(read_subject(folder), version, reason)
-    line(
-        Console(),
-        f"{file} written; commit and push it: it counts once it is on the default branch",
-    )
+    text = f"{file} written; commit and push it: it counts once it is on the default branch"
+    line(Console(), escape(text))
 
 
 @release.command()
@@ -151,14 +146,13 @@ def record(version: str, run_id: str | None, folder: Path) -> None:
     Example:
       waypost run https://github.com/org/grades@1.4.13 && waypost release record 1.4.13
     """
-
     from waypost.release.evidence import write_run_record
     from waypost.release.subject import read_subject
     from waypost.report.common import line
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
 
     file = write_run_record(read_subject(folder), version, run_id)
-    line(Console(), f"{file} written; commit and push it")
+    line(Console(), escape(f"{file} written; commit and push it"))
 
 
 @release.command("check-records")

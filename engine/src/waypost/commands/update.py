@@ -99,14 +99,12 @@ def diff(arguments: tuple[str, ...]) -> int:
       waypost diff pipeline core/preprocess
       waypost diff pipeline core/preprocess 1.0.0 1.2.0
     """
-    from rich.markup import escape
-
     from waypost.contracts.lock import selected
     from waypost.errors import UsageError
     from waypost.pins import moving
     from waypost.pins.workspace import fresh_lock, open_workspace
     from waypost.report.common import line, sayer
-    from waypost.report.console import Console
+    from waypost.report.console import Console, escape
     from waypost.report.pins import show_difference
 
     folder, names = parted(arguments)

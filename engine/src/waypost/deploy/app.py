@@ -25,7 +25,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from waypost import __version__
-from waypost.contracts.escaping import one_line
+from waypost.contracts.escaping import one_line, terminal_text
 from waypost.deploy.bearer import TOKEN, Bearer
 from waypost.deploy.bringing import Brought, read_state
 from waypost.deploy.compiled import Answer
@@ -311,7 +311,7 @@ class Application:
         try:
             self._load()
         except Exception as error:  # whatever it is, the server's log says it and the server ends
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await send({"type": "lifespan.startup.failed", "message": terminal_text(str(error))})
             return
         # What is there now stays: looking through it for garbage would hold up requests.
         gc.collect()

@@ -7,25 +7,27 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import IO, Any
 
-from pydantic_core import to_json
-from rich.console import Console
-from rich.markup import escape
+from pydantic_core import to_jsonable_python
 from rich.text import Text
 
 from waypost.contracts.escaping import terminal_json
 from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.report.console import Console, escape
 
 _SHORT = 90  # characters of a problem and its hint that share a line
 
 
 def line(console: Console, text: str) -> None:
-    """Prints markup as one line, however long."""
-    console.print(text, soft_wrap=True, highlight=False)
+    """Prints markup as one line, however long.
+
+    A foreign text may have several: those that follow are indented, so that none passes for one of ours.
+    """
+    console.print(text.rstrip("\n").replace("\n", "\n    "), soft_wrap=True, highlight=False)
 
 
 def columns(console: Console, rows: Iterable[Sequence[str]]) -> None:
     """Prints rows of markup as columns that are as wide as their texts: nothing is ever cut."""
-    texts = [[Text.from_markup(cell) for cell in row] for row in rows]
+    texts = [[Text.from_markup(cell, emoji=False) for cell in row] for row in rows]
     widths = [max(cell.cell_len for cell in column) for column in zip(*texts, strict=True)]
     for row in texts:
         padded = [cell + Text(" " * (width - cell.cell_len)) for cell, width in zip(row, widths, strict=True)]
@@ -36,7 +38,7 @@ def columns(console: Console, rows: Iterable[Sequence[str]]) -> None:
 
 def sayer(console: Console) -> Callable[[str], None]:
     """Returns the function by which slow work says what it does."""
-    return lambda message: console.print(escape(message), style="dim", soft_wrap=True)
+    return lambda message: line(console, f"[dim]{escape(message)}[/]")
 
 
 def warn(console: Console, message: str) -> None:
@@ -77,9 +79,13 @@ def error_document(error: WaypostError) -> str:
     """Returns an error as JSON."""
     findings = error.findings if isinstance(error, FindingsError) else ()
     content = {"error": str(error), "hint": error.hint, "findings": [asdict(f) for f in findings]}
-    return json.dumps(content, indent=2)
+    return _document(content)
 
 
 def write_document(stream: IO[str], content: Any) -> None:
     """Writes values as one JSON document."""
-    stream.write(terminal_json(to_json(content, indent=2).decode()) + "\n")
+    stream.write(_document(to_jsonable_python(content)) + "\n")
+
+
+def _document(content: Any) -> str:
+    return terminal_json(json.dumps(content, indent=2, ensure_ascii=False))

@@ -6,8 +6,6 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from waypost.contracts.mlmodel import MLmodel
@@ -16,6 +14,7 @@ from waypost.deploy.bringing import Brought
 from waypost.deploy.promoting import Promotion
 from waypost.deploy.score_job import Done
 from waypost.report.common import columns, counted, line
+from waypost.report.console import Console, escape
 from waypost.tracking.registry import Version
 
 _LINE_SECONDS = 10.0

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
 from waypost.contracts.component import Component
+from waypost.contracts.escaping import terminal_text
 from waypost.contracts.lock import Pin
 from waypost.pins.moving import Move, Update
 from waypost.pins.verify import Verdict
 from waypost.report.common import columns, counted, line, show_finding
+from waypost.report.console import Console, escape
 
 
 def show_pins(console: Console, pins: Mapping[str, Pin]) -> None:
@@ -46,13 +46,14 @@ def show_update(console: Console, update: Update, *, verbs: Mapping[str, str] = 
     for move in update.moves:
         word = verbs.get(move.state, _STATES[move.state])
         beyond = f"  [dim](newest of all: {move.beyond})[/]" if move.beyond else ""
-        line(console, f"[bold]{escape(move.uses):{width}}[/]  {_versions(move)}  {word}{beyond}")
+        line(console, f"[bold]{escape(move.uses.ljust(width))}[/]  {_versions(move)}  {word}{beyond}")
         if move.is_relevant and move.new:
             _show_changes(console, move)
         for problem in move.problems:
             line(console, f"    [red]✗[/] {escape(str(problem))}")
     for source, text in update.changelogs.items():
-        line(console, f"\n[bold]{escape(source)}[/]: CHANGELOG.md")
+        line(console, "")
+        line(console, f"[bold]{escape(source)}[/]: CHANGELOG.md")
         for each in text.splitlines():
             line(console, f"  {escape(each)}")
 
@@ -64,7 +65,7 @@ def show_difference(console: Console, text: str) -> None:
     """Prints a unified diff in colours."""
     for each in text.splitlines():
         style = next((style for start, style in _SIDES.items() if each.startswith(start)), "")
-        console.print(Text(each, style), soft_wrap=True)
+        console.print(Text(terminal_text(each), style), soft_wrap=True)
 
 
 def _versions(move: Move) -> str:

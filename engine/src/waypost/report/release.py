@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.console import Console
-from rich.markup import escape
-
 from waypost.contracts.interface import Change
 from waypost.release.check import SemverVerdict
 from waypost.release.cut import Step
 from waypost.release.reproduce import Reproduction
 from waypost.release.subject import Subject
 from waypost.report.common import line
+from waypost.report.console import Console, escape
 from waypost.report.pins import KINDS
 
 _STATES = {

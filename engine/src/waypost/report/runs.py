@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 import time
 
-from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
 from waypost.contracts.plan import Plan, Reference
 from waypost.errors import redacted
 from waypost.report.closing import closing_lines, show_current
-from waypost.report.common import line, warn
+from waypost.report.common import line, sayer, warn
+from waypost.report.console import Console, escape
 from waypost.runs.events import Reporter, RunResult, StepResult
 from waypost.runs.survey import Survey
 
@@ -52,7 +51,7 @@ class PlainReporter(Reporter):
 
     def starting(self, plan: Plan, run_id: str) -> None:
         self._width = max(len(step.name) for step in plan.steps)
-        line(self._console, f"{plan.name}: {len(plan.steps)} steps, run {run_id}")
+        line(self._console, f"{escape(plan.name)}: {len(plan.steps)} steps, run {run_id}")
 
     def step_starting(self, name: str, because: str) -> None:
         why = f": {because}" if self._explain else ""
@@ -87,7 +86,7 @@ class TableReporter(Reporter):
         self._drawn = 0.0
 
     def say(self, message: str) -> None:
-        self._console.print(escape(message), style="dim", soft_wrap=True)
+        sayer(self._console)(message)
 
     def warn(self, message: str) -> None:
         warn(self._console, message)

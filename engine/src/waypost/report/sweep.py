@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from waypost.report.common import columns, counted, line, warn
+from waypost.report.common import columns, counted, line, sayer, warn
+from waypost.report.console import Console, escape
 from waypost.runs.events import Reporter
 from waypost.runs.sweep import Point, SweepResult
 
@@ -37,7 +36,7 @@ class SweepReporter(Reporter):
         self._bar.stop()
 
     def say(self, message: str) -> None:
-        self._console.print(escape(message), style="dim", soft_wrap=True)
+        sayer(self._console)(message)
 
     def warn(self, message: str) -> None:
         warn(self._console, message)
@@ -46,14 +45,16 @@ class SweepReporter(Reporter):
         """All runs are checked; `total` of them start."""
         self._total, self._metric, self._keys = total, metric, keys
         self._bar.update(self._task, total=total)
-        line(self._console, f"sweep: {counted(total, 'run')}, compared by {metric}")
+        line(self._console, f"sweep: {counted(total, 'run')}, compared by {escape(metric)}")
 
     def ended_point(self, point: Point) -> None:
         self._ended += 1
         self._bar.update(self._task, completed=self._ended)
         values = _swept(point, self._keys)
         shown = (
-            "[bold red]failed[/]" if point.metric is None else f"{self._metric} [bold]{point.metric:.4f}[/]"
+            "[bold red]failed[/]"
+            if point.metric is None
+            else f"{escape(self._metric)} [bold]{point.metric:.4f}[/]"
         )
         line(
             self._console,

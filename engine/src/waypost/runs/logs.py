@@ -6,7 +6,7 @@ import re
 import signal
 from pathlib import Path
 
-_TAIL_LINES = 20
+_TAIL_LINES, _TAIL_BYTES = 20, 1 << 16
 
 
 def exit_cause(code: int, log: Path) -> str:
@@ -32,5 +32,7 @@ def tail_of(log: Path) -> str:
     """Returns the last lines of a log, empty where there is none."""
     if not log.exists():
         return ""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - _TAIL_BYTES, 0))  # however much was written
+        lines = file.read().decode(errors="replace").splitlines()
     return "\n".join(lines[-_TAIL_LINES:])
