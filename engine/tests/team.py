@@ -38,9 +38,10 @@ class TrackingServer:
         where = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)]
         kept = ["--backend-store-uri", store, "--artifacts-destination", artifacts or str(folder)]
         self._command = [sys.executable, "-m", "mlflow", "server", *where, *kept, *options]
-        self._env = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")} | dict(
-            env or {}
-        )
+        own = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
+        # Seven processes for jobs that nobody here gives them take a core between them.
+        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        self._env = {**own, **quiet, **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
