@@ -18,7 +18,7 @@ from tests.daemons import FAMILY, alive, ids, left
 from waypost.contracts.command import PythonCommand
 from waypost.runs import environments
 from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
-from waypost.sources.process import ProcessError, output_of
+from waypost.sources.process import Background, ProcessError, output_of
 
 FORK = pytest.mark.parametrize("fork", [True, False], ids=["fork", "process"])
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part in it is Linux's")
@@ -143,6 +143,22 @@ def test_output_does_not_wait_for_a_daemon() -> None:
     with pytest.raises(ProcessError, match="exit code 3: no") as raised:
         output_of(["bash", "-c", "sleep 2 & echo no >&2; exit 3"])
     assert raised.value.stderr == "no\n"
+
+
+def test_what_goes_on_beside_us_leaves_nothing(tmp_path: Path) -> None:
+    """A process in the background, which may load somebody's model, is complete when it has ended; what ended
+    it is known.
+    """
+    code = f"{FAMILY}\nimport sys\nleave_family(sys.argv[1])\nprint('loaded', flush=True)\n"
+    for name, then, number in (("done", "", None), ("fallen", "os.abort()", signal.SIGABRT)):
+        (tmp_path / name).mkdir()
+        command = [sys.executable, "-c", code + then, str(tmp_path / name)]
+        process = Background(command, tmp_path / f"{name}.out")
+        family = ids(tmp_path / name)
+        while process.result() is None:
+            time.sleep(0.02)
+        assert (process.result(), process.signal()) == ("loaded\n", number)
+        assert alive(family) == []
 
 
 def test_what_builds_leaves_nothing(tmp_path: Path) -> None:

@@ -117,18 +117,17 @@ def _said(process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None)
 
 
 class Background:
-    """A process that goes on beside us; `result` is there once it has ended."""
+    """A process that goes on beside us, supervised; `result` is there once it has ended."""
 
     def __init__(self, arguments: Sequence[str], output: Path) -> None:
         self._output = output
         with output.open("wb") as sink:
             self._process = subprocess.Popen(
-                arguments,
+                _supervised(arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=_TIE,  # noqa: PLW1509
             )
 
     def result(self) -> str | None:
@@ -143,7 +142,7 @@ class Background:
     def end(self) -> None:
         """Ends it where it has not ended by itself."""
         if self._process.poll() is None:
-            _end_group(self._process)
+            _end_group(self._process, supervised=True)
 
 
 class Shell:
