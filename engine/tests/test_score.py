@@ -36,6 +36,7 @@ from tests.test_reference import QUICK
 from tests.test_run import RUN
 from waypost.deploy.score_job import Job, run
 from waypost.deploy.scoring import Order, Progress
+from waypost.errors import UsageError
 
 SCORE = [sys.executable, "-m", "waypost", "score"]
 TABLE = models.frame()
@@ -380,6 +381,60 @@ def test_killed_five_times_the_same_bytes(saved: Path, workplace: Path, call: Ca
     for folder in left:  # the killed ones' own; the next process sweeps them
         shutil.rmtree(folder)
     assert len(left) <= 1
+
+
+class Interrupting(Progress):
+    """Ends a scoring once some parts are written, as SIGINT does."""
+
+    def advanced(self, rows: int, read: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_begun_result_is_gone_on_with_as_it_was_left(saved: Path, workplace: Path) -> None:
+    """Parts are taken up only where they are listed and as they were written; nobody else's are replaced."""
+    write(rows(900), workplace / "table.parquet")
+    order = Order(part_rows=100)
+
+    def score(output: str, progress: Progress | None = None, **more: Any) -> Any:
+        job = Job(str(saved), "table.parquet", output, order, threads=1, track=False, **more)
+        return run(job, progress or Progress(), lambda _: None, pytest.fail).scored
+
+    score("whole")
+    with pytest.raises(KeyboardInterrupt):
+        score("out", Interrupting())
+    out = workplace / "out"
+    before = content(out)
+    assert {"_plan.json", "_parts/00000.json", "part-00000.parquet"} <= before.keys()
+    for name, problem in (("part-00000", "this was changed"), ("part-00008", "something here: part-00008")):
+        part = out / f"{name}.parquet"
+        kept = part.read_bytes() if part.exists() else b""
+        part.write_bytes(b"mine")
+        for more in ({}, {"overwrite": True}):
+            with pytest.raises(UsageError, match=problem):
+                score("out", **more)
+        assert part.read_bytes() == b"mine"
+        part.write_bytes(kept)
+        if not kept:
+            part.unlink()
+    assert content(out) == before
+    assert score("out").resumed > 0
+    assert content(out) == content(workplace / "whole")
+    parts = [f"part-0000{i}.parquet" for i in range(9)]
+    assert sorted(path.name for path in out.iterdir()) == ["_manifest.json", *parts]
+
+
+def test_input_is_not_the_output(saved: Path, workplace: Path, call: Call) -> None:
+    """`score --overwrite MODEL F F` and its like: exit code 2 before the model is read; nothing changed."""
+    (workplace / "folder").mkdir()
+    write(rows(50), workplace / "table.parquet")
+    (workplace / "table.parquet").rename(workplace / "folder" / "part-00000.parquet")
+    before = content(workplace)
+    for output in ("folder", "folder/out", "."):
+        result = call(*SCORE, "models:/nothing/1", "folder", output, "--overwrite", "--no-track")
+        assert result.returncode == 2
+        assert "the input lies here" in result.stderr or "it lies in the input" in result.stderr
+        assert len(result.stderr.splitlines()) == 2
+    assert content(workplace) == before
 
 
 @pytest.mark.journey

@@ -119,7 +119,7 @@ def bringing(
     try:
         while not state.exists() and process.result() is None:
             time.sleep(_LOOK_SECONDS)
-        yield (read_state(state) if state.exists() else _ended(uri, process.signal())).result()
+        yield (read_state(state) if state.exists() else _ended(uri, process.ended_by())).result()
     finally:
         process.end()
 

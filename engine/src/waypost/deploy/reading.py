@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from waypost.deploy.delimited import convert_options, named
+from waypost.deploy.sink import plain
 from waypost.deploy.table import Layout, TableError, check_names
 from waypost.errors import UsageError, did_you_mean, redacted
 
@@ -30,54 +32,72 @@ class Source:
     state: str
 
 
-@dataclass
-class Input:
-    """The files of an input, and what is read of them: the model's columns and the `carried` ones.
+class Listing:
+    """The files that an input names, in the order of their names; nothing of them is read yet."""
 
-    With `lenient`, a CSV's values are left as text, so that a wrong one costs one row and not a block;
-    `malformed` gets the lines that have another number of values than the header.
-    """
-
-    url: str
-    layout: Layout
-    carried: Sequence[str] = ()
-    lenient: bool = False
-    malformed: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        """Raises UsageError where there is none."""
         import fsspec
 
+        self.url = url
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(self.url)
-        except (ImportError, ValueError) as error:
-            raise UsageError(f"{redacted(self.url)}: {error}") from error
-        self.sources = self._listed()
-
-    def _listed(self) -> list[Source]:
-        """Returns the files, in the order of their names. Raises UsageError where there is none."""
-        if "*" in self._root:
-            paths = self._fs.glob(self._root)
-        elif self._fs.isdir(self._root):
-            paths = [path for path in self._fs.find(self._root) if _is_visible(path, self._root)]
-        else:
-            paths = [self._root] if self._fs.exists(self._root) else []
+            self.fs, self.root = fsspec.core.url_to_fs(url)
+            self.is_folder = bool(self.fs.isdir(self.root))
+            paths = self._paths()
+        except (ImportError, ValueError, OSError) as error:
+            raise UsageError(f"{redacted(url)}: {error}") from error
         chosen = sorted(path for path in paths if path.endswith(SUFFIXES))
         if not chosen:
             said = "there are no tables" if paths else "there is nothing"
-            raise UsageError(
-                f"{redacted(self.url)}: {said} here", hint=f"tables end in {', '.join(SUFFIXES)}"
-            )
-        return [self._source(path) for path in chosen]
+            raise UsageError(f"{redacted(url)}: {said} here", hint=f"tables end in {', '.join(SUFFIXES)}")
+        self.sources = [self._source(path) for path in chosen]
+        self.plain_fs = plain(self.fs)
+
+    def _paths(self) -> list[str]:
+        if "*" in self.root:
+            return list(self.fs.glob(self.root))
+        if self.is_folder:
+            return [path for path in self.fs.find(self.root) if _is_visible(path, self.root)]
+        return [self.root] if self.fs.exists(self.root) else []
 
     def _source(self, path: str) -> Source:
-        info = self._fs.info(path)
+        info = self.fs.info(path)
         told = {key: str(info[key]) for key in ("ETag", "etag", "mtime", "LastModified") if key in info}
         return Source(path, int(info.get("size") or 0), str(sorted(told.items())))
 
     @property
     def is_remote(self) -> bool:
-        """Tells whether the input is on another machine."""
-        return "file" not in self._fs.protocol
+        """Tells whether the files are on another machine."""
+        return "file" not in self.fs.protocol
+
+    def would_hold(self, folder: str) -> bool:
+        """Tells whether parts in a folder would be among the files that a pattern names."""
+        from fsspec.utils import glob_translate
+
+        if "*" not in self.root:
+            return False
+        pattern = re.compile(glob_translate(self.root))
+        return any(pattern.match(f"{folder.rstrip('/')}/part-00000{suffix}") for suffix in SUFFIXES)
+
+
+@dataclass
+class Input:
+    """What is read of files: the model's columns and the `carried` ones.
+
+    With `lenient`, a CSV's values are left as text, so that a wrong one costs one row and not a block;
+    `malformed` gets the lines that have another number of values than the header.
+    """
+
+    files: Listing
+    layout: Layout
+    carried: Sequence[str] = ()
+    lenient: bool = False
+    malformed: list[str] = field(default_factory=list)
+
+    @property
+    def sources(self) -> list[Source]:
+        """The files, in the order of their names."""
+        return self.files.sources
 
     def rows(self) -> int | None:
         """Returns how many rows there are, None where only reading would tell."""
@@ -97,7 +117,7 @@ class Input:
 
     def digest(self, source: Source) -> str:
         """Returns the sha256 of a file; of one on another machine, what its store says of its content."""
-        if self.is_remote:
+        if self.files.is_remote:
             return f"{source.size} bytes, {source.state}"
         with open(source.path, "rb") as file:  # noqa: PTH123 (fsspec's paths are texts)
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -123,8 +143,8 @@ class Input:
     def _opened(self, source: Source) -> Any:
         import pyarrow as pa
 
-        if self.is_remote:
-            return pa.PythonFile(self._fs.open(source.path, "rb"), mode="r")
+        if self.files.is_remote:
+            return pa.PythonFile(self.files.fs.open(source.path, "rb"), mode="r")
         return pa.OSFile(source.path)
 
     def _wanted(self, names: Sequence[str]) -> list[str]:

@@ -8,17 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from waypost.deploy.apart import check_apart, check_apart_from_model
 from waypost.deploy.bringing import bringing
 from waypost.deploy.models import ready
-from waypost.deploy.reading import Input
-from waypost.deploy.scoring import MANIFEST, Order, Progress, Scored, manifest_text, remove_result, score
+from waypost.deploy.reading import Input, Listing
+from waypost.deploy.result import MANIFEST, remove_result
+from waypost.deploy.scoring import Order, Progress, Scored, manifest_text, score
 from waypost.deploy.sink import Sink
 from waypost.errors import redacted
 from waypost.sources.machine import cores
 from waypost.sources.scratch import scratch, sweep
 from waypost.tracking.logbook import Logbook
+from waypost.tracking.models import is_local
 
 EXPERIMENT = "scoring"
 
@@ -81,7 +85,10 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
     began = time.monotonic()
     _use_lean_allocator()
     sweep()
-    sink = Sink(job.output)
+    sink, listing = Sink(job.output), Listing(job.source)
+    check_apart(sink, listing)
+    if is_local(job.model):
+        check_apart_from_model(sink, Path(job.model))
     with ExitStack() as stack:
         temp = stack.enter_context(scratch())
         brought = stack.enter_context(
@@ -91,7 +98,8 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
         stack.enter_context(_NoPandas().in_force(is_compiled=made.proof.is_equal))
         if not made.proof.is_equal:
             say(f"the original answers: {made.proof.reason}")
-        given = Input(job.source, made.answers.layout, job.order.ids, job.order.on_error == "skip")
+        check_apart_from_model(sink, brought.folder)
+        given = Input(listing, made.answers.layout, job.order.ids, job.order.on_error == "skip")
         if job.overwrite:
             remove_result(sink)
         is_current = MANIFEST in sink.names()

@@ -7,8 +7,8 @@ that are on their way, however many there are.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -22,19 +22,32 @@ from waypost.deploy.bringing import Brought
 from waypost.deploy.compiled import Answer
 from waypost.deploy.models import Ready
 from waypost.deploy.reading import Input, Source
+from waypost.deploy.result import (
+    FOREIGN,
+    MALFORMED,
+    MANIFEST,
+    PLAN,
+    SCHEMA,
+    File,
+    Note,
+    Plan,
+    check_is_as_written,
+    check_listed,
+    check_whole,
+    note_name,
+    notes,
+    read_manifest,
+    read_plan,
+    remove_notes,
+    text_of,
+)
 from waypost.deploy.sink import Sink
 from waypost.deploy.table import Layout, TableError, from_arrow
-from waypost.errors import Finding, IntegrityError, UsageError, redacted
+from waypost.errors import UsageError, redacted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PLAN, MANIFEST = "_plan.json", "_manifest.json"
-MALFORMED = "_errors/malformed.txt"
-_OURS = re.compile(
-    r"part-\d{5,}\.(parquet|csv)|_errors/part-\d{5,}\.jsonl|_errors/malformed\.txt|_(plan|manifest)\.json"
-)
-_SCHEMA = 1
 _BLOCK_ROWS = 16_384  # rows that are answered at once
 ROW, PREDICTION = "row", "prediction"
 
@@ -75,10 +88,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class _Part:
-    """A part that was written: rows answered, and those that could not be."""
+    """A part that is there: its files' digests by name, rows answered, and those that could not be."""
 
     name: str
-    sha256: str
+    files: dict[str, str]
     rows: int
     skipped: int
     is_old: bool = False
@@ -98,9 +111,12 @@ def score(
     if MANIFEST in there:
         return _finished(sink, there, plan, given)
     _check_plan(sink, there, plan)
-    sink.write(PLAN, _text(plan))
+    begun = notes(sink, there)
+    check_listed(sink, there, begun)
+    if PLAN not in there:
+        sink.write(PLAN, text_of(plan))
     progress.starting(given.rows(), sum(source.size for source in given.sources))
-    work = _Work(made, sink, order, there)
+    work = _Work(made, sink, order, there, begun)
     with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(threads) as pool:
         digests = [hashing.submit(given.digest, source) for source in given.sources]
         try:
@@ -113,32 +129,24 @@ def score(
             hashing.shutdown(cancel_futures=True)
             pool.shutdown(cancel_futures=True)
             raise
-    if given.malformed:
-        sink.write(MALFORMED, "\n".join(given.malformed).encode() + b"\n")
-    manifest = _manifest(plan, inputs, parts, len(given.malformed))
-    sink.write(MANIFEST, _text(manifest))
-    sink.remove(PLAN)
+    malformed = work.malformed(given.malformed)
+    manifest = _manifest(plan, inputs, parts, malformed, len(given.malformed))
+    sink.write(MANIFEST, text_of(manifest))
+    remove_notes(sink, sink.names())
     return Scored(
         manifest["rows"], manifest["skipped"], len(parts), sum(part.is_old for part in parts), manifest
     )
 
 
-def remove_result(sink: Sink) -> None:
-    """Removes what an earlier scoring wrote; whatever else is there stays, and will be in the way."""
-    for name in sorted(sink.names(), reverse=True):
-        if _OURS.fullmatch(name):
-            sink.remove(name)
-
-
 def manifest_text(scored: Scored) -> str:
     """Returns the manifest as it was written."""
-    return _text(scored.manifest).decode()
+    return text_of(scored.manifest).decode()
 
 
 def _plan(brought: Brought, given: Input, order: Order) -> dict[str, Any]:
     """Returns everything that decides the result: what was begun is gone on with only if it is the same."""
     return {
-        "schema": _SCHEMA,
+        "schema": SCHEMA,
         "model": {"label": brought.label, "digest": brought.digest},
         "order": order.model_dump(mode="json"),
         "inputs": [_told(source) for source in given.sources],
@@ -146,22 +154,18 @@ def _plan(brought: Brought, given: Input, order: Order) -> dict[str, Any]:
     }
 
 
-def _text(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-
-
 def _check_plan(sink: Sink, there: set[str], plan: dict[str, Any]) -> None:
     """Raises UsageError where a folder holds anything but the beginning of the same."""
-    hint = "choose another folder, or --overwrite"
     if PLAN not in there:
         if there:
-            raise UsageError(f"{redacted(sink.url)}: there is something here: {min(there)}", hint=hint)
+            raise UsageError(f"{sink.place()}: there is something here: {min(there)}", hint=FOREIGN)
         return
-    begun = json.loads(sink.read(PLAN))
-    for key, now in json.loads(_text(plan)).items():
-        if begun.get(key) != now:
-            problem = f"{redacted(sink.url)}: it was begun with other {key}: {_short(begun.get(key))}"
-            raise UsageError(f"{problem}, now {_short(now)}", hint=hint)
+    hint = "choose another folder, or --overwrite"
+    begun, now = read_plan(sink).model_dump(), Plan.model_validate(plan).model_dump()
+    for key, wanted in now.items():
+        if begun[key] != wanted:
+            problem = f"{sink.place()}: it was begun with other {key}: {_short(begun[key])}"
+            raise UsageError(f"{problem}, now {_short(wanted)}", hint=hint)
 
 
 def _short(value: Any) -> str:
@@ -175,45 +179,47 @@ def _told(source: Source) -> dict[str, Any]:
 
 def _finished(sink: Sink, there: set[str], plan: dict[str, Any], given: Input) -> Scored:
     """Returns what is there already, whole. Raises UsageError, IntegrityError where it is not."""
-    manifest = json.loads(sink.read(MANIFEST))
-    now = json.loads(_text(plan))
-    is_same = all(manifest.get(key) == now[key] for key in ("schema", "model", "order", "made_with"))
-    if not is_same or not _are_inputs(manifest["inputs"], given):
+    manifest, now = read_manifest(sink), Plan.model_validate(plan)
+    is_same = (manifest.model, manifest.order, manifest.made_with) == (now.model, now.order, now.made_with)
+    if not is_same or not _are_inputs(manifest.inputs, given):
         hint = "choose another folder, or --overwrite"
-        raise UsageError(f"{redacted(sink.url)}: there is another result here", hint=hint)
-    if PLAN in there:
-        sink.remove(PLAN)
-    gone = [part["name"] for part in manifest["parts"] if part["name"] not in there]
-    if gone:
-        hint = "make it anew: --overwrite"
-        raise IntegrityError([Finding(redacted(sink.url), f"{name} is gone", hint) for name in gone])
-    count = len(manifest["parts"])
-    return Scored(manifest["rows"], manifest["skipped"], count, count, manifest, is_current=True)
+        raise UsageError(f"{sink.place()}: there is another result here", hint=hint)
+    check_whole(sink, there, manifest)
+    remove_notes(sink, there)
+    count = len(manifest.parts)
+    said: dict[str, Any] = json.loads(sink.read(MANIFEST))
+    return Scored(manifest.rows, manifest.skipped, count, count, said, is_current=True)
 
 
-def _are_inputs(known: list[dict[str, Any]], given: Input) -> bool:
+def _are_inputs(known: list[File], given: Input) -> bool:
     """Tells whether files are those that a manifest lists: in the same state, or with the same content."""
-    if [entry["path"] for entry in known] != [redacted(source.path) for source in given.sources]:
+    if [entry.path for entry in known] != [redacted(source.path) for source in given.sources]:
         return False
     pairs = zip(known, given.sources, strict=True)
     return all(
-        (entry["state"] == source.state and entry["size"] == source.size)
-        or entry["digest"] == given.digest(source)
+        (entry.state == source.state and entry.size == source.size) or entry.digest == given.digest(source)
         for entry, source in pairs
-    )  # fmt: skip
+    )
 
 
 def _manifest(
-    plan: dict[str, Any], inputs: list[dict[str, Any]], parts: list[_Part], malformed: int
+    plan: dict[str, Any],
+    inputs: list[dict[str, Any]],
+    parts: list[_Part],
+    malformed: dict[str, str],
+    lines: int,
 ) -> dict[str, Any]:
-    named = [{"name": p.name, "sha256": p.sha256, "rows": p.rows, "skipped": p.skipped} for p in parts]
+    """Returns what lists the whole result: `malformed` is the file of `lines` that are no rows, if any."""
+    named = [{"name": p.name, "sha256": p.files[p.name], "rows": p.rows, "skipped": p.skipped} for p in parts]
+    errors = {name: digest for p in parts for name, digest in p.files.items() if name != p.name}
     return {
         **plan,
         "inputs": inputs,
         "parts": named,
+        "errors": errors | malformed,
         "rows": sum(part.rows for part in parts),
-        "skipped": sum(part.skipped for part in parts) + malformed,
-        "malformed": malformed,
+        "skipped": sum(part.skipped for part in parts) + lines,
+        "malformed": lines,
     }
 
 
@@ -275,12 +281,13 @@ def _alike(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
 
 @dataclass
 class _Work:
-    """Answers parts; its methods run in several threads at the same time."""
+    """Answers parts; its methods run in several threads at the same time. `begun`: notes of before."""
 
     made: Ready
     sink: Sink
     order: Order
     there: set[str]
+    begun: dict[str, Note]
 
     @property
     def _layout(self) -> Layout:
@@ -289,9 +296,9 @@ class _Work:
     def part(self, number: int, table: pa.Table) -> _Part:
         """Answers a part and writes its file, unless that is there."""
         name = f"part-{number:05}.{self.order.format}"
-        problems_name = f"_errors/part-{number:05}.jsonl"
-        if name in self.there:
-            return self._old(name, problems_name, table)
+        note = self.begun.get(note_name(number))
+        if note and name in note.files and self._are_there(note):
+            return _Part(name, note.files, note.rows, note.skipped, is_old=True)
         first = number * self.order.part_rows
         problems: list[dict[str, Any]] = []
         blocks = [
@@ -300,20 +307,37 @@ class _Work:
         ]
         import pyarrow as pa
 
-        content = _encoded(pa.concat_tables(blocks), self.order.format)
+        contents: dict[str, Any] = {}
         if problems:
             lines = [orjson.dumps(problem, option=orjson.OPT_APPEND_NEWLINE) for problem in problems]
-            self.sink.write(problems_name, b"".join(lines))
-        sha256 = self.sink.write(name, content)
-        return _Part(name, sha256, table.num_rows - len(problems), len(problems))
+            contents[f"_errors/part-{number:05}.jsonl"] = b"".join(lines)
+        contents[name] = _encoded(pa.concat_tables(blocks), self.order.format)
+        rows = table.num_rows - len(problems)
+        return _Part(name, self._written(number, contents, rows, len(problems)), rows, len(problems))
 
-    def _old(self, name: str, problems_name: str, table: pa.Table) -> _Part:
-        """Returns a part that an earlier process wrote: its file appeared last, so it is whole."""
-        import hashlib
+    def malformed(self, lines: list[str]) -> dict[str, str]:
+        """Writes the lines that are no rows; returns the file's digest by its name, nothing where all are."""
+        if not lines:
+            return {}
+        return self._written("malformed", {MALFORMED: "\n".join(lines).encode() + b"\n"})
 
-        skipped = self.sink.read(problems_name).count(b"\n") if problems_name in self.there else 0
-        sha256 = hashlib.sha256(self.sink.read(name)).hexdigest()
-        return _Part(name, sha256, table.num_rows - skipped, skipped, is_old=True)
+    def _are_there(self, note: Note) -> bool:
+        """Tells whether all files of a note are there. Raises UsageError where one was changed."""
+        present = [name for name in note.files if name in self.there]
+        for name in present:
+            check_is_as_written(self.sink, name, note.files[name])
+        return len(present) == len(note.files)
+
+    def _written(
+        self, number: int | str, contents: dict[str, Any], rows: int = 0, skipped: int = 0
+    ) -> dict[str, str]:
+        """Writes files, after the note that lists them; returns their digests by name."""
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        note = {"schema": SCHEMA, "files": digests, "rows": rows, "skipped": skipped}
+        self.sink.write(note_name(number), text_of(note))
+        for name, content in contents.items():
+            self.sink.write(name, content)
+        return digests
 
     def _block(self, rows: pa.Table, first: int, problems: list[dict[str, Any]]) -> pa.Table:
         """Returns the results of some rows; `first` is the number of the first one in the input."""

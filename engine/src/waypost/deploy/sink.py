@@ -2,71 +2,135 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
+import secrets
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from waypost.errors import UsageError, WaypostError, redacted
-from waypost.sources.process import is_alive
+from waypost.sources.process import is_gone, process_name
 
-_HALF_WRITTEN = re.compile(r"\.(?:part-\d+|_plan|_manifest|malformed)\.[a-z]+\.(\d+)")
+# Where results lie: the folder itself, and these below it.
+_FOLDERS = (".", "_errors", "_parts")
+_REMOVERS = 8  # at the same time
+_HALF_WRITTEN = re.compile(
+    r"\.(?:part-\d{5,}\.(?:parquet|csv|jsonl)|malformed\.txt|_(?:plan|manifest)\.json|\d{5,}\.json)"
+    r"\.(?P<owner>[0-9a-f]{8}-\d+)-[0-9a-f]{8}"
+)
+
+
+def plain(fs: Any) -> Any:
+    """Returns the file system where files lie, below those that keep copies of them."""
+    while hasattr(fs, "fs"):
+        fs = fs.fs
+    return fs
 
 
 class Sink:
     """A folder for results, on this machine or behind a URL."""
 
     def __init__(self, url: str) -> None:
+        """Raises UsageError where nothing can be written by such a URL."""
         import fsspec
 
         self.url = url
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(url)
-        except (ImportError, ValueError) as error:
+            fs, root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError, OSError) as error:
             raise UsageError(f"{redacted(url)}: {error}") from error
-        self._is_local = "file" in self._fs.protocol
+        self.fs = plain(fs)
+        self.is_local = "file" in self.fs.protocol
+        self.root = os.path.realpath(root) if self.is_local else root
+
+    def place(self, name: str = "") -> str:
+        """Returns what a file of this folder, or the folder itself, is called in messages."""
+        return f"{redacted(self.url).rstrip('/')}/{name}" if name else redacted(self.url)
 
     def names(self) -> set[str]:
         """Returns the names of the files that are there, below folders too; none half-written."""
-        if not self._fs.isdir(self._root):
-            if self._fs.exists(self._root):
-                raise UsageError(f"{redacted(self.url)}: this is a file; results are a folder")
-            return set()
-        self._fs.invalidate_cache()
-        found = {path.removeprefix(self._root).lstrip("/") for path in self._fs.find(self._root)}
+        with self._told():
+            if not self.fs.isdir(self.root):
+                if self.fs.exists(self.root):
+                    raise UsageError(f"{self.place()}: this is a file; results are a folder")
+                return set()
+            self.fs.invalidate_cache()
+            found = {path.removeprefix(self.root).lstrip("/") for path in self.fs.find(self.root)}
         return {name for name in found if not name.rpartition("/")[2].startswith(".")}
 
-    def write(self, name: str, content: Any) -> str:
-        """Writes a file (bytes, or what gives a buffer) and returns its sha256 (hex)."""
+    def write(self, name: str, content: Any) -> None:
+        """Writes a file (bytes, or what gives a buffer) that is not there, or is the same.
+
+        Raises UsageError where it is there and differs, WaypostError.
+        """
         view = memoryview(content)
-        path = f"{self._root}/{name}"
-        try:
-            if self._is_local:
-                file = Path(path)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                new = file.with_name(f".{file.name}.{os.getpid()}")
-                new.write_bytes(view)
-                new.replace(file)
+        with self._told(name):
+            if self.is_local:
+                self._write_here(name, view)
             else:
-                self._fs.pipe_file(path, bytes(view))  # object stores show a file when it is whole
-        except OSError as error:
-            raise WaypostError(f"{redacted(self.url)}/{name}: cannot be written: {error}") from error
-        return hashlib.sha256(view).hexdigest()
+                self.fs.pipe_file(f"{self.root}/{name}", bytes(view))  # a store shows a file when it is whole
+
+    def _write_here(self, name: str, content: memoryview) -> None:
+        file = Path(self.root, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_name(f".{file.name}.{process_name()}-{secrets.token_hex(4)}")
+        try:
+            with new.open("xb") as opened:
+                opened.write(content)
+            if _is_named(new, file):
+                return
+            if file.is_symlink() or (file.exists() and file.read_bytes() != content):
+                raise UsageError(f"{self.place(name)}: somebody else has written this meanwhile")
+            new.replace(file)
+        finally:
+            new.unlink(missing_ok=True)
 
     def read(self, name: str) -> bytes:
-        """Returns a file's content."""
-        return bytes(self._fs.cat_file(f"{self._root}/{name}"))
+        """Returns a file's content. Raises WaypostError."""
+        with self._told(name):
+            return bytes(self.fs.cat_file(f"{self.root}/{name}"))
 
-    def remove(self, name: str) -> None:
-        """Removes a file."""
-        self._fs.rm_file(f"{self._root}/{name}")
+    def digest(self, name: str) -> str:
+        """Returns the sha256 (hex) of a file. Raises WaypostError."""
+        return hashlib.sha256(self.read(name)).hexdigest()
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Removes files, and the folders below this one that are empty then. Raises WaypostError."""
+        # One by one: `rm` would take a star in the folder's name for a pattern.
+        remove = os.unlink if self.is_local else self.fs.rm_file
+        with self._told(), ThreadPoolExecutor(_REMOVERS) as pool:
+            for _ in pool.map(remove, [f"{self.root}/{name}" for name in names]):
+                pass
+        for folder in _FOLDERS[1:] if self.is_local else ():
+            with contextlib.suppress(OSError):  # there is something in it, or it is not there
+                Path(self.root, folder).rmdir()
 
     def sweep(self) -> None:
-        """Removes what processes that are gone left half-written."""
-        if not self._is_local:
-            return
-        for file in Path(self._root).glob("**/.*.*"):
-            owner = _HALF_WRITTEN.fullmatch(file.name)
-            if owner and not is_alive(int(owner[1])):
-                file.unlink(missing_ok=True)
+        """Removes what processes of this machine that are gone left half-written."""
+        for folder in _FOLDERS if self.is_local else ():
+            with contextlib.suppress(OSError):
+                for file in Path(self.root, folder).iterdir():
+                    owner = _HALF_WRITTEN.fullmatch(file.name)
+                    if owner and is_gone(owner["owner"]):
+                        file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _told(self, name: str = "") -> Iterator[None]:
+        """Makes one line of what goes wrong with the files."""
+        try:
+            yield
+        except OSError as error:
+            raise WaypostError(f"{self.place(name)}: cannot be read or written: {error}") from error
+
+
+def _is_named(new: Path, file: Path) -> bool:
+    """Gives a file its name where nobody has it; tells whether that was so, and could be done."""
+    try:
+        os.link(new, file)
+    except OSError:  # somebody has the name, or the file system has no links
+        return False
+    return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import json
 import math
 import os
@@ -134,7 +136,7 @@ class Background:
         """Returns what it wrote to stdout, None while it is still at work."""
         return None if self._process.poll() is None else self._output.read_text(encoding="utf-8")
 
-    def signal(self) -> signal.Signals | None:
+    def ended_by(self) -> signal.Signals | None:
         """Returns the signal that ended it, None where it is at work, or ended by itself."""
         code = self._process.poll() or 0
         return signal.Signals(-code) if code < 0 else None
@@ -252,8 +254,28 @@ def is_alive(pid: int) -> bool:
     """Tells whether a process with this id exists on this machine."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
     return True
+
+
+@functools.cache
+def _machine() -> str:
+    """Returns what tells this machine's processes from those of others, and of other containers."""
+    space = ""
+    with contextlib.suppress(OSError):
+        space = str(Path("/proc/self/ns/pid").readlink())
+    return hashlib.sha256(f"{socket.gethostname()} {space}".encode()).hexdigest()[:8]
+
+
+def process_name() -> str:
+    """Returns a name of this process that no living process has, on whatever machine."""
+    return f"{_machine()}-{os.getpid()}"
+
+
+def is_gone(name: str) -> bool:
+    """Tells whether the process with such a name ended; of another machine's nothing is known."""
+    machine, _, pid = name.rpartition("-")
+    return machine == _machine() and not is_alive(int(pid))

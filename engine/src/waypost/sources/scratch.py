@@ -10,15 +10,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from waypost.sources.process import is_alive
+from waypost.sources.process import is_gone, process_name
 
-_NAME = re.compile(r"waypost-(\d+)-.*")
+_NAME = re.compile(r"waypost-([0-9a-f]{8}-\d+)-.*")
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """Gives a temporary folder that is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix=f"waypost-{os.getpid()}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"waypost-{process_name()}-") as folder:
         try:
             yield Path(folder)
         finally:
@@ -41,7 +41,7 @@ def sweep() -> None:
     """Removes the temporary folders of processes that are gone."""
     for folder in Path(tempfile.gettempdir()).glob("waypost-*-*"):
         owner = _NAME.fullmatch(folder.name)
-        if owner and not is_alive(int(owner[1])):
+        if owner and is_gone(owner[1]):
             # Another user's, or another process sweeps it: not ours to remove.
             with contextlib.suppress(OSError):
                 remove(folder)

@@ -1,0 +1,87 @@
+"""The output of a scoring lies apart: from its input, its model, and from folders that hold other things.
+
+Places on this machine are compared by what they are, not by how they are spelt: links, relative paths and the
+case of letters make no difference.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from waypost.deploy.reading import Listing
+from waypost.deploy.sink import Sink
+from waypost.errors import UsageError
+from waypost.sources.places import home
+
+_HINT = "choose another folder"
+
+
+def check_apart(sink: Sink, listing: Listing) -> None:
+    """Raises UsageError unless results can be written and removed without touching what is read."""
+    if sink.is_local:
+        _check_surroundings(sink)
+    if type(sink.fs) is not type(listing.plain_fs):
+        return
+    inside = _is_inside if sink.is_local else _is_below
+    if any(inside(folder, sink.root) for folder in _folders(listing)):
+        raise UsageError(f"{sink.place()}: the input lies here", hint=_HINT)
+    is_read = inside(sink.root, listing.root) if listing.is_folder else listing.would_hold(sink.root)
+    if is_read:
+        raise UsageError(f"{sink.place()}: it lies in the input, and would be read with it", hint=_HINT)
+
+
+def check_apart_from_model(sink: Sink, folder: Path) -> None:
+    """Raises UsageError where an output lies in a model's folder, or holds it."""
+    model = str(folder)
+    if sink.is_local and (_is_inside(sink.root, model) or _is_inside(model, sink.root)):
+        raise UsageError(f"{sink.place()}: the model lies here", hint=_HINT)
+
+
+def _check_surroundings(sink: Sink) -> None:
+    """Raises UsageError where an output is, or holds, what is no folder for results."""
+    if Path(sink.root, ".git").exists():
+        raise UsageError(f"{sink.place()}: this is a git repository", hint="choose a folder below it")
+    above = {
+        "your home": os.path.expanduser("~"),  # noqa: PTH111 (pathlib's raises where there is none)
+        "the cache": str(home()),
+        "the current folder": str(Path.cwd().parent),
+    }
+    for name, place in above.items():
+        if _is_inside(place, sink.root):
+            raise UsageError(f"{sink.place()}: {name} lies here", hint=_HINT)
+    if _is_inside(sink.root, str(home())):
+        raise UsageError(f"{sink.place()}: it lies in the cache, which may be emptied", hint=_HINT)
+
+
+def _folders(listing: Listing) -> set[str]:
+    """Returns the folders of the input's files, each once; of links also those where they lead."""
+    paths = [source.path for source in listing.sources]
+    links = [path for path in paths if Path(path).is_symlink()] if not listing.is_remote else []
+    return {path.rpartition("/")[0] or "/" for path in (*paths, *map(os.path.realpath, links))}
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    """Tells whether a path on this machine is a folder, or leads into it."""
+    found = _identity(folder)
+    return found is not None and found in _identities(path)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Tells the same of paths elsewhere, which have no other name."""
+    return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
+
+
+def _identities(path: str) -> set[tuple[int, int] | None]:
+    """Returns what a path and the folders above it are, as far as they exist; links followed and not."""
+    spelt = os.path.abspath(path)  # noqa: PTH100 (a link is not followed)
+    starts = (Path(spelt), Path(os.path.realpath(path)))
+    return {_identity(str(place)) for start in starts for place in (start, *start.parents)}
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        state = Path(path).stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
