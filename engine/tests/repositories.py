@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import os
 import shutil
 import socket
 import subprocess
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -270,3 +272,45 @@ def forget(workplace: Path) -> None:
     """Makes the cache of a test cold."""
     subprocess.run(["chmod", "-R", "u+w", workplace.parent / "cache"], check=False)
     shutil.rmtree(workplace.parent / "cache", ignore_errors=True)
+
+
+class RawRepository:
+    """A bare repository whose objects may be such as git itself would never write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        subprocess.run(["git", "init", "-q", "--bare", "--template=", str(path)], check=True)
+        for key in ("allowFilter", "allowAnySHA1InWant"):
+            subprocess.run(["git", "-C", str(path), "config", f"uploadpack.{key}", "true"], check=True)
+
+    def add(self, kind: str, body: bytes) -> str:
+        """Writes an object and returns its id."""
+        data = f"{kind} {len(body)}\0".encode() + body
+        oid = hashlib.sha1(data).hexdigest()
+        file = self.path / "objects" / oid[:2] / oid[2:]
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(zlib.compress(data, 1))
+        return oid
+
+    def blob(self, content: bytes = b"x") -> str:
+        return self.add("blob", content)
+
+    def tree(self, *entries: tuple[str, str | bytes, str], ordered: bool = True) -> str:
+        """Writes a tree of (mode, name, id), in git's order, and returns its id."""
+        listed = [(m, n.encode() if isinstance(n, str) else n, o) for m, n, o in entries]
+        if ordered:
+            listed.sort(key=lambda e: e[1] + b"/" * (e[0] == "40000"))
+        return self.add(
+            "tree", b"".join(m.encode() + b" " + n + b"\0" + bytes.fromhex(o) for m, n, o in listed)
+        )
+
+    def release(self, tree: str, author: str = "a <a@example.org> 1700000000 +0000") -> str:
+        """Writes a commit, makes it the default branch and the tag v1.0.0, and returns its id."""
+        body = f"tree {tree}\nauthor {author}\ncommitter a <a@example.org> 1700000000 +0000\n\nx\n"
+        commit = self.add("commit", body.encode())
+        for ref in ("refs/heads/main", "refs/tags/v1.0.0"):
+            (self.path / ref).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / ref).write_text(commit + "\n")
+        (self.path / "HEAD").write_text("ref: refs/heads/main\n")
+        return commit

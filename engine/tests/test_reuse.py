@@ -381,5 +381,5 @@ def test_memo_of_trees_follows_git(workplace: Path, call: Call, monkeypatch: pyt
     assert without != with_notes
     time.sleep(0.1)
     assert memo.trees(root, ["part"]) == without
-    monkeypatch.setattr("waypost.sources.git.trees_of", lambda *_: pytest.fail("git was asked"))
+    monkeypatch.setattr("waypost.sources.snapshots.trees_of", lambda *_: pytest.fail("git was asked"))
     assert memo.trees(root, ["part"]) == without

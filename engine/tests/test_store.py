@@ -26,7 +26,8 @@ from tests.repositories import (
     make_pipeline,
     make_repository,
 )
-from waypost.sources.git import trees_of
+from waypost.sources.objects import Objects
+from waypost.sources.snapshots import trees_of
 from waypost.sources.store import Store
 
 WAYPOST = ("python", "-m", "waypost")
@@ -218,7 +219,8 @@ def test_trees_are_read_only(workplace: Path) -> None:
     (repository.path / "part" / ".gitattributes").write_text("text -text\n")
     repository.commit()
     tree = repository.git("rev-parse", "HEAD:part")
-    place = Store(workplace / "home", print).add({"part": tree}, repository.path / ".git")
+    with Objects(repository.path) as objects:
+        place = Store(workplace / "home", print).add({"part": tree}, objects)
     assert (place / "part" / "text").read_bytes() == b"a\r\nb\n"
     assert os.access(place / "part" / "tool", os.X_OK)
     modes = {path.stat().st_mode & 0o222 for path in [place, *place.rglob("*")]}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from waypost.contracts.trees import FILE, FOLDER, object_id, tree_id, tree_of_folders
+from waypost.contracts.trees import FILE, FOLDER, Entry, object_id, tree_id, tree_of_folders
 
 
 @pytest.mark.parametrize(("form", "digits"), [("sha1", 40), ("sha256", 64)])
@@ -22,11 +22,11 @@ def test_ids_are_gits(form: str, digits: int, tmp_path: Path) -> None:
     blob = git("hash-object", "-w", "--stdin", stdin=b"x")
     assert object_id("blob", b"x", digits=digits) == blob
     inner = git("mktree", stdin=f"100644 blob {blob}\tx\n".encode())
-    assert tree_id({"x": (FILE, blob)}, digits=digits) == inner
+    assert tree_id({"x": Entry(FILE, blob)}, digits=digits) == inner
     # A folder is sorted as if its name ended with a slash: a-b, a.b, a/, a0.
     names = ["a-b", "a.b", "a0"]
     lines = [f"100644 blob {blob}\t{name}" for name in names] + [f"040000 tree {inner}\ta"]
-    entries = dict.fromkeys(names, (FILE, blob)) | {"a": (FOLDER, inner)}
+    entries = dict.fromkeys(names, Entry(FILE, blob)) | {"a": Entry(FOLDER, inner)}
     assert tree_id(entries, digits=digits) == git("mktree", stdin="\n".join(lines).encode() + b"\n")
     two = git("mktree", stdin=f"040000 tree {inner}\ta\n040000 tree {inner}\tb\n".encode())
     assert tree_of_folders({"a": inner, "b": inner}) == two

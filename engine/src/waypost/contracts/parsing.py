@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 import yaml
@@ -54,6 +55,14 @@ def load_mapping(text: str, file: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FindingsError([Finding(file, "a mapping is expected at the top")])
     return content
+
+
+def load_json(text: str) -> Any:
+    """Returns what a JSON text holds. Raises ValueError, also where it is nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def parse(model: type[Model], content: dict[str, Any], file: str) -> Model:

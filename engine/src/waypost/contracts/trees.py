@@ -1,11 +1,47 @@
-"""Git's identity of content, computed without git: the hash of a tree is the hash of what is in it."""
+"""Git's trees without git: the id of a tree is the hash of what is in it, and any name can be in it.
+
+Trees come from strangers. Git checks the names in them only where it checks a tree out, which it never does
+for Waypost, so they are checked here: before anything is written, and before a name becomes part of a path.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from sys import intern
 
 FOLDER, FILE, PROGRAM, LINK, SUBMODULE = "40000", "100644", "100755", "120000", "160000"
+MOST_NAME_BYTES = 255  # what file systems take
+MOST_PATH_BYTES = 1024
+
+_MODE = re.compile(rb"[0-7]{5,6}")
+_SLASHES = re.compile(r"[/\\]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NOT_TEXT = re.compile(r"[\ud800-\udfff]")  # what bytes become that are no UTF-8
+# HFS+ leaves these out when it compares names; the list is git's (utf8.c, next_hfs_char).
+_IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+# NTFS leaves out dots and spaces at the end and what follows a colon, and has a short name for `.git`
+# (path.c, is_ntfs_dotgit).
+_GITS_OWN = re.compile(r"(\.git|git~1)[ .]*(:.*)?", re.IGNORECASE | re.DOTALL)
+
+
+class TreeError(ValueError):
+    """A tree that git would not check out; the message names the entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing in a tree: git's mode, as it stands there, and its id."""
+
+    mode: str
+    oid: str
+
+    @property
+    def kind(self) -> str:
+        """What git takes it for: tree, commit (of a submodule), else blob."""
+        return {0o040000: "tree", 0o160000: "commit"}.get(int(self.mode, 8) & 0o170000, "blob")
 
 
 def object_id(kind: str, body: bytes, *, digits: int = 40) -> str:
@@ -19,15 +55,97 @@ def object_id(kind: str, body: bytes, *, digits: int = 40) -> str:
     return hasher.hexdigest()
 
 
-def tree_id(entries: Mapping[str, tuple[str, str]], *, digits: int = 40) -> str:
-    """Returns the id of the tree that has these entries, name to (mode, id)."""
-    # Git sorts a folder as if its name ended with a slash.
-    ordered = sorted(entries.items(), key=lambda e: (e[0] + "/" * (e[1][0] == FOLDER)).encode())
-    body = b"".join(f"{mode} {name}".encode() + b"\0" + bytes.fromhex(oid) for name, (mode, oid) in ordered)
+def tree_id(entries: Mapping[str, Entry], *, digits: int = 40) -> str:
+    """Returns the id of the tree that has these entries, by name."""
+    ordered = sorted((_place(name.encode(), e), name, e) for name, e in entries.items())
+    body = b"".join(f"{e.mode} {name}".encode() + b"\0" + bytes.fromhex(e.oid) for _, name, e in ordered)
     return object_id("tree", body, digits=digits)
+
+
+def _place(name: bytes, entry: Entry) -> bytes:
+    """Returns what git sorts by: a folder as if its name ended with a slash."""
+    return name + b"/" if entry.kind == "tree" else name
 
 
 def tree_of_folders(folders: Mapping[str, str]) -> str:
     """Returns the id of the tree with these folders (name to tree): a component with what it shares."""
     digits = max(len(tree) for tree in folders.values())
-    return tree_id({name: (FOLDER, tree) for name, tree in folders.items()}, digits=digits)
+    return tree_id({name: Entry(FOLDER, tree) for name, tree in folders.items()}, digits=digits)
+
+
+def read_tree(body: bytes, *, digits: int = 40) -> dict[str, Entry]:
+    """Returns the entries of a tree object by name, each name checked. Raises TreeError."""
+    entries: dict[str, Entry] = {}
+    position, last = 0, b""
+    while position < len(body):
+        space = body.find(b" ", position, position + 7)
+        end = body.find(b"\0", space)
+        following = end + 1 + digits // 2
+        mode = body[position:space]
+        if space < 0 or end < 0 or following > len(body) or not _MODE.fullmatch(mode):
+            raise TreeError("the tree is malformed or cut off")
+        raw = body[space + 1 : end]
+        name = raw.decode("utf-8", "surrogateescape")
+        entry = Entry(intern(mode.decode()), body[end + 1 : following].hex())
+        if problem := name_problem(name):
+            raise TreeError(f"{shown(name)} {problem}")
+        if name in entries:
+            raise TreeError(f"{shown(name)} is there twice")
+        place = _place(raw, entry)
+        if place < last:
+            raise TreeError(f"{shown(name)} is not in git's order")
+        entries[name] = entry
+        position, last = following, place
+    return entries
+
+
+def name_problem(name: str) -> str:
+    """Returns why a name cannot be that of a file or folder, empty where it can."""
+    if name in ("", ".", ".."):
+        return "is no name of a file"
+    if _SLASHES.search(name):
+        return "holds a slash"
+    if _CONTROLS.search(name):
+        return "holds a control character"
+    if _NOT_TEXT.search(name):
+        return "is not UTF-8"
+    if len(name.encode()) > MOST_NAME_BYTES:
+        return f"is longer than {MOST_NAME_BYTES} bytes"
+    if _GITS_OWN.fullmatch(_IGNORED.sub("", name)):
+        return "is a name of git's own"
+    return ""
+
+
+def path_problem(path: str) -> str:
+    """Returns why a text is no path below the folder that it is for, empty where it is one."""
+    if path.startswith("/"):
+        return "is an absolute path"
+    for part in path.split("/"):
+        if problem := name_problem(part):
+            return problem if part == path else f"is no path here: {shown(part)} in it {problem}"
+    too_long = len(path.encode()) > MOST_PATH_BYTES
+    return f"is longer than {MOST_PATH_BYTES} bytes" if too_long else ""
+
+
+def link_problem(path: str, target: bytes, inside: Collection[str]) -> str:
+    """Returns why a link cannot be unpacked at a path, empty where it can.
+
+    It may lead to what lies in the folders `inside`, all beside each other. `..` may only stand at the
+    start of its target: after a name, which may be a link itself, nobody knows what `..` means.
+    """
+    text = target.decode("utf-8", "surrogateescape")
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    ups = next((i for i, part in enumerate(parts) if part != ".."), len(parts))
+    parents = path.split("/")[:-1]
+    reached = [*parents[: max(len(parents) - ups, 0)], *parts[ups:]]
+    if not text or any(name_problem(part) for part in parts[ups:]) or len(target) > MOST_PATH_BYTES:
+        return f"is a link to {shown(text)}, which is no path"
+    if text.startswith("/") or ups > len(parents) or not reached or reached[0] not in inside:
+        return f"is a link that may leave its folder, to {shown(text)}"
+    return ""
+
+
+def shown(text: str) -> str:
+    """Returns a stranger's text for a message: in quotes, nothing in it that a terminal obeys, not long."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= 80 else f"{quoted[:60]}…{quoted[-1]}"

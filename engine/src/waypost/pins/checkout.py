@@ -16,7 +16,9 @@ from waypost.pins.reading import Commit, pins_at
 from waypost.pins.workspace import Workspace, fresh_lock
 from waypost.sources import git, remotes
 from waypost.sources.files import read_component
-from waypost.sources.remotes import CommitGoneError
+from waypost.sources.objects import Objects
+from waypost.sources.remotes import BadObjectError, CommitGoneError
+from waypost.sources.snapshots import snapshot
 from waypost.sources.store import Mirror
 
 
@@ -118,10 +120,11 @@ def pinned_checkouts(workspace: Workspace, pins: Mapping[str, Pin]) -> dict[str,
         trees = _local_trees(workspace, source, [folders[uses] for uses in group])
         here = [uses for uses in group if uses not in found and folders[uses].items() <= trees.items()]
         if here and (root := workspace.local(source)):
-            with git.snapshot(root, [name for uses in here for name in folders[uses]]) as (repository, now):
+            wanted = [name for uses in here for name in folders[uses]]
+            with snapshot(root, wanted) as (repository, now), Objects(repository) as objects:
                 for uses in here:
                     if folders[uses].items() <= now.items():
-                        found[uses] = workspace.store.add(folders[uses], repository)
+                        found[uses] = workspace.store.add(folders[uses], objects)
         found |= _from_history(workspace, source, {u: folders[u] for u in group if u not in found})
         differing = _differing((folders[uses] for uses in group), trees)
         rest = {uses: pins[uses] for uses in group if uses not in found}
@@ -166,11 +169,12 @@ def _from_history(
     top = git.top_of(root) if wanted and root and root.is_dir() else None
     if top is None:
         return {}
-    return {
-        uses: workspace.store.add(folders, top)
-        for uses, folders in wanted.items()
-        if git.has_whole(top, folders.values())
-    }
+    with Objects(top) as objects:
+        return {
+            uses: workspace.store.add(folders, objects)
+            for uses, folders in wanted.items()
+            if git.has_whole(top, folders.values())
+        }
 
 
 def _differing(locked: Iterable[Mapping[str, str]], local: Mapping[str, str]) -> set[str]:
@@ -191,10 +195,12 @@ def _from_remote(
         offline = RemoteError("this is offline", hint="run it once with the network, then offline")
         raise _unreachable(workspace, source, pins, differing, offline)
     findings: list[Finding] = []
+    commits: dict[str, Commit] = {}
     for uses, pin in pins.items():
         try:
             mirror.ensure(pin.commit, tag=pin.tag)
-            actual = Commit(mirror, pin.commit)
+            if pin.commit not in commits:
+                commits[pin.commit] = Commit(mirror, pin.commit)
         except CommitGoneError:
             if _holds_same(workspace, mirror, uses, pin):
                 continue
@@ -207,13 +213,14 @@ def _from_remote(
         except RemoteError as error:
             raise _unreachable(workspace, source, pins, differing, error) from error
         for name, tree in parts[uses].items():
-            if actual.tree(name) != tree:
-                problem = f"the lock says tree {tree} for {name}, commit {pin.commit} has {actual.tree(name)}"
+            if (actual := commits[pin.commit].tree(name)) != tree:
+                problem = f"the lock says tree {tree} for {name}, commit {pin.commit} has {actual}"
                 findings.append(Finding(uses, problem, workspace.lock_command, "tree-differs"))
     if findings:
         raise IntegrityError(findings)
-    mirror.complete(tree for folders in parts.values() for tree in folders.values())
-    return {uses: workspace.store.add(folders, mirror.folder) for uses, folders in parts.items()}
+    mirror.complete(folder for folders in parts.values() for folder in folders.items())
+    with Objects(mirror.folder) as objects:
+        return {uses: workspace.store.add(folders, objects) for uses, folders in parts.items()}
 
 
 def _holds_same(workspace: Workspace, mirror: Mirror, uses: str, pin: Pin) -> bool:
@@ -235,6 +242,8 @@ def _unreachable(
     workspace: Workspace, source: str, pins: Mapping[str, Pin], differing: set[str], error: RemoteError
 ) -> RemoteError:
     """Returns the error that says what was needed, and why no other place had it."""
+    if isinstance(error, BadObjectError):
+        return error
     needed = ", ".join(f"{uses.partition('@')[0]} {pin}" for uses, pin in pins.items())
     path = workspace.pipeline.components[source].path
     where = f"; in {path}, {', '.join(sorted(differing))} differ from the lock" if differing else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from waypost.contracts.record import Record, parse_record, version_of_record
 from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
-from waypost.sources import git, remotes
+from waypost.sources import git, objects, remotes
 from waypost.sources.process import ProcessError
 from waypost.sources.scratch import scratch
 from waypost.sources.store import Say
@@ -72,7 +72,7 @@ def _tags(split: Path) -> dict[str, str]:
 
 
 def _record_findings(split: Path, commit: str, record: Record, path: str) -> list[Finding]:
-    entries = git.entries(split, commit)
+    entries = objects.entries(split, commit)
     found = []
     for name, tree in record.trees.items():
         actual = entries[name].oid if name in entries else "nothing"

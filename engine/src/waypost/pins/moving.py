@@ -192,7 +192,7 @@ def code_difference(workspace: Workspace, uses: str, old: Pin, new: Pin) -> str:
     for name in dict.fromkeys([*before, *after]):
         trees = before.get(name, empty), after.get(name, empty)
         if trees[0] != trees[1]:
-            mirror.complete(tree for tree in trees if tree != empty)
+            mirror.complete((name, tree) for tree in trees if tree != empty)
             prefixes = {"old": f"{old}/{name}", "new": f"{new}/{name}"}
             texts.append(git.difference(mirror.folder, *trees, prefixes))
     return "".join(texts)

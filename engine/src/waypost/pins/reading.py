@@ -2,120 +2,205 @@
 
 from __future__ import annotations
 
+import contextlib
+import posixpath
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 
 from waypost.contracts.component import FILE, Component, PythonEnv, parse_component
 from waypost.contracts.interface import interface_digest
+from waypost.contracts.listing import Listing, top_of, walk
 from waypost.contracts.lock import Pin, Wanted, environment_digest
 from waypost.contracts.parsing import load_mapping, parse
-from waypost.contracts.trees import LINK, SUBMODULE
+from waypost.contracts.trees import TreeError, link_problem, read_tree, shown
 from waypost.contracts.versions import version_of
 from waypost.errors import Finding, FindingsError, did_you_mean
 from waypost.sources import git
-from waypost.sources.store import Mirror
+from waypost.sources.objects import REFUSED, Objects, entries
+from waypost.sources.store import MOST_TEXT_BYTES, Mirror
+from waypost.sources.unpack import read_links
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LFS_MOST_BYTES = 1024
+_MOST_LINKS = 8
 
 
 class Commit:
-    """A commit that is in a mirror. Files are fetched by the folder, many folders in one request."""
+    """A commit that is in a mirror. Files are fetched by the folder, many folders in one request, after a
+    look at every name in them. Raises FindingsError where the names at the top are none that git would
+    check out.
+    """
 
     def __init__(self, mirror: Mirror, commit: str) -> None:
         self.id = commit
         self._mirror = mirror
-        self._entries = git.entries(mirror.folder, commit, recursive=True)
-        self._files: dict[str, bytes] = {}
+        self._top = entries(mirror.folder, commit)
+        self._listing = Listing()
+        self._seen: set[str] = set()
+        self._loaded: set[str] = set()
+        self._links: dict[str, bytes] = {}
+        self._pointers: set[str] = set()
+        self._texts: dict[str, str] = {}
         self._contracts: dict[str, Component] = {}
 
-    @property
+    @cached_property
     def components(self) -> list[str]:
         """The folders with an MLproject."""
-        paths = (path.split("/") for path in self._entries)
-        return [parts[0] for parts in paths if len(parts) == 2 and parts[1] == FILE]
+        folders = {name: entry.oid for name, entry in self._top.items() if entry.kind == "tree"}
+        with Objects(self._mirror.folder) as objects:
+            bodies = zip(folders, objects.trees(list(folders.values())), strict=True)
+            return [name for name, body in bodies if _has_contract(body, len(folders[name]))]
 
     @property
     def released(self) -> str:
-        """The day (UTC) of the commit."""
-        seconds = int(git.git(self._mirror.folder, "log", "-1", "--format=%ct", self.id))
-        return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+        """The day (UTC) of the commit. Raises FindingsError where it has none."""
+        said = git.git(self._mirror.folder, "log", "-1", "--format=%ct", "--end-of-options", self.id).strip()
+        try:
+            return datetime.fromtimestamp(int(said), UTC).date().isoformat()
+        except (ValueError, OverflowError, OSError):
+            problem = f"its date, {shown(said)} seconds, is none"
+            raise FindingsError([Finding(f"commit {self.id}", problem)], consequence="") from None
 
     def tree(self, folder: str) -> str | None:
         """Returns the tree of a folder, None where there is no such folder."""
-        entry = self._entries.get(folder)
+        entry = self._top.get(folder)
         return entry.oid if entry and entry.kind == "tree" else None
 
-    def trees(self, component: str) -> dict[str, str] | None:
-        """Returns the trees of a component and of what it shares, None where it is not there."""
-        if self.tree(component) is None or f"{component}/{FILE}" not in self._entries:
-            return None
-        names = [component, *self.component(component, component).shared]
-        found = {name: self.tree(name) for name in names}
-        return {name: tree for name, tree in found.items() if tree}
+    def look(self, folders: Iterable[str]) -> None:
+        """Looks at all names in folders, which are here; one that is not there is passed over."""
+        new = {name: tree for name in folders if name not in self._seen and (tree := self.tree(name))}
+        self._seen |= new.keys()
+        if new:
+            with Objects(self._mirror.folder) as objects:
+                self._listing.add(walk(new, objects.trees))
+
+    def refused(self, folder: str, place: str) -> list[Finding]:
+        """Returns why a folder cannot be unpacked; nothing is fetched for it."""
+        self.look([folder])
+        problem = self._listing.problems.get(folder)
+        return [Finding(place, problem, "", REFUSED)] if problem else []
 
     def load(self, folders: Iterable[str]) -> None:
-        """Fetches and reads all files of folders; a folder that is not there is passed over."""
-        wanted = set(folders)
-        oids = {
-            path: entry.oid
-            for path, entry in self._entries.items()
-            if entry.kind == "blob" and path.partition("/")[0] in wanted and path not in self._files
-        }
-        if oids:
-            self._files.update(zip(oids, self._mirror.blobs(list(oids.values()), self.id), strict=True))
+        """Fetches folders whose names are harmless, and looks at what is in their files."""
+        names = {name for name in folders if name not in self._loaded and self.tree(name)}
+        self._loaded |= names
+        self.look(names)
+        trees = [self.tree(name) or "" for name in names if name not in self._listing.problems]
+        if not trees:
+            return
+        self._mirror.fetch_files(trees)
+        part = self._listing.part(names)
+        blobs = part.of_kind("blob")
+        with Objects(self._mirror.folder) as objects:
+            sizes = objects.sizes(blobs.values())
+            part.note_sizes(sizes)
+            self._links |= read_links(objects, part, sizes)
+            small = [oid for oid in dict.fromkeys(blobs.values()) if sizes[oid] < _LFS_MOST_BYTES]
+            contents = zip(small, objects.blobs(small), strict=True)
+            pointers = {oid for oid, content in contents if content.startswith(_LFS_POINTER)}
+        self._pointers |= {path for path, oid in blobs.items() if oid in pointers}
+        self._listing.add(part)
+
+    def read(self, paths: Iterable[str]) -> None:
+        """Reads texts, all at once; what is not there, or cannot be unpacked, is passed over."""
+        paths = [path for path in dict.fromkeys(paths) if path not in self._texts]
+        self.load(top_of(path) for path in paths)
+        files = {path: self._followed(path) for path in paths}
+        blobs = self._listing.of_kind("blob") if files else {}
+        found = {p: blobs[real] for p, real in files.items() if real in blobs and real not in self._links}
+        if found:
+            with Objects(self._mirror.folder) as objects:
+                contents = objects.blobs(list(found.values()), MOST_TEXT_BYTES)
+                texts = (content.decode(errors="replace") for content in contents)
+                self._texts |= dict(zip(found, texts, strict=True))
 
     def text(self, path: str) -> str | None:
         """Returns a file's text, None where there is no such file."""
-        if path not in self._files:
-            self.load([path.partition("/")[0]])
-        content = self._files.get(path)
-        return None if content is None else content.decode(errors="replace")
+        self.read([path])
+        return self._texts.get(path)
+
+    def _followed(self, path: str) -> str:
+        """Returns what a path means: a link may stand for another file of these folders."""
+        for _ in range(_MOST_LINKS):
+            if path not in self._links:
+                break
+            target = self._links[path].decode(errors="replace")
+            path = posixpath.normpath(f"{posixpath.dirname(path)}/{target}")
+            self.load([top_of(path)])
+        return path
 
     def component(self, name: str, place: str) -> Component:
         """Returns a component's contract. Raises FindingsError; near names are named."""
         if name not in self._contracts:
             text = self.text(f"{name}/{FILE}")
+            if text is None and (problems := self.unusable(name, place, [name])):
+                raise FindingsError(problems)
             if text is None:
                 near = did_you_mean(name, self.components)
                 raise FindingsError([Finding(place, f"no component {name!r}", near)])
             self._contracts[name] = parse_component(text, f"{place}: {FILE}")
         return self._contracts[name]
 
+    def read_environments(self, contracts: Mapping[str, Component]) -> None:
+        """Reads what the environments of components (by name) are made of, all at once."""
+        self.read(_beside(name, c.python_env) for name, c in contracts.items() if c.python_env)
+        files: list[str] = []
+        for name, contract in contracts.items():
+            with contextlib.suppress(FindingsError):  # told where the environment is asked for
+                files += [_beside(name, file) for file in self._python_env(name, contract).requirement_files]
+        self.read(files)
+
     def environment(self, name: str, component: Component) -> str:
         """Returns the digest of a component's requirements. Raises FindingsError."""
+        python_env = self._python_env(name, component)
+        files = {file: self.text(_beside(name, file)) for file in python_env.requirement_files}
+        absent = [file for file, text in files.items() if text is None]
+        if absent:
+            place = f"{name}/{component.python_env}"
+            raise FindingsError(Finding(place, f"no {file} here") for file in absent)
+        return environment_digest(python_env, {file: text or "" for file, text in files.items()})
+
+    def _python_env(self, name: str, component: Component) -> PythonEnv:
         if component.python_env is None:
-            return environment_digest(PythonEnv(), {})
-        file = f"{name}/{component.python_env}"
+            return PythonEnv()
+        file = _beside(name, component.python_env)
         text = self.text(file)
         if text is None:
             raise FindingsError([Finding(f"{name}/{FILE}", f"no {component.python_env} here")])
-        python_env = parse(PythonEnv, load_mapping(text, file), file)
-        files = {name_: self.text(f"{name}/{name_}") or "" for name_ in python_env.requirement_files}
-        return environment_digest(python_env, files)
+        return parse(PythonEnv, load_mapping(text, file), file)
 
-    def unusable(self, folder: str, uses: str) -> list[Finding]:
-        """Returns what in a folder cannot be part of a component."""
+    def unusable(self, folder: str, uses: str, inside: Iterable[str]) -> list[Finding]:
+        """Returns what in a folder cannot be part of a component; links may lead to folders `inside`."""
         self.load([folder])
-        found = []
-        for path, entry in self._entries.items():
-            if path.partition("/")[0] != folder:
-                continue
-            content = self._files.get(path, b"")
-            if entry.mode == SUBMODULE:
-                found.append(Finding(uses, f"{path} is a submodule; a component holds all that it needs"))
-            elif content.startswith(_LFS_POINTER):
+        found, names = self.refused(folder, uses), set(inside)
+        for path, target in self._links.items():
+            if top_of(path) == folder and (problem := link_problem(path, target, names)):
+                found.append(Finding(uses, f"{shown(path)} {problem}", "", REFUSED))
+        for path in sorted(self._pointers):
+            if top_of(path) == folder:
                 problem = f"{path} is a Git LFS pointer, not the file; keep data out of components"
                 found.append(Finding(uses, problem))
-            elif entry.mode == LINK and (content.startswith(b"/") or b".." in content.split(b"/")):
-                found.append(Finding(uses, f"{path} is a link that may leave its folder"))
         return found
+
+
+def _has_contract(tree: bytes, digits: int) -> bool:
+    try:
+        return FILE in read_tree(tree, digits=digits)
+    except TreeError:
+        return False
+
+
+def _beside(component: str, file: str) -> str:
+    """Returns the path of a file that a component names."""
+    return posixpath.normpath(f"{component}/{file}")
 
 
 def pins_at(
     commit: Commit, wants: Mapping[str, Wanted], tag: str = ""
 ) -> tuple[dict[str, Pin], dict[str, list[Finding]]]:
     """Returns the pins of components at a commit, and why others cannot be pinned there, by `uses`."""
-    commit.load(want.component for want in wants.values())
+    commit.read(f"{want.component}/{FILE}" for want in wants.values())
     contracts: dict[str, Component] = {}
     findings: dict[str, list[Finding]] = {}
     for uses, want in wants.items():
@@ -124,6 +209,7 @@ def pins_at(
         except FindingsError as error:
             findings[uses] = list(error.findings)
     commit.load(name for contract in contracts.values() for name in contract.shared)
+    commit.read_environments({wants[uses].component: contract for uses, contract in contracts.items()})
     version, released = version_of(tag) if tag else None, commit.released
     pins = {}
     for uses, contract in contracts.items():
@@ -135,7 +221,7 @@ def pins_at(
             if tree is None
         ]
         for folder in (name, *shared):
-            problems += commit.unusable(folder, uses)
+            problems += commit.unusable(folder, uses, (name, *shared))
         try:
             environment = commit.environment(name, contract)
         except FindingsError as error:

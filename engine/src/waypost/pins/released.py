@@ -11,7 +11,7 @@ from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record
 from waypost.contracts.target import Target
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
 from waypost.errors import Finding, IntegrityError, UsageError, redacted
-from waypost.sources import git, remotes
+from waypost.sources import git, objects, remotes
 from waypost.sources.store import Mirror, Store
 from waypost.sources.versions import made_with
 
@@ -56,7 +56,7 @@ def fetch_release(store: Store, target: Target, *, offline: bool = False) -> Rel
     mirror = store.mirror(target.url)
     tag, version, commit, warnings = _chosen(mirror, target, requirement, offline=offline)
     root = unpacked(store, mirror, commit)
-    actual = {name: entry.oid for name, entry in git.entries(mirror.folder, commit).items()}
+    actual = {name: entry.oid for name, entry in objects.entries(mirror.folder, commit).items()}
     record = verified_record(root, version, actual)
     if record:
         warnings += _differing_versions(record)

@@ -9,12 +9,15 @@ from pathlib import Path
 from waypost.contracts.interface import interface_digest
 from waypost.contracts.lock import FILE, Lock, Pin, staleness
 from waypost.contracts.pipeline import component_name
-from waypost.errors import Finding, IntegrityError, RemoteError
+from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError
 from waypost.pins.checkout import parts_of
 from waypost.pins.reading import Commit
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import git, remotes
 from waypost.sources.files import read_component, requirements_digest
+from waypost.sources.objects import REFUSED
+from waypost.sources.remotes import BadObjectError
+from waypost.sources.snapshots import trees_of
 from waypost.sources.store import Mirror, is_intact
 
 UNREACHABLE = "unreachable"
@@ -75,7 +78,8 @@ def _ask_remote(workspace: Workspace, source: str, pins: Mapping[str, Pin], verd
             verdict.findings += _tag_findings(workspace, source, pin, tags, mirror)
         verdict.findings += _yank_findings(source, pins, mirror)
     except RemoteError as error:
-        verdict.findings.append(Finding(source, str(error), error.hint, UNREACHABLE))
+        category = REFUSED if isinstance(error, BadObjectError) else UNREACHABLE
+        verdict.findings.append(Finding(source, str(error), error.hint, category))
     else:
         verdict.asked.append(source)
 
@@ -118,7 +122,7 @@ def _yank_findings(source: str, pins: Mapping[str, Pin], mirror: Mirror) -> list
 def _look_here(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdict: Verdict) -> None:
     root = workspace.local(source)
     names = [name for uses, pin in pins.items() for name in parts_of(uses, pin)]
-    local = git.trees_of(root, names) if root and root.is_dir() else {}
+    local = trees_of(root, names) if root and root.is_dir() else {}
     path = workspace.pipeline.components[source].path
     for name, tree in local.items():
         expected = {parts_of(u, p)[name] for u, p in pins.items() if name in parts_of(u, p)}
@@ -127,14 +131,30 @@ def _look_here(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdi
             hint = "release it and update the lock, or run it with --dev"
             verdict.findings.append(Finding(f"{path}/{name}", problem, hint, "tree-differs"))
     mirror = workspace.mirror(source)
+    commits: dict[str, Commit] = {}
+    for oid in {pin.commit for pin in pins.values() if mirror.has(pin.commit)}:
+        try:
+            commits[oid] = Commit(mirror, oid)
+        except FindingsError as error:
+            verdict.findings += error.findings
+    for commit in commits.values():
+        commit.look(names)
     for uses, pin in pins.items():
-        verdict.findings += _pin_findings(workspace, mirror, uses, pin, verdict, local)
+        verdict.findings += _pin_findings(workspace, commits.get(pin.commit), uses, pin, verdict, local)
 
 
 def _pin_findings(
-    workspace: Workspace, mirror: Mirror, uses: str, pin: Pin, verdict: Verdict, local: Mapping[str, str]
+    workspace: Workspace,
+    commit: Commit | None,
+    uses: str,
+    pin: Pin,
+    verdict: Verdict,
+    local: Mapping[str, str],
 ) -> list[Finding]:
-    """Returns where the cache's content is not what the pin says, and the pin not what the content says."""
+    """Returns where the cache's content is not what the pin says, and the pin not what the content says.
+
+    Args: `commit` is the pin's, where the mirror has it.
+    """
     found = []
     parts = parts_of(uses, pin)
     place = workspace.store.place(parts)
@@ -143,8 +163,8 @@ def _pin_findings(
         found.append(Finding(uses, problem, "the next run makes it anew", "tree-differs"))
     elif place.is_dir():
         found += _digest_findings(uses, pin, *_digests_of(place, component_name(uses)))
-    if mirror.has(pin.commit):
-        commit = Commit(mirror, pin.commit)
+    if commit:
+        found += [finding for name in parts for finding in commit.refused(name, uses)]
         for name, tree in parts.items():
             if (actual := commit.tree(name)) != tree:
                 problem = f"the lock has tree {tree[:12]} for {name}, its commit {str(actual)[:12]}"

@@ -114,7 +114,7 @@ def open_bundle(file: Path, say: Say, loud: Say) -> Opened:
             with suppress(OSError):  # another process was quicker
                 new.rename(kept)
     root = store.trees / facts.release / INSIDE
-    record = verified_record(root, facts.version, {n: oid for n, (_, oid) in top_entries(root).items()})
+    record = verified_record(root, facts.version, {n: e.oid for n, e in top_entries(root).items()})
     folder = root / facts.folder
     release = Release(facts.url, facts.version, facts.tag, facts.commit, root, folder, record)
     workspace = workspace_of_release(release, store, say, offline=True, loud=loud)

@@ -21,7 +21,7 @@ from waypost.errors import Finding, FindingsError, RemoteError, UsageError, Wayp
 from waypost.pins.verify import verify
 from waypost.pins.workspace import open_workspace
 from waypost.release.subject import CHANGELOG, Subject, read_subject
-from waypost.sources import git, remotes
+from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
 from waypost.sources.process import ProcessError, output_of
 from waypost.sources.scratch import scratch
@@ -198,7 +198,8 @@ def _write(clone: Subject, step: Step, say: Say) -> tuple[str, str]:
         problem = f"bump2version left {after.version} in setup.cfg"
         raise WaypostError(f"{_NOTHING_RELEASED}: {problem}")
     git.git(clone.top, "add", "--all")
-    trees = {n: e.oid for n, e in git.staged(clone.top, clone.prefix).items() if n != FOLDER}
+    tree = git.staged(clone.top, clone.prefix)
+    trees = {name: e.oid for name, e in objects.entries(clone.top, tree).items() if name != FOLDER}
     record = after.record(step.version, day, notes, trees)
     path = clone.folder / FOLDER / f"{step.version}.json"
     path.parent.mkdir(exist_ok=True)

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from waypost.contracts.trees import tree_id
 from waypost.sources.process import ProcessError, bytes_of, output_of
-from waypost.sources.scratch import scratch
 
 # Whatever surrounds us (a hook, another repository's settings) must not decide what git does.
 _SCRUBBED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 EMPTY_TREE = tree_id({})
-_NEVER_CONTENT = ("__pycache__/", "*.pyc", ".DS_Store")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing in a tree: git's mode (six digits), type and id."""
-
-    mode: str
-    kind: str
-    oid: str
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -56,39 +43,16 @@ def object_at(repository: Path, name: str) -> str | None:
         return None
 
 
-def entries(repository: Path, tree: str, *, recursive: bool = False) -> dict[str, Entry]:
-    """Returns what is in a tree, by path; also what is in its folders with `recursive`."""
-    options = ["-r", "-t", "-z"] if recursive else ["-z"]
-    found = {}
-    for line in git(repository, "ls-tree", *options, tree).split("\0"):
-        if line:
-            facts, _, path = line.partition("\t")
-            found[path] = Entry(*facts.split(" "))
-    return found
+def missing_objects(repository: Path, trees: Iterable[str], *, levels: int = 0) -> list[str]:
+    """Returns the ids of what trees name and the repository does not have; nothing is fetched.
 
-
-def blobs(repository: Path, oids: Sequence[str]) -> Iterator[bytes]:
-    """Gives the content of files by their ids, in the order asked for."""
-    asked = "".join(f"{oid}\n" for oid in oids).encode()
-    command = ["git", "-C", str(repository), "cat-file", "--batch"]
+    Args: `levels` is how deep to look (0: to the end), 2 for what lies directly in the trees.
+    """
+    depth = [f"--filter=tree:{levels}"] if levels else []
+    command = ["git", "-C", str(repository), "rev-list", "--objects", "--missing=print", *depth, "--stdin"]
+    asked = "".join(f"{tree}\n" for tree in dict.fromkeys(trees)).encode()
     answer = bytes_of(command, stdin=asked, env=environment())
-    position = 0
-    for oid in oids:
-        end = answer.index(b"\n", position)
-        header = answer[position:end].split(b" ")
-        if len(header) != 3:
-            raise ProcessError(command, 1, f"object {oid} is missing")
-        size = int(header[2])
-        yield answer[end + 1 : end + 1 + size]
-        position = end + 1 + size + 1
-
-
-def missing_objects(repository: Path, trees: Iterable[str]) -> list[str]:
-    """Returns the ids of what trees name and the repository does not have; nothing is fetched."""
-    asked = list(dict.fromkeys(trees))
-    command = ["git", "-C", str(repository), "rev-list", "--objects", "--missing=print", "--stdin"]
-    answer = bytes_of(command, stdin="\n".join(asked).encode() + b"\n", env=environment())
-    return [line[1:] for line in answer.decode().splitlines() if line.startswith("?")]
+    return [line[1:] for line in answer.decode(errors="replace").splitlines() if line.startswith("?")]
 
 
 def has_whole(repository: Path, trees: Iterable[str]) -> bool:
@@ -105,58 +69,6 @@ def is_shallow(folder: Path) -> bool:
         return git(folder, "rev-parse", "--is-shallow-repository").strip() == "true"
     except ProcessError:
         return False
-
-
-@contextmanager
-def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Gives a temporary repository with folders as they are on disk, and their trees by name.
-
-    What the repository around them ignores is left out. A tree's id is the one that the folder has
-    in a commit with this content. The repository and its index are read, never written.
-    """
-    there = [name for name in dict.fromkeys(names) if (root / name).is_dir()]
-    with scratch() as temp:
-        repository = temp / "repository"
-        create_bare(repository)
-        if not there:
-            yield repository, {}
-            return
-        env = environment(GIT_DIR=str(repository), GIT_WORK_TREE=str(root.resolve()))
-        add = ["git", "-c", "core.autocrlf=false", "add", "--force", "--pathspec-from-file=-"]
-        files = "\0".join(_content_files(root, there, repository)).encode()
-        bytes_of(
-            [*add, "--pathspec-file-nul"], cwd=root, env=env | {"GIT_LITERAL_PATHSPECS": "1"}, stdin=files
-        )
-        tree = output_of(["git", "write-tree"], env=env).strip()
-        yield repository, {name: entry.oid for name, entry in entries(repository, tree).items()}
-
-
-def _content_files(root: Path, folders: Sequence[str], empty: Path) -> list[str]:
-    """Returns the files below folders that are not ignored, as the repository around them sees it;
-    where there is none, as an `empty` one does.
-    """
-    exclude = [f"--exclude={pattern}" for pattern in _NEVER_CONTENT]
-    listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", *exclude, "--", *folders]
-    if top_of(root) is None or _is_ignored(root):
-        listing = [f"--git-dir={empty}", f"--work-tree={root.resolve()}", *listing]
-    found = git(root, *listing).split("\0")
-    # A file that was removed by hand is still in the index.
-    return [file for file in dict.fromkeys(found) if file and os.path.lexists(root / file)]
-
-
-def _is_ignored(folder: Path) -> bool:
-    """Tells whether the repository around a folder ignores all of it, as it may a cache."""
-    try:
-        git(folder, "check-ignore", "--quiet", ".")
-    except ProcessError:
-        return False
-    return True
-
-
-def trees_of(root: Path, names: Sequence[str]) -> dict[str, str]:
-    """Returns the git tree ids of folders of `root` as they are on disk; those that are there."""
-    with snapshot(root, names) as (_, trees):
-        return trees
 
 
 def head_of(folder: Path) -> str | None:
@@ -231,10 +143,10 @@ def commit_all(folder: Path, message: str) -> None:
     git(folder, "commit", "--quiet", "--message", message)
 
 
-def staged(folder: Path, prefix: str) -> dict[str, Entry]:
-    """Returns what the index has at the top of a folder, by name."""
-    tree = git(folder, "write-tree").strip()
-    return entries(folder, tree if prefix == "." else f"{tree}:{prefix}")
+def staged(folder: Path, prefix: str) -> str:
+    """Returns the tree of what the index has in a folder, `.` for all of it."""
+    below = [] if prefix == "." else [f"--prefix={prefix}/"]
+    return git(folder, "write-tree", *below).strip()
 
 
 def local_settings(folder: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from waypost.sources import git
+from waypost.sources import snapshots
 from waypost.sources.database import Database
 from waypost.sources.files import content_digest
 from waypost.sources.stamps import TICK_SECONDS, stamp
@@ -28,15 +28,15 @@ class Memo:
         return str(self._remembered("content", str(path), [path], lambda: content_digest(path)))
 
     def trees(self, root: Path, names: Sequence[str]) -> dict[str, str]:
-        """Returns `git.trees_of` of folders: git is asked only where a file or what git ignores changed."""
+        """Returns `trees_of` of folders: git is asked only where a file or what git ignores changed."""
         root = root.resolve()
         files = git_files(root)
         if files is None:
-            return git.trees_of(root, names)
+            return snapshots.trees_of(root, names)
         names = sorted(set(names))
         asked = json.dumps([str(root), *names])
         paths = [*(root / name for name in names), *files]
-        return dict(self._remembered("trees", asked, paths, lambda: git.trees_of(root, names)))
+        return dict(self._remembered("trees", asked, paths, lambda: snapshots.trees_of(root, names)))
 
     def by_content(self, kind: str, name: str, find_out: Callable[[], Any]) -> Any:
         """Returns what `find_out` says of something whose name is its content."""

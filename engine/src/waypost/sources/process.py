@@ -12,10 +12,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from waypost.sources import supervisor
 
@@ -116,6 +117,67 @@ def _said(process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None)
                 return pause.output or b"", pause.stderr or b""
             if time.monotonic() > until:
                 raise
+
+
+class Answering:
+    """A process that answers what is written to it, as `git cat-file --batch` does; started when it is asked.
+
+    Not more may be asked at once than a pipe holds (64 KiB): it may wait until its answers are read.
+    """
+
+    def __init__(self, arguments: Sequence[str], *, env: Mapping[str, str]) -> None:
+        self._arguments = arguments
+        self._env = dict(env)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+
+    def ask(self, data: bytes) -> IO[bytes]:
+        """Writes a question; returns what the answer is read from. Raises ProcessError where it has ended."""
+        if self._process is None:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
+            self._process = subprocess.Popen(
+                self._arguments,
+                env=self._env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,
+                preexec_fn=_TIE,  # noqa: PLW1509
+            )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise ValueError("a process without pipes")
+        try:
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+        except OSError:
+            raise self.failure() from None
+        return self._process.stdout
+
+    def failure(self) -> ProcessError:
+        """Returns what the process said of why it answers no longer, and ends it."""
+        said = b""
+        if self._process and self._errors:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_SECONDS)
+            self._errors.seek(0)
+            said = self._errors.read(1 << 16)
+        code = self._process.returncode if self._process else -1
+        self.end()
+        return ProcessError(self._arguments, -1 if code is None else code, said.decode(errors="replace"))
+
+    def end(self) -> None:
+        """Ends it; the next question starts another one."""
+        process, self._process = self._process, None
+        errors, self._errors = self._errors, None
+        if process:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+        if errors:
+            errors.close()
 
 
 class Background:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from waypost.errors import RemoteError, redacted
+from waypost.errors import IntegrityError, RemoteError, redacted
 from waypost.sources.git import create_bare, environment, git, object_at
 from waypost.sources.process import TIMED_OUT, ProcessError, bytes_of
 from waypost.sources.scratch import scratch
@@ -48,6 +49,18 @@ _NETWORK = (
 )
 _ACCESS = ("error: 403", "Permission denied", "Access denied", "HTTP Basic")
 _CREDENTIALS = ("could not read Username", "could not read Password", "Authentication failed", "error: 401")
+# What repositories on public hosts hold from tools that are long mended, and what harms nobody here: nothing
+# is checked out by git, and no author or date decides anything.
+_HARMLESS = (
+    *("badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail"),
+    *("missingNameBeforeEmail", "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors"),
+    *("zeroPaddedDate", "zeroPaddedFilemode"),
+)
+# `git fsck` only warns of these, a fetch refuses them.
+_SEVERE = ("emptyName", "fullPathname", "hasDot", "hasDotdot", "hasDotgit", "nullSha1")
+_BAD_OBJECT = re.compile(
+    r"(?:object |in (?:blob|tree|commit|tag) )(?P<oid>[0-9a-f]{40,64}): (?P<kind>[a-z]\w+): (?P<words>.*)"
+)
 _ABSENT = ("not found", "does not appear to be a git repository", "does not exist", "error: 404")
 
 
@@ -55,39 +68,80 @@ class CommitGoneError(RemoteError):
     """The server does not have a commit, or does not give it away."""
 
 
+class BadObjectError(RemoteError):
+    """git refuses an object of the server; `kind` is git's word for what is wrong (git help fsck)."""
+
+    exit_code = IntegrityError.exit_code
+
+    def __init__(self, message: str, *, hint: str, kind: str) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+
+
 def tags_of(url: str) -> dict[str, str]:
     """Returns the tags of a remote, name to the commit behind it. Raises RemoteError."""
-    found = {}
-    for line in _ask(url, "ls-remote", "--tags", _REMOTE).splitlines():
-        oid, _, ref = line.partition("\t")
-        # An annotated tag comes twice, the second time as ref^{} with the commit.
-        found[ref.removeprefix("refs/tags/").removesuffix("^{}")] = oid
-    return found
+    # An annotated tag comes twice, the second time as ref^{} with the commit.
+    return {name.removesuffix("^{}"): oid for name, oid in _refs(url, "--tags", "refs/tags/")}
 
 
 def branches_of(url: str) -> dict[str, str]:
     """Returns the branches of a remote, name to commit. Raises RemoteError."""
-    lines = _ask(url, "ls-remote", "--heads", _REMOTE).splitlines()
-    pairs = (line.partition("\t") for line in lines)
-    return {ref.removeprefix("refs/heads/"): oid for oid, _, ref in pairs}
+    return dict(_refs(url, "--heads", "refs/heads/"))
+
+
+def _refs(url: str, which: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """Gives (name, id) of a remote's refs; a name may hold what Python takes for the end of a line."""
+    for line in _ask(url, "ls-remote", which, _REMOTE).split("\n"):
+        oid, _, ref = line.partition("\t")
+        if ref.startswith(prefix):
+            yield ref.removeprefix(prefix), oid
 
 
 def fetch(repository: Path, url: str, refspecs: Sequence[str]) -> None:
     """Fetches refs or commits without history, tags and, where the server can, files' contents.
 
-    Raises RemoteError; CommitGoneError where the server does not have a commit.
+    Raises RemoteError; CommitGoneError where the server does not have a commit, BadObjectError where
+    git would not take one of its objects.
     """
     options = ["--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--filter=blob:none"]
-    _ask(url, "fetch", *options, _REMOTE, *refspecs, repository=repository, timeout=FETCH_SECONDS)
+    _fetch_checked(repository, url, ["fetch", *options, _REMOTE], refspecs)
 
 
 def fetch_objects(repository: Path, url: str, oids: Sequence[str]) -> None:
-    """Fetches files' contents by their ids, all in one request. Raises RemoteError."""
+    """Fetches files' contents by their ids, all in one request. Raises RemoteError, BadObjectError."""
     options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"]
     config = ["-c", "fetch.negotiationAlgorithm=noop"]
     stdin = "".join(f"{oid}\n" for oid in oids).encode()
-    arguments = [*config, "fetch", *options, "--filter=blob:none", "--stdin", _REMOTE]
-    _ask(url, *arguments, repository=repository, stdin=stdin, timeout=FETCH_SECONDS)
+    command = [*config, "fetch", *options, "--filter=blob:none", "--stdin", _REMOTE]
+    _fetch_checked(repository, url, command, [], stdin)
+
+
+def _fetch_checked(
+    repository: Path, url: str, command: Sequence[str], refspecs: Sequence[str], stdin: bytes = b""
+) -> None:
+    """Fetches objects that git has checked. Nothing refers to one before it is checked.
+
+    A fetch with a filter hands git's own check no exceptions (fetch-pack.c), so that it refuses what
+    repositories of before 2010 are full of. Where that is the reason, the objects are fetched without any
+    ref, checked with the exceptions, and only then fetched by the refs that are asked for.
+    """
+    ask = functools.partial(_ask, url, repository=repository, stdin=stdin, timeout=FETCH_SECONDS)
+    try:
+        ask(*command, *refspecs, settings={"fetch.fsckObjects": "true"})
+    except BadObjectError as error:
+        if error.kind not in _HARMLESS:
+            raise
+    else:
+        return
+    unchecked = {"fetch.fsckObjects": "false"}
+    ask(*command, *(spec.removeprefix("+").partition(":")[0] for spec in refspecs), settings=unchecked)
+    kinds = {f"fsck.{kind}": "ignore" for kind in _HARMLESS} | {f"fsck.{kind}": "error" for kind in _SEVERE}
+    options = [word for kind, level in kinds.items() for word in ("-c", f"{kind}={level}")]
+    try:
+        git(repository, *options, "fsck", "--no-progress", "--no-dangling", "--no-reflogs")
+    except ProcessError as error:
+        raise _meaning(url, error.stderr) from error
+    ask(*command, *refspecs, settings=unchecked)
 
 
 def commit_of(url: str, text: str) -> str | None:
@@ -101,6 +155,7 @@ def commit_of(url: str, text: str) -> str | None:
         create_bare(history)
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0"]
         refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+        # Unchecked: their ids are all that is looked at, and old histories have what git refuses today.
         _ask(url, "fetch", *options, _REMOTE, *refs, repository=history, timeout=FETCH_SECONDS)
         commits = git(history, "rev-list", "--branches", "--tags").splitlines()
     found = [commit for commit in commits if commit.startswith(text)]
@@ -132,10 +187,11 @@ def _ask(
     repository: Path | None = None,
     stdin: bytes = b"",
     timeout: float = ASK_SECONDS,
+    settings: Mapping[str, str] | None = None,
 ) -> str:
     # Never in the user's repository: its settings are none of a remote's business.
     place = ["-C", str(repository or Path("/"))]
-    env = _environment(url)
+    env = _environment(url, settings or {})
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             command = ["git", *place, *arguments]
@@ -150,12 +206,12 @@ def _ask(
     raise _meaning(url, cause.stderr) from cause
 
 
-def _environment(url: str) -> dict[str, str]:
-    """Returns git's environment with the URL in it: neither the command line, which other users can
-    see, nor a file gets to know what secret is in it.
+def _environment(url: str, more: Mapping[str, str]) -> dict[str, str]:
+    """Returns git's environment with the URL in it, and more settings: neither the command line, which other
+    users can see, nor a file gets to know what secret is in the URL.
     """
     count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    settings = {f"remote.{_REMOTE}.url": url, "gc.auto": "0", "maintenance.auto": "false"}
+    settings = {f"remote.{_REMOTE}.url": url, "gc.auto": "0", "maintenance.auto": "false", **more}
     extra = {"GIT_CONFIG_COUNT": str(count + len(settings))}
     for index, (key, value) in enumerate(settings.items(), count):
         extra |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
@@ -167,6 +223,10 @@ def _meaning(url: str, stderr: str) -> RemoteError:
     """Returns the error that tells the causes apart which git tells in many words."""
     shown = redacted(url)
     said = " ".join(redacted(stderr).replace("fatal: ", "").split())[:300]
+    if bad := _BAD_OBJECT.search(stderr):
+        message = f"{shown}: git refuses object {bad['oid']} of it: {bad['words']} ({bad['kind']})"
+        hint = "damaged, or made to do harm; its owner sees with `git fsck` what is wrong"
+        return BadObjectError(message, hint=hint, kind=bad["kind"])
     if any(mark in stderr for mark in _GONE):
         return CommitGoneError(f"{shown}: the repository does not have it: {said}")
     if any(mark in stderr for mark in _CUT_OFF):

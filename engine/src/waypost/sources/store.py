@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import filelock
 
 from waypost.contracts import trees as git_trees
-from waypost.contracts.trees import object_id, tree_id, tree_of_folders
+from waypost.contracts.parsing import load_json
+from waypost.contracts.trees import Entry, object_id, tree_id, tree_of_folders
 from waypost.contracts.versions import Release, releases_of
 from waypost.errors import WaypostError, redacted
 from waypost.sources import git, remotes
 from waypost.sources.memo import Memo
-from waypost.sources.process import ProcessError
+from waypost.sources.objects import Objects, entries
 from waypost.sources.scratch import remove
+from waypost.sources.unpack import checked_listing, unpack
 
 Say = Callable[[str], None]
 _NEW = ".new-"
@@ -34,6 +35,7 @@ _PINS = "refs/pins"
 _SEEN = "refs/seen"
 HEAD = "refs/waypost/head"
 _PATIENCE_SECONDS = 0.3
+MOST_TEXT_BYTES = 16 << 20
 
 
 def exact_tree(folder: Path, *, digits: int = 40) -> str:
@@ -41,18 +43,18 @@ def exact_tree(folder: Path, *, digits: int = 40) -> str:
     return tree_id(top_entries(folder, digits=digits), digits=digits)
 
 
-def top_entries(folder: Path, *, digits: int = 40) -> dict[str, tuple[str, str]]:
-    """Returns git's (mode, id) of everything at the top of a folder, by name."""
+def top_entries(folder: Path, *, digits: int = 40) -> dict[str, Entry]:
+    """Returns what git would have of everything at the top of a folder, by name."""
     entries = {}
     for path in folder.iterdir():
         if path.is_symlink():
             content = os.fsencode(path.readlink())
-            entries[path.name] = (git_trees.LINK, object_id("blob", content, digits=digits))
+            entries[path.name] = Entry(git_trees.LINK, object_id("blob", content, digits=digits))
         elif path.is_dir():
-            entries[path.name] = (git_trees.FOLDER, exact_tree(path, digits=digits))
+            entries[path.name] = Entry(git_trees.FOLDER, exact_tree(path, digits=digits))
         else:
             mode = git_trees.PROGRAM if path.stat().st_mode & 0o100 else git_trees.FILE
-            entries[path.name] = (mode, object_id("blob", path.read_bytes(), digits=digits))
+            entries[path.name] = Entry(mode, object_id("blob", path.read_bytes(), digits=digits))
     return entries
 
 
@@ -112,25 +114,28 @@ class Mirror:
                 raise
             remotes.fetch(self.folder, self.url, [f"+refs/tags/{tag}:{_PINS}/{commit}"])
 
-    def complete(self, trees: Iterable[str], only: Collection[str] = ()) -> None:
-        """Fetches the files of trees that are not here yet, in one request; of them `only` these ids,
-        if any are given. Raises RemoteError.
+    def complete(self, folders: Iterable[tuple[str, str]]) -> None:
+        """Fetches the files of folders (name, tree) that are not here yet, in one request, after a look at
+        all names in them. Raises FindingsError for what cannot be unpacked, RemoteError.
         """
-        trees, wanted = list(trees), set(only)
+        wanted = dict.fromkeys(folders)
+        with Objects(self.folder) as objects:
+            for name, tree in wanted:
+                checked_listing(objects, {name: tree})
+        self.fetch_files([tree for _, tree in wanted])
 
-        def missing() -> list[str]:
-            found = git.missing_objects(self.folder, trees)
-            return [oid for oid in found if oid in wanted] if wanted else found
+    def fetch_files(self, trees: Sequence[str]) -> None:
+        """Fetches the files of trees that are not here yet, in one request; the names in them are known to be
+        harmless. Raises RemoteError.
+        """
+        if trees:
+            self._fetch_missing(lambda: git.missing_objects(self.folder, trees))
 
+    def _fetch_missing(self, missing: Callable[[], list[str]]) -> None:
         if missing():
             with self.locked():
                 if left := missing():
                     remotes.fetch_objects(self.folder, self.url, left)
-
-    def blobs(self, oids: Collection[str], commit: str) -> Iterator[bytes]:
-        """Gives files' contents of a commit by their ids, fetching what is missing in one request."""
-        self.complete([f"{commit}^{{tree}}"], oids)
-        return git.blobs(self.folder, list(oids))
 
     def remember(self, tag: str, commit: str) -> str:
         """Returns the commit that this machine saw behind a tag first; that is this one if it is new."""
@@ -152,23 +157,32 @@ class Mirror:
 
     def yanked(self) -> dict[str, str]:
         """Returns the yanked versions that the default branch lists, version to record's path."""
-        names = []
-        with contextlib.suppress(ProcessError):
-            names = git.git(self.folder, "ls-tree", "--name-only", HEAD, "releases/").splitlines()
-        hits = (re.fullmatch(r"releases/(.+)\.yanked\.json", name) for name in names)
-        return {hit[1]: hit[0] for hit in hits if hit}
+        tree = git.object_at(self.folder, f"{HEAD}:releases")
+        names = entries(self.folder, tree) if tree else ()
+        hits = (re.fullmatch(r"(.+)\.yanked\.json", name) for name in names)
+        return {hit[1]: f"releases/{hit[0]}" for hit in hits if hit}
 
     def yank_reason(self, path: str) -> str:
         """Returns why a version was yanked, as its record on the default branch says."""
         try:
-            return str(json.loads(self.text(path) or "{}").get("reason", "no reason given"))
+            return str(load_json(self.text(path) or "{}").get("reason", "no reason given"))
         except (ValueError, AttributeError):
             return "no reason given"
 
     def text(self, path: str, commit: str = HEAD) -> str | None:
         """Returns a file's text at a commit that is here, or as the default branch has it."""
-        oid = git.object_at(self.folder, f"{commit}:{path}")
-        return None if oid is None else next(self.blobs([oid], commit)).decode(errors="replace")
+        folder, _, name = path.rpartition("/")
+        tree = git.object_at(self.folder, f"{commit}:{folder}")
+        entry = entries(self.folder, tree).get(name) if tree else None
+        if tree is None or entry is None or entry.mode not in (git_trees.FILE, git_trees.PROGRAM):
+            return None
+        oid = entry.oid
+        # Without the folders in it: they are not asked for, and may be as deep as a stranger likes.
+        self._fetch_missing(
+            lambda: [o for o in git.missing_objects(self.folder, [tree], levels=2) if o == oid]
+        )
+        with Objects(self.folder) as objects:
+            return next(objects.blobs([oid], MOST_TEXT_BYTES)).decode(errors="replace")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -219,12 +233,14 @@ class Store:
     def obtain(self, folders: Mapping[str, str], mirror: Mirror) -> Path:
         """Returns where these folders (name to tree) lie side by side, fetched where they are not here yet.
 
-        The mirror has the commit that they are part of. Raises RemoteError.
+        The mirror has the commit that they are part of. Raises FindingsError for what cannot be unpacked,
+        RemoteError.
         """
         place = self.find(folders)
         if place is None:
-            mirror.complete(folders.values())
-            place = self.add(folders, mirror.folder)
+            mirror.complete(folders.items())
+            with Objects(mirror.folder) as objects:
+                place = self.add(folders, objects)
         return place
 
     def adopt(self, folder: Path) -> None:
@@ -241,15 +257,13 @@ class Store:
 
         self._put(self.trees / folder.name, names, copy)
 
-    def add(self, folders: Mapping[str, str], repository: Path) -> Path:
-        """Puts folders (name to tree) side by side, read-only, from a repository that has them."""
+    def add(self, folders: Mapping[str, str], objects: Objects) -> Path:
+        """Puts folders (name to tree) side by side, read-only, from a repository that has them.
 
-        def extract(new: Path) -> None:
-            for name, oid in folders.items():
-                _extract(repository, oid, new / name)
-
+        Raises FindingsError for what cannot be unpacked.
+        """
         place = self.place(folders)
-        self._put(place, ", ".join(folders), extract)
+        self._put(place, ", ".join(folders), lambda new: unpack(objects, folders, new))
         return place
 
     def _put(self, place: Path, names: str, write: Callable[[Path], None]) -> None:
@@ -261,9 +275,12 @@ class Store:
                 os.utime(place)
                 return
             new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.trees))
-            write(new)
-            if exact_tree(new, digits=len(place.name)) != place.name:
-                raise WaypostError(f"unpacking {names} did not give the tree {place.name}")
+            try:
+                write(new)
+                _expect(new, place.name, names)
+            except WaypostError:
+                remove(new)
+                raise
             _set_read_only(new)
             if place.exists():  # what is there is not what its name says
                 self._say(f"the cache's copy of {names} was changed: made anew")
@@ -290,24 +307,9 @@ def waiting(lock: filelock.BaseFileLock, say: Say, doing: str) -> Iterator[None]
         lock.release()
 
 
-def _extract(repository: Path, tree: str, folder: Path) -> None:
-    """Writes the files of a tree byte for byte; `git archive` would apply attributes to them."""
-    entries = git.entries(repository, tree, recursive=True)
-    folder.mkdir()
-    contents = git.blobs(repository, [entry.oid for entry in entries.values() if entry.kind == "blob"])
-    for path, entry in entries.items():
-        file = folder / path
-        if entry.kind == "tree":
-            file.mkdir()
-            continue
-        if entry.kind != "blob":
-            raise WaypostError(f"{path}: a submodule cannot be part of a component")
-        content = next(contents)
-        if entry.mode == git_trees.LINK:
-            file.symlink_to(os.fsdecode(content))
-        else:
-            file.write_bytes(content)
-            file.chmod(0o755 if entry.mode == git_trees.PROGRAM else 0o644)
+def _expect(folder: Path, tree: str, names: str) -> None:
+    if exact_tree(folder, digits=len(tree)) != tree:
+        raise WaypostError(f"unpacking {names} did not give the tree {tree}")
 
 
 def _set_read_only(folder: Path) -> None:

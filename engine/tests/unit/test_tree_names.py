@@ -1,0 +1,269 @@
+"""Names, links and amounts in trees of strangers: what git would not check out, and what is too much."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from waypost.contracts import listing
+from waypost.contracts.listing import Listing, walk
+from waypost.contracts.trees import (
+    FILE,
+    FOLDER,
+    LINK,
+    PROGRAM,
+    SUBMODULE,
+    Entry,
+    TreeError,
+    link_problem,
+    name_problem,
+    path_problem,
+    read_tree,
+    shown,
+    tree_id,
+)
+
+OID = "ab" * 20
+
+
+def body_of(*named: tuple[str, bytes], oid: str = OID) -> bytes:
+    """Returns a tree object with (mode, name) in this order."""
+    return b"".join(mode.encode() + b" " + name + b"\0" + bytes.fromhex(oid) for mode, name in named)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("", "is no name of a file"),
+        (".", "is no name of a file"),
+        ("..", "is no name of a file"),
+        ("a/b", "holds a slash"),
+        ("/etc/passwd", "holds a slash"),
+        ("../x", "holds a slash"),
+        ("a\\b", "holds a slash"),
+        ("a\x00b", "holds a control character"),
+        ("a\nb", "holds a control character"),
+        ("a\x1b[2J", "holds a control character"),
+        ("a\x7f", "holds a control character"),
+        ("a\x9b", "holds a control character"),
+        ("a\udcff", "is not UTF-8"),
+        ("é" * 128, "is longer than 255 bytes"),
+        (".git", "is a name of git's own"),
+        (".GiT", "is a name of git's own"),
+        (".git ", "is a name of git's own"),
+        (".git. .", "is a name of git's own"),
+        (".git::$INDEX_ALLOCATION", "is a name of git's own"),
+        ("git~1", "is a name of git's own"),
+        ("GIT~1", "is a name of git's own"),
+        (".g\u200cit", "is a name of git's own"),
+        ("\ufeff.git", "is a name of git's own"),
+        (".gi\u202et", "is a name of git's own"),
+    ],
+)
+def test_names_that_are_refused(name: str, problem: str) -> None:
+    """What git's own check refuses at checkout, and what cannot be shown or written, is no name."""
+    assert name_problem(name) == problem
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a",
+        "a b",
+        "-x",
+        ".gitignore",
+        ".github",
+        "git",
+        "git~2",
+        "é",
+        "日本",
+        "a.",
+        "...",
+        "x" * 255,
+        "a:b",
+        "~",
+    ],
+)
+def test_names_that_are_taken(name: str) -> None:
+    """Odd names that harm nobody are names."""
+    assert name_problem(name) == ""
+
+
+@pytest.mark.parametrize(
+    "path", ["/a", "../a", "a/../b", "a//b", "a/", "./a", "", "a/.git/x", "b/" * 600 + "a"]
+)
+def test_paths_that_are_refused(path: str) -> None:
+    """A path stays below its folder, and is written in one way."""
+    assert path_problem(path)
+    assert not path_problem("a/b c/d.txt")
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (body_of((FILE, b"../x")), "'../x' holds a slash"),
+        (body_of((FILE, b"a"), (LINK, b"a")), "'a' is there twice"),
+        (body_of((LINK, b"a"), (FOLDER, b"a")), "'a' is there twice"),
+        (body_of((LINK, b"a"), (FILE, b"a.c"), (FOLDER, b"a")), "'a' is there twice"),
+        (body_of((FILE, b"b"), (FILE, b"a")), "'a' is not in git's order"),
+        (body_of((FOLDER, b"a"), (FILE, b"a.c")), "'a.c' is not in git's order"),
+        (body_of((FILE, b"\xff\xfe")), "'\\udcff\\udcfe' is not UTF-8"),
+        (body_of((FILE, b"a"))[:-1], "the tree is malformed or cut off"),
+        (b"100644 a", "the tree is malformed or cut off"),
+        (b"100644a\0" + bytes(20), "the tree is malformed or cut off"),
+        (b"9 a\0" + bytes(20), "the tree is malformed or cut off"),
+        (b"x", "the tree is malformed or cut off"),
+    ],
+)
+def test_trees_that_are_refused(body: bytes, problem: str) -> None:
+    """A tree is refused by the entry that is wrong in it."""
+    with pytest.raises(TreeError) as refused:
+        read_tree(body)
+    assert str(refused.value) == problem
+
+
+NAMES = st.text(min_size=1, max_size=12).filter(lambda name: not name_problem(name))
+ENTRIES = st.builds(
+    Entry, st.sampled_from([FILE, PROGRAM, LINK, FOLDER]), st.sampled_from(["ab" * 20, "01" * 20])
+)
+
+
+@given(st.dictionaries(NAMES, ENTRIES, max_size=8))
+def test_trees_are_read_as_they_are_written(content: dict[str, Entry]) -> None:
+    """What makes a tree's id is what is read from it."""
+    ordered = sorted(content.items(), key=lambda e: e[0].encode() + b"/" * (e[1].mode == FOLDER))
+    body = b"".join(f"{e.mode} {n}".encode() + b"\0" + bytes.fromhex(e.oid) for n, e in ordered)
+    assert read_tree(body) == content
+    assert tree_id(read_tree(body)) == tree_id(content)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_tree_or_refused(body: bytes) -> None:
+    """Reading ends in entries or in a refusal, whatever the bytes are."""
+    with contextlib.suppress(TreeError):
+        assert all(not name_problem(name) for name in read_tree(body))
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "is_fine"),
+    [
+        ("c/a", b"b", True),
+        ("c/a", b"./b", True),
+        ("c/d/a", b"../b", True),
+        ("c/a", b"../kit/words.py", True),
+        ("c/a", b"/etc/passwd", False),
+        ("c/a", b"/", False),
+        ("c/a", b"..", False),
+        ("c/a", b"../../x", False),
+        ("c/a", b"../other/x", False),
+        ("c/d/e/a", b"../../../../c/x", False),
+        # b may be a link to a folder further up: `..` after it is not what it seems.
+        ("c/a", b"b/../x", False),
+        ("c/a", b"d/../../x", False),
+        ("c/a", b"", False),
+        ("c/a", b"\xff", False),
+        ("c/a", b"a\0b", False),
+        ("c/a", b"x/" * 600, False),
+        ("c/a", b".git/config", False),
+    ],
+)
+def test_links_stay_inside(path: str, target: bytes, *, is_fine: bool) -> None:
+    """A link leads to something in the folders that lie beside each other, by whatever way it is written."""
+    assert (link_problem(path, target, ["c", "kit"]) == "") is is_fine
+
+
+def reader(trees: Mapping[str, bytes]) -> Callable[[Sequence[str]], Iterator[bytes]]:
+    return lambda oids: iter([trees[oid] for oid in oids])
+
+
+def walked(*levels: tuple[str, bytes]) -> Listing:
+    """Walks a chain of trees: each holds the next one under (mode, name), the last one nothing."""
+    trees = {
+        f"{number:040x}": body_of(named, oid=f"{number + 1:040x}") for number, named in enumerate(levels)
+    }
+    return walk({"c": f"{0:040x}"}, reader({**trees, f"{len(levels):040x}": b""}))
+
+
+def test_everything_in_a_folder_by_path() -> None:
+    """Folders come before what is in them; files, links and folders are told apart."""
+    trees = {"11" * 20: body_of((LINK, b"a"), (FOLDER, b"d")), OID: body_of((PROGRAM, b"x"))}
+    found = walk({"c": "11" * 20}, reader(trees))
+    assert list(found.entries) == ["c/a", "c/d", "c/d/x"]
+    assert found.links() == {"c/a": OID}
+    assert found.problems == {}
+
+
+@pytest.mark.parametrize(
+    ("levels", "problem"),
+    [
+        ([(FOLDER, b"d"), (FILE, b"..")], "in 'c/d', '..' is no name of a file"),
+        (
+            [(FOLDER, b"d"), (SUBMODULE, b"s")],
+            "'c/d/s' is a submodule, whose content is in another repository",
+        ),
+        ([("100664", b"x")], "'c/x' has the mode 100664, which git does not write"),
+        ([("040000", b"x")], "'c/x' has the mode 040000, which git does not write"),
+        ([("060000", b"x")], "'c/x' has the mode 060000, which git does not write"),
+        ([(FOLDER, b"d")] * 70, "it has more than the 64 levels of folders that are unpacked"),
+        ([(FOLDER, b"d" * 255)] * 5, "the path of"),
+    ],
+)
+def test_folders_that_cannot_be_unpacked(levels: list[tuple[str, bytes]], problem: str) -> None:
+    """A bad name, a submodule, an odd mode, too many levels, too long a path: each is told with its place."""
+    assert walked(*levels).problems["c"].startswith(problem)
+
+
+def test_one_bad_folder_does_not_hide_the_others() -> None:
+    """Each folder is judged by itself."""
+    trees = {"11" * 20: body_of((FILE, b"..")), "22" * 20: body_of((FILE, b"a"))}
+    found = walk({"bad": "11" * 20, "good": "22" * 20}, reader(trees))
+    assert set(found.problems) == {"bad"}
+    assert found.of_kind("blob") == {"good/a": OID}
+
+
+def test_a_tree_bomb_costs_no_more_than_the_limit() -> None:
+    """Ten folders of ten folders of …, twenty times: refused at the limit, not after 10^20 of them."""
+    asked: list[str] = []
+    bodies = {
+        f"{n:040x}": body_of(*((FOLDER, b"%d" % i) for i in range(10)), oid=f"{n + 1:040x}")
+        for n in range(20)
+    }
+
+    def read(oids: Sequence[str]) -> Iterator[bytes]:
+        asked.extend(oids)
+        return iter([bodies[oid] for oid in oids])
+
+    found = walk({"c": f"{0:040x}"}, read)
+    assert found.problems == {"c": "it has more than the 100,000 files and folders that are unpacked"}
+    assert len(asked) == len(set(asked)) < 10
+
+
+def test_too_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many folders that are each below the limit are refused where they are too much together."""
+    monkeypatch.setattr(listing, "MOST_ENTRIES_AT_ONCE", 3)
+    trees = {f"{n:040x}": body_of((FILE, b"a"), (FILE, b"b")) for n in range(4)}
+    found = walk({f"c{n}": f"{n:040x}" for n in range(4)}, reader(trees))
+    assert set(found.problems) == {"c1", "c2", "c3"}
+
+
+def test_sizes_have_limits() -> None:
+    """A file that is too large, and files that are too large together, are told with their size."""
+    trees = {"11" * 20: body_of((FILE, b"a"), (FILE, b"b")), "22" * 20: body_of((FILE, b"a"), oid="cd" * 20)}
+    found = walk({"many": "11" * 20, "large": "22" * 20}, reader(trees))
+    found.note_sizes({OID: 0, "cd" * 20: 0})
+    assert found.problems == {}
+    found.note_sizes({OID: 200 << 20, "cd" * 20: 300 << 20})
+    assert found.problems == {"large": "'large/a' has 300 MiB, more than the 256 MiB that are unpacked"}
+    tenfold = walk({"c": "11" * 20}, reader({"11" * 20: body_of(*((FILE, b"%d" % i) for i in range(9)))}))
+    tenfold.note_sizes({OID: 200 << 20})
+    assert tenfold.problems == {"c": "its files have 1800 MiB, more than the 1024 MiB that are unpacked"}
+
+
+def test_texts_of_strangers_in_messages() -> None:
+    """They are quoted, without what a terminal obeys, and not long."""
+    assert shown("a\x1b[2J\u202e") == "'a\\x1b[2J\\u202e'"
+    assert len(shown("x" * 1000)) < 80
