@@ -201,8 +201,8 @@ PIN = Pin(
     tag="v1.0.0",
     commit="c" * 40,
     released="2026-01-02",
-    tree="t" * 40,
-    shared={"kit": "k" * 40},
+    tree="d" * 40,
+    shared={"kit": "e" * 40},
     interface="sha256:i",
     environment="sha256:e",
 )

@@ -31,6 +31,7 @@ from mlflow.projects.utils import PROJECT_ENV_MANAGER, get_or_create_run, get_ru
 from waypost.contracts.command import python_command
 from waypost.contracts.component import FILE, Component, PythonEnv, parse_component
 from waypost.contracts.escaping import terminal_text
+from waypost.contracts.trees import path_problem, shown
 from waypost.errors import FindingsError, UsageError, WaypostError, redacted
 from waypost.pins.reading import Commit
 from waypost.pins.released import unpacked
@@ -210,6 +211,8 @@ def _fetched(uri: str, version: str | None) -> tuple[Path, dict[str, str]]:
     and its HEAD are never touched. Raises WaypostError.
     """
     url, _, inside = uri.strip("'\"").partition("#")
+    if inside and (problem := path_problem(inside.strip("/"))):
+        raise UsageError(f"{redacted(url)}: the folder {shown(inside)} {problem}")
     local = Path(url.removeprefix("file://"))
     if local.is_dir() and version is None and not _is_bare(local):
         return local.resolve() / inside, {}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from waypost.contracts.names import FileNear, FolderName, PathInside, file_near
 from waypost.contracts.parsing import Strict, load_mapping, parse
 
 FILE = "MLproject"
@@ -34,7 +35,7 @@ class Parameter(Strict):
 class Output(Strict):
     """One artifact that the run logs; `path` is relative to the run's artifacts."""
 
-    path: str
+    path: PathInside
     description: str = ""
 
 
@@ -44,8 +45,8 @@ class EntryPoint(Strict):
     """
 
     description: str = ""
-    parameters: dict[str, Parameter] = {}
-    outputs: dict[str, Output] = {}
+    parameters: dict[PathInside, Parameter] = {}
+    outputs: dict[PathInside, Output] = {}
     metrics: dict[str, str] = {}
     variables: tuple[str, ...] = ()
     command: str
@@ -65,8 +66,8 @@ class Component(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
-    python_env: str | None = None
-    shared: tuple[str, ...] = ()
+    python_env: FileNear | None = None
+    shared: tuple[FolderName, ...] = ()
     entry_points: dict[str, EntryPoint] = Field(default_factory=dict)
 
 
@@ -77,6 +78,14 @@ class PythonEnv(BaseModel):
 
     python: str | None = None
     dependencies: tuple[str, ...] = ()
+
+    @field_validator("dependencies")
+    @classmethod
+    def _files_near(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for line in value:
+            if (file := requirement_file(line)) is not None:
+                file_near(file)
+        return value
 
     @property
     def requirement_files(self) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from waypost.contracts.component import PythonEnv
 from waypost.contracts.digests import digest_of
-from waypost.contracts.parsing import Strict, parse
+from waypost.contracts.names import FolderName, ObjectId, TagName, Uses, VersionText
+from waypost.contracts.parsing import Strict, load_json, parse
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, component_name
 from waypost.contracts.versions import parse_requirement
@@ -30,12 +31,12 @@ class Pin(Strict):
 
     git: str
     requirement: str
-    version: str
-    tag: str
-    commit: str
+    version: VersionText
+    tag: TagName
+    commit: ObjectId
     released: str
-    tree: str
-    shared: dict[str, str]
+    tree: ObjectId
+    shared: dict[FolderName, ObjectId]
     interface: str
     environment: str
 
@@ -53,7 +54,7 @@ class Lock(Strict):
     engine: str
     requirements: str
     digest: str
-    components: dict[str, Pin]
+    components: dict[Uses, Pin]
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def parse_lock(text: str, command: str) -> Lock:
     """Returns the lock. Raises IntegrityError that names the mending command."""
     hint = f"write it anew: {command}"
     try:
-        content = json.loads(text)
+        content = load_json(text)
     except ValueError as error:
         conflict = ": it has the marks of a merge conflict" if "<<<<<<<" in text else f": {error}"
         raise IntegrityError([Finding(FILE, f"not valid JSON{conflict}", hint, EDITED)]) from error

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from waypost.contracts.names import Uses
 from waypost.contracts.parsing import Strict, load_mapping, parse
 from waypost.contracts.urls import url_problem
 from waypost.errors import redacted
 
 FILE = "pipeline.yaml"
 PARAMETERS_FILE = "params.yaml"
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+# Names of steps become names of files.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=200)]
 
 
 def component_name(uses: str) -> str:
@@ -72,7 +73,7 @@ class Limits(Strict):
 class Step(Strict):
     """One use of a component; with `cache: false` it runs every time."""
 
-    uses: str
+    uses: Uses
     entry_point: str = "main"
     arguments: dict[str, Any] = Field(default={}, alias="with")
     after: tuple[str, ...] = ()
@@ -83,14 +84,6 @@ class Step(Strict):
     @classmethod
     def _empty(cls, value: Any) -> Any:
         return {} if value is None else value
-
-    @field_validator("uses")
-    @classmethod
-    def _alias_and_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[^/@\s]+/[^/@\s.][^/@\s]*(@\S+)?", value):
-            form = "SOURCE/COMPONENT, such as core/download or core/download@~=1.2"
-            raise ValueError(f"{value!r} is not of the form {form}")
-        return value
 
     @property
     def source(self) -> str:

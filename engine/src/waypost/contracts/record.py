@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from waypost.contracts.parsing import Strict, parse
+from waypost.contracts.names import FolderInside, VersionText
+from waypost.contracts.parsing import Strict, load_json, parse
 from waypost.errors import Finding, FindingsError
 
 FOLDER = "releases"
@@ -44,13 +45,13 @@ class Record(Strict):
     schema_: int = Field(default=SCHEMA, alias="schema")
     kind: Kind
     name: str
-    version: str
+    version: VersionText
     date: str
     engine: str
     made_with: dict[str, str]
     trees: dict[str, str]
     components: dict[str, ReleasedComponent] = {}
-    pipeline: str = ""
+    pipeline: FolderInside = ""
     lock: str = ""
     pins: dict[str, ReleasedPin] = {}
     parameters: tuple[str, ...] = ()
@@ -91,7 +92,7 @@ Value = TypeVar("Value", Record, RunRecord, Yank)
 def parse_record(kind: type[Value], text: str, file: str) -> Value:
     """Returns the record. Raises FindingsError."""
     try:
-        content = json.loads(text)
+        content = load_json(text)
     except ValueError as error:
         raise FindingsError([Finding(file, f"not valid JSON: {error}")], consequence="") from error
     return parse(kind, content, file)

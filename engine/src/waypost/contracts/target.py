@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from waypost.contracts.trees import path_problem, shown
 from waypost.contracts.urls import full_url, url_problem
 from waypost.errors import UsageError, redacted
 
@@ -28,7 +29,10 @@ def parse_target(text: str, here: str) -> Target | None:
     head, at, version = text.rpartition("@")
     if at and head and not set(version) & set("/:#") and not url_problem(head.partition("#")[0]):
         url, _, folder = head.partition("#")
-        return Target(full_url(url, here), folder.strip("/"), "*" if version == "latest" else version)
+        folder = folder.strip("/")
+        if folder and (problem := path_problem(folder)):
+            raise UsageError(f"{redacted(text)}: the folder {shown(folder)} {problem}")
+        return Target(full_url(url, here), folder, "*" if version == "latest" else version)
     if "://" in text or text.startswith("github:"):
         raise UsageError(f"{redacted(text)}: which version?", hint="URL@1.4.13, URL@~=1.4 or URL@latest")
     return None

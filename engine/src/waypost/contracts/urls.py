@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+from waypost.contracts.trees import shown
+
 _SCP_LIKE = re.compile(r"^[^/:\s]+:(?!//)")
 _GITHUB = "github:"
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def url_problem(written: str) -> str:
@@ -13,6 +16,8 @@ def url_problem(written: str) -> str:
     if written.startswith(_GITHUB):
         fits = re.fullmatch(r"github:[\w.-]+/[\w.-]+", written)
         return "" if fits else f"{written!r} is not of the form github:ORGANISATION/REPOSITORY"
+    if _CONTROLS.search(written):
+        return f"{shown(written)} holds a control character"
     known = "://" in written or written.startswith(("./", "../", "/")) or _SCP_LIKE.match(written)
     # A leading dash would be an option of git, `::` names a program to start.
     if known and not written.startswith("-") and "::" not in written:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from waypost.contracts.lock import FILE, Lock, Wanted, parse_lock, staleness, wanted
+from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline
+from waypost.contracts.trees import shown
 from waypost.contracts.urls import full_url
-from waypost.errors import Finding, IntegrityError, redacted
+from waypost.errors import Finding, FindingsError, IntegrityError, redacted
 from waypost.pins.released import Release
 from waypost.sources import git
 from waypost.sources.files import read_pipeline, read_text
@@ -53,9 +55,19 @@ class Workspace:
         return self.store.mirror(full_url(written, base))
 
     def local(self, source: str) -> Path | None:
-        """Returns a source's local folder, None where it has none."""
+        """Returns a source's local folder, None where it has none. Raises FindingsError for a release whose
+        folder lies outside of it.
+        """
         path = self.pipeline.components[source].path
-        return None if path is None else (self.folder / path).resolve()
+        if path is None:
+            return None
+        folder = (self.folder / path).resolve()
+        if self.release and not folder.is_relative_to(self.release.root.resolve()):
+            if self.pipeline.components[source].git:
+                return None  # a folder beside its author's work tree: what is locked runs
+            problem = f"the folder {shown(path)} is outside of the release: its content was not released"
+            raise FindingsError([Finding(f"{PIPELINE_FILE}: components.{source}.path", problem)])
+        return folder
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)

@@ -79,6 +79,7 @@ class Inputs:
             return str(self._output(name, argument, tracker))
         if isinstance(argument, Inline):
             file = temp / f"{name}.yaml"
+            file.parent.mkdir(parents=True, exist_ok=True)  # MLflow's names may hold a slash
             file.write_text(argument.text, encoding="utf-8")
             tracker.log_text(run_id, argument.text, f"parameters/{name}.yaml")
             return str(file)

@@ -16,6 +16,7 @@ import filelock
 
 from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
+from waypost.contracts.trees import path_problem
 from waypost.errors import redacted
 from waypost.sources.places import home
 from waypost.tracking.claims import OWNER_TAG, Claims, is_alive_here
@@ -256,6 +257,8 @@ def output_of(client: MlflowClient, run_id: str, artifact: str) -> Path | None:
     """
     from mlflow.exceptions import MlflowException
 
+    if path_problem(artifact):  # names come from tags, too, which anybody may have written
+        return None
     run = client.get_run(run_id)
     local = Path(_location(run, artifact))
     if local.exists():
