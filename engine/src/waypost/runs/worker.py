@@ -232,10 +232,11 @@ def _end_marked(mark: int) -> None:
 
 def _marked(mark: int) -> list[int]:
     found = []
-    for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        with contextlib.suppress(OSError):  # it has ended, or is another user's
-            if resource.prlimit(process, _MARK)[0] == mark:
-                found.append(process)
+    with contextlib.suppress(OSError):  # no /proc is mounted here
+        for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            with contextlib.suppress(OSError):  # it has ended, or is another user's
+                if resource.prlimit(process, _MARK)[0] == mark:
+                    found.append(process)
     return found
 
 

@@ -120,17 +120,18 @@ def _end_all(process: int) -> int:
 
 
 def _children() -> list[int]:
-    own, found = os.getpid(), []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
-            except OSError:  # it has ended meanwhile
-                continue
-            if int(fields[1]) == own:
-                found.append(int(name))
-    return found
+    own = os.getpid()
+    names = os.listdir("/proc") if os.path.isdir("/proc") else ()
+    return [int(name) for name in names if name.isdigit() and _parent_of(name) == own]
+
+
+def _parent_of(process: str) -> int:
+    """Returns the id of a process's parent, 0 where the process has ended meanwhile."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
