@@ -135,20 +135,7 @@ class Step:
         """Logs a plot as `plots/NAME.png`."""
         import mlflow
 
-        with literal_texts(figure):
-            mlflow.log_figure(figure, f"plots/{name}.png", save_kwargs={"dpi": 150})
-
-
-@contextmanager
-def literal_texts(figure: Figure) -> Iterator[None]:
-    """Has a figure drawn with its texts as they are: a class or column called `$5 to $10` is no formula."""
-    from matplotlib import rc_context
-    from matplotlib.text import Text
-
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)
-    with rc_context({"text.parse_math": False}):  # of texts that come with the drawing: ticks
-        yield
+        mlflow.log_figure(figure, f"plots/{name}.png", save_kwargs={"dpi": 150})
 
 
 def content_digest(path: Path) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from componentkit.arguments import ComponentError
-from componentkit.step import literal_texts
 from evaluate.measure import missed_thresholds, per_class, per_slice
 from evaluate.plots import (
     calibration_bins,
@@ -57,19 +54,6 @@ def test_per_class_and_slice() -> None:
     names = pd.Series(map(str, range(120)), name="id")
     with pytest.raises(ComponentError, match="'id' has 120 values"):
         per_slice(names, LABELS, PERFECT, CLASSES)
-
-
-def test_names_in_plots_are_no_formulas() -> None:
-    """A class with dollar signs is drawn as it is called, where Matplotlib would refuse a broken formula."""
-    classes = np.array(["$5", "$x_{ $", "c"], dtype=object)
-    labels = classes[np.searchsorted(CLASSES, LABELS)]
-    for figure in (
-        roc_figure(labels, PERFECT, classes),
-        precision_recall_figure(labels, PERFECT, classes),
-        confusion_figure(labels, labels, classes, "of $x_{ $"),
-    ):
-        with literal_texts(figure):
-            figure.savefig(io.BytesIO())
 
 
 def test_thresholds_say_by_how_much() -> None:
