@@ -24,6 +24,7 @@ from waypost.contracts.escaping import (
 )
 from waypost.contracts.mlmodel import parse_mlmodel
 from waypost.deploy.card import Facts, card
+from waypost.deploy.describe import openapi, page
 from waypost.deploy.proof import Proof
 from waypost.errors import Finding, FindingsError, WaypostError
 from waypost.report.common import columns, error_document, line, show_error, write_document
@@ -187,6 +188,19 @@ def test_a_hostile_library_in_a_pull_request() -> None:
     assert f"| 1.0.0 | 1.1.0 | **added**: {cell} |" in text
     assert f"| {cell.replace('a', 'one/a', 1)} | 1.0 | 1.0 |" in text
     assert f"````\n{bad}\n```\n{bad}\n````" in text
+
+
+def test_a_hostile_page() -> None:
+    """On a server's page the names of model and columns are text, also where they look like our marks."""
+    bad = '</textarea></script><img src=x onerror="y">@NONCE@@EXAMPLE@'
+    signature = json.dumps([{"name": bad, "type": "double"}])
+    said = parse_mlmodel(
+        json.dumps({"flavors": {"python_function": {}}, "signature": {"inputs": signature}}), "MLmodel"
+    )
+    text = page(openapi(said, bad, {bad: 1.0}, needs_token=True), said, {bad: bad}, "the-nonce")
+    assert "<img" not in text
+    assert text.count("</textarea>") == text.count("</script>") == 1
+    assert text.count("the-nonce") == text.count('nonce="the-nonce"') == 2
 
 
 def test_a_hostile_card() -> None:
