@@ -49,13 +49,15 @@ def bundle(target: str, file: Path, env: str) -> None:
 @click.command("verify-bundle")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def verify_bundle(file: Path) -> None:
-    """Check every byte of a bundle against its list; exit code 4 where anything is missing or different.
+    """Check a bundle as `run` would: archive, list, every byte and tree, record, lock and plan.
+
+    Nothing is unpacked into the cache. Exit code 4 where anything is missing, different or more than listed.
 
     \b
     Example:
       waypost verify-bundle grades.tar
     """
-    from waypost.release.bundle import verify_bundle as check
+    from waypost.release.opening import verify_bundle as check
     from waypost.report.common import counted, line
     from waypost.report.console import Console, escape
 

@@ -166,7 +166,7 @@ def _open(
 
     offline = options.offline
     if folder.is_file():
-        from waypost.release.bundle import open_bundle
+        from waypost.release.opening import open_bundle
 
         bundle = open_bundle(folder, reporter.say, reporter.warn)
         version = bundle.workspace.release.version if bundle.workspace.release else ""

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from waypost.contracts.bundle import INSIDE
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record
 from waypost.contracts.target import Target
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
 from waypost.errors import Finding, IntegrityError, UsageError, redacted
 from waypost.sources import git, objects, remotes
+from waypost.sources.files import read_text
 from waypost.sources.store import Mirror, Store
 from waypost.sources.versions import made_with
-
-INSIDE = "repository"
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def verified_record(root: Path, version: str, actual: Mapping[str, str]) -> Reco
     file = root / FOLDER / f"{version}.json"
     if not version or not file.is_file():
         return None
-    record = parse_record(Record, file.read_text(encoding="utf-8"), file.name)
+    record = parse_record(Record, read_text(file), file.name)
     findings = [
         Finding(f"{FOLDER}/{file.name}", f"{name} is not what the record lists", "", "record-differs")
         for name in sorted((set(actual) | set(record.trees)) - {FOLDER})

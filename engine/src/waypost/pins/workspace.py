@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Workspace:
         path = self.pipeline.components[source].path
         if path is None:
             return None
-        folder = (self.folder / path).resolve()
+        folder = Path(os.path.realpath(self.folder / path))  # which ends where links go in a circle
         if self.release and not folder.is_relative_to(self.release.root.resolve()):
             if self.pipeline.components[source].git:
                 return None  # a folder beside its author's work tree: what is locked runs

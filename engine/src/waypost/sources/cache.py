@@ -23,6 +23,7 @@ KINDS = {
     "envs": "environment",
     "artifacts": "outputs of a run",
     "compiled": "compiled model",
+    "bundles": "data and wheels of a bundle",
 }
 
 

@@ -1,0 +1,304 @@
+"""Bundles of strangers: nothing is written outside, used unhashed, or found good that no run takes."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bundles import Part, listed, make_bundle, packed, parts_of, told
+from waypost.errors import IntegrityError, UsageError, WaypostError
+from waypost.release import opening
+from waypost.release.opening import open_bundle, verify_bundle
+from waypost.sources.places import home
+from waypost.sources.store import exact_tree
+
+LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
+Parts = list[Part]
+Change = Callable[[Parts], Parts]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle as it should be."""
+    folder = tmp_path_factory.mktemp("bundle")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WAYPOST_HOME", str(folder / "home"))
+        return make_bundle(folder)
+
+
+@pytest.fixture
+def parts(good: Path) -> Parts:
+    return parts_of(good)
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that nothing may be written to: the cache and the temporary folder lie below it."""
+    (tmp_path / "temp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def unheard(_: str) -> None:
+    pass
+
+
+def place_of(parts: Parts, name: str) -> int:
+    return next(index for index, part in enumerate(parts) if part.name.endswith(name))
+
+
+def with_part(**changes: Any) -> Change:
+    """Adds a member at the end."""
+    return lambda parts: [*parts, Part(**changes)]
+
+
+def with_fact(**changes: Any) -> Change:
+    """Changes bundle.json."""
+    return lambda parts: told(parts, lambda facts: facts.update(changes))
+
+
+def changed(name: str, **changes: Any) -> Change:
+    """Changes a member whose name ends so, and the list with it."""
+
+    def change(parts: Parts) -> Parts:
+        index = place_of(parts, name)
+        return listed([*parts[:index], replace(parts[index], **changes), *parts[index + 1 :]])
+
+    return change
+
+
+def without(name: str) -> Change:
+    return lambda parts: [part for part in parts if not part.name.endswith(name)]
+
+
+def in_component(name: str, **changes: Any) -> Change:
+    """Adds a member to the tree of the component, and to the list."""
+
+    def change(parts: Parts) -> Parts:
+        folder = parts[place_of(parts, "/MLproject")].name.removesuffix("c/MLproject")
+        return listed([*parts, Part(folder + name, **changes)])
+
+    return change
+
+
+def without_component(parts: Parts) -> Parts:
+    tree = parts[place_of(parts, "/MLproject")].name.removesuffix("/c/MLproject")
+    return listed([part for part in parts if not part.name.startswith(tree)])
+
+
+def with_a_second_tree(parts: Parts) -> Parts:
+    return listed([*parts, Part("trees/4b825dc642cb6eb9a060e54bf8d69288fbee4904", FOLDER)])
+
+
+def retold(parts: Parts) -> Parts:
+    """Changes the release and gives its tree the right name: only its record tells."""
+    old = json.loads(parts[0].content)["release"]
+    new = [replace(p, content=p.content + b" ") if p.name.endswith("/notes") else p for p in parts]
+    with tempfile.TemporaryDirectory() as folder:
+        for part in new:
+            if part.name.startswith(f"trees/{old}/"):
+                path = Path(folder) / part.name.removeprefix(f"trees/{old}/")
+                path.mkdir() if part.kind == FOLDER else path.write_bytes(part.content)
+        tree = exact_tree(Path(folder))
+    renamed = [replace(p, name=p.name.replace(old, tree)) for p in new]
+    return listed(told(renamed, lambda facts: facts.update(release=tree)))
+
+
+HOSTILE: dict[str, tuple[Change, str]] = {
+    "absolute name": (with_part(name="/tmp/OUT", content=b"x"), "is an absolute path"),
+    "parent": (with_part(name="data/../../OUT", content=b"x"), "'..' in it is no name of a file"),
+    "parent folder": (with_part(name="../out", kind=FOLDER), "is no name of a file"),
+    "backslash": (in_component("c/a\\b", content=b"x"), "holds a slash"),
+    "git's own": (in_component("c/.GIT", content=b"x"), "is a name of git's own"),
+    "hard link": (with_part(name="wheels/x", kind=HARD, target="bundle.json"), "a hard link"),
+    "device": (with_part(name="data/dev", kind=tarfile.CHRTYPE), "a device"),
+    "pipe": (with_part(name="data/dev", kind=tarfile.FIFOTYPE), "a pipe"),
+    "sparse": (with_part(name="data/dev", kind=tarfile.GNUTYPE_SPARSE), "a sparse file"),
+    "link outside of trees": (with_part(name="data/" + "a" * 16, kind=LINK, target="x"), "the link"),
+    "link for the data": (
+        lambda parts: [Part("data", LINK, target="/tmp") if p.name == "data" else p for p in parts],
+        "the link 'data'",
+    ),
+    "link up": (in_component("c/up", kind=LINK, target="../../.."), "may leave its folder"),
+    "absolute link": (in_component("c/up", kind=LINK, target="/etc"), "may leave its folder"),
+    "link to another tree": (
+        in_component("c/up", kind=LINK, target="../../" + "a" * 40),
+        "may leave its folder",
+    ),
+    "link and what lies behind": (
+        in_component("c/deep", kind=LINK, target="."),
+        "is there twice",
+    ),
+    "below a file": (in_component("c/run.py/x", content=b"x"), "lies in no folder"),
+    "below a link": (in_component("c/words.py/x", content=b"x"), "lies in no folder"),
+    "twice": (lambda parts: [*parts, parts[-1]], "is there twice"),
+    "bundle.json twice": (lambda parts: [*parts, parts[0]], "no bundle.json, several"),
+    "no bundle.json": (without("bundle.json"), "no bundle.json"),
+    "no folder": (without("/c/deep"), "lies in no folder"),
+    "more": (with_part(name="data/" + "a" * 16, content=b"x"), "is not on the list"),
+    "more folders": (with_part(name="other", kind=FOLDER), "the folder 'other'"),
+    "more in a tree": (in_component("c/more", content=b"x"), "its content is not what its name says"),
+    "more folders in a tree": (in_component("c/more", kind=FOLDER), "its content is not what its name says"),
+    "missing": (without("/deep/x"), "is missing"),
+    "another content": (
+        lambda parts: [replace(p, content=b"y") if p.name.endswith("/deep/x") else p for p in parts],
+        "is not what the list says",
+    ),
+    "another content, listed": (changed("/deep/x", content=b"y"), "its content is not what its name says"),
+    "another mode": (changed("/run.py", mode=0o644), "its content is not what its name says"),
+    "another link": (changed("/words.py", target="run.py"), "its content is not what its name says"),
+    "another release": (retold, "notes is not what the record lists"),
+    "release up": (with_fact(release="../out"), "release"),
+    "release absolute": (with_fact(release="/tmp"), "release"),
+    "release not there": (with_fact(release="a" * 40), "is missing"),
+    "folder up": (with_fact(folder="../.."), "folder"),
+    "folder absolute": (with_fact(folder="/tmp"), "folder"),
+    "folder not there": (with_fact(folder="elsewhere"), "no pipeline.yaml"),
+    "commit": (with_fact(commit="--x"), "commit"),
+    "tag": (with_fact(tag="../x"), "tag"),
+    "version": (with_fact(version="../x"), "version"),
+    "data outside": (with_fact(data={"http://h/x": "../../etc/passwd"}), "data"),
+    "data of another URL": (
+        lambda parts: told(parts, lambda f: f.update(data={"http://h/x": next(iter(f["data"].values()))})),
+        "is not the data of 'http://h/x'",
+    ),
+    "no data": (with_fact(data={}), "is the data of no URL"),
+    "files outside": (
+        lambda parts: told(parts, lambda f: f["files"].update({"../x": "a" * 64})),
+        "../x is missing",
+    ),
+    "digest": (lambda parts: told(parts, lambda f: f["files"].update({"x": "short"})), "files"),
+    "unknown key": (with_fact(more="x"), "unknown key"),
+    "no list": (with_fact(files=[]), "files"),
+    "newer": (with_fact(schema=2), "written by a newer Waypost"),
+    "not JSON": (lambda parts: [replace(parts[0], content=b"{"), *parts[1:]], "not a bundle"),
+    "not UTF-8": (lambda parts: [replace(parts[0], content=b"\xff"), *parts[1:]], "not a bundle"),
+    "no mapping": (lambda parts: [replace(parts[0], content=b"[]"), *parts[1:]], "holds no mapping"),
+    "deep": (lambda parts: [replace(parts[0], content=b"[" * 100_000), *parts[1:]], "nested too deep"),
+    "no code": (without_component, "the tree of core/c"),
+    "more trees": (with_a_second_tree, "belongs to nothing in it"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_no_run_takes(parts: Parts, outside: Path, name: str) -> None:
+    """verify-bundle and run refuse it alike, in words; no byte is written but to their temporary folders, and
+    into the cache only trees that are what their names say.
+    """
+    change, words = HOSTILE[name]
+    file = outside / "x.tar"
+    file.write_bytes(packed(change(parts)))
+    for check in (lambda: verify_bundle(file), lambda: open_bundle(file, unheard, unheard)):
+        with pytest.raises(WaypostError, match=r"(?s).") as refused:
+            check()
+        assert words in str(refused.value)
+    assert {path.name for path in outside.iterdir()} <= {"x.tar", "temp", "home"}
+    assert not list((outside / "temp").iterdir())
+    assert all(exact_tree(tree) == tree.name for tree in (home() / "trees").glob("?" * 40))
+    assert not (home() / "bundles").exists()
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_archives(good: Path, outside: Path, compress: Callable[[bytes], bytes]) -> None:
+    """A compressed archive, which may be a bomb, is refused before it is unpacked."""
+    file = outside / "x.tar"
+    file.write_bytes(compress(good.read_bytes()))
+    with pytest.raises(UsageError, match="it is compressed"):
+        verify_bundle(file)
+
+
+def test_a_large_bundle_json(parts: Parts, outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bundle.json has a limit."""
+    monkeypatch.setattr(opening, "MOST_FACTS_BYTES", 100)
+    (outside / "x.tar").write_bytes(packed(parts))
+    with pytest.raises(UsageError, match=r"no bundle\.json, several, or one of more than"):
+        verify_bundle(outside / "x.tar")
+
+
+def test_every_cut(good: Path, outside: Path) -> None:
+    """Wherever a bundle was cut off, it is refused."""
+    data = good.read_bytes()
+    for length in range(0, len(data.rstrip(b"\0")), 997):
+        (outside / "x.tar").write_bytes(data[:length])
+        with pytest.raises(UsageError, match="not a bundle, or cut off"):
+            verify_bundle(outside / "x.tar")
+
+
+def test_a_good_bundle(good: Path, outside: Path) -> None:
+    """What verify-bundle finds good is opened; verifying writes nothing to the cache."""
+    assert verify_bundle(good).name == "p"
+    assert not home().exists()
+    opened = open_bundle(good, unheard, unheard)
+    assert [path.read_text() for path in opened.data.values()] == ["a\n1\n"]
+    assert opened.workspace.release
+    assert opened.workspace.release.record
+    assert not list((outside / "temp").iterdir())
+
+
+def test_a_bundle_of_code_alone(outside: Path) -> None:
+    """Without data and without wheels there is something to run, too."""
+    file = make_bundle(outside, with_data=False)
+    assert not verify_bundle(file).data
+    opened = open_bundle(file, unheard, unheard)
+    assert opened.wheels.is_dir()
+    assert not opened.data
+
+
+@pytest.mark.parametrize("order", ["last", "backwards", "as GNU tar"])
+def test_the_order_does_not_matter(parts: Parts, outside: Path, order: str) -> None:
+    """All headers are read before anything else: bundle.json may stand anywhere, folders behind files."""
+    new = {"last": [*parts[1:], parts[0]], "backwards": parts[::-1]}.get(order)
+    new = new or [Part("./", FOLDER), *(replace(p, name=f"./{p.name}") for p in parts)]
+    (outside / "x.tar").write_bytes(
+        packed(new, tarfile.GNU_FORMAT if order == "as GNU tar" else tarfile.PAX_FORMAT)
+    )
+    assert verify_bundle(outside / "x.tar").name == "p"
+
+
+@pytest.mark.parametrize("state", ["half", "changed", "more", "link", "link to the data", "file"])
+def test_what_is_kept_already(good: Path, outside: Path, state: str) -> None:
+    """Data and wheels of an earlier opening count by their content, not by the name of their folder."""
+    [data] = open_bundle(good, unheard, unheard).data.values()
+    kept = data.parents[1]
+    elsewhere = outside / "elsewhere"
+    if state == "half":
+        data.unlink()
+    elif state == "changed":
+        data.write_text("theirs")
+    elif state == "more":
+        (kept / "wheels" / "more.whl").write_text("x")
+    elif state == "link":
+        kept.rename(elsewhere)
+        kept.symlink_to(elsewhere)
+    elif state == "link to the data":
+        data.rename(elsewhere)
+        data.symlink_to(elsewhere)
+    else:
+        kept.rename(elsewhere)
+        kept.write_text("x")
+    [data] = open_bundle(good, unheard, unheard).data.values()
+    assert data.read_text() == "a\n1\n"
+    assert not kept.is_symlink()
+    assert not data.is_symlink()
+    assert [path.name for path in (kept / "wheels").iterdir()] == []
+
+
+def test_a_plan_that_does_not_hold(parts: Parts, outside: Path) -> None:
+    """verify-bundle makes the plan, too: data that a step names and nobody packed is missing."""
+    [data] = [part.name for part in parts if part.name.startswith("data/")]
+    new = listed([part for part in parts if part.name != data])
+    (outside / "x.tar").write_bytes(packed(told(new, lambda facts: facts.update(data={}))))
+    with pytest.raises(IntegrityError, match="the data behind http"):
+        verify_bundle(outside / "x.tar")
