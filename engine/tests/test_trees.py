@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.repositories import RawRepository
+from waypost.contracts.listing import walk
 from waypost.contracts.lock import Wanted
 from waypost.contracts.trees import FILE, FOLDER, LINK, PROGRAM
 from waypost.errors import FindingsError, WaypostError
@@ -120,7 +121,7 @@ def test_what_is_there_is_never_followed(tmp_path: Path, make: Any, target: str)
 
 
 def test_one_process_answers_again_after_a_refusal(raw: RawRepository) -> None:
-    """An answer that was not read to its end is not taken for the next one."""
+    """An answer that was not read to its end is not taken for the next one; one process reads all else."""
     one, two = raw.blob(b"1" * 100_000), raw.blob(b"2")
     with Objects(raw.path) as objects:
         assert next(objects.blobs([one, two])) == b"1" * 100_000
@@ -129,6 +130,9 @@ def test_one_process_answers_again_after_a_refusal(raw: RawRepository) -> None:
             list(objects.trees([one]))
         assert objects.sizes([one, two]) == {one: 100_000, two: 1}
         assert list(objects.blobs([two, one], most=200_000)) == [b"2", b"1" * 100_000]
+        before = objects._contents._process
+        walk({"c": raw.tree((FOLDER, "d", raw.tree((FILE, "x", two))))}, objects.trees)
+        assert objects._contents._process == before
         with pytest.raises(WaypostError, match="MiB are read"):
             list(objects.blobs([one], most=10))
 

@@ -121,7 +121,7 @@ def _read_more(known: dict[str, dict[str, Entry] | TreeError], oids: Iterable[st
     """Reads the trees that are not known yet, until there are more entries than can be taken at once."""
     new = [oid for oid in dict.fromkeys(oids) if oid not in known]
     count = 0
-    for oid, body in zip(new, read(new), strict=False):
+    for oid, body in zip(new, read(new), strict=True):
         known[oid] = entries = _parsed(body, len(oid))
         count += len(entries) if isinstance(entries, dict) else 0
         if count > MOST_ENTRIES_AT_ONCE:
