@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _SECRETIVE = "token|secret|passw|key|signature|credential"
+_LONGEST_NAME, _MOST_NAMES, _MOST_COMPARED, _MOST_LISTED = 100, 10_000, 20, 12
 
 
 class WaypostError(Exception):
@@ -85,8 +87,24 @@ def redacted(text: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Returns `did you mean 'x'?` for the nearest known name, or the known names if they are few."""
-    names = sorted(known)
-    if near := difflib.get_close_matches(name, names, n=1):
+    """Returns `did you mean 'x'?` for the nearest known name, or the known names if they are few.
+
+    Comparing costs the product of two lengths: longer names, and names among too many, have no nearest one.
+    """
+    names = sorted(other for other in known if len(other) <= _LONGEST_NAME)
+    if near := _nearest(name, names):
         return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(names)}" if 0 < len(names) <= 12 else ""
+    return f"known: {', '.join(names)}" if 0 < len(names) <= _MOST_LISTED else ""
+
+
+def _nearest(name: str, names: list[str]) -> list[str]:
+    if len(name) > _LONGEST_NAME or len(names) > _MOST_NAMES:
+        return []
+    matcher = difflib.SequenceMatcher(b=name)
+
+    def shared(other: str) -> float:
+        matcher.set_seq1(other)
+        return matcher.quick_ratio()
+
+    # How many letters two names share is quick to find; only the likeliest are compared in their order.
+    return difflib.get_close_matches(name, heapq.nlargest(_MOST_COMPARED, names, key=shared), n=1)
