@@ -26,10 +26,11 @@ from tests import models
 from waypost.contracts.mlmodel import Column
 from waypost.deploy.compiled import Compiled
 from waypost.deploy.compiling import compiled_form
+from waypost.deploy.layout import Layout, TableError
 from waypost.deploy.models import Original, Ready, ready
 from waypost.deploy.plan import Words
 from waypost.deploy.proof import prove
-from waypost.deploy.table import Layout, Table, TableError, from_arrow, from_columns
+from waypost.deploy.table import Table, from_arrow, from_columns
 from waypost.errors import UsageError
 
 
@@ -98,6 +99,49 @@ def test_compiled_says_the_same(name: str, tmp_path: Path) -> None:
         answer = found.answers.predict(one)
         assert answer.labels[0] == batch.labels[row]
         np.testing.assert_array_equal(answer.probabilities[0], batch.probabilities[row])
+
+
+def test_many_rows_are_answered_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features are made for some rows at a time: the answers are the same bits, an error names the row in the
+    whole table, and between pieces the answer can be given up.
+    """
+    monkeypatch.setattr("waypost.deploy.compiled._PIECE_CELLS", 1000)
+    found = ready(models.save(fitted(models.full_pipeline(), TABLE), TABLE, tmp_path / "model"))
+    assert isinstance(found.answers, Compiled)
+    layout = found.answers.layout
+    table = from_arrow(pa.Table.from_pandas(models.frame(500, seed=9)), layout)
+    seen: list[int] = []
+    pieces = found.answers.predict(table, lambda: seen.append(1))
+    assert len(seen) > 2
+    whole = found.answers.evaluate(found.answers.features(table))
+    np.testing.assert_array_equal(pieces.labels, whole.labels)
+    np.testing.assert_array_equal(pieces.probabilities, whole.probabilities)
+    table.numbers[444, 0] = 1e300
+    with pytest.raises(TableError, match="column 'amount', row 444: the value is too large") as error:
+        found.answers.predict(table)
+    assert error.value.row == 444
+
+    def give_up() -> None:
+        raise KeyError("given up")
+
+    with pytest.raises(KeyError, match="given up"):
+        found.answers.predict(table, give_up)
+
+
+@pytest.mark.timeout(60)
+def test_distinct_texts_take_no_square_of_their_number() -> None:
+    """100,000 texts of which each is another, and none plain ASCII, are weighed in seconds; a missing one is
+    still told with its row.
+    """
+    part = Words(column="t", vocabulary={"rot": 0, "grün": 1})
+    layout = Layout((Column(name="t", type="string"),))
+    texts = [f"grün {number}" for number in range(100_000)]
+    out = np.empty((len(texts), 2))
+    part.writer(layout)(Table(np.empty((len(texts), 0)), {"t": pa.array(texts, pa.string())}), out)
+    np.testing.assert_array_equal(out, np.tile([0.0, 1.0], (len(texts), 1)))
+    texts[70_000] = None  # type: ignore[call-overload]
+    with pytest.raises(TableError, match="column 't', row 70000: the value is missing"):
+        part.writer(layout)(Table(np.empty((len(texts), 0)), {"t": pa.array(texts, pa.string())}), out)
 
 
 @settings(max_examples=200, deadline=None)

@@ -17,18 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waypost.contracts.mlmodel import Column
+from waypost.deploy.columnar import ARROW, PARQUET
+from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.limits import Limits, RequestError
 from waypost.deploy.protocol import (
-    ARROW,
     CSV,
     JSON,
-    PARQUET,
-    Limits,
-    RequestError,
     content_type,
     parsed,
     table_of,
 )
-from waypost.deploy.table import Layout, Table, TableError
+from waypost.deploy.table import Table
 
 LAYOUT = Layout(
     (

@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     "--max-mb", default=16, show_default=True, type=click.IntRange(min=1), help="Largest body, in MiB."
 )
 @click.option(
+    "--max-unpacked-mb",
+    type=click.IntRange(min=1),
+    help="Largest table that a body may become, in MiB: a compressed one becomes far more than it is.  "
+    "[default: 8 times --max-mb]",
+)
+@click.option(
     "--max-rows", default=100_000, show_default=True, type=click.IntRange(min=1), help="Most rows a request."
 )
 @click.option(
@@ -80,6 +86,7 @@ def serve(
     reload_every: float,
     token_file: Path | None,
     max_mb: int,
+    max_unpacked_mb: int | None,
     max_rows: int,
     timeout: float,
     access_log: bool,
@@ -103,6 +110,7 @@ def serve(
     import os
 
     from waypost.deploy.bearer import doubts, token_of
+    from waypost.deploy.limits import BECOMES, MIB
     from waypost.deploy.serving import Service
     from waypost.deploy.serving import serve as execute
     from waypost.errors import Interrupted
@@ -128,7 +136,8 @@ def serve(
         is_trusted=trust,
         every=reload_every,
         token=token,
-        most_bytes=max_mb * 1024 * 1024,
+        most_bytes=max_mb * MIB,
+        most_unpacked=(max_unpacked_mb or BECOMES * max_mb) * MIB,
         most_rows=max_rows,
         seconds=timeout,
         logs_access=access_log,

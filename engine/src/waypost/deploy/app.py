@@ -30,11 +30,13 @@ from waypost.deploy.bearer import TOKEN, Bearer
 from waypost.deploy.bringing import Brought, read_state
 from waypost.deploy.compiled import Answer
 from waypost.deploy.describe import example_of, openapi, page
+from waypost.deploy.layout import TableError
+from waypost.deploy.limits import BECOMES, MIB, Limits, RequestError
 from waypost.deploy.models import Ready, ready
 from waypost.deploy.monitor import METRICS_TYPE, Entry, Monitor
 from waypost.deploy.protocol import (
-    Limits,
-    RequestError,
+    CSV,
+    JSON,
     content_type,
     error_reply,
     parsed,
@@ -42,7 +44,8 @@ from waypost.deploy.protocol import (
     table_of,
 )
 from waypost.deploy.sampling import Sampler
-from waypost.deploy.table import Rows, Table, TableError
+from waypost.deploy.table import Rows, Table
+from waypost.deploy.unpacking import Unpacker
 
 SETTINGS = "WAYPOST_SERVING"
 _FLUSH_SECONDS = 0.05
@@ -62,6 +65,7 @@ class Settings(BaseModel):
 
     state: Path
     most_bytes: int = 16 * 1024 * 1024
+    most_unpacked: int = 16 * BECOMES * MIB
     most_rows: int = 100_000
     seconds: float = 30.0
     logs_access: bool = True
@@ -100,8 +104,9 @@ class Application:
     def __init__(self, settings: Settings, token: str) -> None:
         self._settings = settings
         self._bearer = Bearer(token) if token else None
-        self._limits = Limits(settings.most_rows)
+        self._limits = Limits(settings.most_rows, settings.most_unpacked)
         self._monitor = Monitor(settings.state.parent, _written if settings.logs_access else None)
+        self._unpacker = Unpacker(os.cpu_count() or 1, settings.seconds)
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "predict")
         self._numbers = itertools.count()
         self._prefix = secrets.token_hex(4)
@@ -190,7 +195,7 @@ class Application:
             if given.get(b"content-encoding", b"identity") != b"identity":
                 raise RequestError("a Content-Encoding cannot be read", status=415, hint="send it as it is")
             body = await self._body(given, receive)
-            if len(body) <= _QUICK_BYTES:
+            if len(body) <= _QUICK_BYTES and kind in (JSON, CSV):
                 return await self._invoke(served, kind, body, entry)
             return await self._in_thread(lambda: self._computed(served, kind, body, entry))
         except TableError as error:
@@ -257,7 +262,9 @@ class Application:
         began = time.perf_counter()
         content = parsed(kind, body)
         read = time.perf_counter()
-        table, wants = table_of(kind, content, served.made.answers.layout, self._limits)
+        table, wants = table_of(
+            kind, content, served.made.answers.layout, self._limits, self._unpacker.unpack
+        )
         entry.parse, entry.validate, entry.rows = read - began, time.perf_counter() - read, len(table)
         return table, wants
 
@@ -399,8 +406,7 @@ _NOTHING = _nothing()
 
 
 def _refusal(error: TableError, *headers: tuple[bytes, bytes]) -> _Reply:
-    status = error.status if isinstance(error, RequestError) else 400
-    return _Reply(status, error_reply(error), headers=list(headers), problem=str(error))
+    return _Reply(error.status, error_reply(error), headers=list(headers), problem=str(error))
 
 
 def _say(text: str) -> None:

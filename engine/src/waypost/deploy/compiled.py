@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,8 +12,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from waypost.deploy.forest import Forest, Stored
+from waypost.deploy.layout import Layout, TableError
 from waypost.deploy.plan import Plan
-from waypost.deploy.table import Floats, Layout, Rows, Table, TableError
+from waypost.deploy.table import Floats, Rows, Table
+
+# Features that are made at a time: 16 MiB of them, and what making them takes.
+_PIECE_CELLS = 4 * 1024 * 1024
 
 
 class Content(BaseModel):
@@ -47,6 +52,7 @@ class Compiled:
         self._forest = Forest(stored, content.trees, content.leading)
         self._matrix = content.plan.bound(layout)
         self._cells = content.plan.bound_cells(layout)
+        self._step = max(_PIECE_CELLS // max(content.plan.width, 1), 1)
 
     @cached_property
     def classes(self) -> NDArray[Any] | None:
@@ -85,9 +91,30 @@ class Compiled:
                 raise TableError(f"row {number}: a whole number is too large", row=number) from error
         return np.array(found, dtype=np.float32)
 
-    def predict(self, table: Table | Rows) -> Answer:
-        """Returns the answer for each row. Raises TableError."""
-        return self.evaluate(self.features(table))
+    def predict(self, table: Table | Rows, check: Callable[[], None] | None = None) -> Answer:
+        """Returns the answer for each row. Raises TableError.
+
+        Many rows are answered piece by piece: their features would be far larger than they are. Before each
+        piece `check` is called, which may raise what it likes.
+        """
+        step = self._step
+        if isinstance(table, Rows) or len(table) <= step:
+            return self.evaluate(self.features(table))
+        answers = []
+        for start in range(0, len(table), step):
+            if check:
+                check()
+            answers.append(self._piece(table, start, step))
+        return Answer(
+            np.concatenate([answer.labels for answer in answers]),
+            np.concatenate([answer.probabilities for answer in answers]),
+        )
+
+    def _piece(self, table: Table, start: int, step: int) -> Answer:
+        try:
+            return self.evaluate(self.features(table.piece(start, start + step)))
+        except TableError as error:
+            raise (error if error.row is None else error.at_row(start + error.row)) from None
 
     def evaluate(self, matrix: NDArray[np.float32]) -> Answer:
         """Returns the forest's answer for the rows of a matrix of features."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from waypost.deploy.table import Layout, TableError
+from waypost.deploy.layout import Layout, TableError, check_names
+from waypost.deploy.limits import MIB
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,29 +20,43 @@ MISSING = [
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 ]
+BLOCK_BYTES = MIB
+"""What Arrow reads at a time."""
+
 _CONVERSION = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to \w+: (.*)", re.DOTALL)
 
 
 def read_csv(body: bytes, layout: Layout) -> pa.Table:
-    """Returns the columns of a layout that a CSV with a header has. Raises TableError, pa.ArrowInvalid."""
+    """Returns the columns of a layout that a CSV with a header has.
+
+    Raises TableError, ValueError, pa.ArrowException.
+    """
     import pyarrow as pa
-    from pyarrow import csv
+    import pyarrow.csv
 
     names = header(body)
+    if not names:
+        raise ValueError("there is no header")
+    layout.check_bounds(names)
+    check_names(names, layout)
     options = convert_options(layout, [name for name in names if name in layout.names] or names[:1])
     try:
-        return csv.read_csv(pa.BufferReader(body), convert_options=options)
+        return pyarrow.csv.read_csv(pa.BufferReader(body), convert_options=options)
     except pa.ArrowInvalid as error:
         raise named(error, names) from error
 
 
 def header(body: bytes) -> list[str]:
-    """Returns the names of a CSV's columns. Raises pa.ArrowInvalid."""
-    import pyarrow as pa
-    from pyarrow import csv
+    """Returns the names of a CSV's columns, none where it has no header.
 
-    with csv.open_csv(pa.BufferReader(body)) as reader:
-        return list(reader.schema.names)
+    Arrow would make ready to read each column as soon as it looks at the header: 4 GB for 500,000 of them.
+    """
+    # A header that is longer than a block is refused by Arrow. What is no UTF-8 is the name of no column.
+    text = io.TextIOWrapper(io.BytesIO(body[:BLOCK_BYTES]), "utf-8-sig", errors="replace", newline="")
+    try:
+        return next((names for names in csv.reader(text) if names), [])
+    except csv.Error as error:
+        raise TableError(f"the names of the columns cannot be read: {error}") from error
 
 
 def convert_options(
@@ -50,11 +67,11 @@ def convert_options(
     Args: `as_text` are columns to leave as text whatever they are.
     """
     import pyarrow as pa
-    from pyarrow import csv
+    import pyarrow.csv
 
     kinds = {column.name: column.kind for column in layout.columns}
     types: dict[str, Any] = {"number": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_()}
-    return csv.ConvertOptions(
+    return pyarrow.csv.ConvertOptions(
         column_types={
             name: pa.string() if name in as_text else types.get(kinds.get(name, "text"), pa.string())
             for name in include

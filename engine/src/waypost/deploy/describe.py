@@ -10,8 +10,9 @@ from typing import Any
 
 from waypost import __version__
 from waypost.contracts.mlmodel import Column, MLmodel
+from waypost.deploy.columnar import ARROW, PARQUET
 from waypost.deploy.example import example_rows
-from waypost.deploy.protocol import ARROW, CSV, JSON, PARQUET
+from waypost.deploy.protocol import CSV, JSON
 
 _TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text": "string"}
 _LARGEST = 3.4e38  # float32: scikit-learn's trees take nothing larger
@@ -73,7 +74,7 @@ def _responses(*, needs_token: bool) -> dict[str, Any]:
     refusals = {
         "400": "The body is not what the model asks for; `column` and `row` say where",
         "408": "The body did not arrive in time",
-        "413": "Too many bytes or rows",
+        "413": "Too many bytes, rows or columns, or a table that becomes too large",
         "415": "A Content-Type that cannot be read",
         "504": "No answer in time",
         **({"401": _UNAUTHORIZED} if needs_token else {}),

@@ -19,10 +19,11 @@ from waypost.deploy.compiled import Answer, Compiled, Content
 from waypost.deploy.compiling import NotCompilableError, compiled_form
 from waypost.deploy.example import example_rows
 from waypost.deploy.forest import Stored
+from waypost.deploy.layout import Layout, TableError
 from waypost.deploy.loading import load
 from waypost.deploy.proof import Proof, Rows, count_of, frame_of, prove
-from waypost.deploy.table import Layout, Table, TableError
 from waypost.deploy.table import Rows as TableRows
+from waypost.deploy.table import Table
 from waypost.errors import UsageError
 from waypost.sources.files import content_digest, read_mlmodel, read_text
 from waypost.sources.places import home
@@ -49,7 +50,7 @@ class Original:
     def warm(self) -> None:
         """There is nothing to make ready."""
 
-    def predict(self, table: Table | TableRows) -> Answer:
+    def predict(self, table: Table | TableRows, check: Callable[[], None] | None = None) -> Answer:  # noqa: ARG002 (all rows at once, as MLflow asks it)
         """Returns the answer for each row; a model that is no classifier has no probabilities.
 
         Raises TableError with the model's own words where it refuses the rows.

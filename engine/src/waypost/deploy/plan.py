@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from waypost.deploy.table import Floats, Layout, Table, TableError, Texts, Values
+from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.table import Floats, Table, Texts, Values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -252,8 +253,9 @@ class Words(_Part):
         if self._is_plain:
             rest = self._weigh_ascii(distinct, weighed)
         for index in rest:
-            given = self._given(distinct[index], int(np.argmax(places == index)))
-            positions, weights = self._weigh(given)
+            if (text := distinct[index]) is None:  # only then: looking for its row takes as long as all rows
+                text = self._given(None, int(np.argmax(places == index)))
+            positions, weights = self._weigh(text)
             weighed[index, positions] = weights
         out[:] = weighed[places]
 

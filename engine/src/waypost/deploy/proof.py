@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from waypost.contracts.mlmodel import Column
 from waypost.deploy.compiled import Answer, Compiled
+from waypost.deploy.layout import Layout, TableError
 from waypost.deploy.plan import Codes, Numbers, OneHot, Words
-from waypost.deploy.table import Layout, TableError, from_arrow, from_rows
+from waypost.deploy.table import from_arrow, from_rows
 
 TOLERANCE = 1e-5
 """Largest difference of a probability; MLflow and Waypost agree to that, labels agree exactly."""

@@ -7,37 +7,26 @@ Parquet and Arrow stream bodies are ours.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
+from waypost.deploy.columnar import ARROW, PARQUET, read_columnar
 from waypost.deploy.compiled import Answer
 from waypost.deploy.delimited import read_csv
-from waypost.deploy.table import Layout, Rows, Table, TableError, from_arrow, from_columns, from_rows
+from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.limits import Limits, RequestError
+from waypost.deploy.table import Rows, Table, from_arrow, from_columns, from_rows
 from waypost.errors import did_you_mean
 
 JSON, CSV = "application/json", "text/csv"
-PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
 TYPES = (JSON, CSV, PARQUET, ARROW)
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 PROBABILITIES = "probabilities"
 
-
-class RequestError(TableError):
-    """A request that cannot be answered, with the HTTP status that says so."""
-
-    def __init__(self, message: str, *, status: int = 400, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a request may ask for: `rows` at most."""
-
-    rows: int
+Unpack = Callable[[str, bytes, Layout, Limits], Table]
+"""Returns the table that a Parquet or Arrow body holds. Raises TableError."""
 
 
 def content_type(header: str) -> str:
@@ -69,9 +58,8 @@ def parsed(kind: str, body: bytes) -> Any:
 def _parsed_as_python_writes(body: bytes) -> Any:
     """Returns JSON in which NaN stands for what is missing: MLflow's own client writes it like that."""
     try:
-        content = json.loads(body, parse_constant=_constant)
         # What JSON cannot hold (halves of UTF-16 pairs, whole numbers beyond 64 bits) has no place later.
-        return orjson.loads(orjson.dumps(content))
+        return orjson.loads(orjson.dumps(json.loads(body, parse_constant=_constant)))
     except (ValueError, TypeError, RecursionError) as error:
         raise RequestError(f"the body is not valid JSON: {error}") from error
 
@@ -81,12 +69,15 @@ def _constant(name: str) -> None:
         raise ValueError(f"{name} is not a number")
 
 
-def table_of(kind: str, content: Any, layout: Layout, limits: Limits) -> tuple[Table | Rows, bool]:
+def table_of(
+    kind: str, content: Any, layout: Layout, limits: Limits, unpack: Unpack = read_columnar
+) -> tuple[Table | Rows, bool]:
     """Returns (table, whether probabilities are wanted). Raises TableError, RequestError."""
     if kind == JSON:
         return _from_json(content, layout, limits)
-    table = _from_bytes(kind, content, layout, limits)
-    return table, False
+    if kind == CSV:
+        return _from_csv(content, layout, limits), False
+    return unpack(kind, content, layout, limits), False
 
 
 def _from_json(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple[Table | Rows, bool]:
@@ -153,7 +144,7 @@ def _names(place: str, given: Any) -> tuple[str, ...]:
 
 
 def _table(place: str, names: tuple[str, ...], rows: Any, layout: Layout, limits: Limits) -> Table | Rows:
-    _check_count(len(rows), limits)
+    limits.check_rows(len(rows), layout)
     for number, row in enumerate(rows):
         if type(row) is not list:
             raise RequestError(f"{place}: row {number} is {_noun(row)}, not an array")
@@ -168,24 +159,34 @@ def _by_position(place: str, rows: list[Any], layout: Layout, limits: Limits) ->
 
 def _records(form: str, given: Any, layout: Layout, limits: Limits) -> Table | Rows:
     records = _array(form, given)
-    _check_count(len(records), limits)
+    limits.check_rows(len(records), layout)
+    names = _names_in(form, records, layout)
+    if records:
+        layout.picks(names)
+    for number, record in enumerate(records):
+        for name in layout.required:
+            if name not in record:
+                raise TableError(f"column {name!r}, row {number}: it is missing", column=name, row=number)
+    if not layout.names.issuperset(names):  # a cell for each name that any row has may be far too many
+        names = tuple(name for name in names if name in layout.names)
+    return from_rows(names, [[record.get(name) for name in names] for record in records], layout)
+
+
+def _names_in(form: str, records: list[Any], layout: Layout) -> tuple[str, ...]:
+    """Returns the names that any of the records has. Raises TableError, RequestError."""
     names: dict[str, None] = {}
     for number, record in enumerate(records):
         if type(record) is not dict:
             raise RequestError(f"{form}: row {number} is {_noun(record)}, not an object")
-        names.update(dict.fromkeys(record))
-    ordered = tuple(names)
-    if records:
-        layout.picks(ordered)
-    required = [column.name for column in layout.columns if column.required]
-    for number, record in enumerate(records):
-        for name in required:
-            if name not in record:
-                raise TableError(f"column {name!r}, row {number}: it is missing", column=name, row=number)
-    return from_rows(ordered, [[record.get(name) for name in ordered] for record in records], layout)
+        if not names.keys() >= record.keys():
+            names.update(dict.fromkeys(record))
+            if len(names) > layout.most_names:
+                layout.check_bounds(names)
+    return tuple(names)
 
 
 def _columns(given: dict[str, Any], layout: Layout, limits: Limits) -> Table | Rows:
+    layout.picks(tuple(given))
     length: int | None = None
     columns: dict[str, list[Any]] = {}
     for name, values in given.items():
@@ -194,7 +195,7 @@ def _columns(given: dict[str, Any], layout: Layout, limits: Limits) -> Table | R
             raise RequestError(f"inputs: column {name!r} has {len(column)} values, others {length}")
         length = len(column)
         columns[name] = column
-    _check_count(length or 0, limits)
+    limits.check_rows(length or 0, layout)
     return from_columns(columns, layout)
 
 
@@ -205,50 +206,15 @@ def _rows_or_records(form: str, given: Any, layout: Layout, limits: Limits) -> T
     return _records(form, rows, layout, limits)
 
 
-def _from_bytes(kind: str, body: bytes, layout: Layout, limits: Limits) -> Table:
+def _from_csv(body: bytes, layout: Layout, limits: Limits) -> Table:
     import pyarrow as pa
 
     try:
-        if kind == CSV:
-            table = read_csv(body, layout)
-        elif kind == PARQUET:
-            table = _read_parquet(body, layout, limits)
-        else:
-            table = _read_stream(body, limits)
+        table = read_csv(body, layout)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise RequestError(f"the body is not valid {kind}: {_one_line(error)}") from error
-    _check_count(table.num_rows, limits)
+        raise RequestError(f"the body is not valid {CSV}: {_one_line(error)}") from error
+    limits.check_rows(table.num_rows, layout)
     return from_arrow(table, layout)
-
-
-def _read_parquet(body: bytes, layout: Layout, limits: Limits) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(pa.BufferReader(body)) as file:
-        _check_count(file.metadata.num_rows, limits)  # before a small file becomes a large table
-        names = file.schema_arrow.names
-        return file.read(columns=[name for name in names if name in layout.names] or names[:1])
-
-
-def _read_stream(body: bytes, limits: Limits) -> Any:
-    import pyarrow as pa
-
-    batches = []
-    rows = 0
-    with pa.ipc.open_stream(pa.BufferReader(body)) as stream:
-        for batch in stream:
-            rows += batch.num_rows
-            _check_count(rows, limits)
-            batch.validate(full=True)  # offsets that point elsewhere would be read as they are
-            batches.append(batch)
-        return pa.Table.from_batches(batches, stream.schema)
-
-
-def _check_count(rows: int, limits: Limits) -> None:
-    if rows > limits.rows:
-        hint = "send them in several requests, or score a file: waypost score"
-        raise RequestError(f"{rows:,} rows; {limits.rows:,} are the limit", status=413, hint=hint)
 
 
 def _array(place: str, value: Any) -> list[Any]:

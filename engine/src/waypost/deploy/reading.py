@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from waypost.deploy.delimited import convert_options, named
+from waypost.deploy.layout import Layout, TableError, check_names
 from waypost.deploy.sink import plain
-from waypost.deploy.table import Layout, TableError, check_names
 from waypost.errors import UsageError, did_you_mean, redacted
 
 if TYPE_CHECKING:

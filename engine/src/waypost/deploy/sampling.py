@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waypost.deploy.compiled import Answer
-from waypost.deploy.table import Layout, Rows, Table
+from waypost.deploy.layout import Layout
+from waypost.deploy.limits import MIB
+from waypost.deploy.table import Rows, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 PREDICTION, MODEL, TIME = "_prediction", "_model", "_time"
 _MOST_ROWS, _MOST_SECONDS = 10_000, 60.0
 # What waits for a disk that does not answer must not fill the memory.
-_LARGEST = 10 * _MOST_ROWS
+_LARGEST, _LARGEST_BYTES = 10 * _MOST_ROWS, 64 * MIB
 
 
 class Sampler:
@@ -30,7 +32,7 @@ class Sampler:
         self._rate = rate
         self._lock = threading.Lock()
         self._waiting: list[tuple[Table | Rows, Answer, str, Layout, datetime]] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
         self._since = time.monotonic()
         self._written = 0
 
@@ -39,14 +41,15 @@ class Sampler:
         if not len(table) or random.random() >= self._rate:  # noqa: S311 (a sample, no secret)
             return
         with self._lock:
-            if self._rows < _LARGEST:
+            if self._rows < _LARGEST and self._bytes < _LARGEST_BYTES:
                 self._waiting.append((table, answer, model, layout, datetime.now(UTC)))
                 self._rows += len(table)
+                self._bytes += table.nbytes
 
     def is_due(self) -> bool:
         """Tells whether it is time to write."""
         late = time.monotonic() - self._since > _MOST_SECONDS
-        return bool(self._rows) and (late or self._rows >= _MOST_ROWS)
+        return bool(self._rows) and (late or self._rows >= _MOST_ROWS or self._bytes >= _LARGEST_BYTES)
 
     def flush(self) -> None:
         """Writes what waits into files, one for each model."""
@@ -54,7 +57,8 @@ class Sampler:
         import pyarrow.parquet as pq
 
         with self._lock:
-            waiting, self._waiting, self._rows = self._waiting, [], 0
+            waiting, self._waiting = self._waiting, []
+            self._rows = self._bytes = 0
             self._since = time.monotonic()
         self._folder.mkdir(parents=True, exist_ok=True)
         for model in dict.fromkeys(model for _, _, model, _, _ in waiting):

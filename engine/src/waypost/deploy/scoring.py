@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from waypost.deploy.bringing import Brought
 from waypost.deploy.compiled import Answer
+from waypost.deploy.layout import Layout, TableError
 from waypost.deploy.models import Ready
 from waypost.deploy.reading import Input, Source
 from waypost.deploy.result import (
@@ -42,7 +43,7 @@ from waypost.deploy.result import (
     text_of,
 )
 from waypost.deploy.sink import Sink
-from waypost.deploy.table import Layout, TableError, from_arrow
+from waypost.deploy.table import from_arrow
 from waypost.errors import UsageError, redacted
 
 if TYPE_CHECKING:

@@ -38,6 +38,7 @@ class Service:
     every: float
     token: str
     most_bytes: int
+    most_unpacked: int
     most_rows: int
     seconds: float
     logs_access: bool
@@ -124,6 +125,7 @@ def _settings(service: Service, state: Path) -> Settings:
     return Settings(
         state=state,
         most_bytes=service.most_bytes,
+        most_unpacked=service.most_unpacked,
         most_rows=service.most_rows,
         seconds=service.seconds,
         logs_access=service.logs_access,

@@ -2,95 +2,26 @@
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Mapping, Sequence
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from waypost.contracts.mlmodel import Column
-from waypost.errors import WaypostError, did_you_mean
+from waypost.deploy.layout import Layout, TableError, check_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 Floats = NDArray[np.float64]
-Pick = Callable[[Sequence[Any]], tuple[Any, ...]]
 Values = tuple[float | None, ...]
 Texts = tuple[str | None, ...]
 FEW_ROWS = 16
 """So many rows are answered one by one; for more it pays to make columns of them."""
-
-_MOST_PICKS = 64  # orders of columns that are remembered
-
-
-class TableError(WaypostError):
-    """A table is not what the model asks for; `column` and `row` (from 0) say where, if it is one place."""
-
-    def __init__(self, message: str, *, column: str = "", row: int | None = None, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
-        self.column = column
-        self.row = row
-
-    def at_row(self, row: int) -> TableError:
-        """Returns the same error with another number of its row."""
-        message = re.sub(r", row \d+:", f", row {row}:", str(self), count=1)
-        return TableError(message, column=self.column, row=row, hint=self.hint)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The columns of a model: `numbers` become the matrix, in this order, `texts` stay apart."""
-
-    columns: tuple[Column, ...]
-
-    @cached_property
-    def names(self) -> frozenset[str]:
-        return frozenset(c.name for c in self.columns)
-
-    @cached_property
-    def numbers(self) -> tuple[str, ...]:
-        return tuple(c.name for c in self.columns if c.kind != "text")
-
-    @cached_property
-    def texts(self) -> tuple[str, ...]:
-        return tuple(c.name for c in self.columns if c.kind == "text")
-
-    @cached_property
-    def strict(self) -> list[tuple[int, Column]]:
-        """The positions of number columns that take whole numbers (or booleans) only."""
-        kinds = {c.name: c for c in self.columns}
-        found = [(i, kinds[name]) for i, name in enumerate(self.numbers)]
-        return [(i, column) for i, column in found if column.kind != "number"]
-
-    @cached_property
-    def _picks(self) -> dict[tuple[str, ...], tuple[Pick, Pick]]:
-        return {}
-
-    def picks(self, names: tuple[str, ...]) -> tuple[Pick, Pick]:
-        """Returns the functions from a row with these columns to its numbers, and to its texts.
-
-        Raises TableError where a required column is not among them, one is there twice, or looks misspelt.
-        """
-        found = self._picks.get(names)
-        if found is None:
-            check_names(names, self)
-            found = _pick(names, self.numbers), _pick(names, self.texts)
-            if len(self._picks) < _MOST_PICKS:
-                self._picks[names] = found
-        return found
-
-
-def _pick(names: tuple[str, ...], wanted: tuple[str, ...]) -> Pick:
-    places = [names.index(name) if name in names else None for name in wanted]
-    if len(places) > 1 and None not in places:
-        return operator.itemgetter(*places)
-    return lambda row: tuple(None if place is None else row[place] for place in places)
 
 
 @dataclass(frozen=True)
@@ -107,9 +38,19 @@ class Table:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory the rows take."""
+        return self.numbers.nbytes + sum(int(texts.nbytes) for texts in self.texts.values())
+
     def table(self) -> Table:
         """Returns this."""
         return self
+
+    def piece(self, start: int, end: int) -> Table:
+        """Returns the rows from a place to another."""
+        texts = {name: values[start:end] for name, values in self.texts.items()}
+        return Table(self.numbers[start:end], texts)
 
 
 @dataclass(frozen=True)
@@ -122,6 +63,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the rows take, about."""
+        texts = sum(len(word or "") for words in self.words for word in words)
+        return 32 * len(self) * len(self.layout.columns) + texts
 
     def table(self) -> Table:
         """Returns the same as columns."""
@@ -138,32 +85,6 @@ class Rows:
             for name, column in zip(self.layout.texts, columns, strict=True)
         }
         return Table(numbers, texts)
-
-
-def check_names(given: Sequence[str], layout: Layout) -> None:
-    """Raises TableError where a required column is not among the given ones, or looks misspelt.
-
-    A column that is not required may be left out: its values count as missing. Other columns are ignored.
-    """
-    names = set(given)
-    if len(names) < len(given):
-        twice = next(name for name in given if list(given).count(name) > 1)
-        if twice in layout.names:
-            raise TableError(f"column {twice!r} is there twice", column=twice)
-    absent = [c for c in layout.columns if c.name not in names]
-    for column in sorted(absent, key=lambda c: not c.required):
-        unknown = names - {c.name for c in layout.columns}
-        hint = did_you_mean(column.name, unknown)
-        if column.required:
-            raise TableError(f"column {column.name!r} is missing", column=column.name, hint=_spelt(hint))
-        if _spelt(hint):
-            raise TableError(
-                f"a column is not known that looks like {column.name!r}", column=column.name, hint=hint
-            )
-
-
-def _spelt(hint: str) -> str:
-    return hint if hint.startswith("did you mean") else ""
 
 
 def from_columns(columns: Mapping[str, Sequence[Any]], layout: Layout) -> Table | Rows:
@@ -221,8 +142,13 @@ def _check_strict(numbers: Floats, layout: Layout) -> None:
             raise TableError(message, column=column.name, row=row)
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = _SHORT.maxlist = _SHORT.maxdict = 3
+_SHORT.maxstring = 60
+
+
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = _SHORT.repr(value)  # a value may be nested deeper than Python's own repr goes
     return text if len(text) < 40 else f"{text[:37]}…"
 
 
@@ -253,19 +179,27 @@ def from_arrow(table: pa.Table | pa.RecordBatch, layout: Layout) -> Table:
 def _cast(values: Any, wanted: pa.DataType, column: Column) -> pa.Array:
     import pyarrow as pa
 
+    check_type(values.type, column)
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    textual = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
-    wrong = pa.types.is_string(wanted) != (textual or pa.types.is_string_view(values.type))
-    if pa.types.is_null(values.type) or not wrong:
-        try:
-            # An integer beyond 2**53 is rounded, as pandas rounds it.
-            return values.cast(wanted, safe=False)
-        except pa.ArrowInvalid as error:
-            raise TableError(f"column {column.name!r}: {error}", column=column.name) from error
-    if pa.types.is_boolean(values.type) and column.kind != "text":
-        return values.cast(pa.uint8()).cast(wanted)
+    try:
+        values.validate(full=column.kind == "text")  # bytes that are no UTF-8 are no text
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        # An integer beyond 2**53 is rounded, as pandas rounds it.
+        return values.cast(wanted, safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise TableError(f"column {column.name!r}: {error}", column=column.name) from error
+
+
+def check_type(given: pa.DataType, column: Column) -> None:
+    """Raises TableError where the values of an Arrow type are not what a column holds."""
+    import pyarrow.types as of
+
+    kind = given.value_type if of.is_dictionary(given) else given
+    is_number = of.is_integer(kind) or of.is_floating(kind) or of.is_decimal(kind) or of.is_boolean(kind)
+    is_text = of.is_string(kind) or of.is_large_string(kind) or (of.is_string_view(given) and kind is given)
+    if of.is_null(kind) or (is_text if column.kind == "text" else is_number):
+        return
     noun = "text" if column.kind == "text" else "number"
-    raise TableError(f"column {column.name!r}: {values.type} is no {noun}", column=column.name)
+    raise TableError(f"column {column.name!r}: {given} is no {noun}", column=column.name)

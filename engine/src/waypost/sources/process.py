@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from waypost.sources import supervisor
+from waypost.sources import messages, supervisor
 
 GRACE_SECONDS = supervisor.GRACE_SECONDS
 TIMED_OUT = "no answer"
@@ -293,6 +293,48 @@ class Partner:
                 self._process.wait(_LAST_SECONDS)
         self._process.kill()
         self._process.wait()
+
+
+class Companion:
+    """A process that answers messages over a socket, one after the other (`sources.messages`).
+
+    It gets the number of the socket as its last argument, and is to end when the socket does. A program
+    with threads may start it: nothing of ours runs between fork and exec.
+    """
+
+    def __init__(self, arguments: Sequence[str], *, env: Mapping[str, str]) -> None:
+        self._ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [*arguments, str(theirs.fileno())],
+                env=dict(env),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def is_alive(self) -> bool:
+        """Tells whether it can be asked."""
+        return self._process.poll() is None
+
+    def ask(self, head: bytes, *rest: messages.Bytes, most: int, seconds: float) -> tuple[bytes, memoryview]:
+        """Returns the answer, of `most` bytes. After an error it is not to be asked again.
+
+        Raises TimeoutError where it takes longer, EOFError or OSError where the process is gone.
+        """
+        deadline = time.monotonic() + seconds
+        self._ours.settimeout(seconds)
+        messages.send(self._ours, head, *rest)
+        return messages.receive(self._ours, most, deadline)
+
+    def end(self) -> int:
+        """Ends it, whatever it is at, and returns its exit code (-N: signal N)."""
+        self._ours.close()
+        if self._process.poll() is None:
+            self._process.kill()
+        return self._process.wait()
 
 
 def end_group(leader: int, number: signal.Signals) -> None:

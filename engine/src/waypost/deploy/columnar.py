@@ -1,0 +1,139 @@
+"""Bodies of columns, Parquet files and Arrow streams: what they become is known before it is made.
+
+A few bytes of a dictionary, a run or a compressed page stand for as much memory as they like. So columns,
+types and rows are checked before anything is decoded, and texts are counted, each as often as a row says it,
+before they are written out. Where a body lies about itself only decoding shows it: `unpacking` does that in
+a process of its own with a limit on its memory.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from waypost.deploy.layout import Layout, TableError, check_names
+from waypost.deploy.limits import Limits, RequestError
+from waypost.deploy.table import Table, check_type, from_arrow
+from waypost.sources.messages import Bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
+# Arrow makes dictionaries of these, and of no others.
+_AS_DICTIONARY = {"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
+_MOST_LISTED = 20_000  # row groups, and entries of any other list in a Parquet file's footer
+
+
+def read_columnar(kind: str, body: Bytes, layout: Layout, limits: Limits) -> Table:
+    """Returns the table that a Parquet or Arrow body holds. Raises TableError, RequestError."""
+    import pyarrow as pa
+
+    read = _read_parquet if kind == PARQUET else _read_stream
+    try:
+        return from_arrow(read(body, layout, limits), layout)
+    except MemoryError:
+        raise limits.too_large() from None
+    except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError) as error:
+        words = " ".join(str(error).split())
+        raise RequestError(f"the body is not valid {kind}: {words}") from error
+
+
+def _read_parquet(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    opened = partial(
+        pq.ParquetFile,
+        pa.BufferReader(body),
+        pre_buffer=False,
+        thrift_string_size_limit=len(body) or 1,
+        thrift_container_size_limit=max(_MOST_LISTED, 2 * layout.most_names),
+        arrow_extensions_enabled=False,
+    )
+    with opened() as file:
+        facts = file.metadata
+        chosen = _chosen(file.schema_arrow, layout)
+    groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
+    limits.check_rows(max(facts.num_rows, sum(group.num_rows for group in groups)), layout)
+    with opened(metadata=facts, read_dictionary=_dictionaries(groups, layout)) as file:
+        table = file.read(columns=chosen, use_threads=False)
+    limits.check_rows(table.num_rows, layout)
+    limits.check_bytes(sum(_text_bytes(table[name]) for name in chosen))
+    return table
+
+
+def _dictionaries(groups: list[Any], layout: Layout) -> list[str]:
+    """Returns the texts that are stored as dictionaries: they stay such until their length is known."""
+    paths = [groups[0].column(i).path_in_schema for i in range(groups[0].num_columns)] if groups else []
+    places = {path: place for place, path in enumerate(paths) if path in layout.texts}
+    return [
+        path
+        for path, place in places.items()
+        if all(_AS_DICTIONARY.issuperset(group.column(place).encodings) for group in groups)
+    ]
+
+
+def _read_stream(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
+    import pyarrow as pa
+
+    with pa.ipc.open_stream(pa.BufferReader(body)) as stream:
+        chosen = _chosen(stream.schema, layout)
+        places = [stream.schema.get_field_index(name) for name in chosen]
+    batches, rows, size = [], 0, 0
+    # Other columns are not even unpacked.
+    options = pa.ipc.IpcReadOptions(included_fields=places, use_threads=False)
+    with pa.ipc.open_stream(pa.BufferReader(body), options=options) as stream:
+        for batch in stream:
+            rows += batch.num_rows
+            limits.check_rows(rows, layout)
+            batch.validate(full=True)  # offsets that point elsewhere would be read as they are
+            size += sum(_text_bytes(batch[name]) for name in batch.schema.names)
+            limits.check_bytes(size)
+            batches.append(batch)
+        return pa.Table.from_batches(batches, stream.schema)
+
+
+def _chosen(schema: pa.Schema, layout: Layout) -> list[str]:
+    """Returns the columns to read. Raises TableError, RequestError where they are not what the model asks."""
+    layout.check_bounds(schema.names)
+    check_names(schema.names, layout)
+    chosen = [name for name in schema.names if name in layout.names]
+    if not chosen:
+        raise TableError("none of the model's columns is in the body", hint="/docs lists them")
+    kinds = {column.name: column for column in layout.columns}
+    for name in chosen:
+        check_type(schema.field(name).type, kinds[name])
+    return chosen
+
+
+def _text_bytes(values: Any) -> int:
+    """Returns how long the texts of an array are, each as often as a row says it; 0 for numbers."""
+    import pyarrow as pa
+
+    if isinstance(values, pa.ChunkedArray):
+        return sum(_text_bytes(chunk) for chunk in values.chunks)
+    if pa.types.is_dictionary(values.type):
+        places = values.indices.drop_null().cast(pa.int64()).to_numpy()
+        return int(_lengths(values.dictionary)[places].sum())
+    return int(_lengths(values).sum())
+
+
+def _lengths(texts: pa.Array) -> NDArray[np.int64]:
+    """Returns how long each text is, in bytes; 0 for a missing one, and for whatever is no text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_string_view(texts.type) and len(texts):
+        # Arrow's kernels do not know views; each begins with the length of its text.
+        views = np.frombuffer(texts.buffers()[1], np.int32).reshape(-1, 4)
+        found = views[texts.offset : texts.offset + len(texts), 0].astype(np.int64)
+        found[texts.is_null().to_numpy(zero_copy_only=False)] = 0
+        return found
+    if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
+        return np.zeros(len(texts), np.int64)
+    lengths = pc.fill_null(pc.binary_length(texts), 0)
+    return np.asarray(lengths.to_numpy(zero_copy_only=False), np.int64)

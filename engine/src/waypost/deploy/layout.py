@@ -1,0 +1,158 @@
+"""The columns that a model asks for, and whether those of a table answer them."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from waypost.contracts.mlmodel import Column
+from waypost.errors import WaypostError, did_you_mean
+
+Pick = Callable[[Sequence[Any]], tuple[Any, ...]]
+
+# Orders of columns that are remembered: so many, and of so many characters.
+_MOST_PICKS, _MOST_CHARACTERS = 64, 65_536
+_MOST_PAIRS = 10_000  # of names that are compared when one looks misspelt
+_LONGEST_MESSAGE = 500
+# A request may have so many columns, with names so long, or so many times what the model has.
+_SPARE_COLUMNS, _SPARE_CHARACTERS, _TIMES_OWN = 1000, 1000, 10
+
+
+class TableError(WaypostError):
+    """A table is not what the model asks for; `column` and `row` (from 0) say where, if it is one place;
+    `status` is what a server answers with.
+
+    However long the names and values in a message are, it stays a line that can be read and logged.
+    """
+
+    def __init__(
+        self, message: str, *, column: str = "", row: int | None = None, hint: str = "", status: int = 400
+    ) -> None:
+        super().__init__(_cut(message), hint=_cut(hint))
+        self.column = column
+        self.row = row
+        self.status = status
+
+    def at_row(self, row: int) -> TableError:
+        """Returns the same error with another number of its row."""
+        message = re.sub(r", row \d+:", f", row {row}:", str(self), count=1)
+        return TableError(message, column=self.column, row=row, hint=self.hint, status=self.status)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 1]}…"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a model: `numbers` become the matrix, in this order, `texts` stay apart."""
+
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(c.name for c in self.columns)
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns if c.kind != "text")
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns if c.kind == "text")
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns if c.required)
+
+    @cached_property
+    def most_names(self) -> int:
+        """The number of columns that a request may have: those the model does not know are ignored."""
+        return max(_SPARE_COLUMNS, _TIMES_OWN * len(self.columns))
+
+    @cached_property
+    def longest_name(self) -> int:
+        """The number of characters that the name of a column may have in a request."""
+        return max(_SPARE_CHARACTERS, _TIMES_OWN * max(map(len, self.names), default=0))
+
+    def check_bounds(self, names: Collection[str]) -> None:
+        """Raises TableError (413) where there are far more columns than the model has, or longer names."""
+        if len(names) > self.most_names:
+            said = f"{len(names):,} columns; {self.most_names:,} are the limit"
+            raise TableError(said, status=413, hint=f"the model has {len(self.columns):,}; /docs lists them")
+        if max(map(len, names), default=0) > self.longest_name:
+            said = f"the name of a column has more than {self.longest_name:,} characters"
+            raise TableError(said, status=413, hint="/docs lists the model's columns")
+
+    @cached_property
+    def strict(self) -> list[tuple[int, Column]]:
+        """The positions of number columns that take whole numbers (or booleans) only."""
+        kinds = {c.name: c for c in self.columns}
+        found = [(i, kinds[name]) for i, name in enumerate(self.numbers)]
+        return [(i, column) for i, column in found if column.kind != "number"]
+
+    @cached_property
+    def _picks(self) -> dict[tuple[str, ...], tuple[Pick, Pick]]:
+        return {}
+
+    def picks(self, names: tuple[str, ...]) -> tuple[Pick, Pick]:
+        """Returns the functions from a row with these columns to its numbers, and to its texts.
+
+        Raises TableError where a required column is not among them, one is there twice, or looks misspelt,
+        and where there are far too many.
+        """
+        found = self._picks.get(names)
+        if found is None:
+            self.check_bounds(names)
+            check_names(names, self)
+            places = {name: place for place, name in enumerate(names)}
+            found = _pick(places, self.numbers), _pick(places, self.texts)
+            if sum(map(len, names)) <= _MOST_CHARACTERS:
+                self._remember(names, found)
+        return found
+
+    def _remember(self, names: tuple[str, ...], found: tuple[Pick, Pick]) -> None:
+        if len(self._picks) >= _MOST_PICKS:  # whoever asks in ever new orders does not keep others out
+            self._picks.clear()
+        self._picks[names] = found
+
+
+def _pick(places: dict[str, int], wanted: tuple[str, ...]) -> Pick:
+    found = [places.get(name) for name in wanted]
+    if len(found) > 1 and None not in found:
+        return operator.itemgetter(*found)
+    return lambda row: tuple(None if place is None else row[place] for place in found)
+
+
+def check_names(given: Sequence[str], layout: Layout) -> None:
+    """Raises TableError where a required column is not among the given ones, or looks misspelt.
+
+    A column that is not required may be left out: its values count as missing. Other columns are ignored.
+    """
+    counts = Counter(given)
+    for column in layout.columns:
+        if counts[column.name] > 1:
+            raise TableError(f"column {column.name!r} is there twice", column=column.name)
+    absent = [c for c in layout.columns if c.name not in counts]
+    if not absent:
+        return
+    unknown = counts.keys() - layout.names
+    if required := next((c for c in absent if c.required), None):
+        hint = _spelt(did_you_mean(required.name, unknown))
+        raise TableError(f"column {required.name!r} is missing", column=required.name, hint=hint)
+    if len(absent) * len(unknown) > _MOST_PAIRS:
+        return
+    for column in absent:
+        if hint := _spelt(did_you_mean(column.name, unknown)):
+            raise TableError(
+                f"a column is not known that looks like {column.name!r}", column=column.name, hint=hint
+            )
+
+
+def _spelt(hint: str) -> str:
+    return hint if hint.startswith("did you mean") else ""

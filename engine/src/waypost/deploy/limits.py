@@ -1,0 +1,50 @@
+"""What a request may bring, and what it may become: whatever is above is refused before it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from waypost.deploy.layout import Layout, TableError
+
+MIB = 1024 * 1024
+BECOMES = 8
+"""A body may become so many times as large as it may be, unless that is said otherwise."""
+
+_CELL_BYTES = 8
+
+
+class RequestError(TableError):
+    """A request that cannot be answered, whatever the table in it is."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may ask for: `rows` at most, which become a table of `bytes` at most."""
+
+    rows: int
+    bytes: int = 16 * BECOMES * MIB
+
+    def check_rows(self, rows: int, layout: Layout) -> None:
+        """Raises RequestError (413) where there are more rows than may be, or than the table may hold."""
+        if rows > self.rows:
+            raise RequestError(f"{rows:,} rows; {self.rows:,} are the limit", status=413, hint=_FEWER)
+        if rows * len(layout.columns) * _CELL_BYTES > self.bytes:
+            said = f"{rows:,} rows of {len(layout.columns):,} columns"
+            raise RequestError(f"{said} are a table of more than {self._mib}", status=413, hint=_FEWER)
+
+    def check_bytes(self, size: int) -> None:
+        """Raises RequestError (413) where texts of that many bytes are too much."""
+        if size > self.bytes:
+            raise self.too_large()
+
+    def too_large(self) -> RequestError:
+        """Returns the error for a body that becomes too large."""
+        said = f"the body becomes larger than {self._mib} when it is unpacked"
+        return RequestError(said, status=413, hint=_FEWER)
+
+    @property
+    def _mib(self) -> str:
+        return f"{self.bytes / MIB:,.0f} MiB"
+
+
+_FEWER = "send fewer rows at once, or score a file: waypost score"

@@ -1,0 +1,190 @@
+"""Parquet and Arrow bodies are unpacked in processes of their own.
+
+What such a body says of itself may be a lie that only decoding shows: a page of 2 GB, a footer of a million
+columns, groups nested until the stack is full. No check of ours is as sure as the system's: the process has a
+limit on its memory, is ended when it takes too long, and where it falls the server does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from waypost.contracts.mlmodel import Column
+from waypost.deploy.columnar import read_columnar
+from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.limits import MIB, Limits, RequestError
+from waypost.deploy.table import Table
+from waypost.sources import messages
+from waypost.sources.process import Companion
+
+# What the process needs by itself, and how many copies of the table it makes on the way.
+_OWN_BYTES, _COPIES = 384 * MIB, 4
+_MOST_MESSAGE = 1 << 40  # the server trusts itself
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    columns: list[Column]
+    rows: int
+    bytes: int
+
+
+class _Told(BaseModel):
+    """A table of so many rows follows, its matrix first; or why there is none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int = 0
+    problem: str = ""
+    hint: str = ""
+    status: int = 400
+    column: str = ""
+    row: int | None = None
+
+    def error(self) -> TableError:
+        """Returns what was raised over there."""
+        return TableError(self.problem, column=self.column, row=self.row, hint=self.hint, status=self.status)
+
+
+class Unpacker:
+    """Unpacks bodies, `most` at a time, each within `seconds`; any number of threads may ask."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._seconds = seconds
+        self._free = threading.Semaphore(most)
+        self._idle: list[Companion] = []
+
+    def unpack(self, kind: str, body: bytes, layout: Layout, limits: Limits) -> Table:
+        """Returns the table that a Parquet or Arrow body holds. Raises TableError, RequestError."""
+        asked = _Asked(kind=kind, columns=list(layout.columns), rows=limits.rows, bytes=limits.bytes)
+        with self._companion(limits) as companion:
+            try:
+                head, rest = companion.ask(
+                    asked.model_dump_json().encode(), body, most=3 * limits.bytes, seconds=self._seconds
+                )
+            except TimeoutError:
+                companion.end()
+                said = f"the body could not be read within {self._seconds:g} s"
+                raise RequestError(said, status=413, hint="send fewer rows at once") from None
+            except (EOFError, OSError):
+                raise _fallen(companion.end(), kind) from None
+        told = _Told.model_validate_json(head)
+        if told.problem:
+            raise told.error()
+        return _table_of(told.rows, rest, layout)
+
+    @contextlib.contextmanager
+    def _companion(self, limits: Limits) -> Iterator[Companion]:
+        """Gives a process that nobody else asks; one that was ended is not given again."""
+        if not self._free.acquire(timeout=self._seconds):
+            raise RequestError("too many bodies are being unpacked", status=503, hint="ask again later")
+        try:
+            idle = self._idle.pop() if self._idle else None
+            companion = idle if idle and idle.is_alive() else _started(limits)
+            yield companion
+            if companion.is_alive():
+                self._idle.append(companion)
+        finally:
+            self._free.release()
+
+    def end(self) -> None:
+        """Ends the processes that have nothing to do; the others end with the server."""
+        while self._idle:
+            self._idle.pop().end()
+
+
+def _started(limits: Limits) -> Companion:
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    most = _OWN_BYTES + _COPIES * limits.bytes
+    return Companion([sys.executable, "-m", "waypost.deploy.unpacking", str(most)], env=env)
+
+
+def _fallen(code: int, kind: str) -> RequestError:
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return RequestError(f"the body is not valid {kind}: the process that reads it has fallen ({how})")
+
+
+def _table_of(rows: int, content: memoryview, layout: Layout) -> Table:
+    import pyarrow as pa
+
+    shape = rows, len(layout.numbers)
+    size = 8 * rows * len(layout.numbers)
+    numbers = np.frombuffer(content[:size], np.float64).reshape(shape, order="F")
+    with pa.ipc.open_stream(pa.py_buffer(content[size:])) as stream:
+        batch = stream.read_next_batch()
+    batch.validate(full=True)
+    return Table(numbers, {name: batch[name] for name in layout.texts})
+
+
+def _content_of(table: Table) -> list[memoryview]:
+    """Returns the bytes of a table, as `_table_of` reads them."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch(list(table.texts.values()), list(table.texts))
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return [table.numbers.T.reshape(-1).data, memoryview(sink.getvalue())]
+
+
+def _answer(head: bytes, body: memoryview) -> tuple[_Told, list[memoryview]]:
+    asked = _Asked.model_validate_json(head)
+    layout = Layout(tuple(asked.columns))
+    limits = Limits(asked.rows, asked.bytes)
+    try:
+        table = read_columnar(asked.kind, body, layout, limits)
+        return _Told(rows=len(table)), _content_of(table)
+    except MemoryError:
+        return _told(limits.too_large()), []
+    except TableError as error:
+        return _told(error), []
+
+
+def _told(error: TableError) -> _Told:
+    return _Told(problem=str(error), hint=error.hint, status=error.status, column=error.column, row=error.row)
+
+
+def _bounded(most: int) -> None:
+    """Lets this process have so many bytes; what asks for more gets a MemoryError."""
+    with contextlib.suppress(ImportError):  # Windows has nothing of the kind
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_with(number: int) -> None:
+    """Ends this process when the other end of a socket is closed, whatever it is at then."""
+    poll = select.poll()
+    poll.register(number, 0)  # that it is closed is told unasked
+    poll.poll()
+    os._exit(0)
+
+
+def main(most: str, number: str) -> None:
+    """Unpacks one body after the other until nobody asks any more."""
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)
+    _bounded(int(most))
+    threading.Thread(target=_end_with, args=[int(number)], daemon=True).start()
+    with socket.socket(fileno=int(number)) as connection, contextlib.suppress(EOFError, OSError):
+        while True:
+            told, content = _answer(*messages.receive(connection, _MOST_MESSAGE))
+            messages.send(connection, told.model_dump_json().encode(), *content)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
