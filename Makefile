@@ -49,10 +49,11 @@ reproduce: $(READY) ## execute a release from its tag and compare: make reproduc
 
 test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`)
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"
-	@cd components-repo && ../$(BIN)/python -m pytest -n 2
+	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m "not journey"
 
 journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken servers
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
+	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m journey
 
 MUTANTS := VIRTUAL_ENV=../$(VENV) ../$(BIN)/uv run --active --no-project --with mutmut==3.8.1 python -m tests.mutants
 
@@ -64,8 +65,10 @@ lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@cd engine && ../$(BIN)/mypy
+	@cd components-repo && ../$(BIN)/mypy
+	@cd components-repo && ../$(BIN)/python -m docs.component_tables --check
 	@cd engine && ../$(BIN)/lint-imports --no-cache
-	@$(BIN)/zizmor --quiet --offline --no-progress .github
+	@$(BIN)/zizmor --quiet --offline --no-progress .github components-repo/.github
 	@$(BIN)/hadolint engine/container/Containerfile
 	@$(BIN)/waypost release check-records
 	@$(BIN)/waypost release check-records -C components-repo
@@ -73,7 +76,7 @@ lint: $(READY)
 check: lint test journeys ## everything that CI checks: lint, types, imports, workflows, records, tests
 
 docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files
-	@$(BIN)/python docs/component_tables.py
+	@cd components-repo && ../$(BIN)/python -m docs.component_tables
 
 bench: $(READY) ## measure Waypost and its peers side by side, write engine/benchmarks/RESULTS.md (some 15 minutes)
 	@cd engine && ../$(BIN)/python -m benchmarks.bench
@@ -84,7 +87,8 @@ bench-deploy: $(READY) ## measure serving and scoring beside their peers (some 1
 examples: $(READY) ## write the data of pipeline/examples anew
 	@$(BIN)/python pipeline/examples/make_data.py
 
-requirements: $(READY) ## resolve engine/requirements/*.in anew into hashed locks
+requirements: $(READY) ## resolve all requirements anew into hashed locks: the library's, then the engine's
+	@$(MAKE) --no-print-directory -C components-repo requirements UV="$(abspath $(BIN))/uv"
 	@$(BIN)/python engine/requirements/compile.py
 
 clean: ## remove .venv and what tools left behind

@@ -99,12 +99,11 @@ def rule_results(data: pd.DataFrame, checks: Checks) -> list[Result]:
 
 
 def _row_results(rows: int, bounds: Rows) -> Iterable[Result]:
-    for name, bound, holds in (
-        ("at least", bounds.minimum, lambda b: rows >= b),
-        ("at most", bounds.maximum, lambda b: rows <= b),
-    ):
-        if bound is not None:
-            yield Result(f"{name} {bound:,} rows", "", holds(bound), detail=f"found {rows:,}")
+    detail = f"found {rows:,}"
+    if (least := bounds.minimum) is not None:
+        yield Result(f"at least {least:,} rows", "", rows >= least, detail=detail)
+    if (most := bounds.maximum) is not None:
+        yield Result(f"at most {most:,} rows", "", rows <= most, detail=detail)
 
 
 def _column_results(data: pd.DataFrame, column: Column) -> list[Result]:

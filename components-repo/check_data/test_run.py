@@ -102,9 +102,9 @@ def test_false_alarms_stay_below_alpha() -> None:
     alarms = 0
     for seed in range(50):
         draw = np.random.default_rng(seed)
-        sides = [pd.DataFrame(draw.normal(size=(200, 20))).rename(columns=str) for _ in range(2)]
+        data, reference = (pd.DataFrame(draw.normal(size=(200, 20))).rename(columns=str) for _ in range(2))
         checks = Checks.model_validate({"drift": {"numeric": [str(i) for i in range(20)]}})
-        alarms += any(not r.passed for r in check(*sides, checks))
+        alarms += any(not r.passed for r in check(data, reference, checks))
     assert alarms <= 7  # 2.5 expected
 
 

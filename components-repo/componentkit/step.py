@@ -101,8 +101,8 @@ class Step:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow finds a local path ambiguous
             origin = resolve_dataset_source(source or str(path))
-        # MLflow keeps at most 36 characters of a dataset's digest.
-        dataset = MetaDataset(origin, name=path.name, digest=digest[:32])
+        # MLflow keeps at most 36 characters of a dataset's digest; its class is abstract by oversight.
+        dataset = MetaDataset(origin, name=path.name, digest=digest[:32])  # type: ignore[abstract]
         mlflow.log_input(dataset, context=name)
         mlflow.set_tag(f"input.{name}.sha256", digest)
 

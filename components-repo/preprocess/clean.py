@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +13,7 @@ from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
 
 Type = Literal["string", "int", "float", "bool"]
-_PANDAS_TYPES = {"string": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
+_PANDAS_TYPES: dict[str, Any] = {"string": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
 
 
 class Recipe(BaseModel):
@@ -93,8 +93,8 @@ def _filled(column: pd.Series, value: str | float | bool) -> pd.Series:
 
 def _joined(columns: pd.DataFrame) -> pd.Series:
     """Joins texts with a blank, trimmed; missing ones count as empty."""
-    parts = [columns[name].astype("object").fillna("").astype("str") for name in columns]
-    joined = parts[0].str.cat(parts[1:], sep=" ") if len(parts) > 1 else parts[0]
+    first, *others = (columns[name].astype("object").fillna("").astype("str") for name in columns)
+    joined = first.str.cat(pd.concat(others, axis="columns"), sep=" ") if others else first
     return joined.str.split().str.join(" ")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -58,7 +59,7 @@ def test_strategies_keep_their_word() -> None:
 )
 def test_impossible_split_is_named(strategy: str, column: str, message: str) -> None:
     """A split that cannot be made is an error that names strategy, column and class."""
-    data = table().assign(one=1, hole=[1.0] + [None] * 99)
+    data = table().assign(one=1, hole=[1.0] + [np.nan] * 99)
     data.loc[0, "y"] = "rare"
     with pytest.raises(ComponentError, match=message):
         split(data, strategy, column, 0.3, 1)

@@ -34,8 +34,8 @@ def table(labels: Any = ("a", "b"), rows: int = 120) -> pd.DataFrame:
             "n": which + draw.normal(0, 0.2, rows),
             "constant": 1,
             "empty": np.nan,
-            "c": draw.choice(["x", "y", None], rows),
-            "t": draw.choice(["some words", "more words here", None], rows),
+            "c": draw.choice(np.array(["x", "y", None]), rows),
+            "t": draw.choice(np.array(["some words", "more words here", None]), rows),
             "y": [labels[i] for i in which],
         }
     )

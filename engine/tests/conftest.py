@@ -14,7 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "components-repo"
 BIN = Path(sys.executable).parent
-COMPONENTS = sorted(path.parent.name for path in LIBRARY.glob("*/MLproject"))
 
 
 @pytest.fixture(scope="session")

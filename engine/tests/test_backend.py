@@ -151,7 +151,7 @@ def test_environment_of_the_project(project: Path, call: Call) -> None:
     contract = folder / "MLproject"
     contract.write_text("python_env: python_env.yaml\n" + contract.read_text())
     (folder / "python_env.yaml").write_text("dependencies: [-r requirements.txt]\n")
-    text = (LIBRARY / "download" / "requirements.txt").read_text()
+    text = (LIBRARY / "environment" / "requirements.txt").read_text()
     pinned = re.search(r"^packaging==.*?(?=^[a-zA-Z0-9])", text, re.MULTILINE | re.DOTALL)
     assert pinned
     (folder / "requirements.txt").write_text(pinned[0])
@@ -164,7 +164,7 @@ def test_environment_of_the_project(project: Path, call: Call) -> None:
 def test_component_of_the_library(workplace: Path, call: Call) -> None:
     """Our own components run by it, with what they share."""
     copy = workplace / "library"
-    for name in ("segregate", "componentkit"):
+    for name in ("segregate", "componentkit", "environment"):
         shutil.copytree(LIBRARY / name, copy / name, ignore=shutil.ignore_patterns("mlflow.db", "mlruns"))
     data = next((ROOT / "pipeline" / "examples" / "data").glob("wine*"))
     result = call("mlflow", "run", copy / "segregate", "-P", f"data={data}", *BACKEND)

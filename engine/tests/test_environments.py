@@ -22,7 +22,7 @@ ENV = PythonEnv(dependencies=("-r requirements.txt",))
 
 def pinned(name: str) -> str:
     """Returns one package's lines of the library's lock, hashes included."""
-    text = (LIBRARY / "download" / "requirements.txt").read_text()
+    text = (LIBRARY / "environment" / "requirements.txt").read_text()
     match = re.search(rf"^{name}==.*?(?=^[a-zA-Z0-9])", text, re.MULTILINE | re.DOTALL)
     assert match
     return match[0]

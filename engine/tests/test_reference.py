@@ -88,7 +88,7 @@ def test_stock_mlflow_runs_the_pipeline(folder: str, workplace: Path, call: Call
     for name in ("MLproject", "python_env.yaml"):
         shutil.copyfile(ROOT / name, copy / name)
     project = copy / folder / "MLproject"
-    project.write_text(project.read_text().replace(" --overrides", " --env local --overrides"))
+    project.write_text(project.read_text().replace(" --overrides", " --env local --dev --overrides"))
     overrides = " ".join([*QUICK, "model.max_depth=8", "evaluate.min_auc=0.6"])
     result = call("mlflow", "run", copy / folder, "--env-manager", "local", "-P", f"overrides={overrides}")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -87,7 +87,7 @@ def test_reference_over_http_and_postgres(database: str, workplace: Path, call: 
     """
 
     def run(folder: Path, env: Mapping[str, str], how: str = "--json") -> Any:
-        result = call(*RUN, folder, how, *QUICK, env=env)
+        result = call(*RUN, folder, "--dev", how, *QUICK, env=env)
         assert result.returncode == 0, result.stdout + result.stderr
         return json.loads(result.stdout) if how == "--json" else result.stdout
 

@@ -1,0 +1,166 @@
+"""The library keeps one shape, and bad data is told in one line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from componentkit.arguments import load_entry_point
+from docs.component_tables import updated
+from tests.conftest import BIN, COMPONENTS, LIBRARY, Call
+
+each_component = pytest.mark.parametrize("folder", [LIBRARY / name for name in COMPONENTS], ids=COMPONENTS)
+
+
+def contract(folder: Path) -> dict[str, Any]:
+    return load_entry_point(folder / "MLproject")
+
+
+def test_six_components_are_there() -> None:
+    """The library has the steps of a whole pipeline."""
+    assert [
+        *("check_data", "download", "evaluate", "preprocess", "segregate", "train_random_forest")
+    ] == COMPONENTS
+
+
+@each_component
+def test_uniform_shape(folder: Path) -> None:
+    """Each runs in the one environment, knows nothing of Waypost, says what it measures, and stays short."""
+    assert (folder / "requirements.txt").readlink() == Path("..", "environment", "requirements.txt")
+    assert contract(folder)["command"].startswith("PYTHONPATH=.. python run.py ")
+    assert contract(folder)["metrics"]
+    for file in folder.glob("*.py"):
+        text = file.read_text()
+        assert len(text.splitlines()) <= 250
+        assert not re.search(r"^\s*(?:from|import) waypost", text, re.MULTILINE)
+
+
+def test_environment_is_pinned_and_hashed() -> None:
+    """Every requirement has one version and hashes; no index and no URL is named."""
+    text = (LIBRARY / "environment" / "requirements.txt").read_text()
+    pinned = re.findall(
+        r"^[a-z0-9][\w.\-]*(?:\[[\w,-]+\])?==[^ ]+.* \\\n    --hash=sha256:", text, re.MULTILINE
+    )
+    assert len(pinned) == len(re.findall(r"^[a-zA-Z0-9]", text, re.MULTILINE))
+    assert "://" not in text
+
+
+@each_component
+def test_readme_tells_the_contract(folder: Path) -> None:
+    """The README's tables are those of the contract: `make docs` was run."""
+    readme = (folder / "README.md").read_text()
+    assert "<!-- contract -->" in readme
+    assert updated(readme, contract(folder)) == readme
+
+
+@each_component
+def test_help_is_quick(folder: Path, call: Call) -> None:
+    """`run.py --help` shows each parameter and imports nothing heavy on the way."""
+    script = (
+        "import runpy, sys; sys.argv = ['run.py', '--help']\n"
+        "try: runpy.run_path('run.py', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'mlflow', 'pandas', 'sklearn', 'pydantic'} & set(sys.modules); assert not heavy, heavy"
+    )
+    result = call(sys.executable, "-c", script, cwd=folder, PYTHONPATH=str(LIBRARY))
+    assert result.returncode == 0, result.stderr
+    for name, parameter in contract(folder)["parameters"].items():
+        assert f"--{name}" in result.stdout
+        assert parameter["description"].split()[0] in result.stdout
+
+
+def test_kit_stays_small() -> None:
+    """What all components share fits on a few pages."""
+    lines = [
+        line for file in (LIBRARY / "componentkit").glob("*.py") for line in file.read_text().splitlines()
+    ]
+    assert len(lines) <= 320
+
+
+def component(call: Call, name: str, *arguments: str) -> tuple[int, str]:
+    """Runs a component's run.py directly; returns (exit code, all that it wrote)."""
+    result = call(BIN / "python", "run.py", *arguments, cwd=LIBRARY / name, PYTHONPATH=str(LIBRARY))
+    return result.returncode, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("preprocess", ["--data", "empty.csv"], "error: empty.csv: the file is empty"),
+        ("preprocess", ["--data", "cut.parquet"], "error: cut.parquet: cannot be read as parquet: "),
+        ("preprocess", ["--data", "nope.csv"], "nope.csv: no such file"),
+        ("preprocess", ["--data", "a.xlsx"], "error: a.xlsx: format not known; use .csv, .csv.gz,"),
+        ("preprocess", ["--data", "header.csv"], "error: header.csv: the table has no rows"),
+        ("preprocess", ["--data", "good.csv", "--recipe", "bad.yaml"], "error: recipe: droop: Extra"),
+        (
+            "preprocess",
+            ["--data", "good.csv", "--recipe", "drop.yaml"],
+            "error: good.csv: drop: column 'gone'",
+        ),
+        (
+            "preprocess",
+            ["--data", "good.csv", "--recipe", "cast.yaml"],
+            "error: good.csv: column 'kind' cannot be read as int: ",
+        ),
+        (
+            "segregate",
+            ["--data", "good.csv", "--strategy", "stratified", "--column", "kind"],
+            "error: good.csv: stratified: column 'kind': too few rows to be on both sides: 'rare' (1 row)",
+        ),
+        (
+            "check_data",
+            ["--data", "good.csv", "--checks", "checks.yaml"],
+            "error: good.csv: 2 of 4 checks failed: column 'gone': required: no such column …",
+        ),
+        (
+            "train_random_forest",
+            ["--data", "good.csv", "--target", "kind", "--model", "model.yaml"],
+            "error: good.csv: column 'kind': the label is missing in 1 rows",
+        ),
+        (
+            "segregate",
+            ["--data", "good.csv", "--test_size", "2"],
+            "argument --test_size: 2 is more than 0.99",
+        ),
+        (
+            "segregate",
+            ["--data", "good.csv", "--strategy", "odd"],
+            "'odd' is not one of random, stratified",
+        ),
+    ],
+)
+def test_bad_data_is_one_line(
+    workplace: Path, call: Call, name: str, arguments: list[str], message: str
+) -> None:
+    """Data or parameters that cannot work: one line with file, column and rule; no stack trace."""
+    Path("empty.csv").touch()
+    Path("header.csv").write_text("a,b\n")
+    Path("a.xlsx").write_text("x")
+    Path("bad.yaml").write_text("droop: [a]\n")
+    Path("good.csv").write_text("n,kind\n1,a\n2,a\n3,rare\n" if name == "segregate" else "n,kind\n1,a\n2,\n")
+    Path("drop.yaml").write_text("drop: [gone]\n")
+    Path("cast.yaml").write_text("cast: {kind: int}\n")
+    Path("model.yaml").write_text("features: {numeric: [n]}\n")
+    Path("checks.yaml").write_text("columns: [{name: gone}, {name: n, type: string}]\n")
+    pd.DataFrame({"a": range(1000)}).to_parquet("whole.parquet")
+    Path("cut.parquet").write_bytes(Path("whole.parquet").read_bytes()[:500])
+    files = [str(workplace / a) if Path(a).suffix or a == "nope.csv" else a for a in arguments]
+    code, text = component(call, name, *files)
+    assert code in (1, 2)
+    assert message in text
+    assert "Traceback" not in text
+    lines = [line for line in text.splitlines() if "error: " in line]
+    assert len(lines) == 1
+
+
+def test_debug_shows_the_trace(workplace: Path, call: Call) -> None:
+    """--debug keeps the stack trace for whoever mends the component."""
+    Path("empty.csv").touch()
+    code, text = component(call, "preprocess", "--data", str(workplace / "empty.csv"), "--debug")
+    assert code == 1
+    assert "Traceback" in text
