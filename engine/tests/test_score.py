@@ -444,7 +444,7 @@ def test_interrupted_goes_on(saved: Path, workplace: Path, call: Call) -> None:
     table.to_parquet(workplace / "big.parquet")
     command = [str(a) for a in (*SCORE, saved, "big.parquet", "out", "--part-rows", "5000")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=workplace, text=True)
-    for _ in range(1200):
+    for _ in range(6000):
         if list((workplace / "out").glob("part-*")):
             break
         time.sleep(0.01)

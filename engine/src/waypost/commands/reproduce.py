@@ -11,6 +11,20 @@ import click
 from waypost.commands.options import as_json_option, released
 
 
+def _empty(folder: Path) -> Path:
+    """Returns a folder for what a reproduction leaves, where nothing else is. Raises UsageError."""
+    from waypost.errors import UsageError
+
+    place = folder.resolve()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if found := next(place.iterdir(), None):
+            raise UsageError(f"{folder}: there is something here: {found.name}", hint="give an empty folder")
+    except OSError as error:
+        raise UsageError(f"{folder}: no folder to keep things in: {error}") from error
+    return place
+
+
 @click.command()
 @click.argument("target", metavar="URL[#FOLDER]@VERSION")
 @click.option(
@@ -26,7 +40,12 @@ from waypost.commands.options import as_json_option, released
     show_default=True,
     help="uv: environments made anew; local: the engine's own.",
 )
-@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Keep runs and outputs in DIR.")
+@click.option(
+    "--keep",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Keep runs and outputs in DIR, an empty one.",
+)
 @as_json_option
 def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as_json: bool) -> int:
     """Execute a release from its tag in a clean place, and compare with what its run gave.
@@ -51,8 +70,7 @@ def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as
     record = parse_record(RunRecord, read_text(against), str(against)) if against else None
     console = Console(stderr=as_json)
     with scratch() as temp:
-        place = keep.resolve() if keep else temp
-        place.mkdir(parents=True, exist_ok=True)
+        place = _empty(keep) if keep else temp
         here = Path.cwd()
         try:
             found = execute(parsed, place, runs.reporter_for(console), record=record, env=env)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -14,6 +13,7 @@ from waypost.deploy.compiled import Answer
 from waypost.deploy.layout import Layout
 from waypost.deploy.limits import MIB
 from waypost.deploy.table import Rows, Table
+from waypost.sources.process import process_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +64,7 @@ class Sampler:
         for model in dict.fromkeys(model for _, _, model, _, _ in waiting):
             tables = [_arrow(*entry) for entry in waiting if entry[2] == model]
             moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-            name = f"{moment}-{os.getpid()}-{self._written}.parquet"
+            name = f"{moment}-{process_name()}-{self._written}.parquet"
             self._written += 1
             new = self._folder / f".{name}"
             pq.write_table(pa.concat_tables(tables), new)

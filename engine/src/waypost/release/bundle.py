@@ -11,7 +11,7 @@ from urllib.request import urlopen
 from waypost.contracts.bundle import FILE, Bundle, data_path
 from waypost.contracts.plan import Location
 from waypost.contracts.target import Target
-from waypost.errors import WaypostError, redacted
+from waypost.errors import UsageError, WaypostError, redacted
 from waypost.pins.released import fetch_release
 from waypost.pins.workspace import workspace_of_release
 from waypost.runs import environments
@@ -29,6 +29,8 @@ def bundle(target: Target, file: Path, say: Say, *, wheels: bool) -> Bundle:
 
     Without `wheels` it runs with `--env local` only. Raises WaypostError where anything is missing.
     """
+    if file.exists() and not tarfile.is_tarfile(file):
+        raise UsageError(f"{file}: there is something else here", hint="give another name, or move it away")
     store = Store(home(), say)
     release = fetch_release(store, target)
     workspace = workspace_of_release(release, store, say)

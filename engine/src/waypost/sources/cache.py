@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +13,23 @@ import filelock
 
 from waypost.errors import Finding
 from waypost.sources import git
+from waypost.sources.database import is_ours
 from waypost.sources.process import ProcessError
 from waypost.sources.scratch import remove
 from waypost.sources.store import is_intact
 
 _NEW = (".new-", ".building-")
-_FILES = ("index.db", "memo.db", "current.db")
+_DATABASES = ("index.db", "memo.db", "current.db")
+# What things of each kind are called: the home may be a folder where others keep things, too.
+_NAMES = {
+    "mirrors": re.compile(r"[\w.-]*-[0-9a-f]{16}\.git"),
+    "trees": re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?"),
+    "envs": re.compile(r"[0-9a-f]{64}"),
+    "artifacts": re.compile(r"[0-9a-f]{32}|wandb"),
+    "compiled": re.compile(r"[0-9a-f]{32}"),
+    "bundles": re.compile(r"[0-9a-f]{64}"),
+}
+_SUFFIXES = {"mirrors": ".git"}  # that a lock's name has not
 KINDS = {
     "mirrors": "mirror of a component repository",
     "trees": "unpacked component",
@@ -46,7 +59,7 @@ def items(home: Path) -> Iterator[Item]:
     """Gives everything that is whole."""
     for kind in KINDS:
         for path in sorted((home / kind).glob("*")):
-            if path.is_dir() and not path.name.startswith("."):
+            if _NAMES[kind].fullmatch(path.name) and path.is_dir() and not path.is_symlink():
                 age = (time.time() - path.stat().st_mtime) / 86400
                 holds = tuple(sorted(p.name for p in path.iterdir())) if kind == "trees" else ()
                 yield Item(kind, path.name, path, _size(path), age, holds)
@@ -118,9 +131,15 @@ def _size(folder: Path) -> int:
 
 
 def clear(home: Path) -> None:
-    """Removes everything that this cache holds, and nothing else that may lie beside it."""
+    """Removes everything that this cache holds, and nothing else that may lie in it or beside it."""
+    for path in [*(item.path for item in items(home)), *left_over(home)]:
+        remove(path)
     for kind in KINDS:
-        if (home / kind).is_dir():
-            remove(home / kind)
-    for name in _FILES:
-        (home / name).unlink(missing_ok=True)
+        for lock in (home / kind).glob("*.lock"):
+            if lock.name == ".lock" or _NAMES[kind].fullmatch(lock.with_suffix(_SUFFIXES.get(kind, "")).name):
+                lock.unlink()
+        with contextlib.suppress(OSError):  # there is something else in it, or it is not there
+            (home / kind).rmdir()
+    for name in _DATABASES:
+        if is_ours(home / name):
+            (home / name).unlink(missing_ok=True)

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 _WAIT_SECONDS = 30.0
+# In a file's header: what makes it SQLite's, where it says its version and whose it is, and that it is ours.
+_MAGIC, _VERSION_AT, _OWNER_AT = b"SQLite format 3\0", 60, 68
+_OWNER = int.from_bytes(b"wayp", "big")
+# The first versions said nothing of whose a file is.
+_FIRST_VERSIONS = (1, 2)
+
+
+def is_ours(file: Path) -> bool:
+    """Tells whether a file is a database of a cache, or nothing yet: nobody loses what it holds."""
+    try:
+        with file.open("rb") as opened:
+            header = opened.read(100)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    owner, version = (int.from_bytes(header[at : at + 4], "big") for at in (_OWNER_AT, _VERSION_AT))
+    is_known = owner == _OWNER or (owner == 0 and version in _FIRST_VERSIONS)
+    return not header or (header.startswith(_MAGIC) and is_known)
 
 
 class Database:
     """A file with tables, shared by all processes; `version` changes with the tables.
 
     It holds only what can be found out again: a file that is damaged, or of another version, is
-    begun anew.
+    begun anew. Somebody else's file of that name is put aside first.
     """
 
     def __init__(self, file: Path, version: int, tables: str) -> None:
@@ -47,6 +67,8 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
+            if not is_ours(self._file):
+                self._put_aside()
             connection = sqlite3.connect(self._file, timeout=_WAIT_SECONDS, isolation_level=None)
             # What is lost when the machine stops is computed again.
             connection.execute("PRAGMA synchronous = OFF")
@@ -60,6 +82,12 @@ class Database:
             self._connection = connection
         return self._connection
 
+    def _put_aside(self) -> None:
+        try:
+            self._file.rename(self._file.with_name(f"{self._file.name}.aside-{time.time_ns()}"))
+        except OSError as error:
+            raise sqlite3.OperationalError(f"{self._file} is somebody else's: {error}") from error
+
     def _make(self, connection: sqlite3.Connection) -> None:
         old = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         for (name,) in old:
@@ -67,6 +95,7 @@ class Database:
         for statement in self._tables.split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {self._version}")
+        connection.execute(f"PRAGMA application_id = {_OWNER}")
 
     def _begin_anew(self) -> None:
         if self._connection is not None:

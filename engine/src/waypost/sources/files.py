@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from pathlib import Path
 
 from waypost.contracts import component, mlmodel, pipeline
@@ -13,6 +14,7 @@ from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
+from waypost.sources.process import process_name
 
 # A signature of 100,000 columns needs less.
 _MOST_MLMODEL_BYTES = 16 << 20
@@ -46,16 +48,23 @@ def read_parameters(folder: Path) -> list[tuple[str, str]]:
 
 
 def write_text(file: Path, text: str) -> bool:
-    """Writes a file whole or not at all; tells whether it had another content before."""
-    if file.is_file() and file.read_text(encoding="utf-8") == text:
-        return False
-    new = file.with_name(f".{file.name}.{os.getpid()}")
+    """Writes a file whole or not at all; tells whether it had another content before.
+
+    A link stays one: what it names is written. Raises WaypostError.
+    """
+    target = file.resolve() if file.is_symlink() else file
+    new = target.with_name(f".{target.name}.{process_name()}-{secrets.token_hex(4)}")
+    content = text.encode()
     try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(file)
+        if target.is_file() and target.read_bytes() == content:
+            return False
+        with new.open("xb") as opened:
+            opened.write(content)
+        new.replace(target)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise WaypostError(f"{file}: cannot be written: {error}") from error
+    finally:
+        new.unlink(missing_ok=True)
     return True
 
 
@@ -99,13 +108,21 @@ _NOT_CONTENT = "registered_model_meta"
 
 
 def content_digest(path: Path) -> str:
-    """Returns the sha256 (hex) of a file, or of the names and digests of a folder's files."""
+    """Returns the sha256 (hex) of a file, or of the names and digests of a folder's files.
+
+    Raises UsageError where one cannot be read, or has a line break in its name: it would pass for two.
+    """
     if not path.is_dir():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    files = content_files(path)
-    listing = "".join(f"{content_digest(p)}  {p.relative_to(path).as_posix()}\n" for p in files)
-    return hashlib.sha256(listing.encode()).hexdigest()
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read: {error}") from error
+    names = {each.relative_to(path).as_posix(): each for each in content_files(path)}
+    if broken := [name for name in names if "\n" in name]:
+        raise UsageError(f"{path}: a file's name has a line break: {broken[0]!r}")
+    listing = "".join(f"{content_digest(file)}  {name}\n" for name, file in names.items())
+    return hashlib.sha256(os.fsencode(listing)).hexdigest()
 
 
 def content_files(folder: Path) -> list[Path]:
