@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from waypost.contracts.json_text import read_json
 from waypost.contracts.listing import MOST_BYTES, MOST_DEPTH, MOST_ENTRIES, MOST_FILE_BYTES
 from waypost.contracts.names import FolderInside, ObjectId, Sha256, TagName, VersionText
-from waypost.contracts.parsing import Strict, load_json, parse
+from waypost.contracts.parsing import Strict, parse
 from waypost.contracts.trees import link_problem, path_problem, shown
 from waypost.errors import UsageError
 
@@ -60,7 +61,7 @@ class Member:
 
 def parse_bundle(text: str) -> Bundle:
     """Returns what a bundle.json says. Raises ValueError, UsageError, FindingsError."""
-    content = load_json(text)
+    content = read_json(text, FILE)
     if not isinstance(content, dict):
         raise ValueError(f"{FILE} holds no mapping")
     schema = content.get("schema", SCHEMA)

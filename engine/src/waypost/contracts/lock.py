@@ -11,8 +11,9 @@ from pydantic import Field
 
 from waypost.contracts.component import PythonEnv
 from waypost.contracts.digests import digest_of
+from waypost.contracts.json_text import read_json
 from waypost.contracts.names import FolderName, ObjectId, TagName, Uses, VersionText
-from waypost.contracts.parsing import Strict, load_json, parse
+from waypost.contracts.parsing import Strict, parse
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, component_name
 from waypost.contracts.versions import parse_requirement
@@ -104,10 +105,11 @@ def parse_lock(text: str, command: str) -> Lock:
     """Returns the lock. Raises IntegrityError that names the mending command."""
     hint = f"write it anew: {command}"
     try:
-        content = load_json(text)
-    except ValueError as error:
-        conflict = ": it has the marks of a merge conflict" if "<<<<<<<" in text else f": {error}"
-        raise IntegrityError([Finding(FILE, f"not valid JSON{conflict}", hint, EDITED)]) from error
+        content = read_json(text, FILE)
+    except FindingsError as error:
+        conflict = "not valid JSON: it has the marks of a merge conflict" if "<<<<<<<" in text else ""
+        problem = conflict or error.findings[0].problem
+        raise IntegrityError([Finding(FILE, problem, hint, EDITED)]) from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if not isinstance(schema, int):
         raise IntegrityError([Finding(FILE, "no schema number", hint, EDITED)])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from waypost.contracts.json_text import read_json
+from waypost.contracts.limits import GENERATED, Limits
 from waypost.contracts.parsing import load_mapping
 from waypost.errors import Finding, FindingsError
 
 FILE = "MLmodel"
+_WIDE = Limits(characters=GENERATED.characters)  # the signature of a wide model is one long text
 
 # Keys of flavours that name a file or folder in the model's own.
 _PATHS = ("pickled_model", "model_path", "python_model", "data", "code")
@@ -98,7 +100,7 @@ class MLmodel(_Loose):
 def parse_mlmodel(text: str, file: str) -> MLmodel:
     """Returns what an `MLmodel` file says. Raises FindingsError."""
     try:
-        return MLmodel.model_validate(load_mapping(text, file))
+        return MLmodel.model_validate(load_mapping(text, file, _WIDE))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         words = problem["msg"].removeprefix("Value error, ").splitlines()[0]
@@ -110,9 +112,9 @@ def parse_mlmodel(text: str, file: str) -> MLmodel:
 def _columns(text: str | None) -> tuple[Column, ...]:
     """Returns the columns of a signature; none for tensors, arrays and objects."""
     try:
-        entries = json.loads(text) if text else []
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the signature is no JSON: {error}") from error
+        entries = read_json(text, "signature") if text else []
+    except FindingsError as error:
+        raise ValueError(f"the signature is no JSON: {error.findings[0].problem}") from error
     if not isinstance(entries, list) or not all(_is_column(entry) for entry in entries):
         return ()
     columns = tuple(Column.model_validate(entry) for entry in entries)

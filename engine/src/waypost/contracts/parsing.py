@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from waypost.contracts.limits import WRITTEN, Limits, shown
+from waypost.contracts.yaml_text import read_yaml
 from waypost.errors import Finding, FindingsError, did_you_mean
 
 
@@ -17,52 +17,18 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+_MESSAGE = 500  # characters; what is wrong may repeat a value
 Model = TypeVar("Model", bound=BaseModel)
 
 
-# The parser in C is ten times as fast; some builds of PyYAML come without it.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _UniqueKeyLoader(_Loader):  # type: ignore[misc]
-    """YAML keeps the last of two equal keys without a word; here the second one is an error."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands here twice", key_node.start_mark
-                )
-            if isinstance(key, str) and key != "<<":
-                seen.add(key)
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        return mapping
-
-
-def load_mapping(text: str, file: str) -> dict[str, Any]:
+def load_mapping(text: str, file: str, limits: Limits = WRITTEN) -> dict[str, Any]:
     """Returns the mapping that a YAML text holds, `{}` for an empty one. Raises FindingsError."""
-    try:
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 (a safe loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{file}:{mark.line + 1}" if mark else file
-        problem = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise FindingsError([Finding(place, f"not valid YAML: {problem}")]) from error
+    content = read_yaml(text, file, limits)
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise FindingsError([Finding(file, "a mapping is expected at the top")])
     return content
-
-
-def load_json(text: str) -> Any:
-    """Returns what a JSON text holds. Raises ValueError, also where it is nested too deep."""
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
 
 
 def parse(model: type[Model], content: dict[str, Any], file: str) -> Model:
@@ -77,14 +43,14 @@ def _findings(error: ValidationError, model: type[BaseModel], file: str) -> list
     known = _known_keys(model)
     found = []
     for problem in error.errors(include_url=False):
-        path = [str(part) for part in problem["loc"]]
+        path = [shown(part) for part in problem["loc"]]
         place = f"{file}: {'.'.join(path)}" if path else file
         if problem["type"] == "extra_forbidden":
             found.append(Finding(place, "unknown key", did_you_mean(path[-1], known)))
         elif problem["type"] == "missing":
             found.append(Finding(place, "this key is required"))
         else:
-            found.append(Finding(place, problem["msg"].removeprefix("Value error, ")))
+            found.append(Finding(place, shown(problem["msg"].removeprefix("Value error, "), _MESSAGE)))
     return found
 
 

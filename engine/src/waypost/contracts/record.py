@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
+from waypost.contracts.json_text import read_json
 from waypost.contracts.names import FolderInside, VersionText
-from waypost.contracts.parsing import Strict, load_json, parse
-from waypost.errors import Finding, FindingsError
+from waypost.contracts.parsing import Strict, parse
 
 FOLDER = "releases"
 SCHEMA = 1
@@ -91,11 +91,7 @@ Value = TypeVar("Value", Record, RunRecord, Yank)
 
 def parse_record(kind: type[Value], text: str, file: str) -> Value:
     """Returns the record. Raises FindingsError."""
-    try:
-        content = load_json(text)
-    except ValueError as error:
-        raise FindingsError([Finding(file, f"not valid JSON: {error}")], consequence="") from error
-    return parse(kind, content, file)
+    return parse(kind, read_json(text, file), file)
 
 
 def record_text(record: Record | RunRecord | Yank) -> str:

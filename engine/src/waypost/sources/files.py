@@ -9,6 +9,7 @@ from pathlib import Path
 
 from waypost.contracts import component, mlmodel, pipeline
 from waypost.contracts.component import Component, PythonEnv, parse_component
+from waypost.contracts.limits import GENERATED
 from waypost.contracts.lock import environment_digest
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.contracts.parsing import load_mapping, parse
@@ -18,6 +19,7 @@ from waypost.sources.process import process_name
 
 # A signature of 100,000 columns needs less.
 _MOST_MLMODEL_BYTES = 16 << 20
+_MOST_CHARACTERS = GENERATED.characters  # no reader takes more
 
 
 def read_pipeline(folder: Path) -> Pipeline:
@@ -96,11 +98,15 @@ def read_mlmodel(folder: Path) -> MLmodel:
 
 
 def read_text(file: Path) -> str:
-    """Returns a file's text. Raises UsageError where it cannot be read."""
+    """Returns a file's text. Raises UsageError where it cannot be read, or is too large to be looked at."""
     try:
-        return file.read_text(encoding="utf-8")
+        with file.open(encoding="utf-8") as source:
+            text = source.read(_MOST_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: cannot be read: {error}") from error
+    if len(text) > _MOST_CHARACTERS:
+        raise UsageError(f"{file}: more than {_MOST_CHARACTERS:,} characters")
+    return text
 
 
 # MLflow writes it into a model's folder when it loads the model by its registered name.

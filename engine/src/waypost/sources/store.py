@@ -19,10 +19,10 @@ from pathlib import Path
 import filelock
 
 from waypost.contracts import trees as git_trees
-from waypost.contracts.parsing import load_json
+from waypost.contracts.json_text import read_json
 from waypost.contracts.trees import Entry, object_id, tree_id, tree_of_folders
 from waypost.contracts.versions import Release, releases_of
-from waypost.errors import WaypostError, redacted
+from waypost.errors import FindingsError, WaypostError, redacted
 from waypost.sources import git, remotes
 from waypost.sources.memo import Memo
 from waypost.sources.objects import Objects, entries
@@ -165,9 +165,11 @@ class Mirror:
     def yank_reason(self, path: str) -> str:
         """Returns why a version was yanked, as its record on the default branch says."""
         try:
-            return str(load_json(self.text(path) or "{}").get("reason", "no reason given"))
-        except (ValueError, AttributeError):
-            return "no reason given"
+            content = read_json(self.text(path) or "{}", path)
+        except FindingsError:
+            content = {}
+        reason = content.get("reason") if isinstance(content, dict) else None
+        return str(reason or "no reason given")
 
     def text(self, path: str, commit: str = HEAD) -> str | None:
         """Returns a file's text at a commit that is here, or as the default branch has it."""

@@ -18,6 +18,7 @@ from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.trees import path_problem
 from waypost.errors import redacted
+from waypost.sources.files import read_mlmodel
 from waypost.sources.places import home
 from waypost.tracking.claims import OWNER_TAG, Claims, is_alive_here
 from waypost.tracking.connection import set_defaults, tracking_errors
@@ -179,6 +180,7 @@ class Tracker:
             return {}
         from mlflow.models import Model
 
+        read_mlmodel(folder)  # it may be a stranger's, and MLflow knows no limits
         found = Model.load(str(folder)).signature
         return {k: json.loads(v) for k, v in found.to_dict().items() if v} if found else {}
 

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waypost.contracts.json_text import read_json
 from waypost.contracts.mlmodel import FILE as MODEL_FILE
-from waypost.errors import redacted
+from waypost.errors import FindingsError, redacted
 from waypost.sources.files import content_files
 from waypost.sources.web import answers
 from waypost.tracking.wandb_inputs import split
@@ -323,12 +324,12 @@ def _media(file: Path) -> Any:
     if suffix in _PAGES:
         return wandb.Html(file.read_text(encoding="utf-8"), inject=False)
     # A name says little: what cannot be read as a table is none.
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, FindingsError):
         if suffix == ".csv":
             import pandas as pd
 
             return wandb.Table(dataframe=pd.read_csv(file, nrows=_MOST_ROWS), allow_mixed_types=True)
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file.read_text(encoding="utf-8"), str(file), with_nan=True)
         if (
             isinstance(content, dict) and {"columns", "data"} <= content.keys()
         ):  # what `mlflow.log_table` writes

@@ -1,0 +1,250 @@
+"""YAML that anybody may have written, as plain values: within limits, and each key once.
+
+Some hundred bytes of YAML can mean more than any machine holds, by aliases, or be nested deeper than Python
+can follow. All YAML that Waypost reads comes through the one function here. It builds the value from the
+parser's events, without recursion. What an alias stands for is counted, not copied: a text that means too
+much is refused before anything of that size is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+from yaml.constructor import SafeConstructor
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+)
+
+from waypost.contracts.limits import HALF_A_CHARACTER, WRITTEN, Limits, is_unicode, shown, unreadable
+from waypost.errors import Finding, FindingsError
+
+# The parser in C is ten times as fast; some builds of PyYAML come without it.
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+_MERGE = "<<"
+_Resolvers = Mapping[str, list[tuple[str, re.Pattern[str]]]]
+_construct = SafeConstructor()
+_SCALARS: dict[str, Callable[[yaml.ScalarNode], Any]] = {
+    f"{_TAG}null": _construct.construct_yaml_null,
+    f"{_TAG}bool": _construct.construct_yaml_bool,
+    f"{_TAG}int": _construct.construct_yaml_int,
+    f"{_TAG}float": _construct.construct_yaml_float,
+    f"{_TAG}timestamp": _construct.construct_yaml_timestamp,
+    f"{_TAG}binary": _construct.construct_yaml_binary,
+    f"{_TAG}str": lambda node: node.value,
+}
+_NUMBERS = (f"{_TAG}int", f"{_TAG}float")
+_OF_FILES: _Resolvers = yaml.SafeLoader.yaml_implicit_resolvers
+
+
+def _of_arguments() -> _Resolvers:
+    """Returns the rules for `key=value`: a date is a text, and 1e-5 a number, as OmegaConf reads them."""
+    number = re.compile(
+        r"""^(?:[-+]?[0-9]+(?:_[0-9]+)*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+        |[-+]?[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+)
+        |\.[0-9]+(?:_[0-9]+)*(?:[eE][-+][0-9]+)?)$""",
+        re.VERBOSE,
+    )
+    found = {first: [r for r in rules if r[0] != f"{_TAG}timestamp"] for first, rules in _OF_FILES.items()}
+    for first in "-+0123456789.":
+        found[first] = [*found.get(first, ()), (f"{_TAG}float", number)]
+    return found
+
+
+_OF_ARGUMENTS = _of_arguments()
+
+
+def read_yaml(text: str, place: str, limits: Limits = WRITTEN, *, is_argument: bool = False) -> Any:
+    """Returns the value that a YAML text means, None for an empty one. Raises FindingsError.
+
+    Args: `place` is what a finding names, with the line after it; of an argument it is the argument. What
+    occurs twice by an alias is the same object: change nothing in it.
+    """
+    if problem := unreadable(text, limits):
+        raise FindingsError([Finding(place, f"not valid YAML: {problem}")])
+    builder = _Builder(limits, _OF_ARGUMENTS if is_argument else _OF_FILES)
+    try:
+        for event in yaml.parse(text, Loader=_Parser):
+            builder.take(event)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        where = place if is_argument or mark is None else f"{place}:{mark.line + 1}"
+        raise FindingsError([Finding(where, f"not valid YAML: {problem}")]) from error
+    return builder.value
+
+
+@dataclass
+class _Size:
+    """How much there is so far, or stands behind an alias; `height` in levels."""
+
+    values: int = 0
+    characters: int = 0
+    height: int = 0
+
+
+@dataclass
+class _Frame:
+    """A list or mapping that is not closed yet; `before` is how much there was when it began."""
+
+    content: Any
+    start: CollectionStartEvent
+    before: _Size
+    key: Any = None
+    has_key: bool = False
+    merged: list[Any] = field(default_factory=list)
+    height: int = 1
+
+
+class _Builder:
+    """Makes the value of a YAML document from the parser's events."""
+
+    def __init__(self, limits: Limits, resolvers: _Resolvers) -> None:
+        self.value: Any = None
+        self._limits = limits
+        self._resolvers = resolvers
+        self._total = _Size()
+        self._open: list[_Frame] = []
+        self._anchors: dict[str, tuple[Any, _Size] | None] = {}
+        self._documents = 0
+
+    def take(self, event: Event) -> None:
+        """Takes the next event. Raises YAMLError."""
+        if isinstance(event, ScalarEvent):
+            self._grow(event, 1, len(event.value))
+            before = _Size(self._total.values - 1, self._total.characters - len(event.value))
+            self._end(event, self._scalar(event), before, 0)
+        elif isinstance(event, CollectionStartEvent):
+            self._begin(event)
+        elif isinstance(event, CollectionEndEvent):
+            frame = self._open.pop()
+            self._end(frame.start, self._whole(frame), frame.before, frame.height)
+        elif isinstance(event, AliasEvent):
+            self._repeat(event)
+        elif isinstance(event, DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                _refuse(event, "a second document begins here")
+
+    def _begin(self, event: CollectionStartEvent) -> None:
+        self._grow(event, 1, 0)
+        if len(self._open) >= self._limits.depth:
+            _refuse(event, self._limits.too_deep)
+        if event.tag not in (None, "!", f"{_TAG}map", f"{_TAG}seq"):
+            _refuse(event, f"the tag {shown(event.tag)} is not taken")
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        before = _Size(self._total.values - 1, self._total.characters)
+        self._open.append(_Frame({} if isinstance(event, MappingStartEvent) else [], event, before))
+
+    def _whole(self, frame: _Frame) -> Any:
+        """Returns a mapping with what it merges (`<<`) below its own keys."""
+        if not frame.merged:
+            return frame.content
+        content: dict[Any, Any] = {}
+        for other in frame.merged:
+            content.update(other)
+        return {**content, **frame.content}
+
+    def _repeat(self, event: AliasEvent) -> None:
+        if event.anchor not in self._anchors:
+            _refuse(event, f"nothing is called &{shown(event.anchor)}")
+        known = self._anchors[event.anchor]
+        if known is None:
+            _refuse(event, f"&{shown(event.anchor)} contains itself")
+        value, size = known
+        if len(self._open) + size.height > self._limits.depth:
+            _refuse(event, self._limits.too_deep)
+        self._grow(event, size.values, size.characters)
+        self._put(event, value, size.height)
+
+    def _end(self, event: NodeEvent, value: Any, before: _Size, height: int) -> None:
+        if event.anchor:
+            size = _Size(
+                self._total.values - before.values, self._total.characters - before.characters, height
+            )
+            self._anchors[event.anchor] = (value, size)
+        self._put(event, value, height)
+
+    def _put(self, event: NodeEvent, value: Any, height: int) -> None:
+        """Puts a whole value where it belongs."""
+        if not self._open:
+            self.value = value
+            return
+        frame = self._open[-1]
+        frame.height = max(frame.height, height + 1)
+        if isinstance(frame.content, list):
+            frame.content.append(value)
+        elif frame.has_key:
+            frame.has_key = False
+            if frame.key is _MERGE_KEY:
+                self._merge(event, frame, value)
+            else:
+                frame.content[frame.key] = value
+        else:
+            self._begin_entry(event, frame, value)
+
+    def _begin_entry(self, event: NodeEvent, frame: _Frame, key: Any) -> None:
+        if isinstance(key, (dict, list)):
+            _refuse(event, f"a {'mapping' if isinstance(key, dict) else 'list'} cannot be a key")
+        if isinstance(key, str) and len(key) > self._limits.key:
+            _refuse(event, f"a key of {len(key):,} characters, more than {self._limits.key:,}")
+        is_merge = isinstance(event, ScalarEvent) and event.implicit[0] and event.value == _MERGE
+        if frame.merged if is_merge else key in frame.content:
+            _refuse(event, f"key {shown(key)!r} stands here twice")
+        frame.key, frame.has_key = (_MERGE_KEY if is_merge else key), True
+
+    def _merge(self, event: NodeEvent, frame: _Frame, value: Any) -> None:
+        # Of several, the first has the last word: https://yaml.org/type/merge.html
+        frame.merged = list(reversed(value)) if isinstance(value, list) else [value]
+        if not all(isinstance(other, dict) for other in frame.merged):
+            _refuse(event, "<< takes a mapping, or a list of mappings")
+
+    def _grow(self, event: NodeEvent, values: int, characters: int) -> None:
+        self._total.values += values
+        self._total.characters += characters
+        if self._total.values > self._limits.values:
+            _refuse(event, f"more than {self._limits.values:,} values, those behind aliases counted")
+        if self._total.characters > self._limits.characters:
+            _refuse(event, f"more than {self._limits.characters:,} characters, those behind aliases counted")
+
+    def _scalar(self, event: ScalarEvent) -> Any:
+        """Returns what a scalar means: this is the schema."""
+        tag, text = event.tag, event.value
+        if tag in (None, "!"):
+            tag = f"{_TAG}str"
+            if event.implicit[0]:
+                rules = self._resolvers.get(text[:1], ())
+                tag = next((name for name, rule in rules if rule.match(text)), tag)
+                if tag not in _SCALARS:  # `<<` and `=`, which mean something as keys only
+                    return text
+        if tag not in _SCALARS:
+            _refuse(event, f"the tag {shown(tag)} is not taken")
+        if tag in _NUMBERS and len(text) > self._limits.number:
+            _refuse(event, f"a number of {len(text):,} characters, more than {self._limits.number:,}")
+        try:
+            value = _SCALARS[tag](yaml.ScalarNode(tag, text))
+        except (ValueError, KeyError, IndexError, OverflowError, AttributeError) as error:
+            _refuse(event, f"{shown(text)!r} is no {tag.removeprefix(_TAG)}", error)
+        if isinstance(value, str) and not is_unicode(value):
+            _refuse(event, HALF_A_CHARACTER)
+        return value
+
+
+_MERGE_KEY = object()
+
+
+def _refuse(event: Event, problem: str, cause: BaseException | None = None) -> NoReturn:
+    mark: Any = event.start_mark
+    raise yaml.constructor.ConstructorError(None, None, problem, mark) from cause
