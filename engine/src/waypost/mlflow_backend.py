@@ -28,11 +28,11 @@ from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.submitted_run import SubmittedRun
 from mlflow.projects.utils import PROJECT_ENV_MANAGER, get_or_create_run, get_run_env_vars, load_project
 
-from waypost.contracts.command import python_command
+from waypost.contracts.command import command_problems, filled, python_command
 from waypost.contracts.component import FILE, Component, PythonEnv, parse_component
 from waypost.contracts.escaping import terminal_text
 from waypost.contracts.trees import path_problem, shown
-from waypost.errors import FindingsError, UsageError, WaypostError, redacted
+from waypost.errors import Finding, FindingsError, UsageError, WaypostError, redacted
 from waypost.pins.reading import Commit
 from waypost.pins.released import unpacked
 from waypost.runs import environments
@@ -168,6 +168,7 @@ class _Prepared:
     """An entry point with its values, its environment, and the modules that its code imports."""
 
     def __init__(self, folder: Path, name: str, values: dict[str, Any], config: dict[str, Any]) -> None:
+        contract = _contract(folder)  # before MLflow reads it, which knows no limits
         project = load_project(str(folder))  # type: ignore[no-untyped-call]
         if project.docker_env or project.env_type == env_type.CONDA:
             kind = "docker_env" if project.docker_env else "conda_env"
@@ -177,12 +178,14 @@ class _Prepared:
         entry_point = project.get_entry_point(name)
         quoted, more = entry_point.compute_parameters(values, tempfile.mkdtemp(dir=_folder()))
         extra = [f"--{key} {value}" for key, value in more.items()]
-        self.shell = " ".join([entry_point.command.format(**quoted), *extra])
+        if problems := command_problems(entry_point.command, quoted):
+            place = f"{FILE}: entry_points.{name}.command"
+            raise FindingsError(Finding(place, *problem) for problem in problems)
+        self.shell = " ".join([filled(entry_point.command, quoted), *extra])
         raw = {key: "".join(shlex.split(value)) for key, value in quoted.items()}
         python = python_command(entry_point.command, raw)
         more_words = shlex.split(" ".join(extra))
         self.python = python and replace(python, arguments=(*python.arguments, *more_words))
-        contract = _contract(folder)
         self.environment = _environment(folder, contract, config.get(PROJECT_ENV_MANAGER))
         shared = contract.shared if contract else ()
         names = [folder.name, *(other for other in shared if (folder.parent / other).is_dir())]

@@ -1,16 +1,27 @@
-"""Commands of entry points: the ones that are plain Python need no shell, and no process made for them."""
+"""Commands of entry points: how values come into them, and which of them need no shell.
+
+A command is a template of Python's `str.format`, as for stock MLflow. It comes from others: only whole values
+of parameters are filled in, no attribute, no index, no nested format.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+import string
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+
+from waypost.contracts.limits import shown
+from waypost.errors import did_you_mean
 
 # What a shell reads as it stands; with anything else in it, only a shell knows what is meant.
 _PLAIN = re.compile(r"[\w@%+=:,./ -]*")
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")
+_CONVERSIONS: dict[str | None, Callable[[str], str]] = {None: str, "": str, "s": str, "r": repr, "a": ascii}
+_SPEC = re.compile(r"(?:.?[<>=^])?0?\d{0,3}(?:\.\d{1,3})?s?", re.DOTALL)
+_BRACE = "a brace that is meant as it stands is written twice: {{ or }}"
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,54 @@ class PythonCommand:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Placeholder:
+    """`{name!conversion:spec}`; `conversion` and `spec` are mostly not there."""
+
+    name: str
+    conversion: str | None
+    spec: str
+
+    def __str__(self) -> str:
+        conversion = f"!{self.conversion}" if self.conversion else ""
+        return shown(f"{{{self.name}{conversion}{self.spec and ':'}{self.spec}}}")
+
+    def problem(self, names: Collection[str]) -> tuple[str, str]:
+        """Returns why it cannot be filled in, and what mends that; two empty texts where it can."""
+        if not self.name or self.name.isdecimal():
+            return f"{self} names no parameter", _BRACE
+        if "." in self.name or "[" in self.name:
+            return f"{self} asks for a part of a value: only whole values are filled in", _BRACE
+        if self.name not in names:
+            return f"{self} is no parameter", did_you_mean(self.name, names) or _BRACE
+        if self.conversion not in _CONVERSIONS or not _is_format(self.spec):
+            return f"{self}: a format that is not for texts", "the name alone is enough"
+        return "", ""
+
+    def filled(self, values: Mapping[str, str]) -> str:
+        return format(_CONVERSIONS[self.conversion](values[self.name]), self.spec)
+
+
+def command_problems(template: str, names: Collection[str]) -> list[tuple[str, str]]:
+    """Returns what keeps a command from being filled in, as pairs of problem and hint.
+
+    Args: `names` are those of the entry point's parameters.
+    """
+    try:
+        parts = list(_parts(template))
+    except ValueError:
+        return [("a { or } without its partner", _BRACE)]
+    problems = [part.problem(names) for part in parts if isinstance(part, _Placeholder)]
+    return [found for found in dict.fromkeys(problems) if found[0]]
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """Returns a command with its placeholders filled in. Raises ValueError where that cannot be done."""
+    if problems := command_problems(template, values):
+        raise ValueError(problems[0][0])
+    return "".join(part if isinstance(part, str) else part.filled(values) for part in _parts(template))
+
+
 def python_command(template: str, values: Mapping[str, str]) -> PythonCommand | None:
     """Returns an entry point's command with its `{parameter}`s filled in, None where it takes a shell."""
     if not _PLAIN.fullmatch(_PLACEHOLDER.sub("", template)):
@@ -31,13 +90,31 @@ def python_command(template: str, values: Mapping[str, str]) -> PythonCommand | 
     variables = {}
     while words and _VARIABLE.match(words[0]):
         name, _, value = words.pop(0).partition("=")
-        variables[name] = value.format(**values)
+        variables[name] = filled(value, values)
     program, *rest = words or [""]
     if program not in ("python", "python3") or not rest:
         return None
-    filled = tuple(word.format(**values) for word in rest)
+    made = tuple(filled(word, values) for word in rest)
     if rest[0] == "-m" and len(rest) > 1:
-        return PythonCommand(filled[2:], module=filled[1], variables=variables)
+        return PythonCommand(made[2:], module=made[1], variables=variables)
     if rest[0].startswith("-"):
         return None
-    return PythonCommand(filled[1:], file=filled[0], variables=variables)
+    return PythonCommand(made[1:], file=made[0], variables=variables)
+
+
+def _parts(template: str) -> Iterator[str | _Placeholder]:
+    """Gives a template's texts and placeholders, in order. Raises ValueError where braces do not pair up."""
+    for text, name, spec, conversion in string.Formatter().parse(template):
+        yield text
+        if name is not None:
+            yield _Placeholder(name, conversion, spec or "")
+
+
+def _is_format(spec: str) -> bool:
+    if not _SPEC.fullmatch(spec):
+        return False
+    try:
+        format("", spec)
+    except ValueError:
+        return False
+    return True

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from waypost.contracts.command import command_problems
+from waypost.contracts.component import FILE as CONTRACT
 from waypost.contracts.component import Component, EntryPoint, Parameter, argument_text
 from waypost.contracts.parameters import canonical_yaml, resolved
 from waypost.contracts.pipeline import FILE, Pipeline
@@ -161,7 +163,11 @@ def _entry_point(
         problem = f"{step.uses} has no entry point {step.entry_point!r}"
         findings.append(Finding(_place(name, "entry_point"), problem, hint))
         return None
-    return component.entry_points[step.entry_point]
+    entry_point = component.entry_points[step.entry_point]
+    for problem, hint in command_problems(entry_point.command, entry_point.parameters):
+        text = f"{step.uses}: {CONTRACT}: entry_points.{step.entry_point}.command: {problem}"
+        findings.append(Finding(_place(name, "uses"), text, hint))
+    return entry_point
 
 
 def _arguments(

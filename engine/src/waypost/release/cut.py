@@ -13,6 +13,7 @@ from typing import Literal
 from packaging.version import Version
 
 from waypost.contracts.changelog import rotated, unreleased
+from waypost.contracts.checks import contract_findings
 from waypost.contracts.interface import Change
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.record import FOLDER, Yank, record_text
@@ -116,12 +117,13 @@ def _tree_obstacles(subject: Subject, branch: str, *, offline: bool) -> list[Fin
 
 
 def _content_obstacles(subject: Subject) -> list[Finding]:
+    found = [f for name, contract in subject.components.items() for f in contract_findings(contract, name)]
     file = subject.folder / CHANGELOG
     if not file.is_file():
-        return [Finding(CHANGELOG, "there is none", "https://keepachangelog.com")]
-    if not unreleased(read_text(file)):
-        return [Finding(CHANGELOG, "nothing stands under [Unreleased]", "say what changed for users")]
-    return []
+        found.append(Finding(CHANGELOG, "there is none", "https://keepachangelog.com"))
+    elif not unreleased(read_text(file)):
+        found.append(Finding(CHANGELOG, "nothing stands under [Unreleased]", "say what changed for users"))
+    return found
 
 
 def _tag_obstacles(subject: Subject, tag: str, *, offline: bool) -> list[Finding]:

@@ -1,0 +1,101 @@
+"""Placeholders in commands: stock MLflow's text where it has one, else a finding; no part of a value."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from waypost.contracts.checks import contract_findings
+from waypost.contracts.command import command_problems, filled
+from waypost.contracts.component import Component
+
+VALUES = {"keep": "'a b'", "other-one": "x", "_": "u", "ß": "s"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "run --keep {keep} {keep}",
+        "run {other-one} {_} {ß}",
+        "awk '{{print $1}}' {{}} {{keep}} {{{keep}}}",
+        "{keep!r} {keep!s} {keep!a}",
+        "{keep:>10} {keep:*^20} {keep:.2} {keep:s} {keep!r:<30}",
+        "no placeholder",
+        "",
+    ],
+)
+def test_as_stock_mlflow_fills_them_in(template: str) -> None:
+    """What stock MLflow takes gives the same text: it calls `str.format`."""
+    assert command_problems(template, VALUES) == []
+    assert filled(template, VALUES) == template.format(**VALUES)
+
+
+@pytest.mark.parametrize(
+    ("template", "problem", "hint"),
+    [
+        ("{kep}", "{kep} is no parameter", "did you mean 'keep'?"),
+        ("{nothing_like_it}", "{nothing_like_it} is no parameter", "known: _, keep, other-one, ß"),
+        ("{0}", "{0} names no parameter", "a brace that is meant"),
+        ("{²}", "{²} is no parameter", "known: "),
+        ("{}", "{} names no parameter", "a brace that is meant"),
+        ("{ }", "{ } is no parameter", ""),
+        ("{keep.upper}", "{keep.upper} asks for a part of a value", ""),
+        (
+            "{keep.__class__.__init__.__globals__}",
+            "{keep.__class__.__init__.__globals__} asks for a part",
+            "",
+        ),
+        ("{keep[0]}", "{keep[0]} asks for a part of a value", ""),
+        ("{keep!x}", "{keep!x}: a format that is not for texts", ""),
+        ("{keep:d}", "{keep:d}: a format that is not for texts", ""),
+        ("{keep:>99999999999}", "{keep:>99999999999}: a format that is not for texts", ""),
+        ("{keep:{keep}}", "{keep:{keep}}: a format that is not for texts", ""),
+        ("{keep", "a { or } without its partner", "a brace that is meant"),
+        ("keep}", "a { or } without its partner", ""),
+        ("${HOME}", "{HOME} is no parameter", ""),
+    ],
+)
+def test_what_cannot_be_filled_in(template: str, problem: str, hint: str) -> None:
+    """Each is named, with the nearest right name; filling it in raises the same words, no KeyError."""
+    ((found, mends),) = command_problems(template, VALUES)
+    assert found.startswith(problem)
+    assert mends.startswith(hint)
+    with pytest.raises(ValueError, match=f"^{re.escape(found)}$"):
+        filled(template, VALUES)
+
+
+def test_every_problem_once() -> None:
+    """All of a command's problems are told at once, each once."""
+    assert [problem for problem, _ in command_problems("{a} {b} {a} {keep}", VALUES)] == [
+        "{a} is no parameter",
+        "{b} is no parameter",
+    ]
+
+
+def test_contract_as_a_whole() -> None:
+    """A contract's own mistakes are found without anybody who uses it: commands, defaults that do not fit."""
+    component = Component.model_validate(
+        {
+            "name": "load",
+            "entry_points": {
+                "main": {
+                    "parameters": {
+                        "n": {"type": "int", "default": 0, "minimum": 1},
+                        "text": {"default": "a\0b"},
+                        "free": {"type": "int"},
+                    },
+                    "command": "run {m} {text} {free}",
+                },
+                "other": {"command": "run }"},
+            },
+        }
+    )
+    assert [str(finding) for finding in contract_findings(component, "load")] == [
+        "load/MLproject: entry_points.main.command: {m} is no parameter; known: free, n, text",
+        "load/MLproject: entry_points.main.parameters.n.default: 0 is less than the minimum, 1",
+        "load/MLproject: entry_points.main.parameters.text.default: 'a\\x00b': no argument of a command can"
+        " hold the character NUL",
+        "load/MLproject: entry_points.other.command: a { or } without its partner;"
+        " a brace that is meant as it stands is written twice: {{ or }}",
+    ]
