@@ -145,7 +145,7 @@ def test_null_means_not_given() -> None:
         ),
         (
             {**LEARN, "with": {**LEARN["with"], "depth": "${nope}"}},
-            "pipeline.yaml: steps.x.with.depth: Interpolation key 'nope' not found",
+            "pipeline.yaml: steps.x.with.depth: no parameter 'nope'; known: depth",
         ),
         (
             {**LEARN, "after": ["lod"]},

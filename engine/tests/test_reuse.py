@@ -91,7 +91,7 @@ def test_nothing_to_do(chain: Path, call: Call) -> None:
         " and started.append(name))\n"
         "heavy = {'mlflow', 'pandas', 'sklearn', 'numpy'}\n"
         "atexit.register(lambda: print('started', started, 'imported', heavy & set(sys.modules),"
-        " 'read', 'omegaconf' in sys.modules))\n"
+        " 'read', 'waypost.contracts.pipeline' in sys.modules))\n"
         "import waypost.cli\nwaypost.cli.main()\n"
     )
     texts = [call(sys.executable, "-c", watch, "run", "--env", "local", chain).stdout for _ in range(3)]
@@ -233,6 +233,8 @@ def test_runs_that_are_gone_do_not_count(chain: Path, call: Call) -> None:
 
 def test_shortcut_sees_what_decides(chain: Path, call: Call, workplace: Path) -> None:
     """Parameter files, variables that parameters name, code, the work tree's folder: any change is seen."""
+    with (chain / "pipeline.yaml").open("a") as file:
+        file.write("variables: [WORD]\n")
     (chain / "params.yaml").write_text("words: {one: '${oc.env:WORD,a}', two: b}\n")
     more = workplace / "more.yaml"
     more.write_text("words: {two: b}\n")

@@ -12,6 +12,7 @@ from waypost.contracts.command import filled
 from waypost.contracts.limits import shown
 from waypost.contracts.names import FileNear, FolderName, PathInside, file_near
 from waypost.contracts.parsing import Strict, load_mapping, parse
+from waypost.contracts.sealed import Sealed, Variables, opened
 
 FILE = "MLproject"
 ParameterType = Literal["path", "uri", "string", "int", "float", "bool"]
@@ -28,6 +29,14 @@ class Parameter(Strict):
     choices: tuple[Any, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+
+    @property
+    def wanted(self) -> str:
+        """What values it takes, for a message."""
+        ranges = [("minimum", self.minimum), ("maximum", self.maximum)]
+        limits = [f"{name} {limit:g}" for name, limit in ranges if limit is not None]
+        choices = [f"one of {', '.join(map(str, self.choices))}"] if self.choices else []
+        return ", ".join([f"type {self.type}", *choices, *limits])
 
     @property
     def is_required(self) -> bool:
@@ -124,6 +133,20 @@ def argument_text(parameter: Parameter, value: Any) -> str:
         if parameter.maximum is not None and typed > parameter.maximum:
             raise ValueError(f"{shown(typed)} is more than the maximum, {parameter.maximum:g}")
     return str(typed).lower() if isinstance(typed, bool) else str(typed)
+
+
+def sealed_text(parameter: Parameter, value: Sealed, variables: Variables) -> Sealed:
+    """Returns a sealed value for the command line, as `argument_text` does for others.
+
+    Raises ValueError that does not show the value, where that is known and does not fit.
+    """
+    if variables.values is not None:
+        try:
+            argument_text(parameter, opened(value, variables.values))
+        except ValueError:
+            # The cause has the value in it.
+            raise ValueError(f"the value of {value} does not fit the parameter: {parameter.wanted}") from None
+    return value
 
 
 def _typed(kind: ParameterType, value: Any) -> bool | int | float | str:

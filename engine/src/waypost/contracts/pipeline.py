@@ -13,6 +13,7 @@ from waypost.errors import redacted
 
 FILE = "pipeline.yaml"
 PARAMETERS_FILE = "params.yaml"
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 # Names of steps become names of files.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=200)]
 
@@ -100,11 +101,16 @@ class Step(Strict):
 
 
 class Pipeline(Strict):
-    """The whole file; `tracking` says who hears of its runs besides MLflow, which holds the results."""
+    """The whole file; `tracking` says who hears of its runs besides MLflow, which holds the results.
+
+    `variables` are those of the environment that parameters may name, as `${oc.env:NAME}`: the steps get
+    their values, and nothing records them.
+    """
 
     name: str
     description: str = ""
     tracking: tuple[Literal["mlflow", "wandb"], ...] = ("mlflow",)
+    variables: tuple[VariableName, ...] = ()
     components: dict[Name, Source]
     steps: dict[Name, Step] = Field(min_length=1)
 

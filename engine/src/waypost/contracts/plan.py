@@ -6,17 +6,16 @@ import graphlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from waypost.contracts.command import command_problems
 from waypost.contracts.component import FILE as CONTRACT
-from waypost.contracts.component import Component, EntryPoint, Parameter, argument_text
-from waypost.contracts.parameters import canonical_yaml, resolved
+from waypost.contracts.component import Component, EntryPoint, Parameter, argument_text, sealed_text
+from waypost.contracts.limits import shown
+from waypost.contracts.parameters import Parameters, canonical_yaml
 from waypost.contracts.pipeline import FILE, Pipeline
+from waypost.contracts.sealed import Sealed, Variables, variables_in
 from waypost.errors import Finding, FindingsError, did_you_mean
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
 
 _REFERENCE = re.compile(r"^\$\{\s*steps\.([^.}\s]+)\.outputs\.([^.}\s]+)\s*\}$")
 _ANY_STEP = re.compile(r"\$\{\s*steps\.")
@@ -35,9 +34,13 @@ class Reference:
 
 @dataclass(frozen=True)
 class Inline:
-    """A mapping or list given for a path: it becomes a file with this canonical YAML."""
+    """A mapping or list given for a path: it becomes a file with this canonical YAML.
+
+    `content` is what that was made of, where it has variables of the environment in it.
+    """
 
     text: str
+    content: Any = None
 
     def __str__(self) -> str:
         return self.text
@@ -100,7 +103,7 @@ class Plan:
 
 def make_plan(
     pipeline: Pipeline,
-    parameters: DictConfig,
+    parameters: Parameters,
     find: Callable[[str], Component],
 ) -> tuple[Plan | None, list[Finding]]:
     """Returns the plan and everything that is wrong with it; no plan where the graph has a cycle.
@@ -173,13 +176,14 @@ def _entry_point(
 def _arguments(
     pipeline: Pipeline,
     name: str,
-    parameters: DictConfig,
+    parameters: Parameters,
     entry_points: Mapping[str, EntryPoint | None],
     findings: list[Finding],
 ) -> dict[str, Argument]:
     step, entry_point = pipeline.steps[name], entry_points[name]
     contract = entry_point.parameters if entry_point else {}
     arguments: dict[str, Argument] = {}
+    failed: set[str] = set()
     for key, raw in step.arguments.items():
         place = _place(name, "with", key)
         if entry_point and key not in contract:
@@ -187,41 +191,57 @@ def _arguments(
             findings.append(Finding(place, f"{step.uses} has no parameter {key!r}", hint))
             continue
         try:
-            argument = _argument(contract.get(key), raw, parameters)
-        except ValueError as error:
-            findings.append(Finding(place, str(error)))
+            argument = _argument(contract.get(key), raw, parameters, place)
+        except FindingsError as error:
+            findings += error.findings
+            failed.add(key)
             continue
         if isinstance(argument, Reference) and (
             problem := _reference_problem(argument, name, contract.get(key), entry_points)
         ):
             findings.append(Finding(place, *problem))
+            failed.add(key)
         elif argument is not None:
             arguments[key] = argument
-    reported = {finding.place for finding in findings}
     for key, parameter in contract.items():
-        if key in arguments or _place(name, "with", key) in reported:
+        if key in arguments or key in failed:
             continue
         if parameter.is_required:
             problem_text = f"{step.uses} requires the parameter {key!r}"
             findings.append(Finding(_place(name, "with"), problem_text))
-        else:
+            continue
+        try:
             arguments[key] = argument_text(parameter, parameter.default)
+        except ValueError as error:
+            findings.append(
+                Finding(_place(name, "with", key), f"the default of {step.uses}: {error}", "give a value")
+            )
     return {key: arguments[key] for key in contract if key in arguments}
 
 
-def _argument(parameter: Parameter | None, raw: Any, parameters: DictConfig) -> Argument | None:
-    """Returns the argument, None where it is not given. Raises ValueError."""
+def _argument(parameter: Parameter | None, raw: Any, parameters: Parameters, place: str) -> Argument | None:
+    """Returns the argument, None where it is not given. Raises FindingsError."""
     if isinstance(raw, str) and (match := _REFERENCE.match(raw)):
         return Reference(match[1], match[2])
     if _ANY_STEP.search(str(raw)):
-        raise ValueError(f"{raw!r}: a reference to an output stands alone: ${{steps.NAME.outputs.NAME}}")
-    value = resolved(parameters, raw)
+        form = "a reference to an output stands alone: ${steps.NAME.outputs.NAME}"
+        raise FindingsError([Finding(place, f"{shown(raw)!r}: {form}")])
+    value = parameters.resolved(raw, place)
     if value is None or parameter is None:
         return None
     if parameter.type == "path" and isinstance(value, (dict, list)):
-        return Inline(canonical_yaml(value))
-    text = argument_text(parameter, value)
+        return Inline(canonical_yaml(value), value if variables_in(value) else None)
+    try:
+        text = _text(parameter, value, parameters.variables)
+    except ValueError as error:
+        raise FindingsError([Finding(place, str(error))]) from error
     return Location(text) if parameter.type == "path" or parameter.format == "uri" else text
+
+
+def _text(parameter: Parameter, value: Any, variables: Variables) -> str:
+    if isinstance(value, Sealed):
+        return sealed_text(parameter, value, variables)
+    return argument_text(parameter, value)
 
 
 def _reference_problem(
@@ -233,13 +253,13 @@ def _reference_problem(
     if parameter and parameter.type != "path":
         return f"an output is a path, but the parameter is of type {parameter.type}", ""
     if reference.step not in entry_points:
-        return f"no step {reference.step!r}", did_you_mean(reference.step, entry_points)
+        return f"no step {shown(reference.step)!r}", did_you_mean(shown(reference.step), entry_points)
     if reference.step == name:
         return "a step cannot use its own output", ""
     other = entry_points[reference.step]
     if other and reference.output not in other.outputs:
-        hint = did_you_mean(reference.output, other.outputs)
-        return f"step {reference.step!r} has no output {reference.output!r}", hint
+        name = shown(reference.output)
+        return f"step {reference.step!r} has no output {name!r}", did_you_mean(name, other.outputs)
     return None
 
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from waypost.contracts.component import Component
 from waypost.contracts.mlmodel import MLmodel
-from waypost.contracts.parameters import merged, plain
-from waypost.contracts.pipeline import component_name, parse_pipeline
+from waypost.contracts.parameters import merged
+from waypost.contracts.parsing import parse
+from waypost.contracts.pipeline import Pipeline, component_name
 from waypost.contracts.plan import make_plan
 from waypost.deploy.promoting import info
 from waypost.deploy.sampling import MODEL
@@ -152,13 +151,12 @@ def _prepared(
         "components": {source: {"path": str(checkout.folder.parent)}},
         "steps": {"check_drift": {"uses": uses[0], "with": {**files, "checks": dict(checks)}}},
     }
-    pipeline = parse_pipeline(yaml.safe_dump(content), "check-drift")
-    config = merged((), ())
+    pipeline = parse(Pipeline, content, "check-drift")
 
     def find(_: str) -> Component:
         return checkout.component
 
-    plan, findings = make_plan(pipeline, config, find)
+    plan, findings = make_plan(pipeline, merged((), ()), find)
     if findings or plan is None:
         raise FindingsError(findings)
-    return Prepared(temp, pipeline, plan, plain(config), {uses[0]: checkout})
+    return Prepared(temp, pipeline, plan, {}, {uses[0]: checkout})

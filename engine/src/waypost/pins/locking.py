@@ -11,6 +11,7 @@ from waypost.contracts.lock import FILE, Lock, Pin, Wanted, lock_text, make_lock
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.plan import make_plan
+from waypost.contracts.sealed import Variables
 from waypost.contracts.versions import Release, Requirement, newest, parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
 from waypost.pins.checkout import pinned_checkouts
@@ -186,9 +187,11 @@ def misfits(workspace: Workspace, contracts: Mapping[str, Component]) -> dict[st
             return read_component(workspace.local(source) or workspace.folder, name, uses)
         raise FindingsError([Finding(uses, "cannot be had")])
 
-    _, findings = make_plan(pipeline, merged(read_parameters(workspace.folder), ()), find)
+    variables = Variables(frozenset(pipeline.variables))
+    parameters = merged(read_parameters(workspace.folder), (), variables)
+    _, findings = make_plan(pipeline, parameters, find)
     found: dict[str, list[Finding]] = {}
-    for finding in findings:
+    for finding in dict.fromkeys(findings):
         name = finding.place.partition("steps.")[2].partition(".")[0]
         step = pipeline.steps.get(name)
         if step is None or step.uses in contracts or pipeline.components[step.source].git is None:

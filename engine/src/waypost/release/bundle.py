@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 from waypost.contracts.bundle import FILE, Bundle, data_path
 from waypost.contracts.plan import Location
+from waypost.contracts.sealed import opened
 from waypost.contracts.target import Target
 from waypost.errors import UsageError, WaypostError, redacted
 from waypost.pins.released import fetch_release
@@ -89,17 +90,19 @@ def _collect_data(prepared: Prepared, folder: Path, say: Say) -> dict[str, str]:
     found = {}
     for step in prepared.plan.steps:
         for argument in step.arguments.values():
-            if not isinstance(argument, Location) or "://" not in argument.text:
+            if not isinstance(argument, Location):
                 continue
-            url = argument.text
-            if not url.startswith(("http://", "https://")):
+            url, address = argument.text, opened(argument.text, prepared.variables)
+            if "://" not in address:
+                continue
+            if not address.startswith(("http://", "https://")):
                 raise WaypostError(f"{step.name}: {redacted(url)}: only http(s) can be bundled")
             folder.mkdir(exist_ok=True)
             file = folder.parent / data_path(url)
             say(f"fetching {redacted(url)}")
-            with urlopen(url, timeout=60) as answer, file.open("wb") as sink:  # noqa: S310 (checked above)
+            with urlopen(address, timeout=60) as answer, file.open("wb") as sink:  # noqa: S310 (checked above)
                 shutil.copyfileobj(answer, sink, _CHUNK)
-            found[url] = data_path(url)
+            found[str(url)] = data_path(url)
     return found
 
 

@@ -18,7 +18,7 @@ from waypost.contracts.component import Component
 from waypost.contracts.interface import Change, interface_of
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.lock import Lock, parse_lock
-from waypost.contracts.parameters import flat, merged, plain
+from waypost.contracts.parameters import flat, merged
 from waypost.contracts.record import (
     FOLDER,
     Kind,
@@ -29,6 +29,7 @@ from waypost.contracts.record import (
     parse_record,
     version_of_record,
 )
+from waypost.contracts.sealed import Variables
 from waypost.contracts.semver import library_changes, pipeline_changes
 from waypost.errors import UsageError
 from waypost.sources import git
@@ -81,7 +82,9 @@ class Subject:
         """The names of a pipeline's parameters."""
         if self.kind == "components":
             return ()
-        return tuple(sorted(flat(plain(merged(read_parameters(self.folder / self.pipeline), ())))))
+        folder = self.folder / self.pipeline
+        variables = Variables(frozenset(read_pipeline(folder).variables))
+        return tuple(sorted(flat(merged(read_parameters(folder), (), variables).plain())))
 
     @cached_property
     def lock(self) -> Lock | None:

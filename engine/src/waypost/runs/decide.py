@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from waypost.contracts.keys import FinishedStep, StepInputs, difference
-from waypost.contracts.plan import PlannedStep
+from waypost.contracts.plan import Inline, PlannedStep
+from waypost.contracts.sealed import variables_in
 from waypost.runs.environments import platform_tag
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
 from waypost.runs.prepare import Prepared
+from waypost.sources.keyed import keyed_digest
 from waypost.sources.memo import Memo
+from waypost.sources.places import home
 
 FIRST = "it has not run here yet"
 
@@ -130,9 +133,19 @@ class Decider:
             arguments=arguments,
             environment=self._environments[step.name],
             platform=platform_tag(),
-            variables={name: _variable(name) for name in step.entry_point.variables},
+            variables={name: self._variable(name) for name in _variables_of(step)},
         )
         return inputs, unknown
+
+    def _variable(self, name: str) -> str:
+        """Returns a digest of a variable's value, empty where it is not set: it shows a change.
+
+        Colleagues get the same one, but of a variable that the pipeline declares: nobody shall try values
+        until one fits, so that its digest is this machine's alone (docs/decisions/0023).
+        """
+        if name in self._prepared.variables:
+            return keyed_digest(home(), self._prepared.variables[name])
+        return hashlib.sha256(os.environ[name].encode()).hexdigest() if name in os.environ else ""
 
 
 def unchanged(found: FinishedStep) -> str:
@@ -148,6 +161,10 @@ def colleague(found: FinishedStep) -> str:
     return found.user
 
 
-def _variable(name: str) -> str:
-    # Its digest is enough to see a change, and a secret stays one.
-    return hashlib.sha256(os.environ[name].encode()).hexdigest() if name in os.environ else ""
+def _variables_of(step: PlannedStep) -> list[str]:
+    """Returns the environment variables whose values decide a step's result. Those in a path or URL do not:
+    the content behind it counts.
+    """
+    contents = (a.content if isinstance(a, Inline) else a for a in step.arguments.values())
+    named = {name for content in contents for name in variables_in(content)}
+    return [*step.entry_point.variables, *sorted(named.difference(step.entry_point.variables))]

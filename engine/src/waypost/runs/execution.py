@@ -14,6 +14,7 @@ from waypost.contracts.command import python_command
 from waypost.contracts.component import command_line
 from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
+from waypost.contracts.masks import Masks
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import WaypostError
 from waypost.runs.decide import Decider, Decision, Reuse, colleague
@@ -22,7 +23,7 @@ from waypost.runs.events import Reporter, StepResult
 from waypost.runs.imports import imports_of
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
-from waypost.runs.logs import exit_cause, tail_of
+from waypost.runs.logs import exit_cause, mask, tail_of
 from waypost.runs.mirrored import Mirrored
 from waypost.runs.prepare import Prepared
 from waypost.runs.survey import declared_metrics
@@ -97,6 +98,7 @@ class Execution:
         self._inputs = inputs
         self._finished = finished
         self._tools = tools
+        self._masks = Masks(prepared.variables)
         self._only = reuse.only
         self._earlier = reuse.earlier
         chosen = with_ancestors(prepared, reuse.only)
@@ -218,7 +220,8 @@ class Execution:
             recorded = {name: self._inputs.recorded(a) for name, a in step.arguments.items()}
             tracker.log_parameters(run_id, recorded)
             values = {
-                name: self._inputs.value(name, a, tracker, run_id, temp) for name, a in step.arguments.items()
+                name: self._inputs.value(step, name, a, tracker, run_id, temp)
+                for name, a in step.arguments.items()
             }
             self.mirrored.step_started(step, run_id, decision.key, recorded, values)
             job = self._job(step, values, run_id, attempt.log)
@@ -260,11 +263,11 @@ class Execution:
 
     def _end(self, attempt: _Attempt, code: int) -> None:
         step, tracker = attempt.step, self._tools.tracker
+        self._keep_log(attempt)
         cause = attempt.cause or (exit_cause(code, attempt.log) if code else "")
         paths: dict[str, Path] = {}
         if not cause:
             cause = self._find_outputs(step, attempt.run_id, paths)
-        self._keep_log(attempt)
         if cause:
             tracker.close(attempt.run_id, "FAILED")
             tracker.claims.leave(self.parent, attempt.decision.key)
@@ -398,6 +401,7 @@ class Execution:
         return ""
 
     def _keep_log(self, attempt: _Attempt) -> None:
+        mask(attempt.log, self._masks)
         if attempt.log.exists():
             self._tools.tracker.log_file(attempt.run_id, attempt.log, "logs")
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from waypost.contracts.component import argument_text
 from waypost.contracts.keys import FinishedStep
+from waypost.contracts.masks import Masks
+from waypost.contracts.parameters import canonical_yaml
 from waypost.contracts.plan import Argument, Inline, Location, PlannedStep, Reference
-from waypost.errors import WaypostError, redacted
+from waypost.contracts.sealed import Sealed, opened
+from waypost.errors import RemoteError, UsageError, WaypostError, redacted
 from waypost.runs.prepare import Prepared, local_path
 from waypost.sources import web
+from waypost.sources.files import content_digest
 from waypost.sources.memo import Memo
 from waypost.tracking.store import Tracker
 
@@ -42,10 +48,12 @@ class Inputs:
         if isinstance(argument, Reference):
             return f"sha256:{self.finished[argument.step].digests[argument.output]}"
         if isinstance(argument, Location):
-            if path := local_path(argument, self.prepared.folder):
-                return f"sha256:{self.memo.digest(path)}"
+            if path := self._local(argument):
+                # The memo would keep the path, which is nobody's business.
+                is_sealed = isinstance(argument.text, Sealed)
+                return f"sha256:{content_digest(path) if is_sealed else self.memo.digest(path)}"
             if _is_pinned(step) or not argument.text or _NEVER_CHANGES.fullmatch(argument.text):
-                return argument.text
+                return str(argument)
             return self._remote(argument.text)
         return str(argument)
 
@@ -54,23 +62,32 @@ class Inputs:
         """Tells whether the content behind a URL counted that can change."""
         return bool(self._asked)
 
+    def _local(self, location: Location) -> Path | None:
+        return local_path(location, self.prepared.folder, self.prepared.variables)
+
     def _remote(self, url: str) -> str | None:
-        if urlsplit(url).scheme not in ("http", "https", "wandb"):
+        address = opened(url, self.prepared.variables)
+        if urlsplit(address).scheme not in ("http", "https", "wandb"):
             return None
         if url not in self._asked:
-            ask = _wandb_content if is_wandb(url) else web.validator
-            asked = None if self.offline else lambda: ask(url)
-            self._asked[url] = self.memo.last("validator", redacted(url), asked) or ""
+            ask = _wandb_content if is_wandb(address) else web.validator
+            asked = None if self.offline else lambda: ask(address)
+            with self._masking():
+                self._asked[url] = self.memo.last("validator", redacted(url), asked) or ""
         return f"{url} ({self._asked[url]})" if self._asked[url] else None
 
     def recorded(self, argument: Argument) -> str:
-        """Returns the argument for MLflow: stock `mlflow run` understands it as it stands."""
+        """Returns the argument for MLflow: stock `mlflow run` understands it as it stands, but for variables
+        of the environment, which are there by their names.
+        """
         if isinstance(argument, Reference):
             return f"runs:/{self.finished[argument.step].run_id}/{self.artifact(argument)}"
         return str(argument)
 
-    def value(self, name: str, argument: Argument, tracker: Tracker, run_id: str, temp: Path) -> str:
-        """Returns the text for the command line: files as local paths.
+    def value(
+        self, step: PlannedStep, name: str, argument: Argument, tracker: Tracker, run_id: str, temp: Path
+    ) -> str:
+        """Returns the text for the command line: files as local paths, variables by their values.
 
         A file that has to be made for it goes to `temp`. Raises WaypostError where an earlier
         output is gone, or is not what it was.
@@ -78,19 +95,42 @@ class Inputs:
         if isinstance(argument, Reference):
             return str(self._output(name, argument, tracker))
         if isinstance(argument, Inline):
-            file = temp / f"{name}.yaml"
-            file.parent.mkdir(parents=True, exist_ok=True)  # MLflow's names may hold a slash
-            file.write_text(argument.text, encoding="utf-8")
             tracker.log_text(run_id, argument.text, f"parameters/{name}.yaml")
-            return str(file)
+            return str(self._file(temp / f"{name}.yaml", argument))
         if isinstance(argument, Location):
-            if is_wandb(argument.text):
-                from waypost.tracking.wandb_inputs import fetched
-
-                return str(fetched(argument.text, self._asked.get(argument.text, "")))
-            path = local_path(argument, self.prepared.folder) or self.bundled.get(argument.text)
-            return str(path) if path else argument.text
+            return self._place(argument)
+        if isinstance(argument, Sealed):
+            return argument_text(step.entry_point.parameters[name], opened(argument, self.prepared.variables))
         return argument
+
+    def _file(self, file: Path, inline: Inline) -> Path:
+        content = inline.content
+        text = inline.text
+        if content is not None:
+            text = canonical_yaml(opened(content, self.prepared.variables))
+        file.parent.mkdir(parents=True, exist_ok=True)  # MLflow's names may hold a slash
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def _place(self, location: Location) -> str:
+        address = str(opened(location.text, self.prepared.variables))
+        if is_wandb(address):
+            from waypost.tracking.wandb_inputs import fetched
+
+            with self._masking():
+                return str(fetched(address, self._asked.get(location.text, "")))
+        path = self._local(location) or self.bundled.get(location.text)
+        return str(path) if path else address
+
+    @contextlib.contextmanager
+    def _masking(self) -> Iterator[None]:
+        """Takes the values of variables out of what is said of an address with them."""
+        try:
+            yield
+        except (RemoteError, UsageError) as error:
+            masks = Masks(self.prepared.variables)
+            # The cause has the address in it.
+            raise type(error)(masks.text(str(error)), hint=masks.text(error.hint)) from None
 
     def _output(self, name: str, reference: Reference, tracker: Tracker) -> Path:
         step = self.finished[reference.step]

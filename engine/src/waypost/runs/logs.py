@@ -6,7 +6,19 @@ import re
 import signal
 from pathlib import Path
 
+from waypost.contracts.masks import Masks
+
 _TAIL_LINES, _TAIL_BYTES = 20, 1 << 16
+
+
+def mask(log: Path, masks: Masks) -> None:
+    """Takes secret values out of the log of a step that has ended, before anybody reads or keeps it."""
+    if not masks or not log.exists():
+        return
+    new = log.with_name(f"{log.name}.masked")
+    with log.open("rb") as source, new.open("wb") as sink:
+        sink.writelines(map(masks.line, source))
+    new.replace(log)
 
 
 def exit_cause(code: int, log: Path) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.plan import Location, PlannedStep, Reference
+from waypost.contracts.sealed import variables_in
 from waypost.errors import redacted
 from waypost.runs.inputs import is_wandb
 from waypost.runs.prepare import Prepared, local_path
@@ -63,9 +64,11 @@ class Mirrored:
                 used.append(
                     {"artifact": f"{argument.step}-{argument.output}", "path": values[name], "uri": ""}
                 )
-            elif isinstance(argument, Location) and is_wandb(argument.text):
+            elif not isinstance(argument, Location) or variables_in(argument.text):
+                continue  # no file, or one whose place is nobody's business
+            elif is_wandb(argument.text):
                 used.append({"artifact": "", "path": "", "uri": argument.text})
-            elif isinstance(argument, Location) and local_path(argument, self._prepared.folder):
+            elif local_path(argument, self._prepared.folder, {}):
                 used.append({"artifact": f"{step.name}-{name}-input", "path": values[name], "uri": ""})
         self._mirror.tell(
             "step_started", parent=self._parent, run_id=run_id, name=step.name, config=config, used=used

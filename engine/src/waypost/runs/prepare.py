@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from waypost.contracts.component import Component
+from waypost.contracts.limits import shown
 from waypost.contracts.lock import FILE as LOCK_FILE
-from waypost.contracts.parameters import merged, plain
+from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
 from waypost.contracts.plan import Location, Plan, PlannedStep, make_plan
+from waypost.contracts.sealed import Variables, opened
 from waypost.errors import Finding, FindingsError
 from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace, read_lock
@@ -27,7 +30,7 @@ class Prepared:
     `lock` is the digest of the lock that it runs from, empty without one; `dev` tells that local
     folders were taken as they are; `warnings` what the user should know of the versions; `release`
     are the tags of a release, empty for a pipeline's folder; `read` are the user's files and folders
-    that were looked at.
+    that were looked at; `variables` the values of the environment variables that the pipeline declares.
     """
 
     folder: Path
@@ -40,6 +43,7 @@ class Prepared:
     warnings: tuple[str, ...] = ()
     release: Mapping[str, str] = field(default_factory=dict)
     read: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def tags(self) -> dict[str, str]:
         """Returns what the run's tags say of where the pipeline comes from; git is asked."""
@@ -68,11 +72,14 @@ def prepare(
     folder, pipeline = workspace.folder, workspace.pipeline
     findings: list[Finding] = []
     texts = read_parameters(folder) + [(str(file), read_text(file)) for file in files]
+    values = {name: os.environ[name] for name in pipeline.variables if name in os.environ}
+    variables = Variables(frozenset(pipeline.variables), values)
     try:
-        config = merged(texts, overrides)
+        parameters = merged(texts, overrides, variables)
     except FindingsError as error:
         findings += error.findings
-        config = merged(texts, ()) if overrides else merged((), ())
+        parameters = merged(texts, (), variables) if overrides else merged((), ())
+    findings += parameters.findings
 
     code, problems = checkouts(workspace, dev=dev)
 
@@ -81,10 +88,10 @@ def prepare(
             return code[uses].component
         raise FindingsError(problems[uses])
 
-    plan, plan_findings = make_plan(pipeline, config, find)
+    plan, plan_findings = make_plan(pipeline, parameters, find)
     findings += plan_findings
     if plan:
-        findings += _input_findings(plan, folder)
+        findings += _input_findings(plan, folder, values)
     if findings or plan is None:
         raise FindingsError(dict.fromkeys(findings))
     lock = None if dev else read_lock(workspace)
@@ -92,13 +99,14 @@ def prepare(
         folder,
         pipeline,
         plan,
-        plain(config),
+        parameters.content,
         code,
         lock=lock.digest if lock else "",
         dev=dev,
         warnings=tuple(workspace.warnings),
         release=workspace.release.tags if workspace.release else {},
         read=(*files, *_looked_at(workspace, code)),
+        variables=values,
     )
 
 
@@ -112,24 +120,39 @@ def _looked_at(workspace: Workspace, code: Mapping[str, Checkout]) -> set[Path]:
     return found
 
 
-def local_path(location: Location, folder: Path) -> Path | None:
+def local_path(location: Location, folder: Path, variables: Mapping[str, str]) -> Path | None:
     """Returns the file that a location names, None where it is a URL of another machine."""
-    parts = urlsplit(location.text)
+    text = opened(location.text, variables)
+    parts = urlsplit(text)
     if parts.scheme == "file":
         return Path(parts.path)
-    return None if "://" in location.text or parts.scheme in ("runs", "models") else folder / location.text
+    return None if "://" in text or parts.scheme in ("runs", "models") else folder / text
 
 
-def input_files(plan: Plan, folder: Path) -> dict[str, Path]:
-    """Returns the files of this machine that steps are given, by the place where they are named."""
-    return {
-        f"{FILE}: steps.{step.name}.with.{name}": path
-        for step in plan.steps
-        for name, argument in step.arguments.items()
-        if isinstance(argument, Location) and (path := local_path(argument, folder)) is not None
-    }
+def input_files(plan: Plan, folder: Path, variables: Mapping[str, str]) -> list[Path]:
+    """Returns the files of this machine that steps are given."""
+    found = (local_path(location, folder, variables) for _, location in locations(plan))
+    return [path for path in found if path is not None]
 
 
-def _input_findings(plan: Plan, folder: Path) -> list[Finding]:
-    given = input_files(plan, folder)
-    return [Finding(place, f"no such file: {path}") for place, path in given.items() if not path.exists()]
+def locations(plan: Plan) -> Iterator[tuple[str, Location]]:
+    """Gives what steps are given by a path or URL, each with the place where it is named."""
+    for step in plan.steps:
+        for name, argument in step.arguments.items():
+            if isinstance(argument, Location):
+                yield f"{FILE}: steps.{step.name}.with.{name}", argument
+
+
+def _input_findings(plan: Plan, folder: Path, variables: Mapping[str, str]) -> list[Finding]:
+    return [
+        Finding(place, f"no such file: {shown(folder / location.text, 200)}")
+        for place, location in locations(plan)
+        if (path := local_path(location, folder, variables)) is not None and not _exists(path)
+    ]
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for a file
+        return False

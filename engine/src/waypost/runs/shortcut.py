@@ -7,10 +7,8 @@ are the variables that count, the answer is the same, too. Nothing heavy is impo
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -22,6 +20,7 @@ from waypost import __version__
 from waypost.contracts.digests import digest_of
 from waypost.runs.events import RunResult, StepResult
 from waypost.sources.database import Database
+from waypost.sources.keyed import keyed_digest
 from waypost.sources.machine import packages
 from waypost.sources.places import home
 from waypost.sources.stamps import TICK_SECONDS, stamp
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from waypost.runs.survey import Options
 
 _TABLES = "CREATE TABLE current (request TEXT PRIMARY KEY, known TEXT, result TEXT)"
-_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*(\w+)")
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,8 @@ class Request:
         files = [str(file.resolve()) for file in self.files]
         settings = {k: v for k, v in os.environ.items() if k.startswith(("MLFLOW_", "GIT_"))}
         facts = [__version__, sys.version, sys.prefix, tracking_uri(), str(Path.cwd()), settings]
-        return digest_of([str(self.folder.resolve()), files, list(self.overrides), self.env, facts])
+        asked = [str(self.folder.resolve()), files, list(self.overrides), self.env, facts]
+        return keyed_digest(home(), digest_of(asked))  # passwords are among the settings
 
 
 def recall(request: Request) -> RunResult | None:
@@ -73,10 +72,13 @@ def recall(request: Request) -> RunResult | None:
 
 def remember(request: Request, prepared: Prepared, options: Options) -> None:
     """Keeps that everything is current, where that is so and only files and variables decide it."""
-    from waypost.runs.prepare import input_files
+    from waypost.contracts.sealed import variables_in
+    from waypost.runs.prepare import input_files, locations
     from waypost.runs.survey import survey
     from waypost.sources.memo import git_files
 
+    if any(variables_in(location.text) for _, location in locations(prepared.plan)):
+        return  # its place would be kept here
     if prepared.warnings or prepared.release or options.offline or options.data or project_run():
         return
     if not tracking_uri().startswith("sqlite:"):
@@ -84,11 +86,9 @@ def remember(request: Request, prepared: Prepared, options: Options) -> None:
     git = [git_files(path) for path in prepared.read if path.is_dir()]
     if None in git:
         return
-    deep = [*prepared.read, *input_files(prepared.plan, prepared.folder).values()]
+    deep = [*prepared.read, *input_files(prepared.plan, prepared.folder, prepared.variables)]
     shallow = {*packages(), *(file for files in git for file in files or ())}
-    names = _variables(prepared)
-    if names is None:
-        return
+    names = {*prepared.pipeline.variables}.union(*(s.entry_point.variables for s in prepared.plan.steps))
     _, newest = _known(deep, shallow, names)
     if newest >= request.asked - TICK_SECONDS:
         return  # changed since, or just before, it was read
@@ -115,29 +115,15 @@ def remember(request: Request, prepared: Prepared, options: Options) -> None:
     _database().write("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", row)
 
 
-def _variables(prepared: Prepared) -> set[str] | None:
-    """Returns the environment variables that count, None where a name is made of other values."""
-    names = {name for step in prepared.plan.steps for name in step.entry_point.variables}
-    for file in prepared.read:
-        if file.is_file():
-            text = file.read_text(encoding="utf-8")
-            named = _VARIABLE.findall(text)
-            if text.count("oc.env") != len(named):
-                return None
-            names.update(named)
-    return names
-
-
 def _known(
     deep: Iterable[Path | str], shallow: Iterable[Path | str], variables: Iterable[str]
 ) -> tuple[str, float]:
     """Returns a digest of everything that decides, and when the last file of it changed."""
     one, two = stamp(sorted(map(str, deep))), stamp(sorted(map(str, shallow)), deep=False)
     values = [f"{name}={os.environ.get(name)}" for name in sorted(variables)]
-    # A digest, so that no secret is kept.
-    state = hashlib.sha256("\0".join([one[0], two[0], *values]).encode()).hexdigest()
-    return state, max(one[1], two[1])
+    # No secret is kept.
+    return keyed_digest(home(), "\0".join([one[0], two[0], *values])), max(one[1], two[1])
 
 
 def _database() -> Database:
-    return Database(home() / "current.db", 1, _TABLES)
+    return Database(home() / "current.db", 2, _TABLES)

@@ -111,7 +111,8 @@ class Tracker:
         from mlflow.tracking.context.registry import resolve_tags
 
         known = {k: v for k, v in resolve_tags().items() if k == "mlflow.user"}
-        run = self._client.create_run(self.experiment_id, run_name=name, tags={**known, **tags})
+        told = {k: redacted(v) for k, v in {**known, **tags}.items()}
+        run = self._client.create_run(self.experiment_id, run_name=redacted(name), tags=told)
         return str(run.info.run_id)
 
     def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
@@ -128,7 +129,9 @@ class Tracker:
 
         now = int(time.time() * 1000)
         entries = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
-        self._client.log_batch(run_id, metrics=entries, tags=[RunTag(k, v) for k, v in tags.items()])
+        self._client.log_batch(
+            run_id, metrics=entries, tags=[RunTag(k, redacted(v)) for k, v in tags.items()]
+        )
 
     def log_text(self, run_id: str, text: str, artifact: str) -> None:
         self._client.log_text(run_id, redacted(text), artifact)

@@ -1,0 +1,95 @@
+"""The notation of references: `${key}`, also within a text, and within another one: `${a.${b}}`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from waypost.contracts.limits import Limits, shown
+
+ESCAPE = r"where ${ is meant as it stands, it is \${"
+_KEY = re.compile(r"(\.*)((?:[^.\[\]]+|\[[^.\[\]]+\])(?:\.[^.\[\]]+|\[[^.\[\]]+\])*)")
+_MARK = re.compile(r"(\\*)\$\{|\}")
+_RESOLVER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:")
+
+
+class ProblemError(Exception):
+    """What is wrong with a text that refers to something, and what mends it."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(problem)
+        self.problem, self.hint = problem, hint
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What stands between `${` and `}`."""
+
+    parts: Parts
+
+    @property
+    def resolver(self) -> str:
+        """The name of the resolver that it calls (`oc.env` in `oc.env:NAME`), empty for a reference."""
+        first = next((part for part in self.parts if part), "")
+        hit = _RESOLVER.match(first) if isinstance(first, str) else None
+        return hit[1] if hit else ""
+
+
+Parts = tuple[str | Expression, ...]
+
+
+def has_expression(value: object) -> bool:
+    """Tells whether a value is a text to be looked at."""
+    return isinstance(value, str) and "${" in value
+
+
+def parsed(text: str, limits: Limits) -> Parts:
+    r"""Returns the parts of a text. Raises ProblemError.
+
+    `\${` is `${` as it stands, and of two backslashes before an expression one stays.
+    """
+    if text.count("${") > limits.references:
+        raise ProblemError(limits.too_many_references)
+    open_ones: list[list[str | Expression]] = [[]]
+    position = 0
+    for mark in _MARK.finditer(text):
+        if mark[0] == "}":
+            if len(open_ones) > 1:
+                inner = Expression((*open_ones.pop(), text[position : mark.start()]))
+                open_ones[-1].append(inner)
+                position = mark.end()
+            continue
+        backslashes = len(mark[1])
+        is_escaped = backslashes % 2 == 1
+        before = text[position : mark.start()] + "\\" * (backslashes // 2)
+        open_ones[-1].append(before + ("${" if is_escaped else ""))
+        position = mark.end()
+        if not is_escaped:
+            open_ones.append([])
+        if len(open_ones) > limits.depth:
+            raise ProblemError(limits.too_deep)
+    if len(open_ones) > 1:
+        raise ProblemError(f"{shown(text)!r}: a ${{ without its }}", ESCAPE)
+    return tuple(part for part in [*open_ones[0], text[position:]] if part)
+
+
+def key_names(text: str) -> tuple[int, tuple[str, ...]]:
+    """Returns how many dots a reference begins with, and the names in it: of `..a.b[0]` 2 and a, b, 0.
+
+    Raises ProblemError.
+    """
+    hit = _KEY.fullmatch(text)
+    if hit is None:
+        raise ProblemError(f"{shown('${' + text + '}')} names no parameter")
+    return len(hit[1]), tuple(name.strip("]") for name in re.split(r"[.\[]", hit[2]) if name)
+
+
+def child_key(node: Any, name: Any) -> Any:
+    """Returns the key by which a list or mapping has what a reference calls `name`, None where it has not."""
+    if isinstance(node, dict) and name in node:
+        return name
+    number = int(name) if isinstance(name, str) and re.fullmatch(r"\d{1,9}", name) else None
+    if isinstance(node, dict):
+        return number if number in node else None
+    return number if isinstance(node, list) and number is not None and number < len(node) else None

@@ -1,0 +1,286 @@
+"""References between parameters: what they stand for, how much that may be, and that secrets stay sealed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from typing import Any
+
+import pytest
+
+from waypost.contracts.masks import Masks
+from waypost.contracts.parameters import Parameters, canonical_yaml, flat, merged
+from waypost.contracts.sealed import Sealed, Variables, opened, variables_in
+from waypost.errors import FindingsError
+
+SECRET = "s3cr3t o'mine"
+VARIABLES = Variables(frozenset({"TOKEN", "PORT", "GONE"}), {"TOKEN": SECRET, "PORT": "8080"})
+
+
+def of(text: str, *overrides: str, variables: Variables = VARIABLES) -> Parameters:
+    return merged([("params.yaml", text)], overrides, variables)
+
+
+def told(parameters: Parameters) -> list[str]:
+    return [str(finding) for finding in parameters.findings]
+
+
+@pytest.mark.parametrize(
+    ("text", "a"),
+    [
+        ("a: ${b}\nb: 1", 1),
+        ("a: ${ b.c }\nb: {c: [1, {d: x}]}", [1, {"d": "x"}]),
+        ("a: ${b.c[1].d} and ${b.c.0}\nb: {c: [1, {d: x}]}", "x and 1"),
+        ("a: ${b.${c}}\nb: {k: 9}\nc: k", 9),
+        ("a: ${b.c}\nb: ${d}\nd: {c: '${e}'}\ne: 7", 7),
+        (
+            "a: {b: '${.c}', c: {d: '${..c.e}', e: '${...f}'}}\nf: 2",
+            {"b": {"d": 2, "e": 2}, "c": {"d": 2, "e": 2}},
+        ),
+        ("a: x${b}y\nb: null", "xNoney"),
+        ("a: x${b}\nb: true", "xTrue"),
+        ("a: ${b}\nb: null", None),
+        ("a: ${1}${2.x}\n1: x\n2: {x: y}", "xy"),
+        ("a: ${b-c}\nb-c: 1", 1),
+        (r"a: \${b}", "${b}"),
+        (r"a: x\\${b}\ n" + "\nb: 1", r"x\1\ n"),
+        (r"a: \\\${b}", r"\${b}"),
+        ("a: $b {c} } $ ${d}}\nd: 1", "$b {c} } $ 1}"),
+        ("a: '${b}{${b}}'\nb: 1", "1{1}"),
+        ("a: x${b}\nb: {k: [1]}", "x{'k': [1]}"),
+    ],
+)
+def test_what_references_stand_for(text: str, a: Any) -> None:
+    """The notation is OmegaConf's: whole values keep their kind, in a text they are written."""
+    assert of(text).plain()["a"] == a
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("m: {a: '${b}'}\nc: 1", "params.yaml: m.a: no parameter 'b'; known: c, m.a"),
+        ("m: {a: '${c.d}'}\nc: 1", "params.yaml: m.a: no parameter 'c.d'; known: c, m.a"),
+        ("a: ${b}\nb: ${a}", "params.yaml: b: it refers to itself"),
+        ("a: ${a}", "params.yaml: a: it refers to itself"),
+        ("a: {b: '${a}'}", "params.yaml: a.b: it refers to itself"),
+        ("a: ${a.b}", "params.yaml: a: it refers to itself"),
+        ("a: ${b", "params.yaml: a: '${b': a ${ without its }; where ${ is meant as it stands, it is \\${"),
+        ("a: ${}", "params.yaml: a: ${} names no parameter"),
+        ("a: '${b..c}'", "params.yaml: a: ${b..c} names no parameter"),
+        ("a: ${..b}", "params.yaml: a: ${..b} leads out of the parameters"),
+        ("a: '${b}'\nb: ???", "params.yaml: a: b has no value yet; give it one: b=…"),
+        (
+            "a: ${oc.decode:x}",
+            "params.yaml: a: ${oc.decode:…}: resolvers are off, but for ${oc.env:NAME};"
+            " where ${ is meant as it stands, it is \\${",
+        ),
+        (
+            "a: ${b.${c}}\nb: {k: 1}\nc: [k]",
+            "params.yaml: a: neither a variable nor a list or mapping can stand",
+        ),
+        ("a: ${oc.env:HOME}", "params.yaml: a: the environment variable HOME is not declared; declare it in"),
+        ("a: ${oc.env:GONE}", "params.yaml: a: the environment variable GONE is not set"),
+        ("a: '${oc.env:A B}'", "params.yaml: a: 'A B' is not the name of an environment variable"),
+        ("a: ${b.${oc.env:TOKEN}}", "params.yaml: a: neither a variable nor a list or mapping can stand"),
+        (
+            "a: 'x${b}'\nb: ['${oc.env:TOKEN}']",
+            "params.yaml: a: a list or mapping with a variable in it cannot",
+        ),
+    ],
+)
+def test_references_that_are_refused(text: str, finding: str) -> None:
+    """Each is one finding that names the key and what is wrong."""
+    (found,) = told(of(text))
+    assert found.startswith(finding)
+
+
+@pytest.mark.parametrize(
+    "resolver",
+    [
+        "oc.create",
+        "oc.decode",
+        "oc.deprecated",
+        "oc.dict.keys",
+        "oc.dict.values",
+        "oc.select",
+        "oc.envy",
+        "x",
+    ],
+)
+def test_resolvers_are_off(resolver: str) -> None:
+    """Whatever the name, with or without arguments, in a text, within another reference."""
+    for text in (
+        f"${{{resolver}:b}}",
+        f"${{ {resolver}: }}",
+        f"x${{{resolver}:b,c}}",
+        f"${{c.${{{resolver}:b}}}}",
+    ):
+        (found,) = told(merged([("params.yaml", canonical_yaml({"a": text}))], []))
+        assert f"${{{resolver}:…}}: resolvers are off" in found
+
+
+def test_every_wrong_reference_is_told_once() -> None:
+    """What refers to a wrong parameter says nothing of its own; all that is wrong is told at once."""
+    parameters = of("a: ${nope}\nb: ${a}\nc: [x, '${b}', '${oc.env:HOME}']\nd: 1")
+    assert [text.partition(": the")[0].partition(": no")[0] for text in told(parameters)] == [
+        "params.yaml: a",
+        "params.yaml: c.2",
+    ]
+    with pytest.raises(FindingsError) as caught:
+        parameters.resolved({"x": "${b}"}, "pipeline.yaml: steps.x.with.y")
+    assert caught.value.findings == parameters.findings
+    assert parameters.resolved("${d}", "here") == 1
+
+
+def test_the_place_is_where_it_stands() -> None:
+    """The finding names the file that set the value, or the command line."""
+    texts = [("params.yaml", "a: 1\nb: {c: 1, d: '${x}'}\n"), ("more.yaml", "b: {c: '${y}'}\n")]
+    parameters = merged(texts, ["a=${oc.env:HOME}"])
+    assert sorted(finding.place for finding in parameters.findings) == [
+        "command line: a",
+        "more.yaml: b.c",
+        "params.yaml: b.d",
+    ]
+
+
+def laughs(levels: int, form: str = "'{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}'") -> str:
+    lines = ["l0: xxxxxxxxxx"]
+    return "\n".join([*lines, *(f"l{n}: {form.format(f'${{l{n - 1}}}')}" for n in range(1, levels))])
+
+
+def test_what_references_mean_is_known_before_it_is_made() -> None:
+    """Some hundred bytes that stand for gigabytes are refused within a second, and the key is named."""
+    began = time.process_time()
+    (found,) = told(of(laughs(90)))
+    assert found.startswith("params.yaml: l6: with what it refers to, it is more than 4,000,000 characters")
+    lists = "[{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}]"
+    (found,) = told(of(laughs(90, lists.replace("{0}", "'{0}'"))))
+    assert found.startswith("params.yaml: l5: with what it refers to, it is more than 100,000 values")
+    nested = laughs(90, "['{0}']") + "\n" + "m: " + "[" * 60 + "'${l60}'" + "]" * 60
+    assert "levels deep" in told(of(nested))[0]
+    assert "levels deep" in told(of("a: '" + "${" * 5_000 + "}" * 5_000 + "'"))[0]
+    chain = "\n".join(f"c{n}: ${{c{n + 1}}}" for n in range(2_000)) + "\nc2000: 1"
+    assert told(of(chain))
+    many = "b: x\na: '" + "${b}" * 200_000 + "'"
+    assert told(of(many)) == ["params.yaml: a: more than 10,000 references up to here"]
+    many = "b: x\na: [" + "'${b}', " * 20_000 + "]"
+    assert told(of(many)) == ["params.yaml: a.10000: more than 10,000 references up to here"]
+    assert time.process_time() - began < 5
+
+
+def test_values_of_steps_are_counted_together() -> None:
+    """Many steps that each refer to a large list are a large text, too."""
+    parameters = of("big: [" + "x, " * 40_000 + "]\n")
+    assert len(parameters.resolved("${big}", "one")) == 40_000
+    parameters.resolved("${big}", "two")
+    with pytest.raises(
+        FindingsError, match="three: with the values before it, it is more than 100,000 values"
+    ):
+        parameters.resolved("${big}", "three")
+
+
+def test_sealed_values() -> None:
+    """Of a declared variable a parameter has the name, whatever is done with it; `opened` gives the value."""
+    parameters = of("a: ${oc.env:TOKEN}\nb: 'https://${a}@host:${oc.env:PORT}'\nc: [1, {d: '${b}'}]\n")
+    content = parameters.plain()
+    shown = "https://${oc.env:TOKEN}@host:${oc.env:PORT}"
+    assert content["b"] == shown
+    assert isinstance(content["b"], Sealed)
+    assert variables_in(content["c"]) == {"TOKEN", "PORT"}
+    assert opened(content["c"], VARIABLES.values or {}) == [1, {"d": f"https://{SECRET}@host:8080"}]
+    everything = [
+        repr(content),
+        str(content),
+        json.dumps(content),
+        canonical_yaml(content),
+        str(flat(content)),
+    ]
+    everything += [repr(parameters.variables), f"{content['b']!s:>80}", str(copy.deepcopy(content))]
+    assert not any(SECRET in text for text in everything)
+    assert opened(copy.deepcopy(content["b"]), VARIABLES.values or {}) == f"https://{SECRET}@host:8080"
+
+
+def test_defaults_of_variables() -> None:
+    """A default counts where the variable is not set; it is no secret. `null` means not given."""
+    text = (
+        "a: ${oc.env:GONE,x, y}\nb: ${oc.env:TOKEN,x}\nc: ${oc.env:GONE,null}\nd: \"${oc.env:GONE,'q '}\"\n"
+    )
+    text += "e: ${oc.env:GONE,${f}}\nf: 3\ng: '${oc.env:GONE,}'\n"
+    content = of(text).plain()
+    assert content == {"a": "x, y", "b": "${oc.env:TOKEN}", "c": None, "d": "q ", "e": "3", "f": 3, "g": ""}
+    assert not any(isinstance(content[key], Sealed) for key in "acdefg")
+
+
+def test_where_nothing_runs_variables_need_no_value() -> None:
+    """To lock or to release, a variable has to be declared; it need not be set."""
+    parameters = of("a: ${oc.env:TOKEN}\n", variables=Variables(frozenset({"TOKEN"})))
+    assert parameters.plain() == {"a": "${oc.env:TOKEN}"}
+    assert told(of("a: ${oc.env:TOKEN}\n", variables=Variables()))
+
+
+def test_escaped_text_is_no_variable() -> None:
+    """A text that only looks like a variable is not opened."""
+    content = of(r"a: \${oc.env:TOKEN}").plain()
+    assert opened(content, VARIABLES.values or {}) == {"a": "${oc.env:TOKEN}"}
+
+
+def test_merging_onto_a_reference() -> None:
+    """A mapping on top of a reference is merged with what that refers to; a value replaces it."""
+    texts = [("params.yaml", "m: {a: 1, b: {c: 2}}\nt: ${m}\nu: ${m}\n"), ("more.yaml", "t: {a: 5}\nu: 3\n")]
+    assert merged(texts, []).plain() == {
+        "m": {"a": 1, "b": {"c": 2}},
+        "t": {"a": 5, "b": {"c": 2}},
+        "u": 3,
+    }
+
+
+def test_overrides_keep_to_the_limits() -> None:
+    """A value on the command line is read like a file: deep, repeated, broken ones are one finding."""
+    deep = "[" * 600 + "]" * 600
+    with pytest.raises(FindingsError) as caught:
+        of("a: 1", f"a={deep}", "a=[&x 1, *y]", "a=!!python/none x", "a='")
+    places = [finding.place for finding in caught.value.findings]
+    assert places[1:] == [
+        "command line: a=[&x 1, *y]",
+        "command line: a=!!python/none x",
+        "command line: a='",
+    ]
+    assert len(places[0]) < 80
+    with pytest.raises(FindingsError, match="a key of more than 100 names"):
+        of("a: 1", f"+{'a.' * 5_000}b=1")
+    with pytest.raises(FindingsError, match="a key of more than 100 names"):
+        of(f"$replace: [{'a.' * 400}b]")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        SECRET,
+        f"https://u:{SECRET}@host",
+        "s3cr3t%20o%27mine",
+        "s3cr3t+o%27mine",
+        json.dumps(SECRET),
+        repr(SECRET),
+        "czNjcjN0IG8nbWluZQ==",
+        f"+ run --token '{SECRET}'",
+    ],
+)
+def test_masks(written: str) -> None:
+    """In texts of others a value is replaced by its name, in the forms that programs write it in."""
+    masks = Masks({"TOKEN": SECRET})
+    assert masks
+    masked = masks.text(f"a {written} b")
+    assert "${oc.env:TOKEN}" in masked
+    assert not any(form in masked for form in (SECRET, "s3cr3t", "czNj"))
+
+
+def test_masks_of_several_values() -> None:
+    """The longest value comes first, each line of one with lines counts, a very short one is left."""
+    masks = Masks({"A": "abcd", "B": "abcdef", "KEY": "--begin\nline-two\n--end", "N": "1"})
+    assert masks.text("abcdef abcd 1") == "${oc.env:B} ${oc.env:A} 1"
+    assert masks.text("x line-two") == "x ${oc.env:KEY}"
+    assert not Masks({})
+    assert not Masks({"N": "1"})
+    assert Masks({}).text("as it is") == "as it is"
+    assert masks.line(b"\xff abcd\n") == b"\xff ${oc.env:A}\n"
