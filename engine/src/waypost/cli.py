@@ -31,6 +31,7 @@ from waypost.commands.verify import verify
 from waypost.contracts.escaping import terminal_text
 from waypost.errors import Interrupted, WaypostError, redacted
 from waypost.sources.process import ProcessError
+from waypost.tracking.databases import LISTENER
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,6 +98,7 @@ def main() -> None:
 
 def _run() -> int:
     """Runs the command line; returns the exit code."""
+    LISTENER.set(lambda text: click.echo(text, err=True))
     try:
         return int(cli.main(standalone_mode=False) or 0)
     except WaypostError as error:

@@ -44,6 +44,8 @@ from waypost.sources.files import read_python_env, read_text
 from waypost.sources.places import home
 from waypost.sources.scratch import scratch
 from waypost.sources.store import HEAD, Mirror, Store
+from waypost.tracking.connection import client, tracking_errors
+from waypost.tracking.databases import LISTENER, Turn
 
 _log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.05
@@ -66,17 +68,18 @@ class WaypostBackend(AbstractBackend):
 
         Raises ExecutionException that says what is wrong.
         """
+        LISTENER.set(_log.warning)
         try:
             project, source = _fetched(project_uri, version)
             job = _Prepared(project, entry_point, params or {}, backend_config)
             # Without the version: MLflow would look for a repository around the folder.
-            run = get_or_create_run(  # type: ignore[no-untyped-call]
-                None, redacted(project_uri), experiment_id, str(project), None, entry_point, params or {}
-            )
-            client = MlflowClient(tracking_uri)
-            for key, value in source.items():
-                client.set_tag(run.info.run_id, key, value)
-            submitted = _Submitted(job, client, run.info.run_id, experiment_id)
+            made = (None, redacted(project_uri), experiment_id, str(project), None, entry_point, params or {})
+            with tracking_errors():
+                tracked = client(tracking_uri)
+                run = Turn(tracking_uri)(lambda: get_or_create_run(*made))  # type: ignore[no-untyped-call]
+                for key, value in source.items():
+                    tracked.set_tag(run.info.run_id, key, value)
+                submitted = _Submitted(job, tracked, run.info.run_id, experiment_id)
         except WaypostError as error:
             raise ExecutionException(_text(error)) from error
         if click.get_current_context(silent=True) and not submitted.wait():

@@ -111,7 +111,7 @@ def test_yaml_that_is_refused(text: str, said: str) -> None:
 
 def test_what_aliases_mean_is_known_before_it_is_made() -> None:
     """Some hundred bytes that stand for 10^9, and for 10^100, values are refused within milliseconds."""
-    began = time.perf_counter()
+    began = time.process_time()
     for levels in (9, 100):
         assert "more than 100,000 values" in refusal(read_yaml, laughs(levels), Limits())
     merges = [
@@ -123,7 +123,7 @@ def test_what_aliases_mean_is_known_before_it_is_made() -> None:
     assert "levels deep" in refusal(
         read_yaml, "".join(" " * n + "a:\n" for n in range(600)) + " " * 600 + "b", Limits()
     )
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_large_texts_are_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,20 @@ class Index:
         self._database = Database(home / "index.db", 2, _TABLES)
         self._scope = redacted(scope)
 
+    @property
+    def problem(self) -> str:
+        """Why nothing can be kept, empty where it can."""
+        return self._database.problem
+
     def step(self, key: str) -> FinishedStep | None:
         """Returns the step with a key."""
         columns = "run_id, inputs, outputs, metrics, seconds, memory, user"
         query = f"SELECT {columns} FROM step WHERE scope=? AND key=?"  # noqa: S608 (names of ours)
         for row in self._database.rows(query, (self._scope, key)):
-            return _step(row)
+            with contextlib.suppress(
+                ValueError, TypeError, AttributeError
+            ):  # damaged, and SQLite does not see it
+                return _step(row)
         return None
 
     def latest(self, pipeline: str, step: str) -> FinishedStep | None:

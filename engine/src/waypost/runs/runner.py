@@ -32,6 +32,7 @@ from waypost.sources.memo import Memo
 from waypost.sources.places import home
 from waypost.sources.scratch import scratch, sweep
 from waypost.tracking.connection import last_words, patience, tracking_errors
+from waypost.tracking.databases import listening
 from waypost.tracking.local import are_finished, is_local, tracking_uri
 from waypost.tracking.mirror import mirror
 from waypost.tracking.store import Tracker
@@ -57,6 +58,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
     with contextlib.ExitStack() as stack:
         heard = stack.enter_context(Watch(watched)) if watched else None
         envs = build_environments(prepared, options, reporter)
+        stack.enter_context(listening(reporter.say))
         tools = stack.enter_context(open_tools(prepared, envs, options, found.missing, reporter))
         stack.enter_context(tracking_errors())
         if current and all(map(tools.tracker.is_finished, _ids(current))):
@@ -113,6 +115,8 @@ def open_tools(
         index = Index(home(), tracker.uri)
         with mirror(wanted=options.wandb, say=reporter.say, warn=reporter.warn) as kept:
             yield Tools(tracker, index, memo, workers, temp, kept, options.debug)
+        for problem in filter(None, (index.problem, memo.problem)):
+            reporter.warn(f"the cache is not used: {problem}")
 
 
 def close_abandoned(tracker: Tracker, reporter: Reporter) -> None:

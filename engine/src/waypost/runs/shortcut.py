@@ -7,6 +7,7 @@ are the variables that count, the answer is the same, too. Nothing heavy is impo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -58,16 +59,21 @@ def recall(request: Request) -> RunResult | None:
     if project_run():
         return None
     query = "SELECT known, result FROM current WHERE request = ?"
-    for known, text in _database().rows(query, (request.key,)):
-        facts = json.loads(known)
-        if _known(facts["deep"], facts["shallow"], facts["variables"])[0] != facts["state"]:
-            return None
-        content = json.loads(text)
-        steps = tuple(StepResult(**step) for step in content.pop("steps"))
-        found = RunResult(**{**content, "warnings": ()}, steps=steps)
-        if are_finished(found.tracking_uri, [found.run_id, *(step.run_id for step in steps)]):
-            return found
+    rows = _database().rows(query, (request.key,))
+    with contextlib.suppress(ValueError, TypeError, KeyError):  # damaged, and SQLite does not see it
+        return _current(rows[0]) if rows else None
     return None
+
+
+def _current(row: tuple[str, str]) -> RunResult | None:
+    """Returns a run that was current, None where anything that decides it has changed."""
+    facts, content = map(json.loads, row)
+    if _known(facts["deep"], facts["shallow"], facts["variables"])[0] != facts["state"]:
+        return None
+    steps = tuple(StepResult(**step) for step in content.pop("steps"))
+    found = RunResult(**{**content, "warnings": ()}, steps=steps)
+    ids = [found.run_id, *(step.run_id for step in steps)]
+    return found if are_finished(found.tracking_uri, ids) else None
 
 
 def remember(request: Request, prepared: Prepared, options: Options) -> None:

@@ -13,6 +13,7 @@ from waypost.runs.prepare import Prepared
 from waypost.runs.runner import PipelineRun, build_environments, close_abandoned, drive, is_there, open_tools
 from waypost.runs.survey import Options, survey
 from waypost.tracking.connection import last_words, patience, tracking_errors
+from waypost.tracking.databases import listening
 from waypost.tracking.store import Tracker
 
 Listener = Callable[["Point"], None]
@@ -100,6 +101,7 @@ def sweep(
     first_values, first = waiting[0]
     envs = {values: build_environments(prepared, options, reporter) for values, prepared in waiting}
     with (
+        listening(reporter.say),
         open_tools(first, envs[first_values], options, surveys[first_values].missing, reporter) as tools,
         tracking_errors(),
         patience(reporter.say),

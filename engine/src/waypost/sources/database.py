@@ -1,4 +1,8 @@
-"""SQLite files of the cache: made when needed, thrown away when they are not what they should be."""
+"""SQLite files of the cache: made when needed, thrown away when they are not what they should be.
+
+The cache is never a reason to stop. A file that is held by another process for too long, or cannot be written
+to, knows nothing and keeps nothing; `problem` says so.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-_WAIT_SECONDS = 30.0
+_WAIT_SECONDS = 3.0
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 # In a file's header: what makes it SQLite's, where it says its version and whose it is, and that it is ours.
 _MAGIC, _VERSION_AT, _OWNER_AT = b"SQLite format 3\0", 60, 68
 _OWNER = int.from_bytes(b"wayp", "big")
@@ -43,6 +48,7 @@ class Database:
         self._version = version
         self._tables = tables
         self._connection: sqlite3.Connection | None = None
+        self.problem = ""
 
     def rows(self, query: str, values: Iterable[Any] = ()) -> list[Any]:
         """Returns the rows of a query; none where there is no file yet."""
@@ -56,20 +62,26 @@ class Database:
 
     def _do(self, query: str, values: Iterable[Any]) -> list[Any]:
         values = tuple(values)
-        try:
-            return self._open().execute(query, values).fetchall()
-        except sqlite3.OperationalError:
-            raise  # locked for too long, disk full: throwing away would not help
-        except sqlite3.DatabaseError:
-            self._begin_anew()
-            return self._open().execute(query, values).fetchall()
+        for is_last in (False, True):
+            if self.problem:
+                break
+            try:
+                return self._open().execute(query, values).fetchall()
+            except (sqlite3.Error, OSError) as error:
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                self._forget(is_damaged=code in _DAMAGED)
+                if is_last or code not in _DAMAGED:
+                    self.problem = f"{self._file}: {error}"
+        return []
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             if not is_ours(self._file):
                 self._put_aside()
-            connection = sqlite3.connect(self._file, timeout=_WAIT_SECONDS, isolation_level=None)
+            self._connection = connection = sqlite3.connect(
+                self._file, timeout=_WAIT_SECONDS, isolation_level=None
+            )
             # What is lost when the machine stops is computed again.
             connection.execute("PRAGMA synchronous = OFF")
             (found,) = connection.execute("PRAGMA user_version").fetchone()
@@ -79,7 +91,6 @@ class Database:
                 if found != self._version:
                     self._make(connection)
                 connection.execute("COMMIT")
-            self._connection = connection
         return self._connection
 
     def _put_aside(self) -> None:
@@ -97,9 +108,11 @@ class Database:
         connection.execute(f"PRAGMA user_version = {self._version}")
         connection.execute(f"PRAGMA application_id = {_OWNER}")
 
-    def _begin_anew(self) -> None:
+    def _forget(self, *, is_damaged: bool) -> None:
+        """Closes the file; a damaged one is removed, with what SQLite keeps beside it."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        with contextlib.suppress(OSError):
-            self._file.unlink()
+        for suffix in ("", "-journal", "-wal", "-shm") if is_damaged else ():
+            with contextlib.suppress(OSError):
+                self._file.with_name(self._file.name + suffix).unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -22,6 +23,11 @@ class Memo:
 
     def __init__(self, home: Path) -> None:
         self._database = Database(home / "memo.db", 1, _TABLES)
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be kept, empty where it can."""
+        return self._database.problem
 
     def digest(self, path: Path) -> str:
         """Returns `content_digest` of a file or folder."""
@@ -46,7 +52,10 @@ class Memo:
         """Returns what `find_out` says now, and keeps it; without it, what it said last (else empty)."""
         if find_out is None:
             query = "SELECT value FROM memo WHERE kind = ? AND name = ?"
-            return next((json.loads(value) for (value,) in self._database.rows(query, (kind, name))), "")
+            values = [value for (value,) in self._database.rows(query, (kind, name))]
+            with contextlib.suppress(ValueError):  # damaged in a way that SQLite does not see
+                return str(json.loads(values[0])) if values else ""
+            return ""
         found = find_out()
         self._keep(kind, name, "", found)
         return found
@@ -66,7 +75,8 @@ class Memo:
     ) -> Any:
         query = "SELECT value FROM memo WHERE kind = ? AND name = ? AND stamp = ?"
         for (value,) in self._database.rows(query, (kind, name, state)):
-            return json.loads(value)
+            with contextlib.suppress(ValueError):  # damaged in a way that SQLite does not see
+                return json.loads(value)
         found = find_out()
         if is_sure():
             self._keep(kind, name, state, found)

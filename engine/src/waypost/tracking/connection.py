@@ -6,12 +6,14 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from waypost.errors import WaypostError, redacted
+from waypost.tracking.databases import WAIT_SECONDS, HeldError, Turn, database_errors, refusal
 from waypost.tracking.local import tracking_uri
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -19,6 +21,7 @@ _WISHED = os.environ.get(_RETRIES)  # what the user says counts, always
 # Pauses grow from 2 s by powers of two: an address that is wrong is told within some 10 s, but a server
 # that is gone while a run is on its way, with hours of work behind it, is asked for some two minutes.
 _AT_FIRST, _ON_THE_WAY, _AT_LAST = "3", "6", "0"
+_LAST_SECONDS = 5.0  # for a database that another process holds
 _REFUSED = {
     "UNAUTHENTICATED": "it wants to know who asks: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
     "PERMISSION_DENIED": (
@@ -41,6 +44,30 @@ def set_defaults() -> None:
     os.environ.setdefault(_RETRIES, _AT_FIRST)
 
 
+def client(uri: str) -> MlflowClient:
+    """Returns MLflow's client; each of its calls waits for its turn where the store is a SQLite file."""
+    set_defaults()
+    import mlflow
+
+    # A database that is held is told in one line; MLflow logs the stack trace, too.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    turn = Turn(uri)
+    found = turn(lambda: mlflow.MlflowClient(uri))
+    return cast("MlflowClient", _TakingTurns(found, turn))
+
+
+class _TakingTurns:
+    """Passes everything on to an object; its methods are called by turns."""
+
+    def __init__(self, target: object, turn: Turn) -> None:
+        self._target = target
+        self._turn = turn
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._target, name)
+        return lambda *values, **named: self._turn(lambda: method(*values, **named))
+
+
 @contextlib.contextmanager
 def tracking_errors() -> Iterator[None]:
     """Turns whatever MLflow raises into a WaypostError that names the server, and what may help."""
@@ -49,7 +76,13 @@ def tracking_errors() -> Iterator[None]:
 
     try:
         yield
+    except database_errors() as error:
+        if told := refusal(tracking_uri(), error):
+            raise told from error
+        raise WaypostError(f"tracking database {redacted(tracking_uri())}: {error}") from error
     except MlflowException as error:
+        if told := refusal(tracking_uri(), error):
+            raise told from error
         message = f"tracking server {redacted(tracking_uri())}: {_plain(error)}"
         raise WaypostError(message, hint=_REFUSED.get(error.error_code, _SILENT)) from error
 
@@ -85,10 +118,12 @@ def last_words() -> Iterator[None]:
 
     before = os.environ.get(_RETRIES, _AT_FIRST)
     os.environ[_RETRIES] = _AT_LAST
+    waits = WAIT_SECONDS.set(min(_LAST_SECONDS, WAIT_SECONDS.get()))
     try:
-        with contextlib.suppress(MlflowException):
+        with contextlib.suppress(MlflowException, HeldError):
             yield
     finally:
+        WAIT_SECONDS.reset(waits)
         os.environ[_RETRIES] = before
 
 

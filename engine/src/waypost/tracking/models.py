@@ -12,7 +12,7 @@ from waypost.contracts.digests import digest_of
 from waypost.contracts.mlmodel import FILE
 from waypost.errors import UsageError
 from waypost.sources.places import home
-from waypost.tracking.connection import tracking_errors
+from waypost.tracking.connection import client, tracking_errors
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.store import downloaded, output_of
 
@@ -75,27 +75,23 @@ def find(uri: str) -> Found:
 
 
 def _registered(uri: str) -> Found | None:
-    from mlflow import MlflowClient
-
-    client = MlflowClient()
+    asked = client(tracking_uri())
     if hit := _ALIAS.fullmatch(uri):
-        found = client.get_model_version_by_alias(hit["name"], hit["alias"])
+        found = asked.get_model_version_by_alias(hit["name"], hit["alias"])
     elif hit := _VERSION.fullmatch(uri):
-        found = client.get_model_version(hit["name"], hit["version"])
+        found = asked.get_model_version(hit["name"], hit["version"])
     else:
         return None
-    place = client.get_model_version_download_uri(found.name, found.version)
+    place = asked.get_model_version_download_uri(found.name, found.version)
     folder = _local_or_downloaded(str(place))
     return Found(uri, folder, found.name, str(found.version), str(found.run_id or ""), dict(found.tags))
 
 
 def _output(uri: str) -> Found | None:
-    from mlflow import MlflowClient
-
     hit = _OUTPUT.fullmatch(uri)
     if hit is None:
         return None
-    folder = output_of(MlflowClient(), hit["run"], hit["path"])
+    folder = output_of(client(tracking_uri()), hit["run"], hit["path"])
     if folder is None or not (folder / FILE).is_file():
         raise UsageError(f"{uri}: no MLflow model there")
     return Found(uri, folder, run_id=hit["run"])

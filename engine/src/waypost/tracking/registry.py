@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waypost.errors import UsageError, redacted
+from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.store import PIPELINE_TAG, STEP_TAG, output_of, outputs_in
 
@@ -84,7 +85,7 @@ class Registry:
 
         mlflow.set_tracking_uri(tracking_uri())
         self.uri = tracking_uri()
-        self._client = mlflow.MlflowClient()
+        self._client = client(self.uri)
 
     def run_of(self, text: str) -> str:
         """Returns the id of a run, or of the newest finished run of a release (`1.4.13`, `URL@1.4.13`).

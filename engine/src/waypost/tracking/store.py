@@ -21,7 +21,7 @@ from waypost.errors import redacted
 from waypost.sources.files import read_mlmodel
 from waypost.sources.places import home
 from waypost.tracking.claims import OWNER_TAG, Claims, is_alive_here
-from waypost.tracking.connection import set_defaults, tracking_errors
+from waypost.tracking.connection import client, set_defaults, tracking_errors
 from waypost.tracking.local import project_run, tracking_uri
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ def _tables(uri: str) -> Iterator[None]:
         yield
         return
     folder = home() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / f"{digest_of(uri)}.lock"):
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a cache that cannot be written to is no reason to stop
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(filelock.FileLock(folder / f"{digest_of(uri)}.lock"))
         yield
 
 
@@ -63,7 +65,7 @@ class Tracker:
         mlflow.set_tracking_uri(self.uri)
         with tracking_errors():
             with _tables(self.uri):
-                self._client = mlflow.MlflowClient()
+                self._client = client(self.uri)
             self.experiment_id = self._experiment(pipeline)
         self.claims = Claims(self._client, self.experiment_id)
 

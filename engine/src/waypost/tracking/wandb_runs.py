@@ -225,12 +225,10 @@ class Wandb:
 
     def _mlflow(self) -> MlflowClient:
         if self._client is None:
-            from waypost.tracking.connection import set_defaults
+            from waypost.tracking.connection import client
+            from waypost.tracking.local import tracking_uri
 
-            set_defaults()
-            import mlflow
-
-            self._client = mlflow.MlflowClient()
+            self._client = client(tracking_uri())
         return self._client
 
     def _send_metrics(self, step: _Step, *, last: bool = False) -> None:

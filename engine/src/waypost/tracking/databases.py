@@ -1,0 +1,204 @@
+"""MLflow's database where that is a SQLite file: waiting while another process holds it, and what is wrong
+with it, told from SQLite's codes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
+
+from waypost.errors import WaypostError
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+WAIT_SECONDS: ContextVar[float] = ContextVar("wait_seconds", default=60.0)
+"""How long a database is waited for that another process holds."""
+LISTENER: ContextVar[Say] = ContextVar("listener", default=lambda _: None)
+"""Hears that it is waited for."""
+_QUIET_SECONDS = 2.0  # writers take turns all the time: no word about that
+_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED = (
+    "it is damaged, or no SQLite file",
+    "put a copy of it back, or move it away: MLflow makes a new one",
+)
+_REFUSALS = {
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_READONLY: (
+        "it cannot be written to",
+        "file and folder have to be writable; or name another one: MLFLOW_TRACKING_URI",
+    ),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "is its folder there, and may you write in it?"),
+    sqlite3.SQLITE_FULL: ("its disk is full", "make room, and run the same command again"),
+    sqlite3.SQLITE_IOERR: ("its disk cannot be read or written", "look at the disk, and at its quota"),
+}
+
+
+class HeldError(WaypostError):
+    """Another process holds the database for longer than is waited for."""
+
+
+@contextlib.contextmanager
+def listening(say: Say) -> Iterator[None]:
+    """Tells `say` that a database is waited for."""
+    token = LISTENER.set(say)
+    try:
+        yield
+    finally:
+        LISTENER.reset(token)
+
+
+def file_of(uri: str) -> Path | None:
+    """Returns the file of a SQLite database, None for any other tracking store."""
+    path = unquote(uri.removeprefix("sqlite:///").partition("?")[0])
+    return Path(path) if uri.startswith("sqlite:///") and path not in ("", ":memory:") else None
+
+
+class Turn:
+    """Calls what uses a database once no other process holds it.
+
+    That one is told apart from everything else that goes wrong by SQLite's code: it has changed nothing, so
+    that the same call can be made again.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._file = file_of(uri)
+        self._is_given_up = False
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """Returns what `call` returns. Raises HeldError, and at once where that was raised before."""
+        if self._file is None:
+            return call()
+        began = time.monotonic()
+        while True:
+            self._wait(self._file, began)
+            try:
+                return call()
+            except Exception as error:
+                # Somebody took it in between.
+                if code_of(error) not in _HELD or self._is_over(began):
+                    raise
+
+    def _wait(self, file: Path, began: float) -> None:
+        is_told = False
+        while code := trouble(file, min(_QUIET_SECONDS, self._seconds)):
+            if code not in _HELD:
+                raise _refused(file, code)
+            if self._is_over(began):
+                self._is_given_up = True
+                raise _held(file, time.monotonic() - began)
+            if not is_told:
+                is_told = True
+                LISTENER.get()(f"tracking database {file}: another process holds it; waiting")
+
+    @property
+    def _seconds(self) -> float:
+        return 0.0 if self._is_given_up else WAIT_SECONDS.get()
+
+    def _is_over(self, began: float) -> bool:
+        return time.monotonic() - began >= self._seconds
+
+
+def trouble(file: Path, seconds: float) -> int:
+    """Returns SQLite's code for why MLflow should not try to use a database, 0 where it may.
+
+    Args: `seconds` another process may keep this one from writing.
+    """
+    try:
+        with contextlib.closing(_opened(file, "rw", timeout=seconds)) as connection:
+            connection.isolation_level = None
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        code = code_of(error) or 0
+        if code == sqlite3.SQLITE_CANTOPEN and not file.exists():
+            # MLflow makes it, and its folder; where it cannot, it tries for minutes.
+            folder = file.absolute().parent
+            return code if folder.is_dir() and not os.access(folder, os.W_OK) else 0
+        # To be read only may be enough.
+        return 0 if code == sqlite3.SQLITE_READONLY else code
+    return 0
+
+
+def _opened(file: Path, mode: str, timeout: float = 5.0) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode={mode}", uri=True, timeout=timeout)
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """Returns what MLflow lets through of a database's errors; what is not imported was not raised."""
+    found: list[type[Exception]] = [sqlite3.Error]
+    for module, name in (("sqlalchemy.exc", "SQLAlchemyError"), ("alembic.util.exc", "CommandError")):
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)
+
+
+def code_of(error: BaseException) -> int | None:
+    """Returns SQLite's primary result code behind an exception, None where there is none.
+
+    https://www.sqlite.org/rescode.html
+    """
+    seen: set[int] = set()
+    found: Any = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        if isinstance(found, sqlite3.Error) and hasattr(found, "sqlite_errorcode"):
+            return int(found.sqlite_errorcode) & 0xFF
+        found = getattr(found, "orig", None) or found.__cause__ or found.__context__
+    return None
+
+
+def refusal(uri: str, error: BaseException) -> WaypostError | None:
+    """Returns what is wrong with a database in words, None where an error is about something else."""
+    file = file_of(uri)
+    if file is None:
+        return None
+    code = code_of(error)
+    if code in _HELD:
+        return _held(file, WAIT_SECONDS.get())
+    if code in _REFUSALS:
+        return _refused(file, code)
+    problem, hint = _schema(uri, file)
+    return WaypostError(f"tracking database {file}: {problem}", hint=hint) if problem else None
+
+
+def _refused(file: Path, code: int) -> WaypostError:
+    problem, hint = _REFUSALS.get(
+        code, (f"SQLite cannot use it (code {code})", "https://www.sqlite.org/rescode.html")
+    )
+    return WaypostError(f"tracking database {file}: {problem}", hint=hint)
+
+
+def _held(file: Path, seconds: float) -> HeldError:
+    message = f"tracking database {file}: another process holds it, for more than {seconds:.0f} s"
+    return HeldError(message, hint=f"see which: fuser {file}; once it is free, the same command goes on")
+
+
+def _schema(uri: str, file: Path) -> tuple[str, str]:
+    """Returns what is wrong where a database has the tables of another version of MLflow."""
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db import utils
+
+    try:
+        with contextlib.closing(_opened(file, "ro")) as connection:
+            found = [str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version")]
+    except sqlite3.Error:
+        return "", ""
+    # There is no public way to the list of MLflow's versions of its tables.
+    script = ScriptDirectory.from_config(utils._get_alembic_config(""))  # type: ignore[no-untyped-call] # noqa: SLF001
+    if found == script.get_heads():
+        return "", ""
+    known = {revision.revision for revision in script.walk_revisions()}
+    if set(found) <= known:
+        hint = f"keep a copy of it, then: mlflow db upgrade {uri}"
+        return "its tables are those of an older MLflow", hint
+    return "its tables are those of a newer MLflow", "pip install --upgrade mlflow"
