@@ -12,7 +12,7 @@ import string
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from waypost.contracts.limits import shown
+from waypost.contracts.limits import shortened
 from waypost.errors import did_you_mean
 
 # What a shell reads as it stands; with anything else in it, only a shell knows what is meant.
@@ -44,7 +44,7 @@ class _Placeholder:
 
     def __str__(self) -> str:
         conversion = f"!{self.conversion}" if self.conversion else ""
-        return shown(f"{{{self.name}{conversion}{self.spec and ':'}{self.spec}}}")
+        return shortened(f"{{{self.name}{conversion}{self.spec and ':'}{self.spec}}}")
 
     def problem(self, names: Collection[str]) -> tuple[str, str]:
         """Returns why it cannot be filled in, and what mends that; two empty texts where it can."""

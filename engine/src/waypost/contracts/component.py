@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from waypost.contracts.command import filled
-from waypost.contracts.limits import shown
+from waypost.contracts.limits import shortened
 from waypost.contracts.names import FileNear, FolderName, PathInside, file_near
 from waypost.contracts.parsing import Strict, load_mapping, parse
 from waypost.contracts.sealed import Sealed, Variables, opened
@@ -123,15 +123,15 @@ def argument_text(parameter: Parameter, value: Any) -> str:
     if isinstance(value, (dict, list)):
         raise ValueError(f"type {parameter.type} is expected, not a {_kind(value)}")
     if "\0" in str(value):
-        raise ValueError(f"{shown(value)!r}: no argument of a command can hold the character NUL")
+        raise ValueError(f"{shortened(value)!r}: no argument of a command can hold the character NUL")
     typed = _typed(parameter.type, value)
     if parameter.choices and typed not in parameter.choices:
-        raise ValueError(f"{shown(repr(typed))} is not one of {', '.join(map(str, parameter.choices))}")
+        raise ValueError(f"{shortened(repr(typed))} is not one of {', '.join(map(str, parameter.choices))}")
     if isinstance(typed, (int, float)):
         if parameter.minimum is not None and typed < parameter.minimum:
-            raise ValueError(f"{shown(typed)} is less than the minimum, {parameter.minimum:g}")
+            raise ValueError(f"{shortened(typed)} is less than the minimum, {parameter.minimum:g}")
         if parameter.maximum is not None and typed > parameter.maximum:
-            raise ValueError(f"{shown(typed)} is more than the maximum, {parameter.maximum:g}")
+            raise ValueError(f"{shortened(typed)} is more than the maximum, {parameter.maximum:g}")
     return str(typed).lower() if isinstance(typed, bool) else str(typed)
 
 
@@ -161,7 +161,7 @@ def _typed(kind: ParameterType, value: Any) -> bool | int | float | str:
     except (KeyError, ValueError):
         pass
     if kind in ("bool", "int", "float"):
-        raise ValueError(f"{shown(repr(value))} is not a{'n' if kind == 'int' else ''} {kind}")
+        raise ValueError(f"{shortened(repr(value))} is not a{'n' if kind == 'int' else ''} {kind}")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from waypost.contracts.limits import Limits, shown
+from waypost.contracts.limits import Limits, shortened
 
 ESCAPE = r"where ${ is meant as it stands, it is \${"
 _KEY = re.compile(r"(\.*)((?:[^.\[\]]+|\[[^.\[\]]+\])(?:\.[^.\[\]]+|\[[^.\[\]]+\])*)")
@@ -70,7 +70,7 @@ def parsed(text: str, limits: Limits) -> Parts:
         if len(open_ones) > limits.depth:
             raise ProblemError(limits.too_deep)
     if len(open_ones) > 1:
-        raise ProblemError(f"{shown(text)!r}: a ${{ without its }}", ESCAPE)
+        raise ProblemError(f"{shortened(text)!r}: a ${{ without its }}", ESCAPE)
     return tuple(part for part in [*open_ones[0], text[position:]] if part)
 
 
@@ -81,7 +81,7 @@ def key_names(text: str) -> tuple[int, tuple[str, ...]]:
     """
     hit = _KEY.fullmatch(text)
     if hit is None:
-        raise ProblemError(f"{shown('${' + text + '}')} names no parameter")
+        raise ProblemError(f"{shortened('${' + text + '}')} names no parameter")
     return len(hit[1]), tuple(name.strip("]") for name in re.split(r"[.\[]", hit[2]) if name)
 
 

@@ -23,7 +23,7 @@ from waypost.contracts.expressions import (
     key_names,
     parsed,
 )
-from waypost.contracts.limits import WRITTEN, Limits, shown
+from waypost.contracts.limits import WRITTEN, Limits, shortened
 from waypost.contracts.sealed import Sealed, Variable, Variables, sealed, variables_in
 from waypost.errors import Finding, did_you_mean
 
@@ -218,7 +218,7 @@ class Interpolation:
         """Returns the value that `NAME` or `NAME,default` stands for: sealed, where the variable has it."""
         name, comma, default = (part.strip() for part in text.partition(","))
         if not _NAME.fullmatch(name):
-            raise ProblemError(f"{shown(name)!r} is not the name of an environment variable")
+            raise ProblemError(f"{shortened(name)!r} is not the name of an environment variable")
         if name not in self._variables.declared:
             raise ProblemError(
                 f"the environment variable {name} is not declared",
@@ -242,7 +242,7 @@ class Interpolation:
         if not dots:
             return names
         if dots > len(path) or isinstance(path[0], _Outside):
-            raise ProblemError(f"{shown('${' + text + '}')} leads out of the parameters")
+            raise ProblemError(f"{shortened('${' + text + '}')} leads out of the parameters")
         return (*path[:-dots], *names)
 
     def _target(self, text: Any, path: Path, depth: int) -> Path | None:
@@ -275,15 +275,15 @@ class Interpolation:
             node, done = node[key], (*done, key)
         if node == _MISSING:
             name = ".".join(map(str, path))
-            raise ProblemError(f"{shown(name)} has no value yet", f"give it one: {shown(name)}=…")
+            raise ProblemError(f"{shortened(name)} has no value yet", f"give it one: {shortened(name)}=…")
         return done, node
 
     def _unknown(self, path: Path) -> ProblemError:
         name, hint = ".".join(map(str, path)), ""
         self._hints += 1
         if self._hints <= _MOST_HINTS:
-            hint = did_you_mean(shown(name), itertools.islice(keys_of(self._tree), _MOST_NAMES))
-        return ProblemError(f"no parameter {shown(name)!r}", hint)
+            hint = did_you_mean(shortened(name), itertools.islice(keys_of(self._tree), _MOST_NAMES))
+        return ProblemError(f"no parameter {shortened(name)!r}", hint)
 
 
 @dataclass(frozen=True, eq=False)

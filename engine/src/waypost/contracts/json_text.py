@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from typing import Any, NoReturn
 
-from waypost.contracts.limits import GENERATED, HALF_A_CHARACTER, Limits, is_unicode, shown, unreadable
+from waypost.contracts.limits import GENERATED, HALF_A_CHARACTER, Limits, is_unicode, shortened, unreadable
 from waypost.errors import Finding, FindingsError
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -71,7 +71,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"key {shown(twice)!r} stands there twice")
+        raise ValueError(f"key {shortened(twice)!r} stands there twice")
     return content
 
 
@@ -88,5 +88,5 @@ def _number(digits: str, limits: Limits) -> str:
 def _finite(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
-        raise ValueError(f"{shown(digits)} is larger than any number here")
+        raise ValueError(f"{shortened(digits)} is larger than any number here")
     return value

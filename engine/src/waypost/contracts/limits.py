@@ -49,7 +49,7 @@ def is_unicode(text: str) -> bool:
         return False
 
 
-def shown(text: object, most: int = 60) -> str:
+def shortened(text: object, most: int = 60) -> str:
     """Returns the start of a text, for a message."""
     found = str(text)
     return found if len(found) <= most else found[:most] + "…"

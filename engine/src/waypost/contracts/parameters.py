@@ -11,7 +11,7 @@ import yaml
 
 from waypost.contracts.expressions import has_expression
 from waypost.contracts.interpolation import Interpolation, Path, keys_of
-from waypost.contracts.limits import WRITTEN, shown
+from waypost.contracts.limits import WRITTEN, shortened
 from waypost.contracts.parsing import load_mapping
 from waypost.contracts.sealed import NO_VARIABLES, Sealed, Variables
 from waypost.contracts.yaml_text import read_yaml
@@ -133,7 +133,7 @@ def _merge(base: Any, layer: Any, tree: Mapping[Any, Any]) -> Any:
 
 def _override(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
     """Returns what an override sets. Raises FindingsError."""
-    place = f"{_COMMAND_LINE}: {shown(override)}"
+    place = f"{_COMMAND_LINE}: {shortened(override)}"
     key, equals, text = override.removeprefix("+").partition("=")
     if not equals or not key:
         raise FindingsError([Finding(place, "an override is of the form key=value")])
@@ -141,7 +141,7 @@ def _override(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
     value = read_yaml(text, place, is_argument=True)
     if not override.startswith("+") and not _has(tree, names):
         known = [name for name, _ in zip(keys_of(tree), range(_ENOUGH_NAMES), strict=False)]
-        hint = f"{did_you_mean(shown(key), known)} (+{shown(key)}=… adds one)".strip()
+        hint = f"{did_you_mean(shortened(key), known)} (+{shortened(key)}=… adds one)".strip()
         raise FindingsError([Finding(place, "no such parameter", hint)])
     return _with({}, names, value)
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from waypost.contracts.limits import WRITTEN, Limits, shown
+from waypost.contracts.limits import WRITTEN, Limits, shortened
 from waypost.contracts.yaml_text import read_yaml
 from waypost.errors import Finding, FindingsError, did_you_mean
 
@@ -43,14 +43,14 @@ def _findings(error: ValidationError, model: type[BaseModel], file: str) -> list
     known = _known_keys(model)
     found = []
     for problem in error.errors(include_url=False):
-        path = [shown(part) for part in problem["loc"]]
+        path = [shortened(part) for part in problem["loc"]]
         place = f"{file}: {'.'.join(path)}" if path else file
         if problem["type"] == "extra_forbidden":
             found.append(Finding(place, "unknown key", did_you_mean(path[-1], known)))
         elif problem["type"] == "missing":
             found.append(Finding(place, "this key is required"))
         else:
-            found.append(Finding(place, shown(problem["msg"].removeprefix("Value error, "), _MESSAGE)))
+            found.append(Finding(place, shortened(problem["msg"].removeprefix("Value error, "), _MESSAGE)))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from waypost.contracts.command import command_problems
 from waypost.contracts.component import FILE as CONTRACT
 from waypost.contracts.component import Component, EntryPoint, Parameter, argument_text, sealed_text
-from waypost.contracts.limits import shown
+from waypost.contracts.limits import shortened
 from waypost.contracts.parameters import Parameters, canonical_yaml
 from waypost.contracts.pipeline import FILE, Pipeline
 from waypost.contracts.sealed import Sealed, Variables, variables_in
@@ -225,7 +225,7 @@ def _argument(parameter: Parameter | None, raw: Any, parameters: Parameters, pla
         return Reference(match[1], match[2])
     if _ANY_STEP.search(str(raw)):
         form = "a reference to an output stands alone: ${steps.NAME.outputs.NAME}"
-        raise FindingsError([Finding(place, f"{shown(raw)!r}: {form}")])
+        raise FindingsError([Finding(place, f"{shortened(raw)!r}: {form}")])
     value = parameters.resolved(raw, place)
     if value is None or parameter is None:
         return None
@@ -253,12 +253,12 @@ def _reference_problem(
     if parameter and parameter.type != "path":
         return f"an output is a path, but the parameter is of type {parameter.type}", ""
     if reference.step not in entry_points:
-        return f"no step {shown(reference.step)!r}", did_you_mean(shown(reference.step), entry_points)
+        return f"no step {shortened(reference.step)!r}", did_you_mean(shortened(reference.step), entry_points)
     if reference.step == name:
         return "a step cannot use its own output", ""
     other = entry_points[reference.step]
     if other and reference.output not in other.outputs:
-        name = shown(reference.output)
+        name = shortened(reference.output)
         return f"step {reference.step!r} has no output {name!r}", did_you_mean(name, other.outputs)
     return None
 

@@ -26,7 +26,7 @@ from yaml.events import (
     ScalarEvent,
 )
 
-from waypost.contracts.limits import HALF_A_CHARACTER, WRITTEN, Limits, is_unicode, shown, unreadable
+from waypost.contracts.limits import HALF_A_CHARACTER, WRITTEN, Limits, is_unicode, shortened, unreadable
 from waypost.errors import Finding, FindingsError
 
 # The parser in C is ten times as fast; some builds of PyYAML come without it.
@@ -142,7 +142,7 @@ class _Builder:
         if len(self._open) >= self._limits.depth:
             _refuse(event, self._limits.too_deep)
         if event.tag not in (None, "!", f"{_TAG}map", f"{_TAG}seq"):
-            _refuse(event, f"the tag {shown(event.tag)} is not taken")
+            _refuse(event, f"the tag {shortened(event.tag)} is not taken")
         if event.anchor:
             self._anchors[event.anchor] = None
         before = _Size(self._total.values - 1, self._total.characters)
@@ -159,10 +159,10 @@ class _Builder:
 
     def _repeat(self, event: AliasEvent) -> None:
         if event.anchor not in self._anchors:
-            _refuse(event, f"nothing is called &{shown(event.anchor)}")
+            _refuse(event, f"nothing is called &{shortened(event.anchor)}")
         known = self._anchors[event.anchor]
         if known is None:
-            _refuse(event, f"&{shown(event.anchor)} contains itself")
+            _refuse(event, f"&{shortened(event.anchor)} contains itself")
         value, size = known
         if len(self._open) + size.height > self._limits.depth:
             _refuse(event, self._limits.too_deep)
@@ -202,7 +202,7 @@ class _Builder:
             _refuse(event, f"a key of {len(key):,} characters, more than {self._limits.key:,}")
         is_merge = isinstance(event, ScalarEvent) and event.implicit[0] and event.value == _MERGE
         if frame.merged if is_merge else key in frame.content:
-            _refuse(event, f"key {shown(key)!r} stands here twice")
+            _refuse(event, f"key {shortened(key)!r} stands here twice")
         frame.key, frame.has_key = (_MERGE_KEY if is_merge else key), True
 
     def _merge(self, event: NodeEvent, frame: _Frame, value: Any) -> None:
@@ -230,13 +230,13 @@ class _Builder:
                 if tag not in _SCALARS:  # `<<` and `=`, which mean something as keys only
                     return text
         if tag not in _SCALARS:
-            _refuse(event, f"the tag {shown(tag)} is not taken")
+            _refuse(event, f"the tag {shortened(tag)} is not taken")
         if tag in _NUMBERS and len(text) > self._limits.number:
             _refuse(event, f"a number of {len(text):,} characters, more than {self._limits.number:,}")
         try:
             value = _SCALARS[tag](yaml.ScalarNode(tag, text))
         except (ValueError, KeyError, IndexError, OverflowError, AttributeError) as error:
-            _refuse(event, f"{shown(text)!r} is no {tag.removeprefix(_TAG)}", error)
+            _refuse(event, f"{shortened(text)!r} is no {tag.removeprefix(_TAG)}", error)
         if isinstance(value, str) and not is_unicode(value):
             _refuse(event, HALF_A_CHARACTER)
         return value

@@ -141,7 +141,7 @@ class Decider:
         """Returns a digest of a variable's value, empty where it is not set: it shows a change.
 
         Colleagues get the same one, but of a variable that the pipeline declares: nobody shall try values
-        until one fits, so that its digest is this machine's alone (docs/decisions/0023).
+        until one fits, so that its digest is this machine's alone (docs/decisions/0025).
         """
         if name in self._prepared.variables:
             return keyed_digest(home(), self._prepared.variables[name])

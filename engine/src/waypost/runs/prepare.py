@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from waypost.contracts.component import Component
-from waypost.contracts.limits import shown
+from waypost.contracts.limits import shortened
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
@@ -145,7 +145,7 @@ def locations(plan: Plan) -> Iterator[tuple[str, Location]]:
 
 def _input_findings(plan: Plan, folder: Path, variables: Mapping[str, str]) -> list[Finding]:
     return [
-        Finding(place, f"no such file: {shown(folder / location.text, 200)}")
+        Finding(place, f"no such file: {shortened(folder / location.text, 200)}")
         for place, location in locations(plan)
         if (path := local_path(location, folder, variables)) is not None and not _exists(path)
     ]
