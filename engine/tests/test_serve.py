@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -263,6 +265,81 @@ def test_stops_when_what_it_began_is_finished(saved: Path, workplace: Path) -> N
         assert server.process.wait(20) == 0
 
 
+def hanging(folder: Path) -> Path:
+    """Saves a model that answers a number with itself, and a negative one after a thousand seconds."""
+
+    class Hanging(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            import time
+
+            if model_input["a"].iloc[0] < 0:
+                time.sleep(1000)
+            return model_input["a"].to_numpy()
+
+    inputs = mlflow.models.infer_signature(pd.DataFrame({"a": [1.0]})).inputs
+    signature = mlflow.models.ModelSignature(inputs)
+    mlflow.pyfunc.save_model(folder, python_model=Hanging(), signature=signature, pip_requirements=[])
+    return folder
+
+
+@contextlib.contextmanager
+def in_the_air(server: Server, count: int) -> Iterator[list[int]]:
+    """Sends requests that hang; gives the statuses of their replies, 0 where there is none, as they come."""
+    statuses: list[int] = []
+
+    def send() -> None:
+        with contextlib.suppress(requests.RequestException):
+            statuses.append(server.ask({"inputs": {"a": [-1.0]}}).status_code)
+            return
+        statuses.append(0)
+
+    threads = [threading.Thread(target=send) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    yield statuses
+    for thread in threads:
+        thread.join()
+
+
+def test_hanging_requests_stop_no_server(workplace: Path) -> None:
+    """As many requests as cores hang: they are told so, others are answered, /ping too; and SIGTERM ends the
+    server at once, since nobody waits for what hangs.
+    """
+    model = hanging(workplace / "hanging")
+    with serving(model, "--trust", "--timeout", "1", cwd=workplace) as server:
+        with in_the_air(server, os.cpu_count() or 1) as statuses:
+            assert server.get("/ping").status_code == 200
+        assert set(statuses) == {504}
+        assert server.ask({"inputs": {"a": [2.0]}}).json() == {"predictions": [2.0]}
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGTERM, 2), (signal.SIGINT, 2)]
+)
+def test_the_grace_is_kept(workplace: Path, number: int, workers: int) -> None:
+    """Requests that would take far longer than the grace are told 503, and no process is left after it."""
+    model = hanging(workplace / "hanging")
+    options = ["--trust", "--timeout", "100", "--grace", "3", "--workers", str(workers)]
+    with serving(model, *options, cwd=workplace) as server, in_the_air(server, 3) as statuses:
+        time.sleep(1)
+        pids = [str(server.process.pid), *children_of(server.process.pid)]
+        began = time.monotonic()
+        assert server.stop(number) == 0
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+        assert time.monotonic() - began < 8
+    assert set(statuses) <= {503, 0}
+    assert "Traceback" not in "".join(server.errors)
+
+
+def children_of(pid: int) -> list[str]:
+    command = ["pgrep", "-P", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_workers_end_with_their_server(saved: Path, workplace: Path, number: int) -> None:
     """Several workers share the address, count together, and none is left when the server ends."""
@@ -272,9 +349,7 @@ def test_workers_end_with_their_server(saved: Path, workplace: Path, number: int
         time.sleep(1)
         metrics = server.get("/metrics").text
         assert re.search(r'path="/model",status="200"} 20\.0', metrics), metrics
-        pids = subprocess.run(
-            ["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=False
-        ).stdout.split()
+        pids = children_of(server.process.pid)
         assert len(pids) >= 2
         assert server.stop(number) == 0
         wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))

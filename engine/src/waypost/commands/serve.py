@@ -62,6 +62,14 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Until a body must be here, and until an answer must be.",
 )
+@click.option(
+    "--grace",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="Until the server has ended after SIGTERM or SIGINT, whatever it is at.",
+)
 @click.option("--access-log/--no-access-log", default=True, help="A line of JSON for each request on stdout.")
 @click.option(
     "--sample",
@@ -89,6 +97,7 @@ def serve(
     max_unpacked_mb: int | None,
     max_rows: int,
     timeout: float,
+    grace: float,
     access_log: bool,
     samples: Path | None,
     sample_rate: float,
@@ -140,6 +149,7 @@ def serve(
         most_unpacked=(max_unpacked_mb or BECOMES * max_mb) * MIB,
         most_rows=max_rows,
         seconds=timeout,
+        grace=grace,
         logs_access=access_log,
         samples=samples.resolve() if samples else None,
         sample_rate=sample_rate,

@@ -76,6 +76,7 @@ def _responses(*, needs_token: bool) -> dict[str, Any]:
         "408": "The body did not arrive in time",
         "413": "Too many bytes, rows or columns, or a table that becomes too large",
         "415": "A Content-Type that cannot be read",
+        "503": "Too much to do; Retry-After says when to ask again",
         "504": "No answer in time",
         **({"401": _UNAUTHORIZED} if needs_token else {}),
     }

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 from waypost.deploy.app import SETTINGS, Settings, ready_file
 from waypost.deploy.bearer import TOKEN
 from waypost.deploy.bringing import Brought, bringing
+from waypost.deploy.ending import after_signal
 from waypost.errors import UsageError
 from waypost.sources.scratch import scratch
 
 if TYPE_CHECKING:
     import uvicorn
+    from uvicorn.supervisors import Multiprocess
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_GRACE_SECONDS = 30
 _LOOK_SECONDS = 0.02
 
 
@@ -41,13 +42,14 @@ class Service:
     most_unpacked: int
     most_rows: int
     seconds: float
+    grace: float
     logs_access: bool
     samples: Path | None
     sample_rate: float
 
 
 def serve(service: Service, started: Callable[[Brought, str], None], warn: Callable[[str], None]) -> None:
-    """Serves until SIGINT or SIGTERM; requests that have begun are finished then.
+    """Serves until SIGINT or SIGTERM; requests that have begun are finished then, within `service.grace`.
 
     Args: `started` is told of the model and the address. Raises WaypostError where the model cannot be
     brought, UsageError where the address is taken.
@@ -63,7 +65,8 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
         brought = stack.enter_context(
             bringing(service.uri, state, is_trusted=service.is_trusted, every=service.every)
         )
-        os.environ[SETTINGS] = _settings(service, state).model_dump_json()
+        settings = _settings(service, state)
+        os.environ[SETTINGS] = settings.model_dump_json()
         if service.token:
             os.environ[TOKEN] = service.token
         config = uvicorn.Config(
@@ -78,18 +81,26 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
             ws="none",
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_graceful_shutdown=settings.answering,  # type: ignore[arg-type]
         )
         listening = _bound(config, service)
         try:
             address = f"http://{service.host}:{listening.getsockname()[1]}"
             stack.enter_context(_when_ready(state, lambda: started(brought, address)))
             if service.workers > 1:
-                Multiprocess(config, sockets=[listening]).run()
+                supervisor = Multiprocess(config, sockets=[listening])
+                after_signal(service.grace, lambda: _kill(supervisor))
+                supervisor.run()
             else:
                 uvicorn.Server(config).run(sockets=[listening])
         finally:
             listening.close()
+
+
+def _kill(supervisor: Multiprocess) -> None:
+    """Ends the workers that have not ended by themselves."""
+    for worker in supervisor.processes:
+        worker.process.kill()
 
 
 @contextlib.contextmanager
@@ -128,6 +139,7 @@ def _settings(service: Service, state: Path) -> Settings:
         most_unpacked=service.most_unpacked,
         most_rows=service.most_rows,
         seconds=service.seconds,
+        grace=service.grace,
         logs_access=service.logs_access,
         samples=service.samples,
         sample_rate=service.sample_rate,

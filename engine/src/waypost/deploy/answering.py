@@ -1,0 +1,147 @@
+"""From the body of a request to its reply: in the event loop where that is quick, else in a thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from waypost.deploy.bringing import Brought
+from waypost.deploy.compiled import Answer
+from waypost.deploy.layout import TableError
+from waypost.deploy.limits import Limits, RequestError
+from waypost.deploy.models import Ready
+from waypost.deploy.monitor import Entry
+from waypost.deploy.protocol import CSV, JSON, error_reply, parsed, reply, table_of
+from waypost.deploy.receiving import SMALL_BYTES, busy
+from waypost.deploy.sampling import Sampler
+from waypost.deploy.table import Rows, Table
+from waypost.deploy.threads import BusyError, Threads, Work
+from waypost.deploy.unpacking import Unpacker
+
+# Larger bodies are read, more rows are answered, and whatever is compressed is unpacked in a thread: the next
+# request does not wait for them.
+_QUICK_KINDS, _QUICK_ROWS = (JSON, CSV), 64
+_MOST_WAITING = 256
+_MOST_LOST = 4  # threads, times those at work
+_MOST_UNPACKING = 4
+_RETRY_SECONDS = b"5"
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
+class Served:
+    """The model of now, with what does not change from request to request."""
+
+    brought: Brought
+    made: Ready
+    classes: list[Any] | None
+    headers: Headers
+    document: dict[str, Any]
+    facts: dict[str, str]
+
+
+@dataclass(slots=True)
+class Reply:
+    """What is sent to a client; `problem` is what the access log says of it."""
+
+    status: int
+    body: bytes
+    type: bytes = b"application/json"
+    headers: Headers = field(default_factory=list)
+    problem: str = ""
+
+
+def refusal(error: TableError, *headers: tuple[bytes, bytes]) -> Reply:
+    """Returns the reply that says why there is no answer."""
+    more = [(b"retry-after", _RETRY_SECONDS)] if error.status == 503 else []
+    return Reply(error.status, error_reply(error), headers=[*headers, *more], problem=str(error))
+
+
+class Answering:
+    """Answers invocations, each within `seconds`."""
+
+    def __init__(self, limits: Limits, seconds: float, sampler: Sampler | None) -> None:
+        cores = os.cpu_count() or 1
+        self._limits = limits
+        self._seconds = seconds
+        self._sampler = sampler
+        self._threads = Threads(cores, waiting=_MOST_WAITING, lost=_MOST_LOST * cores, name="predict")
+        self._unpacker = Unpacker(min(cores, _MOST_UNPACKING), seconds)
+        self._one_json = threading.Lock()
+
+    async def answer(self, served: Served, kind: str, body: bytes, entry: Entry) -> Reply:
+        """Returns the reply to a request. Raises TableError, RequestError where there is no answer."""
+        if len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
+            return await self._in_thread(lambda work: self._computed(served, kind, body, entry, work))
+        table, wants = self._read(served, kind, body, entry)
+        if len(table) <= _QUICK_ROWS and served.made.proof.is_equal:
+            return self._predicted(served, table, entry, wants=wants)
+        return await self._in_thread(
+            lambda work: self._predicted(served, table, entry, wants=wants, check=work.check)
+        )
+
+    async def _in_thread(self, function: Callable[[Work[Reply]], Reply]) -> Reply:
+        try:
+            return await self._threads.run(function, self._seconds)
+        except BusyError:
+            raise busy("all threads are at work, and enough waits for them already") from None
+        except TimeoutError:
+            said = f"no answer within {self._seconds:g} s"
+            raise RequestError(said, status=504, hint="ask for fewer rows") from None
+
+    def _computed(self, served: Served, kind: str, body: bytes, entry: Entry, work: Work[Reply]) -> Reply:
+        """Answers a large request, all in a thread."""
+        if kind == JSON:
+            # The interpreter parses one at a time anyhow; each is many times as large as its body meanwhile.
+            with self._one_json:
+                work.check()
+                table, wants = self._read(served, kind, body, entry)
+        else:
+            table, wants = self._read(served, kind, body, entry)
+        return self._predicted(served, table, entry, wants=wants, check=work.check)
+
+    def _read(self, served: Served, kind: str, body: bytes, entry: Entry) -> tuple[Table | Rows, bool]:
+        """Returns (table, whether probabilities are wanted). Raises TableError."""
+        began = time.perf_counter()
+        content = parsed(kind, body)
+        read = time.perf_counter()
+        layout = served.made.answers.layout
+        table, wants = table_of(kind, content, layout, self._limits, self._unpacker.unpack)
+        entry.parse, entry.validate, entry.rows = read - began, time.perf_counter() - read, len(table)
+        return table, wants
+
+    def _predicted(
+        self,
+        served: Served,
+        table: Table | Rows,
+        entry: Entry,
+        *,
+        wants: bool,
+        check: Callable[[], None] | None = None,
+    ) -> Reply:
+        began = time.perf_counter()
+        answers = served.made.answers
+        answer = answers.predict(table, check) if len(table) else _NOTHING
+        entry.predict = time.perf_counter() - began
+        body = reply(answer, served.classes, wants_probabilities=wants)
+        if self._sampler:
+            self._sampler.take(table, answer, served.brought.label, answers.layout)
+        timing = (
+            f"parse;dur={entry.parse * 1000:.3f}, validate;dur={entry.validate * 1000:.3f}, "
+            f"predict;dur={entry.predict * 1000:.3f}"
+        )
+        return Reply(200, body, headers=[(b"server-timing", timing.encode()), *served.headers])
+
+    def end(self) -> None:
+        """Ends what was started for it. Threads that are still at work end with the process."""
+        self._unpacker.end()
+
+
+_NOTHING = Answer(np.empty(0), np.empty((0, 1)))

@@ -1,0 +1,50 @@
+"""A server ends when it is told to: from the first SIGINT or SIGTERM on it has so many seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def after_signal(seconds: float, finish: Callable[[], None]) -> None:
+    """Calls a function so many seconds after the first SIGINT or SIGTERM, should the process still be there.
+
+    It is called in a thread: whatever the others are at does not hold it up. The signals do what they did
+    before, too. Only the main thread may ask for this.
+    """
+    heard, tell = os.pipe()
+
+    def wait() -> None:
+        os.read(heard, 1)
+        time.sleep(seconds)
+        finish()
+
+    threading.Thread(target=wait, name="ending", daemon=True).start()
+    for number in _SIGNALS:
+        before = signal.getsignal(number)
+
+        def begin(number: int, frame: FrameType | None, before: object = before) -> None:
+            # No lock and no new thread: the signal may have come while this thread has the lock for that.
+            os.write(tell, b"!")
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(number, begin)
+
+
+def at_most(seconds: float, *functions: Callable[[], None]) -> None:
+    """Calls functions one after the other; whatever they wait for, it comes back after so many seconds."""
+
+    def call() -> None:
+        for function in functions:
+            function()
+
+    calling = threading.Thread(target=call, daemon=True)
+    calling.start()
+    calling.join(seconds)

@@ -1,0 +1,108 @@
+"""Bodies of requests as they arrive: each within its size and its time, all of them within one room."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from waypost.deploy.limits import RequestError
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+_ROOM = 8  # bodies of the largest size
+SMALL_BYTES = 32_768
+"""Smaller bodies are not counted: there are never more of them than connections."""
+
+
+class GoneError(Exception):
+    """The client went away before its request was here."""
+
+
+class Bodies:
+    """Receives bodies of `most` bytes, each within `seconds`."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._held = 0
+        self._deadlines: dict[asyncio.Task[Any] | None, float] = {}
+        self._late: set[asyncio.Task[Any] | None] = set()
+
+    async def receive(self, length: bytes, receive: Receive) -> bytes:
+        """Returns a body; one that is not small is to be released in the end.
+
+        Args: `length` is what its header says.
+        Raises RequestError where it is too large, takes too long, or there is no room for it; GoneError.
+        """
+        if length.isdigit() and int(length[:18]) > self._most:
+            raise self._too_large()
+        task = asyncio.current_task()
+        # `asyncio.timeout` for each request would cost a tenth of it: `end_late` ends those that are late.
+        self._deadlines[task] = time.monotonic() + self._seconds
+        try:
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            is_whole = message["type"] == "http.request" and not message.get("more_body", False)
+            if is_whole and len(body) <= SMALL_BYTES:
+                return body
+            return await self._joined(message, receive)
+        except asyncio.CancelledError:
+            if task not in self._late or task is None:
+                raise
+            task.uncancel()
+            said = f"the body did not arrive within {self._seconds:g} s"
+            raise RequestError(said, status=408) from None
+        finally:
+            del self._deadlines[task]
+            self._late.discard(task)
+
+    async def _joined(self, message: dict[str, Any], receive: Receive) -> bytes:
+        """Returns a body that comes in parts, or is not small."""
+        parts: list[bytes] = []
+        size = held = 0
+        try:
+            while True:
+                if message["type"] == "http.disconnect":
+                    raise GoneError
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > SMALL_BYTES:
+                    self._hold(size - held, size)
+                    held = size
+                if not message.get("more_body", False):
+                    held = 0  # from here on it is the caller's
+                    return parts[0] if len(parts) == 1 else b"".join(parts)
+                message = await receive()
+        finally:
+            self._held -= held
+
+    def _hold(self, more: int, size: int) -> None:
+        if size > self._most:
+            raise self._too_large()
+        if self._held + more > _ROOM * self._most:
+            raise busy("too many large bodies are on their way")
+        self._held += more
+
+    def release(self, body: bytes) -> None:
+        """Says that a body that was received is no longer needed."""
+        if len(body) > SMALL_BYTES:
+            self._held -= len(body)
+
+    def end_late(self) -> None:
+        """Ends the requests whose bodies should have been here by now."""
+        now = time.monotonic()
+        for task, deadline in self._deadlines.items():
+            if task and now > deadline:
+                self._late.add(task)
+                task.cancel()
+
+    def _too_large(self) -> RequestError:
+        hint = "send fewer rows at once, or score a file: waypost score"
+        return RequestError(f"the body is larger than {self._most:,} bytes", status=413, hint=hint)
+
+
+def busy(problem: str) -> RequestError:
+    """Returns the error that says to come again later."""
+    return RequestError(problem, status=503, hint="ask again in some seconds")

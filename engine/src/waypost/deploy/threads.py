@@ -1,0 +1,145 @@
+"""Threads for what would hold up the event loop: a few, a bounded queue, and nobody waits without end.
+
+A thread cannot be stopped. One at work that nobody waits for any more is lost: another takes its place,
+unless too many are lost already. The threads are daemons, so that the process ends without them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class BusyError(Exception):
+    """There is more to do already than can be done in time."""
+
+
+class GivenUpError(Exception):
+    """Nobody waits for this work any more."""
+
+
+class Work(Generic[T]):
+    """Something for a thread to do. It is passed to its function, which calls `check` now and then."""
+
+    def __init__(self, function: Callable[[Work[T]], T], seconds: float | None = None) -> None:
+        self._function = function
+        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
+        self.future: Future[T] = Future()
+        self.is_taken = self.is_over = self.is_given_up = False
+
+    def check(self) -> None:
+        """Raises GivenUpError once nobody waits for the result."""
+        if self.is_given_up:
+            raise GivenUpError
+
+    def is_late(self) -> bool:
+        """Tells whether it is not worth beginning."""
+        return time.monotonic() >= self._deadline
+
+    def run(self) -> None:
+        """Does the work; the future gets its result or its error."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self._function(self)
+        except BaseException as error:  # whoever waits for the result gets it
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+
+class Threads:
+    """`count` threads at most, and `waiting` pieces of work at most that wait for one.
+
+    `lost` threads may be at what nobody waits for, beside them.
+    """
+
+    def __init__(self, count: int, *, waiting: int, lost: int, name: str) -> None:
+        self._count = count
+        self._most_waiting = waiting
+        self._most_lost = lost
+        self._name = name
+        self._queue: deque[Work[Any]] = deque()
+        self._change = threading.Condition()
+        self._idle = self._busy = self._lost = 0  # each thread is one of these
+
+    async def run(self, function: Callable[[Work[T]], T], seconds: float | None = None) -> T:
+        """Returns what a function gives in a thread.
+
+        Raises BusyError where too much waits already, TimeoutError where it takes longer than `seconds`.
+        """
+        work = Work(function, seconds)
+        with self._change:
+            room = self._most_waiting + self._count - self._busy
+            if len(self._queue) >= room or self._lost >= self._most_lost:
+                raise BusyError
+            self._queue.append(work)
+            self._call()
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(work.future), seconds)
+        finally:
+            self._give_up(work)
+
+    def _call(self) -> None:
+        """Has a thread take what waits: an idle one, or a new one while there may be more."""
+        is_room = self._idle + self._busy < self._count and self._lost < self._most_lost
+        if len(self._queue) > self._idle and is_room:
+            self._idle += 1
+            threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+        self._change.notify()
+
+    def _serve(self) -> None:
+        """Does what waits, until there are threads enough without this one."""
+        is_needed = True
+        while is_needed:
+            work = self._next()
+            work.run()
+            with self._change:
+                work.is_over = True
+                is_needed = self._returned(is_lost=work.is_given_up)
+            del work  # a large body is not kept until the next one comes
+
+    def _next(self) -> Work[Any]:
+        """Waits for work that is worth beginning, and takes it."""
+        with self._change:
+            while True:
+                while not self._queue:
+                    self._change.wait()
+                work = self._queue.popleft()
+                work.is_taken = True
+                if not work.is_late():
+                    self._idle -= 1
+                    self._busy += 1
+                    return work
+                work.is_over = True
+
+    def _returned(self, *, is_lost: bool) -> bool:
+        """Counts a thread that has finished its work; tells whether it is still needed."""
+        if is_lost:
+            self._lost -= 1
+            if self._idle + self._busy >= self._count:
+                return False
+        else:
+            self._busy -= 1
+        self._idle += 1
+        return True
+
+    def _give_up(self, work: Work[Any]) -> None:
+        """Takes work that nobody waits for out of the queue, or gives its thread up where it has begun."""
+        with self._change:
+            if not work.is_taken:
+                work.future.cancel()
+                self._queue.remove(work)
+            elif not work.is_over and not work.future.done():
+                work.is_given_up = True
+                self._busy -= 1
+                self._lost += 1
+                self._call()
