@@ -183,10 +183,13 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "unknown key": (with_fact(more="x"), "unknown key"),
     "no list": (with_fact(files=[]), "files"),
     "newer": (with_fact(schema=2), "written by a newer Waypost"),
-    "not JSON": (lambda parts: [replace(parts[0], content=b"{"), *parts[1:]], "not a bundle"),
+    "not JSON": (lambda parts: [replace(parts[0], content=b"{"), *parts[1:]], "not valid JSON"),
     "not UTF-8": (lambda parts: [replace(parts[0], content=b"\xff"), *parts[1:]], "not a bundle"),
     "no mapping": (lambda parts: [replace(parts[0], content=b"[]"), *parts[1:]], "holds no mapping"),
-    "deep": (lambda parts: [replace(parts[0], content=b"[" * 100_000), *parts[1:]], "nested too deep"),
+    "deep": (
+        lambda parts: [replace(parts[0], content=b"[" * 100_000), *parts[1:]],
+        "nested more than 100 levels deep",
+    ),
     "no code": (without_component, "the tree of core/c"),
     "more trees": (with_a_second_tree, "belongs to nothing in it"),
 }

@@ -157,7 +157,7 @@ def test_what_goes_on_beside_us_leaves_nothing(tmp_path: Path) -> None:
         family = ids(tmp_path / name)
         while process.result() is None:
             time.sleep(0.02)
-        assert (process.result(), process.signal()) == ("loaded\n", number)
+        assert (process.result(), process.ended_by()) == ("loaded\n", number)
         assert alive(family) == []
 
 
