@@ -282,7 +282,7 @@ class Interpolation:
         name, hint = ".".join(map(str, path)), ""
         self._hints += 1
         if self._hints <= _MOST_HINTS:
-            hint = did_you_mean(shortened(name), itertools.islice(keys_of(self._tree), _MOST_NAMES))
+            hint = near_key(name, self._tree)
         return ProblemError(f"no parameter {shortened(name)!r}", hint)
 
 
@@ -293,12 +293,17 @@ class _Outside:
     place: str
 
 
-def keys_of(tree: Any, prefix: str = "") -> Iterator[str]:
+def near_key(name: str, tree: Mapping[Any, Any]) -> str:
+    """Returns `did you mean 'x'?` for the nearest dotted key of nested mappings, as `did_you_mean` does."""
+    return did_you_mean(shortened(name), itertools.islice(_keys_of(tree), _MOST_NAMES))
+
+
+def _keys_of(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
     """Gives the dotted keys of the leaves of nested mappings."""
     for key, child in tree.items():
         name = f"{prefix}{key}"
         if isinstance(child, dict) and child:
-            yield from keys_of(child, f"{name}.")
+            yield from _keys_of(child, f"{name}.")
         else:
             yield name
 

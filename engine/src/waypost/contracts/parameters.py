@@ -10,17 +10,16 @@ from typing import Any
 import yaml
 
 from waypost.contracts.expressions import has_expression
-from waypost.contracts.interpolation import Interpolation, Path, keys_of
+from waypost.contracts.interpolation import Interpolation, Path, near_key
 from waypost.contracts.limits import WRITTEN, shortened
 from waypost.contracts.parsing import load_mapping
 from waypost.contracts.sealed import NO_VARIABLES, Sealed, Variables
 from waypost.contracts.yaml_text import read_yaml
-from waypost.errors import Finding, FindingsError, did_you_mean
+from waypost.errors import Finding, FindingsError
 
 REPLACE = "$replace"
 """In a parameter file: keys (dotted) whose content is taken over whole instead of merged."""
 _COMMAND_LINE = "command line"
-_ENOUGH_NAMES = 2_000  # among which a near one is looked for
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,7 @@ def _override(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
     names = _names(key, place)
     value = read_yaml(text, place, is_argument=True)
     if not override.startswith("+") and not _has(tree, names):
-        known = [name for name, _ in zip(keys_of(tree), range(_ENOUGH_NAMES), strict=False)]
-        hint = f"{did_you_mean(shortened(key), known)} (+{shortened(key)}=… adds one)".strip()
+        hint = f"{near_key(key, tree)} (+{shortened(key)}=… adds one)".strip()
         raise FindingsError([Finding(place, "no such parameter", hint)])
     return _with({}, names, value)
 
