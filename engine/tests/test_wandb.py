@@ -18,8 +18,8 @@ import mlflow
 import pytest
 import yaml
 
-from tests.conftest import ROOT, Call
-from tests.pipelines import write_component, write_pipeline
+from tests.conftest import Call
+from tests.pipelines import reference_as_locked, write_component, write_pipeline
 from tests.repositories import Repository, edit_contract, free_port, git_daemon, make_library, make_pipeline
 from tests.test_release import published, releasable
 from tests.test_run import RUN, WAYPOST
@@ -29,7 +29,6 @@ from waypost.contracts.pipeline import parse_pipeline
 from waypost.errors import FindingsError
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("wandb")]
-PIPELINE = ROOT / "pipeline"
 QUICK = ["model.n_estimators=30", "train.permutation.repeats=0", "evaluate.min_auc=0.68"]
 # Measures a loss again and again, then logs what W&B shows in different ways.
 LEARNS = """
@@ -92,7 +91,7 @@ def test_reference_offline(workplace: Path, call: Call) -> None:
     """The reference pipeline, offline: one group, a job type for each step, configuration with versions
     and trees, the metrics that MLflow has, plots, tables, data and model with what each step used.
     """
-    result = call(*RUN, PIPELINE, "--wandb", "--json", *QUICK)
+    result = call(*RUN, reference_as_locked(workplace), "--wandb", "--json", *QUICK)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr.count("warning") == 0
     assert re.search(

@@ -117,8 +117,8 @@ def test_update_pins(origin: str, workplace: Path, call: Call) -> None:
     (pipeline.path / ".github").symlink_to(ROOT / ".github")
     script(call, pipeline.path, "update-pins")
     text = (pipeline.path / "dist" / "pins.md").read_text()
-    assert "| core/load | 1.0.0 | 1.1.0 | **added**: parameter 'more' |" in text
-    assert "| core/clean | 1.0.0 | 1.1.0 | no change: same tree |" in text
+    assert "| `core/load` | 1.0.0 | 1.1.0 | **added**: `parameter 'more'` |" in text
+    assert "| `core/clean` | 1.0.0 | 1.1.0 | no change: same tree |" in text
     assert "- load has `more`." in text
     assert pipeline.git("branch", "--show-current") == "waypost/update-pins"
     lock = json.loads(pipeline.git("show", "origin/waypost/update-pins:components.lock.json"))
