@@ -35,7 +35,7 @@ def write_pipeline(root: Path, steps: dict[str, Any], parameters: dict[str, Any]
 
 
 def reference_as_locked(place: Path) -> Path:
-    """Puts the reference pipeline into a folder, beside it the library as its lock names it; returns its place.
+    """Puts the reference pipeline into a folder, and beside it the library that its lock names.
 
     What is new in the library waits for a release, and is a warning until then.
     """
