@@ -7,14 +7,14 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 Members = dict[str, bytes]
 
 
-def read(file: Path) -> tuple[Members, Any]:
+def read(file: Path | BinaryIO) -> tuple[Members, Any]:
     """Returns the members of a file and what its schema says."""
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}

@@ -166,6 +166,11 @@ def test_row_that_does_not_fit_is_left_out(key: str, value: Any, tmp_path: Path)
     assert example_rows(tmp_path, COLUMNS) == [rows[0], rows[2]]
 
 
-def test_errors_are_waypost_errors() -> None:
-    """Whoever reads a model hears of one family of errors."""
-    assert issubclass(FindingsError, WaypostError)
+def test_trusted_model_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
+    """A package that is not installed, a damaged file: one line with the loader's own words."""
+    (tmp_path / "MLmodel").write_text(
+        text := "flavors: {sklearn: {serialization_format: pickle, pickled_model: model.pkl}}"
+    )
+    (tmp_path / "model.pkl").write_bytes(b"cno_such_package\nThing\n(tR.")
+    with pytest.raises(WaypostError, match="cannot be loaded: ModuleNotFoundError: No module named"):
+        load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)

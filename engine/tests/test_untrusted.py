@@ -319,11 +319,14 @@ def test_very_deep_tree_is_refused(tmp_path: Path) -> None:
         compiled_form(model, columns)
 
 
-def test_no_more_workers_than_cores(tmp_path: Path) -> None:
-    """A million workers is no more than the machine has cores."""
-    model = RandomForestClassifier(2).fit(X, CLASSES).set_params(n_jobs=10**6)
+def test_no_more_workers_than_cores_and_no_words(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A million workers is no more than the machine has cores; what a model says is its answer."""
+    model = RandomForestClassifier(2).fit(X, CLASSES).set_params(n_jobs=10**6, verbose=100)
     skops.io.dump(model, tmp_path / "model.skops")
-    assert harmless(tmp_path / "model.skops").n_jobs <= cores()
+    found = harmless(tmp_path / "model.skops")
+    assert found.n_jobs <= cores()
+    found.predict(X)
+    assert capfd.readouterr() == ("", "")
 
 
 def zipped(schema: Any, members: Members | None = None) -> bytes:

@@ -207,12 +207,18 @@ def _parts_of_estimator(part: Any) -> Iterable[Any]:
         lengths = [len(of) for of in classes] if isinstance(classes, list) else [len(classes)]
         require(counts.tolist() == lengths, f"{name}: it has other classes than it says")
     require(_are_plain(own.get("classes_")), f"{name}: its classes are no texts, or no numbers")
-    for key in ("n_jobs", "_n_threads"):
-        if isinstance(own.get(key), int):
-            # More workers than cores answer nothing sooner, and a million of them end the machine.
-            own[key] = min(own[key], cores())
+    _tame(own)
     hidden = check.hidden if check else ()
     return [value for key, value in own.items() if key not in hidden]
+
+
+def _tame(own: dict[str, Any]) -> None:
+    """Takes from an estimator what changes no answer: more workers than cores, and words beside it."""
+    for key in ("n_jobs", "_n_threads"):
+        if isinstance(own.get(key), int):
+            own[key] = min(own[key], cores())
+    if "verbose" in own:
+        own["verbose"] = 0
 
 
 def _are_plain(classes: Any) -> bool:

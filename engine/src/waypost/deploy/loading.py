@@ -8,22 +8,28 @@ from typing import Any, BinaryIO
 from waypost.contracts.mlmodel import MLmodel
 from waypost.deploy.archive import KNOWN, UnsafeError, check_archive
 from waypost.deploy.estimators import check_model
-from waypost.errors import UsageError
+from waypost.errors import UsageError, WaypostError
 from waypost.tracking import models
 
 
 def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Any:
     """Returns the original: a scikit-learn estimator, or a pyfunc for any other flavour.
 
-    Raises UsageError where it is not trusted, and loading or asking it may do harm.
+    Raises UsageError where it is not trusted, and loading or asking it may do harm; WaypostError where it
+    cannot be loaded.
     """
-    if is_trusted:
-        return models.load_sklearn(folder) if said.sklearn else models.load_pyfunc(folder)
     try:
+        if is_trusted:
+            return models.load_sklearn(folder) if said.sklearn else models.load_pyfunc(folder)
         return harmless(_skops_file(folder, said))
     except UnsafeError as error:
         hint = "if you know where it comes from: --trust"
         raise UsageError(f"{folder}: {error}", hint=hint) from error
+    except WaypostError:
+        raise
+    except Exception as error:  # a package that is not here, a damaged file: MLflow's loaders raise anything
+        words = " ".join(str(error).split())[:300]
+        raise WaypostError(f"{folder}: it cannot be loaded: {type(error).__name__}: {words}") from error
 
 
 def _skops_file(folder: Path, said: MLmodel) -> Path:

@@ -12,7 +12,7 @@ from waypost.contracts.digests import digest_of
 from waypost.contracts.mlmodel import FILE
 from waypost.errors import UsageError
 from waypost.sources.places import home
-from waypost.tracking.connection import client, tracking_errors
+from waypost.tracking.connection import client, set_defaults, tracking_errors
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.store import downloaded, output_of
 
@@ -106,16 +106,16 @@ def _local_or_downloaded(uri: str) -> Path:
 
 
 def load_sklearn(folder: Path) -> Any:
-    """Returns the scikit-learn estimator of a model. Raises WaypostError."""
-    with tracking_errors():
-        import mlflow.sklearn
+    """Returns the scikit-learn estimator of a model. Raises what its file and MLflow make of it."""
+    set_defaults()
+    import mlflow.sklearn
 
-        return mlflow.sklearn.load_model(str(folder))
+    return mlflow.sklearn.load_model(str(folder))
 
 
 def load_pyfunc(folder: Path) -> Any:
-    """Returns a model of any flavour as a pyfunc. Raises WaypostError."""
-    with tracking_errors():
-        import mlflow.pyfunc
+    """Returns a model of any flavour as a pyfunc. Raises what its files and MLflow make of it."""
+    set_defaults()
+    import mlflow.pyfunc
 
-        return mlflow.pyfunc.load_model(str(folder))
+    return mlflow.pyfunc.load_model(str(folder))
