@@ -104,6 +104,13 @@ def test_output_that_lies_apart(source: str, output: str, here: Path) -> None:
     check_apart(Sink(output), Listing(source))
 
 
+def test_copies_of_elsewhere_are_not_here(here: Path) -> None:
+    """A file that is kept in a cache lies elsewhere: no file of this machine that has its path is read."""
+    fsspec.filesystem("memory").pipe_file("/in/a.csv", b"x\n1\n")
+    assert Listing("filecache::memory://in/a.csv").is_remote
+    assert not Listing("in/a.csv").is_remote
+
+
 @pytest.mark.parametrize("output", ["model", "model/out", "linked", ".", "file://{here}/model"])
 def test_output_that_is_the_models_folder(output: str, here: Path) -> None:
     """Nothing is written into a model's folder, nor around it."""

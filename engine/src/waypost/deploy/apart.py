@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from waypost.deploy.reading import Listing
-from waypost.deploy.sink import Sink
+from waypost.deploy.sink import Sink, is_here
 from waypost.errors import UsageError
 from waypost.sources.places import home
 
@@ -57,7 +57,7 @@ def _check_surroundings(sink: Sink) -> None:
 def _folders(listing: Listing) -> set[str]:
     """Returns the folders of the input's files, each once; of links also those where they lead."""
     paths = [source.path for source in listing.sources]
-    links = [path for path in paths if Path(path).is_symlink()] if not listing.is_remote else []
+    links = [path for path in paths if Path(path).is_symlink()] if is_here(listing.plain_fs) else []
     return {path.rpartition("/")[0] or "/" for path in (*paths, *map(os.path.realpath, links))}
 
 

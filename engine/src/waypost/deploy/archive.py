@@ -74,7 +74,8 @@ def check_archive(file: BinaryIO, size: int) -> None:
     except MemoryError as error:
         raise UnsafeError("it needs more memory than there is") from error
     except Exception as error:  # zipfile, zlib, json and NumPy each have many words for a damaged file
-        raise UnsafeError(f"it is no skops file, or damaged ({type(error).__name__}: {error})") from error
+        words = " ".join(str(error).split())[:200]
+        raise UnsafeError(f"it is no skops file, or damaged ({type(error).__name__}: {words})") from error
 
 
 def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:

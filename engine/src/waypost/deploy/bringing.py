@@ -13,6 +13,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -145,12 +146,12 @@ def main(state: str, uri: str, is_trusted: str, every: str, rows: str) -> None:
     """Brings a model and says so in a file; with `every` above 0 seconds again and again."""
     file, seconds = Path(state), float(every)
     given: Rows | None = json.loads(Path(rows).read_text(encoding="utf-8"))
-    said = _attempted(lambda: _first(uri, given, is_trusted=is_trusted == "1"), State())
+    trusts = is_trusted == "1"
+    said = _attempted(partial(_first, uri, given, is_trusted=trusts), State())
     _write(file, said)
     while seconds and said.brought:
         time.sleep(seconds)
-        before = said
-        said = _attempted(lambda: _next(uri, before, file.parent, is_trusted=is_trusted == "1"), before)  # noqa: B023
+        said = _attempted(partial(_next, uri, said, file.parent, is_trusted=trusts), said)
         _write(file, said)
 
 
@@ -167,10 +168,8 @@ def _attempted(look: Callable[[], State], before: State) -> State:
 
 def _first(uri: str, rows: Rows | None, *, is_trusted: bool) -> State:
     found = find(uri)
-    seconds = (
-        _CHECK_SECONDS + sum(file.stat().st_size for file in content_files(found.folder)) / _BYTES_PER_SECOND
-    )
-    with contextlib.nullcontext() if is_trusted else bounded(seconds):
+    size = sum(file.stat().st_size for file in content_files(found.folder))
+    with contextlib.nullcontext() if is_trusted else bounded(_CHECK_SECONDS + size / _BYTES_PER_SECOND):
         made = proved(found.folder, is_trusted=is_trusted, rows=rows)
     return State(brought=_brought(found, made.digest, is_trusted=is_trusted))
 

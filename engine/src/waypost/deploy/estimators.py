@@ -90,11 +90,9 @@ class _Check(NamedTuple):
     hidden: tuple[str, ...] = ()
 
 
-_TREE, _FOREST, _BOOSTING = (
-    _Check("tree_", check_tree, ("tree_",)),
-    _Check("estimators_", check_forest),
-    _Check("estimators_", check_boosting),
-)
+_TREE = _Check("tree_", check_tree, ("tree_",))
+_FOREST = _Check("estimators_", check_forest)
+_BOOSTING = _Check("estimators_", check_boosting)
 _HISTOGRAMS = _Check("_predictors", check_histograms, ("_predictors", "_bin_mapper"))
 _SUPPORT = _Check("support_vectors_", check_support_vectors)
 _NEIGHBOURS = _Check("_fit_X", check_neighbours)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from waypost.contracts.json_text import read_json
 from waypost.contracts.mlmodel import Column, Kind
+from waypost.errors import FindingsError
 
 _FILE = "input_example.json"
 _MOST_BYTES = 16 << 20
@@ -33,9 +34,9 @@ def _table(file: Path) -> tuple[list[str], list[Any]]:
     """Returns (names, rows) of a table as pandas splits it; nothing of anything else."""
     try:
         is_small = file.is_file() and file.stat().st_size <= _MOST_BYTES
-        content = json.loads(file.read_text(encoding="utf-8")) if is_small else {}
+        content = read_json(file.read_text(encoding="utf-8"), str(file), with_nan=True) if is_small else {}
         names, rows = content["columns"], content["data"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, FindingsError):
         return [], []
     is_table = isinstance(names, list) and isinstance(rows, list)
     return (names, rows) if is_table and all(isinstance(name, str) for name in names) else ([], [])
@@ -45,7 +46,7 @@ def fits(value: Any, kind: Kind) -> bool:
     """Tells whether a column of a kind can hold a value."""
     match kind:
         case "text":
-            return value is None or (isinstance(value, str) and _is_utf8(value))
+            return value is None or isinstance(value, str)
         case "boolean":
             return isinstance(value, int) and value in (0, 1)
         case "integer":
@@ -53,8 +54,3 @@ def fits(value: Any, kind: Kind) -> bool:
         case "number":
             # What is no number is not larger than any, and counts as missing.
             return value is None or (isinstance(value, (int, float)) and not abs(value) > sys.float_info.max)
-
-
-def _is_utf8(text: str) -> bool:
-    """Tells whether a text has none of the halves of characters that JSON can say, and nothing can store."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.deploy.delimited import convert_options, named
 from waypost.deploy.layout import Layout, TableError, check_names
-from waypost.deploy.sink import plain
+from waypost.deploy.sink import is_here, plain
 from waypost.errors import UsageError, did_you_mean, redacted
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Listing:
     @property
     def is_remote(self) -> bool:
         """Tells whether the files are on another machine."""
-        return "file" not in self.fs.protocol
+        return not is_here(self.fs)
 
     def would_hold(self, folder: str) -> bool:
         """Tells whether parts in a folder would be among the files that a pattern names."""

@@ -19,9 +19,9 @@ from waypost.errors import Finding, IntegrityError, UsageError
 PLAN, MANIFEST = "_plan.json", "_manifest.json"
 MALFORMED = "_errors/malformed.txt"
 SCHEMA = 1
-_PART = r"part-\d{5,}\.(?:parquet|csv)"
-_ERRORS = r"_errors/(?:part-\d{5,}\.jsonl|malformed\.txt)"
-_NOTE = re.compile(r"_parts/(?:\d{5,}|malformed)\.json")
+_PART = r"part-[0-9]{5,}\.(?:parquet|csv)"
+_ERRORS = r"_errors/(?:part-[0-9]{5,}\.jsonl|malformed\.txt)"
+_NOTE = re.compile(r"_parts/(?:[0-9]{5,}|malformed)\.json")
 _RESULT = re.compile(f"{_PART}|{_ERRORS}")
 # What is said of files that nobody knows.
 FOREIGN = "no earlier scoring wrote it: choose another folder, or move it away"

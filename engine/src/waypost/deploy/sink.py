@@ -19,8 +19,8 @@ from waypost.sources.process import is_gone, process_name
 _FOLDERS = (".", "_errors", "_parts")
 _REMOVERS = 8  # at the same time
 _HALF_WRITTEN = re.compile(
-    r"\.(?:part-\d{5,}\.(?:parquet|csv|jsonl)|malformed\.txt|_(?:plan|manifest)\.json|\d{5,}\.json)"
-    r"\.(?P<owner>[0-9a-f]{8}-\d+)-[0-9a-f]{8}"
+    r"\.(?:part-[0-9]{5,}\.(?:parquet|csv|jsonl)|malformed\.txt|_(?:plan|manifest)\.json|[0-9]{5,}\.json)"
+    r"\.(?P<owner>[0-9a-f]{8}-[0-9]+)-[0-9a-f]{8}"
 )
 
 
@@ -29,6 +29,13 @@ def plain(fs: Any) -> Any:
     while hasattr(fs, "fs"):
         fs = fs.fs
     return fs
+
+
+def is_here(fs: Any) -> bool:
+    """Tells whether a file system is that of this machine, without anything between."""
+    from fsspec.implementations.local import LocalFileSystem
+
+    return isinstance(fs, LocalFileSystem)
 
 
 class Sink:
@@ -44,7 +51,7 @@ class Sink:
         except (ImportError, ValueError, OSError) as error:
             raise UsageError(f"{redacted(url)}: {error}") from error
         self.fs = plain(fs)
-        self.is_local = "file" in self.fs.protocol
+        self.is_local = is_here(self.fs)
         self.root = os.path.realpath(root) if self.is_local else root
 
     def place(self, name: str = "") -> str:
