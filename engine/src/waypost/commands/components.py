@@ -9,6 +9,8 @@ import click
 
 from waypost.commands.options import as_json_option, pipeline_argument
 
+GUEST = Path("components-repo")
+
 
 @click.group()
 def components() -> None:
@@ -94,21 +96,32 @@ def info(name: str, folder: Path) -> None:
         show_contract(console, uses, found[uses].component, found[uses].pin)
 
 
+def _library(_: click.Context, __: click.Parameter, given: Path | None) -> Path:
+    """Returns the library's folder: the one given, or the guest of this folder, or this folder."""
+    if given:
+        return given
+    return GUEST if GUEST.is_dir() else Path()
+
+
+library_option = click.option(
+    "--library",
+    metavar="FOLDER",
+    callback=_library,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help=f"The library's folder: {GUEST} where there is one, else this folder.",
+)
+
+
 @components.command()
 @click.argument("destination", metavar="DIR|URL")
-@click.option(
-    "--library",
-    default="components-repo",
-    show_default=True,
-    metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The folder to split off.",
-)
-def export(destination: str, library: Path) -> None:
+@click.option("--onto", is_flag=True, help="Where others committed there: join their commits and ours.")
+@library_option
+def export(destination: str, onto: bool, library: Path) -> None:
     """Split the library off into a repository of its own, with its history and its tags.
 
     Tags are made again from the records in releases/. Commits and trees come out the same on
-    every machine. DIR may be new: it becomes a bare repository.
+    every machine. DIR may be new: it becomes a bare repository. What is there already is only
+    ever added to. A library that is a repository of its own is pushed as it is.
 
     \b
     Examples:
@@ -121,6 +134,36 @@ def export(destination: str, library: Path) -> None:
     from waypost.report.console import Console, escape
 
     console = Console()
-    found = split(library, destination, sayer(console))
+    found = split(library, destination, sayer(console), onto=onto)
     tags = ", ".join(f"{tag} ({commit[:12]})" for tag, commit in found.tags.items()) or "no tags"
     line(console, escape(f"{redacted(destination)}: main at {found.head[:12]}, {tags}"))
+    for commit in found.foreign:
+        line(console, escape(f"  not here yet: {commit}"))
+    if found.foreign:
+        line(console, escape(f"take them in: waypost components import {redacted(destination)}"))
+
+
+@components.command("import")
+@click.argument("url", metavar="DIR|URL")
+@library_option
+def import_(url: str, library: Path) -> None:
+    """Take in what others committed in the library's own repository since it was exported.
+
+    Their commits come into the library's folder here with their authors, dates and messages, on
+    the branch that is checked out. The next export has the very same commits in its history.
+
+    \b
+    Example:
+      waypost components import ../components.git
+    """
+    from waypost.pins.importing import take_in
+    from waypost.report.common import line, sayer
+    from waypost.report.console import Console, escape
+
+    console = Console()
+    found = take_in(library, url, sayer(console))
+    for commit in found.commits:
+        line(console, escape(f"  {commit}"))
+    joined = ", joined with the commits here" if found.merged else ""
+    count = f"{len(found.commits)} taken in" if found.commits else "nothing that is not here"
+    line(console, f"[green]✓[/] {count}{joined}")

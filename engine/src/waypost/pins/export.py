@@ -2,73 +2,174 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.contracts.record import Record, parse_record, version_of_record
-from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
-from waypost.sources import git, objects, remotes
-from waypost.sources.process import ProcessError
+from waypost.errors import Finding, IntegrityError, UsageError, WaypostError, redacted
+from waypost.sources import git, history, objects, remotes
+from waypost.sources.history import Split
 from waypost.sources.scratch import scratch
 from waypost.sources.store import Say
+
+BRANCH = "main"
+_OURS, _THEIRS = f"refs/heads/{BRANCH}", "refs/waypost/theirs"
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a library lives: `prefix` is its folder's path in the repository, `.` for its top."""
+
+    top: Path
+    prefix: str
+
+    @property
+    def is_guest(self) -> bool:
+        return self.prefix != "."
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was exported: the commit of `main`, and the tags that were made again, name to commit."""
+    """What is there now: the commit of `main`, and the tags that the records ask for, name to commit.
+
+    `foreign` are the commits there that are not here, in words.
+    """
 
     head: str
-    tags: dict[str, str]
+    tags: Mapping[str, str]
+    foreign: tuple[str, ...] = ()
 
 
-def export(library: Path, destination: str, say: Say) -> Export:
-    """Splits a folder with its history off its repository and gives it to a folder or a URL.
-
-    Tags come from the records in `releases/`: each goes to the commit that brought its record.
-    Commits, trees and tags come out the same wherever this is done. What is there already is
-    only ever added to. Raises UsageError, IntegrityError where a record does not fit, RemoteError.
-    """
+def place_of(library: Path) -> Place:
+    """Returns where a library lives. Raises UsageError where its history is not to be had."""
     top = git.top_of(library)
     if top is None:
         raise UsageError(f"{library} is in no git repository")
     if git.is_shallow(library):
         raise UsageError("this clone has no history", hint="git fetch --unshallow")
-    prefix = library.resolve().relative_to(top.resolve()).as_posix()
-    say(f"splitting {prefix} off, with its history")
+    return Place(top, library.resolve().relative_to(top.resolve()).as_posix())
+
+
+def export(library: Path, destination: str, say: Say, *, onto: bool = False) -> Export:
+    """Splits a library with its history off its repository and gives it to a folder or a URL.
+
+    Tags come from the records in `releases/`: each goes to the commit that brought its record.
+    Commits, trees and tags come out the same wherever this is done. What is there already is
+    only ever added to; where somebody else added to it, `onto` puts a merge of both there.
+    Raises UsageError, IntegrityError where a record or tag does not fit, RemoteError.
+    """
+    place = place_of(library)
     with scratch() as temp:
-        # In a clone: what the split leaves behind must not be left in the user's repository.
-        clone, split = temp / "clone", temp / "split.git"
-        git.create_bare(split)
-        try:
-            git.git(temp, "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
-            head = git.git(clone, "subtree", "split", "-q", f"--prefix={prefix}", "HEAD").strip()
-            git.git(split, "fetch", "--quiet", "--no-tags", str(clone), f"{head}:refs/heads/main")
-        except ProcessError as error:
-            raise WaypostError(f"{prefix}: it cannot be split off: {error.stderr.strip()}") from error
-        tags = _tags(split)
-        for tag, commit in tags.items():
-            git.annotate(split, tag, commit, f"Components {tag.removeprefix('v')}")
+        repository = temp / "library.git"
+        ours = take_out(place, repository, say).head
+        tags = _tags(place, repository)
         url = _destination(destination)
-        remotes.push(split, url, ["refs/heads/main", *(f"refs/tags/{tag}" for tag in tags)])
-    return Export(head, tags)
+        head, foreign = _joined(repository, url, ours, onto=onto)
+        new = _new_tags(tags, remotes.tags_of(url))
+        remotes.push(repository, url, [f"{head}:{_OURS}", *(f"refs/tags/{tag}" for tag in new)])
+    return Export(head, tags, foreign)
 
 
-def _tags(split: Path) -> dict[str, str]:
-    """Returns the tags that the records ask for, each with the commit that brought its record."""
+def take_out(place: Place, repository: Path, say: Say) -> Split:
+    """Makes a bare repository with the library's history as its main branch; the user's is only read.
+
+    Raises UsageError where it has none.
+    """
+    clone = ["clone", "--quiet", "--bare", "--shared", "--no-tags"]
+    git.git(repository.parent, *clone, str(place.top), str(repository))
+    head = git.head_of(place.top)
+    if head is None:
+        raise UsageError(f"{place.top}: nothing is committed yet")
+    split = Split(head, {}, {})
+    if place.is_guest:
+        say(f"splitting {place.prefix} off, with its history")
+        try:
+            split = history.split(repository, place.prefix, head)
+        except LookupError as error:
+            raise UsageError(f"{place.top}: {error}", hint="commit it first") from error
+        history.write_commits(repository, split.bodies.values())
+    git.git(repository, "update-ref", _OURS, split.head)
+    git.git(repository, "symbolic-ref", "HEAD", _OURS)
+    return split
+
+
+def fetch_theirs(repository: Path, url: str, ours: str) -> str | None:
+    """Fetches a library's own repository; returns the commit of its main branch, None where it is empty.
+
+    Raises UsageError where it is another library's, RemoteError.
+    """
+    try:
+        remotes.fetch_branch(repository, url, BRANCH, _THEIRS)
+    except remotes.CommitGoneError:
+        return None
+    if not history.are_related(repository, ours, _THEIRS):
+        raise UsageError(f"{redacted(url)}: its {BRANCH} has another history: it is not this library's")
+    return git.object_at(repository, _THEIRS)
+
+
+def _joined(repository: Path, url: str, ours: str, *, onto: bool) -> tuple[str, tuple[str, ...]]:
+    """Returns the commit that main becomes at the destination, and the foreign ones there, in words.
+
+    Raises WaypostError where each side has commits that the other has not, unless `onto` joins them.
+    """
+    theirs = fetch_theirs(repository, url, ours)
+    foreign = tuple(history.described(repository, theirs, f"^{ours}")) if theirs else ()
+    if theirs is None or not foreign:
+        return ours, ()
+    if git.is_ancestor(repository, ours, theirs):
+        return theirs, foreign
+    shown = redacted(url)
+    if not onto:
+        named = ", ".join(foreign[:_MOST_NAMED]) + ", …" * (len(foreign) > _MOST_NAMED)
+        count = "a commit that is" if len(foreign) == 1 else f"{len(foreign)} commits that are"
+        hint = f"take them in: waypost components import {shown}; or join both there: export --onto"
+        raise WaypostError(f"{shown}: its {BRANCH} has {count} not here: {named}", hint=hint)
+    try:
+        return history.merged(repository, theirs, ours, "Join what was exported"), foreign
+    except LookupError as error:
+        problem = f"{shown}: both sides changed the same lines: {error}"
+        raise WaypostError(problem, hint=f"join them here: waypost components import {shown}") from error
+
+
+def _tags(place: Place, repository: Path) -> dict[str, str]:
+    """Makes the tags that the records ask for, each at the commit that brought its record; returns them, name
+    to commit. A library that is no guest has its own already, as its release made them.
+    """
     found = {}
     findings = []
-    paths = git.git(split, "ls-tree", "--name-only", "main", "releases/").splitlines()
-    for path in paths:
+    for path in git.git(repository, "ls-tree", "--name-only", BRANCH, "releases/").splitlines():
         version = version_of_record(path)
         if version is None:
             continue
-        commits = git.git(split, "log", "--format=%H", "--diff-filter=A", "main", "--", path).split()
-        record = parse_record(Record, git.git(split, "show", f"main:{path}"), path)
-        findings += _record_findings(split, commits[0], record, path)
-        found[f"v{version}"] = commits[0]
+        log = git.git(repository, "log", "--format=%H", "--diff-filter=A", BRANCH, "--", path)
+        commit = log.splitlines()[0]
+        record = parse_record(Record, git.git(repository, "show", f"{BRANCH}:{path}"), path)
+        findings += _record_findings(repository, commit, record, path)
+        found[f"v{version}"] = commit
     if findings:
         raise IntegrityError(findings, consequence="nothing was exported")
+    for tag, commit in found.items():
+        if not place.is_guest and git.object_at(place.top, f"refs/tags/{tag}^{{commit}}") == commit:
+            git.git(repository, "fetch", "--quiet", str(place.top), f"refs/tags/{tag}:refs/tags/{tag}")
+        else:
+            git.annotate(repository, tag, commit, f"Components {tag.removeprefix('v')}")
     return found
+
+
+def _new_tags(wanted: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+    """Returns the tags that are not there yet. Raises IntegrityError where one names another commit."""
+    findings = [
+        Finding(
+            tag, f"there it is commit {there[tag][:12]}, its record makes it {commit[:12]}", "", "tag-moved"
+        )
+        for tag, commit in wanted.items()
+        if there.get(tag, commit) != commit
+    ]
+    if findings:
+        raise IntegrityError(findings, consequence="nothing was exported")
+    return [tag for tag in wanted if tag not in there]
 
 
 def _record_findings(split: Path, commit: str, record: Record, path: str) -> list[Finding]:

@@ -116,6 +116,12 @@ def fetch_objects(repository: Path, url: str, oids: Sequence[str]) -> None:
     _fetch_checked(repository, url, command, [], stdin)
 
 
+def fetch_branch(repository: Path, url: str, branch: str, ref: str) -> None:
+    """Fetches a branch with its whole history. Raises RemoteError; CommitGoneError where there is none."""
+    options = ["--quiet", "--no-tags", "--no-write-fetch-head"]
+    _fetch_checked(repository, url, ["fetch", *options, _REMOTE], [f"+refs/heads/{branch}:{ref}"])
+
+
 def _fetch_checked(
     repository: Path, url: str, command: Sequence[str], refspecs: Sequence[str], stdin: bytes = b""
 ) -> None:
@@ -227,6 +233,9 @@ def _meaning(url: str, stderr: str) -> RemoteError:
         message = f"{shown}: git refuses object {bad['oid']} of it: {bad['words']} ({bad['kind']})"
         hint = "damaged, or made to do harm; its owner sees with `git fsck` what is wrong"
         return BadObjectError(message, hint=hint, kind=bad["kind"])
+    if "[rejected]" in stderr:
+        hint = "what is there is never overwritten: take it in, or try again"
+        return RemoteError(f"{shown}: it has something else meanwhile: {said}", hint=hint)
     if any(mark in stderr for mark in _GONE):
         return CommitGoneError(f"{shown}: the repository does not have it: {said}")
     if any(mark in stderr for mark in _CUT_OFF):

@@ -1,0 +1,83 @@
+"""What somebody committed in a library's own repository comes into the folder that it was exported from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.contracts.history import outer
+from waypost.errors import UsageError, WaypostError, redacted
+from waypost.pins.export import BRANCH, Place, fetch_theirs, place_of, take_out
+from waypost.sources import git, history
+from waypost.sources.history import Split
+from waypost.sources.process import ProcessError, output_of
+from waypost.sources.scratch import scratch
+from waypost.sources.store import Say
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What came, in words, the newest first; `merged` tells whether it had to be joined with commits here."""
+
+    commits: tuple[str, ...]
+    merged: bool = False
+
+
+def take_in(library: Path, url: str, say: Say) -> TakenIn:
+    """Brings the commits of a library's own repository into its folder here, with authors, dates, messages.
+
+    They are made where the histories parted, so that the next export has the very commits that are there.
+    Raises UsageError, RemoteError, and WaypostError where both sides changed the same lines.
+    """
+    place, shown = place_of(library), redacted(url)
+    if not place.is_guest:
+        raise UsageError(f"{library} is the library's own repository", hint=f"git pull {shown} {BRANCH}")
+    if changed := git.git(place.top, "status", "--porcelain", "--untracked-files=no").splitlines():
+        raise UsageError(f"not committed: {changed[0][3:]}", hint="commit or stash it")
+    with scratch() as temp:
+        clone = temp / "clone.git"
+        split = take_out(place, clone, say)
+        theirs = fetch_theirs(clone, url, split.head)
+        new = list(history.history(clone, theirs, f"^{split.head}")) if theirs else []
+        if theirs is None or not new:
+            return TakenIn(())
+        commits = tuple(history.described(clone, theirs, f"^{split.head}"))
+        tip = _replayed(clone, place, split, new)
+        git.git(place.top, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(clone), tip)
+    is_behind = git.is_ancestor(place.top, "HEAD", tip)
+    _merge(place, tip, shown)
+    return TakenIn(commits, merged=not is_behind)
+
+
+def _replayed(clone: Path, place: Place, split: Split, new: Sequence[str]) -> str:
+    """Makes the library's commits again as commits of the whole repository; returns the newest.
+
+    Each stands on what its parents are here: of several commits that a parent stands for, the newest.
+    """
+    at = {theirs: ours for ours, theirs in split.of.items()}
+    age = {ours: number for number, ours in enumerate(split.of)}
+    tip = ""
+    for commit, content in zip(new, history.read_commits(clone, new), strict=True):
+        parents = [at[parent] for parent in content.parents if parent in at]
+        newest = max(parents, key=age.__getitem__, default="")
+        tree = history.with_folder(clone, newest, place.prefix, content.tree)
+        [tip] = history.write_commits(clone, [outer(content, tree, parents).body()])
+        at[commit], age[tip] = tip, age.get(newest, -1)
+    return tip
+
+
+def _merge(place: Place, tip: str, shown: str) -> None:
+    """Moves the user's branch to a commit, or joins both; whatever fails, the branch is as it was."""
+    merge = ["git", "-C", str(place.top), "merge", "--quiet", "--ff", "-m", f"Join what {shown} has", tip]
+    try:
+        output_of(merge, env=git.environment())
+    except ProcessError as error:
+        cause = " ".join(error.stderr.split())
+        if files := history.conflicts(place.top):
+            cause = f"both sides changed the same lines: {', '.join(files)}"
+            git.git(place.top, "merge", "--abort")
+        branch = f"taken-in-{tip[:12]}"
+        git.git(place.top, "branch", "--force", branch, tip)
+        hint = f"its commits are here as a branch: git merge {branch}"
+        raise WaypostError(f"{shown}: {cause}", hint=hint) from error
