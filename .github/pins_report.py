@@ -9,6 +9,8 @@ from typing import Any
 
 from waypost.contracts.escaping import markdown_block, markdown_code
 
+_CONTENT = {"same content": "no change: same tree", "environment only": "environment only"}
+
 
 def report(update: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> str:
     """Returns Markdown."""
@@ -18,13 +20,14 @@ def report(update: dict[str, Any], before: dict[str, Any], after: dict[str, Any]
             continue
         changes = "<br>".join(f"**{c['kind']}**: {_cell(c['text'])}" for c in move["changes"] or ())
         problems = "<br>".join(_cell(p["problem"]) for p in move["problems"])
-        what = (
-            problems
-            or changes
-            or ("no change: same tree" if move["state"] == "same content" else "code only")
-        )
+        what = problems or changes or _CONTENT.get(move["state"], "code only")
         new = (move["new"] or {}).get("version", "")
         lines.append(f"| {_cell(move['uses'])} | {move['old']['version']} | {new} | {what} |")
+    # Components that share an environment have the same changes there.
+    packages = {(p["name"], p["old"], p["new"]): None for m in update["moves"] for p in m["packages"]}
+    if packages:
+        lines += ["", "| package | from | to |", "|---|---|---|"]
+        lines += [f"| {' | '.join(map(_cell, package))} |" for package in sorted(packages)]
     for source, text in update["changelogs"].items():
         # Somebody else's words: as they are, without their links, images and mentions.
         lines += ["", f"### Changelog of {source}", markdown_block(text)]

@@ -649,3 +649,54 @@ def test_pipeline_by_stock_mlflow(locked: Repository, workplace: Path, server: s
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     steps = [r.data.tags for r in runs if "waypost.component" in r.data.tags]
     assert {t["waypost.component.version"] for t in steps} == {"1.0.0"}
+
+
+def with_one_environment(library: Repository) -> None:
+    """Gives a library one lock for all its components, of no package that would have to be fetched."""
+    environment = library.path / "environment"
+    environment.mkdir()
+    (environment / "requirements.txt").write_text("packaging==26.0\nattrs==25.1\n")
+    for name in ("load", "clean"):
+        folder = library.path / name
+        (folder / "requirements.txt").symlink_to("../environment/requirements.txt")
+        (folder / "python_env.yaml").write_text("dependencies: [-r requirements.txt]\n")
+        change = {"shared": ["kit", "environment"], "python_env": "python_env.yaml"}
+        edit_contract(library.path, name, lambda contract, change=change: contract.update(change))
+    library.release("1.1.0")
+
+
+def test_environment_only(locked: Repository, library: Repository, workplace: Path, call: Call) -> None:
+    """A new lock of the library moves no component: update says "environment only" with the packages, once;
+    the key of a step knows what is installed, and not the folder that says so.
+    """
+    with_one_environment(library)
+    assert "moved" in call(*WAYPOST, "update", locked.path).stdout
+    before = lock_of(locked)
+    assert call(*RUN, locked.path).returncode == 0
+    (library.path / "environment" / "requirements.txt").write_text("packaging==26.1\nattrs==25.1\n")
+    library.release("1.2.0")
+    outdated = call(*WAYPOST, "outdated", locked.path)
+    assert outdated.returncode == 1
+    assert flat(outdated.stdout).count("newer environment") == 2
+    assert flat(outdated.stdout).count("packaging 26.0 → 26.1") == 1
+    diff = workplace / "changes.diff"
+    updated = call(*WAYPOST, "update", locked.path, "--json", "--save-diff", diff)
+    moves = json.loads(updated.stdout)["moves"]
+    assert [move["state"] for move in moves] == ["environment only"] * 2
+    assert moves[0]["packages"] == [{"name": "packaging", "old": "26.0", "new": "26.1"}]
+    assert diff.read_text().count("+packaging==26.1") == 1
+    after = lock_of(locked)
+    for uses, pin in before.items():
+        assert after[uses]["tree"] == pin["tree"]
+        assert after[uses]["shared"]["kit"] == pin["shared"]["kit"]
+        assert after[uses]["environment"] != pin["environment"]
+    # The engine's own environment is the same, and so are the steps.
+    again = call(*RUN, locked.path)
+    assert "2 steps" in again.stdout
+    assert again.stdout.count("reused") + again.stdout.count("is current") >= 1
+    assert "started" not in again.stdout
+    # Code in that folder is code.
+    (library.path / "environment" / "words.py").write_text("WORD = 1\n")
+    library.release("1.3.0")
+    moves = json.loads(call(*WAYPOST, "update", locked.path, "--json").stdout)["moves"]
+    assert [move["state"] for move in moves] == ["moved"] * 2

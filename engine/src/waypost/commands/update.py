@@ -45,9 +45,10 @@ def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, a
     old = moving.locked(workspace, fresh_lock(workspace))
     found = moving.plan_update(workspace, old, names, to)
     if save_diff:
-        moved = [m for m in found.moves if m.state == "moved" and m.old and m.new]
-        diffs = [moving.code_difference(workspace, m.uses, m.old, m.new) for m in moved if m.old and m.new]
-        save_diff.write_text("".join(dict.fromkeys(diffs)), encoding="utf-8")
+        moved = [(m.uses, m.old, m.new) for m in found.moves if m.goes and m.old and m.new]
+        # What several components share is said once.
+        diffs = dict.fromkeys(d for move in moved for d in moving.code_differences(workspace, *move))
+        save_diff.write_text("".join(diffs), encoding="utf-8")
     locking.write_lock(workspace, found.lock, old)
     if as_json:
         write_document(sys.stdout, found)
@@ -83,7 +84,8 @@ def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
     if as_json:
         write_document(sys.stdout, found)
     else:
-        show_update(console, found, verbs={"moved": "[bold yellow]newer[/]"})
+        verbs = {"moved": "[bold yellow]newer[/]", "environment only": "[yellow]newer environment[/]"}
+        show_update(console, found, verbs=verbs)
     return int(any(move.is_relevant for move in found.moves))
 
 
@@ -121,7 +123,7 @@ def diff(arguments: tuple[str, ...]) -> int:
     old = moving.pin_at(workspace, uses, names[1]) if len(names) == 3 else lock.components[uses]
     target = names[-1] if len(names) > 1 else workspace.wanted[uses].requirement
     new = moving.pin_at(workspace, uses, target)
-    text = moving.code_difference(workspace, uses, old, new)
+    text = "".join(moving.code_differences(workspace, uses, old, new))
     if text and sys.stdout.isatty():
         show_difference(Console(), text)
     elif text:

@@ -18,7 +18,7 @@ _SHOWN = 60  # characters of a value in an explanation
 class StepInputs:
     """Everything that decides a step's result.
 
-    `trees` are the git trees of the component's folder and its shared folders, `arguments` texts
+    `trees` are the git trees of the component's folder and its shared folders of code, `arguments` texts
     and, for files, `sha256:…` of their content; `environment` the digest of what is installed;
     `variables` the digests of the environment variables that the component declares.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from waypost.contracts.component import Component
@@ -15,7 +16,12 @@ from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError, 
 from waypost.pins.reading import Commit, pins_at
 from waypost.pins.workspace import Workspace, fresh_lock
 from waypost.sources import git, remotes
-from waypost.sources.files import read_component
+from waypost.sources.files import (
+    read_component,
+    read_environment_folders,
+    read_python_env,
+    read_requirements,
+)
 from waypost.sources.objects import Objects
 from waypost.sources.remotes import BadObjectError, CommitGoneError
 from waypost.sources.snapshots import snapshot
@@ -33,6 +39,18 @@ class Checkout:
     component: Component
     trees: Mapping[str, str]
     pin: Pin | None = None
+
+    @cached_property
+    def code(self) -> dict[str, str]:
+        """The trees of what runs: without the folders that hold only what is installed, which is known by
+        the digest of the environment. Raises FindingsError.
+        """
+        installed = read_environment_folders(self.folder, self.component)
+        return {name: tree for name, tree in self.trees.items() if name not in installed}
+
+    def requirements(self) -> dict[str, str]:
+        """Returns the texts of its requirement files. Raises FindingsError, UsageError."""
+        return read_requirements(self.folder, read_python_env(self.folder, self.component))
 
 
 def checkouts(

@@ -15,22 +15,24 @@ from waypost.contracts.interface import Change, interface_changes
 from waypost.contracts.lock import FILE, Lock, Pin, Wanted, make_lock, selected
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import component_name
+from waypost.contracts.requirements import PackageMove, package_moves
 from waypost.contracts.versions import parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, did_you_mean
-from waypost.pins.checkout import parts_of, pinned_checkouts
+from waypost.pins.checkout import Checkout, parts_of, pinned_checkouts
 from waypost.pins.locking import Resolver, misfits
 from waypost.pins.workspace import Workspace
 from waypost.sources import git
 
-State = Literal["moved", "same content", "current", "held", "refused"]
+State = Literal["moved", "environment only", "same content", "current", "held", "refused"]
 
 
 @dataclass(frozen=True)
 class Move:
     """What becomes of one component: `new` is where it could go or went, None where nothing is to be had.
 
-    `changes` are those of its interface, None where the old content is not to be had;
-    `beyond` the newest release where the pipeline's requirement does not allow it.
+    `changes` are those of its interface, None where the old content is not to be had; `packages` those of
+    what is installed for it; `beyond` is the newest release where the pipeline's requirement does not allow
+    it.
     """
 
     uses: str
@@ -40,11 +42,17 @@ class Move:
     changes: tuple[Change, ...] | None = ()
     beyond: str = ""
     problems: tuple[Finding, ...] = ()
+    packages: tuple[PackageMove, ...] = ()
+
+    @property
+    def goes(self) -> bool:
+        """Tells whether it gets another content: of its code, or of what is installed for it."""
+        return self.state in ("moved", "environment only")
 
     @property
     def is_relevant(self) -> bool:
         """Tells whether there is something newer with another content."""
-        return self.state in ("moved", "refused")
+        return self.goes or self.state == "refused"
 
 
 @dataclass(frozen=True)
@@ -72,17 +80,17 @@ def plan_update(
     targets = {u: w if to is None else replace(w, requirement=f"=={to}") for u, w in wants.items()}
     found = resolver.pins({u: w for u, w in targets.items() if held or u not in frozen})
     found = {u: p.model_copy(update={"requirement": wants[u].requirement}) for u, p in found.items()}
-    contracts = _old_contracts(workspace, lock)
-    problems = _refused(workspace, found, frozen, contracts, resolver)
+    before = _old_checkouts(workspace, lock)
+    problems = _refused(workspace, found, frozen, {u: c.component for u, c in before.items()}, resolver)
     moves = []
     for uses, want in sorted(wants.items()):
-        move = _move(uses, lock.components[uses], found.get(uses), contracts, resolver.contracts)
+        move = _move(resolver, want, Move(uses, "current", lock.components[uses], found.get(uses)), before)
         if uses in problems:
             move = replace(move, state="refused", problems=tuple(problems[uses]))
         if uses in frozen:
             move = replace(move, state="held")
         moves.append(replace(move, beyond=_beyond(resolver, want)))
-    goes = {m.uses: m.new for m in moves if m.new and m.state in ("moved", "same content")}
+    goes = {m.uses: m.new for m in moves if m.new and (m.goes or m.state == "same content")}
     return Update(
         make_lock(workspace.pipeline, {**lock.components, **goes}, __version__),
         tuple(moves),
@@ -110,12 +118,12 @@ def _asked(workspace: Workspace, lock: Lock, names: Sequence[str], to: str | Non
     return wants
 
 
-def _old_contracts(workspace: Workspace, lock: Lock) -> dict[str, Component]:
-    """Returns the contracts of the present pins; of content that is gone for good, none."""
+def _old_checkouts(workspace: Workspace, lock: Lock) -> dict[str, Checkout]:
+    """Returns the content of the present pins; of what is gone for good, none."""
     pins = dict(lock.components)
     while True:
         try:
-            return {uses: code.component for uses, code in pinned_checkouts(workspace, pins).items()}
+            return pinned_checkouts(workspace, pins)
         except IntegrityError as error:
             gone = {finding.place: finding for finding in error.findings if finding.place in pins}
             if not gone:
@@ -143,18 +151,24 @@ def _refused(
         problems |= unfit
 
 
-def _move(
-    uses: str,
-    old: Pin,
-    new: Pin | None,
-    before: Mapping[str, Component],
-    after: Mapping[str, Component],
-) -> Move:
-    if new is None or new == old:
-        return Move(uses, "current", old, new)
-    changes = interface_changes(before[uses], after[uses]) if uses in before else None
-    same = parts_of(uses, new) == parts_of(uses, old)
-    return Move(uses, "same content" if same else "moved", old, new, changes)
+def _move(resolver: Resolver, want: Wanted, move: Move, checkouts: Mapping[str, Checkout]) -> Move:
+    """Returns a move with what it changes, once it is known from which pin to which it goes."""
+    old, new, before = move.old, move.new, checkouts.get(move.uses)
+    if old is None or new is None or new == old:
+        return move
+    same = parts_of(move.uses, new) == parts_of(move.uses, old)
+    if before is None:
+        return replace(move, state="same content" if same else "moved", changes=None)
+    after = resolver.contracts[move.uses]
+    changes = interface_changes(before.component, after)
+    if same:
+        return replace(move, state="same content", changes=changes)
+    commit = resolver.commit(resolver.workspace.mirror(want.source), new.commit)
+    packages = package_moves(
+        before.requirements().values(), commit.requirements(want.component, after).values()
+    )
+    state: State = "environment only" if before.code == commit.code(want.component, after) else "moved"
+    return replace(move, state=state, changes=changes, packages=packages)
 
 
 def _beyond(resolver: Resolver, want: Wanted) -> str:
@@ -181,8 +195,8 @@ def _changelogs(workspace: Workspace, moves: Iterable[Move]) -> dict[str, str]:
     return found
 
 
-def code_difference(workspace: Workspace, uses: str, old: Pin, new: Pin) -> str:
-    """Returns the unified diff of a component's code, and of what it shares, between two pins."""
+def code_differences(workspace: Workspace, uses: str, old: Pin, new: Pin) -> list[str]:
+    """Returns the unified diffs of a component's folder, and of those that it shares, between two pins."""
     mirror = workspace.mirror(uses.partition("/")[0])
     texts = []
     before, after = parts_of(uses, old), parts_of(uses, new)
@@ -195,7 +209,7 @@ def code_difference(workspace: Workspace, uses: str, old: Pin, new: Pin) -> str:
             mirror.complete((name, tree) for tree in trees if tree != empty)
             prefixes = {"old": f"{old}/{name}", "new": f"{new}/{name}"}
             texts.append(git.difference(mirror.folder, *trees, prefixes))
-    return "".join(texts)
+    return texts
 
 
 def pin_at(workspace: Workspace, uses: str, version: str) -> Pin:

@@ -13,6 +13,7 @@ from waypost.contracts.interface import interface_digest
 from waypost.contracts.listing import Listing, top_of, walk
 from waypost.contracts.lock import Pin, Wanted, environment_digest
 from waypost.contracts.parsing import load_mapping, parse
+from waypost.contracts.requirements import environment_folders
 from waypost.contracts.trees import TreeError, link_problem, read_tree, shown
 from waypost.contracts.versions import version_of
 from waypost.errors import Finding, FindingsError, did_you_mean
@@ -153,13 +154,31 @@ class Commit:
 
     def environment(self, name: str, component: Component) -> str:
         """Returns the digest of a component's requirements. Raises FindingsError."""
-        python_env = self._python_env(name, component)
-        files = {file: self.text(_beside(name, file)) for file in python_env.requirement_files}
+        return environment_digest(self._python_env(name, component), self.requirements(name, component))
+
+    def requirements(self, name: str, component: Component) -> dict[str, str]:
+        """Returns the texts of a component's requirement files. Raises FindingsError."""
+        files = {f: self.text(_beside(name, f)) for f in self._python_env(name, component).requirement_files}
         absent = [file for file, text in files.items() if text is None]
         if absent:
             place = f"{name}/{component.python_env}"
             raise FindingsError(Finding(place, f"no {file} here") for file in absent)
-        return environment_digest(python_env, {file: text or "" for file, text in files.items()})
+        return {file: text or "" for file, text in files.items()}
+
+    def code(self, name: str, component: Component) -> dict[str, str]:
+        """Returns the trees of what runs of a component, without folders that hold only what is installed.
+
+        Raises FindingsError.
+        """
+        python_env = self._python_env(name, component)
+        files = {self._followed(_beside(name, file)) for file in python_env.requirement_files}
+        contents: dict[str, list[str]] = {folder: [] for folder in component.shared}
+        for path in self._listing.entries:
+            folder, _, rest = path.partition("/")
+            if folder in contents and rest and "/" not in rest:
+                contents[folder].append(rest)
+        installed = environment_folders(contents, files)
+        return {n: self.tree(n) or "" for n in (name, *component.shared) if n not in installed}
 
     def _python_env(self, name: str, component: Component) -> PythonEnv:
         if component.python_env is None:

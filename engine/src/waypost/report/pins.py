@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich.text import Text
 
 from waypost.contracts.component import Component
 from waypost.contracts.escaping import terminal_text
 from waypost.contracts.lock import Pin
+from waypost.contracts.requirements import PackageMove
 from waypost.pins.moving import Move, Update
 from waypost.pins.verify import Verdict
 from waypost.report.common import columns, counted, line, show_finding
@@ -27,6 +28,7 @@ def show_pins(console: Console, pins: Mapping[str, Pin]) -> None:
 
 _STATES = {
     "moved": "[bold green]moved[/]",
+    "environment only": "[green]environment only[/]",
     "same content": "[dim]no change: same tree[/]",
     "current": "[dim]current[/]",
     "held": "[yellow]held[/]",
@@ -47,10 +49,11 @@ def show_update(console: Console, update: Update, *, verbs: Mapping[str, str] = 
         word = verbs.get(move.state, _STATES[move.state])
         beyond = f"  [dim](newest of all: {move.beyond})[/]" if move.beyond else ""
         line(console, f"[bold]{escape(move.uses.ljust(width))}[/]  {_versions(move)}  {word}{beyond}")
-        if move.is_relevant and move.new:
+        if move.is_relevant and move.new and move.state != "environment only":
             _show_changes(console, move)
         for problem in move.problems:
             line(console, f"    [red]✗[/] {escape(str(problem))}")
+    _show_packages(console, update.moves)
     for source, text in update.changelogs.items():
         line(console, "")
         line(console, f"[bold]{escape(source)}[/]: CHANGELOG.md")
@@ -66,6 +69,19 @@ def show_difference(console: Console, text: str) -> None:
     for each in text.splitlines():
         style = next((style for start, style in _SIDES.items() if each.startswith(start)), "")
         console.print(Text(terminal_text(each), style), soft_wrap=True)
+
+
+def _show_packages(console: Console, moves: Iterable[Move]) -> None:
+    """Prints what changes in environments, each once: components that share one have the same changes."""
+    groups: dict[tuple[PackageMove, ...], list[str]] = {}
+    for move in moves:
+        if move.goes and move.packages:
+            groups.setdefault(move.packages, []).append(move.uses)
+    for packages, uses in groups.items():
+        whose = uses[0] if len(uses) == 1 else f"{uses[0]} and {len(uses) - 1} more"
+        line(console, f"\n[bold]environment[/] of {escape(whose)}:")
+        for package in packages:
+            line(console, f"  {escape(str(package))}")
 
 
 def _versions(move: Move) -> str:

@@ -128,7 +128,7 @@ class Decider:
                 unknown = name
             arguments[name] = identity or str(argument)
         inputs = StepInputs(
-            trees=self._prepared.checkout(step).trees,
+            trees=self._prepared.checkout(step).code,
             entry_point=step.entry_point.command,
             arguments=arguments,
             environment=self._environments[step.name],

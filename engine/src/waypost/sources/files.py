@@ -14,6 +14,7 @@ from waypost.contracts.lock import environment_digest
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
+from waypost.contracts.requirements import environment_folders
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
 from waypost.sources.process import process_name
 
@@ -83,8 +84,22 @@ def read_python_env(folder: Path, contract: Component) -> PythonEnv:
 def requirements_digest(folder: Path, contract: Component) -> str:
     """Returns the digest of what a component in a folder asks to be installed."""
     python_env = read_python_env(folder, contract)
-    files = {name: read_text(folder / name) for name in python_env.requirement_files}
-    return environment_digest(python_env, files)
+    return environment_digest(python_env, read_requirements(folder, python_env))
+
+
+def read_requirements(folder: Path, python_env: PythonEnv) -> dict[str, str]:
+    """Returns the texts of the files that a component's python_env.yaml names."""
+    return {name: read_text(folder / name) for name in python_env.requirement_files}
+
+
+def read_environment_folders(folder: Path, contract: Component) -> frozenset[str]:
+    """Returns the shared folders beside a component that hold nothing but what is installed for it."""
+    root = folder.resolve().parent
+    files = (folder / name for name in read_python_env(folder, contract).requirement_files)
+    paths = {os.path.relpath(file.resolve(), root) for file in files}
+    places = {name: root / name for name in contract.shared if (root / name).is_dir()}
+    contents = {name: [path.name for path in place.iterdir()] for name, place in places.items()}
+    return environment_folders(contents, paths)
 
 
 def read_mlmodel(folder: Path) -> MLmodel:

@@ -1,0 +1,74 @@
+"""What is installed for a component: the files that say so, and what changed between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from waypost.errors import redacted
+
+
+@dataclass(frozen=True, order=True)
+class PackageMove:
+    """A package whose version changed; `old` or `new` is empty where it came or went."""
+
+    name: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        if not self.old:
+            return f"{self.name} {self.new} is new"
+        return f"{self.name} {self.old} → {self.new}" if self.new else f"{self.name} {self.old} is gone"
+
+
+def environment_folders(contents: Mapping[str, Collection[str]], files: Collection[str]) -> frozenset[str]:
+    """Returns the folders that hold nothing but what is installed, and so no code.
+
+    Args: `contents` are the names in each folder, `files` the paths (FOLDER/NAME) of the requirement files.
+    """
+    return frozenset(
+        folder
+        for folder, names in contents.items()
+        if names and all(f"{folder}/{name}" in files for name in names)
+    )
+
+
+def package_moves(old: Iterable[str], new: Iterable[str]) -> tuple[PackageMove, ...]:
+    """Returns the packages whose versions differ between the texts of two sets of requirement files."""
+    before, after = _versions(old), _versions(new)
+    return tuple(
+        PackageMove(name, before.get(name, ""), after.get(name, ""))
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    )
+
+
+def _versions(texts: Iterable[str]) -> dict[str, str]:
+    """Returns each package's version; with several, for different platforms, all of them."""
+    found: dict[str, dict[str, None]] = {}
+    for text in texts:
+        for requirement in requirements_in(text):
+            name = canonicalize_name(requirement.name)
+            version = redacted(requirement.url or str(requirement.specifier)).removeprefix("==") or "any"
+            found.setdefault(name, {})[version] = None
+    return {name: ", ".join(versions) for name, versions in found.items()}
+
+
+def requirements_in(text: str) -> Iterator[Requirement]:
+    """Gives what a requirement file asks for; options, and lines that only pip knows, are passed over."""
+    for line in lines_of(text):
+        try:
+            yield Requirement(line.partition(" --")[0].strip())
+        except InvalidRequirement:
+            continue
+
+
+def lines_of(text: str) -> list[str]:
+    """Returns the lines of a requirement file, continued ones as one, without comments and empty ones."""
+    joined = text.replace("\\\r\n", " ").replace("\\\n", " ")
+    plain = (line.partition(" #")[0].strip() for line in joined.splitlines())
+    return [line for line in plain if line and not line.startswith("#")]
