@@ -72,6 +72,7 @@ lint: $(READY)
 	@$(BIN)/hadolint engine/container/Containerfile
 	@$(BIN)/waypost release check-records
 	@$(BIN)/waypost release check-records -C components-repo
+	@$(BIN)/waypost check components-repo
 
 check: lint test journeys ## everything that CI checks: lint, types, imports, workflows, records, tests
 

@@ -17,6 +17,7 @@ import click
 from waypost import __version__
 from waypost.commands.bundle import bundle, verify_bundle
 from waypost.commands.cache import cache
+from waypost.commands.check import check
 from waypost.commands.components import components
 from waypost.commands.lock import lock
 from waypost.commands.promote import check_drift, info, promote, rollback
@@ -47,6 +48,7 @@ def cli() -> None:
       waypost sweep pipeline model.max_depth=4,8  run it for several values, sharing what is equal
       waypost lock pipeline                       pin the versions that pipeline.yaml asks for
       waypost verify pipeline                     is everything still what was pinned?
+      waypost check components-repo               what users of a component library would stumble over
       waypost release --push                      cut the next version, the least that is honest
       waypost run https://host/org/grades@1.4.13  execute a release from its tag
       waypost promote 1.4.13 --name grades        its model becomes the champion, if it is good enough
@@ -67,6 +69,7 @@ for verb in (
     diff,
     verify,
     components,
+    check,
     cache,
     release,
     semver_check,

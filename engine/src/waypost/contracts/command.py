@@ -6,6 +6,7 @@ of parameters are filled in, no attribute, no index, no nested format.
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import string
@@ -21,6 +22,7 @@ _PLACEHOLDER = re.compile(r"\{\w+\}")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 _CONVERSIONS: dict[str | None, Callable[[str], str]] = {None: str, "": str, "s": str, "r": repr, "a": ascii}
 _SPEC = re.compile(r"(?:.?[<>=^])?0?\d{0,3}(?:\.\d{1,3})?s?", re.DOTALL)
+_INTERPRETERS = ("python", "python3", "bash", "sh", "Rscript", "julia")
 _BRACE = "a brace that is meant as it stands is written twice: {{ or }}"
 
 
@@ -73,6 +75,24 @@ def command_problems(template: str, names: Collection[str]) -> list[tuple[str, s
         return [("a { or } without its partner", _BRACE)]
     problems = [part.problem(names) for part in parts if isinstance(part, _Placeholder)]
     return [found for found in dict.fromkeys(problems) if found[0]]
+
+
+def parameters_in(template: str) -> set[str]:
+    """Returns the names whose values a command is filled in with, nothing where it cannot be."""
+    try:
+        return {part.name for part in _parts(template) if isinstance(part, _Placeholder)}
+    except ValueError:
+        return set()
+
+
+def programs_in(template: str) -> list[str]:
+    """Returns the files that a command gives to an interpreter that it names: `run.py` of `python run.py`."""
+    try:
+        words = shlex.split(template)
+    except ValueError:
+        return []
+    following = itertools.pairwise(words)
+    return [file for word, file in following if word in _INTERPRETERS and not file.startswith(("-", "{"))]
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:

@@ -1,0 +1,50 @@
+"""`waypost check`: is a component library what its users may expect?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from waypost.commands.options import as_json_option
+
+
+@click.command()
+@click.argument(
+    "folder",
+    default=".",
+    metavar="[FOLDER]",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@as_json_option
+def check(folder: Path, as_json: bool) -> int:
+    """Look at every component of a library, and list everything that its users would stumble over.
+
+    Each finding has a category: library (licence, README, changelog, setup.cfg), contract (it can
+    be read, name, descriptions), command (placeholders, unused parameters, files that are not
+    there), default (outside of its own range), shared (folders that are not there or not
+    declared), environment (not pinned, no hashes, files that do not come along), readme (tables
+    that are not the contract's), tests. Exit code 1 on any. Nothing is executed.
+
+    \b
+    Examples:
+      waypost check
+      waypost check components-repo --json
+    """
+    from waypost.release.conformance import check_library
+    from waypost.report.common import counted, line, show_finding, write_document
+    from waypost.report.console import Console
+
+    found = check_library(folder)
+    if as_json:
+        write_document(sys.stdout, found)
+        return int(bool(found.findings))
+    console = Console()
+    for finding in found.findings:
+        show_finding(console, finding)
+    if found.findings:
+        line(console, f"[bold red]{counted(len(found.findings), 'finding')}[/]")
+    else:
+        line(console, f"[green]✓[/] {counted(len(found.components), 'component')}, nothing to mend")
+    return int(bool(found.findings))

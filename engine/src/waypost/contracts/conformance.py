@@ -1,0 +1,168 @@
+"""What every component of a library has to be, whoever made it; a rule is the category of its findings."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from waypost.contracts.checks import entry_point_problems
+from waypost.contracts.command import parameters_in, programs_in
+from waypost.contracts.component import FILE, Component, PythonEnv
+from waypost.contracts.readme import readme_problems
+from waypost.contracts.requirements import lines_of
+from waypost.errors import Finding
+
+README = "README.md"
+_PINNED = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")
+_ASKS_ELSEWHERE = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host", "-e")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A component's folder: the paths of all its `files`, and the texts of those that rules look at.
+
+    `beside` are the folders of the library; `imports` are what the code of each folder imports, by its name;
+    `requirements` the texts of the requirement files that lie in folders which come along.
+    """
+
+    name: str
+    component: Component
+    files: frozenset[str]
+    readme: str = ""
+    python_env: PythonEnv | None = None
+    requirements: Mapping[str, str] = field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
+    imports: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def finding(self, rule: str, file: str, problem: str, hint: str = "") -> Finding:
+        return Finding(f"{self.name}/{file}".rstrip("/"), problem, hint, rule)
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """The folders that run side by side."""
+        return (self.name, *self.component.shared)
+
+
+Rule = Callable[[Source], Iterator[Finding]]
+
+
+def conformance(source: Source) -> list[Finding]:
+    """Returns everything in which a component is not what it has to be."""
+    return [finding for rule in RULES for finding in rule(source)]
+
+
+def _contract(source: Source) -> Iterator[Finding]:
+    """The name is the folder's, there is a main entry point, and everything is described."""
+    component = source.component
+    if component.name != source.name:
+        hint = "a pipeline names the folder, MLflow the component"
+        yield source.finding("contract", FILE, f"its name is {component.name!r}, its folder's another", hint)
+    if "main" not in component.entry_points:
+        yield source.finding("contract", FILE, "it has no entry point 'main', which a step uses")
+    for name, entry_point in component.entry_points.items():
+        items = [(n, p.description) for n, p in entry_point.parameters.items()]
+        items += [(n, output.description) for n, output in entry_point.outputs.items()]
+        silent = [repr(key) for key, description in items if not description]
+        if not entry_point.description:
+            silent.insert(0, "the entry point itself")
+        if silent:
+            problem = f"entry point {name!r} does not describe {', '.join(silent)}"
+            yield source.finding("contract", FILE, problem, "users read it: `waypost components info`")
+
+
+def _command(source: Source) -> Iterator[Finding]:
+    """What the command runs is there, it knows its placeholders, and it uses every parameter."""
+    for name, entry_point in source.component.entry_points.items():
+        place = f"{FILE}: entry_points.{name}"
+        for key, problem, hint in entry_point_problems(entry_point):
+            rule = "default" if key.endswith("default") else "command"
+            yield source.finding(rule, f"{place}.{key}", problem, hint)
+        for lost in sorted(set(entry_point.parameters) - parameters_in(entry_point.command)):
+            problem = (
+                f"the command does not use the parameter {lost!r}: MLflow drops its value without a word"
+            )
+            yield source.finding("command", f"{place}.command", problem, f"add --{lost} {{{lost}}}")
+        for file in programs_in(entry_point.command):
+            if not file.startswith("../") and posixpath.normpath(file) not in source.files:
+                yield source.finding("command", f"{place}.command", f"it runs {file}, which is not there")
+
+
+def _shared(source: Source) -> Iterator[Finding]:
+    """Shared folders are there, and declared where they are imported: nothing else is brought along."""
+    for folder in source.component.shared:
+        if folder not in source.beside:
+            problem = f"shared: the library has no folder {folder!r}"
+            yield source.finding("shared", FILE, problem, "nobody can lock the component")
+    imported = {module: folder for folder in source.together for module in source.imports.get(folder, ())}
+    for module in sorted((set(imported) & source.beside) - set(source.together)):
+        problem = f"{imported[module]} imports {module!r}, which `shared` does not name"
+        yield source.finding(
+            "shared", FILE, problem, f"shared: [{', '.join([*source.component.shared, module])}]"
+        )
+
+
+def _environment(source: Source) -> Iterator[Finding]:
+    """What is installed is said in files that come along, in one version each, with hashes."""
+    has_python = any(file.endswith(".py") for file in source.files)
+    if source.component.python_env is None:
+        if has_python:
+            hint = "name a python_env.yaml, which names a requirements.txt with hashes"
+            yield source.finding("environment", FILE, "it says nowhere what it needs installed", hint)
+        return
+    if source.python_env is None:
+        yield source.finding("environment", FILE, f"no {source.component.python_env} here")
+        return
+    place = source.component.python_env
+    for line in source.python_env.dependencies:
+        if not line.startswith(("-r ", "--requirement ", "-c ", "--constraint ")):
+            problem = f"{line!r} has no hash"
+            yield source.finding("environment", place, problem, "list it in a requirements file, with hashes")
+    for file in source.python_env.requirement_files:
+        yield from _requirements(source, place, file)
+
+
+def _requirements(source: Source, place: str, file: str) -> Iterator[Finding]:
+    text = source.requirements.get(file)
+    if text is None:
+        folders = ", ".join(source.together)
+        yield source.finding(
+            "environment", place, f"{file} is not a file in {folders}", "only these come along"
+        )
+        return
+    lines = [line for line in lines_of(text) if not line.startswith("--hash=")]
+    asks = [line for line in lines if line.startswith("-")]
+    packages = [line for line in lines if not line.startswith("-")]
+    loose = [line for line in packages if not _PINNED.match(line)]
+    bare = [line for line in packages if "--hash=" not in line]
+    hint = "write it by `uv pip compile --generate-hashes`"
+    for what, found in (("one version", loose), ("hashes", bare)):
+        if found:
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            name = re.split(r"[\s;=<>~!@]", found[0])[0]
+            yield source.finding("environment", file, f"{name}{more} without {what}", hint)
+    for line in asks:
+        if line.split("=")[0].split(" ")[0] in _ASKS_ELSEWHERE:
+            problem = f"{line.split('=')[0].split(' ')[0]} is for whoever installs it to say"
+            yield source.finding("environment", file, problem, "remove the line")
+
+
+def _readme(source: Source) -> Iterator[Finding]:
+    """There is a README, and its tables are those of the contract."""
+    if README not in source.files:
+        yield source.finding("readme", "", f"no {README} here")
+    elif main := source.component.entry_points.get("main"):
+        for problem in readme_problems(source.readme, main):
+            yield source.finding("readme", README, problem)
+
+
+def _tests(source: Source) -> Iterator[Finding]:
+    """There are tests."""
+    names = (posixpath.basename(file) for file in source.files)
+    is_test = re.compile(r"test[_.-].+|.+[_.-]test\.\w+")
+    if not any(is_test.fullmatch(name) for name in names):
+        yield source.finding("tests", "", "no tests here", "such as test_run.py")
+
+
+RULES: tuple[Rule, ...] = (_contract, _command, _shared, _environment, _readme, _tests)

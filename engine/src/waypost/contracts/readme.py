@@ -1,0 +1,89 @@
+"""A component's README says in tables what its contract says: do they still agree?
+
+The tables stand between `<!-- contract -->` and `<!-- /contract -->`. A table is told by the first cell of
+its head (parameter, output, metric), its columns by theirs; which there are is free.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from waypost.contracts.component import EntryPoint, Parameter
+
+START, END = "<!-- contract -->", "<!-- /contract -->"
+_CELL = re.compile(r"(?<!\\)\|")
+_DESCRIBED = "what it is"
+
+Row = Mapping[str, str]
+
+
+def readme_problems(text: str, entry_point: EntryPoint) -> Iterator[str]:
+    """Gives every difference between a README's tables and an entry point."""
+    if START not in text or END not in text:
+        yield f"it has no tables of the contract, between {START} and {END}"
+        return
+    tables = _tables(text.partition(START)[2].partition(END)[0])
+    expected: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
+        "parameter": {n: _of_parameter(p) for n, p in entry_point.parameters.items()},
+        "output": {
+            n: {"artifact": (o.path,), _DESCRIBED: (o.description,)} for n, o in entry_point.outputs.items()
+        },
+        "metric": {n: {_DESCRIBED: (text,)} for n, text in entry_point.metrics.items()},
+    }
+    for kind, rows in expected.items():
+        yield from _differences(kind, rows, tables.get(kind, {}))
+
+
+def _of_parameter(parameter: Parameter) -> dict[str, tuple[str, ...]]:
+    """Returns what may stand in each column for a parameter."""
+    if parameter.is_required:
+        default: tuple[str, ...] = ("required",)
+    elif parameter.default in ("", "/dev/null"):
+        default = ("none", str(parameter.default))
+    else:
+        default = (str(parameter.default), str(parameter.default).lower())
+    return {"type": (parameter.type,), "default": default, _DESCRIBED: (parameter.description,)}
+
+
+def _differences(
+    kind: str, expected: Mapping[str, Mapping[str, tuple[str, ...]]], found: Mapping[str, Row]
+) -> Iterator[str]:
+    for name in [*expected, *(name for name in found if name not in expected)]:
+        if name not in found:
+            yield f"{kind} {name!r} is not in its table"
+        elif name not in expected:
+            yield f"{kind} {name!r} is in its table, and not in the contract"
+        else:
+            for column, texts in expected[name].items():
+                said = found[name].get(column)
+                # A type may be followed by its range and choices.
+                shown = said.partition(",")[0] if said is not None and column == "type" else said
+                if shown is not None and shown not in map(_plain, texts):
+                    yield f"{kind} {name!r}: {column} is {said!r} there, {texts[0]!r} in the contract"
+
+
+def _tables(text: str) -> dict[str, dict[str, Row]]:
+    """Returns the rows of Markdown tables by the first word of their head and their own first cell."""
+    found: dict[str, dict[str, Row]] = {}
+    head: list[str] = []
+    for line in text.splitlines():
+        if not line.strip().startswith("|"):
+            head = []
+        elif not head:
+            head = _cells(line)
+        elif not re.fullmatch(r"[\s|:-]+", line):
+            row = dict(zip(head, _cells(line), strict=False))
+            found.setdefault(head[0], {})[row[head[0]]] = row
+    return found
+
+
+def _cells(line: str) -> list[str]:
+    return [_plain(cell.replace("\\|", "|")) for cell in _CELL.split(line.strip().strip("|"))]
+
+
+def _plain(text: str) -> str:
+    """Returns a text on one line, without the backticks that make it code."""
+    line = " ".join(text.split())
+    code = re.fullmatch(r"(`+) ?(.+?) ?\1", line)
+    return code[2] if code else line

@@ -1,0 +1,101 @@
+"""Is a component library what its users may expect? The rules are in contracts/conformance.py."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.contracts.component import FILE, PythonEnv
+from waypost.contracts.conformance import README, Source, conformance
+from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.errors import Finding, FindingsError, UsageError
+from waypost.release.subject import CHANGELOG, SETTINGS
+from waypost.sources.files import read_component, read_python_env, read_text
+
+_OF_A_LIBRARY = {
+    "LICENSE": "may others use it, and how?",
+    README: "what is in it?",
+    CHANGELOG: "what changed for its users? https://keepachangelog.com",
+    SETTINGS: "[bumpversion], current_version = 0.1.0, commit = False, tag = False",
+}
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """The components that were looked at, and everything that is wrong."""
+
+    components: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def check_library(folder: Path) -> Conformance:
+    """Looks at every component of a library. Raises UsageError where there is none."""
+    names = sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
+    if not names:
+        is_pipeline = (folder / PIPELINE_FILE).is_file()
+        hint = (
+            "of a pipeline: waypost lock --check, waypost verify, waypost run --dry-run"
+            if is_pipeline
+            else ""
+        )
+        raise UsageError(f"{folder.resolve()}: no components here", hint=hint)
+    findings = [
+        Finding(name, "is missing", hint, "library")
+        for name, hint in _OF_A_LIBRARY.items()
+        if not (folder / name).is_file()
+    ]
+    beside = {path.name: path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    imports = {name: frozenset(_imports(path)) for name, path in beside.items()}
+    for name in names:
+        try:
+            findings += conformance(_source(folder, name, imports))
+        except FindingsError as error:
+            findings += [Finding(f.place, f.problem, f.hint, "contract") for f in error.findings]
+    return Conformance(tuple(names), tuple(dict.fromkeys(findings)))
+
+
+def _source(library: Path, name: str, imports: Mapping[str, frozenset[str]]) -> Source:
+    """Returns a component's folder as the rules look at it. Raises FindingsError."""
+    folder, component = library / name, read_component(library, name, name)
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    there = component.python_env is not None and (folder / component.python_env).is_file()
+    python_env = read_python_env(folder, component) if there else None
+    together = [(library / other).resolve() for other in (name, *component.shared)]
+    return Source(
+        name,
+        component,
+        frozenset(path.relative_to(folder).as_posix() for path in files),
+        read_text(folder / README) if (folder / README).is_file() else "",
+        python_env,
+        _requirements(folder, python_env, together) if python_env else {},
+        frozenset(imports),
+        imports,
+    )
+
+
+def _requirements(folder: Path, python_env: PythonEnv, together: Sequence[Path]) -> dict[str, str]:
+    """Returns the texts of the requirement files that lie, links followed, in folders that come along."""
+    places = {file: (folder / file).resolve() for file in python_env.requirement_files}
+    return {
+        file: read_text(place)
+        for file, place in places.items()
+        if place.is_file() and any(place.is_relative_to(other) for other in together)
+    }
+
+
+def _imports(folder: Path) -> Iterator[str]:
+    """Gives the first names of all modules that Python code in a folder imports, tests left out."""
+    for file in folder.rglob("*.py"):
+        if file.name.startswith(("test_", "conftest")):
+            continue
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError, OSError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.partition(".")[0]

@@ -1,0 +1,61 @@
+"""`waypost check` on folders: our library, a broken one, what is no library."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import LIBRARY, Call
+from waypost.errors import UsageError
+from waypost.release.conformance import check_library
+
+
+def test_our_library_conforms() -> None:
+    """The library of this repository has nothing to mend."""
+    found = check_library(LIBRARY)
+    assert len(found.components) == 6
+    assert found.findings == ()
+
+
+def test_a_broken_library(workplace: Path, call: Call) -> None:
+    """Everything is told at once, in words and for machines, with exit code 1; a contract that cannot be read
+    keeps no other component from being looked at.
+    """
+    ignored = shutil.ignore_patterns("__pycache__", "LICENSE", "scoring", ".*")
+    shutil.copytree(LIBRARY, workplace / "lib", symlinks=True, ignore=ignored)
+    lib = workplace / "lib"
+    (lib / "download" / "MLproject").write_text("name: [\n")
+    (lib / "preprocess" / "requirements.txt").unlink()
+    (lib / "preprocess" / "requirements.txt").symlink_to("../../elsewhere.txt")
+    (workplace / "elsewhere.txt").write_text("a==1 --hash=sha256:aa\n")
+    (lib / "segregate" / "split.py").write_text("import scoring\n")
+    (lib / "check_data" / "test_run.py").unlink()
+    result = call("python", "-m", "waypost", "check", lib, "--json")
+    assert result.returncode == 1, result.stderr
+    document = json.loads(result.stdout)
+    found = {(finding["category"], finding["place"]) for finding in document["findings"]}
+    assert len(document["components"]) == 6
+    assert found == {
+        ("library", "LICENSE"),
+        ("contract", "download/MLproject:2"),
+        ("environment", "preprocess/python_env.yaml"),
+        ("shared", "evaluate/MLproject"),
+        ("shared", "train_random_forest/MLproject"),
+        ("tests", "check_data"),
+    }
+    told = call("python", "-m", "waypost", "check", lib)
+    assert told.returncode == 1
+    assert "6 findings" in told.stdout
+    (lib / "scoring").mkdir()
+    assert "shared" in {f.category for f in check_library(lib).findings if f.place == "segregate/MLproject"}
+
+
+def test_what_is_no_library(workplace: Path) -> None:
+    """A folder without components is a usage error; of a pipeline it names what looks at that."""
+    (workplace / "pipeline.yaml").touch()
+    with pytest.raises(UsageError, match="no components here") as error:
+        check_library(workplace)
+    assert "waypost lock --check" in error.value.hint

@@ -1,0 +1,233 @@
+"""What a component of any library has to be: a good one, and every way to miss it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from waypost.contracts.component import Component, PythonEnv
+from waypost.contracts.conformance import Source, conformance
+from waypost.contracts.readme import readme_problems
+
+README = """\
+# load
+<!-- contract -->
+| parameter | type | default | what it is |
+|---|---|---|---|
+| `data` | path | required | table to read |
+| `limit` | int, at least 1 | `5` | rows \\| at most |
+| ``od`d`` | bool | `true` | odd |
+| `recipe` | path | none | how |
+
+| output | artifact | what it is |
+|---|---|---|
+| `table` | `table.parquet` | the table |
+
+| metric | what it is |
+|---|---|
+| `rows` | rows read |
+<!-- /contract -->
+"""
+CONTRACT: dict[str, Any] = {
+    "name": "load",
+    "python_env": "python_env.yaml",
+    "shared": ["kit", "environment"],
+    "entry_points": {
+        "main": {
+            "description": "Loads.",
+            "parameters": {
+                "data": {"type": "path", "description": "table to read"},
+                "limit": {"type": "int", "default": 5, "minimum": 1, "description": "rows |  at most"},
+                "od`d": {"type": "bool", "default": True, "description": "odd"},
+                "recipe": {"type": "path", "default": "/dev/null", "description": "how"},
+            },
+            "outputs": {"table": {"path": "table.parquet", "description": "the table"}},
+            "metrics": {"rows": "rows read"},
+            "command": "PYTHONPATH=.. python run.py {data} {limit} {od`d} {recipe}",
+        }
+    },
+}
+LOCK = "a==1.0 \\\n    --hash=sha256:aa\nb[x]==2 ; python_version > '3' \\\n    --hash=sha256:bb\n"
+
+
+def source(change: Callable[[dict[str, Any]], None] = lambda _: None, **given: Any) -> Source:
+    """Returns a component that conforms, with its contract changed and other fields given."""
+    import copy
+
+    contract = copy.deepcopy(CONTRACT)
+    change(contract)
+    made = Source(
+        "load",
+        Component.model_validate(contract),
+        frozenset({"MLproject", "README.md", "run.py", "test_run.py", "python_env.yaml", "requirements.txt"}),
+        README,
+        PythonEnv(dependencies=("-r requirements.txt",)),
+        {"requirements.txt": LOCK},
+        frozenset({"load", "kit", "environment", "other"}),
+        {"load": frozenset({"kit", "os"}), "kit": frozenset({"yaml"}), "other": frozenset({"load"})},
+    )
+    return replace(made, **given)
+
+
+def main(contract: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = contract["entry_points"]["main"]
+    return found
+
+
+def rename(entry: str) -> Callable[[dict[str, Any]], None]:
+    return lambda c: c["entry_points"].update({entry: c["entry_points"].pop("main")})
+
+
+def without_description(contract: dict[str, Any]) -> None:
+    del main(contract)["outputs"]["table"]["description"]
+
+
+def told(found: Source) -> list[str]:
+    return [f"{finding.category} {finding.place}: {finding.problem}" for finding in conformance(found)]
+
+
+def test_a_component_that_conforms() -> None:
+    """Nothing is told of a component as it has to be; links, extras and markers included."""
+    assert told(source()) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (
+            source(lambda c: c.update(name="x")),
+            "contract load/MLproject: its name is 'x', its folder's another",
+        ),
+        (
+            source(
+                lambda c: main(c)["outputs"]["table"].pop("description"),
+                readme=README.replace("the table", ""),
+            ),
+            "contract load/MLproject: entry point 'main' does not describe 'table'",
+        ),
+        (
+            source(lambda c: main(c).pop("description")),
+            "contract load/MLproject: entry point 'main' does not describe the entry point itself",
+        ),
+        (source(rename("other")), "contract load/MLproject: it has no entry point 'main', which a step uses"),
+        (
+            source(lambda c: main(c).update(command=main(c)["command"].replace("{limit}", ""))),
+            "command load/MLproject: entry_points.main.command: the command does not use the parameter",
+        ),
+        (
+            source(lambda c: main(c).update(command=main(c)["command"] + " {limt}")),
+            "command load/MLproject: entry_points.main.command: {limt} is no parameter",
+        ),
+        (
+            source(lambda c: main(c).update(command=main(c)["command"].replace("run.py", "./go.py"))),
+            "command load/MLproject: entry_points.main.command: it runs ./go.py, which is not there",
+        ),
+        (
+            source(
+                lambda c: main(c)["parameters"]["limit"].update(default=0),
+                readme=README.replace("`5`", "`0`"),
+            ),
+            "default load/MLproject: entry_points.main.parameters.limit.default: 0 is less than the",
+        ),
+        (
+            source(lambda c: c.update(shared=["kit", "environment", "gone"])),
+            "shared load/MLproject: shared: the library has no folder 'gone'",
+        ),
+        (
+            source(lambda c: c.update(shared=["environment"])),
+            "shared load/MLproject: load imports 'kit', which `shared` does not name",
+        ),
+        (
+            source(imports={"load": frozenset({"kit"}), "kit": frozenset({"other"})}),
+            "shared load/MLproject: kit imports 'other', which `shared` does not name",
+        ),
+        (
+            source(lambda c: c.pop("python_env"), python_env=None),
+            "environment load/MLproject: it says nowhere what it needs installed",
+        ),
+        (source(python_env=None), "environment load/MLproject: no python_env.yaml here"),
+        (
+            source(python_env=PythonEnv(dependencies=("-r requirements.txt", "scipy==1"))),
+            "environment load/python_env.yaml: 'scipy==1' has no hash",
+        ),
+        (
+            source(requirements={}),
+            "environment load/python_env.yaml: requirements.txt is not a file in load, kit, environment",
+        ),
+        (
+            source(
+                requirements={"requirements.txt": LOCK + "c>=1 --hash=sha256:cc\nd==1.* --hash=sha256:dd\n"}
+            ),
+            "environment load/requirements.txt: c and 1 more without one version",
+        ),
+        (
+            source(requirements={"requirements.txt": LOCK + "c==1\n"}),
+            "environment load/requirements.txt: c without hashes",
+        ),
+        (
+            source(requirements={"requirements.txt": "--index-url https://u:p@example.org\n" + LOCK}),
+            "environment load/requirements.txt: --index-url is for whoever installs it to say",
+        ),
+        (source(files=source().files - {"README.md"}), "readme load: no README.md here"),
+        (source(files=source().files - {"test_run.py"}), "tests load: no tests here"),
+        (
+            source(readme="# load\n"),
+            "readme load/README.md: it has no tables of the contract,"
+            " between <!-- contract --> and <!-- /contract -->",
+        ),
+    ],
+    ids=lambda value: "" if isinstance(value, Source) else value.partition(":")[0],
+)
+def test_what_is_told(found: Source, problem: str) -> None:
+    """Each way to miss it is told once, with its rule as the category; nothing else is told with it."""
+    [finding] = told(found)
+    assert finding.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "| `data` |",
+            "| `date` |",
+            ["parameter 'data' is not in its table", "parameter 'date' is in its table"],
+        ),
+        ("| `5` |", "| `6` |", ["parameter 'limit': default is '6' there, '5' in the contract"]),
+        ("| required |", "| none |", ["parameter 'data': default is 'none' there, 'required'"]),
+        ("| int, at", "| float, at", ["parameter 'limit': type is 'float, at least 1' there, 'int'"]),
+        ("table.parquet", "t.parquet", ["output 'table': artifact is 't.parquet' there, 'table.parquet'"]),
+        ("rows read", "rows", ["metric 'rows': what it is is 'rows' there, 'rows read' in the contract"]),
+        (
+            "how |",
+            "how |\n| `x` | int | `1` | y |",
+            ["parameter 'x' is in its table, and not in the contract"],
+        ),
+        ("| type ", "", []),
+    ],
+)
+def test_tables_of_a_readme(old: str, new: str, problem: list[str]) -> None:
+    """Every row that differs is told with both sides; the columns are the library's own choice."""
+    assert old in README
+    text = (
+        README.replace(old, new)
+        if problem
+        else README.replace("| parameter | type |", "| parameter | kind |")
+    )
+    found = list(readme_problems(text, Component.model_validate(CONTRACT).entry_points["main"]))
+    assert len(found) == len(problem)
+    for said, expected in zip(found, problem, strict=True):
+        assert said.startswith(expected)
+
+
+def test_components_of_other_languages() -> None:
+    """A component without Python needs no python_env.yaml; its script has to be there, and some tests."""
+    contract = {"name": "load", "entry_points": {"main": {"description": "x", "command": "Rscript run.R"}}}
+    table = "<!-- contract -->\n<!-- /contract -->"
+    files = frozenset({"MLproject", "README.md", "run.R", "test-run.R"})
+    assert told(Source("load", Component.model_validate(contract), files, table)) == []
+    assert told(Source("load", Component.model_validate(contract), files - {"run.R"}, table)) == [
+        "command load/MLproject: entry_points.main.command: it runs run.R, which is not there"
+    ]
