@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import BIN, ROOT, Call
+from tests.conftest import BIN, LIBRARY, ROOT, Call
 from tests.repositories import (
     Repository,
     edit_contract,
@@ -23,7 +23,7 @@ from tests.repositories import (
 from tests.test_release import SETTINGS, note, published, releasable
 
 pytestmark = pytest.mark.journey
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+WORKFLOWS = sorted(file for top in (ROOT, LIBRARY) for file in top.glob(".github/workflows/*.yml"))
 PINNED = {
     "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1",
     "actions/setup-python": "5fda3b95a4ea91299a34e894583c3862153e4b97",
@@ -33,10 +33,11 @@ PINNED = {
 SCRIPT = ROOT / ".github" / "release.sh"
 
 
-@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: str(file.stem))
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: f"{file.parents[2].name}-{file.stem}")
 def test_workflow_is_tight(file: Path) -> None:
     """Actions by verified commits, least permissions, and no untrusted text inside a script."""
     content = yaml.safe_load(file.read_text())
+    makefile = (file.parents[2] / "Makefile").read_text()
     assert content["permissions"] == {}
     for job in content["jobs"].values():
         assert job["permissions"]
@@ -47,7 +48,7 @@ def test_workflow_is_tight(file: Path) -> None:
                 assert PINNED[name] == commit
             assert "${{" not in step.get("run", "")
             for target in re.findall(r"make ([a-z-]+)", step.get("run", "")):
-                assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
+                assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 @pytest.fixture

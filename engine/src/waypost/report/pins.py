@@ -79,7 +79,8 @@ def _show_packages(console: Console, moves: Iterable[Move]) -> None:
             groups.setdefault(move.packages, []).append(move.uses)
     for packages, uses in groups.items():
         whose = uses[0] if len(uses) == 1 else f"{uses[0]} and {len(uses) - 1} more"
-        line(console, f"\n[bold]environment[/] of {escape(whose)}:")
+        line(console, "")
+        line(console, f"[bold]environment[/] of {escape(whose)}:")
         for package in packages:
             line(console, f"  {escape(str(package))}")
 
