@@ -50,7 +50,7 @@ CONTRACT: dict[str, Any] = {
         }
     },
 }
-LOCK = "a==1.0 \\\n    --hash=sha256:aa\nb[x]==2 ; python_version > '3' \\\n    --hash=sha256:bb\n"
+LOCK = "# by uv\n\na==1.0 \\\n    --hash=sha256:aa\nb[x]==2 ; python_version > '3' \\\n    --hash=sha256:bb\n"
 
 
 def source(change: Callable[[dict[str, Any]], None] = lambda _: None, **given: Any) -> Source:
@@ -85,6 +85,11 @@ def without_description(contract: dict[str, Any]) -> None:
     del main(contract)["outputs"]["table"]["description"]
 
 
+def without_words(contract: dict[str, Any]) -> None:
+    del main(contract)["description"]
+    main(contract)["parameters"]["od`d"]["description"] = ""
+
+
 def told(found: Source) -> list[str]:
     return [f"{finding.category} {finding.place}: {finding.problem}" for finding in conformance(found)]
 
@@ -109,8 +114,8 @@ def test_a_component_that_conforms() -> None:
             "contract load/MLproject: entry point 'main' does not describe 'table'",
         ),
         (
-            source(lambda c: main(c).pop("description")),
-            "contract load/MLproject: entry point 'main' does not describe the entry point itself",
+            source(without_words, readme=README.replace("| odd |", "|  |")),
+            "contract load/MLproject: entry point 'main' does not describe the entry point itself, 'od`d'",
         ),
         (source(rename("other")), "contract load/MLproject: it has no entry point 'main', which a step uses"),
         (
@@ -174,7 +179,7 @@ def test_a_component_that_conforms() -> None:
         (source(files=source().files - {"README.md"}), "readme load: no README.md here"),
         (source(files=source().files - {"test_run.py"}), "tests load: no tests here"),
         (
-            source(readme="# load\n"),
+            source(readme=README.replace("<!-- /contract -->", "")),
             "readme load/README.md: it has no tables of the contract,"
             " between <!-- contract --> and <!-- /contract -->",
         ),

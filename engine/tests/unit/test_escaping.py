@@ -181,11 +181,13 @@ def test_a_hostile_library_in_a_pull_request() -> None:
         "new": {"version": "1.1.0"},
         "changes": [{"kind": "added", "text": bad}],
         "problems": [],
+        "packages": [{"name": bad, "old": "1", "new": ""}],
     }
     run = {"steps": [{"name": "one", "metrics": {bad: 1.0}}]}
     text = report({"moves": [move], "changelogs": {"core": f"{bad}\n```\n{bad}"}}, run, run)
     cell = "`a\\|b @team #1 <img src=x> [x](javascript:y)`"
     assert f"| 1.0.0 | 1.1.0 | **added**: {cell} |" in text
+    assert f"| {cell} | `1` |  |" in text
     assert f"| {cell.replace('a', 'one/a', 1)} | 1.0 | 1.0 |" in text
     assert f"````\n{bad}\n```\n{bad}\n````" in text
 

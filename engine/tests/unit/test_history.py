@@ -64,6 +64,7 @@ def test_there_and_back(extra: tuple[bytes, ...]) -> None:
     here = outer(foreign, "3" * 40, ("4" * 40,))
     assert here.body().startswith(b"tree " + b"3" * 40)
     assert b"\ngpgsig" not in here.body()
+    assert here.headers[:2] == foreign.headers[:2]
     assert inner(here, foreign.tree, foreign.parents) == foreign
 
 
@@ -97,3 +98,10 @@ def test_merges(merge: str, stands: str, parents: tuple[str, ...] | None) -> Non
     found, made = named("a:1", "b<a:2", "c<a:1", "d<a:3", "e<a:2", "x", merge)
     assert found["m"] == stands
     assert made.get("M") == parents
+
+
+@pytest.mark.parametrize("merge", ["m<d,b:4", "m<d,c:4", "m<c,d:4"])
+def test_what_a_merge_has_already(merge: str) -> None:
+    """A merge with a commit that one side has in its history, by whichever of its parents, adds nothing."""
+    found, _ = named("a:1", "b<a:2", "c<a:3", "d<b,c:4", merge)
+    assert found["m"] == "D"
