@@ -108,7 +108,7 @@ def test_only_theirs_is_new(main: Repository, bare: Repository, berta: Repositor
     told = call(*WAYPOST, "export", bare.path, cwd=main.path)
     assert told.returncode == 0, told.stderr
     assert f"not here yet: {theirs[:12]}" in told.stdout
-    taken = call(*WAYPOST, "import", bare.path, cwd=main.path)
+    taken = call(*WAYPOST, "import", "../components.git", cwd=main.path)
     assert taken.returncode == 0, taken.stderr
     assert "1 taken in" in taken.stdout
     assert (

@@ -183,11 +183,18 @@ def _record_findings(split: Path, commit: str, record: Record, path: str) -> lis
     return found
 
 
+def address(text: str) -> str:
+    """Returns what git finds a repository by, from wherever it is asked: a URL, or the path of a folder."""
+    is_url = "://" in text or (":" in text and not Path(text).exists())
+    return text if is_url else str(Path(text).resolve())
+
+
 def _destination(text: str) -> str:
     """Returns the URL to push to; a folder that does not exist becomes a bare repository."""
-    if "://" in text or (":" in text and not Path(text).exists()):
-        return text
+    url = address(text)
     folder = Path(text).resolve()
+    if url != str(folder):
+        return url
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         git.create_bare(folder)
@@ -198,4 +205,4 @@ def _destination(text: str) -> str:
         raise UsageError(
             f"{folder} is there, but no git repository", hint="give a folder that is not there yet"
         )
-    return str(folder)
+    return url

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from waypost.contracts.history import outer
 from waypost.errors import UsageError, WaypostError, redacted
-from waypost.pins.export import BRANCH, Place, fetch_theirs, place_of, take_out
+from waypost.pins.export import BRANCH, Place, address, fetch_theirs, place_of, take_out
 from waypost.sources import git, history
 from waypost.sources.history import Split
 from waypost.sources.process import ProcessError, output_of
 from waypost.sources.scratch import scratch
 from waypost.sources.store import Say
+
+_TIP = "refs/waypost/tip"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def take_in(library: Path, url: str, say: Say) -> TakenIn:
     They are made where the histories parted, so that the next export has the very commits that are there.
     Raises UsageError, RemoteError, and WaypostError where both sides changed the same lines.
     """
-    place, shown = place_of(library), redacted(url)
+    place, url, shown = place_of(library), address(url), redacted(url)
     if not place.is_guest:
         raise UsageError(f"{library} is the library's own repository", hint=f"git pull {shown} {BRANCH}")
     if changed := git.git(place.top, "status", "--porcelain", "--untracked-files=no").splitlines():
@@ -44,7 +46,9 @@ def take_in(library: Path, url: str, say: Say) -> TakenIn:
             return TakenIn(())
         commits = tuple(history.described(clone, theirs, f"^{split.head}"))
         tip = _replayed(clone, place, split, new)
-        git.git(place.top, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(clone), tip)
+        # By a ref: not every git gives away what only its id names.
+        git.git(clone, "update-ref", _TIP, tip)
+        git.git(place.top, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(clone), _TIP)
     is_behind = git.is_ancestor(place.top, "HEAD", tip)
     _merge(place, tip, shown)
     return TakenIn(commits, merged=not is_behind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,19 +46,25 @@ def check_library(folder: Path) -> Conformance:
         for name, hint in _OF_A_LIBRARY.items()
         if not (folder / name).is_file()
     ]
-    beside = {path.name: path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    imports = {name: frozenset(_imports(path)) for name, path in beside.items()}
+    beside = frozenset(path.name for path in folder.iterdir() if path.is_dir())
+    imports: dict[str, frozenset[str]] = {}
     for name in names:
         try:
-            findings += conformance(_source(folder, name, imports))
+            findings += conformance(_source(folder, name, beside, imports))
         except FindingsError as error:
             findings += [Finding(f.place, f.problem, f.hint, "contract") for f in error.findings]
     return Conformance(tuple(names), tuple(dict.fromkeys(findings)))
 
 
-def _source(library: Path, name: str, imports: Mapping[str, frozenset[str]]) -> Source:
-    """Returns a component's folder as the rules look at it. Raises FindingsError."""
+def _source(library: Path, name: str, beside: frozenset[str], imports: dict[str, frozenset[str]]) -> Source:
+    """Returns a component's folder as the rules look at it; `imports` keeps what was found of each folder.
+
+    Raises FindingsError.
+    """
     folder, component = library / name, read_component(library, name, name)
+    for other in (name, *component.shared):
+        if other not in imports:
+            imports[other] = frozenset(_imports(library / other))
     files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     there = component.python_env is not None and (folder / component.python_env).is_file()
     python_env = read_python_env(folder, component) if there else None
@@ -70,7 +76,7 @@ def _source(library: Path, name: str, imports: Mapping[str, frozenset[str]]) -> 
         read_text(folder / README) if (folder / README).is_file() else "",
         python_env,
         _requirements(folder, python_env, together) if python_env else {},
-        frozenset(imports),
+        beside,
         imports,
     )
 
