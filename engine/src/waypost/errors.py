@@ -80,6 +80,15 @@ class IntegrityError(FindingsError):
         super().__init__(findings, consequence=consequence)
 
 
+@dataclass(frozen=True)
+class ErrorDocument:
+    """What `--json` writes instead of a result."""
+
+    error: str
+    hint: str
+    findings: tuple[Finding, ...]
+
+
 def redacted(text: str) -> str:
     """Returns a text without the user names, passwords and tokens of the URLs in it."""
     text = re.sub(r"(?<=://)[^/@\s]+@", "", text)

@@ -34,6 +34,7 @@ def list_(folder: Path, as_json: bool) -> None:
     Example:
       waypost components list pipeline
     """
+    from waypost.commands.documents import ComponentDocument
     from waypost.pins.checkout import checkouts
     from waypost.pins.workspace import open_workspace
     from waypost.report.common import columns, sayer, write_document
@@ -42,7 +43,7 @@ def list_(folder: Path, as_json: bool) -> None:
     console = Console(stderr=as_json)
     found, _ = checkouts(open_workspace(folder, sayer(console)))
     if as_json:
-        write_document(sys.stdout, {u: {"pin": c.pin, "contract": c.component} for u, c in found.items()})
+        write_document(sys.stdout, {u: ComponentDocument(c.pin, c.component) for u, c in found.items()})
         return
     rows = [
         (

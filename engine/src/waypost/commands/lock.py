@@ -25,6 +25,7 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
       waypost lock pipeline
       waypost lock pipeline --check     for CI: is it fresh? Asks no remote.
     """
+    from waypost.commands.documents import LockDocument
     from waypost.contracts.lock import FILE
     from waypost.pins import locking
     from waypost.pins.workspace import fresh_lock, open_workspace
@@ -43,7 +44,7 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
         changed = locking.write_lock(workspace, found, old)
     pins = found.components if found else {}
     if as_json:
-        write_document(sys.stdout, {"changed": changed, "pins": pins})
+        write_document(sys.stdout, LockDocument(changed, pins))
     else:
         show_pins(console, pins)
         verb = "written" if changed else "fresh" if check else "unchanged"

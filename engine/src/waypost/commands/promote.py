@@ -56,6 +56,7 @@ def promote(
       waypost promote 1.5.0 --name grades --alias challenger --max log_loss=1.3
     """
     from waypost.contracts.gate import parse_threshold
+    from waypost.deploy.documents import PromotionDocument
     from waypost.deploy.promoting import Wish
     from waypost.deploy.promoting import promote as execute
     from waypost.report.common import sayer, write_document
@@ -72,14 +73,14 @@ def promote(
     )  # fmt: skip
     found = execute(wish, sayer(console))
     if as_json:
-        content = {
-            "name": found.version.name,
-            "version": found.version.version,
-            "alias": found.alias,
-            "previous": found.before.version if found.before else None,
-            "proof": found.proved.proof.model_dump(),
-            "tags": dict(found.version.tags),
-        }
+        content = PromotionDocument(
+            name=found.version.name,
+            version=found.version.version,
+            alias=found.alias,
+            previous=found.before.version if found.before else None,
+            proof=found.proved.proof,
+            tags=found.version.tags,
+        )
         write_document(sys.stdout, content)
     else:
         show_promotion(console, found)
@@ -127,6 +128,7 @@ def info(model: str, as_json: bool) -> int:
       waypost info models:/grades@champion
       waypost info models:/grades/3 --json
     """
+    from waypost.deploy.documents import ModelDocument
     from waypost.deploy.promoting import info as find
     from waypost.report.common import write_document
     from waypost.report.console import Console
@@ -136,16 +138,16 @@ def info(model: str, as_json: bool) -> int:
     version, folder = find(model)
     said = read_mlmodel(folder)
     if as_json:
-        content = {
-            "name": version.name,
-            "version": version.version,
-            "aliases": version.aliases,
-            "run_id": version.run_id,
-            "folder": str(folder),
-            "tags": dict(version.tags),
-            "inputs": [column.model_dump() for column in said.inputs],
-            "outputs": [column.model_dump() for column in said.outputs],
-        }
+        content = ModelDocument(
+            name=version.name,
+            version=version.version,
+            aliases=version.aliases,
+            run_id=version.run_id,
+            folder=str(folder),
+            tags=version.tags,
+            inputs=tuple(said.inputs),
+            outputs=tuple(said.outputs),
+        )
         write_document(sys.stdout, content)
     else:
         show_info(Console(), version, said)

@@ -57,6 +57,7 @@ def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as
     Example:
       waypost reproduce https://github.com/org/grades@1.4.13
     """
+    from waypost.commands.documents import ReproductionDocument
     from waypost.contracts.record import RunRecord, parse_record
     from waypost.release.reproduce import reproduce as execute
     from waypost.report import runs
@@ -77,7 +78,7 @@ def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as
         finally:
             os.chdir(here)
     if as_json:
-        write_document(sys.stdout, {"equal": found.is_equal, "comparisons": found.comparisons})
+        write_document(sys.stdout, ReproductionDocument(found.is_equal, found.comparisons))
     else:
         show_reproduction(console, found)
     return 0 if found.is_equal else 1

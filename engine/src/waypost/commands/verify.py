@@ -28,6 +28,7 @@ def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> in
       waypost verify pipeline --offline     what can be checked without network
       waypost verify pipeline --json        for machines
     """
+    from waypost.commands.documents import VerdictDocument
     from waypost.pins.verify import verify as check
     from waypost.pins.workspace import open_workspace
     from waypost.report.common import sayer, write_document
@@ -37,8 +38,8 @@ def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> in
     console = Console(stderr=as_json)
     verdict = check(open_workspace(folder, sayer(console), offline=offline), here=not remotes_only)
     if as_json:
-        facts = {"findings": verdict.findings, "asked": verdict.asked, "unchecked": verdict.unchecked}
-        write_document(sys.stdout, facts)
+        document = VerdictDocument(tuple(verdict.findings), tuple(verdict.asked), tuple(verdict.unchecked))
+        write_document(sys.stdout, document)
     else:
         show_verdict(console, verdict)
     return verdict.exit_code

@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 from rich.text import Text
 
 from waypost.contracts.escaping import terminal_json
-from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.errors import ErrorDocument, Finding, FindingsError, WaypostError
 from waypost.report.console import Console, escape
 
 _SHORT = 90  # characters of a problem and its hint that share a line
@@ -78,8 +78,7 @@ def show_finding(console: Console, finding: Finding) -> None:
 def error_document(error: WaypostError) -> str:
     """Returns an error as JSON."""
     findings = error.findings if isinstance(error, FindingsError) else ()
-    content = {"error": str(error), "hint": error.hint, "findings": [asdict(f) for f in findings]}
-    return _document(content)
+    return _document(asdict(ErrorDocument(str(error), error.hint, findings)))
 
 
 def write_document(stream: IO[str], content: Any) -> None:

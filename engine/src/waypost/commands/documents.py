@@ -1,0 +1,44 @@
+"""What `--json` writes where it is more than one value of the core: part of the interface of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from waypost.contracts.compare import Comparison
+from waypost.contracts.component import Component
+from waypost.contracts.lock import Pin
+from waypost.errors import Finding
+
+
+@dataclass(frozen=True)
+class LockDocument:
+    """`waypost lock --json`: whether the lock was written, and what it has by `uses`."""
+
+    changed: bool
+    pins: Mapping[str, Pin]
+
+
+@dataclass(frozen=True)
+class VerdictDocument:
+    """`waypost verify --json`: the remotes that were asked, and the components that were not looked at."""
+
+    findings: tuple[Finding, ...]
+    asked: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ComponentDocument:
+    """`waypost components list --json`, for each `uses`; a component from a folder has no pin."""
+
+    pin: Pin | None
+    contract: Component
+
+
+@dataclass(frozen=True)
+class ReproductionDocument:
+    """`waypost reproduce --json`."""
+
+    equal: bool
+    comparisons: tuple[Comparison, ...]
