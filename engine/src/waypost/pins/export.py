@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from waypost.contracts.record import Record, parse_record, version_of_record
 from waypost.errors import Finding, IntegrityError, UsageError, WaypostError, redacted
-from waypost.sources import git, history, objects, remotes
+from waypost.pins.described import described
+from waypost.sources import git, history, remotes
 from waypost.sources.history import Split
 from waypost.sources.scratch import scratch
 from waypost.sources.store import Say
@@ -137,19 +137,10 @@ def _tags(place: Place, repository: Path) -> dict[str, str]:
     """Makes the tags that the records ask for, each at the commit that brought its record; returns them, name
     to commit. A library that is no guest has its own already, as its release made them.
     """
-    found = {}
-    findings = []
-    for path in git.git(repository, "ls-tree", "--name-only", BRANCH, "releases/").splitlines():
-        version = version_of_record(path)
-        if version is None:
-            continue
-        log = git.git(repository, "log", "--format=%H", "--diff-filter=A", BRANCH, "--", path)
-        commit = log.splitlines()[0]
-        record = parse_record(Record, git.git(repository, "show", f"{BRANCH}:{path}"), path)
-        findings += _record_findings(repository, commit, record, path)
-        found[f"v{version}"] = commit
+    releases, findings = described(repository, BRANCH)
     if findings:
         raise IntegrityError(findings, consequence="nothing was exported")
+    found = {f"v{release.record.version}": release.commit for release in releases}
     for tag, commit in found.items():
         if not place.is_guest and git.object_at(place.top, f"refs/tags/{tag}^{{commit}}") == commit:
             git.git(repository, "fetch", "--quiet", str(place.top), f"refs/tags/{tag}:refs/tags/{tag}")
@@ -170,17 +161,6 @@ def _new_tags(wanted: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
     if findings:
         raise IntegrityError(findings, consequence="nothing was exported")
     return [tag for tag in wanted if tag not in there]
-
-
-def _record_findings(split: Path, commit: str, record: Record, path: str) -> list[Finding]:
-    entries = objects.entries(split, commit)
-    found = []
-    for name, tree in record.trees.items():
-        actual = entries[name].oid if name in entries else "nothing"
-        if actual != tree:
-            problem = f"it says tree {tree[:12]} for {name}, its commit {commit[:12]} has {actual[:12]}"
-            found.append(Finding(path, problem, "", "tree-differs"))
-    return found
 
 
 def address(text: str) -> str:

@@ -123,6 +123,19 @@ def branch_of(folder: Path) -> str:
     return git(folder, "branch", "--show-current").strip()
 
 
+def default_revision(folder: Path) -> str:
+    """Returns the default branch as this clone knows it: the local one where that has all of origin's, else
+    origin's. Without an origin it is what is checked out.
+    """
+    there = object_at(folder, "refs/remotes/origin/HEAD")
+    if there is None:
+        return "HEAD"
+    name = git(folder, "symbolic-ref", "refs/remotes/origin/HEAD").strip()
+    local = f"refs/heads/{name.removeprefix('refs/remotes/origin/')}"
+    is_ahead = object_at(folder, local) is not None and is_ancestor(folder, there, local)
+    return local if is_ahead else name
+
+
 def has_origin(folder: Path) -> bool:
     """Tells whether the repository came from another one."""
     return "origin" in git(folder, "remote").split()
