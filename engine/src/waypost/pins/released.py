@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from packaging.version import Version
 
 from waypost.contracts.bundle import INSIDE
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record
 from waypost.contracts.target import Target
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
-from waypost.errors import Finding, IntegrityError, UsageError, redacted
+from waypost.errors import Finding, IntegrityError, RemoteError, UsageError, redacted
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
 from waypost.sources.store import Mirror, Store
@@ -89,8 +92,7 @@ def _chosen(
         return tag, tag.removeprefix("v"), commit, []
     release = newest(mirror.releases(), requirement)
     if release is None:
-        known = ", ".join(str(r.version) for r in mirror.releases()[:6]) or "none"
-        raise UsageError(f"{target}: no such release", hint=f"there are: {known}")
+        raise UsageError(f"{target}: no such release", hint=_how_to_get(mirror, requirement))
     mirror.ensure(release.commit, tag=release.tag, with_head=True)
     warnings = []
     yanked = mirror.yanked()
@@ -108,6 +110,22 @@ def _chosen(
         hint = f"the one of then: @{first}; the one of now: @{release.commit}"
         raise IntegrityError([Finding(f"{target}", problem, hint, "tag-moved")])
     return release.tag, str(release.version), release.commit, warnings
+
+
+def _how_to_get(mirror: Mirror, requirement: Requirement) -> str:
+    """Returns what helps where no tag is the release: it may have a record on the default branch, and its tag
+    did not come along.
+    """
+    recorded: list[str] = []
+    with contextlib.suppress(RemoteError):
+        mirror.fetch_head()
+        recorded = [v for v in mirror.recorded() if requirement.allows(Version(v))]
+    if recorded:
+        where = redacted(mirror.url)
+        command = f"waypost release tags --restore{'' if Path(mirror.url).is_dir() else ' --push'}"
+        version = max(recorded, key=Version)
+        return f"{version} has a record on the default branch, its tag is missing: {command}, in {where}"
+    return f"there are: {', '.join(str(r.version) for r in mirror.releases()[:6]) or 'none'}"
 
 
 def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tuple[str, str, str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +54,17 @@ class Workspace:
         base = ""
         if written.startswith("."):
             base = self.release.url if self.release else git.origin_of(self.folder)
-        return self.store.mirror(full_url(written, base))
+        mirror = self.store.mirror(full_url(written, base))
+        mirror.remedy = self._remedy(source, mirror.url)
+        return mirror
+
+    def _remedy(self, source: str, url: str) -> str:
+        """Returns the command that makes a repository which is not there yet, from the local folder."""
+        place, local = Path(url.removeprefix("file://")), self.local(source)
+        if not place.is_absolute() or place.exists() or local is None or not local.is_dir():
+            return ""
+        paths = [shlex.quote(min(str(path), os.path.relpath(path), key=len)) for path in (place, local)]
+        return f"make it: waypost components export {paths[0]} --library {paths[1]}"
 
     def local(self, source: str) -> Path | None:
         """Returns a source's local folder, None where it has none. Raises FindingsError for a release whose

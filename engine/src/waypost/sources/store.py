@@ -20,9 +20,10 @@ import filelock
 
 from waypost.contracts import trees as git_trees
 from waypost.contracts.json_text import read_json
+from waypost.contracts.record import FOLDER, version_of_record
 from waypost.contracts.trees import Entry, object_id, tree_id, tree_of_folders
 from waypost.contracts.versions import Release, releases_of
-from waypost.errors import FindingsError, WaypostError, redacted
+from waypost.errors import FindingsError, RemoteError, WaypostError, redacted
 from waypost.sources import git, remotes
 from waypost.sources.memo import Memo
 from waypost.sources.objects import Objects, entries
@@ -69,13 +70,18 @@ class Mirror:
     def __init__(self, folder: Path, url: str, say: Say) -> None:
         self.folder = folder
         self.url = url
+        self.remedy = ""  # the command that makes the remote, where somebody knows it
         self._say = say
         self._lock = filelock.FileLock(folder.with_suffix(".lock"))
         self._releases: tuple[Release, ...] | None = None
 
     def tags(self) -> dict[str, str]:
         """Asks the remote for its tags, name to commit. Raises RemoteError."""
-        return remotes.tags_of(self.url)
+        try:
+            return remotes.tags_of(self.url)
+        except RemoteError as error:
+            error.hint = self.remedy or error.hint
+            raise
 
     def releases(self) -> tuple[Release, ...]:
         """Returns the remote's releases, newest first; asks once. Raises RemoteError."""
@@ -161,6 +167,12 @@ class Mirror:
         names = entries(self.folder, tree) if tree else ()
         hits = (re.fullmatch(r"(.+)\.yanked\.json", name) for name in names)
         return {hit[1]: f"releases/{hit[0]}" for hit in hits if hit}
+
+    def recorded(self) -> list[str]:
+        """Returns the versions that have a record on the default branch."""
+        tree = git.object_at(self.folder, f"{HEAD}:{FOLDER}")
+        names = entries(self.folder, tree) if tree else ()
+        return [version for name in names if (version := version_of_record(f"{FOLDER}/{name}"))]
 
     def yank_reason(self, path: str) -> str:
         """Returns why a version was yanked, as its record on the default branch says."""
