@@ -17,7 +17,7 @@ fi
 newest() { # the newest version that has a record
   "$bin/python" - <<'PYTHON'
 from pathlib import Path
-from waypost.release.subject import read_subject
+from waypost.release.kinds import read_subject
 print(next(iter(read_subject(Path()).records)))
 PYTHON
 }

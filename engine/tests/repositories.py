@@ -123,6 +123,24 @@ def edit_pipeline(path: Path, change: Any) -> None:
     file.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
+def state_of(repository: Repository) -> dict[str, object]:
+    """Returns everything of a repository that a user sees."""
+    files = {
+        str(path.relative_to(repository.path)): path.read_bytes()
+        for path in repository.path.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(repository.path).parts
+    }
+    return {
+        "files": files,
+        "refs": repository.git("for-each-ref"),
+        "head": repository.git("symbolic-ref", "HEAD") + repository.git("rev-parse", "HEAD"),
+        "index": repository.git("ls-files", "--stage"),
+        "status": repository.git("status", "--porcelain"),
+        "settings": (repository.path / ".git" / "config").read_bytes(),
+        "names": sorted(path.name for path in (repository.path / ".git").iterdir()),
+    }
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

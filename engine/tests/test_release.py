@@ -20,6 +20,7 @@ from tests.repositories import (
     make_library,
     make_pipeline,
     parameters_of,
+    state_of,
 )
 from waypost.contracts.compare import compare
 from waypost.contracts.record import RunRecord
@@ -62,24 +63,6 @@ def note(repository: Repository, text: str = "- More.") -> None:
 @pytest.fixture
 def library(workplace: Path) -> Repository:
     return releasable(make_library(workplace.parent / "served" / "components"))
-
-
-def state_of(repository: Repository) -> dict[str, object]:
-    """Returns everything of a repository that a user sees."""
-    files = {
-        str(path.relative_to(repository.path)): path.read_bytes()
-        for path in repository.path.rglob("*")
-        if path.is_file() and ".git" not in path.relative_to(repository.path).parts
-    }
-    return {
-        "files": files,
-        "refs": repository.git("for-each-ref"),
-        "head": repository.git("symbolic-ref", "HEAD") + repository.git("rev-parse", "HEAD"),
-        "index": repository.git("ls-files", "--stage"),
-        "status": repository.git("status", "--porcelain"),
-        "settings": (repository.path / ".git" / "config").read_bytes(),
-        "names": sorted(path.name for path in (repository.path / ".git").iterdir()),
-    }
 
 
 def test_first_release(library: Repository, call: Call) -> None:
@@ -258,8 +241,8 @@ def test_records_are_add_only(library: Repository, call: Call) -> None:
 
 def test_records_of_this_repository() -> None:
     """No record here was ever changed: those of the pipeline and those of the component library."""
-    from waypost.release.cut import tampered
-    from waypost.release.subject import read_subject
+    from waypost.release.kinds import read_subject
+    from waypost.release.records import tampered
 
     if (
         subprocess.run(

@@ -17,7 +17,7 @@ _folder = click.option(
     default=".",
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The library or pipeline repository; default: this folder.",
+    help="The library, pipeline repository or Python package; default: this folder.",
 )
 
 
@@ -43,6 +43,7 @@ def release() -> None:
       waypost release --dry-run          what would be released, and why
       waypost release                    the least version that is honest
       waypost release minor --push       push commit and tag, both or none
+      waypost release -C engine          a Python package, or a library, in a folder of the repository
       waypost release yank 1.2.0 --reason "leaks memory"
     """
 
@@ -69,7 +70,7 @@ def _cut(
 ) -> int:
     from waypost.errors import FindingsError
     from waypost.release import cut
-    from waypost.release.subject import read_subject
+    from waypost.release.kinds import read_subject
     from waypost.report.common import line, sayer, write_document
     from waypost.report.console import Console, escape
     from waypost.report.release import show_step
@@ -78,15 +79,17 @@ def _cut(
     subject = read_subject(folder)
     step = cut.next_step(subject, wish)  # type: ignore[arg-type]
     show_step(console, subject, step)
+    for remark in subject.remarks():
+        sayer(console)(remark)
     findings = cut.obstacles(subject, step.version, branch, sayer(console), offline=offline)
     if findings:
         raise FindingsError(findings, consequence="nothing was released")
+    released = cut.cut(subject, step, branch, sayer(console), push=push, offline=offline, rehearsal=dry_run)
     if dry_run:
         if as_json:
             write_document(sys.stdout, step)
         line(console, "nothing stands in the way; without --dry-run it would be released")
         return 0
-    released = cut.cut(subject, step, branch, sayer(console), push=push)
     if as_json:
         write_document(sys.stdout, released)
         return 0
@@ -122,12 +125,12 @@ def yank(version: str, reason: str, folder: Path) -> None:
     Example:
       waypost release yank 1.2.0 --reason "leaks memory"
     """
-    from waypost.release import cut
-    from waypost.release.subject import read_subject
+    from waypost.release import records
+    from waypost.release.kinds import read_subject
     from waypost.report.common import line
     from waypost.report.console import Console, escape
 
-    file = cut.yank(read_subject(folder), version, reason)
+    file = records.yank(read_subject(folder), version, reason)
     text = f"{file} written; commit and push it: it counts once it is on the default branch"
     line(Console(), escape(text))
 
@@ -147,7 +150,7 @@ def record(version: str, run_id: str | None, folder: Path) -> None:
       waypost run https://github.com/org/grades@1.4.13 && waypost release record 1.4.13
     """
     from waypost.release.evidence import write_run_record
-    from waypost.release.subject import read_subject
+    from waypost.release.kinds import read_subject
     from waypost.report.common import line
     from waypost.report.console import Console, escape
 
@@ -159,14 +162,14 @@ def record(version: str, run_id: str | None, folder: Path) -> None:
 @_folder
 def check_records(folder: Path) -> int:
     """Prove that no record was ever changed or removed; exit code 4 on a finding."""
-    from waypost.release import cut
-    from waypost.release.subject import read_subject
+    from waypost.release import records
+    from waypost.release.kinds import read_subject
     from waypost.report.common import counted, line, show_finding
     from waypost.report.console import Console
 
     console = Console()
     subject = read_subject(folder)
-    found = cut.tampered(subject)
+    found = records.tampered(subject)
     for finding in found:
         show_finding(console, finding)
     if not found:
@@ -188,12 +191,13 @@ def semver_check(base: str | None, folder: Path, bump: str | None, run_id: str |
     \b
     Examples:
       waypost semver-check -C components-repo
+      waypost semver-check -C engine
       waypost semver-check 1.0.0 --bump minor
     """
     from waypost.release.check import semver
     from waypost.release.evidence import signature_of_run
-    from waypost.release.subject import read_subject
-    from waypost.report.common import write_document
+    from waypost.release.kinds import read_subject
+    from waypost.report.common import sayer, write_document
     from waypost.report.console import Console
     from waypost.report.release import show_semver
 
@@ -201,6 +205,8 @@ def semver_check(base: str | None, folder: Path, bump: str | None, run_id: str |
     subject = read_subject(folder)
     signature = signature_of_run(subject, run_id) if run_id else None
     verdict = semver(subject, base, bump, signature)  # type: ignore[arg-type]
+    for remark in subject.remarks():
+        sayer(console)(remark)
     if as_json:
         write_document(sys.stdout, verdict)
     else:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
 from waypost.contracts.json_text import read_json
-from waypost.contracts.names import FolderInside, VersionText
+from waypost.contracts.layout import Compact, json_text
+from waypost.contracts.names import FolderInside, ObjectId, VersionText
+from waypost.contracts.package import PackageInterface
 from waypost.contracts.parsing import Strict, parse
 
 FOLDER = "releases"
 SCHEMA = 1
-Kind = Literal["components", "pipeline"]
+Kind = Literal["components", "pipeline", "package"]
 _NAME = re.compile(r"releases/(\d+\.\d+\.\d+(?:[a-z]+\d+)?)\.json")
 
 
@@ -38,8 +39,11 @@ class ReleasedPin(Strict):
 class Record(Strict):
     """X.Y.Z.json: lies inside the commit that is tagged, and lists everything else in it.
 
-    `trees` are git's ids of all that lies at the top of the repository but `releases`; `date` is
-    the day (UTC); `made_with` versions of Python and MLflow; `parameters` names in params.yaml.
+    `trees` are git's ids of all that lies at the top of the product's folder but `releases`; `date` is the
+    day (UTC); `engine` the version that is in the repository, else the one that cut the release, with
+    `+TREE` where its source is not that of its release; `made_with` versions of Python and MLflow;
+    `parameters` names in params.yaml; `interface` that of a package.
+    A record that was written after its release names the `commit`; `trees` lie at the top there.
     """
 
     schema_: int = Field(default=SCHEMA, alias="schema")
@@ -55,6 +59,9 @@ class Record(Strict):
     lock: str = ""
     pins: dict[str, ReleasedPin] = {}
     parameters: tuple[str, ...] = ()
+    # Engines before 1.1 know neither: they are only written where they say something.
+    interface: PackageInterface | None = Field(default=None, exclude_if=lambda value: value is None)
+    commit: ObjectId | Literal[""] = Field(default="", exclude_if=lambda value: not value)
     notes: str
 
 
@@ -97,7 +104,9 @@ def parse_record(kind: type[Value], text: str, file: str) -> Value:
 def record_text(record: Record | RunRecord | Yank) -> str:
     """Returns the file's text: the same bytes for the same record."""
     content = record.model_dump(by_alias=True, mode="json")
-    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    if isinstance(record, Record) and record.interface:
+        content["interface"] = Compact(record.interface.model_dump(mode="json", exclude_defaults=True))
+    return json_text(content) + "\n"
 
 
 def version_of_record(path: str) -> str | None:

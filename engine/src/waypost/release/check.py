@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 from waypost.contracts.interface import Change
 from waypost.contracts.semver import BUMPS, Bump, bump_between, bumped, demanded
 from waypost.errors import UsageError
+from waypost.release.kinds import PipelineRepository
 from waypost.release.subject import Subject
 
 
@@ -46,7 +47,10 @@ def semver(
         known = ", ".join(map(str, subject.records)) or "none yet"
         raise UsageError(f"no record of {base or 'a release'} to compare with", hint=f"released: {known}")
     record = subject.records[asked]
-    changes = subject.changes_since(record, signature)
+    if isinstance(subject, PipelineRepository):
+        changes = subject.changes_since(record, signature)
+    else:
+        changes = subject.changes_since(record)
     least = demanded(change for group in changes.values() for change in group)
     at_hand = bump or (bump_between(asked, subject.version) if subject.version > asked else "")
     following = str(bumped(asked, least))

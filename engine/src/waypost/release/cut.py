@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,16 @@ from typing import Literal
 from packaging.version import Version
 
 from waypost.contracts.changelog import rotated, unreleased
-from waypost.contracts.checks import contract_findings
 from waypost.contracts.interface import Change
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
-from waypost.contracts.record import FOLDER, Yank, record_text
+from waypost.contracts.record import FOLDER, record_text
 from waypost.contracts.semver import BUMPS, Bump, bumped, demanded
-from waypost.errors import Finding, FindingsError, RemoteError, UsageError, WaypostError
+from waypost.errors import Finding, FindingsError, RemoteError, WaypostError
 from waypost.pins.verify import verify
 from waypost.pins.workspace import open_workspace
-from waypost.release.subject import CHANGELOG, Subject, read_subject
+from waypost.release.build import check_build
+from waypost.release.kinds import Package, PipelineRepository, read_subject
+from waypost.release.subject import CHANGELOG, SETTINGS, Subject
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
 from waypost.sources.process import ProcessError, output_of
@@ -35,10 +36,10 @@ _SETTINGS = ("user.", "gpg.", "commit.gpgsign", "tag.gpgsign", "tag.forcesignann
 
 @dataclass(frozen=True)
 class Step:
-    """The next version, and why: `changes` by component are those since the `base` release."""
+    """The next version, and why: `changes` are those since the `base` release, by what changed."""
 
     base: str
-    version: Version
+    version: str
     bump: Bump
     demanded: Bump
     changes: Mapping[str, tuple[Change, ...]]
@@ -64,7 +65,7 @@ def next_step(subject: Subject, wish: Bump | Literal["auto"]) -> Step:
     if base is None:
         first = max(subject.version, Version("1.0.0")) if wish in ("auto", "major") else None
         version = first or bumped(subject.version, "minor" if wish == "minor" else "patch")
-        return Step("", version, "major", "patch", {})
+        return Step("", str(version), "major", "patch", {})
     changes = subject.changes_since(base)
     least = demanded(change for group in changes.values() for change in group)
     bump: Bump = least if wish == "auto" else wish
@@ -77,17 +78,18 @@ def next_step(subject: Subject, wish: Bump | Literal["auto"]) -> Step:
             if kind is None or change.kind == kind
         ]
         raise FindingsError(findings, consequence=_NOTHING_RELEASED)
-    return Step(base.version, bumped(Version(base.version), bump), bump, least, changes)
+    return Step(base.version, str(bumped(Version(base.version), bump)), bump, least, changes)
 
 
-def obstacles(subject: Subject, version: Version, branch: str, say: Say, *, offline: bool) -> list[Finding]:
+def obstacles(subject: Subject, version: str, branch: str, say: Say, *, offline: bool) -> list[Finding]:
     """Returns everything that stands in the way of a release."""
     found = [*_tree_obstacles(subject, branch, offline=offline), *_content_obstacles(subject)]
     if not subject.is_guest:
-        found += _tag_obstacles(subject, f"v{version}", offline=offline)
+        found += _tag_obstacles(subject, subject.tag(version), offline=offline)
     if (subject.folder / FOLDER / f"{version}.json").exists():
         found.append(Finding(f"{FOLDER}/{version}.json", "this version was released already"))
-    if subject.kind == "pipeline":
+    found += subject.findings(subject.version)
+    if isinstance(subject, PipelineRepository):
         found += _pin_obstacles(subject, say, offline=offline)
     return found
 
@@ -117,13 +119,12 @@ def _tree_obstacles(subject: Subject, branch: str, *, offline: bool) -> list[Fin
 
 
 def _content_obstacles(subject: Subject) -> list[Finding]:
-    found = [f for name, contract in subject.components.items() for f in contract_findings(contract, name)]
     file = subject.folder / CHANGELOG
     if not file.is_file():
-        found.append(Finding(CHANGELOG, "there is none", "https://keepachangelog.com"))
-    elif not unreleased(read_text(file)):
-        found.append(Finding(CHANGELOG, "nothing stands under [Unreleased]", "say what changed for users"))
-    return found
+        return [Finding(CHANGELOG, "there is none", "https://keepachangelog.com")]
+    if not unreleased(read_text(file)):
+        return [Finding(CHANGELOG, "nothing stands under [Unreleased]", "say what changed for users")]
+    return []
 
 
 def _tag_obstacles(subject: Subject, tag: str, *, offline: bool) -> list[Finding]:
@@ -138,8 +139,8 @@ def _tag_obstacles(subject: Subject, tag: str, *, offline: bool) -> list[Finding
     return []
 
 
-def _pin_obstacles(subject: Subject, say: Say, *, offline: bool) -> list[Finding]:
-    workspace = open_workspace(subject.folder / subject.pipeline, say, offline=offline)
+def _pin_obstacles(subject: PipelineRepository, say: Say, *, offline: bool) -> list[Finding]:
+    workspace = open_workspace(subject.place, say, offline=offline)
     found = list(verify(workspace).findings)
     for name, source in workspace.pipeline.components.items():
         local = workspace.local(name)
@@ -151,75 +152,91 @@ def _pin_obstacles(subject: Subject, say: Say, *, offline: bool) -> list[Finding
     return found
 
 
-def cut(subject: Subject, step: Step, branch: str, say: Say, *, push: bool) -> Released:
-    """Cuts the release. Whatever fails, the repository is as it was.
+def cut(
+    subject: Subject, step: Step, branch: str, say: Say, *, push: bool, offline: bool, rehearsal: bool = False
+) -> Released:
+    """Cuts the release. Whatever fails, the repository is as it was; after a rehearsal in any case.
 
-    Raises WaypostError with what git, bump2version or the remote said.
+    Raises WaypostError with what git, bump2version, the package's build or the remote said.
     """
     with scratch() as temp:
         clone = temp / "clone"
         try:
             git.git(subject.top, "clone", "--quiet", "--shared", "--no-tags", str(subject.top), str(clone))
-            _take_settings(subject.top, clone)
+            _take_settings(subject.top, clone, signs=not rehearsal)
             record, notes = _write(read_subject(clone / subject.prefix), step, say)
-            message = f"Release {'components ' if subject.is_guest else ''}{step.version}"
-            git.commit_all(clone, message)
-            tag = "" if subject.is_guest else f"v{step.version}"
+            title = subject.title(step.version)
+            git.commit_all(clone, title)
+            tag = "" if subject.is_guest else subject.tag(step.version)
             if tag:
-                git.git(clone, "tag", "--annotate", "--message", f"{message}\n\n{_as_message(notes)}", tag)
+                git.git(clone, "tag", "--annotate", "--message", tag_message(title, notes), tag)
             commit = git.object_at(clone, "HEAD") or ""
+            if isinstance(subject, Package):
+                check_build(clone, subject, step.version, temp, say, offline=offline)
             refs = [f"{commit}:refs/heads/{branch}", *([f"refs/tags/{tag}"] if tag else [])]
-            if push:
+            if push and not rehearsal:
                 say("pushing")
                 remotes.push(clone, git.origin_of(subject.top), refs)
-            _arrive(subject.top, clone, commit, tag)
+            if not rehearsal:
+                _arrive(subject.top, clone, commit, tag)
         except ProcessError as error:
             message = f"{_NOTHING_RELEASED}: {' '.join(error.stderr.split())}"
             raise WaypostError(message, hint="the repository is as it was") from error
-    return Released(str(step.version), commit, tag, record, push)
+    return Released(step.version, commit, tag, record, push)
 
 
 def _write(clone: Subject, step: Step, say: Say) -> tuple[str, str]:
     """Writes numbers, changelog and record into the clone; returns the record's path and the notes."""
     say(f"{clone.version} → {step.version}")
-    # It knows patch, minor and major, but takes the number from us; the part is only a word here.
-    bump = [sys.executable, "-m", "bumpversion", "--allow-dirty", "--no-commit", "--no-tag"]
-    env = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    try:
-        output_of([*bump, "--new-version", str(step.version), "patch"], cwd=clone.folder, env=env)
-    except ProcessError as error:
-        # It ends with a stack trace of its own, whose last line says what is wrong.
-        cause = (error.stderr.strip().splitlines() or ["no word"])[-1]
-        raise WaypostError(f"{_NOTHING_RELEASED}: bump2version: {cause}", hint="see setup.cfg") from error
+    _raise_numbers(clone, step.version)
     file = clone.folder / CHANGELOG
     text = read_text(file)
     notes, day = unreleased(text), datetime.now(UTC).date().isoformat()
-    file.write_text(rotated(text, str(step.version), day), encoding="utf-8")
+    file.write_text(rotated(text, step.version, day), encoding="utf-8")
     after = read_subject(clone.folder)
-    if after.version != step.version:
-        problem = f"bump2version left {after.version} in setup.cfg"
-        raise WaypostError(f"{_NOTHING_RELEASED}: {problem}")
+    if findings := after.findings(Version(step.version)):
+        raise FindingsError(findings, consequence=_NOTHING_RELEASED)
     git.git(clone.top, "add", "--all")
     tree = git.staged(clone.top, clone.prefix)
     trees = {name: e.oid for name, e in objects.entries(clone.top, tree).items() if name != FOLDER}
-    record = after.record(step.version, day, notes, trees)
+    record = after.record(Version(step.version), day, notes, trees)
     path = clone.folder / FOLDER / f"{step.version}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(record_text(record), encoding="utf-8")
     return path.relative_to(clone.top).as_posix(), notes
 
 
-def _as_message(notes: str) -> str:
-    """Returns release notes for a tag's message: git takes lines that start with # for comments."""
-    return "\n".join(line.lstrip("# ") if line.startswith("#") else line for line in notes.splitlines())
+def _raise_numbers(clone: Subject, version: str) -> None:
+    """Has bump2version write a version wherever setup.cfg tells it to."""
+    # It knows patch, minor and major, but takes the number from us; the part is only a word here.
+    bump = [sys.executable, "-m", "bumpversion", "--allow-dirty", "--no-commit", "--no-tag"]
+    env = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    try:
+        output_of([*bump, "--new-version", version, "patch"], cwd=clone.folder, env=env)
+    except ProcessError as error:
+        # It ends with a stack trace of its own, whose last line says what is wrong.
+        cause = (error.stderr.strip().splitlines() or ["no word"])[-1]
+        raise WaypostError(f"{_NOTHING_RELEASED}: bump2version: {cause}", hint=f"see {SETTINGS}") from error
+    left = read_subject(clone.folder).version
+    if left != Version(version):
+        raise WaypostError(f"{_NOTHING_RELEASED}: bump2version left {left} in {SETTINGS}")
 
 
-def _take_settings(top: Path, clone: Path) -> None:
+def tag_message(title: str, notes: str) -> str:
+    """Returns the message of a release's tag: git takes lines that start with # for comments."""
+    lines = (line.lstrip("# ") if line.startswith("#") else line for line in notes.splitlines())
+    return "\n".join([title, "", *lines])
+
+
+def _take_settings(top: Path, clone: Path, *, signs: bool) -> None:
     """Gives the clone what decides about authors and signatures, and the user's hooks."""
     for key, value in git.local_settings(top).items():
         if key.startswith(_SETTINGS):
             git.git(clone, "config", key, value)
     git.git(clone, "config", "core.hooksPath", git.hooks_of(top))
+    if not signs:
+        for name in ("commit.gpgSign", "tag.gpgSign", "tag.forceSignAnnotated"):
+            git.git(clone, "config", name, "false")
 
 
 def _arrive(top: Path, clone: Path, commit: str, tag: str) -> None:
@@ -235,44 +252,3 @@ def _arrive(top: Path, clone: Path, commit: str, tag: str) -> None:
         if tag:
             git.git(top, "tag", "--delete", tag)
         raise
-
-
-def yank(subject: Subject, version: str, reason: str) -> Path:
-    """Writes the record that a version was yanked; it is for the user to commit. Raises UsageError."""
-    if Version(version) not in subject.records:
-        known = ", ".join(str(v) for v in subject.records) or "none"
-        raise UsageError(f"{version} was never released here", hint=f"released: {known}")
-    file = subject.folder / FOLDER / f"{version}.yanked.json"
-    if file.exists():
-        raise UsageError(f"{version} was yanked already: {file}")
-    day = datetime.now(UTC).date().isoformat()
-    file.write_text(record_text(Yank(version=version, reason=reason, date=day)), encoding="utf-8")
-    return file
-
-
-def tampered(subject: Subject) -> list[Finding]:
-    """Returns records that were changed or removed since they were written: `releases` is add-only."""
-    found = []
-    place = (subject.folder / FOLDER).relative_to(subject.top).as_posix()
-    log = git.git(subject.top, "log", "--format=", "--name-status", "--no-renames", "--", place)
-    touched: dict[str, list[str]] = {}
-    for line in log.splitlines():
-        kind, _, path = line.partition("\t")
-        if path.endswith(".json"):
-            touched.setdefault(path, []).append(kind)
-    for path, kinds in sorted(touched.items()):
-        if "M" in kinds:
-            found.append(Finding(path, "this record was changed after it was written", "", "record-changed"))
-        elif kinds[0] == "D":
-            found.append(Finding(path, "this record was removed", "", "record-changed"))
-    for tag, path in _tagged_records(subject, place, list(touched)):
-        if git.object_at(subject.top, f"{tag}:{path}") != git.object_at(subject.top, f"HEAD:{path}"):
-            found.append(Finding(path, f"it is not what the tag {tag} holds", "", "record-changed"))
-    return found
-
-
-def _tagged_records(subject: Subject, place: str, paths: Sequence[str]) -> list[tuple[str, str]]:
-    pairs = [(f"v{Path(path).stem}", path) for path in paths if Path(path).parent.as_posix() == place]
-    return (
-        [] if subject.is_guest else [(t, p) for t, p in pairs if git.object_at(subject.top, f"refs/tags/{t}")]
-    )

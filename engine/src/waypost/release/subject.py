@@ -3,96 +3,68 @@
 from __future__ import annotations
 
 import configparser
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from packaging.version import InvalidVersion, Version
 
-from waypost import __version__
-from waypost.contracts import component as component_file
-from waypost.contracts import pipeline as pipeline_file
-from waypost.contracts.component import Component
-from waypost.contracts.interface import Change, interface_of
-from waypost.contracts.lock import FILE as LOCK_FILE
-from waypost.contracts.lock import Lock, parse_lock
-from waypost.contracts.parameters import flat, merged
-from waypost.contracts.record import (
-    FOLDER,
-    Kind,
-    Record,
-    ReleasedComponent,
-    ReleasedPin,
-    RunRecord,
-    parse_record,
-    version_of_record,
-)
-from waypost.contracts.sealed import Variables
-from waypost.contracts.semver import library_changes, pipeline_changes
-from waypost.errors import UsageError
-from waypost.sources import git
-from waypost.sources.files import (
-    read_component,
-    read_parameters,
-    read_pipeline,
-    read_text,
-    requirements_digest,
-)
+from waypost.contracts.interface import Change
+from waypost.contracts.record import FOLDER, Kind, Record, RunRecord, parse_record, version_of_record
+from waypost.errors import Finding, UsageError
+from waypost.release.engine import engine_in
+from waypost.sources.files import read_text
 from waypost.sources.versions import made_with
 
 SETTINGS = "setup.cfg"
 CHANGELOG = "CHANGELOG.md"
+_PLAIN = "v{new_version}"  # bump2version's own default
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A component library or a pipeline repository in a git repository.
+class Subject(ABC):
+    """A product in a git repository.
 
-    `folder` may lie below the repository's top: then it is a guest there, and its tags are made
-    when it leaves (`waypost components export`).
+    `folder` may lie below the repository's top: with tags of its own (`tag_name` in setup.cfg) it is
+    released there; without, it is a guest whose tags are made when it leaves (`waypost components export`).
     """
 
     folder: Path
     top: Path
-    kind: Kind
     version: Version
-    pipeline: str = ""
+    tag_name: str
+
+    kind: ClassVar[Kind]
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it calls itself."""
+
+    @property
+    def label(self) -> str:
+        """A word for it in sentences: its kind, or its name."""
+        return self.kind
 
     @property
     def is_guest(self) -> bool:
-        return self.folder != self.top
+        return self.folder != self.top and self.tag_name == _PLAIN
 
     @property
     def prefix(self) -> str:
         """The path of the folder in its repository, `.` for its top."""
         return self.folder.relative_to(self.top).as_posix()
 
-    @cached_property
-    def components(self) -> dict[str, Component]:
-        """The contracts of a library's components, by name."""
-        if self.kind == "pipeline":
-            return {}
-        names = sorted(path.parent.name for path in self.folder.glob(f"*/{component_file.FILE}"))
-        return {name: read_component(self.folder, name, name) for name in names}
+    def tag(self, version: Version | str) -> str:
+        """Returns the name of the tag of a version."""
+        return self.tag_name.replace("{new_version}", str(version))
 
-    @cached_property
-    def parameters(self) -> tuple[str, ...]:
-        """The names of a pipeline's parameters."""
-        if self.kind == "components":
-            return ()
-        folder = self.folder / self.pipeline
-        variables = Variables(frozenset(read_pipeline(folder).variables))
-        return tuple(sorted(flat(merged(read_parameters(folder), (), variables).plain())))
-
-    @cached_property
-    def lock(self) -> Lock | None:
-        """A pipeline's lock, where it has one."""
-        file = self.folder / self.pipeline / LOCK_FILE
-        if self.kind == "components" or not file.is_file():
-            return None
-        return parse_lock(read_text(file), "waypost lock")
+    def title(self, version: Version | str) -> str:
+        """Returns the headline of a release, for commits and tags."""
+        return f"Release {version}" if self.folder == self.top else f"Release {self.label} {version}"
 
     @cached_property
     def records(self) -> dict[Version, Record]:
@@ -109,70 +81,59 @@ class Subject:
         file = self.folder / FOLDER / f"{version}.run.json"
         return parse_record(RunRecord, read_text(file), file.name) if file.is_file() else None
 
-    def changes_since(
-        self, base: Record, signature: Mapping[str, Any] | None = None
-    ) -> Mapping[str, tuple[Change, ...]]:
-        """Returns what changed for users since a release, by component (or params.yaml, model).
+    @abstractmethod
+    def changes_since(self, base: Record) -> Mapping[str, tuple[Change, ...]]:
+        """Returns what changed for users since a release, by what they use."""
 
-        Args: `signature` is that of the model of now, where a run has made one.
-        """
-        if self.kind == "components":
-            return library_changes(base, self.components)
-        before = self.run_record(base.version)
-        return pipeline_changes(base, self.parameters, before.signature if before else {}, signature or {})
+    def findings(self, _version: Version, /) -> list[Finding]:
+        """Returns what keeps this folder, as it is, from being released as a version."""
+        return []
+
+    def remarks(self) -> list[str]:
+        """Returns what cannot be compared, for the reader to know."""
+        return []
+
+    @abstractmethod
+    def content(self, trees: Mapping[str, str], /) -> dict[str, Any]:
+        """Returns what a record says of this kind of product; `trees` as in the record."""
 
     def record(self, version: Version, day: str, notes: str, trees: Mapping[str, str]) -> Record:
         """Returns the record of a release with this version; `trees` of all that is in it."""
-        pins = self.lock.components if self.lock else {}
         return Record(
             kind=self.kind,
-            name=read_pipeline(self.folder / self.pipeline).name if self.kind == "pipeline" else "components",
+            name=self.name,
             version=str(version),
             date=day,
-            engine=__version__,
+            engine=engine_in(self.top),
             made_with=made_with(),
             trees=dict(trees),
-            components={
-                name: ReleasedComponent(
-                    tree=trees[name],
-                    shared=contract.shared,
-                    interface=interface_of(contract),
-                    environment=requirements_digest(self.folder / name, contract),
-                )
-                for name, contract in self.components.items()
-            },
-            pipeline=self.pipeline,
-            lock=self.lock.digest if self.lock else "",
-            pins={u: ReleasedPin(version=str(p), commit=p.commit, tree=p.tree) for u, p in pins.items()},
-            parameters=self.parameters,
             notes=notes,
+            **self.content(trees),
         )
 
 
-def read_subject(folder: Path) -> Subject:
-    """Returns what a folder can release. Raises UsageError that says what is missing."""
-    folder = folder.resolve()
-    top = git.top_of(folder)
-    if top is None:
-        raise UsageError(f"{folder} is in no git repository")
-    pipelines = [f.parent for p in ("", "*/") for f in sorted(folder.glob(f"{p}{pipeline_file.FILE}"))]
-    if pipelines:
-        kind: Kind = "pipeline"
-        place = pipelines[0].relative_to(folder).as_posix()
-    elif any(folder.glob(f"*/{component_file.FILE}")):
-        kind, place = "components", ""
-    else:
-        raise UsageError(f"{folder}: neither a {pipeline_file.FILE} nor components here")
-    return Subject(folder, top.resolve(), kind, _version_in(folder / SETTINGS), place)
+@dataclass(frozen=True)
+class Settings:
+    """What setup.cfg says for bump2version."""
+
+    version: Version
+    tag_name: str
 
 
-def _version_in(file: Path) -> Version:
-    settings = configparser.RawConfigParser()
+def read_settings(file: Path) -> Settings:
+    """Returns version and form of tags. Raises UsageError."""
+    parser = configparser.RawConfigParser()
     try:
-        settings.read_string(read_text(file) if file.is_file() else "")
-        return Version(settings["bumpversion"]["current_version"])
+        parser.read_string(read_text(file) if file.is_file() else "")
+        section = parser["bumpversion"]
+        version = Version(section["current_version"])
     except (KeyError, InvalidVersion, configparser.Error) as error:
         hint = "bump2version reads it: [bumpversion], current_version = 0.1.0, commit = False, tag = False"
         raise UsageError(
             f"{file}: no section [bumpversion] with a current_version ({error})", hint=hint
         ) from error
+    tag_name = section.get("tag_name", _PLAIN)
+    if not tag_name.endswith("{new_version}"):
+        hint = "such as tag_name = engine-v{new_version}"
+        raise UsageError(f"{file}: tag_name {tag_name!r} does not end with {{new_version}}", hint=hint)
+    return Settings(version, tag_name)

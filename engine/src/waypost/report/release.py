@@ -22,7 +22,7 @@ _STATES = {
 
 def show_step(console: Console, subject: Subject, step: Step) -> None:
     """Prints what the next version is, and why."""
-    noun = "components" if subject.kind == "components" else "pipeline"
+    noun = subject.label
     if not step.base:
         line(console, f"{noun}: first release, [bold]{step.version}[/]")
         return

@@ -1,0 +1,57 @@
+"""The proof that a package can be built from what is committed, and says of itself what it is."""
+
+from __future__ import annotations
+
+import sys
+from email.parser import HeaderParser
+from pathlib import Path
+from zipfile import ZipFile
+
+from packaging.version import Version
+
+from waypost.errors import WaypostError
+from waypost.release.subject import Subject
+from waypost.sources import git
+from waypost.sources.process import ProcessError, output_of
+from waypost.sources.store import Say
+
+_MOST = 500  # characters of what the build said; the cause stands near its end
+
+
+def check_build(
+    repository: Path, subject: Subject, version: str, temp: Path, say: Say, *, offline: bool
+) -> None:
+    """Builds the wheel of a package from a repository's HEAD, in a copy below `temp`.
+
+    What it needs for that comes from the index that uv is configured for; `offline` leaves it out.
+    Raises WaypostError where it cannot be built, or has another name or version.
+    """
+    if offline:
+        say("offline: the wheel is not built")
+        return
+    from uv import find_uv_bin
+
+    say("building the wheel")
+    source, target = temp / "source", temp / "dist"
+    git.git(repository, "clone", "--quiet", "--shared", "--no-tags", str(repository), str(source))
+    wheel = ["--wheel", "--python", sys.executable, "--out-dir", str(target)]
+    try:
+        output_of([find_uv_bin(), "build", *wheel, str(source / subject.prefix)])
+    except ProcessError as error:
+        said = " ".join(error.stderr.split())[-_MOST:]
+        hint = "try it: uv build; without an index: --offline, which does not build it"
+        raise WaypostError(f"nothing was released: the wheel cannot be built: {said}", hint=hint) from error
+    for built in target.glob("*.whl"):
+        found = _metadata(built)
+        if found["Version"] is None or Version(found["Version"]) != Version(version):
+            raise WaypostError(
+                f"nothing was released: {built.name} says version {found['Version']}, not {version}"
+            )
+
+
+def _metadata(wheel: Path) -> dict[str, str | None]:
+    """Returns what a wheel says of itself."""
+    with ZipFile(wheel) as archive:
+        [name] = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA") and n.count("/") == 1]
+        headers = HeaderParser().parsestr(archive.read(name).decode())
+    return {key: headers[key] for key in ("Name", "Version")}

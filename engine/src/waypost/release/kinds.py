@@ -1,0 +1,201 @@
+"""The three kinds of product: a component library, a pipeline repository, a Python package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from waypost.contracts import component as component_file
+from waypost.contracts import pipeline as pipeline_file
+from waypost.contracts import project as project_file
+from waypost.contracts.checks import contract_findings
+from waypost.contracts.component import Component
+from waypost.contracts.interface import Change, interface_of
+from waypost.contracts.lock import FILE as LOCK_FILE
+from waypost.contracts.lock import Lock, parse_lock
+from waypost.contracts.package import PackageInterface, package_changes
+from waypost.contracts.parameters import flat, merged
+from waypost.contracts.project import Project, parse_project, project_findings
+from waypost.contracts.record import Record, ReleasedComponent, ReleasedPin
+from waypost.contracts.sealed import Variables
+from waypost.contracts.semver import library_changes, pipeline_changes
+from waypost.errors import Finding, UsageError, WaypostError
+from waypost.release.package_interface import read_interface, silent_commands, stated_versions
+from waypost.release.subject import SETTINGS, Subject, read_settings
+from waypost.sources import git
+from waypost.sources.files import (
+    read_component,
+    read_parameters,
+    read_pipeline,
+    read_text,
+    requirements_digest,
+)
+
+
+@dataclass(frozen=True)
+class Library(Subject):
+    """A component library: its interface is that of its components."""
+
+    kind = "components"
+
+    @property
+    def name(self) -> str:
+        return "components"
+
+    @cached_property
+    def components(self) -> dict[str, Component]:
+        """The contracts of the components, by name."""
+        names = sorted(path.parent.name for path in self.folder.glob(f"*/{component_file.FILE}"))
+        return {name: read_component(self.folder, name, name) for name in names}
+
+    def changes_since(self, base: Record) -> Mapping[str, tuple[Change, ...]]:
+        return library_changes(base, self.components)
+
+    def findings(self, _version: Version, /) -> list[Finding]:
+        return [f for name, contract in self.components.items() for f in contract_findings(contract, name)]
+
+    def content(self, trees: Mapping[str, str], /) -> dict[str, Any]:
+        released = {
+            name: ReleasedComponent(
+                tree=trees[name],
+                shared=contract.shared,
+                interface=interface_of(contract),
+                environment=requirements_digest(self.folder / name, contract),
+            )
+            for name, contract in self.components.items()
+        }
+        return {"components": released}
+
+
+@dataclass(frozen=True)
+class PipelineRepository(Subject):
+    """A repository with a pipeline in the folder `pipeline`."""
+
+    pipeline: str
+
+    kind = "pipeline"
+
+    @property
+    def place(self) -> Path:
+        """The folder of the pipeline."""
+        return self.folder / self.pipeline
+
+    @property
+    def name(self) -> str:
+        return read_pipeline(self.place).name
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the pipeline's parameters."""
+        variables = Variables(frozenset(read_pipeline(self.place).variables))
+        return tuple(sorted(flat(merged(read_parameters(self.place), (), variables).plain())))
+
+    @cached_property
+    def lock(self) -> Lock | None:
+        """The pipeline's lock, where it has one."""
+        file = self.place / LOCK_FILE
+        return parse_lock(read_text(file), "waypost lock") if file.is_file() else None
+
+    def changes_since(
+        self, base: Record, signature: Mapping[str, Any] | None = None
+    ) -> Mapping[str, tuple[Change, ...]]:
+        """Returns what changed for users since a release.
+
+        Args: `signature` is that of the model of now, where a run has made one.
+        """
+        before = self.run_record(base.version)
+        return pipeline_changes(base, self.parameters, before.signature if before else {}, signature or {})
+
+    def content(self, _trees: Mapping[str, str], /) -> dict[str, Any]:
+        pins = self.lock.components if self.lock else {}
+        return {
+            "pipeline": self.pipeline,
+            "lock": self.lock.digest if self.lock else "",
+            "pins": {u: ReleasedPin(version=str(p), commit=p.commit, tree=p.tree) for u, p in pins.items()},
+            "parameters": self.parameters,
+        }
+
+
+@dataclass(frozen=True)
+class Package(Subject):
+    """A Python package: its interface is its commands, documents, entry points and public names."""
+
+    project: Project
+
+    kind = "package"
+
+    @property
+    def name(self) -> str:
+        return self.project.name
+
+    @property
+    def label(self) -> str:
+        return self.project.name
+
+    @cached_property
+    def interface(self) -> PackageInterface:
+        """What users hold on to, read from the source in the folder."""
+        return read_interface(self.folder, self.project)
+
+    def changes_since(self, base: Record) -> Mapping[str, tuple[Change, ...]]:
+        if base.interface is None:
+            raise WaypostError(f"releases/{base.version}.json has no interface to compare with")
+        return package_changes(base.interface, self.interface)
+
+    def findings(self, version: Version, /) -> list[Finding]:
+        there = {path.name for path in self.folder.iterdir() if path.is_file()}
+        found = list(project_findings(self.project, str(version), there))
+        for file, stated in stated_versions(self.folder, self.project).items():
+            if stated != str(version):
+                hint = f"bump2version keeps them equal: [bumpversion:file:{file}] in {SETTINGS}"
+                found.append(Finding(file, f"it says version {stated}, {SETTINGS} {version}", hint))
+        if self.is_guest:
+            problem = "a package below the top of its repository needs tags of its own"
+            hint = f"tag_name = {self.name}-v{{new_version}}, below [bumpversion]"
+            found.append(Finding(f"{self.prefix}/{SETTINGS}", problem, hint))
+        return found
+
+    def remarks(self) -> list[str]:
+        hint = f"name its command: [tool.waypost.interface] commands, in {project_file.FILE}"
+        names = silent_commands(self.project, self.interface)
+        return [f"{name} starts no click command, so its options are not compared; {hint}" for name in names]
+
+    def content(self, _trees: Mapping[str, str], /) -> dict[str, Any]:
+        return {"interface": self.interface}
+
+
+def read_subject(folder: Path) -> Subject:
+    """Returns what a folder can release. Raises UsageError that says what is missing."""
+    folder = folder.resolve()
+    top = git.top_of(folder)
+    if top is None:
+        raise UsageError(f"{folder} is in no git repository")
+    project = _project(folder)
+    pipelines = [f.parent for p in ("", "*/") for f in sorted(folder.glob(f"{p}{pipeline_file.FILE}"))]
+    components = any(folder.glob(f"*/{component_file.FILE}"))
+    # Nearly every repository has a pyproject.toml: pipelines and components come first, unless it decides.
+    found = "pipeline" if pipelines else "components" if components else "package"
+    kind = (project.settings.product if project else None) or found
+    if kind == "pipeline" and pipelines:
+        return PipelineRepository(*_common(folder, top), pipelines[0].relative_to(folder).as_posix())
+    if kind == "components" and components:
+        return Library(*_common(folder, top))
+    if kind == "package" and project:
+        return Package(*_common(folder, top), project)
+    nothing = f"neither a {pipeline_file.FILE} nor components nor a {project_file.FILE} with [project]"
+    raise UsageError(f"{folder}: {f'no {kind}' if project else nothing} here")
+
+
+def _common(folder: Path, top: Path) -> tuple[Path, Path, Version, str]:
+    settings = read_settings(folder / SETTINGS)
+    return folder, top.resolve(), settings.version, settings.tag_name
+
+
+def _project(folder: Path) -> Project | None:
+    file = folder / project_file.FILE
+    return parse_project(read_text(file)) if file.is_file() else None
