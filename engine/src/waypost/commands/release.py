@@ -45,6 +45,7 @@ def release() -> None:
       waypost release minor --push       push commit and tag, both or none
       waypost release -C engine          a Python package, or a library, in a folder of the repository
       waypost release yank 1.2.0 --reason "leaks memory"
+      waypost release tags --restore     the tags of all releases, in a clone without them
     """
 
 
@@ -175,6 +176,52 @@ def check_records(folder: Path) -> int:
     if not found:
         line(console, f"[green]✓[/] {counted(len(subject.records), 'record')} as they were written")
     return 4 if found else 0
+
+
+@release.command("tags")
+@click.option(
+    "-C",
+    "--folder",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Of this product only; default: of all products of the repository here.",
+)
+@click.option("--restore", is_flag=True, help="Bring the missing ones: from origin, else from the records.")
+@click.option("--push", is_flag=True, help="Push those that origin does not have, all or none.")
+@click.option("--offline", is_flag=True, help="Do not ask origin which tags it has.")
+@as_json_option
+def tags_(folder: Path | None, restore: bool, push: bool, offline: bool, as_json: bool) -> int:
+    """List the tags of all releases that have a record, or make them again.
+
+    A clone may come without tags; the records in releases/ say which commits they belong to. Every machine
+    makes the same tag of a record. A tag that is there is never moved.
+
+    Exit code 1 where a tag is missing, 4 where one is at another commit than its record's.
+
+    \b
+    Examples:
+      waypost release tags                     which are there, which are missing
+      waypost release tags --restore           in a clone without tags
+      waypost release tags --restore --push    for all others, too
+    """
+    from waypost.errors import UsageError
+    from waypost.release import tags
+    from waypost.release.kinds import read_subject
+    from waypost.report.common import write_document
+    from waypost.report.console import Console
+    from waypost.report.release import show_tags
+
+    if push and offline:
+        raise UsageError("--push asks origin, --offline does not: one of them")
+    subjects = [read_subject(folder)] if folder else tags.products_of(Path())
+    found = tags.restore(subjects, offline=offline) if restore else tags.survey(subjects)
+    if push:
+        found = tags.push(subjects, found)
+    if as_json:
+        write_document(sys.stdout, found)
+    else:
+        show_tags(Console(), found)
+    return found.exit_code
 
 
 @click.command("semver-check")

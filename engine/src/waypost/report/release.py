@@ -9,7 +9,8 @@ from waypost.release.check import SemverVerdict
 from waypost.release.cut import Step
 from waypost.release.reproduce import Reproduction
 from waypost.release.subject import Subject
-from waypost.report.common import line
+from waypost.release.tags import Tags
+from waypost.report.common import columns, line
 from waypost.report.console import Console, escape
 from waypost.report.pins import KINDS
 
@@ -50,6 +51,25 @@ def _show_changes(console: Console, changes: Mapping[str, tuple[Change, ...]]) -
         line(console, f"  [bold]{escape(name)}[/]")
         for change in group:
             line(console, f"    {KINDS[change.kind]}: {escape(change.text)}")
+
+
+def show_tags(console: Console, found: Tags) -> None:
+    """Prints each tag and what became of it, and what helps where one is missing."""
+    rows = []
+    for tag in found.tags:
+        state = f"at {tag.actual[:12]}: moved, and left there" if tag.state == "moved" else tag.state
+        color = {"there": "dim", "missing": "yellow", "moved": "bold red"}.get(tag.state, "green")
+        pushed = ", pushed" if tag.pushed else ""
+        rows.append((f"[bold]{escape(tag.name)}[/]", tag.commit[:12], f"[{color}]{state}[/]{pushed}"))
+    if rows:
+        columns(console, rows)
+    else:
+        line(console, "no release has a record here")
+    if missing := sum(tag.state == "missing" for tag in found.tags):
+        line(console, f"{missing} missing; make them again: waypost release tags --restore")
+    for guest in found.guests:
+        command = f"waypost components export DIR|URL --library {guest}"
+        line(console, f"[dim]{escape(guest)}: its tags are in a repository of its own: {escape(command)}[/]")
 
 
 def show_reproduction(console: Console, found: Reproduction) -> None:

@@ -107,6 +107,13 @@ def fetch(repository: Path, url: str, refspecs: Sequence[str]) -> None:
     _fetch_checked(repository, url, ["fetch", *options, _REMOTE], refspecs)
 
 
+def fetch_tags(repository: Path, url: str, tags: Sequence[str]) -> None:
+    """Fetches tags with all that they need; those that are here already stay. Raises RemoteError."""
+    options = ["--quiet", "--no-tags", "--no-write-fetch-head"]
+    refs = [f"refs/tags/{tag}:refs/tags/{tag}" for tag in tags]
+    _ask(url, "fetch", *options, _REMOTE, *refs, repository=repository, timeout=FETCH_SECONDS)
+
+
 def fetch_objects(repository: Path, url: str, oids: Sequence[str]) -> None:
     """Fetches files' contents by their ids, all in one request. Raises RemoteError, BadObjectError."""
     options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--recurse-submodules=no"]

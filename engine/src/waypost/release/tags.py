@@ -1,0 +1,134 @@
+"""The tags of a repository's releases: which are there, and made again from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from waypost.errors import Finding, IntegrityError
+from waypost.pins.described import Described, described
+from waypost.release.cut import tag_message
+from waypost.release.kinds import read_subject
+from waypost.release.subject import SETTINGS, Subject
+from waypost.sources import git, remotes
+from waypost.sources.files import read_text
+
+State = Literal["there", "missing", "moved", "made", "fetched"]
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag that a record asks for, and the commit that it should be at.
+
+    `state` is how it was found, or what became of it; a `moved` one is at `actual`, here or on origin, and
+    stays there.
+    """
+
+    product: str
+    name: str
+    commit: str
+    state: State
+    actual: str = ""
+    pushed: bool = False
+
+
+@dataclass(frozen=True)
+class Tags:
+    """All tags of some products; `guests` are those whose tags are in a repository of their own."""
+
+    tags: tuple[Tag, ...]
+    guests: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all are there, 4 where one is at another commit, 1 where one is missing."""
+        states = {tag.state for tag in self.tags}
+        return IntegrityError.exit_code if "moved" in states else int("missing" in states)
+
+
+def products_of(folder: Path) -> list[Subject]:
+    """Returns all products of the repository around a folder: they have a setup.cfg for bump2version."""
+    top = git.top_of(folder) or folder
+    paths = git.git(top, "ls-files", "-z", "--", f":(glob)**/{SETTINGS}").split("\0")
+    files = [top / path for path in paths if path and "[bumpversion]" in read_text(top / path)]
+    return [read_subject(file.parent) for file in files]
+
+
+def survey(subjects: Sequence[Subject]) -> Tags:
+    """Returns how the tags are that the records on the default branch ask for; no remote is asked.
+
+    Raises UsageError for a clone without history, IntegrityError where the history does not have what a
+    record lists.
+    """
+    return Tags(tuple(_found(s, release) for s, release in _releases(subjects)), _guests(subjects))
+
+
+def restore(subjects: Sequence[Subject], *, offline: bool) -> Tags:
+    """Brings the tags that are missing: from origin where they are there, else made from the records.
+
+    A tag that is there is never moved. Raises UsageError, IntegrityError, RemoteError.
+    """
+    releases, top = _releases(subjects), subjects[0].top
+    there = {} if offline or not git.has_origin(top) else remotes.tags_of(git.origin_of(top))
+    found = []
+    for subject, release in releases:
+        tag = _found(subject, release)
+        if tag.state == "missing":
+            tag = _compared(tag, there)
+        if tag.state == "missing":
+            message = tag_message(subject.title(release.record.version), release.record.notes)
+            git.annotate(top, tag.name, tag.commit, message)
+            tag = replace(tag, state="made")
+        found.append(tag)
+    if fetched := [tag.name for tag in found if tag.state == "fetched"]:
+        remotes.fetch_tags(top, git.origin_of(top), fetched)
+    return Tags(tuple(found), _guests(subjects))
+
+
+def push(subjects: Sequence[Subject], found: Tags) -> Tags:
+    """Pushes the tags that are here and not on origin; all or none, and never by force.
+
+    Raises RemoteError.
+    """
+    top = subjects[0].top
+    there = remotes.tags_of(git.origin_of(top))
+    tags = [_compared(tag, there) if tag.name in there else tag for tag in found.tags]
+    new = [tag.name for tag in tags if tag.name not in there and tag.state in ("there", "made")]
+    if new:
+        remotes.push(top, git.origin_of(top), [f"refs/tags/{name}" for name in new])
+    return replace(found, tags=tuple(replace(tag, pushed=tag.name in new) for tag in tags))
+
+
+def _guests(subjects: Sequence[Subject]) -> tuple[str, ...]:
+    return tuple(subject.prefix for subject in subjects if subject.is_guest)
+
+
+def _releases(subjects: Sequence[Subject]) -> list[tuple[Subject, Described]]:
+    """Returns all releases with tags here, and the products that they are of."""
+    found: list[tuple[Subject, Described]] = []
+    findings: list[Finding] = []
+    for subject in subjects:
+        if not subject.is_guest:
+            releases, problems = described(subject.top, git.default_revision(subject.top), subject.prefix)
+            found += [(subject, release) for release in releases]
+            findings += problems
+    if findings:
+        raise IntegrityError(findings, consequence="no tag was made")
+    return found
+
+
+def _found(subject: Subject, release: Described) -> Tag:
+    name = subject.tag(release.record.version)
+    here = git.object_at(subject.top, f"refs/tags/{name}^{{commit}}")
+    tag = Tag(subject.prefix, name, release.commit, "missing")
+    return tag if here is None else _compared(tag, {name: here}, "there")
+
+
+def _compared(tag: Tag, there: Mapping[str, str], state: State = "fetched") -> Tag:
+    """Returns a tag with what a repository has of it: nothing, the right commit (`state`), another one."""
+    actual = there.get(tag.name)
+    if actual is None:
+        return tag
+    return replace(tag, state=state) if actual == tag.commit else replace(tag, state="moved", actual=actual)
