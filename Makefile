@@ -29,7 +29,7 @@ run: $(READY) ## run the reference pipeline on real data
 BUMP := auto
 FOLDER := .
 
-release: $(READY) ## cut and push a release: make release BUMP=auto [FOLDER=components-repo]
+release: $(READY) ## cut and push a release: make release BUMP=auto [FOLDER=components-repo|engine]
 	@.github/release.sh $(BIN) release "$(FOLDER)" "$(BUMP)"
 
 assets: $(READY) ## what is published with the newest release: record, bundle, checksums (in dist/)
@@ -72,6 +72,7 @@ lint: $(READY)
 	@$(BIN)/hadolint engine/container/Containerfile
 	@$(BIN)/waypost release check-records
 	@$(BIN)/waypost release check-records -C components-repo
+	@$(BIN)/waypost release check-records -C engine
 	@$(BIN)/waypost check components-repo
 
 check: lint test journeys ## everything that CI checks: lint, types, imports, workflows, records, tests
