@@ -23,11 +23,16 @@ import click
 from mlflow import MlflowClient
 from mlflow.entities import RunStatus
 from mlflow.exceptions import ExecutionException
-from mlflow.projects import env_type
 from mlflow.projects.backend.abstract_backend import AbstractBackend
 from mlflow.projects.submitted_run import SubmittedRun
-from mlflow.projects.utils import PROJECT_ENV_MANAGER, get_or_create_run, get_run_env_vars, load_project
 
+from waypost.compat.mlflow_projects import (
+    PROJECT_ENV_MANAGER,
+    env_type,
+    get_or_create_run,
+    get_run_env_vars,
+    load_project,
+)
 from waypost.contracts.command import command_problems, filled, python_command
 from waypost.contracts.component import FILE, Component, PythonEnv, parse_component
 from waypost.contracts.escaping import terminal_text

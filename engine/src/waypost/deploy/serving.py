@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from waypost.compat.uvicorn import Workers, bound
 from waypost.deploy.app import SETTINGS, Settings, ready_file
 from waypost.deploy.bearer import TOKEN
 from waypost.deploy.bringing import Brought, bringing
@@ -21,7 +22,6 @@ from waypost.sources.scratch import scratch
 
 if TYPE_CHECKING:
     import uvicorn
-    from uvicorn.supervisors import Multiprocess
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LOOK_SECONDS = 0.02
@@ -55,7 +55,6 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
     brought, UsageError where the address is taken.
     """
     import uvicorn
-    from uvicorn.supervisors import Multiprocess
 
     if service.host not in _LOOPBACK and not service.token:
         warn(f"{service.host}: whoever reaches this address can ask; set a token: {TOKEN}")
@@ -83,24 +82,18 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
             server_header=False,
             timeout_graceful_shutdown=settings.answering,  # type: ignore[arg-type]
         )
-        listening = _bound(config, service)
+        listening = _bound(config)
         try:
             address = f"http://{service.host}:{listening.getsockname()[1]}"
             stack.enter_context(_when_ready(state, lambda: started(brought, address)))
             if service.workers > 1:
-                supervisor = Multiprocess(config, sockets=[listening])
-                after_signal(service.grace, lambda: _kill(supervisor))
-                supervisor.run()
+                workers = Workers(config, listening)
+                after_signal(service.grace, workers.kill)
+                workers.run()
             else:
                 uvicorn.Server(config).run(sockets=[listening])
         finally:
             listening.close()
-
-
-def _kill(supervisor: Multiprocess) -> None:
-    """Ends the workers that have not ended by themselves."""
-    for worker in supervisor.processes:
-        worker.process.kill()
 
 
 @contextlib.contextmanager
@@ -123,13 +116,13 @@ def _when_ready(state: Path, tell: Callable[[], None]) -> Iterator[None]:
         waiting.join()
 
 
-def _bound(config: uvicorn.Config, service: Service) -> socket.socket:
+def _bound(config: uvicorn.Config) -> socket.socket:
     """Returns the listening socket. Raises UsageError where the address cannot be had."""
     try:
-        return config.bind_socket()
-    except SystemExit:  # uvicorn's way to say it; its log has the reason
+        return bound(config)
+    except OSError as error:
         hint = "choose another: --port (0: any free one)"
-        raise UsageError(f"{service.host}:{service.port}: this address cannot be had", hint=hint) from None
+        raise UsageError(str(error), hint=hint) from error
 
 
 def _settings(service: Service, state: Path) -> Settings:

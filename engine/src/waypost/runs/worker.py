@@ -120,9 +120,7 @@ class _Worker:
         """Lets MLflow look at its database once instead of in each step; no connection stays open."""
         if self._store.startswith("sqlite:") and "mlflow" in sys.modules:
             with contextlib.suppress(Exception):
-                from mlflow.tracking._tracking_service import utils
-
-                utils._get_store(self._store).engine.dispose()  # type: ignore[no-untyped-call]
+                _look_at(self._store)
 
     def _start(self, request: dict[str, Any]) -> None:
         self._import(request["import"])
@@ -156,6 +154,24 @@ class _Worker:
             self._say(step=request["step"], code=code, memory=usage.ru_maxrss * 1024)
             with contextlib.suppress(OSError, ValueError), open(request["report"], encoding="utf-8") as file:
                 self._modules += json.load(file)
+
+
+def _look_at(store: str) -> None:
+    """Lets MLflow open a database, and closes what it opened: a fork must not share a connection."""
+    import mlflow
+    from sqlalchemy import event
+    from sqlalchemy.engine import Connection, Engine
+
+    opened: set[Engine] = set()
+
+    def note(connection: Connection) -> None:
+        opened.add(connection.engine)
+
+    event.listen(Engine, "engine_connect", note)
+    mlflow.MlflowClient(store)
+    event.remove(Engine, "engine_connect", note)
+    for engine in opened:
+        engine.dispose()
 
 
 def _own_path(request: dict[str, Any]) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from waypost.compat.git import Refusal, bad_object, is_cut_off, refusal
 from waypost.errors import IntegrityError, RemoteError, redacted
 from waypost.sources.git import create_bare, environment, git, object_at
 from waypost.sources.process import TIMED_OUT, ProcessError, bytes_of
@@ -22,33 +22,6 @@ _REMOTE = "waypost"
 # A server that goes silent for this long is given up; git's own default is to wait for ever.
 _SILENCE_SECONDS = "30"
 
-_CUT_OFF = (
-    "early EOF",
-    "hung up unexpectedly",
-    "unexpected disconnect",
-    "RPC failed",
-    "error: 50",
-    "error: 429",
-)
-_GONE = ("not our ref", "couldn't find remote ref", "unadvertised object", "bad object")
-_NETWORK = (
-    "Could not resolve",
-    "unable to look up",
-    "Failed to connect",
-    "Couldn't connect",
-    "unable to connect",
-    "Connection refused",
-    "Connection reset",
-    "timed out",
-    "No route to host",
-    "Network is unreachable",
-    "Operation too slow",
-    "server certificate",
-    "SSL",
-    TIMED_OUT,
-)
-_ACCESS = ("error: 403", "Permission denied", "Access denied", "HTTP Basic")
-_CREDENTIALS = ("could not read Username", "could not read Password", "Authentication failed", "error: 401")
 # What repositories on public hosts hold from tools that are long mended, and what harms nobody here: nothing
 # is checked out by git, and no author or date decides anything.
 _HARMLESS = (
@@ -58,10 +31,26 @@ _HARMLESS = (
 )
 # `git fsck` only warns of these, a fetch refuses them.
 _SEVERE = ("emptyName", "fullPathname", "hasDot", "hasDotdot", "hasDotgit", "nullSha1")
-_BAD_OBJECT = re.compile(
-    r"(?:object |in (?:blob|tree|commit|tag) )(?P<oid>[0-9a-f]{40,64}): (?P<kind>[a-z]\w+): (?P<words>.*)"
-)
-_ABSENT = ("not found", "does not appear to be a git repository", "does not exist", "error: 404")
+
+
+_TOLD: dict[Refusal | None, tuple[str, str]] = {
+    Refusal.CUT_OFF: (f"the connection broke {_ATTEMPTS} times: {{said}}", "try again later"),
+    Refusal.CREDENTIALS: (
+        "no access: the server asks for credentials and git has none that it takes",
+        "private, or no such repository; set up a git credential helper",
+    ),
+    Refusal.ACCESS: ("no access: {said}", "may this account, token or key read it?"),
+    Refusal.NETWORK: ("no network: {said}", "what is in the cache runs offline"),
+    Refusal.ABSENT: ("no such repository: {said}", "is the URL right?"),
+    Refusal.REJECTED: (
+        "it has something else meanwhile: {said}",
+        "what is there is never overwritten: take it in, or try again",
+    ),
+    Refusal.HIDDEN: (
+        "no such repository, or no access to it (the server does not tell which)",
+        "is the URL right?",
+    ),
+}
 
 
 class CommitGoneError(RemoteError):
@@ -213,7 +202,7 @@ def _ask(
             )
         except ProcessError as error:
             cause = error
-        if attempt == _ATTEMPTS or not any(mark in cause.stderr for mark in _CUT_OFF):
+        if attempt == _ATTEMPTS or not is_cut_off(cause.stderr):
             break
         time.sleep(0.3 * attempt)
     raise _meaning(url, cause.stderr) from cause
@@ -236,27 +225,12 @@ def _meaning(url: str, stderr: str) -> RemoteError:
     """Returns the error that tells the causes apart which git tells in many words."""
     shown = redacted(url)
     said = " ".join(redacted(stderr).replace("fatal: ", "").split())[:300]
-    if bad := _BAD_OBJECT.search(stderr):
-        message = f"{shown}: git refuses object {bad['oid']} of it: {bad['words']} ({bad['kind']})"
+    if bad := bad_object(stderr):
+        message = f"{shown}: git refuses object {bad.oid} of it: {bad.words} ({bad.kind})"
         hint = "damaged, or made to do harm; its owner sees with `git fsck` what is wrong"
-        return BadObjectError(message, hint=hint, kind=bad["kind"])
-    if "[rejected]" in stderr:
-        hint = "what is there is never overwritten: take it in, or try again"
-        return RemoteError(f"{shown}: it has something else meanwhile: {said}", hint=hint)
-    if any(mark in stderr for mark in _GONE):
+        return BadObjectError(message, hint=hint, kind=bad.kind)
+    why = Refusal.NETWORK if stderr.startswith(TIMED_OUT) else refusal(stderr)
+    if why is Refusal.GONE:
         return CommitGoneError(f"{shown}: the repository does not have it: {said}")
-    if any(mark in stderr for mark in _CUT_OFF):
-        return RemoteError(f"{shown}: the connection broke {_ATTEMPTS} times: {said}", hint="try again later")
-    if any(mark in stderr for mark in _CREDENTIALS):
-        message = f"{shown}: no access: the server asks for credentials and git has none that it takes"
-        return RemoteError(message, hint="private, or no such repository; set up a git credential helper")
-    if any(mark in stderr for mark in _ACCESS):
-        return RemoteError(f"{shown}: no access: {said}", hint="may this account, token or key read it?")
-    if any(mark in stderr for mark in _NETWORK):
-        return RemoteError(f"{shown}: no network: {said}", hint="what is in the cache runs offline")
-    if any(re.search(mark, stderr) for mark in _ABSENT):
-        return RemoteError(f"{shown}: no such repository: {said}", hint="is the URL right?")
-    if "access denied or repository not exported" in stderr:
-        message = f"{shown}: no such repository, or no access to it (the server does not tell which)"
-        return RemoteError(message, hint="is the URL right?")
-    return RemoteError(f"{shown}: git says: {said}")
+    words, hint = _TOLD.get(why, ("git says: {said}", ""))
+    return RemoteError(f"{shown}: {words.format(said=said)}", hint=hint)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from waypost.compat.urllib3 import LOGGER, attempts_left
 from waypost.errors import WaypostError, redacted
 from waypost.tracking.databases import WAIT_SECONDS, HeldError, Turn, database_errors, refusal
 from waypost.tracking.local import tracking_uri
@@ -101,7 +102,7 @@ def patience(say: Callable[[str], None]) -> Iterator[None]:
     if _WISHED is None:
         os.environ[_RETRIES] = _ON_THE_WAY
     handler = _Told(say)
-    logger = logging.getLogger("urllib3.connectionpool")
+    logger = logging.getLogger(LOGGER)
     logger.addHandler(handler)
     try:
         yield
@@ -135,10 +136,7 @@ class _Told(logging.Handler):
         self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hears urllib3's word before each new attempt; its first argument is what is left of them."""
-        left = (
-            getattr(record.args[0], "total", None) if isinstance(record.args, tuple) and record.args else None
-        )
-        if str(left) == str(int(os.environ.get(_RETRIES, _AT_FIRST)) - 1):
+        """Hears urllib3's word before each new attempt."""
+        if attempts_left(record) == int(os.environ.get(_RETRIES, _AT_FIRST)) - 1:
             server = redacted(tracking_uri())
             self._say(f"tracking server {server} does not answer; it is asked again, with growing pauses")

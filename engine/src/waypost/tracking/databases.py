@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
+from waypost.compat.mlflow import table_versions
 from waypost.errors import WaypostError
 
 T = TypeVar("T")
@@ -185,19 +186,14 @@ def _held(file: Path, seconds: float) -> HeldError:
 
 def _schema(uri: str, file: Path) -> tuple[str, str]:
     """Returns what is wrong where a database has the tables of another version of MLflow."""
-    from alembic.script import ScriptDirectory
-    from mlflow.store.db import utils
-
     try:
         with contextlib.closing(_opened(file, "ro")) as connection:
             found = [str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version")]
     except sqlite3.Error:
         return "", ""
-    # There is no public way to the list of MLflow's versions of its tables.
-    script = ScriptDirectory.from_config(utils._get_alembic_config(""))  # type: ignore[no-untyped-call] # noqa: SLF001
-    if found == script.get_heads():
+    newest, known = table_versions()
+    if found == newest:
         return "", ""
-    known = {revision.revision for revision in script.walk_revisions()}
     if set(found) <= known:
         hint = f"keep a copy of it, then: mlflow db upgrade {uri}"
         return "its tables are those of an older MLflow", hint

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sqlite3
 from collections.abc import Collection
 from pathlib import Path
-from urllib.parse import quote
+
+from waypost.compat.mlflow import are_finished_in
 
 
 def tracking_uri() -> str:
@@ -31,16 +30,4 @@ def are_finished(uri: str, run_ids: Collection[str]) -> bool:
     Of other stores, or of one with other tables than MLflow 3 makes, it says no: then MLflow is asked.
     """
     file = uri.removeprefix("sqlite:///")
-    if file == uri:
-        return False
-    marks = ",".join("?" * len(set(run_ids)))
-    query = (
-        f"SELECT count(*) FROM runs WHERE run_uuid IN ({marks})"  # noqa: S608 (question marks)
-        " AND status = 'FINISHED' AND lifecycle_stage = 'active'"
-    )
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{quote(file)}?mode=ro", uri=True)) as connection:
-            (count,) = connection.execute(query, tuple(set(run_ids))).fetchone()
-    except sqlite3.Error:
-        return False
-    return bool(count == len(set(run_ids)))
+    return file != uri and are_finished_in(file, run_ids)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waypost.compat.wandb import publish
 from waypost.contracts.json_text import read_json
 from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.errors import FindingsError, redacted
@@ -285,15 +286,8 @@ def _aliases(release: str) -> list[str]:
 
 
 def _log(run: Run, each: Mapping[str, str], aliases: list[str], *, used: bool = False) -> None:
-    """Logs an artifact, or notes one as used: by its content, which is the same version where W&B has it.
-
-    `log_artifact` asks the server first, and loses what it should log where that is gone; `use_artifact`
-    refuses to work offline and waits for the upload online. This is what both write in the end.
-    """
-    artifact = _artifact(each["artifact"], Path(each["path"]), each)
-    artifact.finalize()
-    interface: Any = run._interface  # noqa: SLF001
-    interface.publish_artifact(run, artifact, aliases, is_user_created=used, use_after_commit=used)
+    """Logs an artifact, or notes one as used: by its content, which is the same version where W&B has it."""
+    publish(run, _artifact(each["artifact"], Path(each["path"]), each), aliases, used=used)
 
 
 def _artifact(name: str, path: Path, about: Mapping[str, str]) -> Artifact:
