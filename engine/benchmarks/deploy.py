@@ -130,7 +130,7 @@ def main() -> None:
 
 
 def install_peers(place: Path) -> dict[str, Path]:
-    found = {}
+    found: dict[str, Path] = {}
     for name, packages in PEERS.items():
         with contextlib.suppress(subprocess.CalledProcessError):  # a peer that does not install is left out
             found |= install(place, {name: packages})
@@ -193,7 +193,7 @@ def serving(place: Path, peers: Mapping[str, Path], rounds: int, seconds: int) -
                     ),
                 },
             )
-            body = {"inputs": [v2_input(name, value) for name, value in record.items()]}
+            body: dict[str, Any] = {"inputs": [v2_input(name, value) for name, value in record.items()]}
             body["parameters"] = {"content_type": "pd"}
             command = [peers["mlserver"].parent / "mlserver", "start", "."]
             path, ready = "/v2/models/grades/infer", "/v2/health/ready"

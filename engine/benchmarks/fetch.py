@@ -19,7 +19,7 @@ def by_mlflow(url: str, tag: str) -> Callable[[], None]:
     from mlflow.projects.utils import fetch_and_validate_project
 
     given = {"data": "x", "step": "1"}
-    return lambda: fetch_and_validate_project(f"{url}#work", tag, "main", given)
+    return lambda: fetch_and_validate_project(f"{url}#work", tag, "main", given)  # type: ignore[no-untyped-call]
 
 
 def by_waypost(url: str, tag: str) -> Callable[[], None]:

@@ -38,7 +38,7 @@ _MOST_FAILURES = 5
 _RESERVE_BYTES = 6 << 30
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # The events of Python's audit hook that change files: where in their arguments (path, folder's number) stand.
-_CHANGES = {
+_CHANGES: dict[str, list[tuple[int, int | None]]] = {
     "os.mkdir": [(0, 2)],
     "os.rename": [(0, 2), (1, 3)],
     "os.symlink": [(1, 2)],

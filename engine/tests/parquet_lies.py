@@ -122,7 +122,7 @@ def _written(kind: int, value: Any) -> bytes:
     if kind == DOUBLE:
         return struct.pack("<d", value)
     if kind == BINARY:
-        return _written_number(len(value)) + value
+        return bytes(_written_number(len(value)) + value)
     return _written_list(*value) if kind == LIST else _written_struct(value)
 
 

@@ -101,8 +101,17 @@ def postgres() -> Iterator[str]:
             shutil.copytree(part, folder / part.name, symlinks=True)
         package = folder / package.name
     programs = package / "pginstall" / "bin"
-    at = ["-h", "127.0.0.1", "-p", port]
-    make = [programs / "initdb", "-D", folder / "data", "-U", "mlflow", "-A", "trust", "--no-sync"]
+    at: list[str | Path] = ["-h", "127.0.0.1", "-p", port]
+    make: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        folder / "data",
+        "-U",
+        "mlflow",
+        "-A",
+        "trust",
+        "--no-sync",
+    ]
     subprocess.run(make, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=user)
     process = subprocess.Popen(
         [programs / "postgres", "-D", folder / "data", *at, "-k", folder, "-F"],

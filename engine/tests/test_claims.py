@@ -129,7 +129,7 @@ def test_dead_holder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BEAT_SECONDS", 0.0)
     theirs, ours = Claims(client, "0"), Claims(client, "0")
     for number in range(3):
-        monkeypatch.setattr(module.time, "time", lambda now=number: now)
+        monkeypatch.setattr("waypost.tracking.claims.time.time", lambda now=number: now)
         theirs.beat([far])
         assert ours.ask(mine, other) == Holder(far, "anna")
         time.sleep(0.2)

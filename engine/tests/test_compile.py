@@ -136,7 +136,7 @@ def test_distinct_texts_take_no_square_of_their_number() -> None:
     part = Words(column="t", vocabulary={"rot": 0, "grün": 1})
     layout = Layout((Column(name="t", type="string"),))
     texts = [f"grün {number}" for number in range(100_000)]
-    out = np.empty((len(texts), 2))
+    out: Any = np.empty((len(texts), 2))
     part.writer(layout)(Table(np.empty((len(texts), 0)), {"t": pa.array(texts, pa.string())}), out)
     np.testing.assert_array_equal(out, np.tile([0.0, 1.0], (len(texts), 1)))
     texts[70_000] = None  # type: ignore[call-overload]
@@ -154,7 +154,7 @@ def test_any_text_is_weighed_as_scikit_learn_does(texts: list[str | None]) -> No
     )
     layout = Layout((Column(name="t", type="string"),))
     expected = vectorizer.transform([t or "" for t in texts]).toarray()
-    out = np.empty((len(texts), part.width))
+    out: Any = np.empty((len(texts), part.width))
     part.writer(layout)(Table(np.empty((len(texts), 0)), {"t": pa.array(texts, pa.string())}), out)
     np.testing.assert_array_equal(out, expected)
     cells = part.cells(layout)
@@ -199,7 +199,8 @@ def test_difference_is_found() -> None:
     model = fitted(models.full_pipeline(), TABLE)
     other = fitted(models.full_pipeline(forest=RandomForestClassifier(20, random_state=5)), TABLE)
     columns = [
-        Column(name=n, type="double" if n in NUMBERS else "string", required=n == "amount") for n in TABLE
+        Column(name=str(n), type="double" if n in NUMBERS else "string", required=n == "amount")
+        for n in TABLE
     ]
     content, forest = compiled_form(other, columns)
     proof = prove(model, Compiled(content, forest, Layout(tuple(columns))), columns_of(TABLE), {})

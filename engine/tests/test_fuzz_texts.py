@@ -159,8 +159,9 @@ def _sources(text: str) -> None:
 
 
 def _records(text: str) -> None:
-    for kind in (Record, RunRecord, Yank):
-        parse_record(kind, text, "1.0.0.json")
+    parse_record(Record, text, "1.0.0.json")
+    parse_record(RunRecord, text, "1.0.0.json")
+    parse_record(Yank, text, "1.0.0.json")
 
 
 READERS: list[tuple[str, str, Callable[[str], Any]]] = [

@@ -126,9 +126,8 @@ def renamed(chance: random.Random, folder: Folder) -> None:
 
 
 def more(chance: random.Random, folder: Folder) -> None:
-    content: bytes | Folder = chance.choice(
-        [b"x", [], [(FILE, b"OUT", b"x")], [(LINK, b"l", chance.choice(TARGETS))]]
-    )
+    choices: list[bytes | Folder] = [b"x", [], [(FILE, b"OUT", b"x")], [(LINK, b"l", chance.choice(TARGETS))]]
+    content = chance.choice(choices)
     mode = FOLDER if isinstance(content, list) else chance.choice([FILE, PROGRAM])
     chance.choice(folders_in(folder)).append((mode, chance.choice(NAMES), content))
 

@@ -57,8 +57,8 @@ def planned(steps: dict[str, Any], parameters: str = "depth: 5\n") -> tuple[Plan
     return plan, [str(finding) for finding in findings]
 
 
-LOAD = {"uses": "core/load", "with": {"url": "a.csv"}}
-LEARN = {"uses": "core/learn", "with": {"data": "${steps.load.outputs.data}"}}
+LOAD: dict[str, Any] = {"uses": "core/load", "with": {"url": "a.csv"}}
+LEARN: dict[str, Any] = {"uses": "core/learn", "with": {"data": "${steps.load.outputs.data}"}}
 
 
 def test_arguments() -> None:

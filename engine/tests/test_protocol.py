@@ -39,13 +39,13 @@ LAYOUT = Layout(
     )
 )
 LIMITS = Limits(rows=50)
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"amount": 1.5, "age": None, "city": "Zürich", "rooms": 3, "new": True},
     {"amount": -2.0, "age": 40.0, "city": 'a "b", c', "rooms": 0, "new": False},
     {"amount": 1e6, "age": 7.0, "city": None, "rooms": 12, "new": True},
 ]
 FRAME = pd.DataFrame(ROWS)
-NAMES = list(FRAME)
+NAMES = list(ROWS[0])
 DATA = [[row[name] for name in NAMES] for row in ROWS]
 
 

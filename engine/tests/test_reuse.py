@@ -238,7 +238,7 @@ def test_shortcut_sees_what_decides(chain: Path, call: Call, workplace: Path) ->
     (chain / "params.yaml").write_text("words: {one: '${oc.env:WORD,a}', two: b}\n")
     more = workplace / "more.yaml"
     more.write_text("words: {two: b}\n")
-    command = [chain, "--params", more]
+    command: list[str | Path] = [chain, "--params", more]
     for _ in range(3):
         states(call, *command)
     assert states(call, *command, env={"WORD": "x"}) == ALL_DONE
@@ -306,7 +306,7 @@ def test_url_is_known_by_its_server(download: Path, call: Call, url: str) -> Non
     """Without a sha256 a URL is keyed by what its server says: the same ETag is the same content, no
     ETag never is; with a sha256 no server is asked; offline, what it said last counts.
     """
-    with_url = [download, f"url={url}"]
+    with_url: list[str | Path] = [download, f"url={url}"]
     assert states(call, *with_url) == {"one": "done"}
     assert states(call, *with_url) == {"one": "reused"}
     Server.etag = '"2"'

@@ -108,7 +108,7 @@ def test_each_input_gets_the_originals_labels(form: str, saved: Path, workplace:
     """
     table = rows(2500)
     if form not in ("table.parquet", "glob", "url"):  # CSV knows no empty text beside a missing one
-        table = table.replace({"city": {"": None}})
+        table = table.replace({"city": {"": None}})  # type: ignore[arg-type]
     source = write(table, workplace / form)
     result = call(*SCORE, saved, source, "out", "--id", "id", "--part-rows", "1000", "--no-track")
     assert result.returncode == 0, result.stderr
@@ -186,7 +186,7 @@ def all_four(call: Call, folder: Path, table: pd.DataFrame, workplace: Path) -> 
 @pytest.mark.parametrize("name", ["binary", "text"])
 def test_online_offline_and_stock_agree(name: str, workplace: Path, call: Call) -> None:
     """A binary model without text, and one with: four ways to ask, the same answers."""
-    table = rows(400, seed=9).replace({"city": {"": None}})
+    table = rows(400, seed=9).replace({"city": {"": None}})  # type: ignore[arg-type]
     columns = ["amount", "age"] if name == "binary" else list(TABLE)
     forest = RandomForestClassifier(15, random_state=1)
     one = (
@@ -234,7 +234,7 @@ def test_bad_rows_are_skipped_and_told(saved: Path, workplace: Path, call: Call)
     """With --on-error skip, only the bad rows are missing; each is told with row, id, column and reason,
     lines that are no rows too.
     """
-    table = rows(2000).replace({"city": {"": None}})
+    table = rows(2000).replace({"city": {"": None}})  # type: ignore[arg-type]
     lines = table.to_csv(index=False).splitlines()
     for place, cell in ((5, "much"), (1500, "1e300")):
         cells = lines[place + 1].split(",")
@@ -350,7 +350,7 @@ def test_killed_five_times_the_same_bytes(saved: Path, workplace: Path, call: Ca
     """
     table = pd.concat([rows(20_000, seed) for seed in range(20)], ignore_index=True)
     table.loc[[70_000, 333_333], "amount"] = 1e300
-    table.replace({"city": {"": None}}).to_csv(workplace / "big.csv", index=False)
+    table.replace({"city": {"": None}}).to_csv(workplace / "big.csv", index=False)  # type: ignore[arg-type]
     options = ["--part-rows", "2000", "--on-error", "skip", "--id", "id", "--no-track"]
     whole = call(*SCORE, saved, "big.csv", "whole", *options)
     assert whole.returncode == 0, whole.stderr
@@ -411,7 +411,7 @@ def test_begun_result_is_gone_on_with_as_it_was_left(saved: Path, workplace: Pat
         part.write_bytes(b"mine")
         for more in ({}, {"overwrite": True}):
             with pytest.raises(UsageError, match=problem):
-                score("out", **more)
+                score("out", None, **more)
         assert part.read_bytes() == b"mine"
         part.write_bytes(kept)
         if not kept:

@@ -99,7 +99,7 @@ def test_other_bodies_say_the_same(server: Server) -> None:
         reply = requests.post(f"{server.url}/invocations", body, headers={"Content-Type": kind}, timeout=30)
         told = reply.json()["predictions"]
         if kind == "text/csv":  # as pandas reads it, an empty text is a missing one
-            alike = NEW.replace({"city": {"": None}, "note": {"": None}})
+            alike = NEW.replace({"city": {"": None}, "note": {"": None}})  # type: ignore[arg-type]
             assert told == server.ask(as_json(alike)).json()["predictions"]
         else:
             assert told == expected
@@ -180,7 +180,7 @@ def test_described_by_openapi_and_a_page(server: Server) -> None:
     page = server.get("/docs")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page.text)
-    assert all(name in page.text for name in TABLE)
+    assert all(str(name) in page.text for name in TABLE)
 
 
 def test_metrics_count_all_requests(server: Server) -> None:
@@ -268,7 +268,7 @@ def test_stops_when_what_it_began_is_finished(saved: Path, workplace: Path) -> N
 def hanging(folder: Path) -> Path:
     """Saves a model that answers a number with itself, and a negative one after a thousand seconds."""
 
-    class Hanging(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    class Hanging(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             import time
 

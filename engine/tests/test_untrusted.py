@@ -120,7 +120,8 @@ def test_harmless_model_answers_as_it_was(name: str, stored: dict[str, bytes], t
 def state_of(schema: Any, key: str, beside: str) -> dict[str, Any]:
     """Returns the part that says the first attribute of a name, of an object that has another one, too."""
     found = (part["content"] for part in parts(schema, "DictNode") if {key, beside} <= part["content"].keys())
-    return next(found)[key]
+    state: dict[str, Any] = next(found)[key]
+    return state
 
 
 def says(key: str, value: Any, beside: str = "") -> Edit:

@@ -152,7 +152,7 @@ class Wandb:
         edges = []
         for file in given["input"]["artifactFiles"]:
             place = f"/artifacts/{ENTITY}/{base64.b64decode(file['md5']).hex()}"
-            node = {
+            node: dict[str, Any] = {
                 "storagePath": place,
                 "uploadUrl": None if place in self.files else f"{self.url}{place}",
                 "uploadHeaders": [],
