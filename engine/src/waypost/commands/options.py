@@ -53,8 +53,15 @@ trust_option = click.option(
 
 
 def wanted_on_wandb(pipeline: Pipeline, asked: bool | None) -> bool:
-    """Tells whether W&B hears of runs: what was asked for counts, else what the pipeline says."""
-    return "wandb" in pipeline.tracking if asked is None else asked
+    """Tells whether W&B hears of runs: what was asked for counts, else what the pipeline says.
+
+    Raises MissingExtraError where it should, and what that takes is not installed.
+    """
+    from waypost.tracking.mirror import is_wanted
+
+    if asked is None:
+        return is_wanted("wandb" in pipeline.tracking, by="`tracking: [wandb]` in pipeline.yaml")
+    return is_wanted(asked, by="--wandb")
 
 
 def released(text: str) -> Target:

@@ -109,6 +109,18 @@ def parse_mlmodel(text: str, file: str) -> MLmodel:
         raise FindingsError([Finding(file, told)]) from error
 
 
+def signature_in(text: str, file: str) -> dict[str, Any]:
+    """Returns the signature that an `MLmodel` file has, of columns, tensors or whatever it is of; {} without.
+
+    It is {"inputs": […], "outputs": […], "params": […]}, as MLflow writes it. Raises FindingsError.
+    """
+    said = load_mapping(text, file, _WIDE).get("signature") or {}
+    place = f"{file}: signature"
+    if not isinstance(said, dict) or not all(isinstance(entries, str | None) for entries in said.values()):
+        raise FindingsError([Finding(place, "a mapping of texts is expected")])
+    return {name: read_json(entries, place) for name, entries in said.items() if entries}
+
+
 def _columns(text: str | None) -> tuple[Column, ...]:
     """Returns the columns of a signature; none for tensors, arrays and objects."""
     try:

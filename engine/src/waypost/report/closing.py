@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +27,12 @@ def show_current(result: RunResult, stream: IO[str]) -> None:
     click.echo(f"{name} {word}: {steps}, nothing to do, run {result.run_id}", file=stream)
     for text in closing_lines(result):
         click.echo(terminal_text(text), file=stream)
+
+
+def write_result(result: RunResult) -> None:
+    """Writes how a run ended as JSON to stdout."""
+    json.dump(asdict(result), sys.stdout, indent=2)
+    print()
 
 
 def closing_lines(result: RunResult) -> list[str]:
@@ -61,4 +70,5 @@ def _place(result: RunResult) -> str:
         return uri.rstrip("/") + page
     path = uri.removeprefix("sqlite:///")
     shown = f"sqlite:///{path.removeprefix(f'{Path.cwd()}/')}" if path != uri else uri
-    return f"mlflow ui --backend-store-uri {shown}"
+    whole = "" if find_spec("flask") else "    (its pages need the whole of MLflow: pip install mlflow)"
+    return f"mlflow ui --backend-store-uri {shown}{whole}"

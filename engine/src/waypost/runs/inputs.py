@@ -16,7 +16,7 @@ from waypost.contracts.parameters import canonical_yaml
 from waypost.contracts.plan import Argument, Inline, Location, PlannedStep, Reference
 from waypost.contracts.sealed import Sealed, opened
 from waypost.errors import RemoteError, UsageError, WaypostError, redacted
-from waypost.runs.prepare import Prepared, local_path
+from waypost.runs.prepare import Prepared, is_wandb, local_path
 from waypost.sources import web
 from waypost.sources.files import content_digest
 from waypost.sources.memo import Memo
@@ -155,11 +155,6 @@ def _wandb_content(uri: str) -> str:
     from waypost.tracking.wandb_inputs import content_of
 
     return content_of(uri)
-
-
-def is_wandb(text: str) -> bool:
-    """Tells whether a location is an artifact on W&B."""
-    return urlsplit(text).scheme == "wandb"
 
 
 def _is_pinned(step: PlannedStep) -> bool:

@@ -10,8 +10,7 @@ from waypost.contracts.keys import FinishedStep
 from waypost.contracts.plan import Location, PlannedStep, Reference
 from waypost.contracts.sealed import variables_in
 from waypost.errors import redacted
-from waypost.runs.inputs import is_wandb
-from waypost.runs.prepare import Prepared, local_path
+from waypost.runs.prepare import Prepared, is_wandb, local_path
 from waypost.tracking.mirror import Mirror
 
 

@@ -17,6 +17,7 @@ from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
 from waypost.contracts.plan import Location, Plan, PlannedStep, make_plan
 from waypost.contracts.sealed import Variables, opened
 from waypost.errors import Finding, FindingsError
+from waypost.extras import MissingExtraError, require
 from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources.files import read_parameters, read_text
@@ -91,7 +92,7 @@ def prepare(
     plan, plan_findings = make_plan(pipeline, parameters, find)
     findings += plan_findings
     if plan:
-        findings += _input_findings(plan, folder, values)
+        findings += [*_input_findings(plan, folder, values), *_extra_findings(plan, values)]
     if findings or plan is None:
         raise FindingsError(dict.fromkeys(findings))
     lock = None if dev else read_lock(workspace)
@@ -149,6 +150,21 @@ def _input_findings(plan: Plan, folder: Path, variables: Mapping[str, str]) -> l
         for place, location in locations(plan)
         if (path := local_path(location, folder, variables)) is not None and not _exists(path)
     ]
+
+
+def _extra_findings(plan: Plan, variables: Mapping[str, str]) -> Iterator[Finding]:
+    """Gives the inputs that something reads which is not installed."""
+    for place, location in locations(plan):
+        if is_wandb(opened(location.text, variables)):
+            try:
+                require("wandb", "a wandb:// input")
+            except MissingExtraError as error:
+                yield Finding(place, str(error))
+
+
+def is_wandb(text: str) -> bool:
+    """Tells whether a location is an artifact on W&B."""
+    return urlsplit(text).scheme == "wandb"
 
 
 def _exists(path: Path) -> bool:

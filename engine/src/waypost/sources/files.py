@@ -104,12 +104,17 @@ def read_environment_folders(folder: Path, contract: Component) -> frozenset[str
 
 def read_mlmodel(folder: Path) -> MLmodel:
     """Reads a folder's MLmodel. Raises UsageError where it cannot be read, FindingsError."""
+    return parse_mlmodel(mlmodel_text(folder), str(folder / mlmodel.FILE))
+
+
+def mlmodel_text(folder: Path) -> str:
+    """Returns the text of a folder's MLmodel. Raises UsageError where it cannot be read, or is too large."""
     file = folder / mlmodel.FILE
     if not file.is_file():
         raise UsageError(f"{folder}: no MLflow model here", hint="a model is a folder with a file MLmodel")
     if file.stat().st_size > _MOST_MLMODEL_BYTES:
         raise UsageError(f"{file}: larger than {_MOST_MLMODEL_BYTES:,} bytes: no MLflow model")
-    return parse_mlmodel(read_text(file), str(file))
+    return read_text(file)
 
 
 def read_text(file: Path) -> str:

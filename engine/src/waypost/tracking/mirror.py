@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from waypost.extras import require
 from waypost.sources.process import Partner
 
 _PATIENCE_SECONDS = 300.0
@@ -92,10 +93,18 @@ def _command(folders: list[str]) -> str:
     return f"for run in {' '.join(shown)}; do wandb sync --include-online $run; done"
 
 
+def is_wanted(asked: bool, *, by: str = "tracking on W&B") -> bool:
+    """Tells whether W&B hears of a run. Raises MissingExtraError, in the name of what asked for it."""
+    if not asked or os.environ.get("WANDB_MODE") == "disabled":
+        return False
+    require("wandb", by)
+    return True
+
+
 @contextmanager
 def mirror(*, wanted: bool, say: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[Mirror]:
     """Gives what is told of runs: passed on to W&B where that is wanted, and not switched off."""
-    if not wanted or os.environ.get("WANDB_MODE") == "disabled":
+    if not is_wanted(wanted):
         yield Mirror()
         return
     kept = WandbMirror()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import tempfile
@@ -14,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
+from waypost.compat.mlflow import user_tag
 from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
+from waypost.contracts.mlmodel import FILE as MODEL_FILE
+from waypost.contracts.mlmodel import signature_in
 from waypost.contracts.trees import path_problem
 from waypost.errors import redacted
-from waypost.sources.files import read_mlmodel
+from waypost.sources.files import mlmodel_text
 from waypost.sources.places import home
 from waypost.tracking.claims import OWNER_TAG, Claims, is_alive_here
 from waypost.tracking.connection import client, set_defaults, tracking_errors
@@ -110,10 +112,7 @@ class Tracker:
         return self._create(name, {**tags, _PARENT_TAG: parent, STEP_TAG: name})
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
-        from mlflow.tracking.context.registry import resolve_tags
-
-        known = {k: v for k, v in resolve_tags().items() if k == "mlflow.user"}
-        told = {k: redacted(v) for k, v in {**known, **tags}.items()}
+        told = {k: redacted(v) for k, v in {**user_tag(), **tags}.items()}
         run = self._client.create_run(self.experiment_id, run_name=redacted(name), tags=told)
         return str(run.info.run_id)
 
@@ -181,13 +180,9 @@ class Tracker:
     def signature(self, run_id: str, artifact: str) -> dict[str, Any]:
         """Returns the signature (columns of inputs and outputs) of an artifact that is a model, else {}."""
         folder = self.output(run_id, artifact)
-        if folder is None or not (folder / "MLmodel").is_file():
+        if folder is None or not (folder / MODEL_FILE).is_file():
             return {}
-        from mlflow.models import Model
-
-        read_mlmodel(folder)  # it may be a stranger's, and MLflow knows no limits
-        found = Model.load(str(folder)).signature
-        return {k: json.loads(v) for k, v in found.to_dict().items() if v} if found else {}
+        return signature_in(mlmodel_text(folder), str(folder / MODEL_FILE))
 
     def finished_step(self, key: str) -> FinishedStep | None:
         """Returns a finished step with a key, whoever computed it; the newest of several."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waypost.errors import RemoteError, UsageError, redacted
+from waypost.extras import require
 from waypost.sources.places import home
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ def fetched(uri: str, expected: str) -> Path:
 
 
 def artifact_named(name: str) -> Artifact:
-    """Asks W&B for an artifact. Raises RemoteError where there is no answer, no key, or no such thing."""
+    """Asks W&B for an artifact. Raises RemoteError where there is no answer, no key, or no such thing,
+    MissingExtraError where the package for it is not installed.
+    """
+    require("wandb", f"wandb://{name}")
     import wandb
 
     try:
