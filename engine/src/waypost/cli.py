@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
-import os
 import signal
 import sys
 import traceback
@@ -14,28 +12,16 @@ from types import FrameType
 
 import click
 
-from waypost import __version__
-from waypost.commands.bundle import bundle, verify_bundle
-from waypost.commands.cache import cache
-from waypost.commands.check import check
-from waypost.commands.components import components
-from waypost.commands.lock import lock
-from waypost.commands.promote import check_drift, info, promote, rollback
-from waypost.commands.release import release, semver_check
-from waypost.commands.reproduce import reproduce
-from waypost.commands.run import run
-from waypost.commands.score import score
-from waypost.commands.serve import serve
-from waypost.commands.sweep import sweep
-from waypost.commands.update import diff, outdated, update
-from waypost.commands.verify import verify
+from waypost import __version__, extras
+from waypost.commands.verbs import Verbs
+from waypost.compat import python
 from waypost.contracts.escaping import terminal_text
 from waypost.errors import Interrupted, WaypostError, redacted
 from waypost.sources.process import ProcessError
 from waypost.tracking.databases import LISTENER
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
     """Run MLflow pipelines made of versioned components: locked, released, reproduced, deployed.
@@ -60,43 +46,13 @@ def cli() -> None:
     """
 
 
-for verb in (
-    run,
-    sweep,
-    lock,
-    update,
-    outdated,
-    diff,
-    verify,
-    components,
-    check,
-    cache,
-    release,
-    semver_check,
-    reproduce,
-    bundle,
-    verify_bundle,
-    promote,
-    rollback,
-    info,
-    serve,
-    score,
-    check_drift,
-):
-    cli.add_command(verb)
-
-
 def main() -> None:
     """Runs the command line and exits."""
     # Imports make many objects that stay: looking through them for garbage takes a tenth of the time.
     gc.set_threshold(100_000, 50, 50)
     with _signals_as_exceptions():
         code = _run()
-        # MLflow and pandas take most of a second to be torn down, object by object, for nothing.
-        atexit._run_exitfuncs()  # noqa: SLF001
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        python.leave(code)
 
 
 def _run() -> int:
@@ -120,8 +76,10 @@ def _run() -> int:
         _show(WaypostError(str(error) or "interrupted"))
         return Interrupted.exit_code
     except Exception:
-        # A bug: the stack trace is what helps.
+        # A bug: the stack trace is what helps. Or a package in a version that we do not know.
         sys.stderr.write(terminal_text(traceback.format_exc()))
+        if lacking := extras.explained(extras.CORE, "waypost"):
+            _show(lacking)
         return 1
 
 

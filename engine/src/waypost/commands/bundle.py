@@ -7,6 +7,10 @@ from pathlib import Path
 import click
 
 from waypost.commands.options import released
+from waypost.release import bundle as bundles
+from waypost.release.opening import verify_bundle as check
+from waypost.report.common import counted, line, sayer
+from waypost.report.console import Console, escape
 
 _file = click.Path(dir_okay=False, path_type=Path)
 
@@ -32,10 +36,6 @@ def bundle(target: str, file: Path, env: str) -> None:
       waypost bundle https://github.com/org/grades@1.4.13 -o grades.tar
       waypost run grades.tar
     """
-    from waypost.release import bundle as bundles
-    from waypost.report.common import counted, line, sayer
-    from waypost.report.console import Console, escape
-
     parsed = released(target)
     console = Console()
     facts = bundles.bundle(parsed, file, sayer(console), wheels=env == "uv")
@@ -57,10 +57,6 @@ def verify_bundle(file: Path) -> None:
     Example:
       waypost verify-bundle grades.tar
     """
-    from waypost.release.opening import verify_bundle as check
-    from waypost.report.common import counted, line
-    from waypost.report.console import Console, escape
-
     facts = check(file)
     line(
         Console(),

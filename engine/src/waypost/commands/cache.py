@@ -7,6 +7,11 @@ import sys
 import click
 
 from waypost.commands.options import as_json_option
+from waypost.report.common import columns, counted, line, show_finding, write_document
+from waypost.report.console import Console, escape
+from waypost.sources import cache as content
+from waypost.sources.cache import KINDS, collect, items, unsound
+from waypost.sources.places import home
 
 
 @click.group()
@@ -28,11 +33,6 @@ def cache() -> None:
 @as_json_option
 def list_(as_json: bool) -> None:
     """Show what is in the cache, its size and its last use."""
-    from waypost.report.common import columns, line, write_document
-    from waypost.report.console import Console, escape
-    from waypost.sources.cache import KINDS, items
-    from waypost.sources.places import home
-
     found = list(items(home()))
     if as_json:
         write_document(sys.stdout, found)
@@ -63,11 +63,6 @@ def gc(days: float) -> None:
     Example:
       waypost cache gc --days 7
     """
-    from waypost.report.common import counted, line
-    from waypost.report.console import Console
-    from waypost.sources.cache import collect
-    from waypost.sources.places import home
-
     gone = collect(home(), days)
     size = sum(item.size for item in gone) / 1e6
     line(Console(), f"{counted(len(gone), 'thing')} removed, {size:.1f} MB")
@@ -76,11 +71,6 @@ def gc(days: float) -> None:
 @cache.command()
 def clear() -> None:
     """Remove everything; the next run fetches and builds what it needs."""
-    from waypost.report.common import line
-    from waypost.report.console import Console, escape
-    from waypost.sources import cache as content
-    from waypost.sources.places import home
-
     content.clear(home())
     line(Console(), f"{escape(str(home()))} is empty")
 
@@ -88,11 +78,6 @@ def clear() -> None:
 @cache.command()
 def verify() -> int:
     """Check every byte of the components and every object of the mirrors; exit code 4 on a finding."""
-    from waypost.report.common import counted, line, show_finding
-    from waypost.report.console import Console
-    from waypost.sources.cache import items, unsound
-    from waypost.sources.places import home
-
     console = Console()
     found = unsound(home())
     for finding in found:

@@ -8,6 +8,9 @@ from pathlib import Path
 import click
 
 from waypost.commands.options import as_json_option
+from waypost.release.conformance import check_library
+from waypost.report.common import counted, line, show_finding, write_document
+from waypost.report.console import Console
 
 
 @click.command()
@@ -32,10 +35,6 @@ def check(folder: Path, as_json: bool) -> int:
       waypost check
       waypost check components-repo --json
     """
-    from waypost.release.conformance import check_library
-    from waypost.report.common import counted, line, show_finding, write_document
-    from waypost.report.console import Console
-
     found = check_library(folder)
     if as_json:
         write_document(sys.stdout, found)

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import click
 
+from waypost.commands.documents import ComponentDocument
 from waypost.commands.options import as_json_option, pipeline_argument
+from waypost.contracts.lock import selected
+from waypost.errors import UsageError, redacted
+from waypost.pins.checkout import checkouts
+from waypost.pins.export import export as split
+from waypost.pins.importing import take_in
+from waypost.pins.workspace import open_workspace
+from waypost.report.common import columns, line, sayer, write_document
+from waypost.report.console import Console, escape
+from waypost.report.pins import show_contract
 
 GUEST = Path("components-repo")
 
@@ -34,12 +44,6 @@ def list_(folder: Path, as_json: bool) -> None:
     Example:
       waypost components list pipeline
     """
-    from waypost.commands.documents import ComponentDocument
-    from waypost.pins.checkout import checkouts
-    from waypost.pins.workspace import open_workspace
-    from waypost.report.common import columns, sayer, write_document
-    from waypost.report.console import Console, escape
-
     console = Console(stderr=as_json)
     found, _ = checkouts(open_workspace(folder, sayer(console)))
     if as_json:
@@ -78,14 +82,6 @@ def info(name: str, folder: Path) -> None:
     Example:
       waypost components info core/preprocess -p pipeline
     """
-    from waypost.contracts.lock import selected
-    from waypost.errors import UsageError
-    from waypost.pins.checkout import checkouts
-    from waypost.pins.workspace import open_workspace
-    from waypost.report.common import sayer
-    from waypost.report.console import Console
-    from waypost.report.pins import show_contract
-
     console = Console()
     found, _ = checkouts(open_workspace(folder, sayer(Console(stderr=True))))
     meant, _ = selected([name], found)
@@ -129,11 +125,6 @@ def export(destination: str, onto: bool, library: Path) -> None:
       waypost components export ../components.git
       waypost components export git@github.com:our-team/components.git
     """
-    from waypost.errors import redacted
-    from waypost.pins.export import export as split
-    from waypost.report.common import line, sayer
-    from waypost.report.console import Console, escape
-
     console = Console()
     found = split(library, destination, sayer(console), onto=onto)
     tags = ", ".join(f"{tag} ({commit[:12]})" for tag, commit in found.tags.items()) or "no tags"
@@ -157,10 +148,6 @@ def import_(url: str, library: Path) -> None:
     Example:
       waypost components import ../components.git
     """
-    from waypost.pins.importing import take_in
-    from waypost.report.common import line, sayer
-    from waypost.report.console import Console, escape
-
     console = Console()
     found = take_in(library, url, sayer(console))
     for commit in found.commits:

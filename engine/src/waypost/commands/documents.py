@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from waypost.contracts.compare import Comparison
 from waypost.contracts.component import Component
 from waypost.contracts.lock import Pin
+from waypost.contracts.mlmodel import Column
 from waypost.errors import Finding
 
 
@@ -42,3 +43,17 @@ class ReproductionDocument:
 
     equal: bool
     comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class ModelDocument:
+    """`waypost info --json`; `folder` is where its files are on this machine."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    run_id: str
+    folder: str
+    tags: Mapping[str, str]
+    inputs: tuple[Column, ...]
+    outputs: tuple[Column, ...]

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
+from waypost.commands.documents import LockDocument
 from waypost.commands.options import as_json_option, pipeline_argument
+from waypost.contracts.lock import FILE
+from waypost.pins import locking
+from waypost.pins.workspace import fresh_lock, open_workspace
+from waypost.report.common import counted, line, sayer, write_document
+from waypost.report.console import Console, escape
+from waypost.report.pins import show_pins
 
 
 @click.command()
@@ -25,14 +32,6 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
       waypost lock pipeline
       waypost lock pipeline --check     for CI: is it fresh? Asks no remote.
     """
-    from waypost.commands.documents import LockDocument
-    from waypost.contracts.lock import FILE
-    from waypost.pins import locking
-    from waypost.pins.workspace import fresh_lock, open_workspace
-    from waypost.report.common import counted, line, sayer, write_document
-    from waypost.report.console import Console, escape
-    from waypost.report.pins import show_pins
-
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))
     if check:

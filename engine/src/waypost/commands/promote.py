@@ -1,4 +1,4 @@
-"""`waypost promote`, `rollback`, `info`, `check-drift`: which model answers, and is it still right?"""
+"""`waypost promote`: a model that passes the gate is registered, and an alias names it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from waypost.commands.options import as_json_option, env_option, trust_option
+from waypost.commands.options import as_json_option, trust_option
+from waypost.contracts.gate import parse_threshold
+from waypost.deploy.documents import PromotionDocument
+from waypost.deploy.promoting import Wish
+from waypost.deploy.promoting import promote as execute
+from waypost.report.common import sayer, write_document
+from waypost.report.console import Console
+from waypost.report.deploy import show_promotion
+from waypost.sources.files import read_text
 
 
 @click.command()
@@ -55,15 +63,6 @@ def promote(
       waypost promote 0123456789abcdef0123456789abcdef --name grades --better-than champion
       waypost promote 1.5.0 --name grades --alias challenger --max log_loss=1.3
     """
-    from waypost.contracts.gate import parse_threshold
-    from waypost.deploy.documents import PromotionDocument
-    from waypost.deploy.promoting import Wish
-    from waypost.deploy.promoting import promote as execute
-    from waypost.report.common import sayer, write_document
-    from waypost.report.console import Console
-    from waypost.report.deploy import show_promotion
-    from waypost.sources.files import read_text
-
     console = Console(stderr=as_json)
     thresholds = [parse_threshold(text, is_least=True) for text in minima]
     thresholds += [parse_threshold(text, is_least=False) for text in maxima]
@@ -85,120 +84,3 @@ def promote(
     else:
         show_promotion(console, found)
     return 0
-
-
-@click.command()
-@click.argument("name")
-@click.option("--alias", default="champion", show_default=True)
-@as_json_option
-def rollback(name: str, alias: str, as_json: bool) -> int:
-    """Give an alias back to the version that had it before the last promotion.
-
-    Servers that follow the alias load it by themselves. Once more, and it is undone.
-
-    \b
-    Example:
-      waypost rollback grades
-    """
-    from waypost.deploy.promoting import previous_of
-    from waypost.deploy.promoting import rollback as execute
-    from waypost.report.common import line, write_document
-    from waypost.report.console import Console, escape
-
-    now, before = execute(name, alias)
-    if as_json:
-        write_document(sys.stdout, {"name": name, alias: now.version, previous_of(alias): before.version})
-    else:
-        line(
-            Console(),
-            f"[green]✓[/] {escape(name)}@{escape(alias)} is version [bold]{now.version}[/] again,"
-            f" version {before.version} is {escape(previous_of(alias))}",
-        )
-    return 0
-
-
-@click.command()
-@click.argument("model")
-@as_json_option
-def info(model: str, as_json: bool) -> int:
-    """Say where a registered model comes from: run, release, component trees, data, signature.
-
-    \b
-    Examples:
-      waypost info models:/grades@champion
-      waypost info models:/grades/3 --json
-    """
-    from waypost.deploy.documents import ModelDocument
-    from waypost.deploy.promoting import info as find
-    from waypost.report.common import write_document
-    from waypost.report.console import Console
-    from waypost.report.deploy import show_info
-    from waypost.sources.files import read_mlmodel
-
-    version, folder = find(model)
-    said = read_mlmodel(folder)
-    if as_json:
-        content = ModelDocument(
-            name=version.name,
-            version=version.version,
-            aliases=version.aliases,
-            run_id=version.run_id,
-            folder=str(folder),
-            tags=version.tags,
-            inputs=tuple(said.inputs),
-            outputs=tuple(said.outputs),
-        )
-        write_document(sys.stdout, content)
-    else:
-        show_info(Console(), version, said)
-    return 0
-
-
-@click.command("check-drift")
-@click.argument("model")
-@click.argument("samples", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-p",
-    "--pipeline",
-    "folder",
-    default=".",
-    metavar="PIPELINE",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a pipeline that uses check_data; its version of that component runs.",
-)
-@click.option(
-    "--alpha",
-    default=0.01,
-    show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Chance of a false alarm, over all columns together.",
-)
-@env_option
-@as_json_option
-def check_drift(model: str, samples: Path, folder: Path, alpha: float, env: str, as_json: bool) -> int:
-    """Compare what a server was asked with what its model learned from.
-
-    SAMPLES is the folder of `waypost serve --sample`. The pipeline's component check_data compares each
-    column with the training table (Kolmogorov-Smirnov, chi-square, corrected by Holm), as a step that
-    MLflow tracks. Exit code 1 where a column has drifted.
-
-    \b
-    Example:
-      waypost check-drift models:/grades@champion samples -p pipeline
-    """
-    from waypost.deploy.drift import Question
-    from waypost.deploy.drift import check_drift as execute
-    from waypost.pins.workspace import open_workspace
-    from waypost.report import runs
-    from waypost.report.common import sayer, write_document
-    from waypost.report.console import Console
-    from waypost.sources.scratch import scratch
-
-    console = Console(stderr=as_json)
-    workspace = open_workspace(folder, sayer(console))
-    with scratch() as temp:
-        question = Question(model, samples, alpha, env)
-        result = execute(question, workspace, temp, runs.reporter_for(console), sayer(console))
-    if as_json:
-        write_document(sys.stdout, result)
-    return result.exit_code

@@ -10,6 +10,14 @@ from typing import Any
 import click
 
 from waypost.commands.options import as_json_option
+from waypost.errors import FindingsError, UsageError
+from waypost.release import cut, records, tags
+from waypost.release.check import semver
+from waypost.release.evidence import signature_of_run, write_run_record
+from waypost.release.kinds import read_subject
+from waypost.report.common import counted, line, sayer, show_finding, write_document
+from waypost.report.console import Console, escape
+from waypost.report.release import show_semver, show_step, show_tags
 
 _folder = click.option(
     "-C",
@@ -69,12 +77,6 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _cut(
     wish: str, folder: Path, dry_run: bool, push: bool, branch: str, offline: bool, as_json: bool
 ) -> int:
-    from waypost.errors import FindingsError
-    from waypost.release import cut
-    from waypost.release.kinds import read_subject
-    from waypost.report.common import line, sayer, write_document
-    from waypost.report.console import Console, escape
-    from waypost.report.release import show_step
 
     console = Console(stderr=as_json)
     subject = read_subject(folder)
@@ -126,11 +128,6 @@ def yank(version: str, reason: str, folder: Path) -> None:
     Example:
       waypost release yank 1.2.0 --reason "leaks memory"
     """
-    from waypost.release import records
-    from waypost.release.kinds import read_subject
-    from waypost.report.common import line
-    from waypost.report.console import Console, escape
-
     file = records.yank(read_subject(folder), version, reason)
     text = f"{file} written; commit and push it: it counts once it is on the default branch"
     line(Console(), escape(text))
@@ -150,11 +147,6 @@ def record(version: str, run_id: str | None, folder: Path) -> None:
     Example:
       waypost run https://github.com/org/grades@1.4.13 && waypost release record 1.4.13
     """
-    from waypost.release.evidence import write_run_record
-    from waypost.release.kinds import read_subject
-    from waypost.report.common import line
-    from waypost.report.console import Console, escape
-
     file = write_run_record(read_subject(folder), version, run_id)
     line(Console(), escape(f"{file} written; commit and push it"))
 
@@ -163,11 +155,6 @@ def record(version: str, run_id: str | None, folder: Path) -> None:
 @_folder
 def check_records(folder: Path) -> int:
     """Prove that no record was ever changed or removed; exit code 4 on a finding."""
-    from waypost.release import records
-    from waypost.release.kinds import read_subject
-    from waypost.report.common import counted, line, show_finding
-    from waypost.report.console import Console
-
     console = Console()
     subject = read_subject(folder)
     found = records.tampered(subject)
@@ -204,13 +191,6 @@ def tags_(folder: Path | None, restore: bool, push: bool, offline: bool, as_json
       waypost release tags --restore           in a clone without tags
       waypost release tags --restore --push    for all others, too
     """
-    from waypost.errors import UsageError
-    from waypost.release import tags
-    from waypost.release.kinds import read_subject
-    from waypost.report.common import write_document
-    from waypost.report.console import Console
-    from waypost.report.release import show_tags
-
     if push and offline:
         raise UsageError("--push asks origin, --offline does not: one of them")
     subjects = [read_subject(folder)] if folder else tags.products_of(Path())
@@ -241,13 +221,6 @@ def semver_check(base: str | None, folder: Path, bump: str | None, run_id: str |
       waypost semver-check -C engine
       waypost semver-check 1.0.0 --bump minor
     """
-    from waypost.release.check import semver
-    from waypost.release.evidence import signature_of_run
-    from waypost.release.kinds import read_subject
-    from waypost.report.common import sayer, write_document
-    from waypost.report.console import Console
-    from waypost.report.release import show_semver
-
     console = Console(stderr=as_json)
     subject = read_subject(folder)
     signature = signature_of_run(subject, run_id) if run_id else None

@@ -8,13 +8,21 @@ from pathlib import Path
 
 import click
 
+from waypost.commands.documents import ReproductionDocument
 from waypost.commands.options import as_json_option, released
+from waypost.contracts.record import RunRecord, parse_record
+from waypost.errors import UsageError
+from waypost.release.reproduce import reproduce as execute
+from waypost.report import runs
+from waypost.report.common import write_document
+from waypost.report.console import Console
+from waypost.report.release import show_reproduction
+from waypost.sources.files import read_text
+from waypost.sources.scratch import scratch
 
 
 def _empty(folder: Path) -> Path:
     """Returns a folder for what a reproduction leaves, where nothing else is. Raises UsageError."""
-    from waypost.errors import UsageError
-
     place = folder.resolve()
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -57,16 +65,6 @@ def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as
     Example:
       waypost reproduce https://github.com/org/grades@1.4.13
     """
-    from waypost.commands.documents import ReproductionDocument
-    from waypost.contracts.record import RunRecord, parse_record
-    from waypost.release.reproduce import reproduce as execute
-    from waypost.report import runs
-    from waypost.report.common import write_document
-    from waypost.report.console import Console
-    from waypost.report.release import show_reproduction
-    from waypost.sources.files import read_text
-    from waypost.sources.scratch import scratch
-
     parsed = released(target)
     record = parse_record(RunRecord, read_text(against), str(against)) if against else None
     console = Console(stderr=as_json)

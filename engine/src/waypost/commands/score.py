@@ -8,6 +8,12 @@ from typing import Any
 import click
 
 from waypost.commands.options import as_json_option, model_argument, trust_option
+from waypost.deploy.score_job import Job
+from waypost.deploy.score_job import run as execute
+from waypost.deploy.scoring import Order
+from waypost.report import common
+from waypost.report.console import Console
+from waypost.report.deploy import ScoreBar, show_scored
 
 
 @click.command()
@@ -64,13 +70,6 @@ def score(
       waypost score models:/grades/3 "s3://bucket/2026-11/*.csv.gz" s3://bucket/scored --on-error skip
       waypost score runs:/0123456789abcdef/model loans.csv scored.csv --probabilities
     """
-    from waypost.deploy.score_job import Job
-    from waypost.deploy.score_job import run as execute
-    from waypost.deploy.scoring import Order
-    from waypost.report import common
-    from waypost.report.console import Console
-    from waypost.report.deploy import ScoreBar, show_scored
-
     console = Console(stderr=True)
     order = Order(
         ids=ids,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from waypost.commands.options import model_argument, trust_option
+from waypost.deploy.bearer import doubts, token_of
+from waypost.deploy.limits import BECOMES, MIB
+from waypost.deploy.serving import Service
+from waypost.deploy.serving import serve as execute
+from waypost.errors import Interrupted
+from waypost.report import common
+from waypost.report.console import Console
+from waypost.report.deploy import show_service
 
 if TYPE_CHECKING:
     from waypost.deploy.bringing import Brought
@@ -116,17 +125,6 @@ def serve(
       waypost serve runs:/0123456789abcdef/model --port 8000 --workers 2
       WAYPOST_TOKEN=… waypost serve models:/grades@champion --host 0.0.0.0
     """
-    import os
-
-    from waypost.deploy.bearer import doubts, token_of
-    from waypost.deploy.limits import BECOMES, MIB
-    from waypost.deploy.serving import Service
-    from waypost.deploy.serving import serve as execute
-    from waypost.errors import Interrupted
-    from waypost.report import common
-    from waypost.report.console import Console
-    from waypost.report.deploy import show_service
-
     console = Console(stderr=True)
 
     def started(brought: Brought, address: str) -> None:

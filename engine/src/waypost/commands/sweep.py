@@ -13,9 +13,20 @@ from waypost.commands.options import (
     jobs_option,
     offline_option,
     params_option,
+    parted,
     wandb_option,
     wanted_on_wandb,
 )
+from waypost.contracts.sweep import points, swept
+from waypost.errors import UsageError
+from waypost.pins.workspace import open_workspace
+from waypost.report.common import write_document
+from waypost.report.console import Console
+from waypost.report.sweep import SweepReporter, show_sweep
+from waypost.runs.prepare import prepare
+from waypost.runs.survey import Options
+from waypost.runs.sweep import metric_name
+from waypost.runs.sweep import sweep as execute
 
 
 @click.command()
@@ -53,18 +64,6 @@ def sweep(
       waypost sweep pipeline "model.max_depth=range(4,20,4)" train.seed=1,2 --metric validation_roc_auc
       waypost sweep pipeline "train.seed=range(10)" model.n_estimators=50 --jobs 2 --json > sweep.json
     """
-    from waypost.commands.options import parted
-    from waypost.contracts.sweep import points, swept
-    from waypost.errors import UsageError
-    from waypost.pins.workspace import open_workspace
-    from waypost.report.common import write_document
-    from waypost.report.console import Console
-    from waypost.report.sweep import SweepReporter, show_sweep
-    from waypost.runs.prepare import prepare
-    from waypost.runs.survey import Options
-    from waypost.runs.sweep import metric_name
-    from waypost.runs.sweep import sweep as execute
-
     folder, overrides = parted(arguments)
     if not swept(overrides):
         hint = "such as waypost sweep pipeline model.max_depth=4,8,16"

@@ -8,6 +8,13 @@ from pathlib import Path
 import click
 
 from waypost.commands.options import as_json_option, parted
+from waypost.contracts.lock import selected
+from waypost.errors import UsageError
+from waypost.pins import locking, moving
+from waypost.pins.workspace import fresh_lock, open_workspace
+from waypost.report.common import line, sayer, write_document
+from waypost.report.console import Console, escape
+from waypost.report.pins import show_difference, show_update
 
 
 @click.command()
@@ -33,12 +40,6 @@ def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, a
       waypost update pipeline core/preprocess --to 1.2.0
       waypost update pipeline --save-diff changes.diff
     """
-    from waypost.pins import locking, moving
-    from waypost.pins.workspace import fresh_lock, open_workspace
-    from waypost.report.common import sayer, write_document
-    from waypost.report.console import Console
-    from waypost.report.pins import show_update
-
     folder, names = parted(arguments)
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))
@@ -70,12 +71,6 @@ def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
     Example:
       waypost outdated pipeline
     """
-    from waypost.pins import moving
-    from waypost.pins.workspace import fresh_lock, open_workspace
-    from waypost.report.common import sayer, write_document
-    from waypost.report.console import Console
-    from waypost.report.pins import show_update
-
     folder, names = parted(arguments)
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))
@@ -101,14 +96,6 @@ def diff(arguments: tuple[str, ...]) -> int:
       waypost diff pipeline core/preprocess
       waypost diff pipeline core/preprocess 1.0.0 1.2.0
     """
-    from waypost.contracts.lock import selected
-    from waypost.errors import UsageError
-    from waypost.pins import moving
-    from waypost.pins.workspace import fresh_lock, open_workspace
-    from waypost.report.common import line, sayer
-    from waypost.report.console import Console, escape
-    from waypost.report.pins import show_difference
-
     folder, names = parted(arguments)
     if not 1 <= len(names) <= 3:
         raise UsageError("which component? waypost diff [PIPELINE] NAME [OLD] [NEW]")

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import click
 
+from waypost.commands.documents import VerdictDocument
 from waypost.commands.options import as_json_option, offline_option, pipeline_argument
+from waypost.pins.verify import verify as check
+from waypost.pins.workspace import open_workspace
+from waypost.report.common import sayer, write_document
+from waypost.report.console import Console
+from waypost.report.pins import show_verdict
 
 
 @click.command()
@@ -28,13 +34,6 @@ def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> in
       waypost verify pipeline --offline     what can be checked without network
       waypost verify pipeline --json        for machines
     """
-    from waypost.commands.documents import VerdictDocument
-    from waypost.pins.verify import verify as check
-    from waypost.pins.workspace import open_workspace
-    from waypost.report.common import sayer, write_document
-    from waypost.report.console import Console
-    from waypost.report.pins import show_verdict
-
     console = Console(stderr=as_json)
     verdict = check(open_workspace(folder, sayer(console), offline=offline), here=not remotes_only)
     if as_json:

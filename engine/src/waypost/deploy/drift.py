@@ -17,7 +17,7 @@ from waypost.contracts.parameters import merged
 from waypost.contracts.parsing import parse
 from waypost.contracts.pipeline import Pipeline, component_name
 from waypost.contracts.plan import make_plan
-from waypost.deploy.promoting import info
+from waypost.deploy.aliases import info
 from waypost.deploy.sampling import MODEL
 from waypost.errors import FindingsError, UsageError
 from waypost.pins.checkout import Checkout, checkouts

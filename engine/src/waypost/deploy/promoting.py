@@ -11,6 +11,7 @@ from typing import Any
 from waypost.contracts.digests import digest_of
 from waypost.contracts.gate import Threshold, find_metric, missed, not_better
 from waypost.contracts.mlmodel import MLmodel
+from waypost.deploy.aliases import previous_of
 from waypost.deploy.bringing import bringing
 from waypost.deploy.card import Facts, card
 from waypost.deploy.example import fits
@@ -22,7 +23,6 @@ from waypost.sources.scratch import scratch
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Origin, Registry, StepRun, Version
 
-PREVIOUS = "previous"
 _PROOF_ROWS = 5000
 _LONGEST_DESCRIPTION = 5000  # characters that the registry keeps
 
@@ -104,28 +104,6 @@ def _checked(folder: Path, rows: Rows | None, *, is_trusted: bool) -> Proved:
 
 def _digest(version: Version) -> str:
     return version.tags.get("waypost.model.digest", "")
-
-
-def previous_of(alias: str) -> str:
-    """Returns the alias that keeps the version which had an alias before."""
-    return PREVIOUS if alias == "champion" else f"{PREVIOUS}-{alias}"
-
-
-def rollback(name: str, alias: str) -> tuple[Version, Version]:
-    """Gives an alias back to the version that had it before; returns (that one, the one that loses it).
-
-    Raises UsageError where there is no such version.
-    """
-    with tracking_errors():
-        registry = Registry()
-        now, before = registry.by_alias(name, alias), registry.by_alias(name, previous_of(alias))
-        if now is None:
-            raise UsageError(f"{name}: no version has the alias {alias!r}")
-        if before is None:
-            raise UsageError(f"{name}: no version had the alias {alias!r} before")
-        registry.move(name, alias, before.version)
-        registry.move(name, previous_of(alias), now.version)
-        return before, now
 
 
 def _not_better(
@@ -280,17 +258,3 @@ def _shown(names: list[str], metrics: Mapping[str, float]) -> dict[str, float]:
             full = find_metric(name, metrics)
             found[full] = metrics[full]
     return found
-
-
-def info(uri: str) -> tuple[Version, Path]:
-    """Returns (registered version, its folder) of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
-
-    Raises UsageError for anything else, and where there is no such version.
-    """
-    from waypost.tracking.models import find
-
-    found = find(uri)
-    if not found.name or not found.version:
-        raise UsageError(f"{uri}: not a registered model", hint="models:/NAME@ALIAS or models:/NAME/VERSION")
-    with tracking_errors():
-        return Registry().by_number(found.name, found.version), found.folder

@@ -8,14 +8,12 @@ from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from waypost.contracts.mlmodel import MLmodel
 from waypost.deploy import scoring
 from waypost.deploy.bringing import Brought
 from waypost.deploy.promoting import Promotion
 from waypost.deploy.score_job import Done
-from waypost.report.common import columns, counted, line
+from waypost.report.common import counted, line
 from waypost.report.console import Console, escape
-from waypost.tracking.registry import Version
 
 _LINE_SECONDS = 10.0
 
@@ -98,19 +96,6 @@ def show_promotion(console: Console, found: Promotion) -> None:
     )
     line(console, f"  its card: model_card/{name}-{version.version}.md of run {version.run_id}")
     line(console, f"  serve it: waypost serve models:/{name}@{escape(found.alias)}")
-
-
-def show_info(console: Console, version: Version, said: MLmodel) -> None:
-    """Prints where a registered model comes from."""
-    aliases = f" ({escape(', '.join(version.aliases))})" if version.aliases else ""
-    line(console, f"[bold]{escape(version.name)}/{version.version}[/]{aliases}, made by run {version.run_id}")
-    prefix = "waypost."
-    tags = {k.removeprefix(prefix): v for k, v in sorted(version.tags.items()) if k.startswith(prefix)}
-    rows = [(f"  [dim]{escape(name)}[/]", escape(value)) for name, value in tags.items()]
-    kinds = ", ".join(f"{c.name}: {c.type}" for c in said.outputs) or "not said"
-    rows.append(("  [dim]answers[/]", escape(kinds)))
-    rows.append(("  [dim]columns[/]", escape(", ".join(f"{c.name}: {c.type}" for c in said.inputs))))
-    columns(console, rows)
 
 
 def show_scored(console: Console, done: Done, output: str) -> None:

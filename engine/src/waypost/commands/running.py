@@ -1,0 +1,96 @@
+"""The work of `waypost run`, for a run that has something to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from waypost.commands.options import wanted_on_wandb
+from waypost.commands.run import Wish
+from waypost.errors import UsageError
+from waypost.pins.released import Release, fetch_release
+from waypost.pins.workspace import Workspace, open_workspace, workspace_of_release
+from waypost.release.opening import open_bundle
+from waypost.report import runs as report
+from waypost.report.closing import write_result
+from waypost.report.console import Console
+from waypost.runs.events import Reporter
+from waypost.runs.prepare import Prepared, prepare
+from waypost.runs.runner import run
+from waypost.runs.shortcut import remember
+from waypost.runs.survey import Options, survey
+from waypost.sources.places import home
+from waypost.sources.store import Store
+
+
+def execute(wish: Wish) -> int:
+    """Runs what is asked for, shows it, and returns the exit code."""
+    if wish.resume and (wish.steps or wish.start):
+        raise UsageError("--resume goes without --steps and --from")
+    if wish.frozen and wish.dev:
+        raise UsageError("--frozen runs locked content, --dev does not: give one of them")
+    reporter = report.reporter_for(Console(stderr=wish.as_json), explain=wish.explain)
+    workspace, options = _open(wish, _options(wish), reporter)
+    prepared = prepare(workspace, wish.files, wish.changes, dev=wish.dev)
+    options = _chosen(wish, options, prepared)
+    if wish.dry_run:
+        report.show_plan(Console(), prepared.plan, survey(prepared, options) if wish.explain else None)
+        return 0
+    is_watched = workspace.wanted and not (wish.offline or wish.dev or workspace.release)
+    result = run(prepared, options, reporter, wish.folder if is_watched else None)
+    if wish.request:
+        remember(wish.request, prepared, options)
+    if wish.as_json:
+        write_result(result)
+    return result.exit_code
+
+
+def _options(wish: Wish) -> Options:
+    """Returns the options that can be known before the pipeline is."""
+    options = Options(
+        resume=wish.resume,
+        cache=not wish.no_cache,
+        env=wish.env,
+        jobs=wish.jobs or 0,
+        debug=wish.debug,
+        offline=wish.offline,
+    )
+    return replace(options, fork=wish.worker == "fork") if wish.worker else options
+
+
+def _chosen(wish: Wish, options: Options, prepared: Prepared) -> Options:
+    """Returns the options with those that name steps, or that the pipeline decides."""
+    only, forced = _names(wish.steps), _names(wish.force)
+    return replace(
+        options,
+        steps=prepared.plan.select(only, wish.start) if only or wish.start else None,
+        force=prepared.plan.select(forced, None) if forced else frozenset(),
+        wandb=wanted_on_wandb(prepared.pipeline, wish.wandb),
+    )
+
+
+def _open(wish: Wish, options: Options, reporter: Reporter) -> tuple[Workspace, Options]:
+    """Returns the workspace of a folder, a release or a bundle; with a bundle's options."""
+    offline = wish.offline
+    if wish.folder.is_file():
+        bundle = open_bundle(wish.folder, reporter.say, reporter.warn)
+        version = bundle.workspace.release.version if bundle.workspace.release else ""
+        reporter.say(f"{wish.folder}: release {version}, every byte checked")
+        return bundle.workspace, replace(options, wheels=bundle.wheels, data=bundle.data)
+    if wish.target:
+        store = Store(home(), reporter.say)
+        release = fetch_release(store, wish.target, offline=offline)
+        reporter.say(f"{wish.target}: {release.tag or 'commit'} {release.commit[:12]}, {_word(release)}")
+        workspace = workspace_of_release(release, store, reporter.say, offline=offline, loud=reporter.warn)
+    else:
+        workspace = open_workspace(wish.folder, reporter.say, offline=offline, loud=reporter.warn)
+    if offline and workspace.wanted:
+        reporter.say("offline: no remote is asked; what runs is verified by tree")
+    return workspace, options
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _word(release: Release) -> str:
+    return "verified against its record" if release.record else "which has no record"

@@ -1,0 +1,120 @@
+"""The verbs: where each is, what it is for, which extra it needs. A verb is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+
+import click
+
+from waypost import extras
+
+
+class Verb(NamedTuple):
+    """A verb of `waypost`: its module below `waypost.commands`, and the first sentence of its help."""
+
+    module: str
+    about: str
+    extra: str = extras.CORE
+
+
+VERBS = {
+    "bundle": Verb("bundle", "Pack a release with all that it needs to run on a machine without network."),
+    "cache": Verb("cache", "Look at the cache of mirrors, components and environments, or empty it."),
+    "check-drift": Verb(
+        "check_drift", "Compare what a server was asked with what its model learned from.", "serve"
+    ),
+    "check": Verb(
+        "check",
+        "Look at every component of a library, and list everything that its users would stumble over.",
+    ),
+    "components": Verb(
+        "components",
+        "Look at the components of a pipeline; split a library off into a repository of its own.",
+    ),
+    "diff": Verb(
+        "update",
+        "Show the code diff of a component between two versions, with the folders that it shares.",
+    ),
+    "info": Verb(
+        "info", "Say where a registered model comes from: run, release, component trees, data, signature."
+    ),
+    "lock": Verb("lock", "Resolve what pipeline.yaml asks for into components.lock.json."),
+    "outdated": Verb("update", "Tell what `waypost update` would do, and write nothing."),
+    "promote": Verb(
+        "promote",
+        "Register the model of a run or a release, and let an alias name it, once it passes the gate.",
+        "serve",
+    ),
+    "release": Verb(
+        "release",
+        "Cut a release: check, raise the version, rotate the changelog, write the record, commit, tag.",
+    ),
+    "reproduce": Verb(
+        "reproduce",
+        "Execute a release from its tag in a clean place, and compare with what its run gave.",
+    ),
+    "rollback": Verb("rollback", "Give an alias back to the version that had it before the last promotion."),
+    "run": Verb(
+        "run", "Run the pipeline in the folder PIPELINE (default: this folder), or a release of one."
+    ),
+    "score": Verb(
+        "score", "Answer each row of INPUT with MODEL, and write the answers into the folder OUTPUT.", "serve"
+    ),
+    "semver-check": Verb(
+        "release",
+        "Compare interfaces with a release (BASE, default the newest) and tell the bump that they demand.",
+    ),
+    "serve": Verb(
+        "serve", "Serve MODEL by MLflow's scoring protocol, compiled where that is proved equal.", "serve"
+    ),
+    "sweep": Verb("sweep", "Run the pipeline for each combination of values, and show which was the best."),
+    "update": Verb("update", "Move pins to the newest releases that pipeline.yaml allows."),
+    "verify": Verb(
+        "verify", "Ask the remotes whether every tag is what the lock says; check cache and local folders."
+    ),
+    "verify-bundle": Verb(
+        "bundle",
+        "Check a bundle as `run` would: archive, list, every byte and tree, record, lock and plan.",
+    ),
+}
+
+
+class Verbs(click.Group):
+    """A group that imports a verb when it is called (click's LazyGroup); `--help` imports none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (as click calls it)
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (as above)
+        """Returns a verb. Raises MissingExtraError where the extra that it needs is not installed."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        if verb.extra:
+            extras.require(verb.extra, f"waypost {cmd_name}")
+        try:
+            module = importlib.import_module(f"waypost.commands.{verb.module}")
+        except ImportError as error:
+            _explain(error, cmd_name)
+            raise
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ImportError as error:
+            _explain(error, ctx.invoked_subcommand)
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (as above)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.about) for name, verb in sorted(VERBS.items())])
+
+
+def _explain(error: ImportError, name: str | None) -> None:
+    """Raises MissingExtraError where a verb's import failed for what the installation lacks."""
+    verb = VERBS.get(name or "")
+    if verb and (lacking := extras.explained(verb.extra, f"waypost {name}")):
+        raise lacking from error

@@ -1,0 +1,46 @@
+"""Registered models by their aliases: where one comes from, and the way back to the one before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from waypost.errors import UsageError
+from waypost.tracking.connection import tracking_errors
+from waypost.tracking.models import find
+from waypost.tracking.registry import Registry, Version
+
+_PREVIOUS = "previous"
+
+
+def previous_of(alias: str) -> str:
+    """Returns the alias that keeps the version which had an alias before."""
+    return _PREVIOUS if alias == "champion" else f"{_PREVIOUS}-{alias}"
+
+
+def rollback(name: str, alias: str) -> tuple[Version, Version]:
+    """Gives an alias back to the version that had it before; returns (that one, the one that loses it).
+
+    Raises UsageError where there is no such version.
+    """
+    with tracking_errors():
+        registry = Registry()
+        now, before = registry.by_alias(name, alias), registry.by_alias(name, previous_of(alias))
+        if now is None:
+            raise UsageError(f"{name}: no version has the alias {alias!r}")
+        if before is None:
+            raise UsageError(f"{name}: no version had the alias {alias!r} before")
+        registry.move(name, alias, before.version)
+        registry.move(name, previous_of(alias), now.version)
+        return before, now
+
+
+def info(uri: str) -> tuple[Version, Path]:
+    """Returns (registered version, its folder) of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises UsageError for anything else, and where there is no such version.
+    """
+    found = find(uri)
+    if not found.name or not found.version:
+        raise UsageError(f"{uri}: not a registered model", hint="models:/NAME@ALIAS or models:/NAME/VERSION")
+    with tracking_errors():
+        return Registry().by_number(found.name, found.version), found.folder

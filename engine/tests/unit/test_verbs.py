@@ -1,0 +1,46 @@
+"""Verbs: listed without being imported, each with the first sentence of its own help."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import click
+import pytest
+
+from waypost import extras
+from waypost.cli import cli
+from waypost.commands.verbs import VERBS
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_what_is_listed_is_what_the_verb_says(name: str) -> None:
+    """The list of verbs has the first sentence of each verb's own help, and its name."""
+    verb = cli.get_command(click.Context(cli), name)
+    assert verb is not None
+    assert verb.name == name
+    first = re.split(r"\n\n", verb.help or "")[0]
+    assert " ".join(first.split()).startswith(VERBS[name].about)
+    assert VERBS[name].about.endswith(".")
+
+
+def test_every_extra_is_one_of_pyproject() -> None:
+    """A verb asks for an extra that exists."""
+    asked = {verb.extra for verb in VERBS.values()} - {extras.CORE}
+    markers = " ".join(str(r.marker) for r in extras._requirements())
+    assert asked
+    assert all(f'extra == "{extra}"' in markers for extra in asked)
+
+
+def test_help_imports_no_verb() -> None:
+    """`waypost --help` imports no verb and nothing that only a verb needs."""
+    script = (
+        "import sys; from waypost.cli import cli; cli.main(['--help'], standalone_mode=False);"
+        "heavy = {'pydantic', 'rich', 'yaml', 'mlflow', 'numpy', 'importlib.metadata'} & set(sys.modules);"
+        "verbs = [m for m in sys.modules if m.startswith('waypost.commands.')];"
+        "assert (heavy, verbs) == (set(), ['waypost.commands.verbs']), (heavy, verbs)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Answer each row of INPUT with MODEL" in done.stdout
