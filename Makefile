@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint release assets record library update-pins reproduce docs bench bench-deploy mutants examples requirements clean
+.PHONY: help install run test journeys check lint release assets record library update-pins reproduce docs bench bench-deploy bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,15 +61,14 @@ mutants: $(READY) ## change the rules one at a time: which change does no unit t
 	@mkdir -p engine/build && cd engine && $(MUTANTS) run >build/mutants.log 2>&1 && $(MUTANTS) results
 	@tail -c 400 engine/build/mutants.log | grep -oE '[0-9]+/[0-9]+ .*' | tail -n 1
 
-lint: $(READY)
+lint: $(READY) ## style, types, import contracts, workflows, forms, locks, records: about a minute
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@cd engine && ../$(BIN)/mypy
 	@cd components-repo && ../$(BIN)/mypy
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables --check
 	@cd engine && ../$(BIN)/lint-imports --no-cache
-	@$(BIN)/zizmor --quiet --offline --no-progress .github components-repo/.github
-	@$(BIN)/hadolint engine/container/Containerfile
+	@PRE_COMMIT_HOME=$(VENV)/pre-commit $(BIN)/pre-commit run --all-files
 	@$(BIN)/waypost release check-records
 	@$(BIN)/waypost release check-records -C components-repo
 	@$(BIN)/waypost release check-records -C engine
@@ -89,9 +88,17 @@ bench-deploy: $(READY) ## measure serving and scoring beside their peers (some 1
 examples: $(READY) ## write the data of pipeline/examples anew
 	@$(BIN)/python pipeline/examples/make_data.py
 
-requirements: $(READY) ## resolve all requirements anew into hashed locks: the library's, then the engine's
-	@$(MAKE) --no-print-directory -C components-repo requirements UV="$(abspath $(BIN))/uv"
-	@$(BIN)/python engine/requirements/compile.py
+RESOLUTION := lowest-direct
+
+bounds: $(READY) ## run the tests with the lowest allowed dependencies, or the newest: make bounds RESOLUTION=highest
+	@$(BIN)/python engine/requirements/bounds.py $(RESOLUTION) build/bounds
+	@cd engine && ../build/bounds/bin/python -m pytest -n 2 --dist loadgroup -m "not journey"
+
+UPGRADE := --upgrade
+
+requirements: $(READY) ## move all locks to the newest versions, the library's first; UPGRADE= keeps them and adds what is new
+	@$(MAKE) --no-print-directory -C components-repo requirements UV="$(abspath $(BIN))/uv" UPGRADE=$(UPGRADE)
+	@$(BIN)/python engine/requirements/compile.py $(UPGRADE)
 
 clean: ## remove .venv and what tools left behind
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist engine/build engine/src/*.egg-info
