@@ -307,7 +307,7 @@ def engine(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("file", "dropped", "group", "text"),
     [
-        ("cli.py", "serve", "waypost serve", "breaking: the command was removed"),
+        ("commands/verbs.py", '"lock": Verb(', "waypost lock", "breaking: the command was removed"),
         ("commands/lock.py", '@click.option("--check"', "waypost lock", "breaking: option '--check' was removed"),
         ("contracts/pipeline.py", "cache: bool", "pipeline.yaml", "breaking: key 'steps.*.cache' was removed"),
         ("runs/events.py", "experiment_id: str", "waypost run --json", "breaking: key 'experiment_id' was removed"),
