@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint release assets record library update-pins reproduce docs bench bench-deploy bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint release assets record library update-pins update-locks reproduce docs bench bench-deploy bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ library: $(READY) ## the component library as a repository of its own, in one fi
 
 update-pins: $(READY) ## move the pins on a branch, with a report of what changes (in dist/)
 	@.github/release.sh $(BIN) update-pins
+
+update-locks: $(READY) ## move the locks on a branch, with a report of what moved (in dist/)
+	@.github/release.sh $(BIN) update-locks
 
 reproduce: $(READY) ## execute a release from its tag and compare: make reproduce TARGET=URL@VERSION
 	@$(BIN)/waypost reproduce "$(TARGET)"

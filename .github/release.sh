@@ -63,4 +63,16 @@ update-pins)
   git commit --quiet --message "Update components" -- "$pipeline/components.lock.json"
   git push --quiet --force origin waypost/update-pins
   ;;
+update-locks)
+  rm -f dist/locks.md
+  make --no-print-directory requirements
+  if git diff --quiet; then
+    echo "nothing is newer"
+    exit 0
+  fi
+  "$bin/python" .github/locks_report.py >dist/locks.md
+  git switch --quiet --force-create waypost/update-locks
+  git commit --quiet --all --message "Update locks"
+  git push --quiet --force origin waypost/update-locks
+  ;;
 esac

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import runpy
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from tests.conftest import ROOT
 from waypost.contracts.escaping import (
     markdown_block,
     markdown_code,
@@ -168,28 +166,6 @@ def test_documents_take_every_text() -> None:
     assert json.loads(error_document(WaypostError(text)))["error"] == text
     assert document == terminal_text(document)
     assert "ü" in document
-
-
-def test_a_hostile_library_in_a_pull_request() -> None:
-    """What others changed stands in the report as code: no link, no mention, no cell more."""
-    bad = "a|b @team #1 <img src=x> [x](javascript:y)"
-    report = runpy.run_path(str(ROOT / ".github" / "pins_report.py"))["report"]
-    move = {
-        "uses": f"core/{bad}",
-        "state": "moved",
-        "old": {"version": "1.0.0"},
-        "new": {"version": "1.1.0"},
-        "changes": [{"kind": "added", "text": bad}],
-        "problems": [],
-        "packages": [{"name": bad, "old": "1", "new": ""}],
-    }
-    run = {"steps": [{"name": "one", "metrics": {bad: 1.0}}]}
-    text = report({"moves": [move], "changelogs": {"core": f"{bad}\n```\n{bad}"}}, run, run)
-    cell = "`a\\|b @team #1 <img src=x> [x](javascript:y)`"
-    assert f"| 1.0.0 | 1.1.0 | **added**: {cell} |" in text
-    assert f"| {cell} | `1` |  |" in text
-    assert f"| {cell.replace('a', 'one/a', 1)} | 1.0 | 1.0 |" in text
-    assert f"````\n{bad}\n```\n{bad}\n````" in text
 
 
 def test_a_hostile_page() -> None:
