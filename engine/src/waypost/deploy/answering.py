@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -79,13 +80,11 @@ class Answering:
     async def answer(self, served: Served, kind: str, body: bytes, entry: Entry) -> Reply:
         """Returns the reply to a request. Raises TableError, RequestError where there is no answer."""
         if len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
-            return await self._in_thread(lambda work: self._computed(served, kind, body, entry, work))
+            return await self._in_thread(partial(self._computed, served, kind, body, entry))
         table, wants = self._read(served, kind, body, entry)
         if len(table) <= _QUICK_ROWS and served.made.proof.is_equal:
             return self._predicted(served, table, entry, wants=wants)
-        return await self._in_thread(
-            lambda work: self._predicted(served, table, entry, wants=wants, check=work.check)
-        )
+        return await self._in_thread(partial(self._predicted, served, table, entry, wants=wants))
 
     async def _in_thread(self, function: Callable[[Work[Reply]], Reply]) -> Reply:
         try:
@@ -105,7 +104,7 @@ class Answering:
                 table, wants = self._read(served, kind, body, entry)
         else:
             table, wants = self._read(served, kind, body, entry)
-        return self._predicted(served, table, entry, wants=wants, check=work.check)
+        return self._predicted(served, table, entry, work, wants=wants)
 
     def _read(self, served: Served, kind: str, body: bytes, entry: Entry) -> tuple[Table | Rows, bool]:
         """Returns (table, whether probabilities are wanted). Raises TableError."""
@@ -122,13 +121,13 @@ class Answering:
         served: Served,
         table: Table | Rows,
         entry: Entry,
+        work: Work[Reply] | None = None,
         *,
         wants: bool,
-        check: Callable[[], None] | None = None,
     ) -> Reply:
         began = time.perf_counter()
         answers = served.made.answers
-        answer = answers.predict(table, check) if len(table) else _NOTHING
+        answer = answers.predict(table, work.check if work else None) if len(table) else _NOTHING
         entry.predict = time.perf_counter() - began
         body = reply(answer, served.classes, wants_probabilities=wants)
         if self._sampler:

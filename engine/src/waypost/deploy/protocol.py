@@ -31,6 +31,8 @@ Unpack = Callable[[str, bytes, Layout, Limits], Table]
 
 def content_type(header: str) -> str:
     """Returns the kind of a body by its Content-Type. Raises RequestError (415) for another one."""
+    if header in TYPES:  # as nearly every request says it
+        return header
     kind, _, rest = header.partition(";")
     kind = kind.strip().lower()
     if kind not in TYPES:
@@ -137,7 +139,7 @@ def _split(given: Any, layout: Layout, limits: Limits) -> Table | Rows:
 
 def _names(place: str, given: Any) -> tuple[str, ...]:
     names = _array(place, given)
-    if set(map(type, names)) - {str}:
+    if not {str}.issuperset(map(type, names)):
         wrong = next(name for name in names if type(name) is not str)
         raise RequestError(f"{place}: {_noun(wrong)} is no name")
     return tuple(names)
