@@ -105,6 +105,30 @@ def test_secrets_are_redacted() -> None:
     assert redacted(text) == "fatal: https://h/x.git and s3://b/k?X-Amz-Signature=***&v=1"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:part@hidden@h/x.git",
+        "HTTPS://hidden@h/x",
+        "https://h/x?sv=1&sig=hidden",
+        "https://h/x?code=hidden",
+        "https://h/x?Auth=hidden&v=1",
+        "https://h/x?db_pwd=hidden",
+        "https://h/x?v=1;token=hidden",
+        "https://h/x#access_token=hidden",
+    ],
+)
+def test_secrets_in_odd_places_are_redacted(url: str) -> None:
+    """A password with `@` goes as a whole, and so do the short names that stores give to signatures."""
+    assert "hidden" not in redacted(f"cannot read {url}, give another")
+
+
+def test_what_is_no_secret_is_shown() -> None:
+    """A version, a mail address and other values of a query stay."""
+    text = "https://h/org/x@1.4.0 of a@h: https://h/x?author=me&design=1&v=2"
+    assert redacted(text) == text
+
+
 def component(**main: object) -> Component:
     entry = {"command": "x", **main}
     return Component.model_validate({"name": "c", "entry_points": {"main": entry}})

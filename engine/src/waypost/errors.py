@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_SECRETIVE = "token|secret|passw|key|signature|credential"
+# Up to the last `@` before the path: a password may hold one.
+_USER = re.compile(r"(?<=://)[^/\s]*@")
+_SECRETIVE = r"[^=&\s]*(?:token|secret|passw|pwd|key|signature|credential)[^=&\s]*|auth|code|jwt|pass|sas|sig"
+_SECRET = re.compile(rf"(?i)([?&;#](?:{_SECRETIVE})=)[^&\s'\"]+")
 _LONGEST_NAME, _MOST_NAMES, _MOST_COMPARED, _MOST_LISTED = 100, 10_000, 20, 12
 
 
@@ -91,8 +94,7 @@ class ErrorDocument:
 
 def redacted(text: str) -> str:
     """Returns a text without the user names, passwords and tokens of the URLs in it."""
-    text = re.sub(r"(?<=://)[^/@\s]+@", "", text)
-    return re.sub(rf"(?i)([?&][^=&\s]*(?:{_SECRETIVE})[^=&\s]*=)[^&\s'\"]+", r"\1***", text)
+    return _SECRET.sub(r"\1***", _USER.sub("", text))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
