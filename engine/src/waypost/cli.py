@@ -72,12 +72,16 @@ def _run() -> int:
         return error.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt) as error:
+    except KeyboardInterrupt as error:
         _show(WaypostError(str(error) or "interrupted"))
         return Interrupted.exit_code
-    except Exception:
+    except Exception as error:
+        # click takes the end of any file for one of the keyboard's; only Ctrl-C is one.
+        if isinstance(error, click.Abort) and not isinstance(error.__cause__, EOFError):
+            _show(WaypostError("interrupted"))
+            return Interrupted.exit_code
         # A bug: the stack trace is what helps. Or a package in a version that we do not know.
-        sys.stderr.write(terminal_text(traceback.format_exc()))
+        sys.stderr.write(terminal_text(redacted(traceback.format_exc())))
         if lacking := extras.explained(extras.CORE, "waypost"):
             _show(lacking)
         return 1

@@ -9,6 +9,7 @@ import sys
 import click
 import pytest
 
+from waypost import cli as command_line
 from waypost import extras
 from waypost.cli import cli
 from waypost.commands.verbs import VERBS
@@ -44,3 +45,30 @@ def test_help_imports_no_verb() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Answer each row of INPUT with MODEL" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (EOFError("https://me:pass@word@host ended"), 1, "EOFError: https://host ended"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_the_end_of_a_file_is_no_interrupt(
+    raised: BaseException,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Only Ctrl-C is one, although click takes both for the same; a stack trace has no password, either."""
+
+    def end() -> None:
+        raise raised
+
+    monkeypatch.setattr(sys, "argv", ["waypost", "cache", "list"])
+    monkeypatch.setattr(cli, "callback", end)
+    assert command_line._run() == code
+    text = capsys.readouterr().err
+    assert said in text
+    assert "word" not in text
