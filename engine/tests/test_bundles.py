@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from tests.bundles import Part, listed, make_bundle, packed, parts_of, told
+from waypost.contracts.target import Target
 from waypost.errors import IntegrityError, UsageError, WaypostError
 from waypost.release import opening
-from waypost.release.opening import open_bundle, verify_bundle
+from waypost.release.bundle import bundle
+from waypost.release.opening import is_bundle, open_bundle, verify_bundle
 from waypost.sources.places import home
 from waypost.sources.store import exact_tree
 
@@ -305,3 +307,30 @@ def test_a_plan_that_does_not_hold(parts: Parts, outside: Path) -> None:
     (outside / "x.tar").write_bytes(packed(told(new, lambda facts: facts.update(data={}))))
     with pytest.raises(IntegrityError, match="the data behind http"):
         verify_bundle(outside / "x.tar")
+
+
+def test_only_a_bundle_is_replaced(good: Path, outside: Path) -> None:
+    """What somebody else keeps under the name of a new bundle stays, an archive too, and before any work."""
+    file = outside / "mine"
+    with tarfile.open(file, "w") as archive:
+        archive.add(good, "bundle.json")  # a name alone makes no bundle
+    contents = [b"", b"text", file.read_bytes(), gzip.compress(file.read_bytes())]
+    for content in contents:
+        file.write_bytes(content)
+        with pytest.raises(UsageError, match="there is something else here"):
+            bundle(Target("file:///nowhere", "", "==1.0.0"), file, unheard, wheels=False)
+        assert file.read_bytes() == content
+    assert is_bundle(good)
+    assert not is_bundle(outside)
+
+
+def test_a_bundle_is_made_again_where_it_is(outside: Path) -> None:
+    """A bundle is replaced by the same bytes, through a link as well, and nothing else is left there."""
+    file, link = make_bundle(outside, with_data=False), outside / "link.tar"
+    before = file.read_bytes()
+    link.symlink_to(file)
+    target = Target(f"file://{outside / 'pipe.git'}", "", "==1.0.0")
+    bundle(target, link, unheard, wheels=False)
+    assert link.is_symlink()
+    assert file.read_bytes() == before
+    assert not list(outside.glob(".*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import tarfile
 from pathlib import Path
@@ -15,10 +16,12 @@ from waypost.contracts.target import Target
 from waypost.errors import UsageError, WaypostError, redacted
 from waypost.pins.released import fetch_release
 from waypost.pins.workspace import workspace_of_release
+from waypost.release.opening import is_bundle
 from waypost.runs import environments
 from waypost.runs.prepare import Prepared, prepare
 from waypost.sources.files import content_digest, read_python_env
 from waypost.sources.places import home
+from waypost.sources.process import process_name
 from waypost.sources.scratch import scratch
 from waypost.sources.store import Say, Store
 
@@ -28,9 +31,10 @@ _CHUNK = 1 << 20
 def bundle(target: Target, file: Path, say: Say, *, wheels: bool) -> Bundle:
     """Packs a release; the same bytes for the same content.
 
-    Without `wheels` it runs with `--env local` only. Raises WaypostError where anything is missing.
+    Without `wheels` it runs with `--env local` only. A bundle that is there is replaced, nothing else is.
+    Raises WaypostError where anything is missing.
     """
-    if file.exists() and not tarfile.is_tarfile(file):
+    if file.exists() and not is_bundle(file):
         raise UsageError(f"{file}: there is something else here", hint="give another name, or move it away")
     store = Store(home(), say)
     release = fetch_release(store, target)
@@ -119,8 +123,12 @@ def _pack(folder: Path, file: Path) -> None:
         info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
         return info
 
-    new = file.with_name(f".{file.name}.new")
-    with tarfile.open(new, "w", format=tarfile.PAX_FORMAT) as archive:
-        for path in sorted(folder.rglob("*")):
-            archive.add(path, path.relative_to(folder).as_posix(), recursive=False, filter=plain)
-    new.replace(file)
+    file = file.resolve() if file.is_symlink() else file
+    new = file.with_name(f".{file.name}.{process_name()}-{secrets.token_hex(4)}")
+    try:
+        with tarfile.open(new, "x", format=tarfile.PAX_FORMAT) as archive:
+            for path in sorted(folder.rglob("*")):
+                archive.add(path, path.relative_to(folder).as_posix(), recursive=False, filter=plain)
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from waypost.contracts.bundle import (
     parse_bundle,
 )
 from waypost.contracts.plan import Location
-from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, redacted
+from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, redacted
 from waypost.pins.checkout import parts_of
 from waypost.pins.released import Release, verified_record
 from waypost.pins.workspace import Workspace, fresh_lock, workspace_of_release
@@ -67,6 +67,18 @@ def verify_bundle(file: Path) -> Bundle:
         absent = sorted({url for url in arguments if "://" in url} - facts.data.keys())
         _refuse(file, (f"the data behind {redacted(url)} is missing" for url in absent))
     return facts
+
+
+def is_bundle(file: Path) -> bool:
+    """Tells whether a file says that it is a bundle; whether it is one is for `verify_bundle` to tell."""
+    if not file.is_file():
+        return False
+    try:
+        with file.open("rb") as archive:
+            parse_bundle(_facts_text(archive, list(read_members(archive, file.stat().st_size))).decode())
+    except (OSError, ValueError, WaypostError):
+        return False
+    return True
 
 
 def open_bundle(file: Path, say: Say, loud: Say) -> Opened:
