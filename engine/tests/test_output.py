@@ -315,3 +315,18 @@ def test_manifest_is_read_as_it_was_written(sink: Sink) -> None:
     sink.remove([MANIFEST])
     with pytest.raises(WaypostError, match="cannot be read or written"):
         read_manifest(sink)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe or a device is refused as a table, also behind a link or among others, and as a manifest."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("a\n1\n")
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    (tmp_path / "in" / "b.csv").symlink_to(tmp_path / "pipe.csv")
+    for source in ("pipe.csv", "zero.csv", "in", "in/*.csv"):
+        with pytest.raises(UsageError, match="csv: this is a pipe or a device"):
+            Listing(str(tmp_path / source))
+    os.mkfifo(tmp_path / MANIFEST)
+    with pytest.raises(UsageError, match=r"_manifest\.json: this is a pipe or a device"):
+        remove_result(Sink(str(tmp_path)))

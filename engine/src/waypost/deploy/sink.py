@@ -97,8 +97,10 @@ class Sink:
             new.unlink(missing_ok=True)
 
     def read(self, name: str) -> bytes:
-        """Returns a file's content. Raises WaypostError."""
+        """Returns a file's content. Raises WaypostError, UsageError for what is no file."""
         with self._told(name):
+            if self.is_local and self.fs.info(f"{self.root}/{name}")["type"] == "other":
+                raise UsageError(f"{self.place(name)}: this is a pipe or a device, no file")
             return bytes(self.fs.cat_file(f"{self.root}/{name}"))
 
     def digest(self, name: str) -> str:
