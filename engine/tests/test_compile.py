@@ -260,3 +260,24 @@ def test_misspelt_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="looks like 'city'") as error:
         from_columns({"amount": [1.0], "ctiy": ["Berlin"]}, _layout(found))
     assert error.value.hint == "did you mean 'ctiy'?"
+
+
+def test_a_damaged_form_is_made_again(tmp_path: Path) -> None:
+    """Whatever becomes of its files in the cache, what a model answers stays the same, and is proved."""
+    model = fitted(make_pipeline(SimpleImputer(), DecisionTreeClassifier(max_depth=3)), NUMBERS, 3)
+    folder = models.save(model, NUMBERS, tmp_path / "model")
+    rows = from_columns(columns_of(NUMBERS), ready(folder).answers.layout)
+    expected = model.predict(NUMBERS)
+    [place] = [path for path in (tmp_path / "home" / "compiled").iterdir() if path.is_dir()]
+    damages: dict[str, Callable[[Path], object]] = {
+        "empty": lambda file: file.write_bytes(b""),
+        "garbage": lambda file: file.write_bytes(b"{}" * 50),
+        "gone": lambda file: file.unlink(),
+    }
+    for file in sorted(place.iterdir()):
+        for damage in damages.values():
+            damage(file)
+            found = ready(folder)
+            assert found.proof.is_equal
+            np.testing.assert_array_equal(found.answers.predict(rows).labels, expected)
+    assert len(list(place.iterdir())) == 5

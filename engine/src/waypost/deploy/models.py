@@ -28,7 +28,7 @@ from waypost.errors import UsageError
 from waypost.sources.files import content_digest, read_mlmodel, read_text
 from waypost.sources.places import home
 
-_FORM = 3
+_FORM = 4
 """Raised with every change of what is stored or compared: what an older engine compiled is made again."""
 
 _CONTENT, _PROOF = "content.json", "proof.json"
@@ -140,10 +140,21 @@ def _place(digest: str) -> Path:
 
 
 def _proof_in(place: Path, rows: int) -> Proof | None:
-    """Returns the proof of a compiled form, None where there is none, or it compared fewer real rows."""
-    file = place / _PROOF
-    proof = Proof.model_validate_json(read_text(file)) if file.is_file() else None
-    return proof if proof and (proof.rows >= rows or not proof.is_equal) else None
+    """Returns the proof of a compiled form; None where it is to be made (again): it is not there, not as it
+    was written, or was compared on fewer real rows.
+    """
+    try:
+        proof = Proof.model_validate_json((place / _PROOF).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not proof.is_equal:
+        return proof
+    is_whole = proof.files and all(_is(place / name, digest) for name, digest in proof.files.items())
+    return proof if is_whole and proof.rows >= rows else None
+
+
+def _is(file: Path, digest: str) -> bool:
+    return file.is_file() and content_digest(file) == digest
 
 
 def _compile(
@@ -165,12 +176,20 @@ def _compile(
             new = Path(temp, "form")
             new.mkdir()
             model = load(folder, said, is_trusted=is_trusted)
-            proof = _compiled_into(new, model, said, _real_rows(folder, said, rows))
+            found = _compiled_into(new, model, said, _real_rows(folder, said, rows))
+            digests = {file.name: content_digest(file) for file in sorted(new.iterdir())}
+            proof = found.model_copy(update={"files": digests})
             (new / _PROOF).write_text(proof.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            if place.exists():  # the same form, proved on fewer rows
-                (new / _PROOF).replace(place / _PROOF)
-            else:
-                new.rename(place)
+            _put(new, place)
+
+
+def _put(new: Path, place: Path) -> None:
+    """Moves a compiled form to its place, where one may be that is damaged, or proved on fewer rows."""
+    if not place.exists():
+        new.rename(place)
+        return
+    for file in sorted(new.iterdir(), key=lambda file: file.name == _PROOF):  # the proof comes last
+        file.replace(place / file.name)
 
 
 def _compiled_into(new: Path, model: Any, said: MLmodel, rows: Rows) -> Proof:

@@ -27,7 +27,9 @@ Rows = dict[str, list[Any]]
 
 
 class Proof(BaseModel):
-    """What was compared and what came of it; stored beside the compiled form."""
+    """What was compared and what came of it; stored beside the compiled form, whose `files` are sha256 (hex)
+    by name.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,6 +41,7 @@ class Proof(BaseModel):
     largest_difference: float = 0.0
     tolerance: float = TOLERANCE
     versions: dict[str, str] = {}
+    files: dict[str, str] = {}
 
 
 def prove(model: Any, compiled: Compiled, rows: Rows, versions: dict[str, str]) -> Proof:
