@@ -20,7 +20,6 @@ from waypost.sources.messages import Bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
 
 PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
 # Arrow makes dictionaries of these, and of no others.
@@ -62,7 +61,7 @@ def _read_parquet(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
     with opened(metadata=facts, read_dictionary=_dictionaries(groups, layout)) as file:
         table = file.read(columns=chosen, use_threads=False)
     limits.check_rows(table.num_rows, layout)
-    limits.check_bytes(sum(_text_bytes(table[name]) for name in chosen))
+    limits.check_bytes(sum(_text_bytes(table[name]) for name in chosen if name in layout.texts))
     return table
 
 
@@ -91,7 +90,7 @@ def _read_stream(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
             rows += batch.num_rows
             limits.check_rows(rows, layout)
             batch.validate(full=True)  # offsets that point elsewhere would be read as they are
-            size += sum(_text_bytes(batch[name]) for name in batch.schema.names)
+            size += sum(_text_bytes(batch[name]) for name in chosen if name in layout.texts)
             limits.check_bytes(size)
             batches.append(batch)
         return pa.Table.from_batches(batches, stream.schema)
@@ -110,30 +109,28 @@ def _chosen(schema: pa.Schema, layout: Layout) -> list[str]:
     return chosen
 
 
-def _text_bytes(values: Any) -> int:
-    """Returns how long the texts of an array are, each as often as a row says it; 0 for numbers."""
+def _text_bytes(texts: pa.Array | pa.ChunkedArray) -> int:
+    """Returns how long the texts of an array are, in bytes, each as often as a row says it."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    if isinstance(values, pa.ChunkedArray):
-        return sum(_text_bytes(chunk) for chunk in values.chunks)
-    if pa.types.is_dictionary(values.type):
-        places = values.indices.drop_null().cast(pa.int64()).to_numpy()
-        return int(_lengths(values.dictionary)[places].sum())
-    return int(_lengths(values).sum())
+    if isinstance(texts, pa.ChunkedArray):
+        return sum(map(_text_bytes, texts.chunks))
+    is_dictionary = pa.types.is_dictionary(texts.type)
+    lengths = _lengths(texts.dictionary).take(texts.indices) if is_dictionary else _lengths(texts)
+    return int(pc.sum(lengths).as_py() or 0)
 
 
-def _lengths(texts: pa.Array) -> NDArray[np.int64]:
-    """Returns how long each text is, in bytes; 0 for a missing one, and for whatever is no text."""
+def _lengths(texts: pa.Array) -> pa.Array:
+    """Returns how long each text is, in bytes; null for a missing one, and for whatever is no text."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if pa.types.is_string_view(texts.type) and len(texts):
         # Arrow's kernels do not know views; each begins with the length of its text.
         views = np.frombuffer(texts.buffers()[1], np.int32).reshape(-1, 4)
-        found = views[texts.offset : texts.offset + len(texts), 0].astype(np.int64)
-        found[texts.is_null().to_numpy(zero_copy_only=False)] = 0
-        return found
+        found = views[texts.offset : texts.offset + len(texts), 0]
+        return pa.array(found, mask=texts.is_null().to_numpy(zero_copy_only=False))
     if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
-        return np.zeros(len(texts), np.int64)
-    lengths = pc.fill_null(pc.binary_length(texts), 0)
-    return np.asarray(lengths.to_numpy(zero_copy_only=False), np.int64)
+        return pa.nulls(len(texts), pa.int64())
+    return pc.binary_length(texts)

@@ -187,7 +187,7 @@ def _cast(values: Any, wanted: pa.DataType, column: Column) -> pa.Array:
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
         # An integer beyond 2**53 is rounded, as pandas rounds it.
-        return values.cast(wanted, safe=False)
+        return values if values.type == wanted else values.cast(wanted, safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise TableError(f"column {column.name!r}: {error}", column=column.name) from error
 
