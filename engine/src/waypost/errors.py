@@ -102,10 +102,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     Comparing costs the product of two lengths: longer names, and names among too many, have no nearest one.
     """
-    names = sorted(other for other in known if len(other) <= _LONGEST_NAME)
-    if near := _nearest(name, names):
-        return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(names)}" if 0 < len(names) <= _MOST_LISTED else ""
+    names = _sorted(known)
+    listed = f"known: {', '.join(names)}" if 0 < len(names) <= _MOST_LISTED else ""
+    return nearest(name, names) or listed
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns `did you mean 'x'?` for the nearest known name, empty where none is near."""
+    near = _nearest(name, _sorted(known))
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    return sorted(name for name in names if len(name) <= _LONGEST_NAME)
 
 
 def _nearest(name: str, names: list[str]) -> list[str]:

@@ -76,8 +76,10 @@ def test_the_text_is_one() -> None:
 )
 def test_a_file_that_is_no_lock(text: str, problem: str) -> None:
     """Each way to be no lock has its own words."""
-    with pytest.raises(IntegrityError, match=problem):
+    with pytest.raises(IntegrityError, match=problem) as caught:
         parse_lock(text, "waypost lock")
+    category = "lock-newer" if "newer" in problem else "lock-edited"
+    assert {finding.category for finding in caught.value.findings} == {category}
 
 
 def test_every_component_is_compared() -> None:

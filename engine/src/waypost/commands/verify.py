@@ -25,7 +25,7 @@ def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> in
     """Ask the remotes whether every tag is what the lock says; check cache and local folders.
 
     Lists every finding with a category: tag-moved, tag-deleted, commit-gone, tree-differs,
-    lock-stale, lock-edited, interface-differs, environment-differs, yanked. Exit code 4 on any,
+    lock-stale, lock-edited, lock-newer, interface-differs, environment-differs, yanked. Exit code 4 on any,
     3 where the only trouble is that a remote does not answer.
 
     \b

@@ -23,6 +23,7 @@ FILE = "components.lock.json"
 SCHEMA = 1
 STALE = "lock-stale"
 EDITED = "lock-edited"
+NEWER = "lock-newer"
 
 
 class Pin(Strict):
@@ -117,7 +118,7 @@ def parse_lock(text: str, command: str) -> Lock:
         problem = (
             f"written by a newer Waypost ({content.get('engine')}, schema {schema}; this one reads {SCHEMA})"
         )
-        raise IntegrityError([Finding(FILE, problem, "pip install --upgrade waypost", EDITED)])
+        raise IntegrityError([Finding(FILE, problem, "pip install --upgrade waypost", NEWER)])
     try:
         lock = parse(Lock, content, FILE)
     except FindingsError as error:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from waypost.contracts.mlmodel import Column
-from waypost.errors import WaypostError, did_you_mean
+from waypost.errors import WaypostError, nearest
 
 Pick = Callable[[Sequence[Any]], tuple[Any, ...]]
 
@@ -143,16 +143,12 @@ def check_names(given: Sequence[str], layout: Layout) -> None:
         return
     unknown = counts.keys() - layout.names
     if required := next((c for c in absent if c.required), None):
-        hint = _spelt(did_you_mean(required.name, unknown))
+        hint = nearest(required.name, unknown)
         raise TableError(f"column {required.name!r} is missing", column=required.name, hint=hint)
     if len(absent) * len(unknown) > _MOST_PAIRS:
         return
     for column in absent:
-        if hint := _spelt(did_you_mean(column.name, unknown)):
+        if hint := nearest(column.name, unknown):
             raise TableError(
                 f"a column is not known that looks like {column.name!r}", column=column.name, hint=hint
             )
-
-
-def _spelt(hint: str) -> str:
-    return hint if hint.startswith("did you mean") else ""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from waypost import __version__
-from waypost.contracts.component import Component
-from waypost.contracts.lock import FILE, Lock, Pin, Wanted, lock_text, make_lock, requirement_findings
+from waypost.contracts.component import MISSING, Component
+from waypost.contracts.lock import FILE, NEWER, Lock, Pin, Wanted, lock_text, make_lock, requirement_findings
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.plan import make_plan
@@ -110,7 +110,7 @@ class Resolver:
 
     def _explained(self, finding: Finding, choice: Choice, want: Wanted) -> Finding:
         """Adds to a missing component the version looked at, and the first that has it."""
-        if not finding.problem.startswith("no component"):
+        if finding.category != MISSING:
             return finding
         at = choice.tag or choice.commit[:12]
         first = self._first_with(choice.mirror, want.component)
@@ -211,7 +211,7 @@ def readable_lock(workspace: Workspace) -> Lock | None:
     try:
         return read_lock(workspace)
     except IntegrityError as error:
-        if any("newer Waypost" in finding.problem for finding in error.findings):
+        if any(finding.category == NEWER for finding in error.findings):
             raise
         workspace.say(f"{FILE}: {error.findings[0].problem}; resolving everything anew")
         return None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 
-from waypost.contracts.component import FILE, Component, PythonEnv, parse_component
+from waypost.contracts.component import FILE, MISSING, Component, PythonEnv, parse_component
 from waypost.contracts.interface import interface_digest
 from waypost.contracts.listing import Listing, top_of, walk
 from waypost.contracts.lock import Pin, Wanted, environment_digest
@@ -139,7 +139,7 @@ class Commit:
                 raise FindingsError(problems)
             if text is None:
                 near = did_you_mean(name, self.components)
-                raise FindingsError([Finding(place, f"no component {name!r}", near)])
+                raise FindingsError([Finding(place, f"no component {name!r}", near, MISSING)])
             self._contracts[name] = parse_component(text, f"{place}: {FILE}")
         return self._contracts[name]
 

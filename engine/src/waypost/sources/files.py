@@ -40,7 +40,8 @@ def read_component(root: Path, name: str, place: str) -> Component:
     file = root / name / component.FILE
     if not file.is_file():
         known = [p.parent.name for p in root.glob(f"*/{component.FILE}")]
-        raise FindingsError([Finding(place, f"no component {name!r}", did_you_mean(name, known))])
+        near = did_you_mean(name, known)
+        raise FindingsError([Finding(place, f"no component {name!r}", near, component.MISSING)])
     return parse_component(read_text(file), f"{name}/{component.FILE}")
 
 

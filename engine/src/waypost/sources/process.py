@@ -21,7 +21,6 @@ from typing import IO, Any
 from waypost.sources import messages, supervisor
 
 GRACE_SECONDS = supervisor.GRACE_SECONDS
-TIMED_OUT = "no answer"
 _LAST_SECONDS = supervisor.LAST_SECONDS + 1.0
 _DRAIN_SECONDS = 0.5
 
@@ -43,11 +42,14 @@ def _supervised(command: Sequence[str]) -> list[str]:
 
 
 class ProcessError(Exception):
-    """A process that was run for its output failed; `stderr` is what it said."""
+    """A process that was run for its output failed; `stderr` is what it said, `timed_out` whether it was
+    ended because it took too long.
+    """
 
-    def __init__(self, arguments: Sequence[str], code: int, stderr: str) -> None:
+    def __init__(self, arguments: Sequence[str], code: int, stderr: str, *, timed_out: bool = False) -> None:
         super().__init__(f"{' '.join(arguments)}: exit code {code}: {stderr.strip()}")
         self.stderr = stderr
+        self.timed_out = timed_out
 
 
 def output_of(
@@ -92,7 +94,8 @@ def bytes_of(
         try:
             output, errors = _said(process, stdin, timeout)
         except subprocess.TimeoutExpired as error:
-            raise ProcessError(arguments, -1, f"{TIMED_OUT} after {timeout:g} s") from error
+            said = f"no answer after {timeout:g} s"
+            raise ProcessError(arguments, -1, said, timed_out=True) from error
         finally:
             if process.poll() is None:
                 _end_group(process, supervised=supervised)

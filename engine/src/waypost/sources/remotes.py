@@ -11,7 +11,7 @@ from pathlib import Path
 from waypost.compat.git import Refusal, bad_object, is_cut_off, refusal
 from waypost.errors import IntegrityError, RemoteError, redacted
 from waypost.sources.git import create_bare, environment, git, object_at
-from waypost.sources.process import TIMED_OUT, ProcessError, bytes_of
+from waypost.sources.process import ProcessError, bytes_of
 from waypost.sources.scratch import scratch
 
 ASK_SECONDS = 60.0
@@ -142,7 +142,7 @@ def _fetch_checked(
     try:
         git(repository, *options, "fsck", "--no-progress", "--no-dangling", "--no-reflogs")
     except ProcessError as error:
-        raise _meaning(url, error.stderr) from error
+        raise _meaning(url, error) from error
     ask(*command, *refspecs, settings=unchecked)
 
 
@@ -205,7 +205,7 @@ def _ask(
         if attempt == _ATTEMPTS or not is_cut_off(cause.stderr):
             break
         time.sleep(0.3 * attempt)
-    raise _meaning(url, cause.stderr) from cause
+    raise _meaning(url, cause) from cause
 
 
 def _environment(url: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -221,15 +221,15 @@ def _environment(url: str, more: Mapping[str, str]) -> dict[str, str]:
     return patience | environment(**extra)
 
 
-def _meaning(url: str, stderr: str) -> RemoteError:
+def _meaning(url: str, error: ProcessError) -> RemoteError:
     """Returns the error that tells the causes apart which git tells in many words."""
-    shown = redacted(url)
+    shown, stderr = redacted(url), error.stderr
     said = " ".join(redacted(stderr).replace("fatal: ", "").split())[:300]
     if bad := bad_object(stderr):
         message = f"{shown}: git refuses object {bad.oid} of it: {bad.words} ({bad.kind})"
         hint = "damaged, or made to do harm; its owner sees with `git fsck` what is wrong"
         return BadObjectError(message, hint=hint, kind=bad.kind)
-    why = Refusal.NETWORK if stderr.startswith(TIMED_OUT) else refusal(stderr)
+    why = Refusal.NETWORK if error.timed_out else refusal(stderr)
     if why is Refusal.GONE:
         return CommitGoneError(f"{shown}: the repository does not have it: {said}")
     words, hint = _TOLD.get(why, ("git says: {said}", ""))
