@@ -20,11 +20,16 @@ def contract_block(entry_point: dict[str, Any]) -> str:
         lines.append(
             f"| `{name}` | {_kind(parameter)} | {_default(parameter)} | {parameter['description']} |"
         )
-    lines += ["", "| output | artifact | what it is |", "|---|---|---|"]
+    lines += ["", "| output | artifact | type | what it is |", "|---|---|---|---|"]
     for name, output in entry_point.get("outputs", {}).items():
-        lines.append(f"| {_code(name)} | {_code(output['path'])} | {_prose(output['description'])} |")
-    lines += ["", "| metric | what it is |", "|---|---|"]
-    lines += [f"| {_code(name)} | {_prose(text)} |" for name, text in entry_point.get("metrics", {}).items()]
+        kind = output.get("type", "")
+        lines.append(
+            f"| {_code(name)} | {_code(output['path'])} | {kind} | {_prose(output['description'])} |"
+        )
+    lines += ["", "| metric | kind | better | unit | what it is |", "|---|---|---|---|---|"]
+    for name, metric in entry_point.get("metrics", {}).items():
+        facts = " | ".join(metric.get(key, "") for key in ("kind", "better", "unit"))
+        lines.append(f"| {_code(name)} | {facts} | {_prose(metric['description'])} |")
     return "\n".join([*lines, "<!-- /contract -->"])
 
 

@@ -21,7 +21,7 @@ from tests.pipelines import write_component, write_pipeline
 from tests.serving import serving
 from tests.team import tracking_server
 from tests.test_run import RUN
-from waypost.contracts.gate import find_metric, less_is_better, missed, parse_threshold
+from waypost.contracts.gate import find_metric, missed, parse_threshold
 from waypost.errors import UsageError
 
 WAYPOST = [sys.executable, "-m", "waypost"]
@@ -84,7 +84,10 @@ def pipeline(workplace: Path) -> Path:
         file.write_text(yaml.safe_dump(content, sort_keys=False))
     file = root / "parts" / "evaluate" / "MLproject"
     content = yaml.safe_load(file.read_text())
-    content["entry_points"]["main"]["metrics"] = {"accuracy": "share of right answers"}
+    content["entry_points"]["main"]["metrics"] = {
+        "accuracy": {"kind": "quality", "better": "higher", "description": "share of right answers"},
+        "log_loss": "in the short form, which declares nothing",
+    }
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     for name in ("check_data", "componentkit"):
         shutil.copytree(LIBRARY / name, root / "parts" / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -142,7 +145,7 @@ def test_promoted_described_and_rolled_back(pipeline: Path, workplace: Path, cal
     # As `waypost run URL@1.2.0` tags it; the release's name is enough then.
     client.set_tag(run, "waypost.release", "1.2.0")
     client.set_tag(run, "waypost.release.url", "https://example.org/grades")
-    beats = ["--name", "grades", "--metric", "accuracy", "--better-than", "champion"]
+    beats = ["--name", "grades", "--better-than", "champion"]
     for release in ("1.2.0", "v1.2.0", "https://example.org/grades@1.2.0"):
         found = call(*WAYPOST, "promote", release, *beats)
         assert "grades@champion is version 1 already" in found.stdout, found.stderr
@@ -177,7 +180,8 @@ def test_promoted_described_and_rolled_back(pipeline: Path, workplace: Path, cal
 @pytest.mark.xdist_group("promote")
 def test_gate(pipeline: Path, workplace: Path, call: Call) -> None:
     """All that keeps a model out is told at once, and nothing is registered: thresholds, a champion that is
-    better, figures that were measured on other data.
+    better, figures that were measured on other data. Which side is better the contract says, else the user;
+    nobody guesses it from the metric's name.
     """
     good, bad = run_of(call, pipeline), run_of(call, pipeline, "trees=1")
     first = ["promote", "--name", "grades", "--metric", "accuracy", "--better-than", "champion"]
@@ -194,6 +198,17 @@ def test_gate(pipeline: Path, workplace: Path, call: Call) -> None:
     assert result.returncode == 1
     assert "measured on other data" in result.stderr
     assert "--any-data" in result.stderr
+    undeclared = ["promote", bad, "--name", "grades", "--metric", "log_loss", "--better-than", "champion"]
+    result = call(*WAYPOST, *undeclared)
+    assert result.returncode == 2
+    assert "--lower or --higher" in result.stderr
+    result = call(*WAYPOST, *undeclared, "--lower")
+    assert result.returncode == 1
+    assert "not better than grades/1 (champion)" in result.stderr
+    assert "lower is better" in result.stderr
+    result = call(*WAYPOST, *first, bad, "--lower")
+    assert result.returncode == 2
+    assert "the contract says of 'evaluate/accuracy' that higher is better" in result.stderr
     assert len(versions("grades")) == 1
 
 
@@ -222,7 +237,7 @@ def test_what_cannot_be_promoted_is_told(
 @pytest.mark.xdist_group("promote")
 def test_drift_of_what_a_server_is_asked(pipeline: Path, workplace: Path, call: Call) -> None:
     """Samples that are like the training data pass; samples that are not fail, and the column is named;
-    both are runs of the pipeline's own check_data.
+    both are runs of the pipeline's own component for it, known by what it takes, or named.
     """
     run = run_of(call, pipeline)
     assert call(*WAYPOST, "promote", run, "--name", "grades").returncode == 0
@@ -245,6 +260,14 @@ def test_drift_of_what_a_server_is_asked(pipeline: Path, workplace: Path, call: 
         experiment_names=["grades-drift"], filter_string="tags.`waypost.step` != ''"
     )
     assert set(runs["tags.waypost.component"]) == {"parts/check_data"}
+    for component, said in (
+        ("parts/train", "has no parameter reference, checks"),
+        ("chek", "no component 'chek'"),
+    ):
+        asked = ["check-drift", "models:/grades@champion", "same", "-p", pipeline, "--component", component]
+        result = call(*WAYPOST, *asked)
+        assert result.returncode == 2
+        assert said in result.stderr
     empty = workplace / "empty"
     empty.mkdir()
     result = call(*WAYPOST, "check-drift", "models:/grades@champion", empty, "-p", pipeline)
@@ -253,7 +276,7 @@ def test_drift_of_what_a_server_is_asked(pipeline: Path, workplace: Path, call: 
 
 
 def test_metrics_by_their_short_names() -> None:
-    """A metric may be named without its step; one of several is asked back; less is better for losses."""
+    """A metric may be named without its step; one of several is asked back."""
     metrics = {"evaluate/roc_auc": 0.7, "evaluate/slice/a/roc_auc": 0.6, "train/fit": 1.0, "test/fit": 2.0}
     assert find_metric("roc_auc", metrics) == "evaluate/roc_auc"
     with pytest.raises(UsageError, match="could be any of: test/fit, train/fit"):
@@ -261,8 +284,6 @@ def test_metrics_by_their_short_names() -> None:
     with pytest.raises(UsageError, match="no metric 'roc_acu'") as error:
         find_metric("roc_acu", metrics)
     assert "did you mean 'roc_auc'?" in error.value.hint
-    assert less_is_better("evaluate/log_loss")
-    assert not less_is_better("evaluate/roc_auc")
     (finding,) = missed(metrics, [parse_threshold("roc_auc=0.75", is_least=True)])
     assert str(finding) == "evaluate/roc_auc: it is 0.7000, 0.0500 below the 0.75 wanted at least"
     nan = missed({"a": float("nan")}, [parse_threshold("a=0.1", is_least=True)])

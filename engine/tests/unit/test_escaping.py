@@ -207,6 +207,7 @@ def test_a_hostile_card() -> None:
         components=[("train", bad, "t")],
         data={bad: "d"},
         metrics=metrics,
+        qualities=list(metrics)[:1],
         said=said,
         proof=Proof(is_equal=False, reason=bad),
     )

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from waypost.contracts.gate import find_metric, missed, parse_threshold
+from waypost.contracts.gate import (
+    better_side,
+    data_problem,
+    find_metric,
+    metric_to_compare,
+    missed,
+    not_better,
+    parse_threshold,
+    qualities,
+)
+from waypost.contracts.metrics import MetricFacts
 from waypost.errors import UsageError
 
 METRICS = {
@@ -77,3 +89,73 @@ def test_what_is_not_a_number_meets_nothing() -> None:
     """A metric that is NaN misses every threshold."""
     for is_least in (True, False):
         assert missed({"e/auc": float("nan")}, [parse_threshold("auc=0", is_least=is_least)])
+
+
+FACTS = {
+    "evaluate/rows": MetricFacts(kind="count"),
+    "evaluate/gone": MetricFacts(kind="quality", better="lower"),
+    "evaluate/auc": MetricFacts(kind="quality", better="higher"),
+    "train/rows": MetricFacts(kind="quality"),
+}
+
+
+def test_what_models_are_compared_by() -> None:
+    """The metric that was asked for, else the first one that a contract declares as quality and that the run
+    has; where there is neither, the error names the option.
+    """
+    assert metric_to_compare("f1", METRICS | {"evaluate/f1": 1.0}, FACTS) == "evaluate/f1"
+    assert metric_to_compare("", METRICS, FACTS) == "evaluate/auc"
+    assert qualities(METRICS, FACTS) == ["evaluate/auc", "train/rows"]
+    with pytest.raises(UsageError, match="no contract declares a metric of the kind quality") as caught:
+        metric_to_compare("", METRICS, {})
+    assert "--metric" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["mape", "log_loss", "rmse", "error_free_rows", "roc_auc"])
+def test_a_name_says_no_direction(name: str) -> None:
+    """Whatever a metric is called: its contract or the user says which side is better, or it is an error."""
+    with pytest.raises(UsageError, match=f"which values of '{name}' are the better ones") as caught:
+        better_side(name, "", "")
+    assert "--lower or --higher" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "side"),
+    [("lower", "", "lower"), ("", "higher", "higher"), ("lower", "lower", "lower")],
+)
+def test_who_says_the_direction(declared: Any, asked: Any, side: str) -> None:
+    """The contract or the command line."""
+    assert better_side("m", declared, asked) == side
+
+
+def test_a_direction_against_the_contract_is_refused() -> None:
+    """An option that contradicts the contract is a slip: the gate would be turned round."""
+    with pytest.raises(UsageError, match="--higher: the contract says of 'm' that lower is better"):
+        better_side("m", "lower", "higher")
+
+
+def test_better_by_the_declared_side() -> None:
+    """Less is better for lower, more for higher; an equal value is better for neither, nor is NaN."""
+    assert not_better("m", 0.1, 0.2, "r", "lower") == []
+    assert not_better("m", 0.2, 0.1, "r", "higher") == []
+    (finding,) = not_better("m", 0.2, 0.1, "r/1", "lower")
+    assert str(finding) == "m: it is 0.2000, not better than r/1 with 0.1000: lower is better"
+    for new in (0.1, float("nan")):
+        assert not_better("m", new, 0.1, "r", "lower")
+        assert not_better("m", new, 0.1, "r", "higher")
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "problem"),
+    [
+        ({"data": "a"}, {"data": "a"}, ""),
+        ({"data": "a", "x": "1"}, {"data": "b", "x": "1"}, "was measured on other data (data)"),
+        ({"data": "a"}, {"data": "a", "more": "b"}, "was measured on other data (more)"),
+        ({}, {}, "may have been measured on other data: nobody knows on which"),
+        ({"data": ""}, {"data": ""}, "may have been measured on other data: nobody knows on which"),
+        ({"data": "a"}, {}, "may have been measured on other data: nobody knows on which"),
+    ],
+)
+def test_unknown_data_is_not_the_same_data(new: Any, old: Any, problem: str) -> None:
+    """Only data whose digests are known, and equal, are the same."""
+    assert data_problem(new, old) == problem

@@ -62,6 +62,38 @@ def test_each_difference(other: dict[str, Any], what: str, state: str) -> None:
     assert set(found.values()) == {"equal"}
 
 
+@pytest.mark.parametrize(
+    ("kinds", "outputs", "state"),
+    [
+        (None, {"data": "1"}, "different"),  # a record of 1.0, which left times out
+        ({}, {"data": "1"}, "cannot compare"),
+        ({"load": {"m": "quality"}}, {"data": "1"}, "different"),
+        ({}, {"data": "other"}, "different"),
+        ({}, {}, "different"),
+    ],
+)
+def test_a_metric_that_may_be_a_time(kinds: Any, outputs: dict[str, str], state: str) -> None:
+    """A metric that is declared, or of a step with other outputs, has to be equal; one of which no contract
+    says what it is may be a time, and is told. Its name does not count.
+    """
+    told = record(metrics={"load": {"m": 1.0}}, **({"kinds": kinds} if kinds is not None else {}))
+    found = record(metrics={"load": {"m": 2.0}}, outputs={"load": outputs, "train": {"model": "2"}})
+    (one,) = [c for c in compare(told, found) if c.what == "load/m"]
+    assert one.state == state
+    if state == "cannot compare":
+        assert one.reason == "1.0 became 2.0; its contract does not say whether it is a time"
+    alone = record(metrics={"evaluate": {"auc": 1.0}}, kinds={})  # a step that has no outputs
+    assert states(alone)["evaluate/auc"] == "different"
+    gone = compare(told, record(metrics={}))
+    assert next(c for c in gone if c.what == "load/m").state == "different"
+
+
+def test_records_of_before_are_written_as_they_were() -> None:
+    """What 1.0 did not know is only there where it says something."""
+    assert "kinds" not in json.loads(record_text(record()))
+    assert json.loads(record_text(record(kinds={"a": {"b": "time"}})))["kinds"] == {"a": {"b": "time"}}
+
+
 def test_what_was_found_is_said() -> None:
     """A comparison says what was recorded, what was found, and why it cannot be compared."""
     one = compare(record(), record(metrics={}))[2]

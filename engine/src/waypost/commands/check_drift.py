@@ -27,7 +27,13 @@ from waypost.sources.scratch import scratch
     default=".",
     metavar="PIPELINE",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a pipeline that uses check_data; its version of that component runs.",
+    help="Folder of a pipeline that checks its data; its version of the component for that runs.",
+)
+@click.option(
+    "--component",
+    metavar="SOURCE/COMPONENT",
+    default="",
+    help="That compares the tables. [default: the one that takes data, reference and checks]",
 )
 @click.option(
     "--alpha",
@@ -38,12 +44,14 @@ from waypost.sources.scratch import scratch
 )
 @env_option
 @as_json_option
-def check_drift(model: str, samples: Path, folder: Path, alpha: float, env: str, as_json: bool) -> int:
+def check_drift(
+    model: str, samples: Path, folder: Path, component: str, alpha: float, env: str, as_json: bool
+) -> int:
     """Compare what a server was asked with what its model learned from.
 
-    SAMPLES is the folder of `waypost serve --sample`. The pipeline's component check_data compares each
-    column with the training table (Kolmogorov-Smirnov, chi-square, corrected by Holm), as a step that
-    MLflow tracks. Exit code 1 where a column has drifted.
+    SAMPLES is the folder of `waypost serve --sample`. The pipeline's component for checks (of the
+    reference library: check_data) compares each column with the training table (Kolmogorov-Smirnov,
+    chi-square, corrected by Holm), as a step that MLflow tracks. Exit code 1 where a column has drifted.
 
     \b
     Example:
@@ -52,7 +60,7 @@ def check_drift(model: str, samples: Path, folder: Path, alpha: float, env: str,
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))
     with scratch() as temp:
-        question = Question(model, samples, alpha, env)
+        question = Question(model, samples, alpha, env, component)
         result = execute(question, workspace, temp, runs.reporter_for(console), sayer(console))
     if as_json:
         write_document(sys.stdout, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -26,9 +27,14 @@ from waypost.sources.files import read_text
 @click.option("--max", "maxima", multiple=True, metavar="METRIC=V", help="Refuse more; may be repeated.")
 @click.option("--better-than", metavar="ALIAS", default="", help="Refuse what is not better than that one.")
 @click.option(
-    "--metric", default="", help="That --better-than compares. [default: that of --min, or roc_auc]"
+    "--metric",
+    default="",
+    help="That --better-than compares. [default: that of --min or --max, else the first of the kind quality"
+    " that a contract declares]",
 )
-@click.option("--any-data", is_flag=True, help="Compare figures that were measured on different data.")
+@click.option("--lower", "better", flag_value="lower", help="Less of that metric is better.")
+@click.option("--higher", "better", flag_value="higher", help="More of it is; for what no contract declares.")
+@click.option("--any-data", is_flag=True, help="Compare figures of different data, or of data nobody knows.")
 @click.option("--step", default="", help="That made the model, where the run has several.")
 @click.option(
     "--notes",
@@ -45,6 +51,7 @@ def promote(
     maxima: tuple[str, ...],
     better_than: str,
     metric: str,
+    better: Literal["lower", "higher"] | None,
     any_data: bool,
     step: str,
     notes: Path | None,
@@ -61,6 +68,7 @@ def promote(
     Examples:
       waypost promote 1.4.13 --name grades --min roc_auc=0.7
       waypost promote 0123456789abcdef0123456789abcdef --name grades --better-than champion
+      waypost promote 1.5.0 --name prices --better-than champion --metric mape --lower
       waypost promote 1.5.0 --name grades --alias challenger --max log_loss=1.3
     """
     console = Console(stderr=as_json)
@@ -68,8 +76,8 @@ def promote(
     thresholds += [parse_threshold(text, is_least=False) for text in maxima]
     text = read_text(notes) if notes else ""
     wish = Wish(
-        target, name, alias, tuple(thresholds), better_than, metric, step, text, trust, any_data
-    )  # fmt: skip
+        target, name, alias, tuple(thresholds), better_than, metric, better or "", step, text, trust, any_data
+    )
     found = execute(wish, sayer(console))
     if as_json:
         content = PromotionDocument(

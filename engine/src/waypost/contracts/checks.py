@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from waypost.contracts.command import command_problems
 from waypost.contracts.component import FILE, Component, EntryPoint, argument_text
-from waypost.errors import Finding
+from waypost.errors import Finding, did_you_mean
 
 
 def contract_findings(component: Component, place: str) -> list[Finding]:
@@ -20,6 +22,7 @@ def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
     """Returns what is wrong with an entry point: (key, problem, what mends it)."""
     found = [("command", *pair) for pair in command_problems(entry_point.command, entry_point.parameters)]
     for name, parameter in entry_point.parameters.items():
+        found += [(f"parameters.{name}.sha256", *pair) for pair in _digest_problems(entry_point, name)]
         if parameter.is_required:
             continue
         try:
@@ -27,3 +30,20 @@ def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
         except ValueError as error:
             found.append((f"parameters.{name}.default", str(error), ""))
     return found
+
+
+def _digest_problems(entry_point: EntryPoint, name: str) -> Iterator[tuple[str, str]]:
+    """Gives why a parameter's digest cannot be where its `sha256` says."""
+    parameter, texts = entry_point.parameters[name], _texts(entry_point)
+    if not parameter.sha256:
+        return
+    if parameter.format != "uri" and parameter.type not in ("path", "uri"):
+        yield f"type {parameter.type} has no content to be compared", "only an address has: format: uri"
+    if parameter.sha256 not in entry_point.parameters:
+        yield f"no parameter {parameter.sha256!r}", did_you_mean(parameter.sha256, texts)
+    elif parameter.sha256 not in texts or parameter.sha256 == name:
+        yield f"{parameter.sha256!r} holds no digest", "that is a parameter of type string"
+
+
+def _texts(entry_point: EntryPoint) -> list[str]:
+    return [n for n, p in entry_point.parameters.items() if p.type == "string" and p.format != "uri"]

@@ -30,20 +30,45 @@ def compare(recorded: RunRecord, found: RunRecord) -> tuple[Comparison, ...]:
 
 
 def _comparisons(recorded: RunRecord, found: RunRecord) -> Iterator[Comparison]:
-    for step, outputs in recorded.outputs.items():
-        there = found.outputs.get(step, {})
-        for name, digest in outputs.items():
-            what = f"{step}.{name}"
-            if what in recorded.models and there.get(name) != digest:
-                reason = "a model's files hold ids and times of their making; its predictions are compared"
-                yield Comparison(what, "cannot compare", digest, there.get(name, ""), reason)
-            else:
-                yield _compared(what, digest, there.get(name))
-    for step, metrics in recorded.metrics.items():
-        for name, value in metrics.items():
-            yield _compared(f"{step}/{name}", value, found.metrics.get(step, {}).get(name))
+    for step in recorded.outputs:
+        yield from _outputs(step, recorded, found)
+    for step in recorded.metrics:
+        yield from _metrics(step, recorded, found)
     if recorded.signature:
         yield _compared("model signature", _in_short(recorded.signature), _in_short(found.signature))
+
+
+def _outputs(step: str, recorded: RunRecord, found: RunRecord) -> Iterator[Comparison]:
+    there = found.outputs.get(step, {})
+    for name, digest in recorded.outputs[step].items():
+        what = f"{step}.{name}"
+        if what in recorded.models and there.get(name) != digest:
+            reason = "a model's files hold ids and times of their making; its predictions are compared"
+            yield Comparison(what, "cannot compare", digest, there.get(name, ""), reason)
+        else:
+            yield _compared(what, digest, there.get(name))
+
+
+def _metrics(step: str, recorded: RunRecord, found: RunRecord) -> Iterator[Comparison]:
+    """Gives the comparisons of a step's metrics.
+
+    One whose kind no contract declares may be a time. It is taken for one where it alone is different, and
+    the step's outputs are the same bytes.
+    """
+    there = found.metrics.get(step, {})
+    for name, value in recorded.metrics[step].items():
+        one = _compared(f"{step}/{name}", value, there.get(name))
+        is_open = recorded.kinds is not None and name not in recorded.kinds.get(step, {})
+        if one.state == "different" and name in there and is_open and _same_outputs(step, recorded, found):
+            reason = f"{one.recorded} became {one.found}; its contract does not say whether it is a time"
+            one = Comparison(one.what, "cannot compare", one.recorded, one.found, reason)
+        yield one
+
+
+def _same_outputs(step: str, recorded: RunRecord, found: RunRecord) -> bool:
+    """Tells whether a step has outputs that can be compared, and all of them are equal."""
+    states = [one.state for one in _outputs(step, recorded, found)] if step in recorded.outputs else []
+    return "equal" in states and "different" not in states
 
 
 def _compared(what: str, recorded: Any, found: Any) -> Comparison:

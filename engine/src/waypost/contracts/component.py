@@ -6,24 +6,30 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, computed_field, field_serializer, field_validator
 
 from waypost.contracts.command import filled
 from waypost.contracts.limits import shortened
+from waypost.contracts.metrics import Metric, MetricFacts, WrittenMetric
 from waypost.contracts.names import FileNear, FolderName, PathInside, file_near
 from waypost.contracts.parsing import Strict, load_mapping, parse
 from waypost.contracts.sealed import Sealed, Variables, opened
 
 FILE = "MLproject"
+MISSING = "component-missing"
 ParameterType = Literal["path", "uri", "string", "int", "float", "bool"]
+OutputType = Literal["file", "table", "report", "mlflow-model", ""]
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class Parameter(Strict):
-    """One parameter; without a default it is required, as for MLflow."""
+    """One parameter; without a default it is required, as for MLflow. Of an address, `sha256` is the
+    parameter that holds the digest of what is behind it.
+    """
 
     type: ParameterType = "string"
     format: Literal["uri", ""] = ""
+    sha256: str = Field(default="", exclude_if=lambda value: not value)
     description: str = ""
     default: Any = None
     choices: tuple[Any, ...] = ()
@@ -44,9 +50,12 @@ class Parameter(Strict):
 
 
 class Output(Strict):
-    """One artifact that the run logs; `path` is relative to the run's artifacts."""
+    """One artifact that the run logs; `path` is relative to the run's artifacts. Without a type it may be
+    anything.
+    """
 
     path: PathInside
+    type: OutputType = Field(default="", exclude_if=lambda value: not value)
     description: str = ""
 
 
@@ -58,9 +67,23 @@ class EntryPoint(Strict):
     description: str = ""
     parameters: dict[PathInside, Parameter] = {}
     outputs: dict[PathInside, Output] = {}
-    metrics: dict[str, str] = {}
+    metrics: dict[str, WrittenMetric] = {}
     variables: tuple[str, ...] = ()
     command: str
+
+    def digest_parameter(self, name: str) -> str:
+        """Returns the parameter that holds the sha256 of what is behind another one, empty where none does.
+
+        Contracts that say nothing of it are those of 1.0: one address and one digest belong together.
+        """
+        if declared := self.parameters[name].sha256:
+            return declared
+        digests = [n for n in self.parameters if n.endswith("sha256")]
+        addresses = [n for n, p in self.parameters.items() if p.format == "uri"] or [
+            n for n, p in self.parameters.items() if p.type == "path"
+        ]
+        is_said = any(p.sha256 for p in self.parameters.values())
+        return digests[0] if not is_said and len(digests) == 1 and addresses == [name] else ""
 
     @field_validator("parameters", mode="before")
     @classmethod
@@ -69,6 +92,17 @@ class EntryPoint(Strict):
         if not isinstance(value, dict):
             return value
         return {k: {"type": v} if isinstance(v, str) else v for k, v in value.items()}
+
+    @field_serializer("metrics")
+    def _descriptions(self, metrics: dict[str, Metric]) -> dict[str, str]:
+        # Readers of 1.0 know a text; what is declared beside it is in `metric_facts`.
+        return {name: metric.description for name, metric in metrics.items()}
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def metric_facts(self) -> dict[str, MetricFacts]:
+        """What is declared of each metric beside its description."""
+        return {name: metric.facts for name, metric in self.metrics.items()}
 
 
 class Component(BaseModel):

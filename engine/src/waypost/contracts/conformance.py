@@ -77,7 +77,7 @@ def _command(source: Source) -> Iterator[Finding]:
     for name, entry_point in source.component.entry_points.items():
         place = f"{FILE}: entry_points.{name}"
         for key, problem, hint in entry_point_problems(entry_point):
-            rule = "default" if key.endswith("default") else "command"
+            rule = "command" if key == "command" else key.rpartition(".")[2]
             yield source.finding(rule, f"{place}.{key}", problem, hint)
         for lost in sorted(set(entry_point.parameters) - parameters_in(entry_point.command)):
             problem = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from waypost.contracts.metrics import MetricFacts, SaidSide, Side
 from waypost.errors import Finding, UsageError, did_you_mean
 
-# Metrics of which less is better, by a part of their name.
-_LOSSES = ("loss", "error", "brier", "mse", "mae", "rmse")
+_SAY_IT = "say it: --lower or --higher; a contract may declare it: {better: lower, kind: quality}"
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,50 @@ def find_metric(name: str, metrics: Mapping[str, float]) -> str:
     raise UsageError(f"the run has no metric {name!r}", hint=did_you_mean(name, short | set(metrics)))
 
 
-def less_is_better(metric: str) -> bool:
-    """Tells whether a smaller value of a metric is the better one."""
-    return any(part in metric.lower() for part in _LOSSES)
+def metric_to_compare(asked: str, metrics: Mapping[str, float], facts: Mapping[str, MetricFacts]) -> str:
+    """Returns the metric that models are compared by: the one asked for, else the first declared quality.
+
+    Raises UsageError where there is none, or more than one.
+    """
+    if asked:
+        return find_metric(asked, metrics)
+    if found := qualities(metrics, facts):
+        return found[0]
+    raise UsageError(
+        "no contract declares a metric of the kind quality: by which are the models compared?",
+        hint="name it: --metric METRIC",
+    )
+
+
+def qualities(metrics: Collection[str], facts: Mapping[str, MetricFacts]) -> list[str]:
+    """Returns the metrics that say how good a model is, as far as contracts declare it, in their order."""
+    return [name for name, said in facts.items() if said.kind == "quality" and name in metrics]
+
+
+def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:
+    """Returns which values of a metric are the better ones.
+
+    Args: `declared` is what its contract says, `asked` the command line; either may be empty.
+    Raises UsageError where nobody says, or they contradict each other.
+    """
+    if asked and declared and asked != declared:
+        raise UsageError(
+            f"--{asked}: the contract says of {metric!r} that {declared} is better", hint=f"drop --{asked}"
+        )
+    if side := asked or declared:
+        return side
+    raise UsageError(f"nobody says which values of {metric!r} are the better ones", hint=_SAY_IT)
+
+
+def data_problem(new: Mapping[str, str], old: Mapping[str, str]) -> str:
+    """Returns why figures cannot be compared, empty where they were measured on the same data.
+
+    Args: by input, the digest of what each was measured on; an empty one is not known.
+    """
+    if not new or not old or not all((*new.values(), *old.values())):
+        return "may have been measured on other data: nobody knows on which"
+    others = [name for name in dict.fromkeys([*new, *old]) if new.get(name) != old.get(name)]
+    return f"was measured on other data ({', '.join(others)})" if others else ""
 
 
 def missed(metrics: Mapping[str, float], thresholds: list[Threshold]) -> list[Finding]:
@@ -70,10 +111,9 @@ def missed(metrics: Mapping[str, float], thresholds: list[Threshold]) -> list[Fi
     return found
 
 
-def not_better(metric: str, new: float, old: float, rival: str) -> list[Finding]:
+def not_better(metric: str, new: float, old: float, rival: str, side: Side) -> list[Finding]:
     """Returns a finding where a metric is not better than the rival's."""
-    is_better = new < old if less_is_better(metric) else new > old
-    if is_better:
+    if (new < old) if side == "lower" else (new > old):
         return []
-    problem = f"it is {new:.4f}, not better than {rival} with {old:.4f}"
+    problem = f"it is {new:.4f}, not better than {rival} with {old:.4f}: {side} is better"
     return [Finding(metric, problem, category="gate")]

@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from waypost.contracts.changes import Change, Facts, changes_for_givers, compared
-from waypost.contracts.component import Component, EntryPoint, Parameter
+from waypost.contracts.changes import Change, Facts, Kind, changes_for_givers, compared
+from waypost.contracts.component import Component, EntryPoint, Output, Parameter
+from waypost.contracts.metrics import MetricFacts
 
 __all__ = ["Change", "component_with", "interface_changes", "interface_digest", "interface_of"]
 
@@ -22,14 +23,26 @@ def interface_digest(component: Component) -> str:
 
 
 def interface_of(component: Component) -> dict[str, Any]:
-    """Returns a component's interface as plain values, by entry point."""
+    """Returns a component's interface as plain values, by entry point.
+
+    What engines of 1.0 do not know is only there where a contract declares it: their digests stay the same.
+    """
+    return {name: _entry_point(entry) for name, entry in component.entry_points.items()}
+
+
+def _entry_point(entry: EntryPoint) -> dict[str, Any]:
+    types = {n: output.type for n, output in entry.outputs.items() if output.type}
+    metrics = {n: facts.model_dump(exclude_defaults=True) for n, facts in _declared(entry).items()}
     return {
-        name: {
-            "parameters": {n: p.model_dump(exclude={"description"}) for n, p in entry.parameters.items()},
-            "outputs": {n: output.path for n, output in entry.outputs.items()},
-        }
-        for name, entry in component.entry_points.items()
+        "parameters": {n: p.model_dump(exclude={"description"}) for n, p in entry.parameters.items()},
+        "outputs": {n: output.path for n, output in entry.outputs.items()},
+        **({"types": types} if types else {}),
+        **({"metrics": metrics} if metrics else {}),
     }
+
+
+def _declared(entry: EntryPoint) -> dict[str, MetricFacts]:
+    return {n: facts for n, facts in entry.metric_facts.items() if facts != MetricFacts()}
 
 
 def component_with(name: str, interface: Mapping[str, Any]) -> Component:
@@ -37,7 +50,11 @@ def component_with(name: str, interface: Mapping[str, Any]) -> Component:
     entry_points = {
         entry: {
             "parameters": content["parameters"],
-            "outputs": {n: {"path": path} for n, path in content["outputs"].items()},
+            "outputs": {
+                n: {"path": path, "type": content.get("types", {}).get(n, "")}
+                for n, path in content["outputs"].items()
+            },
+            "metrics": content.get("metrics", {}),
             "command": "",
         }
         for entry, content in interface.items()
@@ -56,21 +73,35 @@ def _entry_point_changes(name: str, old: EntryPoint, new: EntryPoint) -> Iterato
     parameters = compared(
         "parameter", old.parameters, new.parameters, _parameter_changes, is_required=lambda p: p.is_required
     )
-    before, after = ({n: o.path for n, o in entry.outputs.items()} for entry in (old, new))
-    outputs = compared("output", before, after, _output_changes)
-    for change in (*parameters, *outputs):
+    outputs = compared("output", old.outputs, new.outputs, _output_changes)
+    metrics = compared("declaration of metric", _declared(old), _declared(new), _metric_changes)
+    for change in (*parameters, *outputs, *metrics):
         yield Change(change.kind, change.text + suffix)
 
 
-def _output_changes(name: str, old: str, new: str) -> Iterator[Change]:
-    if old != new:
-        yield Change("breaking", f"output {name!r}: path {old} became {new}")
+def _output_changes(name: str, old: Output, new: Output) -> Iterator[Change]:
+    if old.path != new.path:
+        yield Change("breaking", f"output {name!r}: path {old.path} became {new.path}")
+    if old.type != new.type:
+        kind: Kind = "breaking" if old.type else "changed"
+        yield Change(kind, f"output {name!r}: type {old.type or 'none'} became {new.type or 'none'}")
+
+
+def _metric_changes(name: str, old: MetricFacts, new: MetricFacts) -> Iterator[Change]:
+    """Gives what changed for those who compare models by a metric."""
+    for key in ("better", "kind", "unit"):
+        was, now = getattr(old, key), getattr(new, key)
+        if was != now:
+            kind: Kind = "breaking" if was and key == "better" else "changed"
+            yield Change(kind, f"metric {name!r}: {key} {was or 'none'} became {now or 'none'}")
 
 
 def _parameter_changes(name: str, old: Parameter, new: Parameter) -> Iterator[Change]:
     what = f"parameter {name!r}:"
     if old.format != new.format:
         yield Change("changed", f"{what} format {old.format or 'none'} became {new.format or 'none'}")
+    if old.sha256 != new.sha256:
+        yield Change("changed", f"{what} sha256 {old.sha256 or 'none'} became {new.sha256 or 'none'}")
     yield from changes_for_givers(what, _facts(old), _facts(new))
 
 

@@ -27,9 +27,13 @@ def readme_problems(text: str, entry_point: EntryPoint) -> Iterator[str]:
     expected: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
         "parameter": {n: _of_parameter(p) for n, p in entry_point.parameters.items()},
         "output": {
-            n: {"artifact": (o.path,), _DESCRIBED: (o.description,)} for n, o in entry_point.outputs.items()
+            n: {"artifact": (o.path,), "type": (o.type,), _DESCRIBED: (o.description,)}
+            for n, o in entry_point.outputs.items()
         },
-        "metric": {n: {_DESCRIBED: (text,)} for n, text in entry_point.metrics.items()},
+        "metric": {
+            n: {"kind": (m.kind,), "better": (m.better,), "unit": (m.unit,), _DESCRIBED: (m.description,)}
+            for n, m in entry_point.metrics.items()
+        },
     }
     for kind, rows in expected.items():
         yield from _differences(kind, rows, tables.get(kind, {}))

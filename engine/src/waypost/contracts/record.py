@@ -69,7 +69,8 @@ class RunRecord(Strict):
     """X.Y.Z.run.json: what the production run of a release gave.
 
     `outputs` are sha256 (hex) by step and output, `metrics` by step and name; `signature` that of
-    the model (inputs and outputs as MLflow writes them), `models` the outputs that hold one.
+    the model (inputs and outputs as MLflow writes them), `models` the outputs that hold one. `kinds` are
+    those that contracts declare of `metrics`; a record of 1.0 has none.
     """
 
     schema_: int = Field(default=SCHEMA, alias="schema")
@@ -83,6 +84,7 @@ class RunRecord(Strict):
     metrics: dict[str, dict[str, float]]
     models: tuple[str, ...] = ()
     signature: dict[str, Any] = {}
+    kinds: dict[str, dict[str, str]] | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Yank(Strict):

@@ -19,6 +19,7 @@ _LIMITS = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"),
     *("minItems", "maxItems", "minProperties", "maxProperties"),
 )
+_NO_OTHER_KEYS = "have no other keys"
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
@@ -42,6 +43,9 @@ def read_changes(old: Keys, new: Keys) -> Iterator[Change]:
     before, after = _comparable(old, new)
 
     def changes(name: str, one: Facts, other: Facts) -> Iterator[Change]:
+        if not _has_keys(one):  # what had no keys is not bound by a rule on them
+            kept = tuple(condition for condition in other.must if condition != _NO_OTHER_KEYS)
+            other = other.model_copy(update={"must": kept})
         return changes_for_givers(_what(name), one, other)
 
     yield from compared("key", before, after, changes, is_required=lambda facts: facts.required)
@@ -191,4 +195,4 @@ def _conditions(schema: Schema) -> Iterator[str]:
     if schema.get("uniqueItems"):
         yield "have no item twice"
     if schema.get("additionalProperties") is False:
-        yield "have no other keys"
+        yield _NO_OTHER_KEYS

@@ -13,12 +13,13 @@ from waypost.contracts.mlmodel import MLmodel
 from waypost.deploy.proof import Proof
 
 _FEW_ROWS = 50
-_SHOWN = ("roc_auc", "accuracy", "f1_macro", "log_loss", "calibration_error")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a card is made of. `components` are (step, component and version, tree); `data` digests."""
+    """What a card is made of. `components` are (step, component and version, tree); `data` digests;
+    `qualities` the metrics that say how good the model is.
+    """
 
     name: str
     version: str
@@ -30,6 +31,7 @@ class Facts:
     components: Sequence[tuple[str, str, str]]
     data: Mapping[str, str]
     metrics: Mapping[str, float]
+    qualities: Sequence[str]
     said: MLmodel
     proof: Proof
     notes: str = ""
@@ -40,7 +42,7 @@ def card(facts: Facts) -> str:
     parts = [
         f"# {markdown_text(facts.name)}, version {facts.version}",
         _origin(facts),
-        _table("Metrics on held-out data", ("metric", "value"), _overall(facts.metrics)),
+        _table("Metrics on held-out data", ("metric", "value"), _overall(facts)),
         _table("By class", ("class", "rows", "precision", "recall", "f1"), _by_class(facts.metrics)),
         _table("By slice", ("slice", "rows", "accuracy", "roc_auc"), _by_slice(facts.metrics)),
         _limits(facts),
@@ -80,10 +82,8 @@ def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> s
     return "\n".join([f"## {title}", *lines])
 
 
-def _overall(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
-    short = {name.rpartition("/")[2]: value for name, value in metrics.items() if name.count("/") <= 1}
-    known = [(markdown_text(name), f"{short[name]:.4f}") for name in _SHOWN if name in short]
-    return known or [(markdown_text(name), f"{value:.4g}") for name, value in sorted(short.items())[:12]]
+def _overall(facts: Facts) -> list[tuple[str, str]]:
+    return [(markdown_text(n.rpartition("/")[2]), f"{facts.metrics[n]:.4g}") for n in facts.qualities]
 
 
 def _groups(metrics: Mapping[str, float], kind: str) -> dict[str, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""Has what a server is asked drifted away from what its model learned from? `check_data` says so.
+"""Has what a server is asked drifted away from what its model learned from? A component says so.
 
 The samples and the training table become the two sides of the component that the pipeline checks its data
 with: the same tests, the same code, run and tracked as a step.
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waypost.contracts.component import Component
+from waypost.contracts.lock import selected
 from waypost.contracts.mlmodel import MLmodel
 from waypost.contracts.parameters import merged
 from waypost.contracts.parsing import parse
-from waypost.contracts.pipeline import Pipeline, component_name
+from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.plan import make_plan
 from waypost.deploy.aliases import info
 from waypost.deploy.sampling import MODEL
-from waypost.errors import FindingsError, UsageError
+from waypost.errors import FindingsError, UsageError, did_you_mean
 from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace
 from waypost.runs import runner
@@ -33,18 +34,21 @@ from waypost.tracking.registry import Registry
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COMPONENT = "check_data"
+_GIVEN = ("data", "reference", "checks")
 _MOST_CATEGORIES = 100
 
 
 @dataclass(frozen=True)
 class Question:
-    """Of which model, with which samples, how sure (`alpha`: chance of a false alarm)."""
+    """Of which model, with which samples, how sure (`alpha`: chance of a false alarm), by which component
+    (SOURCE/COMPONENT, empty: the one that takes what is compared).
+    """
 
     model: str
     samples: Path
     alpha: float
     env: str
+    component: str = ""
 
 
 def check_drift(
@@ -52,7 +56,8 @@ def check_drift(
 ) -> RunResult:
     """Runs the drift checks as a pipeline of one step; a drift is a failed step.
 
-    Args: `workspace` is that of a pipeline that uses the component check_data; `temp` an empty folder.
+    Args: `workspace` is that of a pipeline that uses a component which compares two tables (parameters
+    data, reference, checks); `temp` an empty folder.
     Raises UsageError where samples or training table are not to be had.
     """
     version, folder = info(question.model)
@@ -67,7 +72,8 @@ def check_drift(
     files = {"data": _written(samples, temp / "samples.parquet")}
     files["reference"] = _written(reference.select(names), temp / "training.parquet")
     drift = {"alpha": question.alpha, "numeric": numeric, "categorical": categorical}
-    prepared = _prepared(temp, workspace, f"{version.name}-drift", files, {"drift": drift})
+    uses, code = _checker(workspace, question.component)
+    prepared = _prepared(temp, uses, code, f"{version.name}-drift", files, {"drift": drift})
     return runner.run(prepared, Options(env=question.env), reporter)
 
 
@@ -133,23 +139,51 @@ def _written(table: pa.Table, file: Path) -> str:
     return str(file)
 
 
-def _prepared(
-    temp: Path, workspace: Workspace, name: str, files: Mapping[str, str], checks: Mapping[str, Any]
-) -> Prepared:
-    """Returns a pipeline of one step, with the component as the workspace has it."""
-    uses = sorted({s.uses for s in workspace.pipeline.steps.values() if component_name(s.uses) == COMPONENT})
-    if not uses:
-        hint = "name a pipeline that does: -p FOLDER"
-        raise UsageError(f"{workspace.folder}: the pipeline uses no {COMPONENT}", hint=hint)
+def _checker(workspace: Workspace, asked: str) -> tuple[str, Checkout]:
+    """Returns the component that compares two tables. Raises UsageError where it is not clear which."""
     code, problems = checkouts(workspace)
-    if uses[0] not in code:
-        raise FindingsError(problems[uses[0]])
-    checkout: Checkout = code[uses[0]]
-    source = uses[0].partition("/")[0]
+    found = sorted(uses for uses, checkout in code.items() if not _lacks(checkout))
+    if asked:
+        meant, unknown = selected([asked], [*code, *problems])
+        if unknown:
+            hint = did_you_mean(asked, [*code, *problems])
+            raise UsageError(f"{workspace.folder}: the pipeline uses no component {asked!r}", hint=hint)
+        found = sorted(meant)
+    if len(found) != 1:
+        many = f"{len(found)} components that take" if found else "no component that takes"
+        hint = (
+            f"name one: --component {' or '.join(found)}" if found else "name a pipeline that does: -p FOLDER"
+        )
+        raise UsageError(f"{workspace.folder}: the pipeline uses {many} {', '.join(_GIVEN)}", hint=hint)
+    [uses] = found
+    if uses in problems:
+        raise FindingsError(problems[uses])
+    if lacks := _lacks(code[uses]):
+        raise UsageError(f"{uses} has no parameter {', '.join(lacks)} of type path")
+    return uses, code[uses]
+
+
+def _lacks(checkout: Checkout) -> list[str]:
+    """Returns the parameters that a component would need to compare two tables."""
+    main = checkout.component.entry_points.get("main")
+    paths = {name for name, p in main.parameters.items() if p.type == "path"} if main else set()
+    return [name for name in _GIVEN if name not in paths]
+
+
+def _prepared(
+    temp: Path,
+    uses: str,
+    checkout: Checkout,
+    name: str,
+    files: Mapping[str, str],
+    checks: Mapping[str, Any],
+) -> Prepared:
+    """Returns a pipeline of one step, with the component as it was checked out."""
+    source = uses.partition("/")[0]
     content = {
         "name": name,
         "components": {source: {"path": str(checkout.folder.parent)}},
-        "steps": {"check_drift": {"uses": uses[0], "with": {**files, "checks": dict(checks)}}},
+        "steps": {"check_drift": {"uses": uses, "with": {**files, "checks": dict(checks)}}},
     }
     pipeline = parse(Pipeline, content, "check-drift")
 
@@ -159,4 +193,4 @@ def _prepared(
     plan, findings = make_plan(pipeline, merged((), ()), find)
     if findings or plan is None:
         raise FindingsError(findings)
-    return Prepared(temp, pipeline, plan, {}, {uses[0]: checkout})
+    return Prepared(temp, pipeline, plan, {}, {uses: checkout})

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from waypost.contracts.digests import digest_of
-from waypost.contracts.gate import Threshold, find_metric, missed, not_better
+from waypost.contracts.gate import Threshold, find_metric, missed, qualities
+from waypost.contracts.metrics import SaidSide
 from waypost.contracts.mlmodel import MLmodel
 from waypost.deploy.aliases import previous_of
 from waypost.deploy.bringing import bringing
 from waypost.deploy.card import Facts, card
+from waypost.deploy.comparing import Contest, contest, contest_findings
 from waypost.deploy.example import fits
 from waypost.deploy.models import Proved, proved
 from waypost.deploy.proof import Rows, count_of
-from waypost.errors import Finding, FindingsError, UsageError
+from waypost.errors import FindingsError, UsageError
 from waypost.sources.files import read_mlmodel
 from waypost.sources.scratch import scratch
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Origin, Registry, StepRun, Version
 
 _PROOF_ROWS = 5000
+_MOST_SHOWN, _MOST_LISTED = 4, 12
 _LONGEST_DESCRIPTION = 5000  # characters that the registry keeps
 
 
@@ -37,6 +39,7 @@ class Wish:
     thresholds: tuple[Threshold, ...] = ()
     better_than: str = ""
     metric: str = ""
+    better: SaidSide = ""
     step: str = ""
     notes: str = ""
     is_trusted: bool = False
@@ -67,9 +70,9 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
     with tracking_errors():
         registry = Registry()
         origin = registry.origin(registry.run_of(wish.target), wish.step)
-        metrics = origin.metrics()
-        findings = missed(metrics, list(wish.thresholds))
-        findings += _not_better(registry, wish, origin, metrics)
+        findings = missed(origin.metrics(), list(wish.thresholds))
+        asked = _contest(wish, origin)
+        findings += contest_findings(registry, asked, wish.name, origin) if asked else []
         if findings:
             raise FindingsError(findings, consequence="nothing was promoted")
         folder = registry.file(origin.maker.run_id, origin.artifact)
@@ -80,12 +83,12 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
         rows = _held_out(registry, origin, said)
         made = _checked(folder, rows, is_trusted=wish.is_trusted)
         before = registry.by_alias(wish.name, wish.alias)
-        shown = _shown([t.metric for t in wish.thresholds] or ["roc_auc", "accuracy"], metrics)
+        shown = _shown(wish, asked, origin)
         if before and before.run_id == origin.maker.run_id and _digest(before) == made.digest:
             return Promotion(before, wish.alias, before, made, shown)
         tags = _tags(origin, made)
         version = registry.register(wish.name, origin.maker.run_id, origin.model_id, tags)
-        text = card(_facts(wish, origin, version, metrics, tags, made))
+        text = card(_facts(wish, origin, version, tags, made))
         registry.describe(version, _cut(text))
         place = f"model_card/{wish.name}-{version.version}"
         registry.keep(origin.maker.run_id, text, f"{place}.md")
@@ -106,46 +109,11 @@ def _digest(version: Version) -> str:
     return version.tags.get("waypost.model.digest", "")
 
 
-def _not_better(
-    registry: Registry, wish: Wish, origin: Origin, metrics: Mapping[str, float]
-) -> list[Finding]:
-    """Returns what keeps a model from the place of the one that it should be better than."""
+def _contest(wish: Wish, origin: Origin) -> Contest | None:
     if not wish.better_than:
-        return []
-    rival = registry.by_alias(wish.name, wish.better_than)
-    if rival is None:
-        return []  # the first one has nobody to beat
-    asked = wish.metric or (wish.thresholds[0].metric if wish.thresholds else "roc_auc")
-    name = find_metric(asked, metrics)
-    label = f"{rival.name}/{rival.version} ({wish.better_than})"
-    if "waypost.run" not in rival.tags:
-        return [Finding(name, f"{label} was not promoted by Waypost: it cannot be compared", category="gate")]
-    other = registry.origin(rival.tags["waypost.run"], rival.tags.get("waypost.step", ""))
-    theirs = other.metrics()
-    if name not in theirs:
-        return [Finding(name, f"{label} has no such metric", category="gate")]
-    step = name.partition("/")[0]
-    if not wish.any_data and _measured_on(registry, origin, step) != _measured_on(registry, other, step):
-        hint = "run it on the same data, or compare all the same: --any-data"
-        problem = f"{label} was measured on other data: the figures cannot be compared"
-        return [Finding(name, problem, hint, "gate")]
-    if rival.run_id == origin.maker.run_id:
-        return []  # nobody has to beat itself
-    return not_better(name, metrics[name], theirs[name], label)
-
-
-def _measured_on(registry: Registry, origin: Origin, step: str) -> dict[str, str]:
-    """Returns the digests of the tables that a step was given, models left out."""
-    if step not in origin.steps:
-        return {}
-    found: dict[str, str] = {}
-    for name, (run_id, path) in origin.steps[step].inputs.items():
-        if run_id != origin.maker.run_id:
-            digests = registry.digests(run_id)
-            own = {output: digest for output, digest in digests.items() if path.partition(".")[0] == output}
-            # An output may have another name than its file: then all of that step's count.
-            found |= {f"{name} {output}": digest for output, digest in (own or digests).items()}
-    return found
+        return None
+    metric = wish.metric or (wish.thresholds[0].metric if wish.thresholds else "")
+    return contest(origin, wish.better_than, metric, wish.better, any_data=wish.any_data)
 
 
 def _held_out(registry: Registry, origin: Origin, said: MLmodel) -> Rows | None:
@@ -214,7 +182,6 @@ def _facts(
     wish: Wish,
     origin: Origin,
     version: Version,
-    metrics: Mapping[str, float],
     tags: Mapping[str, str],
     made: Proved,
 ) -> Facts:
@@ -236,7 +203,8 @@ def _facts(
         commit=tags.get("waypost.commit", ""),
         components=components,
         data={k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)},
-        metrics=metrics,
+        metrics=origin.metrics(),
+        qualities=_qualities(origin),
         said=made.said,
         proof=made.proof,
         notes=wish.notes,
@@ -251,10 +219,17 @@ def _cut(text: str) -> str:
     return text[: text.rindex("\n\n", 0, _LONGEST_DESCRIPTION - len(more))] + more
 
 
-def _shown(names: list[str], metrics: Mapping[str, float]) -> dict[str, float]:
-    found = {}
-    for name in names:
-        with contextlib.suppress(UsageError):  # a run need not have these
-            full = find_metric(name, metrics)
-            found[full] = metrics[full]
-    return found
+def _shown(wish: Wish, asked: Contest | None, origin: Origin) -> dict[str, float]:
+    """Returns the metrics that the gate looked at, else those that say how good the model is."""
+    metrics = origin.metrics()
+    gate = [find_metric(t.metric, metrics) for t in wish.thresholds] + ([asked.metric] if asked else [])
+    return {name: metrics[name] for name in gate or _qualities(origin)[:_MOST_SHOWN]}
+
+
+def _qualities(origin: Origin) -> list[str]:
+    """Returns the metrics that say how good the model is: of the steps that judged it the declared ones, else
+    those of no class and no slice.
+    """
+    judges = {step.name for step in origin.judges()}
+    own = [n for n in origin.metrics() if n.count("/") <= 1 and origin.step_of(n).name in judges]
+    return qualities(own, origin.facts()) or sorted(own)[:_MOST_LISTED]

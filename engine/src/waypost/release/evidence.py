@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from waypost.contracts.metrics import metrics_in
 from waypost.contracts.record import FOLDER, RunRecord, record_text
 from waypost.errors import UsageError, redacted
 from waypost.release.kinds import PipelineRepository
@@ -16,16 +17,18 @@ from waypost.sources.versions import made_with
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.store import Tracker
 
-_TIMES = "seconds"
-
 
 def evidence(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRecord:
-    """Returns the record of a finished pipeline run. Times are left out. Raises UsageError."""
+    """Returns the record of a finished pipeline run, without what contracts declare as times.
+
+    Raises UsageError.
+    """
     steps = tracker.steps_of(run_id)
     if not steps:
         raise UsageError(f"run {run_id} is no pipeline run of Waypost")
     outputs = {name: dict(step.digests) for name, step in steps.items() if step.digests}
     metrics = {name: tracker.metrics(step.run_id) for name, step in steps.items()}
+    kinds = {name: _kinds(tracker, step.run_id) for name, step in steps.items()}
     models, signature = [], {}
     for name, step in steps.items():
         for output in step.digests:
@@ -41,13 +44,19 @@ def evidence(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRec
         made_with=made_with(),
         outputs=outputs,
         metrics={
-            step: {name: value for name, value in sorted(found.items()) if not name.endswith(_TIMES)}
+            step: {n: value for n, value in sorted(found.items()) if kinds[step].get(n) != "time"}
             for step, found in metrics.items()
             if found
         },
         models=tuple(models),
         signature=signature,
+        kinds={step: found for step, found in kinds.items() if found},
     )
+
+
+def _kinds(tracker: Tracker, run_id: str) -> dict[str, str]:
+    """Returns the kinds of a step's metrics, as far as its contract declares them."""
+    return {name: facts.kind for name, facts in metrics_in(tracker.tags_of(run_id)).items() if facts.kind}
 
 
 def write_run_record(subject: Subject, version: str, run_id: str | None) -> Path:

@@ -45,9 +45,9 @@ def closing_lines(result: RunResult) -> list[str]:
     if activate := _activation():
         lines.append(f"  for the commands below: {activate}")
     lines.append(f"  look at it: {_place(result)}")
-    models = [step for step in result.steps if step.name.startswith("train") and step.run_id]
+    models = [(step.run_id, path) for step in result.steps for path in step.models if step.run_id]
     if result.status == "FINISHED" and models:
-        model = f"runs:/{models[-1].run_id}/model"
+        model = "runs:/{}/{}".format(*models[-1])
         stock = f"mlflow models serve --env-manager local -m {model}"
         lines.append(f"  serve it: waypost serve {model}    (stock: {stock})")
         lines.append(f"  promote it: waypost promote {result.run_id} --name {result.name}")

@@ -142,5 +142,9 @@ def show_contract(console: Console, uses: str, component: Component, pin: Pin | 
             )
             for key, output in entry.outputs.items()
         ]
+        rows += [
+            (f"  [green]#[/] {escape(key)}", "[cyan]metric[/]", escape(str(m.facts)), escape(m.description))
+            for key, m in entry.metrics.items()
+        ]
         if rows:
             columns(console, rows)

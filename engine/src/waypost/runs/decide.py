@@ -123,7 +123,7 @@ class Decider:
         """Returns what the key is made of, and the argument whose content is not known, mostly none."""
         arguments, unknown = {}, ""
         for name, argument in step.arguments.items():
-            identity = self._inputs.identity(step, argument)
+            identity = self._inputs.identity(step, name)
             if identity is None:
                 unknown = name
             arguments[name] = identity or str(argument)

@@ -15,7 +15,8 @@ INTEGRITY = 4
 @dataclass(frozen=True)
 class StepResult:
     """How a step ended: `state` is done, reused, failed, killed or skipped; `because` says why it ran or
-    did not, `user` whose result was taken over, empty where it is this user's own.
+    did not, `user` whose result was taken over, empty where it is this user's own; `models` are the
+    artifacts that are MLflow models.
     """
 
     name: str
@@ -30,6 +31,7 @@ class StepResult:
     exit_code: int = 0
     because: str = ""
     user: str = ""
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

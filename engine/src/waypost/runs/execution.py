@@ -15,6 +15,7 @@ from waypost.contracts.component import command_line
 from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.masks import Masks
+from waypost.contracts.metrics import metric_tags
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import WaypostError
 from waypost.runs.decide import Decider, Decision, Reuse, colleague
@@ -26,11 +27,11 @@ from waypost.runs.inputs import Inputs
 from waypost.runs.logs import exit_cause, mask, tail_of
 from waypost.runs.mirrored import Mirrored
 from waypost.runs.prepare import Prepared
-from waypost.runs.survey import declared_metrics
+from waypost.runs.survey import declared_metrics, is_model, models_of
 from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
 from waypost.sources.memo import Memo
 from waypost.tracking.mirror import Mirror
-from waypost.tracking.store import KEY_TAG, STEP_TAG, Tracker, step_variables
+from waypost.tracking.store import INPUT_TAG, KEY_TAG, STEP_TAG, Tracker, step_variables
 
 _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
 
@@ -188,6 +189,7 @@ class Execution:
                 "reused",
                 earlier.run_id,
                 metrics=metrics,
+                models=models_of(step, earlier),
                 because=because,
                 user=colleague(earlier),
             )
@@ -293,7 +295,7 @@ class Execution:
         self.mirrored.step_ended(step, attempt.run_id, "done", found)
         if attempt.decision.is_shared:
             self._tools.index.add_step(attempt.decision.key, self.prepared.pipeline.name, step.name, found)
-        self._note(replace(attempt.result("done"), metrics=metrics))
+        self._note(replace(attempt.result("done"), metrics=metrics, models=models_of(step, found)))
 
     def kill(self) -> None:
         """Ends all processes and closes their runs."""
@@ -360,6 +362,8 @@ class Execution:
             "waypost.component": step.uses,
             "waypost.because": decision.because,
             **{f"waypost.tree.{name}": tree for name, tree in checkout.trees.items()},
+            **{f"{INPUT_TAG}.{name}": text for name, text in self._inputs.digests(step).items()},
+            **metric_tags(step.entry_point.metrics),
         }
         if checkout.pin:
             tags |= {
@@ -397,6 +401,8 @@ class Execution:
             path = self._tools.tracker.output(run_id, output.path)
             if path is None:
                 return f"the step ended well, but its output {name!r} ({output.path}) was not logged"
+            if output.type == "mlflow-model" and not is_model(path):
+                return f"the step ended well, but its output {name!r} ({output.path}) is no MLflow model"
             paths[name] = path
         return ""
 

@@ -39,12 +39,13 @@ class Inputs:
     offline: bool = False
     _asked: dict[str, str] = field(default_factory=dict)
 
-    def identity(self, step: PlannedStep, argument: Argument) -> str | None:
-        """Returns what an argument means for the result: content where there is any.
+    def identity(self, step: PlannedStep, name: str) -> str | None:
+        """Returns what a step's argument means for the result: content where there is any.
 
-        None where that is not known: behind a URL whose content can change, which no `sha256` of the
-        step pins, and whose server does not tell.
+        None where that is not known: behind a URL whose content can change, which no sha256 pins, and
+        whose server does not tell.
         """
+        argument = step.arguments[name]
         if isinstance(argument, Reference):
             return f"sha256:{self.finished[argument.step].digests[argument.output]}"
         if isinstance(argument, Location):
@@ -52,10 +53,18 @@ class Inputs:
                 # The memo would keep the path, which is nobody's business.
                 is_sealed = isinstance(argument.text, Sealed)
                 return f"sha256:{content_digest(path) if is_sealed else self.memo.digest(path)}"
-            if _is_pinned(step) or not argument.text or _NEVER_CHANGES.fullmatch(argument.text):
+            if _pinned(step, name) or not argument.text or _NEVER_CHANGES.fullmatch(argument.text):
                 return str(argument)
             return self._remote(argument.text)
         return str(argument)
+
+    def digests(self, step: PlannedStep) -> dict[str, str]:
+        """Returns what the files and addresses that a step is given hold, empty where that is not known."""
+        return {
+            name: f"sha256:{digest}" if (digest := _pinned(step, name)) else self.identity(step, name) or ""
+            for name, argument in step.arguments.items()
+            if isinstance(argument, (Reference, Location)) and str(argument)
+        }
 
     @property
     def asked_servers(self) -> bool:
@@ -157,5 +166,6 @@ def _wandb_content(uri: str) -> str:
     return content_of(uri)
 
 
-def _is_pinned(step: PlannedStep) -> bool:
-    return any(name.endswith("sha256") and str(value) for name, value in step.arguments.items())
+def _pinned(step: PlannedStep, name: str) -> str:
+    """Returns the sha256 that a step is given for what is behind one of its arguments, mostly none."""
+    return str(step.arguments.get(step.entry_point.digest_parameter(name), ""))

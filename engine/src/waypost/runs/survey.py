@@ -10,6 +10,7 @@ from typing import TypeVar
 from waypost.contracts.component import PythonEnv
 from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
+from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import redacted
@@ -101,6 +102,7 @@ def _earlier_run(prepared: Prepared, run_id: str, finished: Mapping[str, Finishe
             because=unchanged(finished[step.name]),
             user=colleague(finished[step.name]),
             metrics=declared_metrics(step, finished[step.name]),
+            models=models_of(step, finished[step.name]),
         )
         for step in prepared.plan.steps
     )
@@ -122,6 +124,21 @@ def declared_metrics(step: PlannedStep, finished: FinishedStep) -> dict[str, flo
     """Returns the metrics of a finished step that its contract declares."""
     found = finished.metrics
     return {name: found[name] for name in step.entry_point.metrics if name in found}
+
+
+def models_of(step: PlannedStep, finished: FinishedStep) -> tuple[str, ...]:
+    """Returns the artifacts of a finished step that are MLflow models, by type, else by content."""
+    return tuple(
+        output.path
+        for name, output in step.entry_point.outputs.items()
+        if output.type == "mlflow-model"
+        or (not output.type and name in finished.paths and is_model(Path(finished.paths[name])))
+    )
+
+
+def is_model(folder: Path) -> bool:
+    """Tells whether a folder holds an MLflow model."""
+    return (folder / MODEL_FILE).is_file()
 
 
 def digests(prepared: Prepared, env: str) -> dict[str, str]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waypost.contracts.metrics import MetricFacts, metrics_in
 from waypost.errors import UsageError, redacted
 from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
-from waypost.tracking.store import PIPELINE_TAG, STEP_TAG, output_of, outputs_in
+from waypost.tracking.store import INPUT_TAG, PIPELINE_TAG, STEP_TAG, named_in, output_of, outputs_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -41,6 +42,11 @@ class StepRun:
         found = {name: _INPUT.fullmatch(text) for name, text in self.parameters.items()}
         return {name: (hit[1], hit[2]) for name, hit in found.items() if hit}
 
+    @property
+    def input_digests(self) -> dict[str, str]:
+        """What the files that it was given were, by parameter; empty where that was not known."""
+        return named_in(self.tags, INPUT_TAG)
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -64,6 +70,26 @@ class Origin:
             for step in self.steps.values()
             for name, value in step.metrics.items()
         }
+
+    def facts(self) -> dict[str, MetricFacts]:
+        """Returns what contracts declare of these metrics; those of steps that measured the model first."""
+        judges = self.judges()
+        steps = [*judges, *(step for step in self.steps.values() if step not in judges)]
+        return {
+            f"{step.name}/{name}" if step.name else name: facts
+            for step in steps
+            for name, facts in metrics_in(step.tags).items()
+        }
+
+    def judges(self) -> list[StepRun]:
+        """Returns the steps that were given the model, without one the step that made it."""
+        made = self.maker.run_id
+        given = [s for s in self.steps.values() if any(run_id == made for run_id, _ in s.inputs.values())]
+        return given or [self.maker]
+
+    def step_of(self, metric: str) -> StepRun:
+        """Returns the step that logged one of `metrics`."""
+        return self.steps[""] if "" in self.steps else self.steps[metric.partition("/")[0]]
 
 
 @dataclass(frozen=True)
@@ -152,9 +178,12 @@ class Registry:
         """Returns the pipeline run that a step's run belongs to, else the run itself."""
         return str(self._client.get_run(run_id).data.tags.get("mlflow.parentRunId", run_id))
 
-    def digests(self, run_id: str) -> dict[str, str]:
-        """Returns the digests of a step's outputs."""
-        return outputs_in(self._client.get_run(run_id).data.tags)
+    def digest(self, run_id: str, path: str) -> str:
+        """Returns the digest of an output of a step by its path, empty where that is not known."""
+        digests = outputs_in(self._client.get_run(run_id).data.tags)
+        own = digests.get(path.partition(".")[0])  # an output may have another name than its file
+        found = own or (next(iter(digests.values())) if len(digests) == 1 else "")
+        return f"sha256:{found}" if found else ""
 
     def file(self, run_id: str, artifact: str) -> Path | None:
         """Returns an artifact of a run on this machine, None where there is none."""

@@ -34,6 +34,7 @@ PIPELINE_TAG = "waypost.pipeline"
 STEP_TAG = "waypost.step"
 KEY_TAG = "waypost.step_key"
 COMPLETE_TAG = "waypost.complete"
+INPUT_TAG = "waypost.input"
 _OUTPUT_TAG = "waypost.output"
 _PARENT_TAG = "mlflow.parentRunId"
 _SWEEP_TAG = "waypost.sweep"
@@ -313,7 +314,12 @@ def step_variables(tracker: Tracker, run_id: str) -> dict[str, str]:
 
 def outputs_in(tags: Mapping[str, str]) -> dict[str, str]:
     """Returns the digests of a step's outputs, from the tags of its run."""
-    prefix = f"{_OUTPUT_TAG}."
+    return named_in(tags, _OUTPUT_TAG)
+
+
+def named_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
+    """Returns the values of tags of the form TAG.NAME by name."""
+    prefix = f"{tag}."
     return {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
 
 

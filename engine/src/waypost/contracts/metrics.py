@@ -1,0 +1,88 @@
+"""What a contract says of its metrics: which side is better, what kind of figure, its unit."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, StringConstraints, ValidationError
+
+from waypost.contracts.json_text import read_json
+from waypost.contracts.parsing import Strict
+from waypost.errors import FindingsError
+
+Side = Literal["lower", "higher"]
+SaidSide = Literal["lower", "higher", ""]
+Kind = Literal["quality", "time", "count", ""]
+_TAG = "waypost.metrics"
+_MOST = 5000  # characters that every tracking server keeps of a tag
+
+
+class MetricFacts(Strict):
+    """What is declared of a figure. What is empty is not declared, and nobody guesses it.
+
+    `quality` says how good a result is, `time` how long it took, and `count` how much there was.
+    """
+
+    better: SaidSide = ""
+    kind: Kind = ""
+    unit: Annotated[str, StringConstraints(max_length=40)] = ""
+
+    def __str__(self) -> str:
+        side = f"{self.better} is better" if self.better else ""
+        return ", ".join(part for part in (self.kind, side, self.unit and f"in {self.unit}") if part)
+
+
+class Metric(MetricFacts):
+    """A figure that a step logs."""
+
+    description: str = ""
+
+    @property
+    def facts(self) -> MetricFacts:
+        return MetricFacts(better=self.better, kind=self.kind, unit=self.unit)
+
+
+def _described_only(value: Any) -> Any:
+    return {"description": value} if isinstance(value, str) else value
+
+
+WrittenMetric = Annotated[Metric, BeforeValidator(_described_only, json_schema_input_type=str | Metric)]
+"""`name: description` is the short form."""
+
+
+def metric_tags(metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Returns the tags by which a step's run says what its metrics are; more than one where they are many."""
+    said = [
+        f"{json.dumps(name)}: {json.dumps(metric.facts.model_dump(exclude_defaults=True))}"
+        for name, metric in metrics.items()
+    ]
+    return {f"{_TAG}.{number}": text for number, text in enumerate(_packed(said), 1)}
+
+
+def _packed(said: Iterable[str]) -> Iterator[str]:
+    """Gives JSON mappings that hold the members, each as long as a tag may be."""
+    found: list[str] = []
+    for member in said:
+        if found and len(", ".join([*found, member])) > _MOST:
+            yield f"{{{', '.join(found)}}}"
+            found = []
+        found.append(member)
+    if found:
+        yield f"{{{', '.join(found)}}}"
+
+
+def metrics_in(tags: Mapping[str, str]) -> dict[str, MetricFacts]:
+    """Returns what the tags of a step's run say of its metrics, in the contract's order.
+
+    Anybody may write a tag: one that does not read says nothing.
+    """
+    found: dict[str, MetricFacts] = {}
+    number = 1
+    while text := tags.get(f"{_TAG}.{number}"):
+        with contextlib.suppress(FindingsError, ValidationError, AttributeError):
+            found |= {name: MetricFacts.model_validate(said) for name, said in read_json(text, _TAG).items()}
+        number += 1
+    return found

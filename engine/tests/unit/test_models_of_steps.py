@@ -1,0 +1,52 @@
+"""Which of a step's outputs are models, and what the end of a run says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from waypost.contracts.component import EntryPoint
+from waypost.contracts.keys import FinishedStep
+from waypost.contracts.plan import PlannedStep
+from waypost.report.closing import closing_lines
+from waypost.runs.events import RunResult, StepResult
+from waypost.runs.survey import models_of
+
+
+def step(**outputs: Any) -> PlannedStep:
+    entry_point = EntryPoint.model_validate({"command": "x", "outputs": outputs})
+    return PlannedStep("prepare", "parts/prepare", entry_point, {}, ())
+
+
+def test_a_type_says_what_is_a_model_else_the_content(tmp_path: Path) -> None:
+    """An output of type mlflow-model is one, and one without a type whose folder is; no name counts."""
+    for name in ("untyped", "report"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "MLmodel").write_text("flavors: {}")
+    (tmp_path / "model").mkdir()
+    planned = step(
+        said={"path": "best", "type": "mlflow-model"},
+        untyped={"path": "untyped"},
+        report={"path": "report", "type": "report"},
+        model={"path": "model"},
+        elsewhere={"path": "elsewhere"},
+    )
+    paths = {name: str(tmp_path / name) for name in ("untyped", "report", "model")}
+    finished = FinishedStep("r", dict.fromkeys(paths, "d"), paths)
+    assert models_of(planned, finished) == ("best", "untyped")
+
+
+def ended(*steps: StepResult) -> str:
+    result = RunResult("grades", "run", "FINISHED", 1.0, "http://tracking", steps)
+    return "\n".join(closing_lines(result))
+
+
+def test_the_last_model_is_the_one_to_serve() -> None:
+    """What a step is called does not make a model of it."""
+    assert "serve" not in ended(StepResult("train", "core/train", "done", "t"))
+    text = ended(
+        StepResult("fit", "core/fit", "done", "f", models=("first", "best")),
+        StepResult("train_report", "core/report", "reused", "t"),
+    )
+    assert "waypost serve runs:/f/best " in text
+    assert "waypost promote run --name grades" in text
