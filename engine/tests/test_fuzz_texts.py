@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fuzzing import fuzz
-from waypost.contracts.checks import contract_findings
+from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.command import command_problems, filled, python_command
 from waypost.contracts.component import PythonEnv, parse_component
 from waypost.contracts.lock import parse_lock
@@ -122,7 +122,8 @@ def mutated(text: str, chance: random.Random) -> str:
 
 def _contract(text: str) -> None:
     component = parse_component(text, "load/MLproject")
-    contract_findings(component, "load")
+    for entry_point in component.entry_points.values():
+        entry_point_problems(entry_point)
 
 
 def _parameters(text: str) -> None:

@@ -264,8 +264,7 @@ def test_drift_of_what_a_server_is_asked(pipeline: Path, workplace: Path, call: 
         ("parts/train", "has no parameter reference, checks"),
         ("chek", "no component 'chek'"),
     ):
-        asked = ["check-drift", "models:/grades@champion", "same", "-p", pipeline, "--component", component]
-        result = call(*WAYPOST, *asked)
+        result = call(*WAYPOST, *check, "--component", component)
         assert result.returncode == 2
         assert said in result.stderr
     empty = workplace / "empty"

@@ -341,6 +341,46 @@ def test_tampering_with_releases(library: Repository, server: str, workplace: Pa
     assert "data.csv is not what the record lists" in fresh.stderr
 
 
+def test_two_pipelines_are_no_release(library: Repository, workplace: Path, call: Call) -> None:
+    """Of two pipelines none is taken by its name: both are named; one that git ignores does not count."""
+    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+    pipeline = releasable(make_pipeline(workplace / "grades", str(library.path)))
+    (pipeline.path / "other").mkdir()
+    shutil.copy(pipeline.path / "pipeline.yaml", pipeline.path / "other")
+    (pipeline.path / ".gitignore").write_text("other/\n")
+    assert call(*WAYPOST, "lock", pipeline.path).returncode == 0
+    pipeline.commit("one, and a copy")
+    result = call(*WAYPOST, "release", "--dry-run", "-C", pipeline.path)
+    assert result.returncode == 0, result.stderr
+    (pipeline.path / ".gitignore").write_text("")
+    pipeline.commit("two")
+    for command in (["release", "--dry-run"], ["semver-check"]):
+        result = call(*WAYPOST, *command, "-C", pipeline.path)
+        assert result.returncode == 2
+        assert "several pipelines: other/pipeline.yaml, pipeline.yaml" in result.stderr
+
+
+def test_a_library_that_nobody_can_use_is_not_released(library: Repository, call: Call) -> None:
+    """What keeps a component from being locked or run is told before a release, by --dry-run like by the
+    release itself, each with its place in the library.
+    """
+    edit_contract(library.path, "load", lambda c: c.update(shared=["kit"], python_env="env.yaml"))
+    (library.path / "load" / "env.yaml").write_text("dependencies: [-r requirements.txt]\n")
+    (library.path / "load" / "run.py").unlink()
+    library.commit("broken")
+    before = state_of(library)
+    told = [call(*WAYPOST, "release", *more, "-C", library.path) for more in ((), ("--dry-run",))]
+    assert [result.returncode for result in told] == [1, 1]
+    assert told[0].stderr == told[1].stderr
+    for words in (
+        "load/MLproject: shared: the library has no folder 'kit'",
+        "load/env.yaml: requirements.txt is not a file in load, kit",
+        "load/MLproject: entry_points.main.command: it runs run.py, which is not there",
+    ):
+        assert words in " ".join(told[0].stderr.split())
+    assert state_of(library) == before
+
+
 def test_release_of_a_pipeline_needs_its_lock(
     library: Repository, server: str, workplace: Path, call: Call
 ) -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from waypost.contracts.checks import contract_findings
+from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.command import command_problems, filled
 from waypost.contracts.component import Component
 
@@ -91,11 +91,14 @@ def test_contract_as_a_whole() -> None:
             },
         }
     )
-    assert [str(finding) for finding in contract_findings(component, "load")] == [
-        "load/MLproject: entry_points.main.command: {m} is no parameter; known: free, n, text",
-        "load/MLproject: entry_points.main.parameters.n.default: 0 is less than the minimum, 1",
-        "load/MLproject: entry_points.main.parameters.text.default: 'a\\x00b': no argument of a command can"
-        " hold the character NUL",
-        "load/MLproject: entry_points.other.command: a { or } without its partner;"
-        " a brace that is meant as it stands is written twice: {{ or }}",
+    found = [problem for entry in component.entry_points.values() for problem in entry_point_problems(entry)]
+    assert found == [
+        ("command", "{m} is no parameter", "known: free, n, text"),
+        ("parameters.n.default", "0 is less than the minimum, 1", ""),
+        ("parameters.text.default", "'a\\x00b': no argument of a command can hold the character NUL", ""),
+        (
+            "command",
+            "a { or } without its partner",
+            "a brace that is meant as it stands is written twice: {{ or }}",
+        ),
     ]

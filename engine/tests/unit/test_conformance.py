@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from waypost.contracts.component import Component, PythonEnv
-from waypost.contracts.conformance import Source, conformance
+from waypost.contracts.conformance import Source, conformance, obstacles
 from waypost.contracts.readme import readme_problems
 
 README = """\
@@ -225,6 +225,50 @@ def test_tables_of_a_readme(old: str, new: str, problem: list[str]) -> None:
     assert len(found) == len(problem)
     for said, expected in zip(found, problem, strict=True):
         assert said.startswith(expected)
+
+
+def test_what_keeps_a_library_from_its_release() -> None:
+    """What nobody could lock or run: another name, a placeholder, a default, a script, a folder or a file
+    that is not there. Descriptions, hashes, README and tests are for `waypost check` to tell.
+    """
+
+    def broken(contract: dict[str, Any]) -> None:
+        contract.update(name="lod", shared=["kits", "environment"])
+        main(contract)["parameters"]["limit"]["default"] = 0
+        main(contract)["command"] = "python ran.py {dta}"
+        without_words(contract)
+
+    found = source(broken, requirements={}, readme="", files=frozenset({"MLproject"}))
+    assert [(finding.category, finding.problem, finding.hint) for finding in obstacles(found)] == [
+        (
+            "contract",
+            "its name is 'lod', its folder's another",
+            "a pipeline names the folder, MLflow the component",
+        ),
+        ("command", "{dta} is no parameter", "did you mean 'data'?"),
+        ("default", "0 is less than the minimum, 1", ""),
+        ("command", "it runs ran.py, which is not there", ""),
+        ("shared", "shared: the library has no folder 'kits'", "did you mean 'kit'?"),
+        ("environment", "requirements.txt is not a file in load, kits, environment", "only these come along"),
+    ]
+    assert obstacles(source()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cd src && python ran.py",
+        "python <<EOF",
+        "bash -c 'python ran.py'",
+        "python /opt/ran.py",
+        "python -m ran",
+    ],
+)
+def test_commands_that_say_no_file_of_the_folder(command: str) -> None:
+    """Where only a shell knows what runs, nothing is told to be missing."""
+    assert not [
+        f for f in obstacles(source(lambda c: main(c).update(command=command))) if "runs" in f.problem
+    ]
 
 
 def test_components_of_other_languages() -> None:

@@ -1,21 +1,12 @@
-"""What is wrong with a contract in itself, whoever uses it."""
+"""What is wrong with an entry point in itself, whoever uses it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from waypost.contracts.command import command_problems
-from waypost.contracts.component import FILE, Component, EntryPoint, argument_text
-from waypost.errors import Finding, did_you_mean
-
-
-def contract_findings(component: Component, place: str) -> list[Finding]:
-    """Returns what is wrong in any entry point of a component; `place` is its folder."""
-    return [
-        Finding(f"{place}/{FILE}: entry_points.{name}.{key}", problem, hint)
-        for name, entry_point in component.entry_points.items()
-        for key, problem, hint in entry_point_problems(entry_point)
-    ]
+from waypost.contracts.component import EntryPoint, argument_text
+from waypost.errors import did_you_mean
 
 
 def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:

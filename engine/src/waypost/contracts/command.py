@@ -23,6 +23,7 @@ _VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 _CONVERSIONS: dict[str | None, Callable[[str], str]] = {None: str, "": str, "s": str, "r": repr, "a": ascii}
 _SPEC = re.compile(r"(?:.?[<>=^])?0?\d{0,3}(?:\.\d{1,3})?s?", re.DOTALL)
 _INTERPRETERS = ("python", "python3", "bash", "sh", "Rscript", "julia")
+_SCRIPT = re.compile(r"[\w.][\w./-]*")
 _BRACE = "a brace that is meant as it stands is written twice: {{ or }}"
 
 
@@ -91,8 +92,10 @@ def programs_in(template: str) -> list[str]:
         words = shlex.split(template)
     except ValueError:
         return []
+    if "cd" in words:  # then paths begin elsewhere
+        return []
     following = itertools.pairwise(words)
-    return [file for word, file in following if word in _INTERPRETERS and not file.startswith(("-", "{"))]
+    return [file for word, file in following if word in _INTERPRETERS and _SCRIPT.fullmatch(file)]
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:

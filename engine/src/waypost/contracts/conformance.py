@@ -12,7 +12,7 @@ from waypost.contracts.command import parameters_in, programs_in
 from waypost.contracts.component import FILE, Component, PythonEnv
 from waypost.contracts.readme import readme_problems
 from waypost.contracts.requirements import lines_of
-from waypost.errors import Finding
+from waypost.errors import Finding, nearest
 
 README = "README.md"
 _PINNED = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")
@@ -53,12 +53,22 @@ def conformance(source: Source) -> list[Finding]:
     return [finding for rule in RULES for finding in rule(source)]
 
 
-def _contract(source: Source) -> Iterator[Finding]:
-    """The name is the folder's, there is a main entry point, and everything is described."""
-    component = source.component
-    if component.name != source.name:
+def obstacles(source: Source) -> list[Finding]:
+    """Returns why nobody could lock or run a component: its library is not released like that."""
+    return [finding for rule in OF_A_RELEASE for finding in rule(source)]
+
+
+def _name(source: Source) -> Iterator[Finding]:
+    """The name is the folder's."""
+    if source.component.name != source.name:
+        problem = f"its name is {source.component.name!r}, its folder's another"
         hint = "a pipeline names the folder, MLflow the component"
-        yield source.finding("contract", FILE, f"its name is {component.name!r}, its folder's another", hint)
+        yield source.finding("contract", FILE, problem, hint)
+
+
+def _contract(source: Source) -> Iterator[Finding]:
+    """There is a main entry point, and everything is described."""
+    component = source.component
     if "main" not in component.entry_points:
         yield source.finding("contract", FILE, "it has no entry point 'main', which a step uses")
     for name, entry_point in component.entry_points.items():
@@ -73,28 +83,39 @@ def _contract(source: Source) -> Iterator[Finding]:
 
 
 def _command(source: Source) -> Iterator[Finding]:
-    """What the command runs is there, it knows its placeholders, and it uses every parameter."""
+    """Placeholders are parameters, defaults fit, and what the command runs is there."""
     for name, entry_point in source.component.entry_points.items():
         place = f"{FILE}: entry_points.{name}"
         for key, problem, hint in entry_point_problems(entry_point):
             rule = "command" if key == "command" else key.rpartition(".")[2]
             yield source.finding(rule, f"{place}.{key}", problem, hint)
-        for lost in sorted(set(entry_point.parameters) - parameters_in(entry_point.command)):
-            problem = (
-                f"the command does not use the parameter {lost!r}: MLflow drops its value without a word"
-            )
-            yield source.finding("command", f"{place}.command", problem, f"add --{lost} {{{lost}}}")
         for file in programs_in(entry_point.command):
             if not file.startswith("../") and posixpath.normpath(file) not in source.files:
                 yield source.finding("command", f"{place}.command", f"it runs {file}, which is not there")
 
 
+def _used(source: Source) -> Iterator[Finding]:
+    """The command uses every parameter."""
+    for name, entry_point in source.component.entry_points.items():
+        for lost in sorted(set(entry_point.parameters) - parameters_in(entry_point.command)):
+            problem = (
+                f"the command does not use the parameter {lost!r}: MLflow drops its value without a word"
+            )
+            place = f"{FILE}: entry_points.{name}.command"
+            yield source.finding("command", place, problem, f"add --{lost} {{{lost}}}")
+
+
 def _shared(source: Source) -> Iterator[Finding]:
-    """Shared folders are there, and declared where they are imported: nothing else is brought along."""
+    """Shared folders are there."""
     for folder in source.component.shared:
         if folder not in source.beside:
             problem = f"shared: the library has no folder {folder!r}"
-            yield source.finding("shared", FILE, problem, "nobody can lock the component")
+            hint = nearest(folder, source.beside) or "nobody can lock the component"
+            yield source.finding("shared", FILE, problem, hint)
+
+
+def _imported(source: Source) -> Iterator[Finding]:
+    """Folders that are imported are declared: nothing else is brought along."""
     imported = {module: folder for folder in source.together for module in source.imports.get(folder, ())}
     for module in sorted((set(imported) & source.beside) - set(source.together)):
         problem = f"{imported[module]} imports {module!r}, which `shared` does not name"
@@ -103,34 +124,35 @@ def _shared(source: Source) -> Iterator[Finding]:
         )
 
 
+def _files(source: Source) -> Iterator[Finding]:
+    """The files that say what is installed are there, and come along."""
+    named = source.component.python_env
+    if named is not None and source.python_env is None:
+        yield source.finding("environment", FILE, f"no {named} here")
+    for file in source.python_env.requirement_files if named and source.python_env else ():
+        if file not in source.requirements:
+            problem = f"{file} is not a file in {', '.join(source.together)}"
+            yield source.finding("environment", named or "", problem, "only these come along")
+
+
 def _environment(source: Source) -> Iterator[Finding]:
-    """What is installed is said in files that come along, in one version each, with hashes."""
+    """What is installed is said, in one version each, with hashes."""
     has_python = any(file.endswith(".py") for file in source.files)
-    if source.component.python_env is None:
-        if has_python:
-            hint = "name a python_env.yaml, which names a requirements.txt with hashes"
-            yield source.finding("environment", FILE, "it says nowhere what it needs installed", hint)
-        return
+    if source.component.python_env is None and has_python:
+        hint = "name a python_env.yaml, which names a requirements.txt with hashes"
+        yield source.finding("environment", FILE, "it says nowhere what it needs installed", hint)
+    place = source.component.python_env or ""
     if source.python_env is None:
-        yield source.finding("environment", FILE, f"no {source.component.python_env} here")
         return
-    place = source.component.python_env
     for line in source.python_env.dependencies:
         if not line.startswith(("-r ", "--requirement ", "-c ", "--constraint ")):
             problem = f"{line!r} has no hash"
             yield source.finding("environment", place, problem, "list it in a requirements file, with hashes")
-    for file in source.python_env.requirement_files:
-        yield from _requirements(source, place, file)
+    for file, text in source.requirements.items():
+        yield from _requirements(source, file, text)
 
 
-def _requirements(source: Source, place: str, file: str) -> Iterator[Finding]:
-    text = source.requirements.get(file)
-    if text is None:
-        folders = ", ".join(source.together)
-        yield source.finding(
-            "environment", place, f"{file} is not a file in {folders}", "only these come along"
-        )
-        return
+def _requirements(source: Source, file: str, text: str) -> Iterator[Finding]:
     lines = [line for line in lines_of(text) if not line.startswith("--hash=")]
     asks = [line for line in lines if line.startswith("-")]
     packages = [line for line in lines if not line.startswith("-")]
@@ -165,4 +187,5 @@ def _tests(source: Source) -> Iterator[Finding]:
         yield source.finding("tests", "", "no tests here", "such as test_run.py")
 
 
-RULES: tuple[Rule, ...] = (_contract, _command, _shared, _environment, _readme, _tests)
+OF_A_RELEASE: tuple[Rule, ...] = (_name, _command, _shared, _files)
+RULES: tuple[Rule, ...] = (*OF_A_RELEASE, _contract, _used, _imported, _environment, _readme, _tests)

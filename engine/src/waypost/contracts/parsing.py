@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +20,9 @@ class Strict(BaseModel):
 
 _MESSAGE = 500  # characters; what is wrong may repeat a value
 Model = TypeVar("Model", bound=BaseModel)
+ANY_NAME = "NAME"
+Group = tuple[tuple[str, ...], tuple[str, ...]]
+"""The place of a mapping, such as ("steps", "NAME"), and the keys that it may have."""
 
 
 def load_mapping(text: str, file: str, limits: Limits = WRITTEN) -> dict[str, Any]:
@@ -40,13 +44,13 @@ def parse(model: type[Model], content: dict[str, Any], file: str) -> Model:
 
 
 def _findings(error: ValidationError, model: type[BaseModel], file: str) -> list[Finding]:
-    known = _known_keys(model)
+    groups = list(_groups(model.model_json_schema()))
     found = []
     for problem in error.errors(include_url=False):
         path = [shortened(part) for part in problem["loc"]]
         place = f"{file}: {'.'.join(path)}" if path else file
         if problem["type"] == "extra_forbidden":
-            found.append(Finding(place, "unknown key", did_you_mean(path[-1], known)))
+            found.append(Finding(place, "unknown key", _where(path, groups)))
         elif problem["type"] == "missing":
             found.append(Finding(place, "this key is required"))
         else:
@@ -54,7 +58,37 @@ def _findings(error: ValidationError, model: type[BaseModel], file: str) -> list
     return found
 
 
-def _known_keys(model: type[BaseModel]) -> set[str]:
-    """Returns the keys of a model and of all models that it is made of."""
-    definitions = [model.model_json_schema(), *model.model_json_schema().get("$defs", {}).values()]
-    return {key for schema in definitions for key in schema.get("properties", {})}
+def _where(path: Sequence[str], groups: Sequence[Group]) -> str:
+    """Returns what mends a key that is not known: where it belongs, else the nearest of its place."""
+    *above, key = path
+    here = [key for place, keys in groups if _fits(place, above) for key in keys]
+    elsewhere = [".".join((*place, key)) for place, keys in groups if key in keys]
+    return f"it belongs to {elsewhere[0]}" if elsewhere else did_you_mean(key, here)
+
+
+def _fits(place: Sequence[str], path: Sequence[str]) -> bool:
+    return len(place) == len(path) and all(a in (b, ANY_NAME) for a, b in zip(place, path, strict=True))
+
+
+def _groups(schema: Mapping[str, Any]) -> Iterator[Group]:
+    """Gives the keys of each mapping that a JSON Schema describes, by its place."""
+    definitions = schema.get("$defs", {})
+
+    def walk(node: Mapping[str, Any], place: tuple[str, ...], inside: frozenset[str]) -> Iterator[Group]:
+        name = str(node.get("$ref", "")).rpartition("/")[2]
+        if name in inside:
+            return
+        if name:
+            yield from walk(definitions[name], place, inside | {name})
+        for part in (*node.get("anyOf", ()), *node.get("allOf", ())):
+            yield from walk(part, place, inside)
+        if properties := node.get("properties"):
+            yield place, tuple(properties)
+        for key, child in (properties or {}).items():
+            yield from walk(child, (*place, key), inside)
+        named = (node.get("patternProperties") or {}).values()
+        for child in (*named, node.get("additionalProperties"), node.get("items")):
+            if isinstance(child, Mapping):
+                yield from walk(child, (*place, ANY_NAME), inside)
+
+    yield from walk(schema, (), frozenset())

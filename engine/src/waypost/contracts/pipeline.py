@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from waypost.contracts.names import Uses
 from waypost.contracts.parsing import Strict, load_mapping, parse
 from waypost.contracts.urls import url_problem
-from waypost.errors import redacted
+from waypost.errors import Finding, did_you_mean, redacted
 
 FILE = "pipeline.yaml"
 PARAMETERS_FILE = "params.yaml"
@@ -120,6 +120,18 @@ class Pipeline(Strict):
         if "mlflow" not in value:
             raise ValueError("mlflow belongs to it: steps hand over their results there")
         return value
+
+
+def hold_findings(pipeline: Pipeline) -> list[Finding]:
+    """Returns the names in `hold` that no step uses: nothing would be held for them."""
+    found = []
+    for name, source in pipeline.components.items():
+        used = {step.component for step in pipeline.steps.values() if step.source == name}
+        for component in source.hold if source.hold is not True else ():
+            if component not in used:
+                place, problem = f"{FILE}: components.{name}.hold", f"no step uses {name}/{component}"
+                found.append(Finding(place, problem, did_you_mean(component, used)))
+    return found
 
 
 def parse_pipeline(text: str, file: str = FILE) -> Pipeline:

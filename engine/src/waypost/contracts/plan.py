@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from waypost.contracts.command import command_problems
+from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.component import FILE as CONTRACT
 from waypost.contracts.component import Component, EntryPoint, Parameter, argument_text, sealed_text
 from waypost.contracts.limits import shortened
@@ -167,8 +167,10 @@ def _entry_point(
         findings.append(Finding(_place(name, "entry_point"), problem, hint))
         return None
     entry_point = component.entry_points[step.entry_point]
-    for problem, hint in command_problems(entry_point.command, entry_point.parameters):
-        text = f"{step.uses}: {CONTRACT}: entry_points.{step.entry_point}.command: {problem}"
+    for key, problem, hint in entry_point_problems(entry_point):
+        if key.endswith(".default"):
+            continue  # it counts where no value is given
+        text = f"{step.uses}: {CONTRACT}: entry_points.{step.entry_point}.{key}: {problem}"
         findings.append(Finding(_place(name, "uses"), text, hint))
     return entry_point
 

@@ -36,8 +36,8 @@ def contest_findings(registry: Registry, asked: Contest, name: str, origin: Orig
     Args: `name` is that of the registered model.
     """
     rival = registry.by_alias(name, asked.alias)
-    if rival is None or rival.run_id == origin.maker.run_id:
-        return []  # the first one has nobody to beat, and nobody has to beat itself
+    if rival is None:
+        return []  # the first one has nobody to beat
     label = f"{rival.name}/{rival.version} ({asked.alias})"
 
     def refused(problem: str, hint: str = "") -> list[Finding]:
@@ -53,6 +53,8 @@ def contest_findings(registry: Registry, asked: Contest, name: str, origin: Orig
         data = (_measured_on(registry, side, asked.metric) for side in (origin, other))
         if problem := data_problem(*data):
             return refused(problem, "measure it on the same data, or compare all the same: --any-data")
+    if rival.run_id == origin.maker.run_id:
+        return []  # nobody has to beat itself
     return not_better(asked.metric, mine, theirs, label, asked.side)
 
 

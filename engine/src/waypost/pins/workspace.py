@@ -10,7 +10,7 @@ from pathlib import Path
 
 from waypost.contracts.lock import FILE, Lock, Wanted, parse_lock, staleness, wanted
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
-from waypost.contracts.pipeline import Pipeline
+from waypost.contracts.pipeline import Pipeline, hold_findings
 from waypost.contracts.trees import shown
 from waypost.contracts.urls import full_url
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
@@ -89,7 +89,10 @@ class Workspace:
 def open_workspace(folder: Path, say: Say, *, offline: bool = False, loud: Say | None = None) -> Workspace:
     """Returns the workspace of a pipeline's folder. Raises UsageError, FindingsError."""
     folder = folder.resolve()
-    return Workspace(folder, read_pipeline(folder), Store(home(), say), say, offline, loud)
+    pipeline = read_pipeline(folder)
+    if findings := hold_findings(pipeline):
+        raise FindingsError(findings, consequence="")
+    return Workspace(folder, pipeline, Store(home(), say), say, offline, loud)
 
 
 def workspace_of_release(

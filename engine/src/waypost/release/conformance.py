@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.contracts.component import FILE, PythonEnv
-from waypost.contracts.conformance import README, Source, conformance
+from waypost.contracts.conformance import README, Source, conformance, obstacles
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.errors import Finding, FindingsError, UsageError
 from waypost.release.subject import CHANGELOG, SETTINGS
@@ -56,14 +56,22 @@ def check_library(folder: Path) -> Conformance:
     return Conformance(tuple(names), tuple(dict.fromkeys(findings)))
 
 
-def _source(library: Path, name: str, beside: frozenset[str], imports: dict[str, frozenset[str]]) -> Source:
-    """Returns a component's folder as the rules look at it; `imports` keeps what was found of each folder.
+def library_obstacles(folder: Path) -> list[Finding]:
+    """Returns why nobody could lock or run what lies in a library. Raises FindingsError."""
+    names = sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
+    beside = frozenset(path.name for path in folder.iterdir() if path.is_dir())
+    return [finding for name in names for finding in obstacles(_source(folder, name, beside))]
 
-    Raises FindingsError.
+
+def _source(
+    library: Path, name: str, beside: frozenset[str], imports: dict[str, frozenset[str]] | None = None
+) -> Source:
+    """Returns a component's folder as the rules look at it; `imports` keeps what was found of each folder,
+    without it nobody looks. Raises FindingsError.
     """
     folder, component = library / name, read_component(library, name, name)
-    for other in (name, *component.shared):
-        if other not in imports:
+    if imports is not None:
+        for other in {name, *component.shared}.difference(imports):
             imports[other] = frozenset(_imports(library / other))
     files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     there = component.python_env is not None and (folder / component.python_env).is_file()
@@ -77,7 +85,7 @@ def _source(library: Path, name: str, beside: frozenset[str], imports: dict[str,
         python_env,
         _requirements(folder, python_env, together) if python_env else {},
         beside,
-        imports,
+        imports or {},
     )
 
 

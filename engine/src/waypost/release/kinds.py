@@ -13,7 +13,6 @@ from packaging.version import Version
 from waypost.contracts import component as component_file
 from waypost.contracts import pipeline as pipeline_file
 from waypost.contracts import project as project_file
-from waypost.contracts.checks import contract_findings
 from waypost.contracts.component import Component
 from waypost.contracts.interface import Change, interface_of
 from waypost.contracts.lock import FILE as LOCK_FILE
@@ -24,7 +23,8 @@ from waypost.contracts.project import Project, parse_project, project_findings
 from waypost.contracts.record import Record, ReleasedComponent, ReleasedPin
 from waypost.contracts.sealed import Variables
 from waypost.contracts.semver import library_changes, pipeline_changes
-from waypost.errors import Finding, UsageError, WaypostError
+from waypost.errors import Finding, FindingsError, UsageError, WaypostError
+from waypost.release.conformance import library_obstacles
 from waypost.release.package_interface import read_interface, silent_commands, stated_versions
 from waypost.release.subject import SETTINGS, Subject, read_settings
 from waypost.sources import git
@@ -50,14 +50,23 @@ class Library(Subject):
     @cached_property
     def components(self) -> dict[str, Component]:
         """The contracts of the components, by name."""
-        names = sorted(path.parent.name for path in self.folder.glob(f"*/{component_file.FILE}"))
-        return {name: read_component(self.folder, name, name) for name in names}
+        found: dict[str, Component] = {}
+        findings: list[Finding] = []
+        for file in sorted(self.folder.glob(f"*/{component_file.FILE}")):
+            name = file.parent.name
+            try:
+                found[name] = read_component(self.folder, name, name)
+            except FindingsError as error:
+                findings += error.findings
+        if findings:
+            raise FindingsError(findings, consequence="")
+        return found
 
     def changes_since(self, base: Record) -> Mapping[str, tuple[Change, ...]]:
         return library_changes(base, self.components)
 
     def findings(self, _version: Version, /) -> list[Finding]:
-        return [f for name, contract in self.components.items() for f in contract_findings(contract, name)]
+        return library_obstacles(self.folder)
 
     def content(self, trees: Mapping[str, str], /) -> dict[str, Any]:
         released = {
@@ -176,19 +185,33 @@ def read_subject(folder: Path) -> Subject:
     if top is None:
         raise UsageError(f"{folder} is in no git repository")
     project = _project(folder)
-    pipelines = [f.parent for p in ("", "*/") for f in sorted(folder.glob(f"{p}{pipeline_file.FILE}"))]
+    pipelines = _pipelines(folder)
     components = any(folder.glob(f"*/{component_file.FILE}"))
     # Nearly every repository has a pyproject.toml: pipelines and components come first, unless it decides.
     found = "pipeline" if pipelines else "components" if components else "package"
     kind = (project.settings.product if project else None) or found
+    if kind == "pipeline" and len(pipelines) > 1:
+        hint = (
+            "a release is of one: give each a repository, or a folder with a setup.cfg and release -C FOLDER"
+        )
+        raise UsageError(f"{folder}: several pipelines: {', '.join(pipelines)}", hint=hint)
     if kind == "pipeline" and pipelines:
-        return PipelineRepository(*_common(folder, top), pipelines[0].relative_to(folder).as_posix())
+        return PipelineRepository(*_common(folder, top), pipelines[0])
     if kind == "components" and components:
         return Library(*_common(folder, top))
     if kind == "package" and project:
         return Package(*_common(folder, top), project)
     nothing = f"neither a {pipeline_file.FILE} nor components nor a {project_file.FILE} with [project]"
     raise UsageError(f"{folder}: {f'no {kind}' if project else nothing} here")
+
+
+def _pipelines(folder: Path) -> list[str]:
+    """Returns the folders with a pipeline, `.` for the top; of several those that git tracks."""
+    files = [f for prefix in ("", "*/") for f in sorted(folder.glob(f"{prefix}{pipeline_file.FILE}"))]
+    if len(files) > 1:
+        names = git.git(folder, "ls-files", "-z", "--", *map(str, files)).split("\0")
+        files = [folder / name for name in names if name] or files
+    return [file.parent.relative_to(folder).as_posix() for file in files]
 
 
 def _common(folder: Path, top: Path) -> tuple[Path, Path, Version, str]:
