@@ -8,6 +8,7 @@ a process of its own with a limit on its memory.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -58,17 +59,19 @@ def _read_parquet(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
         chosen = _chosen(file.schema_arrow, layout)
     groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
     limits.check_rows(max(facts.num_rows, sum(group.num_rows for group in groups)), layout)
-    with opened(metadata=facts, read_dictionary=_dictionaries(groups, layout)) as file:
+    with opened(metadata=facts, read_dictionary=dictionaries(groups, layout.texts)) as file:
         table = file.read(columns=chosen, use_threads=False)
     limits.check_rows(table.num_rows, layout)
-    limits.check_bytes(sum(_text_bytes(table[name]) for name in chosen if name in layout.texts))
+    limits.check_bytes(sum(text_bytes(table[name]) for name in chosen if name in layout.texts))
     return table
 
 
-def _dictionaries(groups: list[Any], layout: Layout) -> list[str]:
-    """Returns the texts that are stored as dictionaries: they stay such until their length is known."""
+def dictionaries(groups: list[Any], texts: Collection[str]) -> list[str]:
+    """Returns the texts that a Parquet file's row groups store as dictionaries: they stay such until their
+    length is known.
+    """
     paths = [groups[0].column(i).path_in_schema for i in range(groups[0].num_columns)] if groups else []
-    places = {path: place for place, path in enumerate(paths) if path in layout.texts}
+    places = {path: place for place, path in enumerate(paths) if path in texts}
     return [
         path
         for path, place in places.items()
@@ -90,7 +93,7 @@ def _read_stream(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
             rows += batch.num_rows
             limits.check_rows(rows, layout)
             batch.validate(full=True)  # offsets that point elsewhere would be read as they are
-            size += sum(_text_bytes(batch[name]) for name in chosen if name in layout.texts)
+            size += sum(text_bytes(batch[name]) for name in chosen if name in layout.texts)
             limits.check_bytes(size)
             batches.append(batch)
         return pa.Table.from_batches(batches, stream.schema)
@@ -109,19 +112,19 @@ def _chosen(schema: pa.Schema, layout: Layout) -> list[str]:
     return chosen
 
 
-def _text_bytes(texts: pa.Array | pa.ChunkedArray) -> int:
+def text_bytes(texts: pa.Array | pa.ChunkedArray) -> int:
     """Returns how long the texts of an array are, in bytes, each as often as a row says it."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if isinstance(texts, pa.ChunkedArray):
-        return sum(map(_text_bytes, texts.chunks))
+        return sum(map(text_bytes, texts.chunks))
     is_dictionary = pa.types.is_dictionary(texts.type)
-    lengths = _lengths(texts.dictionary).take(texts.indices) if is_dictionary else _lengths(texts)
+    lengths = text_lengths(texts.dictionary).take(texts.indices) if is_dictionary else text_lengths(texts)
     return int(pc.sum(lengths).as_py() or 0)
 
 
-def _lengths(texts: pa.Array) -> pa.Array:
+def text_lengths(texts: pa.Array) -> pa.Array:
     """Returns how long each text is, in bytes; null for a missing one, and for whatever is no text."""
     import pyarrow as pa
     import pyarrow.compute as pc

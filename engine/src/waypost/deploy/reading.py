@@ -6,11 +6,13 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from waypost.deploy.delimited import convert_options, named
 from waypost.deploy.layout import Layout, TableError, check_names
+from waypost.deploy.long_texts import long_texts, written_out
 from waypost.deploy.sink import is_here, plain
 from waypost.errors import UsageError, did_you_mean, redacted
 
@@ -87,7 +89,8 @@ class Input:
     """What is read of files: the model's columns and the `carried` ones.
 
     With `lenient`, a CSV's values are left as text, so that a wrong one costs one row and not a block;
-    `malformed` gets the lines that have another number of values than the header.
+    `malformed` gets the lines that have another number of values than the header. Of a Parquet file
+    `batch_rows` are read at once.
     """
 
     files: Listing
@@ -95,6 +98,7 @@ class Input:
     carried: Sequence[str] = ()
     lenient: bool = False
     malformed: list[str] = field(default_factory=list)
+    batch_rows: int = _BATCH_ROWS
 
     @property
     def sources(self) -> list[Source]:
@@ -165,13 +169,17 @@ class Input:
         # Pages are read as they are needed: a row group can be larger than what the memory may hold.
         with self._opened(source) as opened:
             try:
-                file = pq.ParquetFile(opened, buffer_size=_PAGE_BYTES, pre_buffer=False)
+                ask = partial(pq.ParquetFile, opened, buffer_size=_PAGE_BYTES, pre_buffer=False)
+                file = ask()
                 columns = self._wanted(file.schema_arrow.names)
+                texts = {name for name in columns if _is_text(file.schema_arrow.field(name).type)}
+                if long := long_texts(file.metadata, ask, texts, self.batch_rows):
+                    file = ask(metadata=file.metadata, read_dictionary=long)
                 total = max(file.metadata.num_rows, 1)
                 rows = 0
-                for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+                for batch in file.iter_batches(self.batch_rows, columns=columns, use_threads=False):
                     rows += batch.num_rows
-                    yield batch, rows / total
+                    yield written_out(batch, long), rows / total
             except (pa.ArrowException, OSError) as error:
                 raise TableError(f"cannot be read: {error}") from error
 
@@ -227,6 +235,12 @@ class Input:
                     return list(reader.schema.names)
             except pa.ArrowInvalid as error:
                 raise TableError(f"cannot be read: {error}") from error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _name(source: Source) -> str:

@@ -100,6 +100,7 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
             say(f"the original answers: {made.proof.reason}")
         check_apart_from_model(sink, brought.folder)
         given = Input(listing, made.answers.layout, job.order.ids, job.order.on_error == "skip")
+        given.batch_rows = min(given.batch_rows, job.order.part_rows)
         if job.overwrite:
             remove_result(sink)
         is_current = MANIFEST in sink.names()
