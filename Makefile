@@ -51,11 +51,11 @@ reproduce: $(READY) ## execute a release from its tag and compare: make reproduc
 	@$(BIN)/waypost reproduce "$(TARGET)"
 
 test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`)
-	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey" $(COVERAGE)
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m "not journey"
 
 journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken servers
-	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey $(if $(COVERAGE),$(COVERAGE) --cov-append)
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m journey
 
 MUTANTS := VIRTUAL_ENV=../$(VENV) ../$(BIN)/uv run --active --no-project --with mutmut==3.8.1 python -m tests.mutants
@@ -77,7 +77,9 @@ lint: $(READY) ## style, types, import contracts, workflows, forms, locks, recor
 	@$(BIN)/waypost release check-records -C engine
 	@$(BIN)/waypost check components-repo
 
-check: lint test journeys ## everything that CI checks: lint, types, imports, workflows, records, tests
+check: COVERAGE := --cov --cov-report=
+check: lint test journeys ## everything that CI checks: lint, types, imports, workflows, records, tests, coverage
+	@cd engine && ../$(BIN)/coverage report
 
 docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables

@@ -1,6 +1,6 @@
 """uvicorn's server and supervisor on a socket that is bound before: its documented `run` tells no port.
 
-Seen with uvicorn 0.54.
+Seen with uvicorn 0.51 to 0.54.
 """
 
 from __future__ import annotations
