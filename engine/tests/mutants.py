@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 
-from hypothesis import settings
 from mutmut.mutation import mutators
 
 _TEXTS = {"operator_string", "operator_arg_removal", "operator_dict_arguments", "operator_assignment"}
@@ -17,8 +16,6 @@ _TEXTS = {"operator_string", "operator_arg_removal", "operator_dict_arguments", 
 def main() -> None:
     """Runs mutmut with the operators that change rules."""
     sys.setrecursionlimit(10_000)  # mutmut puts three frames of its own before each call
-    settings.register_profile("mutants", deadline=None)  # and these take time
-    settings.load_profile("mutants")
     kept = [pair for pair in mutators.mutation_operators if pair[1].__name__ not in _TEXTS]
     mutators.mutation_operators[:] = kept
     # Only now: it reads the configuration in pyproject.toml when it is imported.
