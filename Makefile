@@ -82,7 +82,7 @@ check: lint test journeys ## everything that CI checks: lint, types, imports, wo
 	@cd engine && ../$(BIN)/coverage report
 
 docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files
-	@cd components-repo && ../$(BIN)/python -m docs.component_tables
+	@cd components-repo && ../$(BIN)/python -m docs.component_tables && ../$(BIN)/python -m docs.component_schemas
 
 bench: $(READY) ## measure Waypost and its peers side by side, write engine/benchmarks/RESULTS.md (some 15 minutes)
 	@cd engine && ../$(BIN)/python -m benchmarks.bench

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from componentkit.arguments import load_entry_point
+from docs.component_schemas import MODELS, schema_text
 from docs.component_tables import updated
 from tests.conftest import BIN, COMPONENTS, LIBRARY, Call
 
@@ -38,6 +39,14 @@ def test_uniform_shape(folder: Path) -> None:
         text = file.read_text()
         assert len(text.splitlines()) <= 250
         assert not re.search(r"^\s*(?:from|import) waypost", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("file", MODELS)
+def test_schemas_are_those_of_the_models(file: str) -> None:
+    """What a contract says of a YAML file is what its component reads it by (`make docs` writes it)."""
+    folder, _, name = file.partition("/")
+    assert (LIBRARY / file).read_text(encoding="utf-8") == schema_text(MODELS[file])
+    assert name in [p.get("schema") for p in contract(LIBRARY / folder)["parameters"].values()]
 
 
 def test_environment_is_pinned_and_hashed() -> None:

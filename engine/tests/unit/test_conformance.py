@@ -255,6 +255,22 @@ def test_what_keeps_a_library_from_its_release() -> None:
 
 
 @pytest.mark.parametrize(
+    ("schemas", "problem"),
+    [
+        ({}, "recipe.json is not a file in load, kit, environment"),
+        ({"recipe.json": "{"}, "recipe.json: not valid JSON"),
+        ({"recipe.json": '{"pattern": "x"}'}, "recipe.json: the keyword 'pattern' is not checked"),
+        ({"recipe.json": '{"type": "object"}'}, ""),
+    ],
+)
+def test_schemas_of_parameters(schemas: dict[str, str], problem: str) -> None:
+    """A schema that a contract names is there, and nothing in it is passed over in silence."""
+    change = lambda contract: main(contract)["parameters"]["recipe"].update(schema="recipe.json")  # noqa: E731
+    found = obstacles(source(change, schemas=schemas))
+    assert [finding.problem.startswith(problem) for finding in found] == ([True] if problem else [])
+
+
+@pytest.mark.parametrize(
     "command",
     [
         "cd src && python ran.py",

@@ -14,6 +14,8 @@ def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
     found = [("command", *pair) for pair in command_problems(entry_point.command, entry_point.parameters)]
     for name, parameter in entry_point.parameters.items():
         found += [(f"parameters.{name}.sha256", *pair) for pair in _digest_problems(entry_point, name)]
+        if parameter.schema_ and parameter.type != "path":
+            found.append((f"parameters.{name}.schema", f"type {parameter.type} is no file", "type: path"))
         if parameter.is_required:
             continue
         try:

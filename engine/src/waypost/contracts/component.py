@@ -24,12 +24,14 @@ _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 class Parameter(Strict):
     """One parameter; without a default it is required, as for MLflow. Of an address, `sha256` is the
-    parameter that holds the digest of what is behind it.
+    parameter that holds the digest of what is behind it; of a YAML file, `schema` is the file with the JSON
+    Schema that it has to fit.
     """
 
     type: ParameterType = "string"
     format: Literal["uri", ""] = ""
     sha256: str = Field(default="", exclude_if=lambda value: not value)
+    schema_: FileNear | None = Field(default=None, alias="schema", exclude_if=lambda value: value is None)
     description: str = ""
     default: Any = None
     choices: tuple[Any, ...] = ()
@@ -114,6 +116,12 @@ class Component(BaseModel):
     python_env: FileNear | None = None
     shared: tuple[FolderName, ...] = ()
     entry_points: dict[str, EntryPoint] = Field(default_factory=dict)
+
+    @property
+    def schema_files(self) -> tuple[str, ...]:
+        """The files with the JSON Schemas of its parameters."""
+        parameters = (p for entry in self.entry_points.values() for p in entry.parameters.values())
+        return tuple(dict.fromkeys(p.schema_ for p in parameters if p.schema_))
 
 
 class PythonEnv(BaseModel):

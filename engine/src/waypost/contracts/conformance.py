@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.command import parameters_in, programs_in
 from waypost.contracts.component import FILE, Component, PythonEnv
+from waypost.contracts.json_text import read_json
 from waypost.contracts.readme import readme_problems
 from waypost.contracts.requirements import lines_of
-from waypost.errors import Finding, nearest
+from waypost.contracts.value_schema import schema_problems
+from waypost.errors import Finding, FindingsError, nearest
 
 README = "README.md"
 _PINNED = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")
@@ -24,7 +26,7 @@ class Source:
     """A component's folder: the paths of all its `files`, and the texts of those that rules look at.
 
     `beside` are the folders of the library; `imports` are what the code of each folder imports, by its name;
-    `requirements` the texts of the requirement files that lie in folders which come along.
+    `requirements` and `schemas` the texts of such files that lie in folders which come along.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Source:
     requirements: Mapping[str, str] = field(default_factory=dict)
     beside: frozenset[str] = frozenset()
     imports: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    schemas: Mapping[str, str] = field(default_factory=dict)
 
     def finding(self, rule: str, file: str, problem: str, hint: str = "") -> Finding:
         return Finding(f"{self.name}/{file}".rstrip("/"), problem, hint, rule)
@@ -135,6 +138,25 @@ def _files(source: Source) -> Iterator[Finding]:
             yield source.finding("environment", named or "", problem, "only these come along")
 
 
+def _schemas(source: Source) -> Iterator[Finding]:
+    """The schemas of YAML parameters are there, and everything in them is checked."""
+    for name, entry_point in source.component.entry_points.items():
+        for key, parameter in entry_point.parameters.items():
+            if parameter.schema_ is None:
+                continue
+            place = f"{FILE}: entry_points.{name}.parameters.{key}.schema"
+            if parameter.schema_ not in source.schemas:
+                problem = f"{parameter.schema_} is not a file in {', '.join(source.together)}"
+                yield source.finding("schema", place, problem, "only these come along")
+                continue
+            try:
+                found = schema_problems(read_json(source.schemas[parameter.schema_], parameter.schema_))
+            except FindingsError as error:
+                found = [finding.problem for finding in error.findings]
+            for problem in found:
+                yield source.finding("schema", place, f"{parameter.schema_}: {problem}")
+
+
 def _environment(source: Source) -> Iterator[Finding]:
     """What is installed is said, in one version each, with hashes."""
     has_python = any(file.endswith(".py") for file in source.files)
@@ -187,5 +209,5 @@ def _tests(source: Source) -> Iterator[Finding]:
         yield source.finding("tests", "", "no tests here", "such as test_run.py")
 
 
-OF_A_RELEASE: tuple[Rule, ...] = (_name, _command, _shared, _files)
+OF_A_RELEASE: tuple[Rule, ...] = (_name, _command, _shared, _files, _schemas)
 RULES: tuple[Rule, ...] = (*OF_A_RELEASE, _contract, _used, _imported, _environment, _readme, _tests)

@@ -34,7 +34,9 @@ def _entry_point(entry: EntryPoint) -> dict[str, Any]:
     types = {n: output.type for n, output in entry.outputs.items() if output.type}
     metrics = {n: facts.model_dump(exclude_defaults=True) for n, facts in _declared(entry).items()}
     return {
-        "parameters": {n: p.model_dump(exclude={"description"}) for n, p in entry.parameters.items()},
+        "parameters": {
+            n: p.model_dump(by_alias=True, exclude={"description"}) for n, p in entry.parameters.items()
+        },
         "outputs": {n: output.path for n, output in entry.outputs.items()},
         **({"types": types} if types else {}),
         **({"metrics": metrics} if metrics else {}),

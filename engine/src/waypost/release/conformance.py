@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from waypost.contracts.component import FILE, PythonEnv
+from waypost.contracts.component import FILE
 from waypost.contracts.conformance import README, Source, conformance, obstacles
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.errors import Finding, FindingsError, UsageError
@@ -83,15 +83,16 @@ def _source(
         frozenset(path.relative_to(folder).as_posix() for path in files),
         read_text(folder / README) if (folder / README).is_file() else "",
         python_env,
-        _requirements(folder, python_env, together) if python_env else {},
+        _texts(folder, python_env.requirement_files if python_env else (), together),
         beside,
         imports or {},
+        _texts(folder, component.schema_files, together),
     )
 
 
-def _requirements(folder: Path, python_env: PythonEnv, together: Sequence[Path]) -> dict[str, str]:
-    """Returns the texts of the requirement files that lie, links followed, in folders that come along."""
-    places = {file: (folder / file).resolve() for file in python_env.requirement_files}
+def _texts(folder: Path, files: Iterable[str], together: Sequence[Path]) -> dict[str, str]:
+    """Returns the texts of files that lie, links followed, in folders that come along."""
+    places = {file: (folder / file).resolve() for file in files}
     return {
         file: read_text(place)
         for file, place in places.items()

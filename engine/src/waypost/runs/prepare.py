@@ -20,6 +20,7 @@ from waypost.errors import Finding, FindingsError
 from waypost.extras import MissingExtraError, require
 from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace, read_lock
+from waypost.runs.schemas import schema_findings
 from waypost.sources.files import read_parameters, read_text
 from waypost.sources.git import head_of
 
@@ -93,6 +94,7 @@ def prepare(
     findings += plan_findings
     if plan:
         findings += [*_input_findings(plan, folder, values), *_extra_findings(plan, values)]
+        findings += schema_findings(plan, code, lambda location: local_path(location, folder, values))
     if findings or plan is None:
         raise FindingsError(dict.fromkeys(findings))
     lock = None if dev else read_lock(workspace)
