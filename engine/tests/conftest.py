@@ -15,7 +15,7 @@ from hypothesis import settings
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "components-repo"
 BIN = Path(sys.executable).parent
-# What takes a fifth of a second takes longer on a busy machine, and under mutmut: pytest-timeout ends what hangs.
+# A busy machine, and mutmut, take longer than a fifth of a second: pytest-timeout ends what hangs.
 settings.register_profile("waypost", deadline=None)
 settings.load_profile("waypost")
 
