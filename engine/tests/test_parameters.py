@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from waypost.contracts.parameters import canonical_yaml, flat, merged
@@ -69,3 +71,56 @@ def test_canonical_forms() -> None:
         "d": "null",
         "e": "{}",
     }
+
+
+@pytest.mark.parametrize(
+    ("override", "content"),
+    [
+        ("names[0]=z", {"names": ["z", "b"]}),
+        ("names.1=z", {"names": ["a", "z"]}),
+        ("+names[2]=z", {"names": ["a", "b", "z"]}),
+        ("rows[1].n=3", {"rows": [{"n": 1}, {"n": 3, "m": 0}]}),
+        ("rows[1]={n: 3}", {"rows": [{"n": 1}, {"n": 3, "m": 0}]}),
+        ("+rows[0].k=5", {"rows": [{"n": 1, "k": 5}, {"n": 2, "m": 0}]}),
+        ("types.a.b=x", {"types": {"a.b": "x", "Ticket (USD)": 2, 7: "c", "a[0]": 4}}),
+        ("types.Ticket (USD)=x", {"types": {"a.b": 1, "Ticket (USD)": "x", 7: "c", "a[0]": 4}}),
+        ("types.7=x", {"types": {"a.b": 1, "Ticket (USD)": 2, 7: "x", "a[0]": 4}}),
+        ("types.a[0]=x", {"types": {"a.b": 1, "Ticket (USD)": 2, 7: "c", "a[0]": "x"}}),
+        ("dotted.top=x", {"dotted.top": "x"}),
+    ],
+)
+def test_overrides_reach_every_place(override: str, content: dict[str, Any]) -> None:
+    """Items of lists, keys with dots, spaces and brackets: what a key names is what is changed, no more."""
+    base = {
+        "names": ["a", "b"],
+        "rows": [{"n": 1}, {"n": 2, "m": 0}],
+        "types": {"a.b": 1, "Ticket (USD)": 2, 7: "c", "a[0]": 4},
+        "dotted.top": 0,
+    }
+    found = merged([("params.yaml", canonical_yaml(base))], [override]).plain()
+    assert found == {**base, **content}
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("names[2]=z", "names[2]=z: no such parameter; did you mean 'names'? (+names[2]=… adds one)"),
+        ("+names[5]=z", "+names[5]=z: a list of 2, counted from 0: it has no item '5'; its next one is 2"),
+        ("+names.x=z", "+names.x=z: a list of 2, counted from 0: it has no item 'x'; its next one is 2"),
+    ],
+)
+def test_items_that_are_not_there(override: str, said: str) -> None:
+    """A list has no gaps, and does not become a mapping."""
+    with pytest.raises(FindingsError) as caught:
+        merged([("params.yaml", "names: [a, b]")], [override])
+    assert findings(caught) == [f"command line: {said}"]
+
+
+def test_references_to_keys_with_dots() -> None:
+    """`${a.b}` is the value at a key `a.b`, where there is no b below an a; `$replace` names it alike."""
+    config = merged([("params.yaml", "a.b: 1\nm: {x.y: {z: 2}}\nc: ['${a.b}', '${m.x.y.z}']\n")], [])
+    assert config.plain()["c"] == [1, 2]
+    config = merged(
+        [("params.yaml", "m: {x.y: {z: 2}}\n"), ("m.yaml", "$replace: m.x.y\nm: {x.y: {k: 1}}\n")], []
+    )
+    assert config.plain() == {"m": {"x.y": {"k": 1}}}

@@ -38,8 +38,8 @@ def told(parameters: Parameters) -> list[str]:
             "a: {b: '${.c}', c: {d: '${..c.e}', e: '${...f}'}}\nf: 2",
             {"b": {"d": 2, "e": 2}, "c": {"d": 2, "e": 2}},
         ),
-        ("a: x${b}y\nb: null", "xNoney"),
-        ("a: x${b}\nb: true", "xTrue"),
+        ("a: x${b}y\nb: null", "xnully"),
+        ("a: x${b}\nb: true", "xtrue"),
         ("a: ${b}\nb: null", None),
         ("a: ${1}${2.x}\n1: x\n2: {x: y}", "xy"),
         ("a: ${b-c}\nb-c: 1", 1),
@@ -52,7 +52,7 @@ def told(parameters: Parameters) -> list[str]:
     ],
 )
 def test_what_references_stand_for(text: str, a: Any) -> None:
-    """The notation is OmegaConf's: whole values keep their kind, in a text they are written."""
+    """The notation is OmegaConf's: whole values keep their kind, in a text they stand as written."""
     assert of(text).plain()["a"] == a
 
 

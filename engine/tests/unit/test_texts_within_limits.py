@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 import time
 from typing import Any
@@ -37,7 +36,7 @@ def laughs(levels: int) -> str:
     [
         "",
         "# nothing\n",
-        "a: 1\nb: [x, 'y', \"z\", null, ~, true, no, 0x1F, 007, 1_000, 1.5, .inf, 12:30:00]\n",
+        "a: 1\nb: [x, 'y', \"z\", null, ~, true, False, 0x1F, 007, 1.5, .inf]\n",
         "a: {b: {c: [1, {d: 2}]}}\n? k\n: v\n",
         "text: |\n  two\n  lines\nfolded: >-\n  one\n  line\n",
         "base: &base {x: 1, y: 2}\nother: *base\nlist: [*base, *base]\n",
@@ -45,7 +44,7 @@ def laughs(levels: int) -> str:
         "2: a\ntrue: b\nnull: c\n",
         "- a\n- - b\n",
         "plain",
-        "date: 2024-02-29\ntime: 2024-02-29T12:00:00Z\n",
+        "date: !!timestamp 2024-02-29\ntime: !!timestamp 2024-02-29T12:00:00Z\n",
     ],
 )
 def test_yaml_means_what_pyyaml_says(text: str) -> None:
@@ -60,20 +59,6 @@ def test_merge_keys() -> None:
     assert value["c"] == yaml.safe_load(text)["c"] == {"x": 1, "y": 3, "z": 2}
     assert value["d"] == {"x": 1, "y": 4}
     assert read_yaml("'<<': 1", "file") == {"<<": 1}
-
-
-def test_arguments_of_the_command_line() -> None:
-    """A value on the command line is read as before: a date is a text, an exponent needs no dot or sign."""
-    for text, value in {
-        "1e-5": 1e-5,
-        "1e3": 1000.0,
-        "2024-02-29": "2024-02-29",
-        "007": 7,
-        "[1, x]": [1, "x"],
-    }.items():
-        assert read_yaml(text, "a=1", is_argument=True) == value
-    assert read_yaml("1e-5", "file") == "1e-5"
-    assert read_yaml("2024-02-29", "file") == dt.date(2024, 2, 29)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +80,7 @@ def test_arguments_of_the_command_line() -> None:
         ("? {a: 1}\n: 1", "file:1: not valid YAML: a mapping cannot be a key"),
         ("longer_than_ten: 1", "file:1: not valid YAML: a key of 15 characters, more than 10"),
         ("a: 123456789", "file:1: not valid YAML: a number of 9 characters, more than 8"),
-        ("a: 2024-02-31", "file:1: not valid YAML: '2024-02-31' is no timestamp"),
+        ("a: !!timestamp 2024-02-31", "file:1: not valid YAML: '2024-02-31' is no timestamp"),
         ("a: !!int x", "file:1: not valid YAML: 'x' is no int"),
         ("a: !!python/name:os.system x", "file:1: not valid YAML: the tag tag:yaml.org,2002:python/name:os"),
         ("a: !!set {x}", "file:1: not valid YAML: the tag tag:yaml.org,2002:set is not taken"),

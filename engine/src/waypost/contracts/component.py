@@ -13,13 +13,15 @@ from waypost.contracts.limits import shortened
 from waypost.contracts.metrics import Metric, MetricFacts, WrittenMetric
 from waypost.contracts.names import FileNear, FolderName, PathInside, file_near
 from waypost.contracts.parsing import Strict, load_mapping, parse
+from waypost.contracts.scalars import Schema, Written, core, text_of, unwritten, value_of
 from waypost.contracts.sealed import Sealed, Variables, opened
 
 FILE = "MLproject"
 MISSING = "component-missing"
 ParameterType = Literal["path", "uri", "string", "int", "float", "bool"]
 OutputType = Literal["file", "table", "report", "mlflow-model", ""]
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+_TYPED = ("int", "float", "bool")
 
 
 class Parameter(Strict):
@@ -146,9 +148,37 @@ class PythonEnv(BaseModel):
         return tuple(file for line in self.dependencies if (file := requirement_file(line)))
 
 
-def parse_component(text: str, file: str) -> Component:
-    """Returns the component of an MLproject text. Raises FindingsError."""
-    return parse(Component, load_mapping(text, file), file)
+def parse_component(text: str, file: str, schema: Schema = core) -> Component:
+    """Returns the component of an MLproject text. Raises FindingsError.
+
+    Args: with YAML 1.1 as the `schema`, its defaults are what Waypost 1.0.0 took them for.
+    """
+    content = load_mapping(text, file, schema=schema, as_written=schema is core)
+    return parse(Component, _typed_defaults(content), file)
+
+
+def _typed_defaults(content: dict[str, Any]) -> dict[str, Any]:
+    """Returns a contract's content, in which a default or choice of a text is what was written."""
+    made: dict[str, Any] = unwritten(content)
+    for name, entry in _mappings(made.get("entry_points")):
+        for key, parameter in _mappings(entry.get("parameters")):
+            if parameter.get("type", "string") in _TYPED:
+                continue
+            said = content["entry_points"][name]["parameters"][key]
+            changed = {"default": _as_text(said["default"])} if "default" in said else {}
+            if isinstance(said.get("choices"), list):
+                changed["choices"] = [_as_text(choice) for choice in said["choices"]]
+            entry["parameters"][key] = {**parameter, **changed}
+    return made
+
+
+def _mappings(content: Any) -> list[tuple[Any, dict[Any, Any]]]:
+    """Returns the entries of a mapping that are mappings themselves."""
+    return [(k, v) for k, v in content.items() if isinstance(v, dict)] if isinstance(content, dict) else []
+
+
+def _as_text(found: Any) -> Any:
+    return found.text if isinstance(found, Written) else found
 
 
 def requirement_file(line: str) -> str | None:
@@ -162,12 +192,16 @@ def argument_text(parameter: Parameter, value: Any) -> str:
 
     Raises ValueError that says why the value does not fit type, choices or range.
     """
+    value = _as_asked(parameter, value)
     if isinstance(value, (dict, list)):
         raise ValueError(f"type {parameter.type} is expected, not a {_kind(value)}")
     if "\0" in str(value):
         raise ValueError(f"{shortened(value)!r}: no argument of a command can hold the character NUL")
     typed = _typed(parameter.type, value)
-    if parameter.choices and typed not in parameter.choices:
+    choices = (
+        [text_of(choice) for choice in parameter.choices] if isinstance(typed, str) else parameter.choices
+    )
+    if choices and typed not in choices:
         raise ValueError(f"{shortened(repr(typed))} is not one of {', '.join(map(str, parameter.choices))}")
     if isinstance(typed, (int, float)):
         if parameter.minimum is not None and typed < parameter.minimum:
@@ -175,6 +209,24 @@ def argument_text(parameter: Parameter, value: Any) -> str:
         if parameter.maximum is not None and typed > parameter.maximum:
             raise ValueError(f"{shortened(typed)} is more than the maximum, {parameter.maximum:g}")
     return str(typed).lower() if isinstance(typed, bool) else str(typed)
+
+
+def is_not_given(parameter: Parameter, value: Any) -> bool:
+    """Tells whether a value stands for none: null does, and on the command line nothing, but for a text."""
+    return value_of(value) is None and (value is None or parameter.type != "string")
+
+
+def _as_asked(parameter: Parameter, value: Any) -> Any:
+    """Returns a value as the contract's type asks for it: a text as it was written.
+
+    Raises ValueError for a null on the command line that could be the text as well.
+    """
+    if not isinstance(value, Written) or parameter.type in _TYPED:
+        return value_of(value)
+    if value.value is None and value.text.strip().lower() == "null":
+        problem = f"{value.text} may be the text or no value at all"
+        raise ValueError(f"{problem}: give '\"{value.text}\"' or '!!null', quotes and all")
+    return value.text
 
 
 def sealed_text(parameter: Parameter, value: Sealed, variables: Variables) -> Sealed:

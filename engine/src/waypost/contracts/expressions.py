@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from waypost.contracts.limits import Limits, shortened
 ESCAPE = r"where ${ is meant as it stands, it is \${"
 _KEY = re.compile(r"(\.*)((?:[^.\[\]]+|\[[^.\[\]]+\])(?:\.[^.\[\]]+|\[[^.\[\]]+\])*)")
 _MARK = re.compile(r"(\\*)\$\{|\}")
+_MOST_DOTS = 10  # in one key of a mapping
 _RESOLVER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:")
 
 
@@ -85,8 +87,21 @@ def key_names(text: str) -> tuple[int, tuple[str, ...]]:
     return len(hit[1]), tuple(name.strip("]") for name in re.split(r"[.\[]", hit[2]) if name)
 
 
-def child_key(node: Any, name: Any) -> Any:
-    """Returns the key by which a list or mapping has what a reference calls `name`, None where it has not."""
+def child_key(node: Any, names: Sequence[Any]) -> tuple[Any, int] | None:
+    """Returns the key by which a list or mapping has what the first of `names` call, and how many these are;
+    None where it has no such thing. `a.b` may be one key: the shortest that is there counts.
+    """
+    if (key := key_of(node, names[0])) is not None:
+        return key, 1
+    if isinstance(node, dict):
+        for count in range(2, min(len(names), _MOST_DOTS) + 1):
+            if (name := ".".join(map(str, names[:count]))) in node:
+                return name, count
+    return None
+
+
+def key_of(node: Any, name: Any) -> Any:
+    """Returns the key by which a list or mapping has what a name calls, None where it has no such thing."""
     if isinstance(node, dict) and name in node:
         return name
     number = int(name) if isinstance(name, str) and re.fullmatch(r"\d{1,9}", name) else None

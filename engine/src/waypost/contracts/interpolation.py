@@ -24,6 +24,7 @@ from waypost.contracts.expressions import (
     parsed,
 )
 from waypost.contracts.limits import WRITTEN, Limits, shortened
+from waypost.contracts.scalars import Written, text_of
 from waypost.contracts.sealed import Sealed, Variable, Variables, sealed, variables_in
 from waypost.errors import Finding, did_you_mean
 
@@ -35,13 +36,16 @@ _MOST_HINTS = 10
 
 
 class _Sized(NamedTuple):
-    """A value, and how much it is; `is_whole` tells whether everything in it could be resolved."""
+    """A value, and how much it is; `is_whole` tells whether everything in it could be resolved, `text` is how
+    it was written, where that is not Python's way.
+    """
 
     value: Any
     values: int = 1
     characters: int = 0
     height: int = 0
     is_whole: bool = True
+    text: str | None = None
 
 
 class _ToldError(Exception):
@@ -83,7 +87,9 @@ class Interpolation:
         return found if isinstance(found, dict) else {}
 
     def value(self, raw: Any, place: str) -> tuple[Any, bool]:
-        """Returns a value of another file, resolved, and whether all of it could be."""
+        """Returns a value of another file, resolved, and whether all of it could be; a Written one where it
+        is one value with a text of its own.
+        """
         outside = (_Outside(place),)
         found = self._at(outside, raw, 0)
         self._outside += found.values
@@ -91,7 +97,7 @@ class Interpolation:
             problem = f"with the values before it, it is more than {self._limits.values:,} values"
             self.findings.append(Finding(place, problem))
             return None, False
-        return found.value, found.is_whole
+        return found.value if found.text is None else Written(found.value, found.text), found.is_whole
 
     def target(self, text: str) -> Any:
         """Returns what a text that is one reference refers to, unresolved; None where it does not."""
@@ -144,6 +150,8 @@ class Interpolation:
         if isinstance(raw, list):
             members = [self._child((*path, n), child, depth + 1) for n, child in enumerate(raw)]
             return _joined([found.value for found in members], members)
+        if isinstance(raw, Written):
+            return _Sized(raw.value, 1, len(raw.text), text=raw.text)
         return _Sized(raw, 1, len(str(raw)))
 
     def _child(self, path: Path, raw: Any, depth: int) -> _Sized:
@@ -185,7 +193,7 @@ class Interpolation:
             return list(found.value.parts)
         if variables_in(found.value):
             raise ProblemError("a list or mapping with a variable in it cannot stand within a text")
-        return [str(found.value)]
+        return [text_of(found.value) if found.text is None else found.text]
 
     def _expression(self, expression: Expression, path: Path, depth: int) -> _Sized:
         self._count()
@@ -208,10 +216,10 @@ class Interpolation:
             if isinstance(part, str):
                 texts.append(part)
                 continue
-            value = self._expression(part, path, depth + 1).value
-            if variables_in(value) or isinstance(value, (dict, list)):
+            found = self._expression(part, path, depth + 1)
+            if variables_in(found.value) or isinstance(found.value, (dict, list)):
                 raise ProblemError("neither a variable nor a list or mapping can stand within a reference")
-            texts.append(str(value))
+            texts.append(text_of(found.value) if found.text is None else found.text)
         return "".join(texts)
 
     def _variable(self, text: str) -> _Sized:
@@ -269,10 +277,11 @@ class Interpolation:
                 if hops > self._limits.depth:
                     raise ProblemError("it refers to itself")
                 node, done, left = self._tree, (), [*target, *left]
-            key = child_key(node, left.pop(0))
-            if key is None:
+            found = child_key(node, left)
+            if found is None:
                 raise self._unknown(path)
-            node, done = node[key], (*done, key)
+            key, count = found
+            node, done, left = node[key], (*done, key), left[count:]
         if node == _MISSING:
             name = ".".join(map(str, path))
             raise ProblemError(f"{shortened(name)} has no value yet", f"give it one: {shortened(name)}=…")

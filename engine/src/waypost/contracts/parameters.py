@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from waypost.contracts.expressions import has_expression
+from waypost.contracts.expressions import ProblemError, child_key, has_expression, key_names, key_of
 from waypost.contracts.interpolation import Interpolation, Path, near_key
 from waypost.contracts.limits import WRITTEN, shortened
 from waypost.contracts.parsing import load_mapping
+from waypost.contracts.scalars import STRING, core
 from waypost.contracts.sealed import NO_VARIABLES, Sealed, Variables
-from waypost.contracts.yaml_text import read_yaml
+from waypost.contracts.yaml_text import read_argument
 from waypost.errors import Finding, FindingsError
 
 REPLACE = "$replace"
 """In a parameter file: keys (dotted) whose content is taken over whole instead of merged."""
 _COMMAND_LINE = "command line"
+_SEPARATOR = re.compile(r"[.\[]|$")
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class Parameters:
         self.findings = tuple(self._interpolation.findings)
 
     def resolved(self, value: Any, place: str) -> Any:
-        """Returns a value with its references filled in. Raises FindingsError that names `place`, or the
-        parameter that is wrong itself.
+        """Returns a value with its references filled in, a Written one where it is one value with a text of
+        its own. Raises FindingsError that names `place`, or the parameter that is wrong itself.
         """
         before = len(self._interpolation.findings)
         found, is_whole = self._interpolation.value(value, place)
@@ -77,9 +80,10 @@ def merged(
     tree: dict[Any, Any] = {}
     layers: list[_Layer] = []
     for file, text in texts:
-        content = dict(load_mapping(text, file))
+        content = dict(load_mapping(text, file, as_written=True))
         for key in _replaced(content.pop(REPLACE, None), file):
-            tree = _with(tree, _names(key, f"{file}: {REPLACE}"), {})
+            names = _names(key, f"{file}: {REPLACE}")
+            tree = _with(tree, _path_of(tree, key) or names, {})
         layers.append(_Layer(file, content))
         tree = _merge(tree, content, tree)
     findings: list[Finding] = []
@@ -104,14 +108,18 @@ def _replaced(keys: Any, file: str) -> list[str]:
     raise FindingsError([Finding(f"{file}: {REPLACE}", "a list of keys is expected")])
 
 
-def _names(key: str, place: str) -> list[str]:
-    names = key.split(".")
+def _names(key: str, place: str) -> tuple[str, ...]:
+    """Returns the names in a key such as `a.b[0]`; one that is written in no such way is one name."""
+    try:
+        names = key_names(key)[1] if not key.startswith(".") else (key,)
+    except ProblemError:
+        names = (key,)
     if len(names) > WRITTEN.depth:
         raise FindingsError([Finding(place, f"a key of more than {WRITTEN.depth} names")])
     return names
 
 
-def _with(tree: Mapping[Any, Any], keys: Sequence[str], value: Any) -> dict[Any, Any]:
+def _with(tree: Mapping[Any, Any], keys: Sequence[Any], value: Any) -> dict[Any, Any]:
     """Returns a tree that has a value at a place; what is no mapping on the way becomes one."""
     first, *rest = keys
     below = tree.get(first)
@@ -125,9 +133,16 @@ def _merge(base: Any, layer: Any, tree: Mapping[Any, Any]) -> Any:
     """
     if isinstance(layer, dict) and has_expression(base):
         base = Interpolation(tree, NO_VARIABLES, lambda _: "").target(base)
+    if isinstance(base, list) and isinstance(layer, _Items):
+        items = dict(enumerate(base))
+        return [_merge(items.get(n), layer[n], tree) if n in layer else items[n] for n in {**items, **layer}]
     if not isinstance(base, dict) or not isinstance(layer, dict):
         return layer
     return {**base, **{key: _merge(base.get(key), value, tree) for key, value in layer.items()}}
+
+
+class _Items(dict[Any, Any]):
+    """Some items of a list, by their numbers."""
 
 
 def _override(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
@@ -137,17 +152,68 @@ def _override(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
     if not equals or not key:
         raise FindingsError([Finding(place, "an override is of the form key=value")])
     names = _names(key, place)
-    value = read_yaml(text, place, is_argument=True)
-    if not override.startswith("+") and not _has(tree, names):
+    path = _path_of(tree, key)
+    if path is None and not override.startswith("+"):
         hint = f"{near_key(key, tree)} (+{shortened(key)}=… adds one)".strip()
         raise FindingsError([Finding(place, "no such parameter", hint)])
-    return _with({}, names, value)
+    value = read_argument(text, place)
+    layer: dict[Any, Any] = _below(tree, path or _new_path(tree, names, place), value)
+    return layer
+
+
+def _path_of(tree: Any, key: str) -> Path | None:
+    """Returns the place in a tree that a key such as `a.b[0]` calls, None where it has no such place.
+
+    A key of a mapping may have dots and brackets itself: the shortest one that is there counts.
+    """
+    if not key:
+        return ()
+    for name, rest in _cuts(key):
+        found = key_of(tree, name)
+        if found is not None and (below := _path_of(tree[found], rest)) is not None:
+            return (found, *below)
+    return None
+
+
+def _cuts(key: str) -> Iterator[tuple[str, str]]:
+    """Gives what may be the first name of a key, and what comes after it."""
+    if key.startswith("["):
+        name, _, rest = key[1:].partition("]")
+        yield name, rest.removeprefix(".")
+    for end in _SEPARATOR.finditer(key):
+        if end.start():
+            yield key[: end.start()], key[end.start() :].removeprefix(".")
+
+
+def _new_path(tree: Any, names: Sequence[str], place: str) -> Path:
+    """Returns the keys by which a tree will have something; a list gets it as its next item."""
+    path: list[Any] = []
+    while names and (found := child_key(tree, names)):
+        key, count = found
+        path.append(key)
+        tree, names = tree[key], names[count:]
+    if isinstance(tree, list):
+        if names[0] != str(len(tree)):
+            problem = f"a list of {len(tree)}, counted from 0: it has no item {shortened(names[0])!r}"
+            raise FindingsError([Finding(place, problem, f"its next one is {len(tree)}")])
+        return (*path, len(tree), *names[1:])
+    return (*path, *names)
+
+
+def _below(tree: Any, path: Path, value: Any) -> Any:
+    """Returns a layer that sets a value at a place of a tree."""
+    if not path:
+        return value
+    first, *rest = path
+    child = tree[first] if isinstance(tree, (dict, list)) and _has(tree, (first,)) else None
+    layer = _below(child, tuple(rest), value)
+    return _Items({first: layer}) if isinstance(tree, list) else {first: layer}
 
 
 def _has(tree: Any, path: Sequence[Any]) -> bool:
     for part in path:
         if isinstance(tree, list) and isinstance(part, int):
-            return True  # a list is set as a whole
+            return part < len(tree)  # a list is set as a whole
         if not isinstance(tree, dict) or part not in tree:
             return False
         tree = tree[part]
@@ -180,7 +246,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(Sealed, lambda dumper, text: dumper.represent_str(str(text)))
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # PyYAML quotes what YAML 1.1 takes for something else: that has to hold for YAML 1.2, too.
+    style = "'" if core(text) != STRING and "\n" not in text else None
+    return dumper.represent_scalar(STRING, text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(Sealed, lambda dumper, text: _text(dumper, str(text)))
 
 
 def canonical_yaml(content: Any, *, flow: bool = False) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from waypost.contracts.limits import WRITTEN, Limits, shortened
+from waypost.contracts.scalars import Schema, core
 from waypost.contracts.yaml_text import read_yaml
 from waypost.errors import Finding, FindingsError, did_you_mean
 
@@ -25,9 +26,14 @@ Group = tuple[tuple[str, ...], tuple[str, ...]]
 """The place of a mapping, such as ("steps", "NAME"), and the keys that it may have."""
 
 
-def load_mapping(text: str, file: str, limits: Limits = WRITTEN) -> dict[str, Any]:
-    """Returns the mapping that a YAML text holds, `{}` for an empty one. Raises FindingsError."""
-    content = read_yaml(text, file, limits)
+def load_mapping(
+    text: str, file: str, limits: Limits = WRITTEN, *, schema: Schema = core, as_written: bool = False
+) -> dict[str, Any]:
+    """Returns the mapping that a YAML text holds, `{}` for an empty one, as `read_yaml` does.
+
+    Raises FindingsError.
+    """
+    content = read_yaml(text, file, limits, schema=schema, as_written=as_written)
     if content is None:
         return {}
     if not isinstance(content, dict):

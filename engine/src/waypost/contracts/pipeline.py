@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from waypost.contracts.names import Uses
 from waypost.contracts.parsing import Strict, load_mapping, parse
+from waypost.contracts.scalars import text_of, unwritten, value_of
 from waypost.contracts.urls import url_problem
 from waypost.errors import Finding, did_you_mean, redacted
 
@@ -46,9 +47,8 @@ class Source(Strict):
     @field_validator("version", mode="before")
     @classmethod
     def _text(cls, value: Any) -> Any:
-        if isinstance(value, (int, float)):
-            raise ValueError("put it in quotes: YAML reads 1.10 as the number 1.1")
-        return value
+        is_number = isinstance(value_of(value), (int, float))  # 1.10 is no number here
+        return text_of(value) if is_number else value
 
     @model_validator(mode="after")
     def _some_place(self) -> Source:
@@ -136,4 +136,15 @@ def hold_findings(pipeline: Pipeline) -> list[Finding]:
 
 def parse_pipeline(text: str, file: str = FILE) -> Pipeline:
     """Returns the pipeline. Raises FindingsError that lists every wrong key."""
-    return parse(Pipeline, load_mapping(text, file), file)
+    return parse(Pipeline, _with_texts(load_mapping(text, file, as_written=True)), file)
+
+
+def _with_texts(content: dict[str, Any]) -> dict[str, Any]:
+    """Returns a pipeline's content, in which versions and the arguments of steps have their texts."""
+    made: dict[str, Any] = unwritten(content)
+    for group, key in (("components", "version"), ("steps", "with")):
+        if isinstance(made.get(group), dict):
+            for name, entry in made[group].items():
+                if isinstance(entry, dict) and key in entry:
+                    made[group][name] = {**entry, key: content[group][name][key]}
+    return made

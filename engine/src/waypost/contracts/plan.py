@@ -10,7 +10,14 @@ from typing import Any
 
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.component import FILE as CONTRACT
-from waypost.contracts.component import Component, EntryPoint, Parameter, argument_text, sealed_text
+from waypost.contracts.component import (
+    Component,
+    EntryPoint,
+    Parameter,
+    argument_text,
+    is_not_given,
+    sealed_text,
+)
 from waypost.contracts.limits import shortened
 from waypost.contracts.parameters import Parameters, canonical_yaml
 from waypost.contracts.pipeline import FILE, Pipeline
@@ -229,7 +236,7 @@ def _argument(parameter: Parameter | None, raw: Any, parameters: Parameters, pla
         form = "a reference to an output stands alone: ${steps.NAME.outputs.NAME}"
         raise FindingsError([Finding(place, f"{shortened(raw)!r}: {form}")])
     value = parameters.resolved(raw, place)
-    if value is None or parameter is None:
+    if parameter is None or is_not_given(parameter, value):
         return None
     if parameter.type == "path" and isinstance(value, (dict, list)):
         return Inline(canonical_yaml(value), value if variables_in(value) else None)

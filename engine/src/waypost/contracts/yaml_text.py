@@ -8,13 +8,10 @@ much is refused before anything of that size is there.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import yaml
-from yaml.constructor import SafeConstructor
 from yaml.events import (
     AliasEvent,
     CollectionEndEvent,
@@ -27,62 +24,74 @@ from yaml.events import (
 )
 
 from waypost.contracts.limits import HALF_A_CHARACTER, WRITTEN, Limits, is_unicode, shortened, unreadable
+from waypost.contracts.scalars import (
+    NUMBERS,
+    STRING,
+    TAG,
+    Schema,
+    Written,
+    core,
+    scalar,
+    value_of,
+    written,
+)
 from waypost.errors import Finding, FindingsError
 
 # The parser in C is ten times as fast; some builds of PyYAML come without it.
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
-_Resolvers = Mapping[str, list[tuple[str, re.Pattern[str]]]]
-_construct = SafeConstructor()
-_SCALARS: dict[str, Callable[[yaml.ScalarNode], Any]] = {
-    f"{_TAG}null": _construct.construct_yaml_null,
-    f"{_TAG}bool": _construct.construct_yaml_bool,
-    f"{_TAG}int": _construct.construct_yaml_int,
-    f"{_TAG}float": _construct.construct_yaml_float,
-    f"{_TAG}timestamp": _construct.construct_yaml_timestamp,
-    f"{_TAG}binary": _construct.construct_yaml_binary,
-    f"{_TAG}str": lambda node: node.value,
-}
-_NUMBERS = (f"{_TAG}int", f"{_TAG}float")
-_OF_FILES: _Resolvers = yaml.SafeLoader.yaml_implicit_resolvers
+_NOTATION = tuple("[{\"'!")
 
 
-def _of_arguments() -> _Resolvers:
-    """Returns the rules for `key=value`: a date is a text, and 1e-5 a number, as OmegaConf reads them."""
-    number = re.compile(
-        r"""^(?:[-+]?[0-9]+(?:_[0-9]+)*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
-        |[-+]?[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+)
-        |\.[0-9]+(?:_[0-9]+)*(?:[eE][-+][0-9]+)?)$""",
-        re.VERBOSE,
-    )
-    found = {first: [r for r in rules if r[0] != f"{_TAG}timestamp"] for first, rules in _OF_FILES.items()}
-    for first in "-+0123456789.":
-        found[first] = [*found.get(first, ()), (f"{_TAG}float", number)]
-    return found
-
-
-_OF_ARGUMENTS = _of_arguments()
-
-
-def read_yaml(text: str, place: str, limits: Limits = WRITTEN, *, is_argument: bool = False) -> Any:
+def read_yaml(
+    text: str, place: str, limits: Limits = WRITTEN, *, schema: Schema = core, as_written: bool = False
+) -> Any:
     """Returns the value that a YAML text means, None for an empty one. Raises FindingsError.
 
-    Args: `place` is what a finding names, with the line after it; of an argument it is the argument. What
-    occurs twice by an alias is the same object: change nothing in it.
+    Args: `place` is what a finding names, with the line after it. With `as_written`, a number that Python
+    writes in another way comes with its text, as Written. What occurs twice by an alias is the same object:
+    change nothing in it.
     """
+    return _built(text, place, _Builder(limits, schema, as_written=as_written), has_lines=True)
+
+
+def read_argument(text: str, place: str, limits: Limits = WRITTEN) -> Any:
+    """Returns the value of `key=value`, with its text where that is not Python's. Raises FindingsError.
+
+    What begins with a bracket, a quote or a tag is YAML. Anything else is one scalar as it stands: `#`, `&x`
+    or `>5` mean something in a file, and are what they are on a command line.
+    """
+    if text.lstrip().startswith(_NOTATION):
+        try:
+            return _built(text, place, _Builder(limits, core, as_written=True), has_lines=False)
+        except FindingsError as error:
+            hint = "a text that begins so stands in quotes of its own: key='\"[a\"'"
+            raise FindingsError(replace(found, hint=hint) for found in error.findings) from error
     if problem := unreadable(text, limits):
         raise FindingsError([Finding(place, f"not valid YAML: {problem}")])
-    builder = _Builder(limits, _OF_ARGUMENTS if is_argument else _OF_FILES)
+    tag = core(text.strip())
+    if tag in NUMBERS and len(text) > limits.number:
+        raise FindingsError([Finding(place, f"not valid YAML: {_too_long(text, limits)}")])
+    value = text if tag == STRING else scalar(core, tag, text.strip())
+    return Written(None, text) if value is None else written(value, text)
+
+
+def _built(text: str, place: str, builder: _Builder, *, has_lines: bool) -> Any:
+    if problem := unreadable(text, builder.limits):
+        raise FindingsError([Finding(place, f"not valid YAML: {problem}")])
     try:
         for event in yaml.parse(text, Loader=_Parser):
             builder.take(event)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
-        where = place if is_argument or mark is None else f"{place}:{mark.line + 1}"
+        where = f"{place}:{mark.line + 1}" if has_lines and mark is not None else place
         raise FindingsError([Finding(where, f"not valid YAML: {problem}")]) from error
     return builder.value
+
+
+def _too_long(text: str, limits: Limits) -> str:
+    return f"a number of {len(text):,} characters, more than {limits.number:,}"
 
 
 @dataclass
@@ -110,10 +119,11 @@ class _Frame:
 class _Builder:
     """Makes the value of a YAML document from the parser's events."""
 
-    def __init__(self, limits: Limits, resolvers: _Resolvers) -> None:
+    def __init__(self, limits: Limits, schema: Schema, *, as_written: bool) -> None:
         self.value: Any = None
-        self._limits = limits
-        self._resolvers = resolvers
+        self.limits = limits
+        self._schema = schema
+        self._as_written = as_written
         self._total = _Size()
         self._open: list[_Frame] = []
         self._anchors: dict[str, tuple[Any, _Size] | None] = {}
@@ -139,9 +149,9 @@ class _Builder:
 
     def _begin(self, event: CollectionStartEvent) -> None:
         self._grow(event, 1, 0)
-        if len(self._open) >= self._limits.depth:
-            _refuse(event, self._limits.too_deep)
-        if event.tag not in (None, "!", f"{_TAG}map", f"{_TAG}seq"):
+        if len(self._open) >= self.limits.depth:
+            _refuse(event, self.limits.too_deep)
+        if event.tag not in (None, "!", f"{TAG}map", f"{TAG}seq"):
             _refuse(event, f"the tag {shortened(event.tag)} is not taken")
         if event.anchor:
             self._anchors[event.anchor] = None
@@ -164,8 +174,8 @@ class _Builder:
         if known is None:
             _refuse(event, f"&{shortened(event.anchor)} contains itself")
         value, size = known
-        if len(self._open) + size.height > self._limits.depth:
-            _refuse(event, self._limits.too_deep)
+        if len(self._open) + size.height > self.limits.depth:
+            _refuse(event, self.limits.too_deep)
         self._grow(event, size.values, size.characters)
         self._put(event, value, size.height)
 
@@ -196,10 +206,11 @@ class _Builder:
             self._begin_entry(event, frame, value)
 
     def _begin_entry(self, event: NodeEvent, frame: _Frame, key: Any) -> None:
+        key = value_of(key)
         if isinstance(key, (dict, list)):
             _refuse(event, f"a {'mapping' if isinstance(key, dict) else 'list'} cannot be a key")
-        if isinstance(key, str) and len(key) > self._limits.key:
-            _refuse(event, f"a key of {len(key):,} characters, more than {self._limits.key:,}")
+        if isinstance(key, str) and len(key) > self.limits.key:
+            _refuse(event, f"a key of {len(key):,} characters, more than {self.limits.key:,}")
         is_merge = isinstance(event, ScalarEvent) and event.implicit[0] and event.value == _MERGE
         if frame.merged if is_merge else key in frame.content:
             _refuse(event, f"key {shortened(key)!r} stands here twice")
@@ -214,32 +225,28 @@ class _Builder:
     def _grow(self, event: NodeEvent, values: int, characters: int) -> None:
         self._total.values += values
         self._total.characters += characters
-        if self._total.values > self._limits.values:
-            _refuse(event, f"more than {self._limits.values:,} values, those behind aliases counted")
-        if self._total.characters > self._limits.characters:
-            _refuse(event, f"more than {self._limits.characters:,} characters, those behind aliases counted")
+        if self._total.values > self.limits.values:
+            _refuse(event, f"more than {self.limits.values:,} values, those behind aliases counted")
+        if self._total.characters > self.limits.characters:
+            _refuse(event, f"more than {self.limits.characters:,} characters, those behind aliases counted")
 
     def _scalar(self, event: ScalarEvent) -> Any:
-        """Returns what a scalar means: this is the schema."""
+        """Returns what a scalar means, with its text where that is asked for."""
         tag, text = event.tag, event.value
+        is_plain = tag in (None, "!") and event.implicit[0]
         if tag in (None, "!"):
-            tag = f"{_TAG}str"
-            if event.implicit[0]:
-                rules = self._resolvers.get(text[:1], ())
-                tag = next((name for name, rule in rules if rule.match(text)), tag)
-                if tag not in _SCALARS:  # `<<` and `=`, which mean something as keys only
-                    return text
-        if tag not in _SCALARS:
-            _refuse(event, f"the tag {shortened(tag)} is not taken")
-        if tag in _NUMBERS and len(text) > self._limits.number:
-            _refuse(event, f"a number of {len(text):,} characters, more than {self._limits.number:,}")
+            tag = self._schema(text) if is_plain else STRING
+        if tag in NUMBERS and len(text) > self.limits.number:
+            _refuse(event, _too_long(text, self.limits))
         try:
-            value = _SCALARS[tag](yaml.ScalarNode(tag, text))
+            value = scalar(self._schema, tag, text)
         except (ValueError, KeyError, IndexError, OverflowError, AttributeError) as error:
-            _refuse(event, f"{shortened(text)!r} is no {tag.removeprefix(_TAG)}", error)
+            is_known = tag.startswith(TAG) and not (isinstance(error, KeyError) and error.args == (tag,))
+            problem = f"{shortened(text)!r} is no {tag.removeprefix(TAG)}"
+            _refuse(event, problem if is_known else f"the tag {shortened(tag)} is not taken", error)
         if isinstance(value, str) and not is_unicode(value):
             _refuse(event, HALF_A_CHARACTER)
-        return value
+        return written(value, text) if is_plain and self._as_written else value
 
 
 _MERGE_KEY = object()

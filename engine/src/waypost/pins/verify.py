@@ -9,6 +9,7 @@ from pathlib import Path
 from waypost.contracts.interface import interface_digest
 from waypost.contracts.lock import FILE, Lock, Pin, staleness
 from waypost.contracts.pipeline import component_name
+from waypost.contracts.scalars import yaml_1_1
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError
 from waypost.pins.checkout import parts_of
 from waypost.pins.reading import Commit
@@ -162,7 +163,7 @@ def _pin_findings(
         problem = "the cache's copy was changed since it was unpacked"
         found.append(Finding(uses, problem, "the next run makes it anew", "tree-differs"))
     elif place.is_dir():
-        found += _digest_findings(uses, pin, *_digests_of(place, component_name(uses)))
+        found += _digest_findings(uses, pin, place)
     if commit:
         found += [finding for name in parts for finding in commit.refused(name, uses)]
         for name, tree in parts.items():
@@ -172,25 +173,30 @@ def _pin_findings(
     elif not place.is_dir():
         root = workspace.local(uses.partition("/")[0])
         if root and parts.items() <= local.items():
-            found += _digest_findings(uses, pin, *_digests_of(root, component_name(uses)))
+            found += _digest_findings(uses, pin, root)
         else:
             verdict.unchecked.append(uses)
     return found
 
 
-def _digests_of(root: Path, name: str) -> tuple[str, str]:
-    """Returns the digests of interface and environment of a component in a folder."""
+def _digest_findings(uses: str, pin: Pin, root: Path) -> list[Finding]:
+    """Returns which digests of a component in a folder are not those of its pin."""
+    name = component_name(uses)
     contract = read_component(root, name, name)
-    return f"sha256:{interface_digest(contract)}", requirements_digest(root / name, contract)
-
-
-def _digest_findings(uses: str, pin: Pin, interface: str, environment: str) -> list[Finding]:
+    interface = f"sha256:{interface_digest(contract)}"
+    if interface != pin.interface and pin.interface == _interface_of_1_0(root, name):
+        interface = pin.interface
     found = []
     for what, locked, actual in (
         ("interface", pin.interface, interface),
-        ("environment", pin.environment, environment),
+        ("environment", pin.environment, requirements_digest(root / name, contract)),
     ):
         if locked != actual:
             problem = f"its {what} has digest {actual[7:19]}, the lock says {locked[7:19]}"
             found.append(Finding(uses, problem, "", f"{what}-differs"))
     return found
+
+
+def _interface_of_1_0(root: Path, name: str) -> str:
+    """Returns the digest that Waypost 1.0.0 locked, which took defaults such as NO for YAML 1.1's values."""
+    return f"sha256:{interface_digest(read_component(root, name, name, yaml_1_1))}"

@@ -15,6 +15,7 @@ from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
 from waypost.contracts.requirements import environment_folders
+from waypost.contracts.scalars import Schema, core
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
 from waypost.sources.process import process_name
 
@@ -33,7 +34,7 @@ def read_pipeline(folder: Path) -> Pipeline:
     return parse_pipeline(read_text(file), pipeline.FILE)
 
 
-def read_component(root: Path, name: str, place: str) -> Component:
+def read_component(root: Path, name: str, place: str, schema: Schema = core) -> Component:
     """Reads ROOT/NAME/MLproject. Raises FindingsError; a component that is not there is named."""
     if not root.is_dir():
         raise FindingsError([Finding(place, f"the folder {root} does not exist")])
@@ -42,7 +43,7 @@ def read_component(root: Path, name: str, place: str) -> Component:
         known = [p.parent.name for p in root.glob(f"*/{component.FILE}")]
         near = did_you_mean(name, known)
         raise FindingsError([Finding(place, f"no component {name!r}", near, component.MISSING)])
-    return parse_component(read_text(file), f"{name}/{component.FILE}")
+    return parse_component(read_text(file), f"{name}/{component.FILE}", schema)
 
 
 def read_parameters(folder: Path) -> list[tuple[str, str]]:
