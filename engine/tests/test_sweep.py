@@ -72,7 +72,7 @@ def test_product_shares_and_sorts(scored: Path, call: Call) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert len(by_step("load")) == 2
     assert len(by_step("score")) == 6
-    assert "sweep: 6 runs, compared by score/score" in result.stdout
+    assert "sweep: 6 runs, compared by the largest score/score" in result.stdout
     table = [line.split()[1:3] for line in result.stdout.splitlines() if line.startswith(("a ", "b "))]
     assert [float(metric) for _, metric in table] == [3.0, 3.0, 2.0, 2.0, 1.0, 1.0]
     assert "8 of 12 steps executed" in result.stdout

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from waypost.contracts.sweep import points, swept
-from waypost.errors import FindingsError
+from waypost.contracts.sweep import points, smaller_is_better, swept
+from waypost.errors import FindingsError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,29 @@ def test_as_many_as_allowed() -> None:
     """10,000 values, or combinations, are the most."""
     assert len(points(["a=range(10000)"])) == 10_000
     assert len(points(["a=range(100)", "b=range(100)"])) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "smallest"),
+    [
+        ("", None, False),
+        ("lower", None, True),
+        ("higher", None, False),
+        ("", True, True),
+        ("", False, False),
+        ("lower", True, True),
+        ("higher", False, False),
+    ],
+)
+def test_which_value_is_the_best(declared: Any, asked: bool | None, smallest: bool) -> None:
+    """The contract says it, or the command line; the metric's name does not."""
+    assert smaller_is_better("evaluate/log_loss", declared, asked) is smallest
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "option"), [("lower", False, "maximize"), ("higher", True, "minimize")]
+)
+def test_a_side_against_the_contract_is_refused(declared: Any, asked: bool, option: str) -> None:
+    """An option that contradicts the contract is a slip."""
+    with pytest.raises(UsageError, match=f"--{option}: the contract says of 'm' that {declared} is better"):
+        smaller_is_better("m", declared, asked)

@@ -17,7 +17,7 @@ from waypost.commands.options import (
     wandb_option,
     wanted_on_wandb,
 )
-from waypost.contracts.sweep import points, swept
+from waypost.contracts.sweep import points, smaller_is_better, swept
 from waypost.errors import UsageError
 from waypost.pins.workspace import open_workspace
 from waypost.report.common import write_document
@@ -25,14 +25,18 @@ from waypost.report.console import Console
 from waypost.report.sweep import SweepReporter, show_sweep
 from waypost.runs.prepare import prepare
 from waypost.runs.survey import Options
-from waypost.runs.sweep import metric_name
+from waypost.runs.sweep import declared_side, metric_name
 from waypost.runs.sweep import sweep as execute
 
 
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[PIPELINE] KEY=VALUE,VALUE,……")
 @click.option("--metric", metavar="STEP/NAME", help="Compare by it. [default: the first of the last step]")
-@click.option("--minimize", is_flag=True, help="The smallest value of the metric is the best.")
+@click.option(
+    "--minimize/--maximize",
+    default=None,
+    help="Which value of the metric is the best. [default: what its contract declares, else the largest]",
+)
 @params_option
 @jobs_option
 @wandb_option
@@ -43,7 +47,7 @@ from waypost.runs.sweep import sweep as execute
 def sweep(
     arguments: tuple[str, ...],
     metric: str | None,
-    minimize: bool,
+    minimize: bool | None,
     files: tuple[Path, ...],
     jobs: int | None,
     wandb: bool | None,
@@ -74,9 +78,10 @@ def sweep(
         on_wandb = wanted_on_wandb(pipelines[0][1].pipeline, wandb)
         options = Options(env=env, offline=offline, jobs=jobs or 0, wandb=on_wandb)
         compared = metric_name(pipelines[0][1], metric)
-        reporter.begin(len(pipelines), compared, swept(overrides))
+        smallest = smaller_is_better(compared, declared_side(pipelines[0][1], compared), minimize)
+        reporter.begin(len(pipelines), compared, swept(overrides), smallest=smallest)
         result = execute(
-            pipelines, options, reporter, reporter.ended_point, metric=compared, minimize=minimize
+            pipelines, options, reporter, reporter.ended_point, metric=compared, minimize=smallest
         )
     if as_json:
         write_document(sys.stdout, result)

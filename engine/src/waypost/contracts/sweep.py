@@ -7,7 +7,8 @@ import math
 import re
 from collections.abc import Sequence
 
-from waypost.errors import Finding, FindingsError
+from waypost.contracts.metrics import SaidSide
+from waypost.errors import Finding, FindingsError, UsageError
 
 _RANGE = re.compile(r"range\(([^()]*)\)")
 _MOST = 10_000
@@ -39,6 +40,19 @@ def points(overrides: Sequence[str]) -> list[tuple[str, ...]]:
 def swept(overrides: Sequence[str]) -> list[str]:
     """Returns the keys that have more than one value."""
     return [o.partition("=")[0].removeprefix("+") for o in overrides if len(points([o])) > 1]
+
+
+def smaller_is_better(metric: str, declared: SaidSide, asked: bool | None) -> bool:
+    """Tells whether the smallest value of a metric is the best.
+
+    Args: `declared` is what its contract says, `asked` the command line (None: nothing); where neither says
+    anything, the largest is. Raises UsageError where they contradict each other.
+    """
+    if asked is None or not declared or asked == (declared == "lower"):
+        return declared == "lower" if asked is None else asked
+    option = "--minimize" if asked else "--maximize"
+    problem = f"{option}: the contract says of {metric!r} that {declared} is better"
+    raise UsageError(problem, hint=f"drop {option}")
 
 
 def _range(override: str, text: str) -> list[str]:

@@ -41,11 +41,12 @@ class SweepReporter(Reporter):
     def warn(self, message: str) -> None:
         warn(self._console, message)
 
-    def begin(self, total: int, metric: str, keys: Sequence[str]) -> None:
+    def begin(self, total: int, metric: str, keys: Sequence[str], *, smallest: bool) -> None:
         """All runs are checked; `total` of them start."""
         self._total, self._metric, self._keys = total, metric, keys
         self._bar.update(self._task, total=total)
-        line(self._console, f"sweep: {counted(total, 'run')}, compared by {escape(metric)}")
+        side = "smallest" if smallest else "largest"
+        line(self._console, f"sweep: {counted(total, 'run')}, compared by the {side} {escape(metric)}")
 
     def ended_point(self, point: Point) -> None:
         self._ended += 1

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from waypost.contracts.metrics import SaidSide
 from waypost.errors import Finding, FindingsError, did_you_mean
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.prepare import Prepared
@@ -63,6 +64,12 @@ def metric_name(prepared: Prepared, asked: str | None) -> str:
         raise FindingsError([Finding("--metric", "no step of the pipeline declares a metric")])
     last = known[-1].partition("/")[0]
     return next(name for name in known if name.startswith(f"{last}/"))
+
+
+def declared_side(prepared: Prepared, metric: str) -> SaidSide:
+    """Returns which side of a metric, STEP/NAME, is better, as far as its contract declares it."""
+    step, _, name = metric.partition("/")
+    return prepared.plan.step(step).entry_point.metrics[name].better
 
 
 def sweep(
