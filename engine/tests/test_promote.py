@@ -212,6 +212,38 @@ def test_gate(pipeline: Path, workplace: Path, call: Call) -> None:
     assert len(versions("grades")) == 1
 
 
+@pytest.mark.journey
+def test_runs_of_other_code(workplace: Path, call: Call) -> None:
+    """A run that knows no contract: its user says which side is better, and data that nobody knows are not
+    the same data. The run that has the alias already beats nobody, and stays.
+    """
+    from sklearn.linear_model import LinearRegression
+
+    mlflow.set_tracking_uri(f"sqlite:///{workplace / 'mlflow.db'}")
+    rows = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
+    runs = []
+    for value in (1.0, 2.0):
+        with mlflow.start_run() as run:
+            mlflow.log_metric("mape", value)
+            signature = mlflow.models.infer_signature(rows, rows["a"])
+            model = LinearRegression().fit(rows, rows["a"])
+            mlflow.sklearn.log_model(
+                model, name="model", signature=signature, serialization_format="skops", pip_requirements=[]
+            )
+            runs.append(run.info.run_id)
+    beats = ["--name", "prices", "--better-than", "champion", "--metric", "mape", "--lower"]
+    for _ in range(2):
+        result = call(*WAYPOST, "promote", runs[0], *beats)
+        assert result.returncode == 0, result.stderr
+    assert "prices@champion is version 1 already" in result.stdout
+    result = call(*WAYPOST, "promote", runs[1], *beats)
+    assert result.returncode == 1
+    assert "may have been measured on other data: nobody knows on which" in result.stderr
+    result = call(*WAYPOST, "promote", runs[1], *beats, "--any-data")
+    assert result.returncode == 1
+    assert "it is 2.0000, not better than prices/1 (champion) with 1.0000: lower is better" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

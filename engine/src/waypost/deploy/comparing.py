@@ -36,8 +36,8 @@ def contest_findings(registry: Registry, asked: Contest, name: str, origin: Orig
     Args: `name` is that of the registered model.
     """
     rival = registry.by_alias(name, asked.alias)
-    if rival is None:
-        return []  # the first one has nobody to beat
+    if rival is None or rival.tags.get("waypost.run") == origin.run_id:
+        return []  # the first one has nobody to beat, and nobody has to beat itself
     label = f"{rival.name}/{rival.version} ({asked.alias})"
 
     def refused(problem: str, hint: str = "") -> list[Finding]:
@@ -54,7 +54,7 @@ def contest_findings(registry: Registry, asked: Contest, name: str, origin: Orig
         if problem := data_problem(*data):
             return refused(problem, "measure it on the same data, or compare all the same: --any-data")
     if rival.run_id == origin.maker.run_id:
-        return []  # nobody has to beat itself
+        return []  # another run that took the same model over
     return not_better(asked.metric, mine, theirs, label, asked.side)
 
 
