@@ -99,15 +99,25 @@ def load(path: str) -> tuple[Any, Any]:
         model = mlflow.sklearn.load_model(path)
     except MlflowException as error:
         raise ComponentError(f"model: {' '.join(str(error).split())}") from error
-    if not info.metadata or "target" not in info.metadata or info.signature is None:
-        raise ComponentError("model: its metadata does not name the target; was it trained here?")
+    if info.signature is None:
+        raise ComponentError("model: it has no signature, which says what its columns are")
+    if not hasattr(model, "predict_proba"):
+        raise ComponentError("model: it gives no probabilities of classes, which are what is measured")
     return model, info
+
+
+def target_of(metadata: dict[str, Any] | None, asked: str) -> str:
+    """Returns the column with the labels: the one asked for, else that of the model's metadata."""
+    target = asked or str((metadata or {}).get("target", ""))
+    if not target:
+        raise ComponentError("model: its metadata does not name the target; name it: --target")
+    return target
 
 
 def run(step: Step) -> None:
     args = step.args
     model, info = load(args.model)
-    target = info.metadata["target"]
+    target = target_of(info.metadata, args.target)
     table = step.table("data")
     require_columns(table, [target], purpose="target")
     labels = label_array(table[target])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from componentkit.arguments import ComponentError
-from evaluate.measure import missed_thresholds, per_class, per_slice
+from evaluate.measure import load, missed_thresholds, per_class, per_slice, target_of
 from evaluate.plots import (
     calibration_bins,
     calibration_figure,
@@ -19,6 +21,35 @@ from scoring import classification_metrics, confusion_figure, label_array, metri
 CLASSES = np.array(["a", "b", "c"], dtype=object)
 LABELS = np.array(["a", "b", "c", "a", "b", "c"] * 20, dtype=object)
 PERFECT = np.tile(np.eye(3), (40, 1))
+
+
+def test_the_target_is_said_or_asked_for() -> None:
+    """A model made here names its target; for others the user does, who has the last word."""
+    assert target_of({"target": "grade"}, "") == "grade"
+    assert target_of({"target": "grade"}, "mark") == "mark"
+    assert target_of(None, "mark") == "mark"
+    with pytest.raises(ComponentError, match="name it: --target"):
+        target_of(None, "")
+    with pytest.raises(ComponentError, match="name it: --target"):
+        target_of({}, "")
+
+
+def test_models_that_cannot_be_measured(tmp_path: Path) -> None:
+    """A model without a signature, or without probabilities, is refused in one line."""
+    import mlflow
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    rows, labels = pd.DataFrame({"a": [0.0, 1.0]}), np.array([0, 1])
+    save = {"serialization_format": "skops", "pip_requirements": []}
+    mlflow.sklearn.save_model(LogisticRegression().fit(rows, labels), tmp_path / "bare", **save)
+    with pytest.raises(ComponentError, match="it has no signature"):
+        load(str(tmp_path / "bare"))
+    signed = save | {"signature": mlflow.models.infer_signature(rows, labels)}
+    mlflow.sklearn.save_model(LinearRegression().fit(rows, labels), tmp_path / "line", **signed)
+    with pytest.raises(ComponentError, match="no probabilities"):
+        load(str(tmp_path / "line"))
+    mlflow.sklearn.save_model(LogisticRegression().fit(rows, labels), tmp_path / "curve", **signed)
+    assert list(load(str(tmp_path / "curve"))[0].classes_) == [0, 1]
 
 
 def test_perfect_and_blind_models() -> None:
