@@ -70,8 +70,23 @@ def test_values_are_quoted(value: str) -> None:
 
 def test_contracts_of_others() -> None:
     """MLflow's short form and keys of others are fine; a slip in a parameter is found."""
-    text = "name: x\ndocker_env: {image: y}\nentry_points:\n  main:\n    command: c\n"
+    text = "name: x\ndatabricks: {image: y}\nentry_points:\n  main:\n    command: c\n"
     component = parse_component(text + "    parameters: {alpha: float}\n", "x/MLproject")
     assert component.entry_points["main"].parameters["alpha"].is_required
+    parse_component(text + "    owner: me\n    parameters: {alpha: {help: so}}\n", "x/MLproject")
     with pytest.raises(FindingsError, match="did you mean 'minimum'"):
         parse_component(text + "    parameters: {alpha: {type: int, minimun: 1}}\n", "x/MLproject")
+
+
+@pytest.mark.parametrize("kind", ["str", "number", "String", "datetime", None, 3])
+def test_types_of_others_are_texts(kind: object) -> None:
+    """MLflow passes on a value of any type that it does not know as it is written, and so do we."""
+    parameter = Parameter.model_validate({"type": kind, "default": 0.30})
+    assert argument_text(parameter, "0.30") == "0.30"
+    assert argument_text(parameter, parameter.default) == "0.3"
+
+
+@pytest.mark.parametrize(("text", "name"), [("", ""), ("name:\n", ""), ("name: 2024\n", "2024")])
+def test_the_name_is_for_people(text: str, name: str) -> None:
+    """MLflow needs none, and takes anything."""
+    assert parse_component(text + "entry_points: {main: {command: c}}", "x/MLproject").name == name

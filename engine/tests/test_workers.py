@@ -17,7 +17,6 @@ from tests.daemons import FAMILY, alive, ids
 from tests.pipelines import write_component, write_pipeline
 from tests.test_run import RUN, WORKERS, by_step, runs
 from waypost.contracts.command import PythonCommand, python_command
-from waypost.runs.imports import imports_of
 
 STATE = """
 import json, os, signal, sys, tempfile, threading
@@ -276,19 +275,3 @@ def test_modules_run_too(workplace: Path, call: Call) -> None:
 def test_which_commands_are_plain_python(template: str, expected: PythonCommand | None) -> None:
     """Only what a shell would not change is run without one."""
     assert python_command(template, {"a": "x y"}) == expected
-
-
-def test_imports_are_found_without_running(tmp_path: Path) -> None:
-    """Modules of others, those of functions too; not the component's own, not those for types or tests."""
-    write_component(tmp_path, "part", "")
-    (tmp_path / "part" / "run.py").write_text(
-        "import os, part.sub\nfrom kit import x\nfrom typing import TYPE_CHECKING\n"
-        "if TYPE_CHECKING:\n    import heavy\nelse:\n    import light\n"
-        "def f(t):\n    import pandas as pd\n    from a.b import c\n    return pd.read_parquet(t)\n"
-    )
-    (tmp_path / "part" / "test_run.py").write_text("import pytest\n")
-    (tmp_path / "part" / "broken.py").write_text("import (\n")
-    (tmp_path / "kit").mkdir()
-    (tmp_path / "kit" / "__init__.py").write_text("import sklearn.ensemble\n")
-    found = imports_of(tmp_path, ["part", "kit"])
-    assert set(found) == {"os", "typing", "light", "pandas", "a.b", "pyarrow.dataset", "sklearn.ensemble"}

@@ -28,13 +28,12 @@ from mlflow.projects.submitted_run import SubmittedRun
 
 from waypost.compat.mlflow_projects import (
     PROJECT_ENV_MANAGER,
-    env_type,
     get_or_create_run,
     get_run_env_vars,
     load_project,
 )
-from waypost.contracts.command import command_problems, filled, python_command
-from waypost.contracts.component import FILE, Component, PythonEnv, parse_component
+from waypost.contracts.command import PythonCommand, command_problems, filled, python_command
+from waypost.contracts.component import FILE, Project, parse_project
 from waypost.contracts.escaping import terminal_text
 from waypost.contracts.trees import path_problem, shown
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, redacted
@@ -42,12 +41,12 @@ from waypost.pins.reading import Commit
 from waypost.pins.released import unpacked
 from waypost.runs import environments
 from waypost.runs.environments import Environment
-from waypost.runs.imports import imports_of
+from waypost.runs.imports import reached
 from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers, can_fork
 from waypost.sources import git, remotes
-from waypost.sources.files import read_python_env, read_text
+from waypost.sources.files import read_project, read_python_env
 from waypost.sources.places import home
-from waypost.sources.scratch import scratch
+from waypost.sources.scratch import scratch, writable_copy
 from waypost.sources.store import HEAD, Mirror, Store
 from waypost.tracking.connection import client, tracking_errors
 from waypost.tracking.databases import LISTENER, Turn
@@ -176,12 +175,9 @@ class _Prepared:
     """An entry point with its values, its environment, and the modules that its code imports."""
 
     def __init__(self, folder: Path, name: str, values: dict[str, Any], config: dict[str, Any]) -> None:
-        contract = _contract(folder)  # before MLflow reads it, which knows no limits
+        said = read_project(folder)  # before MLflow reads it, which knows no limits
         project = load_project(str(folder))  # type: ignore[no-untyped-call]
-        if project.docker_env or project.env_type == env_type.CONDA:
-            kind = "docker_env" if project.docker_env else "conda_env"
-            raise UsageError(f"{project.name}: its {kind} is not for Waypost; leave --backend waypost out")
-        self.name = str(project.name)
+        self.name = str(project.name or folder.name)
         self.folder = folder
         entry_point = project.get_entry_point(name)
         quoted, more = entry_point.compute_parameters(values, tempfile.mkdtemp(dir=_folder()))
@@ -191,28 +187,20 @@ class _Prepared:
             raise FindingsError(Finding(place, *problem) for problem in problems)
         self.shell = " ".join([filled(entry_point.command, quoted), *extra])
         raw = {key: "".join(shlex.split(value)) for key, value in quoted.items()}
-        python = python_command(entry_point.command, raw)
-        more_words = shlex.split(" ".join(extra))
-        self.python = python and replace(python, arguments=(*python.arguments, *more_words))
-        self.environment = _environment(folder, contract, config.get(PROJECT_ENV_MANAGER))
-        shared = contract.shared if contract else ()
-        names = [folder.name, *(other for other in shared if (folder.parent / other).is_dir())]
-        self.modules = imports_of(folder.parent, names)
+        self.environment = _environment(folder, said, config.get(PROJECT_ENV_MANAGER))
+        self.python: PythonCommand | None = None
+        self.modules: tuple[str, ...] = ()
+        if python := python_command(entry_point.command, raw):
+            found = reached(folder, python)
+            if not found.configures:
+                more_words = shlex.split(" ".join(extra))
+                self.python = replace(python, arguments=(*python.arguments, *more_words))
+                self.modules = found.modules
 
 
-def _contract(folder: Path) -> Component | None:
-    file = folder / FILE
-    return parse_component(read_text(file), FILE) if file.is_file() else None
-
-
-def _environment(folder: Path, contract: Component | None, manager: str | None) -> Environment:
-    python_env = read_python_env(folder, contract) if contract else PythonEnv()
-    if manager == "local" or contract is None or not python_env.dependencies:
-        return environments.local()
-    here = ".".join(map(str, sys.version_info[:3]))
-    if python_env.python and not here.startswith(python_env.python):
-        _log.warning("%s asks for Python %s; it runs on %s", contract.name, python_env.python, here)
-    return environments.ensure(folder, python_env, home(), _say)
+def _environment(folder: Path, project: Project, manager: str | None) -> Environment:
+    wanted = None if manager == "local" else environments.to_build(read_python_env(folder, project))
+    return environments.ensure(folder, wanted, home(), _say) if wanted else environments.local()
 
 
 def _fetched(uri: str, version: str | None) -> tuple[Path, dict[str, str]]:
@@ -232,17 +220,18 @@ def _fetched(uri: str, version: str | None) -> tuple[Path, dict[str, str]]:
     commit = _commit(mirror, version)
     at = Commit(mirror, commit)
     text = mirror.text(f"{inside}/{FILE}" if inside else FILE, commit)
-    contract = parse_component(text, FILE) if text else None
+    contract = parse_project(text, FILE) if text else None
     tags = {"mlflow.source.git.commit": commit, "waypost.component.version": version or ""}
     if inside and "/" not in inside and contract and contract.shared:
         # It says what it needs besides itself: nothing else is fetched.
         parts = {name: tree for name in (inside, *contract.shared) if (tree := at.tree(name))}
-        place = store.obtain(parts, mirror)
+        place = writable_copy(store.obtain(parts, mirror), parts, _folder())
         return place / inside, {**tags, **{f"waypost.tree.{name}": tree for name, tree in parts.items()}}
-    folder = unpacked(store, mirror, commit) / inside
-    if not folder.is_dir():
+    whole = unpacked(store, mirror, commit)
+    if not (whole / inside).is_dir():
         raise UsageError(f"{redacted(url)}: no folder {inside!r} at {version or 'its default branch'}")
-    return folder, tags
+    # A project may write where it lies, and read what lies around it.
+    return writable_copy(whole.parent, [whole.name], _folder()) / whole.name / inside, tags
 
 
 def _is_bare(folder: Path) -> bool:

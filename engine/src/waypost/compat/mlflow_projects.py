@@ -6,7 +6,6 @@ with MLflow 3.17. It is imported by MLflow's plugin alone, so that it imports ML
 
 from __future__ import annotations
 
-from mlflow.projects import env_type
 from mlflow.projects.utils import PROJECT_ENV_MANAGER, get_or_create_run, get_run_env_vars, load_project
 
-__all__ = ["PROJECT_ENV_MANAGER", "env_type", "get_or_create_run", "get_run_env_vars", "load_project"]
+__all__ = ["PROJECT_ENV_MANAGER", "get_or_create_run", "get_run_env_vars", "load_project"]

@@ -120,7 +120,7 @@ def python_command(template: str, values: Mapping[str, str]) -> PythonCommand | 
     made = tuple(filled(word, values) for word in rest)
     if rest[0] == "-m" and len(rest) > 1:
         return PythonCommand(made[2:], module=made[1], variables=variables)
-    if rest[0].startswith("-"):
+    if made[0].startswith("-"):
         return None
     return PythonCommand(made[1:], file=made[0], variables=variables)
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field, field_serializer, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    computed_field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from waypost.contracts.command import filled
 from waypost.contracts.limits import shortened
@@ -18,19 +28,36 @@ from waypost.contracts.sealed import Sealed, Variables, opened
 
 FILE = "MLproject"
 MISSING = "component-missing"
-ParameterType = Literal["path", "uri", "string", "int", "float", "bool"]
 OutputType = Literal["file", "table", "report", "mlflow-model", ""]
 _TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 _TYPED = ("int", "float", "bool")
+_DOCKER = "docker_env: Waypost starts no containers; stock MLflow does: mlflow run, without --backend waypost"
+_ENVIRONMENTS = ("python_env", "conda_env", "docker_env")
 
 
-class Parameter(Strict):
-    """One parameter; without a default it is required, as for MLflow. Of an address, `sha256` is the
-    parameter that holds the digest of what is behind it; of a YAML file, `schema` is the file with the JSON
-    Schema that it has to fit.
+class _Open(Strict):
+    """A part of an MLproject, where MLflow passes over keys that it does not know: so do we, but for those
+    that are nearly one of ours.
     """
 
-    type: ParameterType = "string"
+    @model_validator(mode="before")
+    @classmethod
+    def _own_keys(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        known = [*cls.model_fields, *(f.alias for f in cls.model_fields.values() if f.alias)]
+        return {key: value for key, value in content.items() if difflib.get_close_matches(str(key), known, 1)}
+
+
+class Parameter(_Open):
+    """One parameter; without a default it is required, as for MLflow. Of the types it is MLflow that knows
+    `path` and `uri`; `int`, `float` and `bool` are checked here, and any other is a text.
+
+    Of an address, `sha256` is the parameter that holds the digest of what is behind it; of a YAML file,
+    `schema` is the file with the JSON Schema that it has to fit.
+    """
+
+    type: str = "string"
     format: Literal["uri", ""] = ""
     sha256: str = Field(default="", exclude_if=lambda value: not value)
     schema_: FileNear | None = Field(default=None, alias="schema", exclude_if=lambda value: value is None)
@@ -39,6 +66,11 @@ class Parameter(Strict):
     choices: tuple[Any, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _any_type(cls, value: Any) -> str:
+        return "string" if value is None else str(value)
 
     @property
     def wanted(self) -> str:
@@ -63,7 +95,7 @@ class Output(Strict):
     description: str = ""
 
 
-class EntryPoint(Strict):
+class EntryPoint(_Open):
     """One command. The first of `metrics` is the one shown while the pipeline runs; `variables` are
     the environment variables that decide the result.
     """
@@ -109,14 +141,32 @@ class EntryPoint(Strict):
         return {name: metric.facts for name, metric in self.metrics.items()}
 
 
-class Component(BaseModel):
-    """An MLproject. Keys that are not known here belong to MLflow or to others."""
+class Project(BaseModel):
+    """An MLproject without its entry points, of which MLflow takes more than a pipeline does. Keys that are
+    not known here belong to MLflow or to others; the name is for people.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    name: str
+    name: Annotated[str, BeforeValidator(lambda name: "" if name is None else str(name))] = ""
     python_env: FileNear | None = None
+    conda_env: FileNear | None = None
     shared: tuple[FolderName, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_environment(cls, content: Any) -> Any:
+        named = [key for key in _ENVIRONMENTS if isinstance(content, dict) and content.get(key)]
+        if "docker_env" in named:
+            raise ValueError(_DOCKER)
+        if len(named) > 1:
+            raise ValueError(f"{' and '.join(named)}: MLflow takes one of them")
+        return content
+
+
+class Component(Project):
+    """An MLproject whose entry points are steps of pipelines."""
+
     entry_points: dict[str, EntryPoint] = Field(default_factory=dict)
 
     @property
@@ -127,12 +177,18 @@ class Component(BaseModel):
 
 
 class PythonEnv(BaseModel):
-    """A python_env.yaml: what MLflow installs for the component."""
+    """A python_env.yaml: what MLflow installs for the component, `build_dependencies` first.
+
+    `conda` is the conda.yaml that it was made of, `beyond` what of that uv cannot build.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     python: str | None = None
+    build_dependencies: tuple[str, ...] = ()
     dependencies: tuple[str, ...] = ()
+    conda: str = ""
+    beyond: tuple[str, ...] = ()
 
     @field_validator("dependencies")
     @classmethod
@@ -181,6 +237,11 @@ def _as_text(found: Any) -> Any:
     return found.text if isinstance(found, Written) else found
 
 
+def parse_project(text: str, file: str) -> Project:
+    """Returns what an MLproject text says besides its entry points. Raises FindingsError."""
+    return parse(Project, load_mapping(text, file), file)
+
+
 def requirement_file(line: str) -> str | None:
     """Returns the file that a dependency line such as `-r requirements.txt` names, else None."""
     flag, _, file = line.partition(" ")
@@ -213,7 +274,7 @@ def argument_text(parameter: Parameter, value: Any) -> str:
 
 def is_not_given(parameter: Parameter, value: Any) -> bool:
     """Tells whether a value stands for none: null does, and on the command line nothing, but for a text."""
-    return value_of(value) is None and (value is None or parameter.type != "string")
+    return value_of(value) is None and (value is None or parameter.type in (*_TYPED, "path", "uri"))
 
 
 def _as_asked(parameter: Parameter, value: Any) -> Any:
@@ -243,7 +304,7 @@ def sealed_text(parameter: Parameter, value: Sealed, variables: Variables) -> Se
     return value
 
 
-def _typed(kind: ParameterType, value: Any) -> bool | int | float | str:
+def _typed(kind: str, value: Any) -> bool | int | float | str:
     text = str(value).strip()
     try:
         if kind == "bool":

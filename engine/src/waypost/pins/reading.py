@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from waypost.contracts.component import FILE, MISSING, Component, PythonEnv, parse_component
+from waypost.contracts.environment import PYTHON_ENV, environment_files, find_environment
 from waypost.contracts.interface import interface_digest
 from waypost.contracts.listing import Listing, top_of, walk
 from waypost.contracts.lock import Pin, Wanted, environment_digest
-from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.requirements import environment_folders
 from waypost.contracts.trees import TreeError, link_problem, read_tree, shown
 from waypost.contracts.versions import version_of
@@ -145,7 +145,7 @@ class Commit:
 
     def read_environments(self, contracts: Mapping[str, Component]) -> None:
         """Reads what the environments of components (by name) are made of, all at once."""
-        self.read(_beside(name, c.python_env) for name, c in contracts.items() if c.python_env)
+        self.read(_beside(name, f.name) for name, c in contracts.items() for f in environment_files(c))
         files: list[str] = []
         for name, contract in contracts.items():
             with contextlib.suppress(FindingsError):  # told where the environment is asked for
@@ -161,7 +161,7 @@ class Commit:
         files = {f: self.text(_beside(name, f)) for f in self._python_env(name, component).requirement_files}
         absent = [file for file, text in files.items() if text is None]
         if absent:
-            place = f"{name}/{component.python_env}"
+            place = f"{name}/{component.python_env or component.conda_env or PYTHON_ENV}"
             raise FindingsError(Finding(place, f"no {file} here") for file in absent)
         return {file: text or "" for file, text in files.items()}
 
@@ -181,13 +181,8 @@ class Commit:
         return {n: self.tree(n) or "" for n in (name, *component.shared) if n not in installed}
 
     def _python_env(self, name: str, component: Component) -> PythonEnv:
-        if component.python_env is None:
-            return PythonEnv()
-        file = _beside(name, component.python_env)
-        text = self.text(file)
-        if text is None:
-            raise FindingsError([Finding(f"{name}/{FILE}", f"no {component.python_env} here")])
-        return parse(PythonEnv, load_mapping(text, file), file)
+        contract = f"{name}/{FILE}"
+        return find_environment(component, lambda file: self.text(_beside(name, file)), name, contract)
 
     def unusable(self, folder: str, uses: str, inside: Iterable[str]) -> list[Finding]:
         """Returns what in a folder cannot be part of a component; links may lead to folders `inside`."""

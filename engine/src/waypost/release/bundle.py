@@ -79,8 +79,8 @@ def _collect_wheels(prepared: Prepared, folder: Path, say: Say) -> None:
     folder.mkdir(parents=True)
     done: set[str] = set()
     for checkout in prepared.checkouts.values():
-        python_env = read_python_env(checkout.folder, checkout.component)
-        if not python_env.dependencies:
+        python_env = environments.to_build(read_python_env(checkout.folder, checkout.component))
+        if python_env is None:
             continue
         digest = environments.digest_of(checkout.folder, python_env)
         if digest not in done:

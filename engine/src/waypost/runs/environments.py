@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 import filelock
 
 from waypost.contracts.component import PythonEnv, requirement_file
+from waypost.contracts.environment import asks_for_packages, buildable, request, serves
 from waypost.errors import WaypostError
 from waypost.sources.files import read_text
 from waypost.sources.machine import packages
@@ -53,16 +55,32 @@ def _local_digest() -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def to_build(python_env: PythonEnv | None) -> PythonEnv | None:
+    """Returns an environment that has to be built, None where the engine's own serves: nothing is asked for
+    that it is not. Raises FindingsError where uv cannot build it.
+    """
+    if python_env is None or not (asks_for_packages(python_env) or not _is_ours(python_env)):
+        return None
+    return buildable(python_env)
+
+
+def _is_ours(python_env: PythonEnv) -> bool:
+    return serves(python_env.python, platform.python_version())
+
+
 def digest_of(component: Path, python_env: PythonEnv | None) -> str:
     """Returns the digest of what an environment is made of: requirement bytes, Python, platform; None
     stands for the engine's own.
     """
     if python_env is None:
         return _local_digest()
-    parts = [platform_tag(), platform.python_version()]
+    python = platform.python_version() if _is_ours(python_env) else request(python_env.python or "")
+    parts = [platform_tag(), python]
     for line in python_env.dependencies:
         file = requirement_file(line)
         parts.append(read_text(component / file) if file else line)
+    if tools := _tools(component, python_env):
+        parts += ["first", *tools]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -86,13 +104,15 @@ def ensure(
     target.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(target.with_suffix(".lock")):
         if not target.exists():
-            say(f"building the environment {digest[:12]} (once for these requirements)")
+            asked = f"{python_env.conda}: " if python_env.conda else ""
+            say(f"{asked}building the environment {digest[:12]} (once for these requirements)")
             temp = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
             try:
                 _build(component, python_env, temp, wheels)
                 temp.rename(target)
             except ProcessError as error:
-                message = f"{component.name}: the environment cannot be built: {error.stderr.strip()}"
+                place = python_env.conda or component.name
+                message = f"{place}: the environment cannot be built: {error.stderr.strip()}"
                 raise WaypostError(message, hint="--env local uses the engine's own") from error
             finally:
                 shutil.rmtree(temp, ignore_errors=True)
@@ -109,7 +129,7 @@ def download(component: Path, python_env: PythonEnv, folder: Path) -> None:
     uv = find_uv_bin()
     wanted, hashed = _requirements(component, python_env)
     with scratch() as temp:
-        output_of([uv, "venv", "--quiet", "--seed", "--python", sys.executable, str(temp / "env")])
+        output_of([uv, "venv", "--quiet", "--seed", "--python", _interpreter(python_env), str(temp / "env")])
         pip = [str(temp / "env" / "bin" / "python"), "-m", "pip", "download", "--quiet"]
         options = ["--disable-pip-version-check", "--only-binary", ":all:", "--dest", str(folder)]
         check = [uv, "pip", "install", "--quiet", "--dry-run", *_from_wheels(folder), *hashed]
@@ -126,16 +146,28 @@ def _build(component: Path, python_env: PythonEnv, folder: Path, wheels: Path | 
 
     uv = find_uv_bin()
     # Relocatable, since the folder is renamed; byte-compiled, since imports are three times faster.
-    venv = [uv, "venv", "--quiet", "--relocatable", "--allow-existing", "--python", sys.executable]
+    venv = [uv, "venv", "--quiet", "--relocatable", "--allow-existing", "--python", _interpreter(python_env)]
     output_of([*venv, str(folder)])
     wanted, hashed = _requirements(component, python_env)
-    install = [uv, "pip", "install", "--quiet", "--compile-bytecode", *hashed]
+    install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", f"{folder}/bin/python"]
     if wheels:
         install += _from_wheels(wheels)
-    if wanted:
-        # A source distribution runs code of its own while it is built.
-        python = ["--python", str(folder / "bin" / "python")]
-        output_of([*install, *python, *wanted], supervised=True)
+    for arguments in (_tools(component, python_env), [*hashed, *wanted]):
+        if arguments:
+            # A source distribution runs code of its own while it is built.
+            output_of([*install, *arguments], cwd=component, supervised=True)
+
+
+def _interpreter(python_env: PythonEnv) -> str:
+    """Returns the Python of an environment: the engine's, else what uv finds or downloads."""
+    return sys.executable if _is_ours(python_env) else request(python_env.python or "")
+
+
+def _tools(component: Path, python_env: PythonEnv) -> list[str]:
+    """Returns what is installed first: the tools of pip, as MLflow does; nothing where all else is hashed,
+    since nothing would say which tools they are.
+    """
+    return [] if _are_hashed(component, python_env) else list(python_env.build_dependencies)
 
 
 def _requirements(component: Path, python_env: PythonEnv) -> tuple[list[str], list[str]]:
@@ -143,13 +175,20 @@ def _requirements(component: Path, python_env: PythonEnv) -> tuple[list[str], li
     wanted: list[str] = []
     for line in python_env.dependencies:
         file = requirement_file(line)
-        wanted += ["--requirement", str(component / file)] if file else [line]
-    hashed = all(_is_hashed(component, line) for line in python_env.dependencies)
-    return wanted, ["--require-hashes"] if hashed else []
+        # The others stand there as in a requirements file: `mlflow  # any`, `--extra-index-url URL`.
+        plain = line.partition(" #")[0].strip()
+        rest = shlex.split(plain) if plain.startswith("-") else [plain]
+        wanted += ["--requirement", str(component / file)] if file else rest
+    return wanted, ["--require-hashes"] if wanted and _are_hashed(component, python_env) else []
 
 
 def _from_wheels(folder: Path) -> list[str]:
     return ["--no-index", "--offline", "--find-links", str(folder)]
+
+
+def _are_hashed(component: Path, python_env: PythonEnv) -> bool:
+    lines = python_env.dependencies
+    return bool(lines) and all(_is_hashed(component, line) for line in lines)
 
 
 def _is_hashed(component: Path, line: str) -> bool:

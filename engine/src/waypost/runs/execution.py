@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from waypost.contracts.command import python_command
 from waypost.contracts.component import command_line
-from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.masks import Masks
 from waypost.contracts.metrics import metric_tags
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import WaypostError
+from waypost.runs.code import own_copy, worker_command
 from waypost.runs.decide import Decider, Decision, Reuse, colleague
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, StepResult
-from waypost.runs.imports import imports_of
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
-from waypost.runs.logs import exit_cause, mask, tail_of
+from waypost.runs.logs import exit_cause, mask, not_logged, tail_of
 from waypost.runs.mirrored import Mirrored
 from waypost.runs.prepare import Prepared
 from waypost.runs.survey import declared_metrics, is_model, models_of
@@ -51,13 +50,14 @@ class Tools:
 
 @dataclass
 class _Attempt:
-    """A step's process on its way."""
+    """A step's process on its way; `copy` is what was made of its component's folder for it alone."""
 
     step: PlannedStep
     decision: Decision
     run_id: str
     log: Path
     running: Running | None = None
+    copy: Path | None = None
     cause: str = ""
     started: float = field(default_factory=time.monotonic)
 
@@ -226,7 +226,8 @@ class Execution:
                 for name, a in step.arguments.items()
             }
             self.mirrored.step_started(step, run_id, decision.key, recorded, values)
-            job = self._job(step, values, run_id, attempt.log)
+            attempt.copy = own_copy(self.prepared.checkout(step), temp)
+            job = self._job(attempt, values)
             attempt.running = self._tools.workers.start(self._environments[step.name], job, plain=plain)
         except WaypostError as error:
             attempt.cause = str(error)
@@ -247,6 +248,7 @@ class Execution:
                 ended = True
                 self._attempts.remove(attempt)
                 self._end(attempt, code)
+                self._drop_copy(attempt)
         return ended
 
     def _lateness(self, attempt: _Attempt) -> str:
@@ -259,6 +261,7 @@ class Execution:
         self.reporter.say(f"{attempt.step.name}: {cause}; it runs as a plain process")
         self._attempts.remove(attempt)
         self._keep_log(attempt)
+        self._drop_copy(attempt)
         self._tools.tracker.close(attempt.run_id, "KILLED")
         self.mirrored.step_ended(attempt.step, attempt.run_id, "killed")
         self._begin(attempt.step, attempt.decision, plain=True)
@@ -372,16 +375,18 @@ class Execution:
             }
         return tags
 
-    def _job(self, step: PlannedStep, values: Mapping[str, str], run_id: str, log: Path) -> Job:
+    def _job(self, attempt: _Attempt, values: Mapping[str, str]) -> Job:
+        step = attempt.step
         limits = self.prepared.pipeline.steps[step.name].limits
+        python, modules = worker_command(self.prepared, step, values, self._tools.memo)
         return Job(
             step.name,
             command_line(step.entry_point, values),
-            python_command(step.entry_point.command, values),
-            self.prepared.checkout(step).folder,
-            self._variables(step, run_id),
-            log,
-            modules_of(self.prepared, step, self._tools.memo),
+            python,
+            attempt.copy or self.prepared.checkout(step).folder,
+            self._variables(step, attempt.run_id),
+            attempt.log,
+            modules,
             (limits.memory_mb or 0) * 1024 * 1024,
         )
 
@@ -400,11 +405,15 @@ class Execution:
         for name, output in step.entry_point.outputs.items():
             path = self._tools.tracker.output(run_id, output.path)
             if path is None:
-                return f"the step ended well, but its output {name!r} ({output.path}) was not logged"
+                return not_logged(name, output.path, self._tools.tracker.logged(run_id))
             if output.type == "mlflow-model" and not is_model(path):
                 return f"the step ended well, but its output {name!r} ({output.path}) is no MLflow model"
             paths[name] = path
         return ""
+
+    def _drop_copy(self, attempt: _Attempt) -> None:
+        if attempt.copy:
+            shutil.rmtree(attempt.copy.parent, ignore_errors=True)
 
     def _keep_log(self, attempt: _Attempt) -> None:
         mask(attempt.log, self._masks)
@@ -420,13 +429,3 @@ def with_ancestors(prepared: Prepared, selected: frozenset[str] | None) -> set[s
         if step.name in wanted:
             wanted.update(step.needs)
     return wanted
-
-
-def modules_of(prepared: Prepared, step: PlannedStep, memo: Memo) -> list[str]:
-    """Returns the modules that a step's code imports; looked up once for each content of it."""
-    code = prepared.checkout(step)
-    names = sorted(code.trees)
-    found = memo.by_content(
-        "imports", digest_of(dict(code.trees)), lambda: imports_of(code.folder.parent, names)
-    )
-    return list(found)

@@ -1,10 +1,18 @@
-"""What a component's code imports from elsewhere, found without running it."""
+"""What the code that a command reaches imports and configures, found without running it.
+
+From the program on, imports are followed into the component's own files and into the folders beside it. What
+lies there and nothing imports (a `.venv`, `node_modules`, tests) is not looked at.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from waypost.contracts.command import PythonCommand
 
 # Modules that pandas loads when it first reads or writes such a file.
 _LOADED_BY_USE = {
@@ -12,39 +20,172 @@ _LOADED_BY_USE = {
     "to_parquet": "pyarrow.parquet",
     "read_feather": "pyarrow.feather",
 }
+_CHANGES = {"update", "setdefault", "pop", "popitem", "clear"}
+# What changes variables, or modules that others import, before these are imported.
+_CONFIGURING = {"putenv", "unsetenv", "load_dotenv", "read_env", "patch_all", "monkey_patch"}
+_MOST_FILES = 2_000
 
 
-def imports_of(root: Path, names: list[str]) -> list[str]:
-    """Returns the modules that Python files in folders of `root` import, in the order they are met.
-
-    Imports within functions count too: they are met when the step does its work. Tests, files that
-    cannot be parsed and modules of the folders themselves are left out.
+@dataclass(frozen=True)
+class Reached:
+    """The modules from elsewhere that the code imports, in the order they are met; `configures` tells that
+    it sets variables of the environment, which modules read when they are imported.
     """
-    found: dict[str, None] = {}
-    own = {root / name: {p.stem for p in (root / name).glob("*")} for name in names}
-    ours = set(names).union(*own.values()) if own else set(names)
-    for folder in own:
-        for file in sorted(folder.rglob("*.py")):
-            if not file.name.startswith(("test_", "conftest")):
-                found |= {m: None for m in _imports(file) if m.partition(".")[0] not in ours}
-    return list(found)
+
+    modules: tuple[str, ...] = ()
+    configures: bool = False
 
 
-def _imports(file: Path) -> Iterator[str]:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):
-        return
+def reached(folder: Path, python: PythonCommand) -> Reached:
+    """Returns what the code of a command reaches that runs in a component's folder.
+
+    Imports within functions count too: they are met when the step does its work. Files that cannot be
+    parsed are passed over.
+    """
+    walk = _Walk(folder, python)
+    while walk.waiting and len(walk.seen) < _MOST_FILES:
+        walk.visit(walk.waiting.pop(0))
+    return Reached(tuple(walk.modules), walk.configures)
+
+
+@dataclass
+class _Walk:
+    folder: Path
+    python: PythonCommand
+    waiting: list[Path] = field(default_factory=list)
+    seen: set[Path] = field(default_factory=set)
+    modules: dict[str, None] = field(default_factory=dict)
+    configures: bool = False
+
+    def __post_init__(self) -> None:
+        given = self.python.variables.get("PYTHONPATH", "").split(os.pathsep)
+        self.path = [self.folder, *(self.folder / entry for entry in given if entry)]
+        if self.python.file:
+            self.path.insert(0, (self.folder / self.python.file).parent)
+            self.waiting.append(self.folder / self.python.file)
+        else:
+            self._meet(f"{self.python.module}.__main__")
+
+    def visit(self, file: Path) -> None:
+        """Takes in what a file imports and configures."""
+        file = Path(os.path.normpath(file))
+        if file in self.seen or not file.is_relative_to(self.folder.parent):
+            return
+        self.seen.add(file)
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            return
+        self.configures = self.configures or _configures(tree)
+        nodes = list(_nodes(tree))
+        for entry in filter(None, map(_path_entry, nodes)):
+            self.path += [*(file.parent / part for part in entry), file.parent.joinpath(*entry)]
+        for node in nodes:
+            self._take(node, file)
+
+    def _take(self, node: ast.AST, file: Path) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                self._meet(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            if node.level:
+                self._meet_near(file.parents[node.level - 1 :][:1], node.module or "", names)
+            else:
+                self._meet(node.module or "", names)
+        elif isinstance(node, ast.Attribute) and node.attr in _LOADED_BY_USE:
+            self.modules[_LOADED_BY_USE[node.attr]] = None
+        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
+            for name in _texts(node.args[:1]):
+                self._meet(name)
+
+    def _meet(self, module: str, names: Sequence[str] = ()) -> None:
+        if not self._meet_near(self.path, module, names):
+            self.modules[module.removesuffix(".__main__")] = None
+
+    def _meet_near(self, path: Sequence[Path], module: str, names: Sequence[str]) -> bool:
+        """Lets a module of the own code wait, with its packages, and `names` in it that are modules too;
+        tells whether it is one.
+        """
+        for base in map(Path, map(os.path.normpath, path)):
+            if not base.is_relative_to(self.folder.parent):
+                continue
+            found = [file for name in ("", *names) for file in _files(base, f"{module}.{name}".strip("."))]
+            self.waiting += found
+            if found:
+                return True
+        return False
+
+
+def _files(base: Path, module: str) -> Iterator[Path]:
+    """Gives the files that importing a module executes, as far as they lie below `base`."""
+    place = base
+    for part in filter(None, module.split(".")):
+        place = place / part
+        for file in (place / "__init__.py", place.with_name(f"{part}.py")):
+            if file.is_file():
+                yield file
+                break
+
+
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Gives all nodes but those that only type checkers execute."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop(0)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             waiting += node.orelse
             continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-        elif isinstance(node, ast.Attribute) and node.attr in _LOADED_BY_USE:
-            yield _LOADED_BY_USE[node.attr]
+        yield node
         waiting += ast.iter_child_nodes(node)
+
+
+def _path_entry(node: ast.AST) -> list[str]:
+    """Returns the texts in a call such as `sys.path.insert(0, "src")`."""
+    if isinstance(node, ast.Call) and _called(node) in ("insert", "append", "extend"):
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if isinstance(owner, ast.Attribute) and owner.attr == "path":
+            return list(_texts(node.args))
+    return []
+
+
+def _texts(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        for each in ast.walk(node):
+            if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                yield each.value
+
+
+def _called(node: ast.Call) -> str:
+    """Returns the last name of what is called: `update` of `os.environ.update(…)`."""
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def _configures(tree: ast.AST) -> bool:
+    """Tells whether code sets variables of the environment, at any place: an import may follow it."""
+    nodes = list(ast.walk(tree))
+    aliases = {"environ", "environb"}
+    for node in nodes:
+        if isinstance(node, ast.Assign) and _is_environment(node.value, aliases):
+            aliases |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.ImportFrom):
+            aliases |= {a.asname for a in node.names if a.asname and a.name in ("environ", "environb")}
+    return any(_changes_environment(node, aliases) for node in nodes)
+
+
+def _changes_environment(node: ast.AST, aliases: set[str]) -> bool:
+    if isinstance(node, ast.Call):
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        name = _called(node)
+        return name in _CONFIGURING or (name in _CHANGES and _is_environment(owner, aliases))
+    if isinstance(node, ast.Subscript):
+        return not isinstance(node.ctx, ast.Load) and _is_environment(node.value, aliases)
+    return isinstance(node, ast.AugAssign) and _is_environment(node.target, aliases)
+
+
+def _is_environment(node: ast.AST | None, aliases: set[str]) -> bool:
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("environ", "environb")
+    return isinstance(node, ast.Name) and node.id in aliases

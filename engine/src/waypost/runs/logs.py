@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from waypost.contracts.masks import Masks
 
 _TAIL_LINES, _TAIL_BYTES = 20, 1 << 16
+_MOST_NAMED = 8
 
 
 def mask(log: Path, masks: Masks) -> None:
@@ -31,6 +33,18 @@ def exit_cause(code: int, log: Path) -> str:
     stated = [line for line in lines if re.match(r"(run\.py: )?error: ", line)]
     last = stated[-1] if stated else next((line for line in reversed(lines) if line.strip()), "")
     return re.sub(r"^(run\.py: )?error: ", "", last) or f"exit code {code}"
+
+
+def not_logged(name: str, path: str, logged: Sequence[str]) -> str:
+    """Returns that an output (`path` in the run's artifacts) is not there, how it gets there, and what is."""
+    folder, _, file = path.rpartition("/")
+    arguments = [file, folder] if folder else [file]
+    call = f"mlflow.log_artifact({', '.join(map(repr, arguments))})"
+    if "." not in file:
+        call = f"mlflow.log_artifacts(FOLDER, {path!r})"
+    others = f"; it logged {', '.join(logged[:_MOST_NAMED])}" if logged else ""
+    problem = f"the step ended well, but its output {name!r} ({path}) was not logged"
+    return f"{problem}: {call} in the step does that{others}"
 
 
 def _signal_name(number: int) -> str:

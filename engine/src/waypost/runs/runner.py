@@ -9,7 +9,6 @@ from pathlib import Path
 from time import monotonic
 
 from waypost import __version__
-from waypost.contracts.command import python_command
 from waypost.contracts.component import PythonEnv
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.parameters import canonical_yaml, flat
@@ -17,10 +16,11 @@ from waypost.contracts.plan import PlannedStep
 from waypost.errors import UsageError, redacted
 from waypost.pins.watch import Watch
 from waypost.runs import environments
+from waypost.runs.code import worker_command
 from waypost.runs.decide import Decider, Reuse
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, RunResult
-from waypost.runs.execution import Execution, Tools, modules_of
+from waypost.runs.execution import Execution, Tools
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
 from waypost.runs.mirrored import Mirrored
@@ -108,8 +108,8 @@ def open_tools(
     memo = Memo(home())
     with scratch() as temp, contextlib.closing(Workers(temp, fork=options.fork)) as workers:
         for step in missing:
-            python = python_command(step.entry_point.command, dict.fromkeys(step.entry_point.parameters, ""))
-            workers.prepare(envs[step.name], python, modules_of(prepared, step, memo))
+            values = dict.fromkeys(step.entry_point.parameters, "")
+            workers.prepare(envs[step.name], *worker_command(prepared, step, values, memo))
         tracker = Tracker(prepared.pipeline.name)
         workers.announce(tracker.uri)
         index = Index(home(), tracker.uri)

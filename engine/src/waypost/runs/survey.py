@@ -152,7 +152,6 @@ def by_step(prepared: Prepared, env: str, find: Callable[[Path, PythonEnv | None
     """
     found = {}
     for code in prepared.checkouts.values():
-        python_env = read_python_env(code.folder, code.component)
-        is_local = env == "local" or not python_env.dependencies
-        found[code.folder] = find(code.folder, None if is_local else python_env)
+        python_env = None if env == "local" else read_python_env(code.folder, code.component)
+        found[code.folder] = find(code.folder, environments.to_build(python_env))
     return {step.name: found[prepared.checkout(step).folder] for step in prepared.plan.steps}

@@ -8,11 +8,11 @@ import secrets
 from pathlib import Path
 
 from waypost.contracts import component, mlmodel, pipeline
-from waypost.contracts.component import Component, PythonEnv, parse_component
+from waypost.contracts.component import Component, Project, PythonEnv, parse_component, parse_project
+from waypost.contracts.environment import find_environment
 from waypost.contracts.limits import GENERATED
 from waypost.contracts.lock import environment_digest
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
-from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
 from waypost.contracts.requirements import environment_folders
 from waypost.contracts.scalars import Schema, core
@@ -46,6 +46,16 @@ def read_component(root: Path, name: str, place: str, schema: Schema = core) -> 
     return parse_component(read_text(file), f"{name}/{component.FILE}", schema)
 
 
+def read_project(folder: Path) -> Project:
+    """Reads a folder's MLproject, whose name MLflow takes in any case; an empty one where there is none.
+
+    Raises FindingsError.
+    """
+    names = (path.name for path in folder.iterdir() if path.name.lower() == component.FILE.lower())
+    name = next(names, None)
+    return parse_project(read_text(folder / name), name) if name else Project()
+
+
 def read_parameters(folder: Path) -> list[tuple[str, str]]:
     """Returns (name, text) of a folder's params.yaml, nothing where there is none."""
     file = folder / pipeline.PARAMETERS_FILE
@@ -73,14 +83,13 @@ def write_text(file: Path, text: str) -> bool:
     return True
 
 
-def read_python_env(folder: Path, contract: Component) -> PythonEnv:
-    """Reads the python_env.yaml that a component names, an empty one where it names none."""
-    if contract.python_env is None:
-        return PythonEnv()
-    file = folder / contract.python_env
-    if not file.is_file():
-        raise FindingsError([Finding(f"{contract.name}/{component.FILE}", f"no {file.name} here")])
-    return parse(PythonEnv, load_mapping(read_text(file), str(file)), f"{contract.name}/{file.name}")
+def read_python_env(folder: Path, contract: Project) -> PythonEnv:
+    """Reads what a component asks to be installed, nothing where it says nothing. Raises FindingsError."""
+
+    def text_of(name: str) -> str | None:
+        return read_text(folder / name) if (folder / name).is_file() else None
+
+    return find_environment(contract, text_of, folder.name, f"{folder.name}/{component.FILE}")
 
 
 def requirements_digest(folder: Path, contract: Component) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from waypost.sources.process import is_gone, process_name
@@ -23,6 +23,22 @@ def scratch() -> Iterator[Path]:
             yield Path(folder)
         finally:
             make_removable(Path(folder))
+
+
+def writable_copy(root: Path, names: Iterable[str], into: Path) -> Path:
+    """Copies folders of `root`, side by side, to a new folder in `into`, and returns that; what is in them
+    can be written there, and links stay links.
+    """
+    place = Path(tempfile.mkdtemp(dir=into))
+    for name in names:
+        if (root / name).is_dir():
+            shutil.copytree(root / name, place / name, symlinks=True)
+    for path, _, files in os.walk(place):
+        Path(path).chmod(0o755)
+        for file in (Path(path, name) for name in files):
+            if not file.is_symlink():
+                file.chmod(file.stat().st_mode | 0o200)
+    return place
 
 
 def make_removable(folder: Path) -> None:

@@ -27,11 +27,13 @@ from waypost.errors import FindingsError, RemoteError, WaypostError, redacted
 from waypost.sources import git, remotes
 from waypost.sources.memo import Memo
 from waypost.sources.objects import Objects, entries
+from waypost.sources.places import home
 from waypost.sources.scratch import remove
 from waypost.sources.unpack import checked_listing, unpack
 
 Say = Callable[[str], None]
 _NEW = ".new-"
+_TREES = "trees"
 _PINS = "refs/pins"
 _SEEN = "refs/seen"
 HEAD = "refs/waypost/head"
@@ -57,6 +59,11 @@ def top_entries(folder: Path, *, digits: int = 40) -> dict[str, Entry]:
             mode = git_trees.PROGRAM if path.stat().st_mode & 0o100 else git_trees.FILE
             entries[path.name] = Entry(mode, object_id("blob", path.read_bytes(), digits=digits))
     return entries
+
+
+def is_cached(folder: Path) -> bool:
+    """Tells whether a folder is part of a tree in this machine's cache."""
+    return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(home() / _TREES))
 
 
 def is_intact(place: Path) -> bool:
@@ -217,7 +224,7 @@ class Store:
 
     def __init__(self, home: Path, say: Say) -> None:
         self.mirrors = home / "mirrors"
-        self.trees = home / "trees"
+        self.trees = home / _TREES
         self.memo = Memo(home)
         self._say = say
         self._known: dict[str, Mirror] = {}

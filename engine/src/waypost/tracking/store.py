@@ -164,6 +164,10 @@ class Tracker:
         """
         return output_of(self._client, run_id, artifact)
 
+    def logged(self, run_id: str) -> list[str]:
+        """Returns the names at the top of a run's artifacts, but for that of its logs."""
+        return [each.path for each in self._client.list_artifacts(run_id) if each.path != "logs"]
+
     def steps_of(self, run_id: str) -> dict[str, FinishedStep]:
         """Returns the finished steps of a pipeline run by their names, in the order of their end."""
         tags = self._client.get_run(run_id).data.tags
