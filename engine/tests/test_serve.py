@@ -232,6 +232,13 @@ def test_limits_of_bytes_rows_and_time(saved: Path, workplace: Path) -> None:
         assert server.ask({"instances": [ONE]}).status_code == 200
 
 
+def test_headers_are_bounded(server: Server) -> None:
+    """Headers of more than 64 KiB: 431, and the server goes on."""
+    refused = server.get("/ping", headers={"x": "a" * 70_000})
+    assert (refused.status_code, refused.json()["message"]) == (431, "the headers are larger than 64 KiB")
+    assert server.get("/ping", headers={"x": "a" * 60_000}).status_code == 200
+
+
 def test_token_guards_everything_but_health(saved: Path, workplace: Path) -> None:
     """With a token, requests without it get 401; it is nowhere in what the server writes."""
     file = workplace / "token"

@@ -56,6 +56,8 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
     """
     import uvicorn
 
+    from waypost.compat.uvicorn_heads import BoundedHeads
+
     if service.host not in _LOOPBACK and not service.token:
         warn(f"{service.host}: whoever reaches this address can ask; set a token: {TOKEN}")
     with ExitStack() as stack:
@@ -77,6 +79,7 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
             access_log=False,
             log_level="warning",
             lifespan="on",
+            http=BoundedHeads,
             ws="none",
             proxy_headers=False,
             server_header=False,

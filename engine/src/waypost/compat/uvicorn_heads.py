@@ -1,0 +1,101 @@
+"""uvicorn's HTTP protocol with bounds for what is no body: request line, headers, chunk frames, trailers.
+
+uvicorn with httptools has none: it keeps headers as long as they come, and waits for them without end. What
+is taken from it here is no promise: the callbacks of its protocol, `cycle` and `transport`.
+Seen with uvicorn 0.51 to 0.54.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import TimerHandle
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MOST_BYTES = 64 * 1024
+_MESSAGE = b'{"error_code":"BAD_REQUEST","message":"the headers are larger than %d KiB"}' % (MOST_BYTES >> 10)
+_REPLY = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+) % (len(_MESSAGE), _MESSAGE)
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """Takes `MOST_BYTES` of headers; a connection without a request has `seconds` to bring one.
+
+    A connection that is kept after a reply is idle until its next byte: for that long uvicorn's own
+    `timeout_keep_alive` holds.
+    """
+
+    seconds = 10.0
+    lingering = 1.0  # whoever still sends reads no reply once the connection is closed
+    _unread = 0  # bytes since the last message or chunk was complete that are no body
+    _is_refused = False
+    _timer: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._close_after(self.seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
+        if self._unread <= MOST_BYTES:
+            super().data_received(data)
+        else:
+            self._unread -= len(data)
+            self._take_pieces(data)
+        # What is being answered has other limits of time.
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            if self._timer is None:
+                self._close_after(self.seconds)
+        elif self._timer is not None and not self._is_refused:
+            self._forget_timer()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread -= len(body)
+        super().on_body(body)
+
+    def on_chunk_complete(self) -> None:
+        """Begins to count again: a body may have any number of chunks."""
+        self._unread = 0
+
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        super().on_message_complete()
+
+    def _take_pieces(self, data: bytes) -> None:
+        """Takes as much at a time as headers may still be long: what is body by then has made room."""
+        at = 0
+        while at < len(data) and not self._is_refused and not self.transport.is_closing():
+            size = min(MOST_BYTES - self._unread, len(data) - at)
+            if size <= 0:
+                self._refuse()
+                return
+            self._unread += size
+            super().data_received(data[at : at + size])
+            at += size
+
+    def _refuse(self) -> None:
+        """Says so, unless an earlier request waits for its reply; takes nothing more, and closes."""
+        self._is_refused = True
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.transport.write(_REPLY)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._close_after(self.lingering)
+
+    def _close_after(self, seconds: float) -> None:
+        self._forget_timer()
+        self._timer = self.loop.call_later(seconds, self.transport.close)
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
