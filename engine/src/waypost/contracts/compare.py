@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -72,7 +73,9 @@ def _same_outputs(step: str, recorded: RunRecord, found: RunRecord) -> bool:
 
 
 def _compared(what: str, recorded: Any, found: Any) -> Comparison:
-    state: State = "equal" if recorded == found else "different"
+    # NaN is not equal to itself.
+    is_nan = all(isinstance(value, float) and math.isnan(value) for value in (recorded, found))
+    state: State = "equal" if recorded == found or is_nan else "different"
     return Comparison(what, state, str(recorded), "nothing" if found is None else str(found))
 
 

@@ -27,6 +27,19 @@ def read_json(text: str, place: str, limits: Limits = GENERATED, *, with_nan: bo
         raise FindingsError([Finding(place, f"not valid JSON: {error}")]) from error
 
 
+def writable(content: Any) -> Any:
+    """Returns plain values with NaN and infinity as the texts "NaN", "Infinity" and "-Infinity": JSON has no
+    numbers for them.
+    """
+    if isinstance(content, dict):
+        return {key: writable(child) for key, child in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [writable(child) for child in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return "NaN" if math.isnan(content) else "Infinity" if content > 0 else "-Infinity"
+    return content
+
+
 def _value(text: str, limits: Limits, *, with_nan: bool) -> Any:
     if problem := unreadable(text, limits) or _too_many(text, limits):
         raise ValueError(problem)

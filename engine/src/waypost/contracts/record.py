@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from waypost.contracts.json_text import read_json
+from waypost.contracts.json_text import read_json, writable
 from waypost.contracts.layout import Compact, json_text
 from waypost.contracts.names import FolderInside, ObjectId, VersionText
 from waypost.contracts.package import PackageInterface
@@ -108,7 +108,8 @@ def record_text(record: Record | RunRecord | Yank) -> str:
     content = record.model_dump(by_alias=True, mode="json")
     if isinstance(record, Record) and record.interface:
         content["interface"] = Compact(record.interface.model_dump(mode="json", exclude_defaults=True))
-    return json_text(content) + "\n"
+    # Metrics may be NaN or infinite, for which JSON has no number.
+    return json_text(writable(content) if isinstance(record, RunRecord) else content) + "\n"
 
 
 def version_of_record(path: str) -> str | None:

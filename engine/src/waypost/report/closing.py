@@ -14,7 +14,9 @@ from typing import IO
 import click
 
 from waypost.contracts.escaping import terminal_text
+from waypost.contracts.json_text import writable
 from waypost.errors import redacted
+from waypost.report.figures import figure
 from waypost.runs.events import RunResult
 
 
@@ -31,7 +33,7 @@ def show_current(result: RunResult, stream: IO[str]) -> None:
 
 def write_result(result: RunResult) -> None:
     """Writes how a run ended as JSON to stdout."""
-    json.dump(asdict(result), sys.stdout, indent=2)
+    json.dump(writable(asdict(result)), sys.stdout, indent=2, allow_nan=False)
     print()
 
 
@@ -40,7 +42,7 @@ def closing_lines(result: RunResult) -> list[str]:
     lines = []
     last = next((step for step in reversed(result.steps) if step.metrics), None)
     if result.status == "FINISHED" and last:
-        shown = "  ".join(f"{k} {v:.4f}" for k, v in list(last.metrics.items())[:4])
+        shown = "  ".join(f"{k} {figure(v)}" for k, v in list(last.metrics.items())[:4])
         lines.append(f"  {last.name}: {shown}")
     if activate := _activation():
         lines.append(f"  for the commands below: {activate}")

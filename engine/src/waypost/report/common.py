@@ -11,6 +11,7 @@ from pydantic_core import to_jsonable_python
 from rich.text import Text
 
 from waypost.contracts.escaping import terminal_json
+from waypost.contracts.json_text import writable
 from waypost.errors import ErrorDocument, Finding, FindingsError, WaypostError
 from waypost.report.console import Console, escape
 
@@ -87,4 +88,4 @@ def write_document(stream: IO[str], content: Any) -> None:
 
 
 def _document(content: Any) -> str:
-    return terminal_json(json.dumps(content, indent=2, ensure_ascii=False))
+    return terminal_json(json.dumps(writable(content), indent=2, ensure_ascii=False, allow_nan=False))

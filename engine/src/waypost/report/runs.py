@@ -12,8 +12,9 @@ from rich.tree import Tree
 from waypost.contracts.plan import Plan, Reference
 from waypost.errors import redacted
 from waypost.report.closing import closing_lines, show_current
-from waypost.report.common import line, sayer, warn
+from waypost.report.common import counted, line, sayer, warn
 from waypost.report.console import Console, escape
+from waypost.report.figures import figure
 from waypost.runs.events import Reporter, RunResult, StepResult
 from waypost.runs.survey import Survey
 
@@ -51,7 +52,7 @@ class PlainReporter(Reporter):
 
     def starting(self, plan: Plan, run_id: str) -> None:
         self._width = max(len(step.name) for step in plan.steps)
-        line(self._console, f"{escape(plan.name)}: {len(plan.steps)} steps, run {run_id}")
+        line(self._console, f"{escape(plan.name)}: {counted(len(plan.steps), 'step')}, run {run_id}")
 
     def step_starting(self, name: str, because: str) -> None:
         why = f": {because}" if self._explain else ""
@@ -182,7 +183,7 @@ def show_plan(console: Console, plan: Plan, found: Survey | None = None) -> None
                 word = "[cyan]runs[/]   " if decision else "[dim]may run[/]"
             line(console, f"{word}  [bold]{step.name}[/]: {escape(why)}")
         return
-    tree = Tree(f"[bold]{escape(plan.name)}[/]: {len(plan.steps)} steps")
+    tree = Tree(f"[bold]{escape(plan.name)}[/]: {counted(len(plan.steps), 'step')}")
     for step in plan.steps:
         after = f" [dim]after {', '.join(step.needs)}[/]" if step.needs else ""
         branch = tree.add(f"[bold]{step.name}[/]  {escape(step.uses)}{after}")
@@ -209,9 +210,5 @@ def _show_failure(console: Console, failed: StepResult) -> None:
 def _notes(result: StepResult, most: int) -> str:
     if result.cause:
         return result.cause
-    figures = [f"{k} {_figure(v)}" for k, v in list(result.metrics.items())[:most]]
+    figures = [f"{k} {figure(v, whole=True)}" for k, v in list(result.metrics.items())[:most]]
     return "  ".join([*([f"by {result.user}"] if result.user else []), *figures])
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:.4f}"

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from waypost.report.common import columns, counted, line, sayer, warn
 from waypost.report.console import Console, escape
+from waypost.report.figures import figure
 from waypost.runs.events import Reporter
 from waypost.runs.sweep import Point, SweepResult
 
@@ -52,11 +53,7 @@ class SweepReporter(Reporter):
         self._ended += 1
         self._bar.update(self._task, completed=self._ended)
         values = _swept(point, self._keys)
-        shown = (
-            "[bold red]failed[/]"
-            if point.metric is None
-            else f"{escape(self._metric)} [bold]{point.metric:.4f}[/]"
-        )
+        shown = _shown(point, f"{escape(self._metric)} ")
         line(
             self._console,
             f"  {self._ended}/{self._total}  {escape(values)}  {shown}  [dim]{_work(point)}[/]",
@@ -68,17 +65,22 @@ def show_sweep(console: Console, result: SweepResult, keys: Sequence[str]) -> No
     rows = [[f"[dim]{escape(name)}[/]" for name in (*keys, result.metric, "steps run", "run")]]
     for point in result.points:
         values = dict(value.removeprefix("+").split("=", 1) for value in point.values)
-        metric = "[bold red]failed[/]" if point.metric is None else f"{point.metric:.4f}"
         count = f"{point.executed} of {len(point.result.steps)}"
-        rows.append([*(escape(values[key]) for key in keys), metric, count, point.result.run_id])
+        rows.append([*(escape(values[key]) for key in keys), _shown(point), count, point.result.run_id])
     columns(console, rows)
     for point in result.points:
         if failed := point.result.failed:
             where = escape(_swept(point, keys))
             line(console, f"[bold red]error:[/] {where}: {failed.name}: {escape(failed.cause)}")
     executed = sum(point.executed for point in result.points)
+    skipped = sum(point.skipped for point in result.points)
     total = sum(len(point.result.steps) for point in result.points)
-    line(console, f"{executed} of {total} steps executed, the others were there or shared")
+    parts = [f"{executed} of {counted(total, 'step')} executed"]
+    if skipped:
+        parts.append(f"{skipped} not started, since another one failed")
+    if executed + skipped < total:
+        parts.append("the others were there or shared" if executed + skipped else "all were there or shared")
+    line(console, ", ".join(parts))
     if best := result.best:
         line(console, f"best: [bold green]{escape(_swept(best, keys))}[/], run {best.result.run_id}")
 
@@ -87,7 +89,14 @@ def _swept(point: Point, keys: Sequence[str]) -> str:
     return " ".join(v for v in point.values if v.partition("=")[0].removeprefix("+") in keys)
 
 
+def _shown(point: Point, name: str = "") -> str:
+    """Returns a point's metric as markup, and that its run failed where it did."""
+    metric = "" if point.metric is None else f"{name}[bold]{figure(point.metric)}[/]"
+    failed = "" if point.result.status == "FINISHED" else "[bold red]failed[/]"
+    return "  ".join(filter(None, (metric, failed))) or "[dim]no metric[/]"
+
+
 def _work(point: Point) -> str:
     if point.result.current:
         return "current"
-    return f"{point.executed} of {len(point.result.steps)} steps, {point.result.seconds:.1f} s"
+    return f"{point.executed} of {counted(len(point.result.steps), 'step')}, {point.result.seconds:.1f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,21 +18,35 @@ from waypost.tracking.connection import last_words, patience, tracking_errors
 from waypost.tracking.databases import listening
 from waypost.tracking.store import Tracker
 
+_EXECUTED = ("done", "failed", "killed")
 Listener = Callable[["Point"], None]
 
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of values: its run, and the metric that points are compared by (None: it has none)."""
+    """One combination of values: its run, and the metric that points are compared by, None where it was not
+    measured. A run that failed later may have it, too.
+    """
 
     values: tuple[str, ...]
     result: RunResult
     metric: float | None
 
     @property
+    def is_ranked(self) -> bool:
+        """Tells whether it can be the best: its run ended well, and its metric is a number."""
+        is_number = self.metric is not None and not math.isnan(self.metric)
+        return self.result.status == "FINISHED" and is_number
+
+    @property
     def executed(self) -> int:
-        """How many steps were executed for it, and not taken over."""
-        return 0 if self.result.current else sum(step.state == "done" for step in self.result.steps)
+        """How many steps were executed for it, and not taken over; a failed one was."""
+        return 0 if self.result.current else sum(step.state in _EXECUTED for step in self.result.steps)
+
+    @property
+    def skipped(self) -> int:
+        """How many steps were not executed because another one failed."""
+        return sum(step.state == "skipped" for step in self.result.steps)
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class SweepResult:
 
     @property
     def best(self) -> Point | None:
-        return self.points[0] if self.points and self.points[0].metric is not None else None
+        return self.points[0] if self.points and self.points[0].is_ranked else None
 
 
 def metric_name(prepared: Prepared, asked: str | None) -> str:
@@ -91,8 +106,7 @@ def sweep(
     def note(values: tuple[str, ...], result: RunResult) -> None:
         step, _, name = metric.partition("/")
         metrics = next((s.metrics for s in result.steps if s.name == step), {})
-        value = metrics.get(name) if result.status == "FINISHED" else None
-        found[values] = Point(values, result, value)
+        found[values] = Point(values, result, metrics.get(name))
         listener(found[values])
 
     surveys = {values: survey(prepared, options) for values, prepared in pipelines}
@@ -154,8 +168,10 @@ class _OnePoint(Reporter):
 def _sorted(run_id: str, metric: str, points: Iterable[Point], *, minimize: bool) -> SweepResult:
     sign = 1 if minimize else -1
 
-    def rank(point: Point) -> tuple[bool, float]:
-        return point.metric is None, sign * (point.metric or 0.0)
+    def rank(point: Point) -> tuple[bool, bool, float]:
+        value = math.nan if point.metric is None else point.metric
+        is_none = math.isnan(value)
+        return point.result.status != "FINISHED", is_none, 0.0 if is_none else sign * value
 
     return SweepResult(run_id, metric, tuple(sorted(points, key=rank)))
 

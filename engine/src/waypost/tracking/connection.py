@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from waypost.compat.urllib3 import LOGGER, attempts_left
 from waypost.errors import WaypostError, redacted
 from waypost.tracking.databases import WAIT_SECONDS, HeldError, Turn, database_errors, refusal
-from waypost.tracking.local import tracking_uri
+from waypost.tracking.local import is_folder, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +29,15 @@ _REFUSED = {
         "the user of MLFLOW_TRACKING_USERNAME may not do this; whoever made the experiment can grant EDIT"
     ),
 }
+_FOLDERS = "MLFLOW_ALLOW_FILE_STORE"
+_NO_FOLDERS = (
+    "name a database: MLFLOW_TRACKING_URI=sqlite:///mlflow.db, and bring what is there into it: mlflow"
+    f" migrate-filestore; or allow folders as they are: {_FOLDERS}=true"
+)
+_DECLINED = (
+    "it answers, and does not take this; what was finished is recorded: once that is mended, the same command"
+    " goes on"
+)
 _SILENT = (
     "is it up? It is named by MLFLOW_TRACKING_URI; what was finished is recorded: the same command goes on"
 )
@@ -80,12 +89,32 @@ def tracking_errors() -> Iterator[None]:
     except database_errors() as error:
         if told := refusal(tracking_uri(), error):
             raise told from error
-        raise WaypostError(f"tracking database {redacted(tracking_uri())}: {error}") from error
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        message = f"tracking database {redacted(tracking_uri())}: {redacted(said)}"
+        raise WaypostError(message, hint=_SILENT) from error
     except MlflowException as error:
         if told := refusal(tracking_uri(), error):
             raise told from error
+        if is_folder(tracking_uri()) and os.environ.get(_FOLDERS, "").lower() not in ("true", "1"):
+            message = f"tracking store {tracking_uri()}: MLflow does not write to folders any more"
+            raise WaypostError(message, hint=_NO_FOLDERS) from error
         message = f"tracking server {redacted(tracking_uri())}: {_plain(error)}"
-        raise WaypostError(message, hint=_REFUSED.get(error.error_code, _SILENT)) from error
+        raise WaypostError(message, hint=_hint(error)) from error
+
+
+def _hint(error: MlflowException) -> str:
+    """Returns what may help: a server that does not answer is something else than one that refuses."""
+    if error.error_code in _REFUSED:
+        return _REFUSED[error.error_code]
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        # What the requests library raises is an OSError, with a response where there was one.
+        if isinstance(cause, OSError):
+            return _SILENT if getattr(cause, "response", None) is None else _DECLINED
+        cause = cause.__cause__ or cause.__context__
+    return _DECLINED
 
 
 def _plain(error: MlflowException) -> str:

@@ -19,6 +19,11 @@ def is_local(uri: str) -> bool:
     return uri.startswith(("sqlite:", "file:", "/", "."))
 
 
+def is_folder(uri: str) -> bool:
+    """Tells whether a tracking store is a folder of files, as MLflow's first versions had it."""
+    return uri.startswith("file:") or "://" not in uri
+
+
 def project_run() -> str | None:
     """Returns the run that `mlflow run` made for us, None where we are called by hand."""
     return os.environ.get("MLFLOW_RUN_ID")

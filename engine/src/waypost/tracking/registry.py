@@ -12,6 +12,7 @@ from waypost.contracts.metrics import MetricFacts, metrics_in
 from waypost.errors import UsageError, redacted
 from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
+from waypost.tracking.names import tag_is
 from waypost.tracking.store import INPUT_TAG, PIPELINE_TAG, STEP_TAG, named_in, output_of, outputs_in
 
 if TYPE_CHECKING:
@@ -121,17 +122,17 @@ class Registry:
         if _RUN.fullmatch(text):
             return text
         url, _, version = text.rpartition("@")
-        conditions = [f"tags.`waypost.release` = '{version.removeprefix('v')}'", "status = 'FINISHED'"]
+        tags = {"waypost.release": version.removeprefix("v")}
         if url:
-            conditions.append(f"tags.`waypost.release.url` = '{redacted(url)}'")
-        query = " AND ".join(conditions)
-        if "'" in version or "'" in url:
-            raise UsageError(f"{text!r} names no run and no release")
+            tags["waypost.release.url"] = redacted(url)
+        query = " AND ".join(["status = 'FINISHED'", *(tag_is(*each) for each in tags.items())])
         experiments = [e.experiment_id for e in self._client.search_experiments()]
         found: Any = self._client.search_runs(
             experiments, query, order_by=["start_time DESC"], max_results=50
         )
-        runs = [run for run in found if PIPELINE_TAG in run.data.tags]
+        runs = [
+            run for run in found if PIPELINE_TAG in run.data.tags and tags.items() <= run.data.tags.items()
+        ]
         if not runs:
             hint = "run it first: waypost run URL@VERSION; or name a run by its id (32 hex digits)"
             raise UsageError(f"{text}: no finished run of this release on {redacted(self.uri)}", hint=hint)

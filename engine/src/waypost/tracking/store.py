@@ -19,16 +19,17 @@ from waypost.contracts.keys import FinishedStep
 from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.contracts.mlmodel import signature_in
 from waypost.contracts.trees import path_problem
-from waypost.errors import redacted
+from waypost.errors import WaypostError, redacted
 from waypost.sources.files import mlmodel_text
 from waypost.sources.places import home
+from waypost.tracking import names
 from waypost.tracking.claims import OWNER_TAG, Claims, is_alive_here
 from waypost.tracking.connection import client, set_defaults, tracking_errors
 from waypost.tracking.local import project_run, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 PIPELINE_TAG = "waypost.pipeline"
 STEP_TAG = "waypost.step"
@@ -74,18 +75,29 @@ class Tracker:
 
     def _experiment(self, name: str) -> str:
         if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-            return experiment_id
+            return _active(self._named(experiment_id))
         from mlflow.exceptions import MlflowException
 
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", name)
         if found := self._client.get_experiment_by_name(name):
-            return str(found.experiment_id)
+            return _active(found)
         try:
             return str(self._client.create_experiment(name))
         except MlflowException:  # another run made it in the meantime
             if found := self._client.get_experiment_by_name(name):
-                return str(found.experiment_id)
+                return _active(found)
             raise
+
+    def _named(self, experiment_id: str) -> Experiment:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_experiment(experiment_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            message = f"no experiment {experiment_id} on {redacted(self.uri)}"
+            raise WaypostError(message, hint="it is named by MLFLOW_EXPERIMENT_ID") from error
 
     def open_pipeline(self, tags: Mapping[str, str], *, parent: str = "", name: str = "") -> str:
         """Starts the parent run and returns its id; under `mlflow run` that is the project's run.
@@ -118,10 +130,12 @@ class Tracker:
         return str(run.info.run_id)
 
     def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
-        """Logs parameters; what is longer than MLflow keeps is cut, the artifact has it whole."""
+        """Logs parameters; names that MLflow does not take become others, and what is longer than it keeps is
+        cut: the artifact has all of it.
+        """
         from mlflow.entities import Param
 
-        entries = [Param(k, redacted(v)[:_MOST_PARAMETER]) for k, v in parameters.items()]
+        entries = [Param(k, redacted(v)[:_MOST_PARAMETER]) for k, v in names.parameters(parameters).items()]
         for start in range(0, len(entries), _MOST_PARAMETERS):
             self._client.log_batch(run_id, params=entries[start : start + _MOST_PARAMETERS])
 
@@ -179,7 +193,8 @@ class Tracker:
 
     def newest_run(self, tag: str, value: str) -> str | None:
         """Returns the newest finished run of this pipeline with a tag, None where there is none."""
-        found = self._pipeline_runs(f"tags.`{tag}` = '{value}' AND attributes.status = 'FINISHED'")
+        condition = f"{names.tag_is(tag, value)} AND attributes.status = 'FINISHED'"
+        found = [run for run in self._pipeline_runs(condition) if run.data.tags.get(tag) == value]
         return str(found[0].info.run_id) if found else None
 
     def signature(self, run_id: str, artifact: str) -> dict[str, Any]:
@@ -228,7 +243,7 @@ class Tracker:
         """Marks runs as KILLED whose process on this machine is gone; returns their ids."""
         closed = []
         running = "attributes.status = 'RUNNING'"
-        sweeps = self._search(f"tags.`{_SWEEP_TAG}` = '{self._pipeline}' AND {running}")
+        sweeps = self._tagged(_SWEEP_TAG, self._pipeline, running)
         for run in [*self._pipeline_runs(running), *sweeps]:
             if is_alive_here(run) is False:
                 self.close_steps(run.info.run_id)
@@ -243,18 +258,29 @@ class Tracker:
                 self.close(child.info.run_id, "KILLED")
 
     def _pipeline_runs(self, condition: str = "") -> list[Run]:
-        mine = f"tags.`{PIPELINE_TAG}` = '{self._pipeline}'"
-        query = f"{mine} AND {condition}" if condition else mine
-        return self._search(query)
+        return self._tagged(PIPELINE_TAG, self._pipeline, condition)
 
     def _children(self, parent: str) -> list[Run]:
-        return self._search(f"tags.`{_PARENT_TAG}` = '{parent}'")
+        return self._tagged(_PARENT_TAG, parent)
+
+    def _tagged(self, tag: str, value: str, condition: str = "") -> list[Run]:
+        query = " AND ".join(filter(None, (names.tag_is(tag, value), condition)))
+        return [run for run in self._search(query) if run.data.tags.get(tag) == value]
 
     def _search(self, query: str) -> list[Run]:
         found: Any = self._client.search_runs(
             [self.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=100
         )
         return list(found)
+
+
+def _active(experiment: Experiment) -> str:
+    """Returns the id of an experiment. Raises WaypostError where it was deleted."""
+    if experiment.lifecycle_stage == "active":
+        return str(experiment.experiment_id)
+    message = f"the experiment {experiment.name!r} was deleted on {redacted(tracking_uri())}"
+    restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+    raise WaypostError(message, hint=f"bring it back: {restore}; or name another: MLFLOW_EXPERIMENT_NAME")
 
 
 def output_of(client: MlflowClient, run_id: str, artifact: str) -> Path | None:

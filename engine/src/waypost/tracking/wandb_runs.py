@@ -27,6 +27,7 @@ from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.errors import FindingsError, redacted
 from waypost.sources.files import content_files
 from waypost.sources.web import answers
+from waypost.tracking import names
 from waypost.tracking.wandb_inputs import split
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ class Wandb:
             self.problem = self.problem or _first_line(error)
 
     def _on_opened(self, run_id: str, name: str, config: dict[str, Any], tags: list[str], alias: str) -> None:
-        about = {"group": f"{name}-{run_id[:8]}", "project": name, "tags": tags, "alias": alias}
+        project = names.project(name)
+        about = {"group": f"{project[:100]}-{run_id[:8]}", "project": project, "tags": tags, "alias": alias}
         self._pipelines[run_id] = (self._open(run_id, name, "pipeline", config, about), about)
 
     def _on_step_started(
@@ -300,7 +302,7 @@ def _artifact(name: str, path: Path, about: Mapping[str, str]) -> Artifact:
     else:
         kind = "dataset" if all(file.suffix.lower() in _DATA for file in files) else "result"
     metadata = {key: value for key, value in about.items() if key not in ("artifact", "path", "uri")}
-    artifact = wandb.Artifact(name, kind, metadata=metadata)
+    artifact = wandb.Artifact(names.artifact(name), kind, metadata=metadata)
     for file in files:
         artifact.add_file(str(file), file.relative_to(path).as_posix() if path.is_dir() else file.name)
     return artifact

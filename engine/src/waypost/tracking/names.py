@@ -1,0 +1,55 @@
+"""Names of users in what servers take: conditions of MLflow's searches, its parameters, W&B's projects."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+
+from waypost.contracts.digests import digest_of
+
+_LONGEST = 250  # characters of a name that MLflow keeps
+_ODD = re.compile(r"[^/\w.\- :]")
+_UNQUOTABLE = re.compile(r"['\"\\]")
+_LONGEST_PROJECT = 128
+_NOT_IN_PROJECTS = re.compile(r"[/\\#?%:\s]+")
+_NOT_IN_ARTIFACTS = re.compile(r"[^\w.-]", re.ASCII)
+
+
+def tag_is(tag: str, value: str) -> str:
+    """Returns the condition of a search for runs with a tag.
+
+    MLflow's language has no way to write both quotes, or a backslash, in a value: each stands for any one
+    character there, so that the answer may hold runs of other values. `has_tag` tells them apart.
+    """
+    if _UNQUOTABLE.search(value):
+        return f"tags.`{tag}` LIKE '{_UNQUOTABLE.sub('_', value)}'"
+    return f"tags.`{tag}` = '{value}'"
+
+
+def parameters(found: Mapping[str, str]) -> dict[str, str]:
+    """Returns parameters by names that MLflow takes: another one has `_` for what it does not, is cut, and
+    ends in a digest, so that no two are one.
+    """
+    return {_parameter(name): value for name, value in found.items()}
+
+
+def _parameter(name: str) -> str:
+    made = _ODD.sub("_", name)
+    normal = posixpath.normpath(made)
+    is_path = made == normal and normal != "." and not normal.startswith(("..", "/"))
+    if made == name and is_path and len(name) <= _LONGEST:
+        return name
+    start = made if is_path else made.replace("/", "_").lstrip(".")
+    end = f"-{digest_of(name)[:8]}"
+    return start[: _LONGEST - len(end)].rstrip("/") + end
+
+
+def project(name: str) -> str:
+    """Returns the name of a W&B project for a pipeline: `grades/2026` is `grades-2026`."""
+    return _NOT_IN_PROJECTS.sub("-", name).strip("-")[:_LONGEST_PROJECT] or "waypost"
+
+
+def artifact(name: str) -> str:
+    """Returns the name of a W&B artifact: letters, digits, `-`, `_` and `.`."""
+    return _NOT_IN_ARTIFACTS.sub("_", name)[:_LONGEST_PROJECT]
