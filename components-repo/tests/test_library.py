@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from componentkit.arguments import load_entry_point
+from componentkit.arguments import build_parser, load_entry_point
 from docs.component_schemas import MODELS, schema_text
 from docs.component_tables import updated
 from tests.conftest import BIN, COMPONENTS, LIBRARY, Call
@@ -39,6 +40,18 @@ def test_uniform_shape(folder: Path) -> None:
         text = file.read_text()
         assert len(text.splitlines()) <= 250
         assert not re.search(r"^\s*(?:from|import) waypost", text, re.MULTILINE)
+
+
+@each_component
+def test_values_with_a_leading_dash(folder: Path) -> None:
+    """A text such as the column `-1` reaches the component: it is not taken for an option."""
+    entry_point = contract(folder)
+    parameters = entry_point["parameters"]
+    texts = [n for n, p in parameters.items() if p["type"] in ("path", "string") and "choices" not in p]
+    values = {name: "-x 1" if name in texts else str(p.get("default")) for name, p in parameters.items()}
+    command = entry_point["command"].format(**{name: shlex.quote(value) for name, value in values.items()})
+    arguments = vars(build_parser(folder / "MLproject").parse_args(shlex.split(command)[3:]))
+    assert {name: arguments[name] for name in texts} == dict.fromkeys(texts, "-x 1")
 
 
 @pytest.mark.parametrize("file", MODELS)
