@@ -105,7 +105,7 @@ def _used(source: Source) -> Iterator[Finding]:
                 f"the command does not use the parameter {lost!r}: MLflow drops its value without a word"
             )
             place = f"{FILE}: entry_points.{name}.command"
-            yield source.finding("command", place, problem, f"add --{lost} {{{lost}}}")
+            yield source.finding("command", place, problem, f"add --{lost}={{{lost}}}")
 
 
 def _shared(source: Source) -> Iterator[Finding]:
