@@ -111,7 +111,8 @@ class _Submitted(SubmittedRun):
         variables = {**os.environ, **job.environment.variables(), **OF_EVERY_STEP, **joins}
         self._environment = job.environment
         self._job = Job(job.name, job.shell, job.python, job.folder, variables, self._log, job.modules)
-        _workers().announce(variables["MLFLOW_TRACKING_URI"])
+        self._workers = _workers(_inherited())
+        self._workers.announce(variables["MLFLOW_TRACKING_URI"])
         self._running = self._start()
 
     @property
@@ -122,7 +123,7 @@ class _Submitted(SubmittedRun):
         """Waits for the end; tells whether it was a good one."""
         while self._poll() is None:
             self._show()
-            _workers().wait(_TICK_SECONDS)
+            self._workers.wait(_TICK_SECONDS)
         self._show()
         return self._code == 0
 
@@ -138,11 +139,11 @@ class _Submitted(SubmittedRun):
             self._close(1, "KILLED")
 
     def _start(self, *, plain: bool = False) -> Running:
-        return _workers().start(self._environment, self._job, plain=plain)
+        return self._workers.start(self._environment, self._job, plain=plain)
 
     def _poll(self) -> int | None:
         if self._code is None:
-            _workers().wait(0)
+            self._workers.wait(0)
             try:
                 code = self._running.poll()
             except LostError as error:
@@ -212,6 +213,8 @@ def _fetched(uri: str, version: str | None) -> tuple[Path, dict[str, str]]:
     url, _, inside = uri.strip("'\"").partition("#")
     if inside and (problem := path_problem(inside.strip("/"))):
         raise UsageError(f"{redacted(url)}: the folder {shown(inside)} {problem}")
+    if url.endswith(".zip"):
+        raise UsageError(f"{redacted(url)}: an archive is not for Waypost; leave --backend waypost out")
     local = Path(url.removeprefix("file://"))
     if local.is_dir() and version is None and not _is_bare(local):
         return local.resolve() / inside, {}
@@ -264,10 +267,17 @@ def _folder() -> Path:
     return stack.enter_context(scratch())
 
 
+def _inherited() -> frozenset[tuple[str, str]]:
+    """Returns the variables that a worker reads when it imports; MLflow's own change from run to run."""
+    return frozenset(item for item in os.environ.items() if not item[0].startswith("MLFLOW_"))
+
+
 @functools.cache
-def _workers() -> Workers:
-    """Returns the workers of this process: a parent project that runs many others imports once."""
-    workers = Workers(_folder(), fork=can_fork())
+def _workers(_: frozenset[tuple[str, str]]) -> Workers:
+    """Returns the workers of this process, others where it has changed its variables: a parent project that
+    runs many others imports once.
+    """
+    workers = Workers(Path(tempfile.mkdtemp(dir=_folder())), fork=can_fork())
     atexit.register(workers.close)
     return workers
 
