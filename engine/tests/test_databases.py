@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +21,17 @@ from waypost.sources import database
 from waypost.sources.database import Database
 from waypost.sources.memo import Memo
 from waypost.tracking import databases
-from waypost.tracking.databases import HeldError, Turn, code_of, file_of, listening, refusal, trouble
+from waypost.tracking.connection import tracking_errors
+from waypost.tracking.databases import (
+    HeldError,
+    Turn,
+    code_of,
+    file_of,
+    is_server,
+    listening,
+    refusal,
+    trouble,
+)
 
 TABLES = "CREATE TABLE t (k TEXT)"
 
@@ -125,6 +138,53 @@ def test_other_errors_are_passed_on(file: Path) -> None:
     with pytest.raises(ValueError, match="other"):
         Turn(f"sqlite:///{file}")(lambda: (_ for _ in ()).throw(ValueError("other")))
     assert Turn("http://127.0.0.1:1")(lambda: 1) == 1
+
+
+def test_a_silent_database_server_is_told(hasty: list[str]) -> None:
+    """What is waited for is said once, without the password; of an answer that comes at once, nothing."""
+    turn = Turn("postgresql+psycopg2://u:secret@127.0.0.1:1/runs")
+    assert turn(lambda: "done") == "done"
+    assert hasty == []
+    for _ in range(2):
+        turn(lambda: time.sleep(0.2))
+    [said] = hasty
+    address = "postgresql+psycopg2://127.0.0.1:1/runs"
+    assert said == f"tracking database {address} does not answer yet; waiting"
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [("postgresql://h/d", True), ("mysql+pymysql://h/d", True), ("mssql+pyodbc://h/d", True)]
+    + [(uri, False) for uri in ("sqlite:///a.db", "http://h", "https://h", "databricks", "/a", "file:///a")],
+)
+def test_which_stores_are_database_servers(uri: str, expected: bool) -> None:
+    """The databases that MLflow knows, whatever their driver."""
+    assert is_server(uri) == expected
+
+
+def test_an_error_of_a_database_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver's words, without SQLAlchemy's around them."""
+    from sqlalchemy.exc import OperationalError
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://u:secret@127.0.0.1:1/runs")
+    with pytest.raises(WaypostError) as told, tracking_errors():
+        raise OperationalError("SELECT", {}, ValueError("refused\n\tIs it running?"))
+    assert str(told.value) == "tracking database postgresql://127.0.0.1:1/runs: refused Is it running?"
+    assert "MLFLOW_TRACKING_URI" in told.value.hint
+
+
+def test_score_tells_what_it_waits_for(tmp_path: Path) -> None:
+    """What the process says that brings the model is heard within seconds, too."""
+    (tmp_path / "x.csv").write_text("a\n1\n")
+    env = {**os.environ, "MLFLOW_TRACKING_URI": "postgresql://u:secret@127.0.0.1:1/runs"}
+    command = [sys.executable, "-m", "waypost", "score", "models:/a@b", "x.csv", "out"]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        try:
+            said = [process.stderr.readline() for _ in range(2)]
+            assert said[1] == "tracking database postgresql://127.0.0.1:1/runs does not answer yet; waiting\n"
+        finally:
+            process.kill()
 
 
 def test_damaged_database_is_told_before_mlflow_tries_for_minutes(tmp_path: Path) -> None:

@@ -24,9 +24,11 @@ from waypost.errors import WaypostError
 from waypost.sources.files import content_digest, content_files, read_text, write_text
 from waypost.sources.machine import bounded
 from waypost.sources.process import Background
+from waypost.tracking.databases import LISTENER, listening
 from waypost.tracking.models import Found, find, follows_alias, is_local
 
 _LOOK_SECONDS = 0.05
+_WAITS = ".waits"  # the suffix of the file with what the process says that it waits for
 # For a check: so long at least, and longer for a large model.
 _CHECK_SECONDS, _BYTES_PER_SECOND = 300, 1 << 20
 
@@ -117,12 +119,27 @@ def bringing(
     command = [sys.executable, "-m", "waypost.deploy.bringing"]
     arguments = [str(state), uri, str(int(is_trusted)), str(again), str(given)]
     process = Background([*command, *arguments], state.with_suffix(".out"))
+    heard = 0
     try:
         while not state.exists() and process.result() is None:
+            heard = _passed_on(state.with_suffix(_WAITS), heard)
             time.sleep(_LOOK_SECONDS)
         yield (read_state(state) if state.exists() else _ended(uri, process.ended_by())).result()
     finally:
         process.end()
+
+
+def _passed_on(waits: Path, heard: int) -> int:
+    """Tells what the process waits for, but for the lines that were heard; returns how many there are."""
+    lines = waits.read_text(encoding="utf-8").splitlines() if waits.exists() else []
+    for line in lines[heard:]:
+        LISTENER.get()(line)
+    return len(lines)
+
+
+def _append(waits: Path, text: str) -> None:
+    with waits.open("a", encoding="utf-8") as file:
+        file.write(f"{text}\n")
 
 
 def _ended(uri: str, by: signal.Signals | None) -> State:
@@ -147,7 +164,8 @@ def main(state: str, uri: str, is_trusted: str, every: str, rows: str) -> None:
     file, seconds = Path(state), float(every)
     given: Rows | None = json.loads(Path(rows).read_text(encoding="utf-8"))
     trusts = is_trusted == "1"
-    said = _attempted(partial(_first, uri, given, is_trusted=trusts), State())
+    with listening(partial(_append, file.with_suffix(_WAITS))):
+        said = _attempted(partial(_first, uri, given, is_trusted=trusts), State())
     _write(file, said)
     while seconds and said.brought:
         time.sleep(seconds)

@@ -1,5 +1,5 @@
-"""MLflow's database where that is a SQLite file: waiting while another process holds it, and what is wrong
-with it, told from SQLite's codes.
+"""MLflow's database. A SQLite file is waited for while another process holds it, and what is wrong with it is
+told from SQLite's codes; of a server that is silent it is said that it is waited for.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import contextlib
 import os
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from waypost.compat.mlflow import table_versions
-from waypost.errors import WaypostError
+from waypost.errors import WaypostError, redacted
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -26,6 +27,7 @@ WAIT_SECONDS: ContextVar[float] = ContextVar("wait_seconds", default=60.0)
 LISTENER: ContextVar[Say] = ContextVar("listener", default=lambda _: None)
 """Hears that it is waited for."""
 _QUIET_SECONDS = 2.0  # writers take turns all the time: no word about that
+_SERVERS = ("postgresql", "mysql", "mssql")
 _HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (
     "it is damaged, or no SQLite file",
@@ -64,21 +66,28 @@ def file_of(uri: str) -> Path | None:
     return Path(path) if uri.startswith("sqlite:///") and path not in ("", ":memory:") else None
 
 
+def is_server(uri: str) -> bool:
+    """Tells whether a tracking store is a database that a server keeps."""
+    return uri.partition(":")[0].partition("+")[0] in _SERVERS
+
+
 class Turn:
-    """Calls what uses a database once no other process holds it.
+    """Calls what uses a database once no other process holds it; says so when a database server is silent.
 
     That one is told apart from everything else that goes wrong by SQLite's code: it has changed nothing, so
     that the same call can be made again.
     """
 
     def __init__(self, uri: str) -> None:
+        self._uri = uri
         self._file = file_of(uri)
         self._is_given_up = False
+        self._is_told = False
 
     def __call__(self, call: Callable[[], T]) -> T:
         """Returns what `call` returns. Raises HeldError, and at once where that was raised before."""
         if self._file is None:
-            return call()
+            return self._told(call) if is_server(self._uri) else call()
         began = time.monotonic()
         while True:
             self._wait(self._file, began)
@@ -88,6 +97,27 @@ class Turn:
                 # Somebody took it in between.
                 if code_of(error) not in _HELD or self._is_over(began):
                     raise
+
+    def _told(self, call: Callable[[], T]) -> T:
+        """Returns what a call returns; once it is said that there is no answer yet.
+
+        MLflow tries for two minutes to reach a server, and a driver may wait longer for each attempt.
+        """
+        if self._is_told:
+            return call()
+        say = LISTENER.get()  # threads have listeners of their own
+
+        def tell() -> None:
+            self._is_told = True
+            say(f"tracking database {redacted(self._uri)} does not answer yet; waiting")
+
+        timer = threading.Timer(_QUIET_SECONDS, tell)
+        timer.daemon = True
+        timer.start()
+        try:
+            return call()
+        finally:
+            timer.cancel()
 
     def _wait(self, file: Path, began: float) -> None:
         is_told = False
