@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from waypost.contracts.command import PythonCommand
+from tests.conftest import LIBRARY
+from waypost.contracts.command import PythonCommand, python_command
 from waypost.runs.imports import Reached, reached
+from waypost.sources.files import read_component
 
 RUN = PythonCommand((), file="run.py")
 
@@ -48,6 +50,7 @@ def test_only_what_is_reached(tmp_path: Path) -> None:
 LIB = "import sys\nsys.path.insert(0, 'lib')\nimport near"
 DEEP = "import os, sys\nsys.path.append(os.path.join(os.path.dirname(__file__), '..', 'lib'))\nimport near"
 CALLED = "import importlib as i\ni.import_module('steps.one')"
+HANDED = "from near import main\nmain(__file__, 'steps.one')"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,11 @@ CALLED = "import importlib as i\ni.import_module('steps.one')"
         ("poplib", {}, ["poplib"]),
         ("run.py", {"run.py": LIB, "lib/near.py": "import wave"}, ["sys", "wave"]),
         ("src/run.py", {"src/run.py": DEEP, "lib/near.py": "import wave"}, ["os", "sys", "wave"]),
+        (
+            "run.py",
+            {"run.py": HANDED, "near.py": "def main(f, m): ...", "steps/one.py": "import wave"},
+            ["wave"],
+        ),
         ("run.py", {"run.py": CALLED, "steps/one.py": "import wave"}, ["importlib", "wave"]),
         ("run.py", {"run.py": "import near, wandb", "near.py": "import run", "wandb/x": ""}, ["wandb"]),
     ],
@@ -112,3 +120,15 @@ def test_code_that_configures(tmp_path: Path, code: str) -> None:
 def test_code_that_only_reads(tmp_path: Path, code: str) -> None:
     """It stays with a worker."""
     assert not look(tmp_path, {"run.py": code}).configures
+
+
+def test_the_library_is_known_beforehand() -> None:
+    """What the reference components work with is imported by their workers; they need no process apart."""
+    contract = read_component(LIBRARY, "train_random_forest", "x").entry_points["main"]
+    command = python_command(contract.command, dict.fromkeys(contract.parameters, ""))
+    assert command
+    found = reached(LIBRARY / "train_random_forest", command)
+    assert {"mlflow", "pandas", "sklearn.ensemble", "matplotlib.figure", "pyarrow.parquet"} <= set(
+        found.modules
+    )
+    assert not found.configures

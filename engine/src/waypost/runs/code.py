@@ -44,5 +44,5 @@ def worker_command(
         return [found.configures, *found.modules]
 
     what = digest_of([dict(code.trees), code.folder.name, python.file, python.module, dict(python.variables)])
-    configures, *modules = memo.by_content("reached", what, look)
+    configures, *modules = memo.by_content("code", what, look)
     return (None, ()) if configures else (python, modules)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ _LOADED_BY_USE = {
 _CHANGES = {"update", "setdefault", "pop", "popitem", "clear"}
 # What changes variables, or modules that others import, before these are imported.
 _CONFIGURING = {"putenv", "unsetenv", "load_dotenv", "read_env", "patch_all", "monkey_patch"}
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,9}")
 _MOST_FILES = 2_000
 
 
@@ -39,7 +41,8 @@ class Reached:
 def reached(folder: Path, python: PythonCommand) -> Reached:
     """Returns what the code of a command reaches that runs in a component's folder.
 
-    Imports within functions count too: they are met when the step does its work. Files that cannot be
+    Imports within functions count too: they are met when the step does its work; so do modules of the
+    component's own that a text names, which something may load. Files that cannot be
     parsed are passed over.
     """
     walk = _Walk(folder, python)
@@ -95,9 +98,9 @@ class _Walk:
                 self._meet(node.module or "", names)
         elif isinstance(node, ast.Attribute) and node.attr in _LOADED_BY_USE:
             self.modules[_LOADED_BY_USE[node.attr]] = None
-        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
-            for name in _texts(node.args[:1]):
-                self._meet(name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _MODULE.fullmatch(node.value):
+            # Some module loads it by its name, such as `import_module`; else it does no harm.
+            self._meet_near(self.path, node.value, ())
 
     def _meet(self, module: str, names: Sequence[str] = ()) -> None:
         if not self._meet_near(self.path, module, names):
