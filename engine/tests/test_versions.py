@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from waypost.contracts.lock import Pin, lock_text, make_lock, parse_lock, stalen
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
 from waypost.contracts.record import Record
 from waypost.contracts.semver import bumped, demanded, pipeline_changes
-from waypost.contracts.urls import full_url, url_problem
+from waypost.contracts.urls import full_url, scheme_of, url_problem
 from waypost.contracts.versions import newest, parse_requirement, releases_of
 from waypost.errors import FindingsError, IntegrityError, redacted
 from waypost.sources.store import exact_tree
@@ -93,7 +94,32 @@ def test_urls(written: str, base: str, url: str) -> None:
     assert not url_problem(written)
 
 
-@pytest.mark.parametrize("written", ["components.git", "--upload-pack=x", "ext::sh -c x", "github:org"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("http://[::1]:8000/x.git", "git://[::1]/x", "ssh://git@[fe80::1%25eth0]:22/x", "git@[::1]:a/b.git"),
+        *("[2001:db8::7]:a/b", "git@[::1]:22/x"),
+    ],
+)
+def test_hosts_by_their_ipv6_address(written: str) -> None:
+    """An address in brackets is that of a host, though `::` elsewhere names a program."""
+    assert not url_problem(written)
+    assert full_url("../c.git", written) == f"{re.split(r'[^/:]*$', written)[0]}c.git"
+
+
+def test_brackets_without_partner() -> None:
+    """What looks like half an IPv6 address is no URL, and no stack trace."""
+    assert [scheme_of(text) for text in ("http://[::1", "http://[::1]/", "a[0].csv", "x://[")] == [
+        "",
+        "http",
+        "",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    "written", ["components.git", "--upload-pack=x", "ext::sh -c x", "ext::[::1]:x", "github:org", "a::b/c"]
+)
 def test_urls_that_are_none(written: str) -> None:
     """What would be an option, a program or a guess is refused."""
     assert url_problem(written)

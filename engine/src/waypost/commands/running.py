@@ -79,7 +79,8 @@ def _open(wish: Wish, options: Options, reporter: Reporter) -> tuple[Workspace, 
     if wish.target:
         store = Store(home(), reporter.say)
         release = fetch_release(store, wish.target, offline=offline)
-        reporter.say(f"{wish.target}: {release.tag or 'commit'} {release.commit[:12]}, {_word(release)}")
+        place = wish.target.at(release.version or wish.target.version)
+        reporter.say(f"{place}: {release.tag or 'commit'} {release.commit[:12]}, {_word(release)}")
         workspace = workspace_of_release(release, store, reporter.say, offline=offline, loud=reporter.warn)
     else:
         workspace = open_workspace(wish.folder, reporter.say, offline=offline, loud=reporter.warn)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 class Refusal(Enum):
     """Why a remote did not give what was asked for."""
 
+    FOREIGN = "a repository here belongs to another user"
     REJECTED = "a push would overwrite what is there"
     GONE = "the server does not have a commit, or does not give it away"
     CUT_OFF = "the connection broke: to ask again may help"
@@ -25,6 +26,7 @@ class Refusal(Enum):
 
 # In the order in which they are looked for: one message may have words of several.
 _WORDS = {
+    Refusal.FOREIGN: ("dubious ownership",),
     Refusal.REJECTED: ("[rejected]",),
     Refusal.GONE: ("not our ref", "couldn't find remote ref", "unadvertised object", "bad object"),
     Refusal.CUT_OFF: (
@@ -65,6 +67,9 @@ _BAD_OBJECT = re.compile(
 )
 
 
+_FOREIGN = re.compile(r"dubious ownership in repository at '(?P<folder>.*)'")
+
+
 class BadObject(NamedTuple):
     """An object that git refuses; `kind` is its word for what is wrong (`git help fsck`)."""
 
@@ -76,6 +81,12 @@ class BadObject(NamedTuple):
 def refusal(stderr: str) -> Refusal | None:
     """Returns why a remote refused, None where the words are not known."""
     return next((why for why, words in _WORDS.items() if any(word in stderr for word in words)), None)
+
+
+def foreign_folder(stderr: str) -> str | None:
+    """Returns the repository that git does not read, as it is another user's; None for other words."""
+    found = _FOREIGN.search(stderr)
+    return found["folder"] if found else None
 
 
 def is_cut_off(stderr: str) -> bool:

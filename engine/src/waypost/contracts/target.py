@@ -18,7 +18,11 @@ class Target:
     version: str
 
     def __str__(self) -> str:
-        return redacted(f"{self.url}{self.folder and '#'}{self.folder}@{self.version}")
+        return self.at("latest" if self.version == "*" else self.version)
+
+    def at(self, version: str) -> str:
+        """Returns the text of the target at a version, without credentials."""
+        return redacted(f"{self.url}{self.folder and '#'}{self.folder}@{version}")
 
 
 def parse_target(text: str, here: str) -> Target | None:

@@ -57,8 +57,10 @@ def object_id(kind: str, body: bytes, *, digits: int = 40) -> str:
 
 def tree_id(entries: Mapping[str, Entry], *, digits: int = 40) -> str:
     """Returns the id of the tree that has these entries, by name."""
-    ordered = sorted((_place(name.encode(), e), name, e) for name, e in entries.items())
-    body = b"".join(f"{e.mode} {name}".encode() + b"\0" + bytes.fromhex(e.oid) for _, name, e in ordered)
+    # What is on disk may have names that are not UTF-8: their bytes count.
+    named = [(name.encode("utf-8", "surrogateescape"), entry) for name, entry in entries.items()]
+    ordered = sorted((_place(name, e), name, e) for name, e in named)
+    body = b"".join(e.mode.encode() + b" " + name + b"\0" + bytes.fromhex(e.oid) for _, name, e in ordered)
     return object_id("tree", body, digits=digits)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from waypost.contracts.trees import shown
 
-_SCP_LIKE = re.compile(r"^[^/:\s]+:(?!//)")
+_SCP_LIKE = re.compile(r"^(?:[^/:\s\[\]]+|(?:[^/:\s\[\]]+@)?\[[\w:.%]+\]):(?!//)")
+_BRACKETS = re.compile(r"\[[^\]]*\]")  # around the address of a host, by IPv6
 _GITHUB = "github:"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -20,9 +22,17 @@ def url_problem(written: str) -> str:
         return f"{shown(written)} holds a control character"
     known = "://" in written or written.startswith(("./", "../", "/")) or _SCP_LIKE.match(written)
     # A leading dash would be an option of git, `::` names a program to start.
-    if known and not written.startswith("-") and "::" not in written:
+    if known and not written.startswith("-") and "::" not in _BRACKETS.sub("", written):
         return ""
     return f"{written!r} is not a git URL: use https://…, ssh://…, git@HOST:…, ../NAME.git or github:ORG/REPO"
+
+
+def scheme_of(text: str) -> str:
+    """Returns the scheme of a URL, empty for what is none: a bracket without its partner, too."""
+    try:
+        return urlsplit(text).scheme
+    except ValueError:
+        return ""
 
 
 def full_url(written: str, base: str) -> str:

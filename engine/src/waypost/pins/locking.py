@@ -98,14 +98,16 @@ class Resolver:
         if not fitting:
             raise LookupError(*_no_release(mirror, want))
         # The first is fetched together with the default branch, which says what was yanked since.
-        mirror.ensure(fitting[0].commit, tag=fitting[0].tag, with_head=mirror.url not in self._heads)
+        if next(mirror.sound(fitting, with_head=mirror.url not in self._heads), None) is None:
+            names = ", ".join(release.tag for release in fitting)
+            problem = f"{want.git}: no tag that fits {want.requirement} names a commit: {names}"
+            raise LookupError(problem, "they name files or folders: ask for another version")
         self._heads.add(mirror.url)
         yanked = mirror.yanked()
-        for release in fitting:
-            if str(release.version) not in yanked:
-                mirror.ensure(release.commit, tag=release.tag)
-                return Choice(mirror, release.commit, release.tag)
-        reasons = [f"{r.version} was yanked: {mirror.yank_reason(yanked[str(r.version)])}" for r in fitting]
+        for release in mirror.sound(r for r in fitting if str(r.version) not in yanked):
+            return Choice(mirror, release.commit, release.tag)
+        known = {str(r.version): yanked[str(r.version)] for r in fitting if str(r.version) in yanked}
+        reasons = [f"{version} was yanked: {mirror.yank_reason(path)}" for version, path in known.items()]
         raise LookupError(f"{want.git}: {'; '.join(reasons)}", "ask for another version", "yanked")
 
     def _explained(self, finding: Finding, choice: Choice, want: Wanted) -> Finding:
@@ -123,8 +125,8 @@ class Resolver:
         releases = [r for r in reversed(mirror.releases()) if not r.version.is_prerelease]
 
         def has(release: Release) -> bool:
-            mirror.ensure(release.commit, tag=release.tag)
-            return component in self.commit(mirror, release.commit).components
+            found = next(mirror.sound([release]), None)
+            return found is not None and component in self.commit(mirror, release.commit).components
 
         if not releases or not has(releases[-1]):
             return None

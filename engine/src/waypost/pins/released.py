@@ -90,17 +90,16 @@ def _chosen(
         mirror.ensure(commit)
         tag = next((r.tag for r in mirror.releases() if r.commit == commit), "")
         return tag, tag.removeprefix("v"), commit, []
-    release = newest(mirror.releases(), requirement)
+    fitting = [release for release in mirror.releases() if requirement.allows(release.version)]
+    release = next(mirror.sound(fitting, with_head=True), None)
     if release is None:
         raise UsageError(f"{target}: no such release", hint=_how_to_get(mirror, requirement))
-    mirror.ensure(release.commit, tag=release.tag, with_head=True)
     warnings = []
     yanked = mirror.yanked()
     if path := yanked.get(str(release.version)):
-        fallback = newest(mirror.releases(), requirement, yanked)
+        fallback = next(mirror.sound(r for r in fitting if str(r.version) not in yanked), None)
         if fallback:
             release = fallback
-            mirror.ensure(release.commit, tag=release.tag)
         else:
             warnings = [f"release {release.version} was yanked: {mirror.yank_reason(path)}"]
     first = mirror.remember(release.tag, release.commit)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from waypost.contracts.component import argument_text
 from waypost.contracts.keys import FinishedStep
@@ -15,6 +14,7 @@ from waypost.contracts.masks import Masks
 from waypost.contracts.parameters import canonical_yaml
 from waypost.contracts.plan import Argument, Inline, Location, PlannedStep, Reference
 from waypost.contracts.sealed import Sealed, opened
+from waypost.contracts.urls import scheme_of
 from waypost.errors import RemoteError, UsageError, WaypostError, redacted
 from waypost.runs.prepare import Prepared, is_wandb, local_path
 from waypost.sources import web
@@ -76,7 +76,7 @@ class Inputs:
 
     def _remote(self, url: str) -> str | None:
         address = opened(url, self.prepared.variables)
-        if urlsplit(address).scheme not in ("http", "https", "wandb"):
+        if scheme_of(address) not in ("http", "https", "wandb"):
             return None
         if url not in self._asked:
             ask = _wandb_content if is_wandb(address) else web.validator

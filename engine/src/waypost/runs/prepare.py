@@ -16,6 +16,7 @@ from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
 from waypost.contracts.plan import Location, Plan, PlannedStep, make_plan
 from waypost.contracts.sealed import Variables, opened
+from waypost.contracts.urls import scheme_of
 from waypost.errors import Finding, FindingsError
 from waypost.extras import MissingExtraError, require
 from waypost.pins.checkout import Checkout, checkouts
@@ -126,10 +127,10 @@ def _looked_at(workspace: Workspace, code: Mapping[str, Checkout]) -> set[Path]:
 def local_path(location: Location, folder: Path, variables: Mapping[str, str]) -> Path | None:
     """Returns the file that a location names, None where it is a URL of another machine."""
     text = opened(location.text, variables)
-    parts = urlsplit(text)
-    if parts.scheme == "file":
-        return Path(parts.path)
-    return None if "://" in text or parts.scheme in ("runs", "models") else folder / text
+    scheme = scheme_of(text)
+    if scheme == "file":
+        return Path(urlsplit(text).path)
+    return None if "://" in text or scheme in ("runs", "models") else folder / text
 
 
 def input_files(plan: Plan, folder: Path, variables: Mapping[str, str]) -> list[Path]:
@@ -166,7 +167,7 @@ def _extra_findings(plan: Plan, variables: Mapping[str, str]) -> Iterator[Findin
 
 def is_wandb(text: str) -> bool:
     """Tells whether a location is an artifact on W&B."""
-    return urlsplit(text).scheme == "wandb"
+    return scheme_of(text) == "wandb"
 
 
 def _exists(path: Path) -> bool:

@@ -3,36 +3,99 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from waypost.compat.git import foreign_folder
 from waypost.contracts.trees import tree_id
+from waypost.errors import WaypostError
 from waypost.sources.process import ProcessError, bytes_of, output_of
 
-# Whatever surrounds us (a hook, another repository's settings) must not decide what git does.
-_SCRUBBED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
+# Whatever surrounds us (a hook, another repository's variables: `git rev-parse --local-env-vars`) must not
+# decide what git does. Kept is what says who the user is, and how servers are reached.
+_KEPT = re.compile(
+    r"GIT_(?:CONFIG_(?:GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|EXEC_PATH|(?:AUTHOR|COMMITTER)_\w+"
+    r"|(?:SSH|SSL|HTTP|PROXY)(?:_\w+)?|ALLOW_PROTOCOL|PROTOCOL_FROM_USER|CEILING_DIRECTORIES"
+    r"|DISCOVERY_ACROSS_FILESYSTEM)"
+)
+# Settings of users that change what git says, or which repositories it reads.
+_SETTINGS = {
+    "safe.bareRepository": "all",  # mirrors are bare, and named by their folder
+    "protocol.version": "2",  # older ones know no filters by `--stdin`, and send every ref
+    "log.showSignature": "false",
+    "log.follow": "false",
+    "log.showRoot": "true",
+    "i18n.logOutputEncoding": "UTF-8",
+    "color.ui": "false",
+    "column.ui": "never",
+    "status.showUntrackedFiles": "normal",
+    "diff.relative": "false",
+    "push.followTags": "false",
+}
 EMPTY_TREE = tree_id({})
 
 
-def environment(**extra: str) -> dict[str, str]:
-    """Returns the environment for git: scrubbed, and it never asks a question or tells a secret."""
+class ForeignRepositoryError(WaypostError):
+    """A repository of another owner: git reads nothing in it until its user says that it may."""
+
+
+def environment(settings: Mapping[str, str] = MappingProxyType({}), /, **extra: str) -> dict[str, str]:
+    """Returns the environment for git: scrubbed, and it never asks a question or tells a secret.
+
+    Args: `settings` are git's, beside those that make it say the same for every user.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in _SCRUBBED and not name.startswith(("GIT_TRACE", "GIT_CURL_VERBOSE"))
+        if not name.startswith("GIT_") or _KEPT.fullmatch(name)
     }
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
-    return kept | quiet | extra
+    whole = {"GIT_NO_REPLACE_OBJECTS": "1"}  # an id is the id of its content
+    return kept | quiet | whole | _as_variables({**_SETTINGS, **settings}) | extra
+
+
+def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables that add settings to those which the user gave in the same way."""
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    first = int(count) if count.isascii() and count.isdecimal() else 0
+    found = {"GIT_CONFIG_COUNT": str(first + len(settings))}
+    for index, (key, value) in enumerate(settings.items(), first):
+        found |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return found
 
 
 def git(repository: Path, *arguments: str) -> str:
-    """Returns what a git command says about a repository. Raises ProcessError."""
-    return output_of(["git", "-C", str(repository), *arguments], env=environment())
+    """Returns what a git command says about a repository.
+
+    Raises ProcessError, ForeignRepositoryError where git does not trust the repository's owner.
+    """
+    try:
+        return output_of(["git", "-C", str(repository), *arguments], env=environment())
+    except ProcessError as error:
+        if (folder := foreign_folder(error.stderr)) is None:
+            raise
+        message = f"{folder}: git does not read this repository, since it belongs to another user"
+        hint = f"where you trust it: git config --global --add safe.directory {shlex.quote(folder)}"
+        raise ForeignRepositoryError(message, hint=hint) from error
 
 
-def create_bare(folder: Path) -> None:
-    """Makes an empty bare repository."""
-    output_of(["git", "init", "--quiet", "--bare", "--template=", str(folder)], env=environment())
+def create_bare(folder: Path, *, digits: int = 40) -> None:
+    """Makes an empty bare repository, of ids with 40 or 64 hex digits."""
+    form = f"--object-format={'sha256' if digits == 64 else 'sha1'}"
+    command = ["git", "init", "--quiet", "--bare", "--template=", form, str(folder)]
+    output_of(command, env=environment())
+
+
+def digits_of(folder: Path) -> int:
+    """Returns how many hex digits the ids of the repository around a folder have; 40 outside of one."""
+    try:
+        found = git(folder, "rev-parse", "--show-object-format").strip()
+    except ProcessError:
+        return 40
+    return 64 if found == "sha256" else 40
 
 
 def object_at(repository: Path, name: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +45,10 @@ _TOLD: dict[Refusal | None, tuple[str, str]] = {
         "it has something else meanwhile: {said}",
         "what is there is never overwritten: take it in, or try again",
     ),
+    Refusal.FOREIGN: (
+        "git does not read this repository, since it belongs to another user",
+        "where you trust it: git config --global --add safe.directory FOLDER",
+    ),
     Refusal.HIDDEN: (
         "no such repository, or no access to it (the server does not tell which)",
         "is the URL right?",
@@ -55,6 +58,10 @@ _TOLD: dict[Refusal | None, tuple[str, str]] = {
 
 class CommitGoneError(RemoteError):
     """The server does not have a commit, or does not give it away."""
+
+
+class NoCommitError(CommitGoneError):
+    """What a tag of the server names is no commit: a file or a folder."""
 
 
 class BadObjectError(RemoteError):
@@ -76,6 +83,11 @@ def tags_of(url: str) -> dict[str, str]:
 def branches_of(url: str) -> dict[str, str]:
     """Returns the branches of a remote, name to commit. Raises RemoteError."""
     return dict(_refs(url, "--heads", "refs/heads/"))
+
+
+def digits_of(url: str) -> int:
+    """Returns how many hex digits the ids of a remote have. Raises RemoteError."""
+    return max((len(oid) for _, oid in _refs(url, "--heads", "refs/")), default=40)
 
 
 def _refs(url: str, which: str, prefix: str) -> Iterator[tuple[str, str]]:
@@ -154,7 +166,7 @@ def commit_of(url: str, text: str) -> str | None:
     """
     with scratch() as temp:
         history = temp / "history.git"
-        create_bare(history)
+        create_bare(history, digits=digits_of(url))
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0"]
         refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
         # Unchecked: their ids are all that is looked at, and old histories have what git refuses today.
@@ -170,7 +182,7 @@ def has_commit(url: str, commit: str) -> bool:
     """Tells whether a remote still gives a commit away. Raises RemoteError for other troubles."""
     with scratch() as temp:
         repository = temp / "question.git"
-        create_bare(repository)
+        create_bare(repository, digits=len(commit))
         try:
             fetch(repository, url, [f"{commit}:refs/pins/{commit}"])
         except CommitGoneError:
@@ -212,13 +224,9 @@ def _environment(url: str, more: Mapping[str, str]) -> dict[str, str]:
     """Returns git's environment with the URL in it, and more settings: neither the command line, which other
     users can see, nor a file gets to know what secret is in the URL.
     """
-    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
     settings = {f"remote.{_REMOTE}.url": url, "gc.auto": "0", "maintenance.auto": "false", **more}
-    extra = {"GIT_CONFIG_COUNT": str(count + len(settings))}
-    for index, (key, value) in enumerate(settings.items(), count):
-        extra |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     patience = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": _SILENCE_SECONDS}
-    return patience | environment(**extra)
+    return patience | environment(settings)
 
 
 def _meaning(url: str, error: ProcessError) -> RemoteError:

@@ -24,7 +24,7 @@ def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str,
     there = [name for name in dict.fromkeys(names) if (root / name).is_dir()]
     with scratch() as temp:
         repository = temp / "repository"
-        git.create_bare(repository)
+        git.create_bare(repository, digits=git.digits_of(root))
         if not there:
             yield repository, {}
             return

@@ -81,6 +81,7 @@ class Mirror:
         self._say = say
         self._lock = filelock.FileLock(folder.with_suffix(".lock"))
         self._releases: tuple[Release, ...] | None = None
+        self._no_commits: set[str] = set()
 
     def tags(self) -> dict[str, str]:
         """Asks the remote for its tags, name to commit. Raises RemoteError."""
@@ -96,6 +97,20 @@ class Mirror:
             self._releases = releases_of(self.tags())
         return self._releases
 
+    def sound(self, releases: Iterable[Release], *, with_head: bool = False) -> Iterator[Release]:
+        """Gives releases whose commits are here then. A tag may name a file: it is said, and passed over.
+
+        `with_head` fetches what the default branch has now, together with the first. Raises RemoteError.
+        """
+        for release in releases:
+            try:
+                self.ensure(release.commit, tag=release.tag, with_head=with_head)
+            except remotes.NoCommitError as error:
+                self._say(f"{error}; it is passed over")
+            else:
+                yield release
+            with_head = False
+
     def has(self, commit: str) -> bool:
         """Tells whether a commit was fetched already."""
         return (self.folder / _PINS / commit).is_file()
@@ -108,7 +123,9 @@ class Mirror:
         """
         if self.has(commit) and not with_head:
             return
-        with self.locked():
+        if commit in self._no_commits:
+            raise self._no_commit(commit, tag)
+        with self.locked(len(commit)):
             if self.has(commit) and not with_head:
                 return
             wanted = f"{commit}:{_PINS}/{commit}"
@@ -118,6 +135,14 @@ class Mirror:
             except remotes.CommitGoneError:
                 # Without a default branch there is no HEAD; an old server knows refs only.
                 self._fetch_by_tag(commit, tag)
+            if git.object_at(self.folder, f"{commit}^{{commit}}") is None:
+                git.git(self.folder, "update-ref", "-d", f"{_PINS}/{commit}")
+                self._no_commits.add(commit)
+                raise self._no_commit(commit, tag)
+
+    def _no_commit(self, oid: str, tag: str) -> remotes.NoCommitError:
+        what = f"the tag {tag}" if tag else oid
+        return remotes.NoCommitError(f"{redacted(self.url)}: {what} names no commit, but a file or folder")
 
     def _fetch_by_tag(self, commit: str, tag: str) -> None:
         try:
@@ -153,7 +178,7 @@ class Mirror:
     def remember(self, tag: str, commit: str) -> str:
         """Returns the commit that this machine saw behind a tag first; that is this one if it is new."""
         file = self.folder / _SEEN / tag
-        with self.locked():
+        with self.locked(len(commit)):
             if not file.is_file():
                 git.git(self.folder, "update-ref", f"{_SEEN}/{tag}", commit)
         return file.read_text(encoding="ascii").strip()
@@ -206,12 +231,16 @@ class Mirror:
             return next(objects.blobs([oid], MOST_TEXT_BYTES)).decode(errors="replace")
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Holds the mirror; it exists then, without anything that a killed process left."""
+    def locked(self, digits: int = 0) -> Iterator[None]:
+        """Holds the mirror; it exists then, without anything that a killed process left.
+
+        Args: `digits` of the remote's ids, where they are known; else it is asked, once.
+        """
         with waiting(self._lock, self._say, f"fetches {redacted(self.url)}"):
             if not self.folder.is_dir():
+                digits = digits or remotes.digits_of(self.url)
                 new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder.parent))
-                git.create_bare(new)
+                git.create_bare(new, digits=digits)
                 new.rename(self.folder)
             else:
                 for left in [*self.folder.rglob("*.lock"), *self.folder.glob("objects/**/tmp_*")]:

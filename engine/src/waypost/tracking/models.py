@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from waypost.contracts.digests import digest_of
 from waypost.contracts.mlmodel import FILE
+from waypost.contracts.urls import scheme_of
 from waypost.errors import UsageError
 from waypost.sources.places import home
 from waypost.tracking.connection import client, set_defaults, tracking_errors
@@ -98,8 +99,7 @@ def _output(uri: str) -> Found | None:
 
 
 def _local_or_downloaded(uri: str) -> Path:
-    parts = urlsplit(uri)
-    local = Path(unquote(parts.path) if parts.scheme == "file" else uri)
+    local = Path(unquote(urlsplit(uri).path) if scheme_of(uri) == "file" else uri)
     if local.is_absolute() and local.exists():
         return local
     return downloaded(uri, home() / "artifacts" / digest_of(uri)[:32])
