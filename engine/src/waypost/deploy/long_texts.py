@@ -1,12 +1,14 @@
 """Texts of a Parquet file: how long they become is known before they are made.
 
 A dictionary says a text once, and each row names it by a number: a file of a kilobyte stands for gigabytes,
-more than Arrow can put into one array without a crash.
+more than Arrow can put into one array without a crash. A delta says how a text begins as the one before does,
+and compressed pages become what they like. The footer says how large a column is without compression: where
+that may be too much, few rows are read at a time, and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from waypost.deploy.columnar import dictionaries, text_bytes, text_lengths
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 MOST_TEXT_BYTES = 512 << 20
 """So many bytes of texts are made of a Parquet file at once, and no more."""
+_FEW_ROWS = 256  # of a row group that is larger than that: to read it so takes hardly longer
+_ENOUGH_BYTES = 64 << 20
+_DELTA = "DELTA_BYTE_ARRAY"
 
 
 def long_texts(facts: Any, ask: Callable[..., Any], texts: Collection[str], rows: int) -> list[str]:
@@ -33,6 +38,46 @@ def long_texts(facts: Any, ask: Callable[..., Any], texts: Collection[str], rows
         if largest * min(rows, group.num_rows) > MOST_TEXT_BYTES:
             found.update(_long_ones(file, number, names, rows))
     return sorted(found)
+
+
+def rows_at_once(facts: Any, columns: Collection[str], rows: int) -> int:
+    """Returns how many rows to read at a time, `rows` where their texts can be no more than the limit.
+
+    What a footer says of sizes may be a lie; `written_out` counts what has come of it.
+    """
+    for group in (facts.row_group(i) for i in range(facts.num_row_groups)):
+        chunks = [group.column(i) for i in range(group.num_columns)]
+        texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY" and _is_of(chunk, columns)]
+        # Each text of a delta may be as long as the whole column, and all of them together.
+        deltas = sum(chunk.total_uncompressed_size for chunk in texts if _DELTA in chunk.encodings)
+        if deltas * rows > MOST_TEXT_BYTES:
+            rows = max(1, MOST_TEXT_BYTES // deltas)
+        if sum(chunk.total_uncompressed_size for chunk in texts) > MOST_TEXT_BYTES:
+            rows = min(rows, _FEW_ROWS)
+    return rows
+
+
+def _is_of(chunk: Any, columns: Collection[str]) -> bool:
+    """Tells whether a chunk of a row group is one of some columns, or lies within one."""
+    path = chunk.path_in_schema
+    return path in columns or path.partition(".")[0] in columns
+
+
+def gathered(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Gives small batches as larger ones of some `rows`, or of so many bytes that it is no matter."""
+    import pyarrow as pa
+
+    waiting: list[pa.RecordBatch] = []
+    count = size = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += batch.num_rows
+        size += batch.nbytes
+        if count >= rows or size >= _ENOUGH_BYTES:
+            yield batch if len(waiting) == 1 else pa.concat_batches(waiting)
+            waiting, count, size = [], 0, 0
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 def _long_ones(file: Any, group: int, names: list[str], rows: int) -> Iterator[str]:
@@ -53,13 +98,23 @@ def _most_bytes(values: pa.Array) -> int:
     return int(values.nbytes) if entries is None else int(entries.nbytes) * len(values)
 
 
+def too_long(batches: Sequence[pa.RecordBatch], most: int) -> TableError:
+    """Returns the error that names the column of most bytes and the limit."""
+    rows = sum(batch.num_rows for batch in batches)
+    sizes = {
+        name: sum(map(_most_bytes, (batch[name] for batch in batches))) for name in batches[0].schema.names
+    }
+    name = max(sizes, key=sizes.__getitem__)
+    said = f"column {name!r}: the texts of {rows:,} rows are more than {most >> 20:,} MiB"
+    return TableError(said, column=name, hint="take fewer rows at once: --part-rows")
+
+
 def written_out(batch: pa.RecordBatch, texts: Collection[str]) -> pa.RecordBatch:
     """Returns a batch whose `texts` are no dictionaries. Raises TableError where they are too long."""
     import pyarrow as pa
 
     if sum(map(_most_bytes, batch.columns)) > MOST_TEXT_BYTES < sum(map(text_bytes, batch.columns)):
-        said = f"the texts of {batch.num_rows:,} rows are more than {MOST_TEXT_BYTES >> 20:,} MiB"
-        raise TableError(said, hint="take fewer rows at once: --part-rows")
+        raise too_long([batch], MOST_TEXT_BYTES)
     if not texts:
         return batch
     arrays = [

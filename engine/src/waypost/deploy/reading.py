@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.deploy.delimited import convert_options, named
 from waypost.deploy.layout import Layout, TableError, check_names
-from waypost.deploy.long_texts import long_texts, written_out
+from waypost.deploy.long_texts import gathered, long_texts, rows_at_once, written_out
 from waypost.deploy.sink import is_here, plain
 from waypost.errors import UsageError, did_you_mean, redacted
 
@@ -90,7 +90,7 @@ class Input:
 
     With `lenient`, a CSV's values are left as text, so that a wrong one costs one row and not a block;
     `malformed` gets the lines that have another number of values than the header. Of a Parquet file
-    `batch_rows` are read at once.
+    `batch_rows` are read at once. `current` is the name of the file that is being read.
     """
 
     files: Listing
@@ -99,6 +99,7 @@ class Input:
     lenient: bool = False
     malformed: list[str] = field(default_factory=list)
     batch_rows: int = _BATCH_ROWS
+    current: str = ""
 
     @property
     def sources(self) -> list[Source]:
@@ -135,6 +136,7 @@ class Input:
         """
         done = 0
         for source in self.sources:
+            self.current = _name(source)
             try:
                 if source.path.endswith(".parquet"):
                     for batch, share in self._parquet(source):
@@ -177,9 +179,14 @@ class Input:
                     file = ask(metadata=file.metadata, read_dictionary=long)
                 total = max(file.metadata.num_rows, 1)
                 rows = 0
-                for batch in file.iter_batches(self.batch_rows, columns=columns, use_threads=False):
+                most = rows_at_once(file.metadata, columns, self.batch_rows)
+                read = (
+                    written_out(batch, long)
+                    for batch in file.iter_batches(most, columns=columns, use_threads=False)
+                )
+                for batch in read if most == self.batch_rows else gathered(read, self.batch_rows):
                     rows += batch.num_rows
-                    yield written_out(batch, long), rows / total
+                    yield batch, rows / total
             except (pa.ArrowException, OSError) as error:
                 raise TableError(f"cannot be read: {error}") from error
 

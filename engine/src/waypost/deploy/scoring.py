@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from waypost.deploy.bringing import Brought
 from waypost.deploy.compiled import Answer
 from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.long_texts import too_long
 from waypost.deploy.models import Ready
 from waypost.deploy.reading import Input, Source
 from waypost.deploy.result import (
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK_ROWS = 16_384  # rows that are answered at once
+MOST_PART_BYTES = 1 << 30
+"""So much a part's rows may become; several parts are on their way at a time."""
 ROW, PREDICTION = "row", "prediction"
 
 
@@ -239,7 +242,7 @@ def _through(
             done += part.rows + part.skipped
         progress.advanced(done, read)
 
-    for number, (table, until) in enumerate(_parts(given, order.part_rows)):
+    for number, (table, until) in enumerate(parts(given, order.part_rows)):
         future = pool.submit(work.part, number, table)
         waiting.add(future)
         ordered.append(future)
@@ -253,12 +256,15 @@ def _through(
     return [future.result() for future in ordered]
 
 
-def _parts(given: Input, rows: int) -> Iterator[tuple[pa.Table, int]]:
-    """Gives (rows of a part, bytes read until here); a part is `rows` long, but for the last."""
+def parts(given: Input, rows: int) -> Iterator[tuple[pa.Table, int]]:
+    """Gives (rows of a part, bytes read until here); a part is `rows` long, but for the last.
+
+    Raises TableError that names file and column where a part's rows become too large.
+    """
     import pyarrow as pa
 
     batches: list[pa.RecordBatch] = []
-    count = 0
+    count = size = 0
     read = 0
     for batch, until in given.batches():
         read = until
@@ -266,10 +272,14 @@ def _parts(given: Input, rows: int) -> Iterator[tuple[pa.Table, int]]:
         while count + rest.num_rows >= rows:
             missing = rows - count
             yield pa.Table.from_batches(_alike([*batches, rest.slice(0, missing)])), until
-            rest, batches, count = rest.slice(missing), [], 0
+            rest, batches, count, size = rest.slice(missing), [], 0, 0
         if rest.num_rows:
             batches.append(rest)
             count += rest.num_rows
+            size += rest.nbytes
+        if size > MOST_PART_BYTES:
+            problem = too_long(_alike(batches), MOST_PART_BYTES)
+            raise TableError(f"{given.current}: {problem}", column=problem.column, hint=problem.hint)
     if count:
         yield pa.Table.from_batches(_alike(batches)), read
 
