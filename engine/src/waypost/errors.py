@@ -61,10 +61,10 @@ class Finding:
 
 
 class FindingsError(WaypostError):
-    """Everything that a check found, reported at once; `consequence` says what was not done."""
+    """Everything that a check found, each once; `consequence` says what was not done."""
 
     def __init__(self, findings: Iterable[Finding], *, consequence: str = "nothing was run") -> None:
-        self.findings = tuple(findings)
+        self.findings = tuple(dict.fromkeys(findings))
         self.consequence = consequence
         count = len(self.findings)
         noun = "problem" if count == 1 else "problems"

@@ -139,6 +139,6 @@ def _parted(arguments: tuple[str, ...]) -> tuple[Target | None, Path, list[str]]
     """
     if not arguments or Path(arguments[0]).exists():
         return None, Path(arguments[0] if arguments else "."), list(arguments[1:])
-    if re.match(r"^\+?[\w.$-]+=", arguments[0]):
+    if re.match(r"\+?[^=/@:]+=", arguments[0]):
         return None, Path(), list(arguments)
     return parse_target(arguments[0], str(Path.cwd())), Path(arguments[0]), list(arguments[1:])

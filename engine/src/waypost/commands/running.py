@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 from waypost.commands.options import wanted_on_wandb
@@ -12,7 +13,9 @@ from waypost.pins.workspace import Workspace, open_workspace, workspace_of_relea
 from waypost.release.opening import open_bundle
 from waypost.report import runs as report
 from waypost.report.closing import write_result
+from waypost.report.common import write_document
 from waypost.report.console import Console
+from waypost.report.plan import plan_document, show_plan
 from waypost.runs.events import Reporter
 from waypost.runs.prepare import Prepared, prepare
 from waypost.runs.runner import run
@@ -33,7 +36,11 @@ def execute(wish: Wish) -> int:
     prepared = prepare(workspace, wish.files, wish.changes, dev=wish.dev)
     options = _chosen(wish, options, prepared)
     if wish.dry_run:
-        report.show_plan(Console(), prepared.plan, survey(prepared, options) if wish.explain else None)
+        found = survey(prepared, options) if wish.explain else None
+        if wish.as_json:
+            write_document(sys.stdout, plan_document(prepared.plan, found))
+        else:
+            show_plan(Console(), prepared.plan, found)
         return 0
     is_watched = workspace.wanted and not (wish.offline or wish.dev or workspace.release)
     result = run(prepared, options, reporter, wish.folder if is_watched else None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from waypost.commands.options import as_json_option, parted
-from waypost.contracts.lock import selected
+from waypost.contracts.lock import Lock, selected
 from waypost.errors import UsageError
 from waypost.pins import locking, moving
 from waypost.pins.workspace import fresh_lock, open_workspace
@@ -89,7 +89,8 @@ def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
 def diff(arguments: tuple[str, ...]) -> int:
     """Show the code diff of a component between two versions, with the folders that it shares.
 
-    OLD is the locked version unless given, NEW the newest that pipeline.yaml allows.
+    OLD is the locked version unless given, NEW the newest that pipeline.yaml allows. Of two locked
+    versions each has its own.
 
     \b
     Examples:
@@ -102,19 +103,25 @@ def diff(arguments: tuple[str, ...]) -> int:
     console = Console(stderr=True)
     workspace = open_workspace(folder, sayer(console))
     lock = moving.locked(workspace, fresh_lock(workspace))
-    meant, _ = selected(names[:1], lock.components)
-    if len(meant) != 1:
-        known = ", ".join(sorted(meant or lock.components))
-        raise UsageError(f"{names[0]!r} does not mean one component", hint=f"one of {known}")
-    uses = meant.pop()
-    old = moving.pin_at(workspace, uses, names[1]) if len(names) == 3 else lock.components[uses]
-    target = names[-1] if len(names) > 1 else workspace.wanted[uses].requirement
-    new = moving.pin_at(workspace, uses, target)
-    text = "".join(moving.code_differences(workspace, uses, old, new))
-    if text and sys.stdout.isatty():
-        show_difference(Console(), text)
-    elif text:
-        sys.stdout.write(text)  # byte for byte: it may be applied
-    else:
-        line(console, escape(f"{uses}: no change from {old} to {new}: same trees"))
+    for uses in _of_one_component(names[0], lock):
+        old, new = moving.sides(workspace, lock, uses, names[1:])
+        text = "".join(moving.code_differences(workspace, uses, old, new))
+        if text and sys.stdout.isatty():
+            show_difference(Console(), text)
+        elif text:
+            sys.stdout.write(text)  # byte for byte: it may be applied
+        else:
+            line(console, escape(f"{uses}: no change from {old} to {new}: same trees"))
     return 0
+
+
+def _of_one_component(name: str, lock: Lock) -> list[str]:
+    """Returns the pins that a name means: more than one where two versions of a component are locked.
+
+    Raises UsageError where it means none, or several components.
+    """
+    meant = {name} if name in lock.components else selected([name], lock.components)[0]
+    if len({uses.partition("@")[0] for uses in meant}) != 1:
+        known = ", ".join(sorted(meant or lock.components))
+        raise UsageError(f"{name!r} does not mean one component", hint=f"one of {known}")
+    return sorted(meant)

@@ -11,6 +11,11 @@ _HEADING = re.compile(r"^##\s+\[?v?([^\]\s]+)\]?", re.MULTILINE)
 _UNRELEASED = re.compile(r"^##\s+\[?Unreleased\]?[^\n]*", re.MULTILINE | re.IGNORECASE)
 
 
+# https://spec.commonmark.org/0.31.2/#link-reference-definitions, on one line, as changelogs have them
+_LINK = re.compile(r"^ {0,3}\[([^\]]+)\]:[ \t]*(\S+)[^\n]*\n?", re.MULTILINE)
+_COMPARED = re.compile(r"(.*?/)([\w-]*?v?)(\d+\.\d+\.\d+[\w.]*?)(\.{2,3}|%2E%2E%2E)([^./][^/]*)")
+
+
 def lines_between(text: str, old: Version, new: Version) -> str:
     """Returns the sections of the versions after `old` up to `new`, newest first.
 
@@ -25,28 +30,49 @@ def lines_between(text: str, old: Version, new: Version) -> str:
         except InvalidVersion:
             continue
         if old < version <= new:
-            kept.append(text[heading.start() : end].strip())
+            kept.append(_LINK.sub("", text[heading.start() : end]).strip())
     return "\n\n".join(kept)
 
 
 def unreleased(text: str) -> str:
-    """Returns what stands under [Unreleased], without the headings that have nothing below them."""
+    """Returns what stands under [Unreleased] but link references, empty where there are only headings."""
     body = _section(text)
     if body is None:
         return ""
+    body = _LINK.sub("", body)
     kept = body if re.search(r"^\s*[-*]\s|^(?!#)\S", body, re.MULTILINE) else ""
     return kept.strip()
 
 
 def rotated(text: str, version: str, day: str) -> str:
-    """Returns the text with [Unreleased] empty and its content under the new version.
+    """Returns the text with [Unreleased] empty and its content under the new version; so is the link of
+    [Unreleased], where it compares the last version with the newest.
 
     Raises ValueError where there is no [Unreleased].
     """
     heading = _UNRELEASED.search(text)
     if heading is None:
         raise ValueError("no heading ## [Unreleased]")
-    return f"{text[: heading.end()]}\n\n## [{version}] - {day}{text[heading.end() :]}"
+    whole = f"{text[: heading.end()]}\n\n## [{version}] - {day}{text[heading.end() :]}"
+    return _LINK.sub(lambda link: _rotated_link(link, version, text), whole)
+
+
+def _rotated_link(link: re.Match[str], version: str, text: str) -> str:
+    """Returns a link reference: of that of [Unreleased] two, where its address names the last version.
+
+    `…/compare/v1.2.0...HEAD` becomes `…/compare/v1.3.0...HEAD`, and the new version is
+    `…/compare/v1.2.0...v1.3.0`.
+    """
+    compared = _COMPARED.fullmatch(link[2])
+    if link[1].lower() != "unreleased" or compared is None:
+        return link[0]
+    start, tag, last, dots, head = compared.groups()
+    end = "\n" if link[0].endswith("\n") else ""
+    new = f"[{link[1]}]: {start}{tag}{version}{dots}{head}{end}"
+    known = {name for name, _ in _LINK.findall(text)}
+    if version in known or not last:
+        return new
+    return f"{new}{'' if end else chr(10)}[{version}]: {start}{tag}{last}{dots}{tag}{version}{end}"
 
 
 def _section(text: str) -> str | None:

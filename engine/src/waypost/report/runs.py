@@ -7,17 +7,15 @@ import time
 
 from rich.live import Live
 from rich.table import Table
-from rich.tree import Tree
 
-from waypost.contracts.plan import Plan, Reference
-from waypost.errors import redacted
+from waypost.contracts.plan import Plan
 from waypost.report.closing import closing_lines, show_current
 from waypost.report.common import counted, line, sayer, warn
 from waypost.report.console import Console, escape
 from waypost.report.figures import figure
-from waypost.runs.events import Reporter, RunResult, StepResult
-from waypost.runs.survey import Survey
+from waypost.runs.events import INTEGRITY, Reporter, RunResult, StepResult
 
+_FAILED = ("failed", "killed")
 _STATES = {
     "waiting": "[dim]· waiting[/]",
     "running": "[cyan]▶ running[/]",
@@ -159,42 +157,27 @@ def show_end(console: Console, result: RunResult) -> None:
     if result.current:
         show_current(result, sys.stderr if console.stderr else sys.stdout)
         return
-    if failed := result.failed:
-        _show_failure(console, failed)
+    for step in result.steps:
+        if step.state in _FAILED:
+            _show_failure(console, step)
     verdict = {"FINISHED": "[bold green]finished[/]", "FAILED": "[bold red]failed[/]"}
     word = verdict.get(result.status, "[yellow]killed[/]")
     line(console, f"{escape(result.name)} {word} in {result.seconds:.1f} s, run {result.run_id}")
-    if result.status == "KILLED" or (result.failed and result.failed.run_id):
-        line(console, "  go on at the failed step: the same command again")
+    if result.status == "KILLED":
+        line(console, "  go on where it was: the same command again")
+    elif failed := _to_go_on_at(result):
+        line(console, f"  once that is mended, go on at {failed.name}: the same command again")
     for text in closing_lines(result):
         line(console, escape(text))
 
 
-def show_plan(console: Console, plan: Plan, found: Survey | None = None) -> None:
-    """Prints the plan as a tree: steps in order, their parameters, where inputs come from; of a survey
-    what would run, and why.
+def _to_go_on_at(result: RunResult) -> StepResult | None:
+    """Returns the failed step at which the same command goes on; None where it would begin anew, or find the
+    same wrong content.
     """
-    if found:
-        for step in plan.steps:
-            decision = found.decisions.get(step.name)
-            why = decision.because if decision else f"it depends on {', '.join(step.needs)}"
-            word = "[green]current[/]"
-            if step in found.missing:
-                word = "[cyan]runs[/]   " if decision else "[dim]may run[/]"
-            line(console, f"{word}  [bold]{step.name}[/]: {escape(why)}")
-        return
-    tree = Tree(f"[bold]{escape(plan.name)}[/]: {counted(len(plan.steps), 'step')}")
-    for step in plan.steps:
-        after = f" [dim]after {', '.join(step.needs)}[/]" if step.needs else ""
-        branch = tree.add(f"[bold]{step.name}[/]  {escape(step.uses)}{after}")
-        for name, argument in step.arguments.items():
-            if isinstance(argument, Reference):
-                branch.add(f"{escape(name)} ← [cyan]{argument.step}[/].{escape(argument.output)}")
-                continue
-            lines = redacted(str(argument)).rstrip().splitlines() or ["''"]
-            more = f" [dim](+{len(lines) - 1} lines)[/]" if len(lines) > 1 else ""
-            branch.add(f"{escape(name)} = {escape(lines[0])}{more}")
-    console.print(tree, soft_wrap=True)
+    failed = result.failed
+    is_some_finished = any(step.state in ("done", "reused") for step in result.steps)
+    return failed if failed and failed.exit_code != INTEGRITY and is_some_finished else None
 
 
 def _show_failure(console: Console, failed: StepResult) -> None:
@@ -208,6 +191,8 @@ def _show_failure(console: Console, failed: StepResult) -> None:
 
 
 def _notes(result: StepResult, most: int) -> str:
+    if result.state in _FAILED:
+        return ""  # the end says why, once
     if result.cause:
         return result.cause
     figures = [f"{k} {figure(v, whole=True)}" for k, v in list(result.metrics.items())[:most]]
