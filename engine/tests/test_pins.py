@@ -413,6 +413,10 @@ def test_two_versions_of_one_component(
         "core/load": "1.1.0",
         "core/load@==1.0.0": "1.0.0",
     }
+    shown = call(*WAYPOST, "diff", pipeline.path, "load", "1.0.0", "1.1.0")
+    assert shown.stdout.count("+++ 1.1.0/kit/words.py") == 1
+    shown = call(*WAYPOST, "diff", pipeline.path, "core/load")
+    assert "core/load: no change from 1.1.0 to 1.1.0" in flat(shown.stderr)
     result = call(*RUN, pipeline.path, "--json")
     client = mlflow.MlflowClient(f"sqlite:///{workplace / 'mlflow.db'}")
     steps = {s["name"]: s["run_id"] for s in json.loads(result.stdout)["steps"]}
@@ -527,6 +531,10 @@ def test_yanked(locked: Repository, library: Repository, workplace: Path, call: 
     result = call(*RUN, locked.path, "--json")
     assert result.returncode == 0
     assert "this release was yanked: leaks memory" in json.loads(result.stdout)["warnings"][0]
+    same = call(*WAYPOST, "diff", locked.path, "core/load")
+    assert (same.returncode, same.stdout) == (0, "")
+    assert "no change from 1.0.0 to 1.0.0" in flat(same.stderr)
+    assert call(*WAYPOST, "diff", locked.path, "core/load", "1.0.0", "1.1.0").returncode == 0
     (locked.path / "components.lock.json").unlink()
     refused = call(*WAYPOST, "lock", locked.path)
     assert refused.returncode == 1

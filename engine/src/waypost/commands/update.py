@@ -103,7 +103,8 @@ def diff(arguments: tuple[str, ...]) -> int:
     console = Console(stderr=True)
     workspace = open_workspace(folder, sayer(console))
     lock = moving.locked(workspace, fresh_lock(workspace))
-    for uses in _of_one_component(names[0], lock):
+    pins = _of_one_component(names[0], lock)
+    for uses in pins[:1] if len(names) == 3 else pins:
         old, new = moving.sides(workspace, lock, uses, names[1:])
         text = "".join(moving.code_differences(workspace, uses, old, new))
         if text and sys.stdout.isatty():
