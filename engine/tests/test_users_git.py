@@ -7,14 +7,17 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 import pytest
 
 from tests.repositories import Repository
 from waypost.compat.git import foreign_folder
+from waypost.errors import WaypostError
 from waypost.sources import git, remotes
 from waypost.sources.git import ForeignRepositoryError
+from waypost.sources.process import ProcessError
 from waypost.sources.snapshots import trees_of
-from waypost.sources.store import Store, exact_tree
+from waypost.sources.store import Store, exact_tree, waiting
 
 Maker = Callable[..., Repository]
 
@@ -177,6 +180,19 @@ def test_words_of_another_owner() -> None:
     said = "fatal: detected dubious ownership in repository at '/srv/it's'\nTo add an exception"
     assert foreign_folder(said) == "/srv/it's"
     assert foreign_folder("fatal: not a git repository") is None
+
+
+def test_a_cache_that_cannot_be_written_to(tmp_path: Path) -> None:
+    """What has to be fetched is told with what mends the cache; so is a full disk."""
+    (tmp_path / "home").write_text("a file")
+    held = waiting(filelock.FileLock(tmp_path / "home" / "x.lock"), lambda _: None, "waits")
+    with pytest.raises(WaypostError, match="the cache cannot be written to") as caught, held:
+        pass
+    assert "WAYPOST_HOME" in caught.value.hint
+    said = "fatal: failed to write to /c/x.git/shallow.lock: No space left on device"
+    found = remotes._meaning("https://h/x", ProcessError(["git"], 128, said))
+    assert "the cache's disk is full" in str(found)
+    assert found.hint == caught.value.hint
 
 
 def test_file_names_that_are_not_utf_8(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 class Refusal(Enum):
     """Why a remote did not give what was asked for."""
 
+    FULL = "there is no room on this machine's disk"
     FOREIGN = "a repository here belongs to another user"
     REJECTED = "a push would overwrite what is there"
     GONE = "the server does not have a commit, or does not give it away"
@@ -26,6 +27,7 @@ class Refusal(Enum):
 
 # In the order in which they are looked for: one message may have words of several.
 _WORDS = {
+    Refusal.FULL: ("No space left on device", "Disk quota exceeded"),
     Refusal.FOREIGN: ("dubious ownership",),
     Refusal.REJECTED: ("[rejected]",),
     Refusal.GONE: ("not our ref", "couldn't find remote ref", "unadvertised object", "bad object"),

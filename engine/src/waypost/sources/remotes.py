@@ -32,6 +32,7 @@ _HARMLESS = (
 _SEVERE = ("emptyName", "fullPathname", "hasDot", "hasDotdot", "hasDotgit", "nullSha1")
 
 
+CACHE_HINT = "make room, or name another folder: WAYPOST_HOME; what is used least goes by waypost cache gc"
 _TOLD: dict[Refusal | None, tuple[str, str]] = {
     Refusal.CUT_OFF: (f"the connection broke {_ATTEMPTS} times: {{said}}", "try again later"),
     Refusal.CREDENTIALS: (
@@ -45,6 +46,7 @@ _TOLD: dict[Refusal | None, tuple[str, str]] = {
         "it has something else meanwhile: {said}",
         "what is there is never overwritten: take it in, or try again",
     ),
+    Refusal.FULL: ("the cache's disk is full: {said}", CACHE_HINT),
     Refusal.FOREIGN: (
         "git does not read this repository, since it belongs to another user",
         "where you trust it: git config --global --add safe.directory FOLDER",

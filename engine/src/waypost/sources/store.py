@@ -277,7 +277,7 @@ class Store:
         place = self.place(folders)
         if not place.is_dir() or not is_intact(place):
             return None
-        os.utime(place)  # when it was used last, for `cache gc`
+        _note_use(place)
         return place
 
     def obtain(self, folders: Mapping[str, str], mirror: Mirror) -> Path:
@@ -322,7 +322,7 @@ class Store:
         with waiting(filelock.FileLock(self.trees / ".lock"), self._say, "unpacks components"):
             self._sweep()
             if place.is_dir() and is_intact(place):
-                os.utime(place)
+                _note_use(place)
                 return
             new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.trees))
             try:
@@ -343,6 +343,12 @@ class Store:
             remove(left)
 
 
+def _note_use(place: Path) -> None:
+    """Notes when a tree was used last, for `cache gc`; a cache that is read-only serves all the same."""
+    with contextlib.suppress(OSError):
+        os.utime(place)
+
+
 @contextlib.contextmanager
 def waiting(lock: filelock.BaseFileLock, say: Say, doing: str) -> Iterator[None]:
     """Holds a lock; says for whom it waits where it has to."""
@@ -351,6 +357,9 @@ def waiting(lock: filelock.BaseFileLock, say: Say, doing: str) -> Iterator[None]
     except filelock.Timeout:
         say(f"another process {doing}: waiting for it")
         lock.acquire()
+    except OSError as error:
+        message = f"the cache cannot be written to: {lock.lock_file}: {error.strerror}"
+        raise WaypostError(message, hint=remotes.CACHE_HINT) from error
     try:
         yield
     finally:
