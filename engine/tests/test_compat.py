@@ -83,7 +83,9 @@ def test_git_says_where_nobody_is(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         assert git.refusal(asked(f"http://127.0.0.1:{free.getsockname()[1]}/c.git")) == Refusal.NETWORK
-    assert git.refusal(asked(str(tmp_path / "none"))) == Refusal.ABSENT
+    said = asked(str(tmp_path / "none"))
+    assert git.refusal(said) == Refusal.ABSENT
+    assert git.gist(said) == f"'{tmp_path}/none' does not appear to be a git repository"
     subprocess.run(["git", "init", "-q", "--bare", tmp_path / "a.git"], check=True)
     here = ["-C", str(tmp_path / "a.git"), "fetch", "-q", f"file://{tmp_path}/a.git"]
     assert git.refusal(asked("", *here, "1" * 40)) == Refusal.GONE

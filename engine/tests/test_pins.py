@@ -246,6 +246,17 @@ def test_server_down(locked: Repository, workplace: Path, call: Call, library: R
     assert "unreachable" in verdict.stdout
 
 
+def test_a_slip_in_a_source(locked: Repository, workplace: Path, call: Call) -> None:
+    """A step whose source nobody declared is told by its place and the near name, with a lock or without."""
+    file = locked.path / "pipeline.yaml"
+    file.write_text(file.read_text().replace("core/load", "cor/load"))
+    for command in (["run", locked.path], ["lock", locked.path], ["lock", locked.path, "--check"]):
+        told = call(*WAYPOST, *command)
+        assert told.returncode == 1
+        assert "steps.load.uses no source 'cor'; did you mean 'core'?" in flat(told.stderr)
+        assert "Traceback" not in told.stderr
+
+
 def test_cache_edited(locked: Repository, workplace: Path, call: Call) -> None:
     """A change in the cache is seen by verify, and the next run makes the content anew."""
     call(*RUN, locked.path, "--dry-run")

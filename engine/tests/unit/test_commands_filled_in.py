@@ -102,3 +102,14 @@ def test_contract_as_a_whole() -> None:
             "a brace that is meant as it stands is written twice: {{ or }}",
         ),
     ]
+
+
+def test_only_numbers_have_a_range() -> None:
+    """A type that MLflow does not know is a text: limits that nobody would keep to are told."""
+    parameters = {"n": {"type": "integer", "minimum": 1, "maximum": 3}, "m": {"type": "int", "minimum": 1}}
+    contract = {"name": "x", "entry_points": {"main": {"parameters": parameters, "command": "run {n} {m}"}}}
+    problem = "type integer is no number, so it has no range"
+    assert entry_point_problems(Component.model_validate(contract).entry_points["main"]) == [
+        ("parameters.n.minimum", problem, "did you mean 'int'?"),
+        ("parameters.n.maximum", problem, "did you mean 'int'?"),
+    ]

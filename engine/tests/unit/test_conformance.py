@@ -104,7 +104,7 @@ def test_a_component_that_conforms() -> None:
     [
         (
             source(lambda c: c.update(name="x")),
-            "contract load/MLproject: its name is 'x', its folder's another",
+            "contract load/MLproject: its name is 'x', its folder's 'load'",
         ),
         (
             source(
@@ -242,7 +242,7 @@ def test_what_keeps_a_library_from_its_release() -> None:
     assert [(finding.category, finding.problem, finding.hint) for finding in obstacles(found)] == [
         (
             "contract",
-            "its name is 'lod', its folder's another",
+            "its name is 'lod', its folder's 'load'",
             "a pipeline names the folder, MLflow the component",
         ),
         ("command", "{dta} is no parameter", "did you mean 'data'?"),

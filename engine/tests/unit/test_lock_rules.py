@@ -97,6 +97,16 @@ def test_every_component_is_compared() -> None:
     ]
 
 
+def test_a_slip_in_uses_is_near_what_the_lock_has() -> None:
+    """Of a name that the lock does not have, the nearest one that nothing uses any more is asked for."""
+    lock = make_lock(pipeline(a="core/segregate"), pins("core/segregate"), "1")
+    found = staleness(pipeline(a="core/segregat"), lock, "waypost lock")
+    assert found[0].hint == "did you mean 'core/segregate'? else resolve it anew: waypost lock"
+    assert (
+        staleness(pipeline(a="core/train"), lock, "waypost lock")[0].hint == "resolve it anew: waypost lock"
+    )
+
+
 def test_a_lock_of_other_requirements() -> None:
     """A lock with these pins that was made of other requirements was edited by hand."""
     asked = pipeline(a="core/a")

@@ -21,8 +21,8 @@ from waypost.sources.files import read_text
 
 @click.command()
 @click.argument("target", metavar="RUN|RELEASE")
-@click.option("--name", required=True, help="Of the registered model.")
-@click.option("--alias", default="champion", show_default=True, help="That names it from now on.")
+@click.option("--name", required=True, help="Name of the registered model.")
+@click.option("--alias", default="champion", show_default=True, help="Alias that this version gets.")
 @click.option("--min", "minima", multiple=True, metavar="METRIC=V", help="Refuse less; may be repeated.")
 @click.option("--max", "maxima", multiple=True, metavar="METRIC=V", help="Refuse more; may be repeated.")
 @click.option("--better-than", metavar="ALIAS", default="", help="Refuse what is not better than that one.")
@@ -32,10 +32,10 @@ from waypost.sources.files import read_text
     help="That --better-than compares. [default: that of --min or --max, else the first of the kind quality"
     " that a contract declares]",
 )
-@click.option("--lower", "better", flag_value="lower", help="Less of that metric is better.")
-@click.option("--higher", "better", flag_value="higher", help="More of it is; for what no contract declares.")
+@click.option("--lower", "better", flag_value="lower", help="Smaller values of the metric are better.")
+@click.option("--higher", "better", flag_value="higher", help="Larger values of the metric are better.")
 @click.option("--any-data", is_flag=True, help="Compare figures of different data, or of data nobody knows.")
-@click.option("--step", default="", help="That made the model, where the run has several.")
+@click.option("--step", default="", help="Step that made the model, where the run has several.")
 @click.option(
     "--notes",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

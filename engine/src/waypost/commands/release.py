@@ -44,7 +44,7 @@ def release() -> None:
 
     Without a bump, `auto`: the least one that the interface change since the last release demands.
     Less than that is refused, with the list of what broke. Whatever fails, the repository stays as
-    it was.
+    it was. The options are those of `waypost release auto --help`.
 
     \b
     Examples:

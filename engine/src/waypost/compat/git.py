@@ -91,6 +91,12 @@ def foreign_folder(stderr: str) -> str | None:
     return found["folder"] if found else None
 
 
+def gist(stderr: str) -> str:
+    """Returns git's words on a line, without its mark and the advice that it adds to whatever went wrong."""
+    words = " ".join(stderr.replace("fatal: ", "").split())
+    return words.partition(" Could not read from remote repository.")[0]
+
+
 def is_cut_off(stderr: str) -> bool:
     """Tells whether a connection broke, whatever else git says of it."""
     return any(word in stderr for word in _WORDS[Refusal.CUT_OFF])

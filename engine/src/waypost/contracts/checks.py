@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from waypost.contracts.command import command_problems
-from waypost.contracts.component import EntryPoint, argument_text
+from waypost.contracts.component import NUMBERS, EntryPoint, argument_text
 from waypost.errors import did_you_mean
 
 
@@ -16,6 +16,10 @@ def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
         found += [(f"parameters.{name}.sha256", *pair) for pair in _digest_problems(entry_point, name)]
         if parameter.schema_ and parameter.type != "path":
             found.append((f"parameters.{name}.schema", f"type {parameter.type} is no file", "type: path"))
+        for key in ("minimum", "maximum"):
+            if getattr(parameter, key) is not None and parameter.type not in NUMBERS:
+                problem = f"type {parameter.type} is no number, so it has no range"
+                found.append((f"parameters.{name}.{key}", problem, did_you_mean(parameter.type, NUMBERS)))
         if parameter.is_required:
             continue
         try:

@@ -30,7 +30,8 @@ FILE = "MLproject"
 MISSING = "component-missing"
 OutputType = Literal["file", "table", "report", "mlflow-model", ""]
 _TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
-_TYPED = ("int", "float", "bool")
+NUMBERS = ("int", "float")
+_TYPED = (*NUMBERS, "bool")
 _DOCKER = "docker_env: Waypost starts no containers; stock MLflow does: mlflow run, without --backend waypost"
 _ENVIRONMENTS = ("python_env", "conda_env", "docker_env")
 

@@ -64,7 +64,7 @@ def obstacles(source: Source) -> list[Finding]:
 def _name(source: Source) -> Iterator[Finding]:
     """The name is the folder's."""
     if source.component.name != source.name:
-        problem = f"its name is {source.component.name!r}, its folder's another"
+        problem = f"its name is {source.component.name!r}, its folder's {source.name!r}"
         hint = "a pipeline names the folder, MLflow the component"
         yield source.finding("contract", FILE, problem, hint)
 

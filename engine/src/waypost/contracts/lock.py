@@ -17,7 +17,7 @@ from waypost.contracts.parsing import Strict, parse
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, component_name
 from waypost.contracts.versions import parse_requirement
-from waypost.errors import Finding, FindingsError, IntegrityError, redacted
+from waypost.errors import Finding, FindingsError, IntegrityError, nearest, redacted
 
 FILE = "components.lock.json"
 SCHEMA = 1
@@ -132,12 +132,15 @@ def parse_lock(text: str, command: str) -> Lock:
 def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
     """Returns where a lock is not an answer to what the pipeline asks for now."""
     asked = wanted(pipeline)
-    hint = f"resolve it anew: {command}"
+    gone = set(lock.components) - set(asked)
+    anew = f"resolve it anew: {command}"
     found = []
     for uses, want in asked.items():
-        pin = lock.components.get(uses)
+        pin, hint = lock.components.get(uses), anew
         if pin is None:
             problem = f"{PIPELINE_FILE} uses {uses}, the lock does not have it"
+            if near := nearest(uses, gone):
+                hint = f"{near} else {anew}"
         elif pin.git != want.git:
             problem = f"{uses}: {PIPELINE_FILE} says git: {want.git}, the lock has {pin.git}"
         elif pin.requirement != want.requirement:
@@ -148,11 +151,10 @@ def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
             continue
         found.append(Finding(FILE, problem, hint, STALE))
     found += [
-        Finding(FILE, f"{uses} is no longer used by {PIPELINE_FILE}", hint, STALE)
-        for uses in sorted(set(lock.components) - set(asked))
+        Finding(FILE, f"{uses} is no longer used by {PIPELINE_FILE}", anew, STALE) for uses in sorted(gone)
     ]
     if not found and lock.requirements != _requirements_digest(asked):
-        found.append(Finding(FILE, "edited by hand: it is not made of these requirements", hint, EDITED))
+        found.append(Finding(FILE, "edited by hand: it is not made of these requirements", anew, EDITED))
     return found
 
 

@@ -117,7 +117,7 @@ def make_plan(
 
     Args: `find(uses)` gives a component, or raises FindingsError.
     """
-    findings: list[Finding] = []
+    findings = source_findings(pipeline)
     entry_points = {n: _entry_point(pipeline, n, find, findings) for n in pipeline.steps}
     planned: dict[str, PlannedStep] = {}
     for name, step in pipeline.steps.items():
@@ -141,6 +141,17 @@ def make_plan(
     return Plan(pipeline.name, ordered), findings
 
 
+def source_findings(pipeline: Pipeline) -> list[Finding]:
+    """Returns the steps whose source is none of the pipeline's."""
+    return [
+        Finding(
+            _place(name, "uses"), f"no source {step.source!r}", did_you_mean(step.source, pipeline.components)
+        )
+        for name, step in pipeline.steps.items()
+        if step.source not in pipeline.components
+    ]
+
+
 def _place(step: str, *keys: str) -> str:
     return ".".join([f"{FILE}: steps.{step}", *keys])
 
@@ -153,9 +164,7 @@ def _entry_point(
 ) -> EntryPoint | None:
     step = pipeline.steps[name]
     if step.source not in pipeline.components:
-        hint = did_you_mean(step.source, pipeline.components)
-        findings.append(Finding(_place(name, "uses"), f"no source {step.source!r}", hint))
-        return None
+        return None  # source_findings has it
     if step.requirement and pipeline.components[step.source].git is None:
         problem = f"{step.source!r} is a folder, which has no versions to ask for"
         findings.append(Finding(_place(name, "uses"), problem, "give it `git` and `version`"))

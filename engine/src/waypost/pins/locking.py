@@ -196,7 +196,8 @@ def misfits(workspace: Workspace, contracts: Mapping[str, Component]) -> dict[st
     for finding in dict.fromkeys(findings):
         name = finding.place.partition("steps.")[2].partition(".")[0]
         step = pipeline.steps.get(name)
-        if step is None or step.uses in contracts or pipeline.components[step.source].git is None:
+        source = pipeline.components.get(step.source) if step else None
+        if step is None or step.uses in contracts or source is None or source.git is None:
             found.setdefault(step.uses if step else "", []).append(finding)
     return found
 

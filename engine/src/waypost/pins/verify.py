@@ -125,12 +125,12 @@ def _look_here(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdi
     names = [name for uses, pin in pins.items() for name in parts_of(uses, pin)]
     local = trees_of(root, names) if root and root.is_dir() else {}
     path = workspace.pipeline.components[source].path
-    for name, tree in local.items():
-        expected = {parts_of(u, p)[name] for u, p in pins.items() if name in parts_of(u, p)}
-        if tree not in expected:
-            problem = f"the folder has tree {tree[:12]}, the lock {min(expected)[:12]}"
-            hint = "release it and update the lock, or run it with --dev"
-            verdict.findings.append(Finding(f"{path}/{name}", problem, hint, "tree-differs"))
+    locked = [parts_of(uses, pin) for uses, pin in pins.items()]
+    differing = [n for n, tree in local.items() if all(parts.get(n, "") != tree for parts in locked)]
+    if differing:
+        problem = f"not what the lock has, which is what runs: {', '.join(sorted(differing))}"
+        hint = "release it and update the lock, or run it with --dev"
+        verdict.findings.append(Finding(str(path), problem, hint, "tree-differs"))
     mirror = workspace.mirror(source)
     commits: dict[str, Commit] = {}
     for oid in {pin.commit for pin in pins.values() if mirror.has(pin.commit)}:

@@ -11,6 +11,7 @@ from pathlib import Path
 from waypost.contracts.lock import FILE, Lock, Wanted, parse_lock, staleness, wanted
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, hold_findings
+from waypost.contracts.plan import source_findings
 from waypost.contracts.trees import shown
 from waypost.contracts.urls import full_url
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
@@ -123,6 +124,8 @@ def fresh_lock(workspace: Workspace) -> Lock | None:
             return None
         hint = f"resolve the versions once: {workspace.lock_command}"
         raise IntegrityError([Finding(FILE, "there is no lock", hint, "lock-stale")])
+    if unknown := source_findings(workspace.pipeline):
+        raise FindingsError(unknown, consequence="")
     if stale := staleness(workspace.pipeline, lock, workspace.lock_command):
         raise IntegrityError(stale)
     return lock

@@ -32,7 +32,7 @@ class Conformance:
 
 def check_library(folder: Path) -> Conformance:
     """Looks at every component of a library. Raises UsageError where there is none."""
-    names = sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
+    names = _components_in(folder)
     if not names:
         is_pipeline = (folder / PIPELINE_FILE).is_file()
         hint = (
@@ -56,9 +56,15 @@ def check_library(folder: Path) -> Conformance:
     return Conformance(tuple(names), tuple(dict.fromkeys(findings)))
 
 
+def _components_in(folder: Path) -> list[str]:
+    """Returns the names of a library's components: folders with a contract that are no pipelines."""
+    paths = (path.parent for path in folder.glob(f"*/{FILE}"))
+    return sorted(path.name for path in paths if not (path / PIPELINE_FILE).is_file())
+
+
 def library_obstacles(folder: Path) -> list[Finding]:
     """Returns why nobody could lock or run what lies in a library. Raises FindingsError."""
-    names = sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
+    names = _components_in(folder)
     beside = frozenset(path.name for path in folder.iterdir() if path.is_dir())
     return [finding for name in names for finding in obstacles(_source(folder, name, beside))]
 

@@ -29,7 +29,7 @@ def read_pipeline(folder: Path) -> Pipeline:
     file = folder / pipeline.FILE
     if not file.is_file():
         below = sorted(p.parent.name for p in folder.glob(f"*/{pipeline.FILE}"))
-        hint = f"there is one below: waypost run {os.path.relpath(folder / below[0])}" if below else ""
+        hint = f"there is one in {os.path.relpath(folder / below[0])}: name that folder" if below else ""
         raise UsageError(f"{folder}: no {pipeline.FILE} here", hint=hint)
     return parse_pipeline(read_text(file), pipeline.FILE)
 

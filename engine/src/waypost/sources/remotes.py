@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from waypost.compat.git import Refusal, bad_object, is_cut_off, refusal
+from waypost.compat.git import Refusal, bad_object, gist, is_cut_off, refusal
 from waypost.errors import IntegrityError, RemoteError, redacted
 from waypost.sources.git import create_bare, environment, git, object_at
 from waypost.sources.process import ProcessError, bytes_of
@@ -234,7 +234,7 @@ def _environment(url: str, more: Mapping[str, str]) -> dict[str, str]:
 def _meaning(url: str, error: ProcessError) -> RemoteError:
     """Returns the error that tells the causes apart which git tells in many words."""
     shown, stderr = redacted(url), error.stderr
-    said = " ".join(redacted(stderr).replace("fatal: ", "").split())[:300]
+    said = gist(redacted(stderr))[:300]
     if bad := bad_object(stderr):
         message = f"{shown}: git refuses object {bad.oid} of it: {bad.words} ({bad.kind})"
         hint = "damaged, or made to do harm; its owner sees with `git fsck` what is wrong"
