@@ -34,6 +34,15 @@ def test_every_extra_is_one_of_pyproject() -> None:
     assert all(f'extra == "{extra}"' in markers for extra in asked)
 
 
+def test_a_slip_is_told_with_the_near_verb() -> None:
+    """A verb that there is not is a usage error that names the nearest one, if one is near."""
+    with pytest.raises(click.UsageError, match="no such command: lokc; did you mean 'lock'") as caught:
+        cli.main(["lokc", "pipeline"], standalone_mode=False)
+    assert caught.value.exit_code == 2
+    with pytest.raises(click.UsageError, match="No such command 'deploy-all-of-it'"):
+        cli.main(["deploy-all-of-it"], standalone_mode=False)
+
+
 def test_help_imports_no_verb() -> None:
     """`waypost --help` imports no verb and nothing that only a verb needs."""
     script = (

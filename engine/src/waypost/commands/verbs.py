@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import click
 
 from waypost import extras
+from waypost.errors import nearest
 
 
 class Verb(NamedTuple):
@@ -100,6 +101,15 @@ class Verbs(click.Group):
             raise
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Returns the verb that was typed, and what follows it; a slip is told with the near verb."""
+        name = args[0]
+        if name not in VERBS and not name.startswith("-") and (near := nearest(name, VERBS)):
+            ctx.fail(f"no such command: {name}; {near}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
