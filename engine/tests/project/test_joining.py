@@ -48,7 +48,8 @@ def test_make_lists_every_target(folder: Path) -> None:
     """`make` prints each target with what it does, and none of them is taken for a file."""
     text = (folder / "Makefile").read_text()
     [phony] = re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE)
-    printed = subprocess.run(["make", "help"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    command = ["make", "--no-print-directory", "help"]
+    printed = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
     assert {line.split()[1] for line in printed.splitlines()} == targets_of(folder) == set(phony.split())
 
 

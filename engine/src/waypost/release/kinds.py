@@ -194,7 +194,8 @@ def read_subject(folder: Path) -> Subject:
         hint = (
             "a release is of one: give each a repository, or a folder with a setup.cfg and release -C FOLDER"
         )
-        raise UsageError(f"{folder}: several pipelines: {', '.join(pipelines)}", hint=hint)
+        files = ", ".join((Path(place) / pipeline_file.FILE).as_posix() for place in pipelines)
+        raise UsageError(f"{folder}: several pipelines: {files}", hint=hint)
     if kind == "pipeline" and pipelines:
         return PipelineRepository(*_common(folder, top), pipelines[0])
     if kind == "components" and components:
@@ -206,8 +207,13 @@ def read_subject(folder: Path) -> Subject:
 
 
 def _pipelines(folder: Path) -> list[str]:
-    """Returns the folders with a pipeline, `.` for the top; of several those that git tracks."""
-    files = [f for prefix in ("", "*/") for f in sorted(folder.glob(f"{prefix}{pipeline_file.FILE}"))]
+    """Returns the folders with a pipeline, `.` for the top; of several those that git tracks. A folder below
+    with a setup.cfg is a product of its own.
+    """
+    below = [
+        file for file in folder.glob(f"*/{pipeline_file.FILE}") if not (file.parent / SETTINGS).is_file()
+    ]
+    files = [*folder.glob(pipeline_file.FILE), *sorted(below)]
     if len(files) > 1:
         names = git.git(folder, "ls-files", "-z", "--", *map(str, files)).split("\0")
         files = [folder / name for name in names if name] or files
