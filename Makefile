@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint release assets record library update-pins update-locks reproduce docs bench bench-deploy bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint release assets record library update-pins update-locks reproduce docs bench bench-deploy fuzz bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`
 journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken servers
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey $(if $(COVERAGE),$(COVERAGE) --cov-append)
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m journey
+
+fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts each (`make check`: 1,000 each)
+	@cd engine && FUZZ_CASES=5000 ../$(BIN)/python -m pytest -n 2 -m journey tests/test_fuzz_*.py
 
 MUTANTS := VIRTUAL_ENV=../$(VENV) ../$(BIN)/uv run --active --no-project --with mutmut==3.8.1 python -m tests.mutants
 

@@ -1,4 +1,4 @@
-"""5,000 hostile model folders: each is refused in words, or answers what it is asked."""
+"""Hostile model folders: each is refused in words, or answers what it is asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import skops.io
 
-from tests.fuzzing import fuzz
+from tests.fuzzing import CASES, fuzz
 from tests.skops_files import array, read
 from tests.test_untrusted import HARMLESS
 from waypost.contracts.mlmodel import Column
@@ -29,7 +29,6 @@ from waypost.deploy.loading import load
 from waypost.deploy.models import ready
 from waypost.sources.files import read_mlmodel
 
-CASES = 5000
 # So often the whole way is gone: compiled, compared on thousands of probes, cached.
 WHOLE = 250
 LARGEST = 100_000  # items of an array that is changed

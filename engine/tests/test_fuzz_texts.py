@@ -1,4 +1,4 @@
-"""Five thousand mutated texts: files, contracts, locks, overrides and commands end as values or findings."""
+"""Mutated texts: files, contracts, locks, overrides and commands end as values or findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.fuzzing import fuzz
+from tests.fuzzing import CASES, fuzz
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.command import command_problems, filled, python_command
 from waypost.contracts.component import PythonEnv, parse_component
@@ -194,8 +194,8 @@ def attempt(number: int, folder: Path) -> str:
 @pytest.mark.journey
 def test_mutated_texts(tmp_path: Path) -> None:
     """Each ends as a value or a refusal, in time and memory that fit its size; some of each are taken."""
-    outcomes = fuzz(__name__, 5_000, tmp_path, seconds=10)
-    assert sum(outcomes.values()) == 5_000
+    outcomes = fuzz(__name__, CASES, tmp_path, seconds=10)
+    assert sum(outcomes.values()) == CASES
     assert {name for name, _, _ in READERS} - {"lock", "records"} <= set(outcomes)
 
 

@@ -1,4 +1,4 @@
-"""5,000 hostile trees in a real repository: each is unpacked as it is, inside of its folder, or refused."""
+"""Hostile trees in a real repository: each is unpacked as it is, inside of its folder, or refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzzing import fuzz
+from tests.fuzzing import CASES, fuzz
 from tests.repositories import RawRepository
 from waypost.contracts.lock import Wanted
 from waypost.contracts.trees import FILE, FOLDER, LINK, PROGRAM, SUBMODULE
@@ -20,7 +20,6 @@ from waypost.sources.objects import Objects
 from waypost.sources.process import ProcessError
 from waypost.sources.store import Mirror, Store, exact_tree
 
-CASES = 5000
 LOCKED_EVERY = 100  # a lock asks git several times
 BOMBED_EVERY = 250  # the limit is reached in half a second
 CONTRACT = b"name: c\nshared: [kit]\nentry_points: {main: {command: 'true'}}\n"
