@@ -42,8 +42,8 @@ def test_a_broken_library(workplace: Path, call: Call) -> None:
         ("library", "LICENSE"),
         ("contract", "download/MLproject:2"),
         ("environment", "preprocess/python_env.yaml"),
-        ("shared", "evaluate/MLproject"),
-        ("shared", "train_random_forest/MLproject"),
+        ("shared", "evaluate/MLproject: shared"),
+        ("shared", "train_random_forest/MLproject: shared"),
         ("tests", "check_data"),
     }
     told = call("python", "-m", "waypost", "check", lib)

@@ -364,7 +364,7 @@ def test_a_library_that_nobody_can_use_is_not_released(library: Repository, call
     """What keeps a component from being locked or run is told before a release, by --dry-run like by the
     release itself, each with its place in the library.
     """
-    edit_contract(library.path, "load", lambda c: c.update(shared=["kit"], python_env="env.yaml"))
+    edit_contract(library.path, "load", lambda c: c.update(shared=["kits"], python_env="env.yaml"))
     (library.path / "load" / "env.yaml").write_text("dependencies: [-r requirements.txt]\n")
     (library.path / "load" / "run.py").unlink()
     library.commit("broken")
@@ -373,9 +373,9 @@ def test_a_library_that_nobody_can_use_is_not_released(library: Repository, call
     assert [result.returncode for result in told] == [1, 1]
     assert told[0].stderr == told[1].stderr
     for words in (
-        "load/MLproject: shared: the library has no folder 'kit'",
-        "load/env.yaml: requirements.txt is not a file in load, kit",
-        "load/MLproject: entry_points.main.command: it runs run.py, which is not there",
+        "✗ load/MLproject: shared shared the library has no folder 'kits'",
+        "✗ load/env.yaml environment requirements.txt is not a file in load",
+        "✗ load/MLproject: entry_points.main.command command it runs run.py, which is not there",
     ):
         assert words in " ".join(told[0].stderr.split())
     assert state_of(library) == before

@@ -248,7 +248,7 @@ def test_what_keeps_a_library_from_its_release() -> None:
         ("command", "{dta} is no parameter", "did you mean 'data'?"),
         ("default", "0 is less than the minimum, 1", ""),
         ("command", "it runs ran.py, which is not there", ""),
-        ("shared", "shared: the library has no folder 'kits'", "did you mean 'kit'?"),
+        ("shared", "the library has no folder 'kits'", "did you mean 'kit'?"),
         ("environment", "requirements.txt is not a file in load, kits, environment", "only these come along"),
     ]
     assert obstacles(source()) == []

@@ -112,9 +112,9 @@ def _shared(source: Source) -> Iterator[Finding]:
     """Shared folders are there."""
     for folder in source.component.shared:
         if folder not in source.beside:
-            problem = f"shared: the library has no folder {folder!r}"
+            problem = f"the library has no folder {folder!r}"
             hint = nearest(folder, source.beside) or "nobody can lock the component"
-            yield source.finding("shared", FILE, problem, hint)
+            yield source.finding("shared", f"{FILE}: shared", problem, hint)
 
 
 def _imported(source: Source) -> Iterator[Finding]:
