@@ -233,7 +233,7 @@ def test_no_pipeline_here(workplace: Path, call: Call, small: Path) -> None:
     result = call(*RUN)
     assert result.returncode == 2
     assert "no pipeline.yaml here" in result.stderr
-    assert "waypost run small" in result.stderr
+    assert "there is one in small: name that folder" in result.stderr
 
 
 def test_other_content_is_exit_code_4(small: Path, call: Call) -> None:
