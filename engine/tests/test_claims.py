@@ -98,6 +98,22 @@ def test_stepping_back(workplace: Path) -> None:
     assert other.ask(second, KEY) is None
 
 
+def test_nobody_asks_while_a_lesser_one_does(workplace: Path) -> None:
+    """Who sees that a run with a lesser id asks for the key sets no tag of its own, and is told whom it
+    waits for: else twenty that ask, step back and ask again never leave the least one alone.
+    """
+    client = client_of(workplace)
+    runs = sorted(open_run(client, here(), f"user-{number}") for number in range(4))
+    least, rest = runs[0], runs[1:]
+    client.set_tag(least, f"waypost.computes.{KEY[:16]}", "asked")
+    each = {run_id: Claims(client, "0") for run_id in runs}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "set_tag", lambda *_: pytest.fail("a tag was set, only to be taken away"))
+        said = [each[run_id].ask(run_id, KEY) for run_id in rest]
+    assert [holder and holder.run_id for holder in said] == [least] * 3
+    assert each[least].ask(least, KEY) is None
+
+
 def test_tag_that_goes_while_it_is_read(workplace: Path) -> None:
     """Where another run is found, but steps back before its tags are read, the key is not ours yet."""
     client = client_of(workplace)

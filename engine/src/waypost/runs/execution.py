@@ -32,6 +32,9 @@ from waypost.sources.memo import Memo
 from waypost.tracking.mirror import Mirror
 from waypost.tracking.store import INPUT_TAG, KEY_TAG, STEP_TAG, Tracker, step_variables
 
+# How long a run that waits for another's result waits before it asks anew, in times of what an asking took:
+# so each takes at most a twentieth of the server's time.
+_PAUSE_PER_ASKING, _LONGEST_PAUSE_SECONDS = 20.0, 15.0
 _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
 
 
@@ -149,8 +152,10 @@ class Execution:
             if waited and step.name not in self._held:
                 self._held.add(step.name)
                 self.reporter.step_held(step.name, f"run {holder.run_id} of {holder.user or 'somebody'}")
-            # Not all at the same moment: twenty runs may wait for one.
-            self._ask_again[step.name] = now + random.uniform(0.5, 1.5)  # noqa: S311 (no secret)
+            # Not all at the same moment, and the less often the slower the server answers: twenty runs may
+            # wait for one, whose own requests they must not delay.
+            pause = max(1.0, min(_PAUSE_PER_ASKING * (time.monotonic() - now), _LONGEST_PAUSE_SECONDS))
+            self._ask_again[step.name] = time.monotonic() + pause * random.uniform(0.5, 1.5)  # noqa: S311
             return None
         # Another run may have finished it after we looked and before we asked.
         anew = self.decide(step, anew=True)

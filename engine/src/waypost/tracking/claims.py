@@ -3,7 +3,8 @@
 MLflow has no lock to take. What it has: a tag that was set is seen by every search that begins later. So a
 run that wants to compute a key *asks* for it, by a tag on the pipeline's run, and looks who else did. It
 *holds* the key once it looked and saw nobody: of two runs, the one whose tag was set later saw the other. Of
-several that ask at once, the one with the least run id stays, the others step back (docs/decisions/0019).
+several that ask at once, the one with the least run id stays, the others step back, and do not ask again
+while a lesser one asks: so the least is alone soon, however many there are (docs/decisions/0019).
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Claims:
         if mine in self._held:
             return None
         if mine not in self._asked:
-            # While somebody holds it, there is nothing to ask for.
-            if holder := _held_by(self._others(run_id, key), key):
+            # While somebody holds it, or one that goes first asks, there is nothing to ask for.
+            if holder := _before(self._others(run_id, key), run_id, key):
                 return holder
             self._client.set_tag(run_id, _tag(key), _ASKED)
             self._asked.add(mine)
@@ -68,8 +69,7 @@ class Claims:
             self._client.set_tag(run_id, _tag(key), _HELD)
             self._held.add(mine)
             return None
-        holder = _held_by(others, key)
-        if holder or min(other.info.run_id for other in others) < run_id:
+        if holder := _before(others, run_id, key):
             self._leave(run_id, key)
         # MLflow reads runs first, then their tags: one may be gone by now, and the key is not ours yet.
         return holder or _holder(others[0])
@@ -122,11 +122,12 @@ def _tag(key: str) -> str:
     return f"{_CLAIM}.{key[:16]}"
 
 
-def _held_by(runs: Iterable[Run], key: str) -> Holder | None:
-    for run in runs:
-        if run.data.tags.get(_tag(key)) == _HELD:
-            return _holder(run)
-    return None
+def _before(runs: Iterable[Run], run_id: str, key: str) -> Holder | None:
+    """Returns who goes before a run: the one that holds the key, else the least that asks and is lesser."""
+    asking = sorted(runs, key=lambda run: str(run.info.run_id))
+    holding = [run for run in asking if run.data.tags.get(_tag(key)) == _HELD]
+    first = next(iter(holding or asking), None)
+    return _holder(first) if first and (holding or first.info.run_id < run_id) else None
 
 
 def _holder(run: Run) -> Holder:
