@@ -11,6 +11,8 @@ import pytest
 from tests.conftest import LIBRARY, Call
 from waypost.errors import UsageError
 from waypost.release.conformance import check_library
+from waypost.release.kinds import Library, read_subject
+from waypost.sources.git import git
 
 
 def test_our_library_conforms() -> None:
@@ -59,3 +61,24 @@ def test_what_is_no_library(workplace: Path) -> None:
     with pytest.raises(UsageError, match="no components here") as error:
         check_library(workplace)
     assert "waypost lock --check" in error.value.hint
+
+
+def test_pipelines_in_a_library(workplace: Path) -> None:
+    """A folder of a library with a pipeline.yaml, an example for its users, is none of its components: not
+    looked at, not released, nor what makes a folder a library.
+    """
+    git(workplace, "init", "-q")
+    contract = "entry_points: {main: {command: python run.py}}\n"
+    for name in ("part", "example"):
+        (workplace / name).mkdir()
+        (workplace / name / "MLproject").write_text(contract)
+    (workplace / "example" / "pipeline.yaml").write_text("name: example\n")
+    for folder in (workplace, workplace / "example"):
+        (folder / "setup.cfg").write_text("[bumpversion]\ncurrent_version = 1.0.0\n")
+    assert check_library(workplace).components == ("part",)
+    library = read_subject(workplace)
+    assert isinstance(library, Library)
+    assert set(library.components) == {"part"}
+    shutil.rmtree(workplace / "part")
+    with pytest.raises(UsageError, match="nor components nor"):
+        read_subject(workplace)

@@ -250,8 +250,8 @@ def test_a_slip_in_a_source(locked: Repository, workplace: Path, call: Call) -> 
     """A step whose source nobody declared is told by its place and the near name, with a lock or without."""
     file = locked.path / "pipeline.yaml"
     file.write_text(file.read_text().replace("core/load", "cor/load"))
-    for command in (["run", locked.path], ["lock", locked.path], ["lock", locked.path, "--check"]):
-        told = call(*WAYPOST, *command)
+    for command in (["run"], ["lock"], ["lock", "--check"], ["verify"]):
+        told = call(*WAYPOST, *command, locked.path)
         assert told.returncode == 1
         assert "steps.load.uses no source 'cor'; did you mean 'core'?" in flat(told.stderr)
         assert "Traceback" not in told.stderr

@@ -26,6 +26,7 @@ from waypost.contracts.compare import compare
 from waypost.contracts.record import RunRecord
 from waypost.contracts.target import parse_target
 from waypost.errors import UsageError
+from waypost.sources import git
 
 pytestmark = pytest.mark.journey
 WAYPOST = ("python", "-m", "waypost")
@@ -244,15 +245,7 @@ def test_records_of_this_repository() -> None:
     from waypost.release.kinds import read_subject
     from waypost.release.records import tampered
 
-    if (
-        subprocess.run(
-            ["git", "-C", ROOT, "rev-parse", "--is-shallow-repository"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        == "true"
-    ):
+    if git.is_shallow(ROOT):
         pytest.skip("this clone has no history")
     assert tampered(read_subject(ROOT)) == []
     assert tampered(read_subject(ROOT / "components-repo")) == []

@@ -23,6 +23,7 @@ from waypost.pins.workspace import open_workspace
 from waypost.release import tags
 from waypost.release.kinds import read_subject
 from waypost.release.subject import Subject
+from waypost.sources import git
 from waypost.sources.store import Store
 
 SETTINGS = "[bumpversion]\ncurrent_version = 1.0.0\ntag_name = {}v{{new_version}}\n"
@@ -268,15 +269,7 @@ def test_library_that_was_never_exported(tmp_path: Path) -> None:
 
 def test_tags_of_this_repository() -> None:
     """The commits of all releases here have what their records list, those of the engine, too."""
-    if (
-        subprocess.run(
-            ["git", "-C", ROOT, "rev-parse", "--is-shallow-repository"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        == "true"
-    ):
+    if git.is_shallow(ROOT):
         pytest.skip("this clone has no history")
     wanted = {"v1.0.0", "engine-v1.0.0"}
     assert wanted <= set(states(tags.survey([read_subject(ROOT), read_subject(ROOT / "engine")])))

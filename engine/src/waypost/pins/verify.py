@@ -9,6 +9,7 @@ from pathlib import Path
 from waypost.contracts.interface import interface_digest
 from waypost.contracts.lock import FILE, Lock, Pin, staleness
 from waypost.contracts.pipeline import component_name
+from waypost.contracts.plan import source_findings
 from waypost.contracts.scalars import yaml_1_1
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError
 from waypost.pins.checkout import parts_of
@@ -43,7 +44,8 @@ class Verdict:
 
 def verify(workspace: Workspace, *, here: bool = True) -> Verdict:
     """Checks everything and lists every finding, each with a category; remotes unless the workspace is
-    offline, what is `here` (lock, cache, local folders) only where asked for.
+    offline, what is `here` (lock, cache, local folders) only where asked for. Raises FindingsError where a
+    step's source is none of the pipeline's.
     """
     verdict = Verdict()
     try:
@@ -57,18 +59,25 @@ def verify(workspace: Workspace, *, here: bool = True) -> Verdict:
             verdict.findings.append(Finding(FILE, "there is no lock", hint, "lock-stale"))
         return verdict
     if here:
+        if unknown := source_findings(workspace.pipeline):
+            raise FindingsError(unknown, consequence="")
         verdict.findings += staleness(workspace.pipeline, verdict.lock, workspace.lock_command)
-    sources: dict[str, dict[str, Pin]] = {}
-    for uses, pin in verdict.lock.components.items():
-        source = uses.partition("/")[0]
-        if source in workspace.pipeline.components and workspace.pipeline.components[source].git:
-            sources.setdefault(source, {})[uses] = pin
-    for source, pins in sources.items():
+    for source, pins in _pins_by_source(workspace, verdict.lock).items():
         if not workspace.offline:
             _ask_remote(workspace, source, pins, verdict)
         if here:
             _look_here(workspace, source, pins, verdict)
     return verdict
+
+
+def _pins_by_source(workspace: Workspace, lock: Lock) -> dict[str, dict[str, Pin]]:
+    """Returns the pins of each repository that pipeline.yaml still names."""
+    sources: dict[str, dict[str, Pin]] = {}
+    for uses, pin in lock.components.items():
+        source = uses.partition("/")[0]
+        if source in workspace.pipeline.components and workspace.pipeline.components[source].git:
+            sources.setdefault(source, {})[uses] = pin
+    return sources
 
 
 def _ask_remote(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdict: Verdict) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from waypost.contracts.component import FILE
 from waypost.contracts.conformance import README, Source, conformance, obstacles
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.errors import Finding, FindingsError, UsageError
 from waypost.release.subject import CHANGELOG, SETTINGS
-from waypost.sources.files import read_component, read_python_env, read_text
+from waypost.sources.files import components_in, read_component, read_python_env, read_text
 
 _OF_A_LIBRARY = {
     "LICENSE": "may others use it, and how?",
@@ -32,7 +31,7 @@ class Conformance:
 
 def check_library(folder: Path) -> Conformance:
     """Looks at every component of a library. Raises UsageError where there is none."""
-    names = _components_in(folder)
+    names = components_in(folder)
     if not names:
         is_pipeline = (folder / PIPELINE_FILE).is_file()
         hint = (
@@ -56,15 +55,9 @@ def check_library(folder: Path) -> Conformance:
     return Conformance(tuple(names), tuple(dict.fromkeys(findings)))
 
 
-def _components_in(folder: Path) -> list[str]:
-    """Returns the names of a library's components: folders with a contract that are no pipelines."""
-    paths = (path.parent for path in folder.glob(f"*/{FILE}"))
-    return sorted(path.name for path in paths if not (path / PIPELINE_FILE).is_file())
-
-
 def library_obstacles(folder: Path) -> list[Finding]:
     """Returns why nobody could lock or run what lies in a library. Raises FindingsError."""
-    names = _components_in(folder)
+    names = components_in(folder)
     beside = frozenset(path.name for path in folder.iterdir() if path.is_dir())
     return [finding for name in names for finding in obstacles(_source(folder, name, beside))]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from packaging.version import Version
 
-from waypost.contracts import component as component_file
 from waypost.contracts import pipeline as pipeline_file
 from waypost.contracts import project as project_file
 from waypost.contracts.component import Component
@@ -29,6 +28,7 @@ from waypost.release.package_interface import read_interface, silent_commands, s
 from waypost.release.subject import SETTINGS, Subject, read_settings
 from waypost.sources import git
 from waypost.sources.files import (
+    components_in,
     read_component,
     read_parameters,
     read_pipeline,
@@ -52,8 +52,7 @@ class Library(Subject):
         """The contracts of the components, by name."""
         found: dict[str, Component] = {}
         findings: list[Finding] = []
-        for file in sorted(self.folder.glob(f"*/{component_file.FILE}")):
-            name = file.parent.name
+        for name in components_in(self.folder):
             try:
                 found[name] = read_component(self.folder, name, name)
             except FindingsError as error:
@@ -186,7 +185,7 @@ def read_subject(folder: Path) -> Subject:
         raise UsageError(f"{folder} is in no git repository")
     project = _project(folder)
     pipelines = _pipelines(folder)
-    components = any(folder.glob(f"*/{component_file.FILE}"))
+    components = components_in(folder)
     # Nearly every repository has a pyproject.toml: pipelines and components come first, unless it decides.
     found = "pipeline" if pipelines else "components" if components else "package"
     kind = (project.settings.product if project else None) or found

@@ -34,14 +34,19 @@ def read_pipeline(folder: Path) -> Pipeline:
     return parse_pipeline(read_text(file), pipeline.FILE)
 
 
+def components_in(root: Path) -> list[str]:
+    """Returns the names of a library's components: folders with a contract that are no pipelines."""
+    folders = (file.parent for file in root.glob(f"*/{component.FILE}"))
+    return sorted(folder.name for folder in folders if not (folder / pipeline.FILE).is_file())
+
+
 def read_component(root: Path, name: str, place: str, schema: Schema = core) -> Component:
     """Reads ROOT/NAME/MLproject. Raises FindingsError; a component that is not there is named."""
     if not root.is_dir():
         raise FindingsError([Finding(place, f"the folder {root} does not exist")])
     file = root / name / component.FILE
     if not file.is_file():
-        known = [p.parent.name for p in root.glob(f"*/{component.FILE}")]
-        near = did_you_mean(name, known)
+        near = did_you_mean(name, components_in(root))
         raise FindingsError([Finding(place, f"no component {name!r}", near, component.MISSING)])
     return parse_component(read_text(file), f"{name}/{component.FILE}", schema)
 
