@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import Call
+from tests.conftest import LIBRARY, Call
 from tests.daemons import FAMILY, alive, ids
 from tests.pipelines import write_component, write_pipeline
 from tests.test_run import RUN, WORKERS, by_step, runs
 from waypost.contracts.command import PythonCommand, python_command
+from waypost.runs.imports import reached
+from waypost.sources.files import read_component
 
 STATE = """
 import json, os, signal, sys, tempfile, threading
@@ -275,3 +277,15 @@ def test_modules_run_too(workplace: Path, call: Call) -> None:
 def test_which_commands_are_plain_python(template: str, expected: PythonCommand | None) -> None:
     """Only what a shell would not change is run without one."""
     assert python_command(template, {"a": "x y"}) == expected
+
+
+def test_the_library_is_known_beforehand() -> None:
+    """What the reference components work with is imported by their workers; they need no process apart."""
+    contract = read_component(LIBRARY, "train_random_forest", "x").entry_points["main"]
+    command = python_command(contract.command, dict.fromkeys(contract.parameters, ""))
+    assert command
+    found = reached(LIBRARY / "train_random_forest", command)
+    assert {"mlflow", "pandas", "sklearn.ensemble", "matplotlib.figure", "pyarrow.parquet"} <= set(
+        found.modules
+    )
+    assert not found.configures

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LIBRARY
-from waypost.contracts.command import PythonCommand, python_command
+from waypost.contracts.command import PythonCommand
 from waypost.runs.imports import Reached, reached
-from waypost.sources.files import read_component
 
 RUN = PythonCommand((), file="run.py")
 
@@ -120,15 +118,3 @@ def test_code_that_configures(tmp_path: Path, code: str) -> None:
 def test_code_that_only_reads(tmp_path: Path, code: str) -> None:
     """It stays with a worker."""
     assert not look(tmp_path, {"run.py": code}).configures
-
-
-def test_the_library_is_known_beforehand() -> None:
-    """What the reference components work with is imported by their workers; they need no process apart."""
-    contract = read_component(LIBRARY, "train_random_forest", "x").entry_points["main"]
-    command = python_command(contract.command, dict.fromkeys(contract.parameters, ""))
-    assert command
-    found = reached(LIBRARY / "train_random_forest", command)
-    assert {"mlflow", "pandas", "sklearn.ensemble", "matplotlib.figure", "pyarrow.parquet"} <= set(
-        found.modules
-    )
-    assert not found.configures
