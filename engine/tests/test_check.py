@@ -63,6 +63,23 @@ def test_what_is_no_library(workplace: Path) -> None:
     assert "waypost lock --check" in error.value.hint
 
 
+def test_what_git_ignores_is_not_looked_at(workplace: Path) -> None:
+    """Only what git would commit is a component: what was installed or built in its folder counts neither
+    as a file that is there nor as code that imports.
+    """
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    lib = workplace / "lib"
+    shutil.copytree(LIBRARY, lib, symlinks=True, ignore=ignored)
+    git(workplace, "init", "-q")
+    (workplace / ".gitignore").write_text(".venv\n")
+    installed = lib / "segregate" / ".venv" / "site-packages"
+    installed.mkdir(parents=True)
+    (installed / "scored.py").write_text("import scoring\n")
+    assert check_library(lib).findings == ()
+    (workplace / ".gitignore").write_text(".venv\ntest_run.py\n")
+    assert {finding.category for finding in check_library(lib).findings} == {"tests"}
+
+
 def test_pipelines_in_a_library(workplace: Path) -> None:
     """A folder of a library with a pipeline.yaml, an example for its users, is none of its components: not
     looked at, not released, nor what makes a folder a library.

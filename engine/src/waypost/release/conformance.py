@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from waypost.contracts.conformance import README, Source, conformance, obstacles
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.errors import Finding, FindingsError, UsageError
 from waypost.release.subject import CHANGELOG, SETTINGS
 from waypost.sources.files import components_in, read_component, read_python_env, read_text
+from waypost.sources.snapshots import content_of
 
 _OF_A_LIBRARY = {
     "LICENSE": "may others use it, and how?",
@@ -45,11 +47,11 @@ def check_library(folder: Path) -> Conformance:
         for name, hint in _OF_A_LIBRARY.items()
         if not (folder / name).is_file()
     ]
-    beside = frozenset(path.name for path in folder.iterdir() if path.is_dir())
-    imports: dict[str, frozenset[str]] = {}
+    content = content_of(folder, _folders(folder))
+    imports = {name: frozenset(_imports(files)) for name, files in content.items()}
     for name in names:
         try:
-            findings += conformance(_source(folder, name, beside, imports))
+            findings += conformance(_source(folder, name, content, imports))
         except FindingsError as error:
             findings += [Finding(f.place, f.problem, f.hint, "contract") for f in error.findings]
     return Conformance(tuple(names), tuple(dict.fromkeys(findings)))
@@ -58,33 +60,36 @@ def check_library(folder: Path) -> Conformance:
 def library_obstacles(folder: Path) -> list[Finding]:
     """Returns why nobody could lock or run what lies in a library. Raises FindingsError."""
     names = components_in(folder)
-    beside = frozenset(path.name for path in folder.iterdir() if path.is_dir())
-    return [finding for name in names for finding in obstacles(_source(folder, name, beside))]
+    content = content_of(folder, _folders(folder))
+    return [finding for name in names for finding in obstacles(_source(folder, name, content))]
+
+
+def _folders(library: Path) -> list[str]:
+    return sorted(path.name for path in library.iterdir() if path.is_dir() and path.name != ".git")
 
 
 def _source(
-    library: Path, name: str, beside: frozenset[str], imports: dict[str, frozenset[str]] | None = None
+    library: Path,
+    name: str,
+    content: Mapping[str, Sequence[Path]],
+    imports: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> Source:
-    """Returns a component's folder as the rules look at it; `imports` keeps what was found of each folder,
-    without it nobody looks. Raises FindingsError.
+    """Returns a component's folder as the rules look at it: `content` has the files of each folder of the
+    library, `imports` what is imported in each. Raises FindingsError.
     """
     folder, component = library / name, read_component(library, name, name)
-    if imports is not None:
-        for other in {name, *component.shared}.difference(imports):
-            imports[other] = frozenset(_imports(library / other))
-    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     there = component.python_env is not None and (folder / component.python_env).is_file()
     python_env = read_python_env(folder, component) if there else None
     together = [(library / other).resolve() for other in (name, *component.shared)]
     return Source(
         name,
         component,
-        frozenset(path.relative_to(folder).as_posix() for path in files),
+        frozenset(path.relative_to(folder).as_posix() for path in content[name]),
         read_text(folder / README) if (folder / README).is_file() else "",
         python_env,
         _texts(folder, python_env.requirement_files if python_env else (), together),
-        beside,
-        imports or {},
+        frozenset(content),
+        imports,
         _texts(folder, component.schema_files, together),
     )
 
@@ -99,10 +104,10 @@ def _texts(folder: Path, files: Iterable[str], together: Sequence[Path]) -> dict
     }
 
 
-def _imports(folder: Path) -> Iterator[str]:
-    """Gives the first names of all modules that Python code in a folder imports, tests left out."""
-    for file in folder.rglob("*.py"):
-        if file.name.startswith(("test_", "conftest")):
+def _imports(files: Iterable[Path]) -> Iterator[str]:
+    """Gives the first names of all modules that Python files import, tests left out."""
+    for file in files:
+        if file.suffix != ".py" or file.name.startswith(("test_", "conftest")):
             continue
         try:
             tree = ast.parse(file.read_bytes())

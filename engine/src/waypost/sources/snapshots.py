@@ -38,6 +38,16 @@ def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str,
         yield repository, {name: entry.oid for name, entry in objects.entries(repository, tree).items()}
 
 
+def content_of(root: Path, names: Sequence[str]) -> dict[str, list[Path]]:
+    """Returns the files below folders of `root` that git would commit, by the folder's name, sorted."""
+    there: dict[str, list[Path]] = {name: [] for name in names}
+    with scratch() as temp:
+        git.create_bare(temp / "empty", digits=git.digits_of(root))
+        for file in sorted(_content_files(root, names, temp / "empty") if names else ()):
+            there[file.partition("/")[0]].append(root / file)
+    return there
+
+
 def _content_files(root: Path, folders: Sequence[str], empty: Path) -> list[str]:
     """Returns the files below folders that are not ignored, as the repository around them sees it;
     where there is none, as an `empty` one does.
