@@ -230,8 +230,9 @@ def test_signatures(before: str, after: str, expected: list[str]) -> None:
 
 
 def document(**properties: Any) -> dict[str, Any]:
-    needed = [name for name, schema in properties.items() if schema.pop("needed", False)]
-    return {"type": "object", "properties": properties, "required": needed}
+    needed = [name for name, schema in properties.items() if schema.get("needed")]
+    schemas = {n: {k: v for k, v in schema.items() if k != "needed"} for n, schema in properties.items()}
+    return {"type": "object", "properties": schemas, "required": needed}
 
 
 READ = [
