@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from waypost.contracts.command import command_problems
 from waypost.contracts.component import NUMBERS, EntryPoint, argument_text
+from waypost.contracts.fits import parameter_problems
 from waypost.errors import did_you_mean
 
 
@@ -14,6 +15,7 @@ def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
     found = [("command", *pair) for pair in command_problems(entry_point.command, entry_point.parameters)]
     for name, parameter in entry_point.parameters.items():
         found += [(f"parameters.{name}.sha256", *pair) for pair in _digest_problems(entry_point, name)]
+        found += parameter_problems(entry_point.parameters, name)
         if parameter.schema_ and parameter.type != "path":
             found.append((f"parameters.{name}.schema", f"type {parameter.type} is no file", "type: path"))
         for key in ("minimum", "maximum"):

@@ -55,13 +55,17 @@ class Parameter(_Open):
     `path` and `uri`; `int`, `float` and `bool` are checked here, and any other is a text.
 
     Of an address, `sha256` is the parameter that holds the digest of what is behind it; of a YAML file,
-    `schema` is the file with the JSON Schema that it has to fit.
+    `schema` is the file with the JSON Schema that it has to fit; of another step's output, `takes` is the
+    type, and `metadata` the keys that are read of a model's metadata, each with the parameter that may say it
+    instead, or none.
     """
 
     type: str = "string"
     format: Literal["uri", ""] = ""
     sha256: str = Field(default="", exclude_if=lambda value: not value)
     schema_: FileNear | None = Field(default=None, alias="schema", exclude_if=lambda value: value is None)
+    takes: OutputType = Field(default="", exclude_if=lambda value: not value)
+    metadata: dict[str, str] = Field(default={}, exclude_if=lambda value: not value)
     description: str = ""
     default: Any = None
     choices: tuple[Any, ...] = ()
@@ -88,12 +92,19 @@ class Parameter(_Open):
 
 class Output(Strict):
     """One artifact that the run logs; `path` is relative to the run's artifacts. Without a type it may be
-    anything.
+    anything; of a model, `metadata` are the keys that its metadata has.
     """
 
     path: PathInside
     type: OutputType = Field(default="", exclude_if=lambda value: not value)
+    metadata: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
     description: str = ""
+
+    @model_validator(mode="after")
+    def _metadata_of_a_model(self) -> Output:
+        if self.metadata and self.type != "mlflow-model":
+            raise ValueError("only a model has metadata: type: mlflow-model")
+        return self
 
 
 class EntryPoint(_Open):

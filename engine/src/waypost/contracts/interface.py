@@ -32,6 +32,7 @@ def interface_of(component: Component) -> dict[str, Any]:
 
 def _entry_point(entry: EntryPoint) -> dict[str, Any]:
     types = {n: output.type for n, output in entry.outputs.items() if output.type}
+    metadata = {n: list(output.metadata) for n, output in entry.outputs.items() if output.metadata}
     metrics = {n: facts.model_dump(exclude_defaults=True) for n, facts in _declared(entry).items()}
     return {
         "parameters": {
@@ -39,6 +40,7 @@ def _entry_point(entry: EntryPoint) -> dict[str, Any]:
         },
         "outputs": {n: output.path for n, output in entry.outputs.items()},
         **({"types": types} if types else {}),
+        **({"metadata": metadata} if metadata else {}),
         **({"metrics": metrics} if metrics else {}),
     }
 
@@ -53,7 +55,11 @@ def component_with(name: str, interface: Mapping[str, Any]) -> Component:
         entry: {
             "parameters": content["parameters"],
             "outputs": {
-                n: {"path": path, "type": content.get("types", {}).get(n, "")}
+                n: {
+                    "path": path,
+                    "type": content.get("types", {}).get(n, ""),
+                    "metadata": content.get("metadata", {}).get(n, ()),
+                }
                 for n, path in content["outputs"].items()
             },
             "metrics": content.get("metrics", {}),
@@ -87,6 +93,8 @@ def _output_changes(name: str, old: Output, new: Output) -> Iterator[Change]:
     if old.type != new.type:
         kind: Kind = "breaking" if old.type else "changed"
         yield Change(kind, f"output {name!r}: type {old.type or 'none'} became {new.type or 'none'}")
+    was, now = dict.fromkeys(old.metadata), dict.fromkeys(new.metadata)
+    yield from compared(f"metadata of output {name!r}:", was, now, lambda *_: iter(()))
 
 
 def _metric_changes(name: str, old: MetricFacts, new: MetricFacts) -> Iterator[Change]:
@@ -104,6 +112,11 @@ def _parameter_changes(name: str, old: Parameter, new: Parameter) -> Iterator[Ch
         yield Change("changed", f"{what} format {old.format or 'none'} became {new.format or 'none'}")
     if old.sha256 != new.sha256:
         yield Change("changed", f"{what} sha256 {old.sha256 or 'none'} became {new.sha256 or 'none'}")
+    if old.takes != new.takes:
+        kind: Kind = "breaking" if old.takes and new.takes else "changed"
+        yield Change(kind, f"{what} takes {old.takes or 'anything'} became {new.takes or 'anything'}")
+    if old.metadata != new.metadata:
+        yield Change("changed", f"{what} what it reads of the model's metadata changed")
     yield from changes_for_givers(what, _facts(old), _facts(new))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import graphlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from waypost.contracts.component import (
     is_not_given,
     sealed_text,
 )
+from waypost.contracts.fits import misfits
 from waypost.contracts.limits import shortened
 from waypost.contracts.parameters import Parameters, canonical_yaml
 from waypost.contracts.pipeline import FILE, Pipeline
@@ -220,6 +221,7 @@ def _arguments(
             findings.append(Finding(place, *problem))
             failed.add(key)
         elif argument is not None:
+            findings += _misfits(argument, place, contract.get(key), entry_points, step.arguments)
             arguments[key] = argument
     for key, parameter in contract.items():
         if key in arguments or key in failed:
@@ -279,6 +281,21 @@ def _reference_problem(
         name = shortened(reference.output)
         return f"step {reference.step!r} has no output {name!r}", did_you_mean(name, other.outputs)
     return None
+
+
+def _misfits(
+    argument: Argument,
+    place: str,
+    parameter: Parameter | None,
+    entry_points: Mapping[str, EntryPoint | None],
+    given: Collection[str],
+) -> list[Finding]:
+    """Returns where an output is not what the parameter says that it takes."""
+    maker = entry_points.get(argument.step) if isinstance(argument, Reference) else None
+    if not isinstance(argument, Reference) or not maker or not parameter:
+        return []
+    found = misfits(parameter, maker.outputs[argument.output], maker, given)
+    return [Finding(place, f"{argument}: {problem}", hint) for problem, hint in found]
 
 
 def _in_order(steps: Mapping[str, PlannedStep]) -> tuple[PlannedStep, ...]:

@@ -26,7 +26,7 @@ from waypost.runs.inputs import Inputs
 from waypost.runs.logs import exit_cause, mask, not_logged, tail_of
 from waypost.runs.mirrored import Mirrored
 from waypost.runs.prepare import Prepared
-from waypost.runs.survey import declared_metrics, is_model, models_of
+from waypost.runs.survey import declared_metrics, model_problem, models_of
 from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
 from waypost.sources.memo import Memo
 from waypost.tracking.mirror import Mirror
@@ -411,8 +411,8 @@ class Execution:
             path = self._tools.tracker.output(run_id, output.path)
             if path is None:
                 return not_logged(name, output.path, self._tools.tracker.logged(run_id))
-            if output.type == "mlflow-model" and not is_model(path):
-                return f"the step ended well, but its output {name!r} ({output.path}) is no MLflow model"
+            if output.type == "mlflow-model" and (problem := model_problem(path, output.metadata)):
+                return f"the step ended well, but its output {name!r} ({output.path}) {problem}"
             paths[name] = path
         return ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from waypost.contracts.keys import FinishedStep
 from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
-from waypost.errors import redacted
+from waypost.errors import WaypostError, redacted
 from waypost.runs import environments
 from waypost.runs.decide import Decider, Decision, Reuse, colleague, unchanged
 from waypost.runs.events import RunResult, StepResult
@@ -21,7 +21,7 @@ from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
 from waypost.runs.prepare import Prepared
 from waypost.runs.workers import can_fork
-from waypost.sources.files import read_python_env
+from waypost.sources.files import read_mlmodel, read_python_env
 from waypost.sources.memo import Memo
 from waypost.sources.places import home
 from waypost.tracking.local import project_run, tracking_uri
@@ -134,6 +134,18 @@ def models_of(step: PlannedStep, finished: FinishedStep) -> tuple[str, ...]:
         if output.type == "mlflow-model"
         or (not output.type and name in finished.paths and is_model(Path(finished.paths[name])))
     )
+
+
+def model_problem(folder: Path, metadata: Sequence[str]) -> str:
+    """Returns why a folder is not the MLflow model that a contract declares, empty where it is."""
+    if not is_model(folder):
+        return "is no MLflow model"
+    try:
+        there = read_mlmodel(folder).metadata or {}
+    except WaypostError as error:
+        return f"is no MLflow model that can be read: {error}"
+    lost = ", ".join(repr(key) for key in metadata if key not in there)
+    return f"is a model without {lost} in its metadata, which the contract declares" if lost else ""
 
 
 def is_model(folder: Path) -> bool:

@@ -1,0 +1,42 @@
+"""Does an output fit the parameter that takes it? Compared where both ends declare what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from waypost.contracts.component import EntryPoint, Output, Parameter
+
+
+def misfits(
+    parameter: Parameter, output: Output, made_by: EntryPoint, given: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Gives why a parameter cannot take an output: (problem, what mends it).
+
+    `given` are the parameters that the step gives a value: one may say what the model's metadata does not.
+    """
+    if parameter.takes and output.type and parameter.takes != output.type:
+        fitting = [name for name, other in made_by.outputs.items() if other.type == parameter.takes]
+        yield f"it takes a {parameter.takes}, not a {output.type}", _instead(fitting)
+        return
+    if not output.metadata:
+        return
+    for key, instead in parameter.metadata.items():
+        if key not in output.metadata and instead not in given:
+            problem = f"it reads {key!r} in the model's metadata, which has {', '.join(output.metadata)}"
+            yield problem, f"say it by the parameter {instead!r}" if instead else ""
+
+
+def _instead(outputs: list[str]) -> str:
+    return f"of that type: {', '.join(outputs)}" if outputs else ""
+
+
+def parameter_problems(parameters: Mapping[str, Parameter], name: str) -> Iterator[tuple[str, str, str]]:
+    """Gives what is wrong with what a parameter says of the output that it takes: (key, problem, hint)."""
+    parameter = parameters[name]
+    if parameter.takes and parameter.type != "path":
+        yield f"parameters.{name}.takes", f"type {parameter.type} takes no output", "type: path"
+    if parameter.metadata and parameter.takes != "mlflow-model":
+        yield f"parameters.{name}.metadata", "only a model has metadata", "takes: mlflow-model"
+    for key, instead in parameter.metadata.items():
+        if instead and instead not in parameters:
+            yield f"parameters.{name}.metadata.{key}", f"no parameter {instead!r}", ""
