@@ -134,7 +134,7 @@ def check_fetch(library: Repository, tmp_path: Path) -> None:
     assert (place / "load" / "MLproject").read_text() == (library.path / "load" / "MLproject").read_text()
     assert trees_of(library.path, ["load"]) == {"load": trees[0]}
     assert int(git.git(mirror.folder, "log", "-1", "--format=%ct", release.commit))
-    assert remotes.has_commit(mirror.url, release.commit)
+    assert remotes.is_reached(mirror.url, release.commit)
     assert remotes.commit_of(mirror.url, release.commit[:10]) == release.commit
     assert not said
 

@@ -101,4 +101,6 @@ def _names(text: str) -> list[str]:
 
 
 def _word(release: Release) -> str:
-    return "verified against its record" if release.record else "which has no record"
+    if release.is_attested:
+        return "verified against its record on the default branch"
+    return "which fits the record in its tag" if release.tag and release.record else "which has no record"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+_NUMBER = re.compile(r"v?[0-9]")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}|[0-9a-f]{64}")
 
 
@@ -63,6 +64,8 @@ def parse_requirement(text: str) -> Requirement:
 
 def version_of(tag: str) -> Version | None:
     """Returns the version that a tag vX.Y.Z or X.Y.Z names (pre-releases too), None for others."""
+    if not _NUMBER.match(tag):  # PEP 440 takes `vv1.0.0` for 1.0.0, too
+        return None
     try:
         version = Version(tag.removeprefix("v"))
     except InvalidVersion:

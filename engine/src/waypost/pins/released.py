@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import Version
 
+from waypost.contracts.attested import Attested, Tagged, contradictions
 from waypost.contracts.bundle import INSIDE
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
-from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record
+from waypost.contracts.record import FOLDER, Record, parse_record
 from waypost.contracts.target import Target
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
-from waypost.errors import Finding, IntegrityError, RemoteError, UsageError, redacted
+from waypost.errors import IntegrityError, RemoteError, UsageError, redacted
+from waypost.pins.attesting import findings_of
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
 from waypost.sources.store import Mirror, Store
@@ -23,7 +25,10 @@ from waypost.sources.versions import made_with
 
 @dataclass(frozen=True)
 class Release:
-    """A repository at a tag: `folder` is the pipeline's, `record` what the release says of itself."""
+    """A repository at a tag: `folder` is the pipeline's, `record` what the release says of itself.
+
+    It `is_attested` where the default branch has that record, too.
+    """
 
     url: str
     version: str
@@ -32,7 +37,8 @@ class Release:
     root: Path
     folder: Path
     record: Record | None
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    is_attested: bool = False
 
     @property
     def tags(self) -> dict[str, str]:
@@ -43,11 +49,14 @@ class Release:
         return found
 
 
-def fetch_release(store: Store, target: Target, *, offline: bool = False) -> Release:
+def fetch_release(
+    store: Store, target: Target, *, offline: bool = False, memory: Mirror | None = None
+) -> Release:
     """Returns a release, from the cache where it is there.
 
-    Raises UsageError where there is no such version or pipeline, IntegrityError where tag, record
-    and content contradict each other, RemoteError.
+    Args: `memory` is the mirror with what this machine knows, where `store` is a new one.
+    Raises UsageError where there is no such version or pipeline, IntegrityError where tag, records, what this
+    machine knows and content contradict each other, RemoteError.
     """
     try:
         requirement = parse_requirement(target.version)
@@ -60,15 +69,31 @@ def fetch_release(store: Store, target: Target, *, offline: bool = False) -> Rel
     tag, version, commit, warnings = _chosen(mirror, target, requirement, offline=offline)
     root = unpacked(store, mirror, commit)
     actual = {name: entry.oid for name, entry in objects.entries(mirror.folder, commit).items()}
-    record = verified_record(root, version, actual)
+    tagged = Tagged(version, tag, commit, actual, _own_record(root, version))
+    attested, findings = findings_of(mirror, tagged, memory or mirror, offline=offline)
+    if findings and not requirement.commit:
+        raise IntegrityError(findings, consequence="nothing was run")
+    if findings:  # whoever names a commit gets it, but not as the release that it says to be
+        warnings.append(f"commit {commit[:12]} is not taken for release {version}: {findings[0].problem}")
+        tag, version, attested = "", "", Attested()
+    elif tag and not offline:
+        mirror.remember(tag, commit)
+    record = attested.record or tagged.record
+    folder = _pipeline_folder(target, root, record)
     if record:
         warnings += _differing_versions(record)
+    is_attested = attested.record is not None
+    return Release(target.url, version, tag, commit, root, folder, record, tuple(warnings), is_attested)
+
+
+def _pipeline_folder(target: Target, root: Path, record: Record | None) -> Path:
+    """Returns the folder of the pipeline in a repository. Raises UsageError where there is none."""
     folder = root / target.folder if target.folder else root / (record.pipeline if record else ".")
     if not (folder / PIPELINE_FILE).is_file():
         places = ", ".join(sorted(p.parent.name for p in root.glob(f"*/{PIPELINE_FILE}")))
         hint = f"name its folder: {redacted(target.url)}#{places}@{target.version}" if places else ""
         raise UsageError(f"{target}: no {PIPELINE_FILE} there", hint=hint)
-    return Release(target.url, version, tag, commit, root, folder, record, tuple(warnings))
+    return folder
 
 
 def unpacked(store: Store, mirror: Mirror, commit: str) -> Path:
@@ -87,8 +112,8 @@ def _chosen(
         commit = remotes.commit_of(mirror.url, requirement.commit)
         if commit is None:
             raise UsageError(f"{target}: no branch and no tag of the repository holds that commit")
-        mirror.ensure(commit)
         tag = next((r.tag for r in mirror.releases() if r.commit == commit), "")
+        mirror.ensure(commit, tag=tag, with_head=bool(tag))
         return tag, tag.removeprefix("v"), commit, []
     fitting = [release for release in mirror.releases() if requirement.allows(release.version)]
     release = next(mirror.sound(fitting, with_head=True), None)
@@ -102,12 +127,6 @@ def _chosen(
             release = fallback
         else:
             warnings = [f"release {release.version} was yanked: {mirror.yank_reason(path)}"]
-    first = mirror.remember(release.tag, release.commit)
-    if first != release.commit:
-        now = release.commit[:12]
-        problem = f"the tag was moved: this machine knows it as commit {first[:12]}, it is {now} now"
-        hint = f"the one of then: @{first}; the one of now: @{release.commit}"
-        raise IntegrityError([Finding(f"{target}", problem, hint, "tag-moved")])
     return release.tag, str(release.version), release.commit, warnings
 
 
@@ -139,26 +158,23 @@ def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tu
 
 
 def verified_record(root: Path, version: str, actual: Mapping[str, str]) -> Record | None:
-    """Returns a release's record, None where it has none.
+    """Returns a release's own record, None where it has none.
 
     Args: `actual` are git's ids of what is at the top of the release. Raises IntegrityError where
     the record does not list it.
     """
+    tagged = Tagged(version, "", "", actual, _own_record(root, version))
+    if findings := contradictions(tagged, Attested()):
+        raise IntegrityError(findings, consequence="nothing was run")
+    return tagged.record
+
+
+def _own_record(root: Path, version: str) -> Record | None:
+    """Returns the record that lies in a release, None where it has none. Raises FindingsError."""
     file = root / FOLDER / f"{version}.json"
     if not version or not file.is_file():
         return None
-    record = parse_record(Record, read_text(file), file.name)
-    findings = [
-        Finding(f"{FOLDER}/{file.name}", f"{name} is not what the record lists", "", "record-differs")
-        for name in sorted((set(actual) | set(record.trees)) - {FOLDER})
-        if actual.get(name) != record.trees.get(name)
-    ]
-    if record.version != version:
-        problem = f"it says version {record.version}"
-        findings.append(Finding(f"{FOLDER}/{file.name}", problem, "", "record-differs"))
-    if findings:
-        raise IntegrityError(findings, consequence="nothing was run")
-    return record
+    return parse_record(Record, read_text(file), file.name)
 
 
 def _differing_versions(record: Record) -> list[str]:
@@ -168,10 +184,3 @@ def _differing_versions(record: Record) -> list[str]:
         for name, version in record.made_with.items()
         if here.get(name) != version
     ]
-
-
-def run_record(mirror: Mirror, version: str) -> RunRecord | None:
-    """Returns what the production run of a release gave, as the default branch has it."""
-    path = f"{FOLDER}/{version}.run.json"
-    text = mirror.text(path)
-    return None if text is None else parse_record(RunRecord, text, path)

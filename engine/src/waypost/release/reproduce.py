@@ -10,13 +10,15 @@ from waypost.contracts.compare import Comparison, compare
 from waypost.contracts.record import RunRecord
 from waypost.contracts.target import Target
 from waypost.errors import UsageError
-from waypost.pins.released import Release, fetch_release, run_record
+from waypost.pins.attesting import run_record
+from waypost.pins.released import Release, fetch_release
 from waypost.pins.workspace import workspace_of_release
 from waypost.release.evidence import evidence
 from waypost.runs import runner
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.prepare import prepare
 from waypost.runs.survey import Options
+from waypost.sources.places import home
 from waypost.sources.store import Store
 from waypost.tracking.store import Tracker
 
@@ -43,6 +45,7 @@ def reproduce(
     Args: `record` is what to compare with; None: what the repository's default branch has.
     Raises UsageError where there is no record, IntegrityError, RemoteError.
     """
+    memory = Store(home(), reporter.say).mirror(target.url)
     # Everything in this process goes there: cache, environments, runs.
     os.environ["WAYPOST_HOME"] = str(place / "cache")
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
@@ -50,7 +53,7 @@ def reproduce(
         os.environ.pop(name, None)
     os.chdir(place)
     store = Store(place / "cache", reporter.say)
-    release = fetch_release(store, target)
+    release = fetch_release(store, target, memory=memory)
     recorded = record or run_record(store.mirror(target.url), release.version)
     if recorded is None:
         hint = "its production run is recorded by `waypost release record`; or give one: --against FILE"

@@ -166,18 +166,31 @@ def commit_of(url: str, text: str) -> str | None:
 
     Raises RemoteError, and LookupError where a short id means several.
     """
+    found = [commit for commit in _history(url) if commit.startswith(text)]
+    if len(found) > 1:
+        raise LookupError(f"{text} means {len(found)} commits; write more digits")
+    return found[0] if found else None
+
+
+def is_reached(url: str, commit: str, *, by_tags: bool = True) -> bool:
+    """Tells whether a branch or a tag of a remote contains a commit. That the remote gives it away does not
+    say so: hosting services give away what any fork has. Raises RemoteError.
+    """
+    heads = branches_of(url) | (tags_of(url) if by_tags else {})
+    return commit in heads.values() or commit in _history(url, by_tags=by_tags)
+
+
+def _history(url: str, *, by_tags: bool = True) -> list[str]:
+    """Returns all commits that branches and tags of a remote contain. Raises RemoteError."""
+    kinds = ["heads", "tags"] if by_tags else ["heads"]
     with scratch() as temp:
         history = temp / "history.git"
         create_bare(history, digits=digits_of(url))
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--filter=tree:0"]
-        refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+        refs = [f"+refs/{kind}/*:refs/{kind}/*" for kind in kinds]
         # Unchecked: their ids are all that is looked at, and old histories have what git refuses today.
         _ask(url, "fetch", *options, _REMOTE, *refs, repository=history, timeout=FETCH_SECONDS)
-        commits = git(history, "rev-list", "--branches", "--tags").splitlines()
-    found = [commit for commit in commits if commit.startswith(text)]
-    if len(found) > 1:
-        raise LookupError(f"{text} means {len(found)} commits; write more digits")
-    return found[0] if found else None
+        return git(history, "rev-list", "--branches", "--tags").splitlines()
 
 
 def has_commit(url: str, commit: str) -> bool:

@@ -188,6 +188,11 @@ class Mirror:
         folder = self.folder / _SEEN
         return {p.name: p.read_text(encoding="ascii").strip() for p in folder.glob("*")}
 
+    def remembered_version(self, version: str) -> str:
+        """Returns the commit that this machine saw behind a version's tag, empty where it saw none."""
+        commits = (r.commit for r in releases_of(self.remembered()) if str(r.version) == version)
+        return next(commits, "")
+
     def fetch_head(self) -> None:
         """Fetches what the default branch has now, where the remote has one. Raises RemoteError."""
         with self.locked(), contextlib.suppress(remotes.CommitGoneError):

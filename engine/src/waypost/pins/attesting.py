@@ -1,0 +1,59 @@
+"""A release's tag is compared with what the default branch records, and with what this machine knows."""
+
+from __future__ import annotations
+
+from waypost.contracts.attested import Attested, Tagged, contradictions
+from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record
+from waypost.errors import Finding
+from waypost.sources import remotes
+from waypost.sources.store import Mirror
+
+UNRECORDED = "record-missing"
+
+
+def findings_of(
+    mirror: Mirror, tagged: Tagged, memory: Mirror, *, offline: bool = False
+) -> tuple[Attested, list[Finding]]:
+    """Returns what is known of a version besides its tag, and where the tag contradicts it.
+
+    The mirror has what the default branch has now; offline it is not looked at, since nothing is remembered
+    that was not verified. Args: `memory` is the mirror that has what this machine knows. Raises RemoteError,
+    FindingsError for a record that is none.
+    """
+    known = memory.remembered_version(tagged.version)
+    if offline or not tagged.version:
+        attested = Attested(known=known)
+        return attested, contradictions(tagged, attested)
+    attested = Attested(record_of(mirror, tagged.version), run_record(mirror, tagged.version), known)
+    return attested, contradictions(tagged, attested) + _unrecorded(mirror, tagged, attested)
+
+
+def record_of(mirror: Mirror, version: str) -> Record | None:
+    """Returns the record of a version, as the default branch has it."""
+    path = f"{FOLDER}/{version}.json"
+    text = mirror.text(path)
+    return None if text is None else parse_record(Record, text, path)
+
+
+def run_record(mirror: Mirror, version: str) -> RunRecord | None:
+    """Returns what the production run of a release gave, as the default branch has it."""
+    path = f"{FOLDER}/{version}.run.json"
+    text = mirror.text(path)
+    return None if text is None else parse_record(RunRecord, text, path)
+
+
+def _unrecorded(mirror: Mirror, tagged: Tagged, attested: Attested) -> list[Finding]:
+    """Returns that nothing but the tag makes a release, in a repository whose default branch records them.
+
+    A release that was cut on another branch is one that a branch has.
+    """
+    if attested.record or not mirror.recorded():
+        return []
+    if remotes.is_reached(mirror.url, tagged.commit, by_tags=False):
+        return []
+    problem = (
+        f"the default branch records releases, but not {tagged.version}, and no branch has its commit"
+        f" {tagged.commit[:12]}: only the tag says that it is one"
+    )
+    hint = f"to run it all the same: @{tagged.commit}"
+    return [Finding(f"{FOLDER}/{tagged.version}.json", problem, hint, UNRECORDED)]
