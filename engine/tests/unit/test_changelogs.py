@@ -61,3 +61,12 @@ def test_a_link_of_the_new_version_that_is_there_stays() -> None:
     """Nothing is said twice."""
     text = f"{BEFORE}[1.1.0]: https://example.org/mine\n"
     assert rotated(text, "1.1.0", "d").count("[1.1.0]: ") == 1
+
+
+def test_the_end_of_the_file_stays() -> None:
+    """A last line without a line break has none afterwards, and the new link stands on a line of its own."""
+    text = rotated("## [Unreleased]\n- a\n\n[Unreleased]: https://x.org/compare/v1.0.0...HEAD", "2.0.0", "d")
+    assert text.split("\n")[-2:] == [
+        "[Unreleased]: https://x.org/compare/v2.0.0...HEAD",
+        "[2.0.0]: https://x.org/compare/v1.0.0...v2.0.0",
+    ]

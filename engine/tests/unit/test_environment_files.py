@@ -31,6 +31,7 @@ def conda(dependencies: str) -> PythonEnv:
         ("conda-forge::python=3", "==3.*", (), ()),
         ("python", None, (), ()),
         ("pip, setuptools<60, {pip: [mlflow==2.1, x]}", None, ("pip", "setuptools<60"), ("mlflow==2.1", "x")),
+        ("{pip: [a]}, {pip: [b]}, setuptools", None, ("setuptools",), ("a", "b")),
         (
             "pip=21.2.4=py39_0, {pip: ['-r requirements.txt']}",
             None,

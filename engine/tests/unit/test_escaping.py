@@ -96,9 +96,11 @@ def test_markdown_code() -> None:
     assert markdown_code("x") == "`x`"
     assert markdown_code("a`b") == "``a`b``"
     assert markdown_code("`") == "`` ` ``"
+    assert [markdown_code(text) for text in ("`a", "a`")] == ["`` `a ``", "`` a` ``"]
     assert markdown_code("a|b", in_table=True) == "`a\\|b`"
     assert markdown_code("a\\|b", in_table=True) == "a\\\\\\|b"
     assert markdown_code(" ") == ""
+    assert markdown_block("`x`") == "```\n`x`\n```"
     assert markdown_block("```\n@team <img>\n") == "````\n```\n@team <img>\n````"
 
 

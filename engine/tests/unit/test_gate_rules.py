@@ -64,6 +64,9 @@ def test_a_metric_that_could_be_several() -> None:
     with pytest.raises(UsageError, match="the run has no metric 'auk'") as caught:
         find_metric("auk", METRICS)
     assert caught.value.hint == "did you mean 'auc'?"
+    with pytest.raises(UsageError) as caught:
+        find_metric("recal", {"evaluate/class/recall": 1.0})
+    assert caught.value.hint == "did you mean 'recall'?"
     many = {f"step{n}/rows": 1.0 for n in range(9)}
     with pytest.raises(UsageError, match=r"any of: step0/rows(, step\d/rows){5}$"):
         find_metric("rows", many)

@@ -178,3 +178,20 @@ def test_signatures(side: str, old: list[Any], new: list[Any], expected: str) ->
     before, after = {side: old, other: [{"type": "long"}]}, {side: new, other: [{"type": "long"}]}
     found = pipeline_changes(Record.model_validate(RECORD), (), before, after)
     assert [str(change) for change in found["model"]] == [expected]
+
+
+def test_what_a_metric_declares() -> None:
+    """Turning a metric round breaks who compares by it; to say more, or another unit, does not."""
+
+    def declared(**facts: str) -> Component:
+        return component(metrics={"m": {"kind": "time", **facts}})
+
+    sides = [
+        (declared(better="lower"), declared(better="higher"), "breaking"),
+        (declared(better="lower"), declared(), "breaking"),
+        (declared(), declared(better="lower"), "changed"),
+        (declared(unit="s"), declared(unit="ms"), "changed"),
+        (declared(unit="s"), declared(), "changed"),
+    ]
+    for old, new, kind in sides:
+        assert [change.kind for change in interface_changes(old, new)] == [kind]

@@ -82,8 +82,16 @@ def test_a_metric_that_may_be_a_time(kinds: Any, outputs: dict[str, str], state:
     assert one.state == state
     if state == "cannot compare":
         assert one.reason == "1.0 became 2.0; its contract does not say whether it is a time"
-    alone = record(metrics={"evaluate": {"auc": 1.0}}, kinds={})  # a step that has no outputs
-    assert states(alone)["evaluate/auc"] == "different"
+    for step in ("evaluate", "train"):  # one has no outputs, the other none that can be compared
+        both = [
+            record(
+                metrics={step: {"m": value}},
+                kinds={},
+                outputs={"load": {"data": "1"}, "train": {"model": str(value)}},
+            )
+            for value in (1.0, 2.0)
+        ]
+        assert {c.what: c.state for c in compare(*both)}[f"{step}/m"] == "different"
     gone = compare(told, record(metrics={}))
     assert next(c for c in gone if c.what == "load/m").state == "different"
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.masks import Masks
 from waypost.contracts.parameters import Parameters, canonical_yaml, flat, merged
 from waypost.contracts.sealed import Sealed, Variables, opened, variables_in
 from waypost.errors import FindingsError
@@ -253,34 +252,8 @@ def test_overrides_keep_to_the_limits() -> None:
         of(f"$replace: [{'a.' * 400}b]")
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        SECRET,
-        f"https://u:{SECRET}@host",
-        "s3cr3t%20o%27mine",
-        "s3cr3t+o%27mine",
-        json.dumps(SECRET),
-        repr(SECRET),
-        "czNjcjN0IG8nbWluZQ==",
-        f"+ run --token '{SECRET}'",
-    ],
-)
-def test_masks(written: str) -> None:
-    """In texts of others a value is replaced by its name, in the forms that programs write it in."""
-    masks = Masks({"TOKEN": SECRET})
-    assert masks
-    masked = masks.text(f"a {written} b")
-    assert "${oc.env:TOKEN}" in masked
-    assert not any(form in masked for form in (SECRET, "s3cr3t", "czNj"))
-
-
-def test_masks_of_several_values() -> None:
-    """The longest value comes first, each line of one with lines counts, a very short one is left."""
-    masks = Masks({"A": "abcd", "B": "abcdef", "KEY": "--begin\nline-two\n--end", "N": "1"})
-    assert masks.text("abcdef abcd 1") == "${oc.env:B} ${oc.env:A} 1"
-    assert masks.text("x line-two") == "x ${oc.env:KEY}"
-    assert not Masks({})
-    assert not Masks({"N": "1"})
-    assert Masks({}).text("as it is") == "as it is"
-    assert masks.line(b"\xff abcd\n") == b"\xff ${oc.env:A}\n"
+def test_the_nearest_names_are_looked_for_ten_times() -> None:
+    """Of many wrong references the first ten are told with the name that was meant: that takes time."""
+    wrong = "".join(f"k{i}: ${{depht}}\n" for i in range(12))
+    hints = ["did you mean" in line for line in told(of(f"depth: 1\n{wrong}"))]
+    assert (len(hints), sum(hints)) == (12, 10)

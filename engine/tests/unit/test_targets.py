@@ -44,3 +44,4 @@ def test_a_target_is_shown_as_it_is_written() -> None:
     """A target has one text, without credentials."""
     assert str(Target("https://me:secret@h/r", "grades", "1.0.0")) == "https://h/r#grades@1.0.0"
     assert str(Target("https://h/r", "", "1.0.0")) == "https://h/r@1.0.0"
+    assert str(Target("https://h/r", "", "*")) == "https://h/r@latest"

@@ -260,6 +260,10 @@ def test_sizes_have_limits() -> None:
     assert found.problems == {"large": "'large/a' has 300 MiB, more than the 256 MiB that are unpacked"}
     tenfold = walk({"c": "11" * 20}, reader({"11" * 20: body_of(*((FILE, b"%d" % i) for i in range(9)))}))
     tenfold.note_sizes({OID: 200 << 20})
+    four = walk({"c": "11" * 20}, reader({"11" * 20: body_of(*((FILE, b"%d" % i) for i in range(4)))}))
+    four.note_sizes({OID: 256 << 20})
+    assert four.problems == {}
+    assert tenfold.of_kind("blob") == tenfold.of_kind("tree") == {}
     assert tenfold.problems == {"c": "its files have 1800 MiB, more than the 1024 MiB that are unpacked"}
 
 

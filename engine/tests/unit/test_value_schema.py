@@ -106,3 +106,22 @@ def test_what_is_not_checked_is_told() -> None:
         "the keyword 'pattern' is not checked",
     ]
     assert schema_problems([1]) == ["[1] is no schema: a mapping is expected"]
+    assert schema_problems({"anyOf": [{"if": 1}, True]}) == ["the keyword 'if' is not checked"]
+
+
+def test_a_schema_is_looked_through_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many parts as the limit says, and not one more."""
+    deep = {"items": {"items": {"if": 1}}}
+    monkeypatch.setattr("waypost.contracts.value_schema._MOST_LOOKS", 2)
+    assert schema_problems(deep) == []
+    monkeypatch.setattr("waypost.contracts.value_schema._MOST_LOOKS", 3)
+    assert schema_problems(deep) == ["the keyword 'if' is not checked"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"), [({"minItems": 2}, "at least 2"), ({"maxItems": 0}, "at most 0")]
+)
+def test_an_open_range(limits: dict[str, int], words: str) -> None:
+    """Of a range with one end that one is told."""
+    [problem] = value_problems(["a"], {"type": "array", **limits})
+    assert problem.problem == f"1 items: {words} are expected"
