@@ -330,5 +330,6 @@ def test_exit_codes_of_the_engine() -> None:
     from waypost.cli import cli
 
     codes = interface_of(ROOT / "engine").exit_codes
-    assert codes == {"ok": 0, "findings": 1, "usage": 2, "remote": 3, "integrity": 4, "interrupted": 130}
+    ends = {"interrupted": 130, "terminated": 143, "hung-up": 129, "quit": 131}
+    assert codes == {"ok": 0, "findings": 1, "usage": 2, "remote": 3, "integrity": 4, **ends}
     assert "0 ok, 1 findings or a failed step, 2 usage, 3 network or access, 4 integrity" in str(cli.help)

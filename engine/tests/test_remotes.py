@@ -164,14 +164,14 @@ def test_slow_bodies(pipeline: Repository, server: HttpServer, call: Call) -> No
 
 
 def test_interrupted_fetch(pipeline: Repository, server: HttpServer, call: Call, workplace: Path) -> None:
-    """SIGTERM in a fetch: exit code 130, no git left behind, and the next try works."""
+    """SIGTERM in a fetch: exit code 143, no git left behind, and the next try works."""
     server.delay = 30
     process = subprocess.Popen(["python", "-m", "waypost", "lock", pipeline.path])
     while not any("git-upload-pack" in r and r.startswith("POST") for r in server.requests[2:]):
         time.sleep(0.02)
     [git] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.terminate()
-    assert process.wait(timeout=20) == 130
+    assert process.wait(timeout=20) == 143
     assert not Path(f"/proc/{git}").exists()
     server.delay = 0
     assert call(*WAYPOST, "lock", pipeline.path).returncode == 0

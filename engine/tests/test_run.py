@@ -273,17 +273,28 @@ def sleeping(workplace: Path, worker: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-@WORKERS
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "worker"),
+    [
+        (signal.SIGINT, "fork"),
+        (signal.SIGTERM, "process"),
+        (signal.SIGHUP, "fork"),
+        (signal.SIGQUIT, "process"),
+    ],
+)
 def test_signals_end_everything(workplace: Path, number: signal.Signals, worker: str) -> None:
-    """SIGINT and SIGTERM: all that a step started ends, runs are KILLED, exit code 130."""
+    """Each signal that ends us: all that a step started ends, runs are KILLED, the step's log is kept, and
+    the exit code is a shell's.
+    """
     process = sleeping(workplace, worker)
     step = started(process)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, output
+    assert process.returncode == 128 + number, output
     assert left({**ids(workplace / "family"), "step": step}) == []
     assert [run.info.status for run in runs()] == ["KILLED", "KILLED"]
+    [run] = by_step("one")
+    assert [each.path for each in client().list_artifacts(run.info.run_id, "logs")] == ["logs/one.log"]
     assert "Traceback" not in output
 
 

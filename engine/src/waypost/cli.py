@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from types import FrameType
 
 import click
 
@@ -18,6 +15,7 @@ from waypost.compat import python
 from waypost.contracts.escaping import terminal_text
 from waypost.errors import Interrupted, WaypostError, redacted
 from waypost.sources.process import ProcessError
+from waypost.sources.signals import heeded
 from waypost.tracking.databases import LISTENER
 
 
@@ -42,7 +40,7 @@ def cli() -> None:
       waypost score models:/grades@champion loans.parquet scored   a whole table at once
 
     Exit codes: 0 ok, 1 findings or a failed step, 2 usage, 3 network or access, 4 integrity,
-    130 interrupted.
+    130, 143, 129 or 131 interrupted by SIGINT, SIGTERM, SIGHUP or SIGQUIT.
     """
 
 
@@ -50,7 +48,7 @@ def main() -> None:
     """Runs the command line and exits."""
     # Imports make many objects that stay: looking through them for garbage takes a tenth of the time.
     gc.set_threshold(100_000, 50, 50)
-    with _signals_as_exceptions():
+    with heeded():
         code = _run()
         python.leave(code)
 
@@ -60,31 +58,40 @@ def _run() -> int:
     LISTENER.set(lambda text: click.echo(text, err=True))
     try:
         return int(cli.main(standalone_mode=False) or 0)
-    except WaypostError as error:
+    except BaseException as error:
+        if cause := _interruption(error):
+            with contextlib.suppress(OSError, SystemExit):  # nobody may be there to read it
+                _show(WaypostError(str(cause)))
+            return cause.exit_code
+        return _told(error)
+
+
+def _told(error: BaseException) -> int:
+    """Shows what went wrong; returns the exit code."""
+    if isinstance(error, WaypostError):
         _show(error)
         return error.exit_code
-    except (OSError, ProcessError) as error:
+    if isinstance(error, (OSError, ProcessError)):
         # A full disk, a cache that cannot be written, a git that fails: no bug, so no stack trace.
         _show(WaypostError(redacted(" ".join(str(error).split()))))
         return WaypostError.exit_code
-    except click.ClickException as error:
+    if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    except click.exceptions.Exit as error:
+    if isinstance(error, click.exceptions.Exit):
         return error.exit_code
-    except KeyboardInterrupt as error:
-        _show(WaypostError(str(error) or "interrupted"))
+    # click takes the end of any file for one of the keyboard's; only Ctrl-C is one.
+    is_end_of_file = isinstance(error.__cause__, EOFError)
+    if isinstance(error, (KeyboardInterrupt, click.Abort)) and not is_end_of_file:
+        _show(WaypostError("interrupted"))
         return Interrupted.exit_code
-    except Exception as error:
-        # click takes the end of any file for one of the keyboard's; only Ctrl-C is one.
-        if isinstance(error, click.Abort) and not isinstance(error.__cause__, EOFError):
-            _show(WaypostError("interrupted"))
-            return Interrupted.exit_code
-        # A bug: the stack trace is what helps. Or a package in a version that we do not know.
-        sys.stderr.write(terminal_text(redacted(traceback.format_exc())))
-        if lacking := extras.explained(extras.CORE, "waypost"):
-            _show(lacking)
-        return 1
+    if not isinstance(error, Exception):
+        raise error
+    # A bug: the stack trace is what helps. Or a package in a version that we do not know.
+    sys.stderr.write(terminal_text(redacted("".join(traceback.format_exception(error)))))
+    if lacking := extras.explained(extras.CORE, "waypost"):
+        _show(lacking)
+    return 1
 
 
 def _show(error: WaypostError) -> None:
@@ -98,15 +105,13 @@ def _show(error: WaypostError) -> None:
         common.show_error(Console(stderr=True), error)
 
 
-@contextlib.contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """Turns the first SIGINT or SIGTERM into Interrupted; later ones do not disturb the clean-up."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(f"interrupted by {signal.Signals(number).name}")
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
-    yield
+def _interruption(error: BaseException) -> Interrupted | None:
+    """Returns the signal behind an error: what a clean-up raised, and what click made of it, name it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, Interrupted):
+            return cause
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import heapq
 import re
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -38,9 +39,16 @@ class RemoteError(WaypostError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM arrived. Not an Exception: a library would take it for a failure of its own."""
+    """A signal that ends us arrived. Not an Exception: a library would take it for a failure of its own.
+
+    The exit code is a shell's: 128 and the signal's number.
+    """
 
     exit_code = 130
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
 
 
 @dataclass(frozen=True, order=True)

@@ -15,6 +15,7 @@ import re
 import shlex
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from waypost.contracts.command import PythonCommand, command_problems, filled, p
 from waypost.contracts.component import FILE, Project, parse_project
 from waypost.contracts.escaping import terminal_text
 from waypost.contracts.trees import path_problem, shown
-from waypost.errors import Finding, FindingsError, UsageError, WaypostError, redacted
+from waypost.errors import Finding, FindingsError, Interrupted, UsageError, WaypostError, redacted
 from waypost.pins.reading import Commit
 from waypost.pins.released import unpacked
 from waypost.runs import environments
@@ -47,8 +48,9 @@ from waypost.sources import git, remotes
 from waypost.sources.files import read_project, read_python_env
 from waypost.sources.places import home
 from waypost.sources.scratch import scratch, writable_copy
+from waypost.sources.signals import check, heeded, held
 from waypost.sources.store import HEAD, Mirror, Store
-from waypost.tracking.connection import client, tracking_errors
+from waypost.tracking.connection import client, last_words, tracking_errors
 from waypost.tracking.databases import LISTENER, Turn
 
 _log = logging.getLogger(__name__)
@@ -73,20 +75,29 @@ class WaypostBackend(AbstractBackend):
         Raises ExecutionException that says what is wrong.
         """
         LISTENER.set(_log.warning)
+        is_command = click.get_current_context(silent=True) is not None
         try:
-            project, source = _fetched(project_uri, version)
-            job = _Prepared(project, entry_point, params or {}, backend_config)
-            # Without the version: MLflow would look for a repository around the folder.
-            made = (None, redacted(project_uri), experiment_id, str(project), None, entry_point, params or {})
-            with tracking_errors():
-                tracked = client(tracking_uri)
-                run = Turn(tracking_uri)(lambda: get_or_create_run(*made))  # type: ignore[no-untyped-call]
-                for key, value in source.items():
-                    tracked.set_tag(run.info.run_id, key, value)
-                submitted = _Submitted(job, tracked, run.info.run_id, experiment_id)
+            with heeded() if is_command else contextlib.nullcontext():
+                project, source = _fetched(project_uri, version)
+                job = _Prepared(project, entry_point, params or {}, backend_config)
+                shown, values = redacted(project_uri), params or {}
+                # Without the version: MLflow would look for a repository around the folder.
+                wish = (None, shown, experiment_id, str(project), None, entry_point, values)
+                with held(), tracking_errors():
+                    tracked = client(tracking_uri)
+                    run = Turn(tracking_uri)(lambda: get_or_create_run(*wish))  # type: ignore[no-untyped-call]
+                    submitted = _Submitted(job, tracked, run.info.run_id, experiment_id)
+                    with submitted.closed_after_errors():
+                        submitted.begin(source)
+                        is_good = not is_command or submitted.wait()
         except WaypostError as error:
             raise ExecutionException(_text(error)) from error
-        if click.get_current_context(silent=True) and not submitted.wait():
+        except Interrupted as error:
+            if not is_command:
+                raise
+            _log.error("=== %s ===", error)
+            raise SystemExit(error.exit_code) from error
+        if not is_good:
             raise ExecutionException(f"Run (ID '{submitted.run_id}') failed")
         return submitted
 
@@ -110,10 +121,27 @@ class _Submitted(SubmittedRun):
         joins = get_run_env_vars(run_id, experiment_id)  # type: ignore[no-untyped-call]
         variables = {**os.environ, **job.environment.variables(), **OF_EVERY_STEP, **joins}
         self._environment = job.environment
+        self._running: Running | None = None
         self._job = Job(job.name, job.shell, job.python, job.folder, variables, self._log, job.modules)
         self._workers = _workers(_inherited())
-        self._workers.announce(variables["MLFLOW_TRACKING_URI"])
+
+    def begin(self, tags: Mapping[str, str]) -> None:
+        """Says where the project came from, and starts it."""
+        for key, value in tags.items():
+            self._client.set_tag(self._run_id, key, value)
+        self._workers.announce(self._job.variables["MLFLOW_TRACKING_URI"])
+        check()
         self._running = self._start()
+
+    @contextlib.contextmanager
+    def closed_after_errors(self) -> Iterator[None]:
+        """Gives the run its terminal status where something goes wrong on our side."""
+        try:
+            yield
+        except BaseException as error:
+            with last_words():
+                self._end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
 
     @property
     def run_id(self) -> str:
@@ -122,6 +150,7 @@ class _Submitted(SubmittedRun):
     def wait(self) -> bool:
         """Waits for the end; tells whether it was a good one."""
         while self._poll() is None:
+            check()
             self._show()
             self._workers.wait(_TICK_SECONDS)
         self._show()
@@ -135,14 +164,19 @@ class _Submitted(SubmittedRun):
     def cancel(self) -> None:
         """Ends the project and its children."""
         if self._poll() is None:
+            self._end("KILLED")
+
+    def _end(self, status: str) -> None:
+        if self._running:
             self._running.end()
-            self._close(1, "KILLED")
+        if self._code is None:
+            self._close(1, status)
 
     def _start(self, *, plain: bool = False) -> Running:
         return self._workers.start(self._environment, self._job, plain=plain)
 
     def _poll(self) -> int | None:
-        if self._code is None:
+        if self._code is None and self._running:
             self._workers.wait(0)
             try:
                 code = self._running.poll()
@@ -156,9 +190,11 @@ class _Submitted(SubmittedRun):
 
     def _close(self, code: int, status: str) -> None:
         self._code = code
-        if self._log.exists():
-            self._client.log_artifact(self._run_id, str(self._log), "logs")
-        self._client.set_terminated(self._run_id, status=status)
+        try:
+            if self._log.exists():
+                self._client.log_artifact(self._run_id, str(self._log), "logs")
+        finally:
+            self._client.set_terminated(self._run_id, status=status)
 
     def _show(self) -> None:
         with contextlib.suppress(FileNotFoundError), self._log.open("rb") as log:

@@ -14,6 +14,9 @@ def leave(code: int) -> NoReturn:
     MLflow and pandas take most of a second to be taken down, object by object, for nothing.
     """
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # its reader is gone, its disk is full: what ended us before says more
+            code = code or 1
     os._exit(code)

@@ -311,9 +311,11 @@ class Execution:
         for attempt in attempts:
             if attempt.running:
                 attempt.running.end()
+        # The status first: it needs no artifact store, and no terminal to say something on.
+        for attempt in attempts:
+            self._tools.tracker.close(attempt.run_id, "KILLED")
         for attempt in attempts:
             self._keep_log(attempt)
-            self._tools.tracker.close(attempt.run_id, "KILLED")
             self.mirrored.step_ended(attempt.step, attempt.run_id, "killed")
             self._note(attempt.result("killed"))
 

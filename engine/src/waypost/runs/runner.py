@@ -31,6 +31,7 @@ from waypost.sources.machine import available_memory, cores
 from waypost.sources.memo import Memo
 from waypost.sources.places import home
 from waypost.sources.scratch import scratch, sweep
+from waypost.sources.signals import check, held
 from waypost.tracking.connection import last_words, patience, tracking_errors
 from waypost.tracking.databases import listening
 from waypost.tracking.local import are_finished, is_local, tracking_uri
@@ -47,7 +48,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
     run, the remotes of the `watched` pipeline's folder are asked; what they say of its pins becomes a
     warning, shown and kept with the run.
 
-    Raises Interrupted after SIGINT or SIGTERM, with all processes ended and all runs closed, and
+    Raises Interrupted after a signal that ends us, with all processes ended and all runs closed, and
     WaypostError where the tracking server does not answer.
     """
     found = survey(prepared, options)
@@ -67,8 +68,8 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
             return current
         close_abandoned(tools.tracker, reporter)
         stack.enter_context(patience(reporter.say))
-        opened = PipelineRun(prepared, options, envs, tools, reporter)
-        drive([opened], options, tools, heard)
+        opening = (PipelineRun(prepared, options, envs, tools, reporter) for _ in range(1))
+        [opened] = drive(opening, options, tools, heard)
     lost = tools.mirror.warning
     return replace(opened.result, warnings=(*opened.result.warnings, lost)) if lost else opened.result
 
@@ -128,6 +129,7 @@ def close_abandoned(tracker: Tracker, reporter: Reporter) -> None:
 class PipelineRun:
     """One pipeline run, opened on the tracking server; `result` is there once it is closed.
 
+    Nothing but opening it is done when it is made: whoever has it closes it, whatever comes after.
     In a sweep it has a `name` of its own, and the sweep's run as its `parent`.
     """
 
@@ -167,10 +169,14 @@ class PipelineRun:
         self.execution = Execution(
             prepared, envs, decider, inputs, finished, tools, reporter, self.run_id, mirrored, reuse
         )
-        mirrored.opened()
-        reporter.starting(prepared.plan, self.run_id)
-        tools.tracker.log_parameters(self.run_id, flat(prepared.parameters))
-        tools.tracker.log_text(self.run_id, canonical_yaml(prepared.parameters), "params.yaml")
+
+    def begin(self) -> None:
+        """Tells that it is there, and records its parameters."""
+        tracker, parameters = self._tools.tracker, self._prepared.parameters
+        self.execution.mirrored.opened()
+        self._reporter.starting(self._prepared.plan, self.run_id)
+        tracker.log_parameters(self.run_id, flat(parameters))
+        tracker.log_text(self.run_id, canonical_yaml(parameters), "params.yaml")
 
     def warn(self, text: str) -> None:
         """Shows a warning, and keeps it with the run."""
@@ -201,11 +207,17 @@ class PipelineRun:
         finally:
             self._reporter.ended(self.result)
 
+    def abandon(self, status: str) -> None:
+        """Ends what is left of the run and closes it, while something else is on its way up."""
+        for last in (self.execution.kill, lambda: self.close(status)):
+            with last_words():
+                last()
+
     def _record_end(self, status: str) -> None:
         tracker, keys = self._tools.tracker, self.execution.keys
         if self._warnings:
             tracker.tag(self.run_id, {"waypost.warnings": "\n".join(self._warnings)})
-        if status == "KILLED" or not is_local(tracker.uri):
+        if status != "FINISHED" or not is_local(tracker.uri):
             # Of a step that was just about to be opened or recorded, nobody but the server knows; and of one
             # whose opening was asked for twice, because the first answer was lost on its way.
             tracker.close_steps(self.run_id)
@@ -225,28 +237,37 @@ def _earlier_steps(tracker: Tracker, options: Options, name: str) -> Mapping[str
     return earlier
 
 
-def drive(runs: Sequence[PipelineRun], options: Options, tools: Tools, watch: Watch | None = None) -> None:
-    """Executes pipeline runs side by side, and closes each as soon as it has ended.
+def drive(
+    opening: Iterable[PipelineRun], options: Options, tools: Tools, watch: Watch | None = None
+) -> list[PipelineRun]:
+    """Opens pipeline runs, executes them side by side, and closes each as soon as it has ended.
 
     A step that several of them have in common runs once. A failed step lets those that run already
-    end, and no other one of its pipeline start. Raises Interrupted with everything ended and closed.
+    end, and no other one of its pipeline start. Raises Interrupted with everything ended and closed:
+    from the first opening to the last closing signals are held.
     """
+    runs: list[PipelineRun] = []
     status = "KILLED"
-    try:
-        _loop(runs, options.jobs or cores(), tools, watch)
-    except Exception:
-        status = "FAILED"
-        raise
-    finally:
-        for each in runs:
-            if not each.is_closed:
-                with last_words():
-                    each.execution.kill()
-                    each.close(status)
+    with held():
+        try:
+            for each in opening:
+                runs.append(each)
+                each.begin()
+                check()
+            _loop(runs, options.jobs or cores(), tools, watch)
+        except Exception:
+            status = "FAILED"
+            raise
+        finally:
+            for each in runs:
+                if not each.is_closed:
+                    each.abandon(status)
+    return runs
 
 
 def _loop(runs: Sequence[PipelineRun], jobs: int, tools: Tools, watch: Watch | None) -> None:
     while open_ones := [each for each in runs if not each.is_closed]:
+        check()
         _hear(open_ones, watch)
         tools.tracker.claims.beat(each.run_id for each in open_ones)
         executions = [each.execution for each in open_ones]
@@ -267,6 +288,7 @@ def _loop(runs: Sequence[PipelineRun], jobs: int, tools: Tools, watch: Watch | N
 def _start_ready(execution: Execution, all_of_them: Sequence[Execution], jobs: int) -> None:
     """Starts what can start: new steps may be ready as soon as one is taken over."""
     while True:
+        check()
         ready = execution.ready()
         taken_over = False
         for step in ready:

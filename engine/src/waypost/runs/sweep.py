@@ -14,6 +14,7 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.runs.prepare import Prepared
 from waypost.runs.runner import PipelineRun, build_environments, close_abandoned, drive, is_there, open_tools
 from waypost.runs.survey import Options, survey
+from waypost.sources.signals import check, held
 from waypost.tracking.connection import last_words, patience, tracking_errors
 from waypost.tracking.databases import listening
 from waypost.tracking.store import Tracker
@@ -126,11 +127,13 @@ def sweep(
         open_tools(first, envs[first_values], options, surveys[first_values].missing, reporter) as tools,
         tracking_errors(),
         patience(reporter.say),
+        held(),
     ):
         close_abandoned(tools.tracker, reporter)
+        check()
         run_id = tools.tracker.open_sweep()
         try:
-            runs = [
+            opening = (
                 PipelineRun(
                     prepared,
                     options,
@@ -141,8 +144,8 @@ def sweep(
                     name=" ".join(values),
                 )
                 for values, prepared in waiting
-            ]
-            drive(runs, options, tools)
+            )
+            drive(opening, options, tools)
             result = _sorted(run_id, metric, found.values(), minimize=minimize)
             _record(tools.tracker, result)
             status = "FINISHED" if all(p.result.status == "FINISHED" for p in result.points) else "FAILED"

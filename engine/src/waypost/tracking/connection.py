@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from waypost.compat.urllib3 import LOGGER, attempts_left
 from waypost.errors import WaypostError, redacted
-from waypost.tracking.databases import WAIT_SECONDS, HeldError, Turn, database_errors, refusal
+from waypost.tracking.databases import WAIT_SECONDS, Turn, database_errors, refusal
 from waypost.tracking.local import is_folder, tracking_uri
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _WISHED = os.environ.get(_RETRIES)  # what the user says counts, always
 # that is gone while a run is on its way, with hours of work behind it, is asked for some two minutes.
 _AT_FIRST, _ON_THE_WAY, _AT_LAST = "3", "6", "0"
 _LAST_SECONDS = 5.0  # for a database that another process holds
+_LAST_LIMITS = {_RETRIES: _AT_LAST, "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # else 120 s
 _REFUSED = {
     "UNAUTHENTICATED": "it wants to know who asks: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
     "PERMISSION_DENIED": (
@@ -143,18 +144,24 @@ def patience(say: Callable[[str], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def last_words() -> Iterator[None]:
-    """Tries once to say what a server should know, while something else is on its way up."""
-    from mlflow.exceptions import MlflowException
+    """Tries once to say what a server should know, while something else is on its way up.
 
-    before = os.environ.get(_RETRIES, _AT_FIRST)
-    os.environ[_RETRIES] = _AT_LAST
+    What goes wrong with that hides nothing: neither the store of artifacts, whose clients raise errors of
+    their own, nor a terminal that was closed, is a reason to leave the next word unsaid.
+    """
+    before = {name: os.environ.get(name) for name in _LAST_LIMITS}
+    os.environ.update(_LAST_LIMITS)
     waits = WAIT_SECONDS.set(min(_LAST_SECONDS, WAIT_SECONDS.get()))
     try:
-        with contextlib.suppress(MlflowException, HeldError):
+        with contextlib.suppress(Exception):
             yield
     finally:
         WAIT_SECONDS.reset(waits)
-        os.environ[_RETRIES] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _Told(logging.Handler):

@@ -1,0 +1,123 @@
+"""The signals that end a process: SIGINT, SIGTERM, SIGHUP and SIGQUIT.
+
+The first one raises Interrupted, wherever the main thread is at; those that follow do not disturb the
+clean-up. Where something was begun that must get its end, such as a run on a tracking server, signals are
+*held*: one that arrives is noted, and raised where `check` is called next. So it comes between two steps of
+the work, and never between the answer of a server and the note of what it said. Work that does not get
+there within some seconds is interrupted wherever it is.
+
+Invariants: one exception per process and signal, however many signals arrive; none is raised in a thread
+other than the main one; a SIGHUP that was ignored from the start (nohup) stays ignored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from waypost.errors import Interrupted
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_MOST_HELD_SECONDS = 5.0
+_STREAMS = (0, 1, 2)
+
+
+@dataclass
+class _Heard:
+    """What this process has heard: the first signal, and whether it was raised; `terminals` are streams."""
+
+    number: int = 0
+    is_raised: bool = False
+    is_heeded: bool = False
+    holds: int = 0
+    terminals: list[int] = field(default_factory=list)
+
+
+_heard = _Heard()
+
+
+@contextlib.contextmanager
+def heeded() -> Iterator[None]:
+    """Turns the first signal of ENDING into Interrupted; within itself, and outside the main thread, it does
+    nothing.
+    """
+    global _heard  # noqa: PLW0603 (signals are the process's)
+    if _heard.is_heeded or not _is_main_thread():
+        yield
+        return
+    before = {number: handler for number in ENDING if (handler := _replaceable(number)) is not None}
+    _heard = _Heard(is_heeded=True, terminals=[stream for stream in _STREAMS if os.isatty(stream)])
+    try:
+        for number in before:
+            signal.signal(number, _hear)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _heard.is_heeded = False
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Notes signals, and raises Interrupted at the next `check`, at the latest at the end of the block; after
+    some seconds wherever the main thread is at.
+    """
+    if not _is_main_thread():
+        yield
+        return
+    with heeded():
+        before = signal.signal(signal.SIGALRM, lambda *_: check())
+        _heard.holds += 1
+        try:
+            yield
+        finally:
+            _heard.holds -= 1
+            if not _heard.holds:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            if not _heard.holds:
+                check()
+
+
+def check() -> None:
+    """Raises Interrupted where a signal was noted and not raised yet."""
+    if _heard.number and not _heard.is_raised and _is_main_thread():
+        _heard.is_raised = True
+        raise Interrupted(_heard.number)
+
+
+def _hear(number: int, _: FrameType | None) -> None:
+    if _heard.number:
+        return
+    _heard.number = number
+    if number == signal.SIGHUP:
+        _let_go(_heard.terminals)
+    if _heard.holds:
+        signal.setitimer(signal.ITIMER_REAL, _MOST_HELD_SECONDS)
+    else:
+        check()
+
+
+def _let_go(terminals: list[int]) -> None:
+    """Leads streams nowhere whose terminal was closed: a clean-up that says something must not fail of it."""
+    for stream in terminals:
+        if not os.isatty(stream):
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, stream)
+            os.close(nowhere)
+
+
+def _replaceable(number: signal.Signals) -> Any:
+    """Returns what a signal does now, None where that has to stay: nohup's wish, another library's own."""
+    handler = signal.getsignal(number)
+    return None if number == signal.SIGHUP and handler == signal.SIG_IGN else handler
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
