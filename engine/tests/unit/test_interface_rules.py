@@ -195,3 +195,14 @@ def test_what_a_metric_declares() -> None:
     ]
     for old, new, kind in sides:
         assert [change.kind for change in interface_changes(old, new)] == [kind]
+
+
+def test_what_an_interface_holds() -> None:
+    """Types of outputs and facts of metrics, where a contract declares them: what is not said is left out."""
+    said = component(
+        outputs={"t": {"path": "t.csv", "type": "table"}, "x": {"path": "x"}},
+        metrics={"m": {"kind": "time"}, "n": "a count of something"},
+    )
+    main = interface_of(said)["main"]
+    assert (main["types"], main["metrics"]) == ({"t": "table"}, {"m": {"kind": "time"}})
+    assert set(interface_of(component())["main"]) == {"parameters", "outputs"}

@@ -257,3 +257,13 @@ def test_the_nearest_names_are_looked_for_ten_times() -> None:
     wrong = "".join(f"k{i}: ${{depht}}\n" for i in range(12))
     hints = ["did you mean" in line for line in told(of(f"depth: 1\n{wrong}"))]
     assert (len(hints), sum(hints)) == (12, 10)
+
+
+@pytest.mark.parametrize(
+    ("default", "value"),
+    [("'x'", "x"), ('"x"', "x"), ("''", ""), ("'", "'"), ("'x\"", "'x\""), ("x", "x")],
+)
+def test_quotes_around_a_default(default: str, value: str) -> None:
+    """A pair of quotes is no part of the text; one alone is."""
+    text = json.dumps(f"${{oc.env:GONE,{default}}}")
+    assert of(f"a: {text}").plain()["a"] == value
