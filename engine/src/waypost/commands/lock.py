@@ -11,6 +11,7 @@ from waypost.commands.documents import LockDocument
 from waypost.commands.options import as_json_option, pipeline_argument
 from waypost.contracts.lock import FILE
 from waypost.pins import locking
+from waypost.pins.reach import refuse_unreached
 from waypost.pins.workspace import fresh_lock, open_workspace
 from waypost.report.common import counted, line, sayer, write_document
 from waypost.report.console import Console, escape
@@ -30,13 +31,14 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
     \b
     Examples:
       waypost lock pipeline
-      waypost lock pipeline --check     for CI: is it fresh? Asks no remote.
+      waypost lock pipeline --check     for CI: is it fresh? Has the remote its commits?
     """
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))
     if check:
         found = fresh_lock(workspace)
         changed = False
+        refuse_unreached(workspace, found)
     else:
         old = locking.readable_lock(workspace)
         found = locking.resolve(workspace, old)

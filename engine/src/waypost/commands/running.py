@@ -8,8 +8,9 @@ from dataclasses import replace
 from waypost.commands.options import wanted_on_wandb
 from waypost.commands.run import Wish
 from waypost.errors import UsageError
+from waypost.pins.reach import refuse_unreached
 from waypost.pins.released import Release, fetch_release
-from waypost.pins.workspace import Workspace, open_workspace, workspace_of_release
+from waypost.pins.workspace import Workspace, fresh_lock, open_workspace, workspace_of_release
 from waypost.release.opening import open_bundle
 from waypost.report import runs as report
 from waypost.report.closing import write_result
@@ -33,6 +34,8 @@ def execute(wish: Wish) -> int:
         raise UsageError("--frozen runs locked content, --dev does not: give one of them")
     reporter = report.reporter_for(Console(stderr=wish.as_json), explain=wish.explain)
     workspace, options = _open(wish, _options(wish), reporter)
+    if wish.frozen:
+        refuse_unreached(workspace, fresh_lock(workspace))
     prepared = prepare(workspace, wish.files, wish.changes, dev=wish.dev)
     options = _chosen(wish, options, prepared)
     if wish.dry_run:

@@ -105,6 +105,7 @@ class Resolver:
         self._heads.add(mirror.url)
         yanked = mirror.yanked()
         for release in mirror.sound(r for r in fitting if str(r.version) not in yanked):
+            mirror.note_reached(release.commit)
             return Choice(mirror, release.commit, release.tag)
         known = {str(r.version): yanked[str(r.version)] for r in fitting if str(r.version) in yanked}
         reasons = [f"{version} was yanked: {mirror.yank_reason(path)}" for version, path in known.items()]
@@ -144,6 +145,7 @@ def _commit_choice(mirror: Mirror, text: str) -> Choice:
         problem = f"no branch and no tag of {redacted(mirror.url)} holds commit {text}"
         raise LookupError(problem, "a commit that only a fork has is refused")
     mirror.ensure(commit)
+    mirror.note_reached(commit)
     return Choice(mirror, commit)
 
 

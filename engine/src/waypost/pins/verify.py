@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,10 @@ from waypost.contracts.plan import source_findings
 from waypost.contracts.scalars import yaml_1_1
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError
 from waypost.pins.checkout import parts_of
+from waypost.pins.reach import distinct, pins_by_source, reach_findings
 from waypost.pins.reading import Commit
 from waypost.pins.workspace import Workspace, read_lock
-from waypost.sources import git, remotes
+from waypost.sources import git
 from waypost.sources.files import read_component, requirements_digest
 from waypost.sources.objects import REFUSED
 from waypost.sources.remotes import BadObjectError
@@ -36,10 +38,10 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0 all is well, 4 something is not what the lock says, 3 a remote could not be asked."""
+        """0 all is well, 4 something is not what the lock says, 3 something could not be looked at."""
         if any(finding.category != UNREACHABLE for finding in self.findings):
             return IntegrityError.exit_code
-        return RemoteError.exit_code if self.findings else 0
+        return RemoteError.exit_code if self.findings or self.unchecked else 0
 
 
 def verify(workspace: Workspace, *, here: bool = True) -> Verdict:
@@ -62,7 +64,7 @@ def verify(workspace: Workspace, *, here: bool = True) -> Verdict:
         if unknown := source_findings(workspace.pipeline):
             raise FindingsError(unknown, consequence="")
         verdict.findings += staleness(workspace.pipeline, verdict.lock, workspace.lock_command)
-    for source, pins in _pins_by_source(workspace, verdict.lock).items():
+    for source, pins in pins_by_source(workspace, verdict.lock).items():
         if not workspace.offline:
             _ask_remote(workspace, source, pins, verdict)
         if here:
@@ -70,21 +72,11 @@ def verify(workspace: Workspace, *, here: bool = True) -> Verdict:
     return verdict
 
 
-def _pins_by_source(workspace: Workspace, lock: Lock) -> dict[str, dict[str, Pin]]:
-    """Returns the pins of each repository that pipeline.yaml still names."""
-    sources: dict[str, dict[str, Pin]] = {}
-    for uses, pin in lock.components.items():
-        source = uses.partition("/")[0]
-        if source in workspace.pipeline.components and workspace.pipeline.components[source].git:
-            sources.setdefault(source, {})[uses] = pin
-    return sources
-
-
 def _ask_remote(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdict: Verdict) -> None:
     mirror = workspace.mirror(source)
     try:
         tags = mirror.tags()
-        for pin in {(pin.tag, pin.commit): pin for pin in pins.values()}.values():
+        for pin in distinct(pins.values()):
             verdict.findings += _tag_findings(workspace, source, pin, tags, mirror)
         verdict.findings += _yank_findings(source, pins, mirror)
     except RemoteError as error:
@@ -109,9 +101,8 @@ def _tag_findings(
         else:
             problem = f"the tag was deleted: {locked}; the remote has none any more"
             found.append(Finding(place, problem, "the locked content keeps running", "tag-deleted"))
-    if (not pin.tag or found) and not remotes.has_commit(mirror.url, pin.commit):
-        problem = f"commit {pin.commit} is gone from the remote"
-        found.append(Finding(place, problem, "keep the caches and bundles that have it", "commit-gone"))
+    if not pin.tag or found:
+        found += reach_findings(mirror, source, pin, tags)
     return found
 
 
@@ -142,15 +133,24 @@ def _look_here(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdi
         verdict.findings.append(Finding(str(path), problem, hint, "tree-differs"))
     mirror = workspace.mirror(source)
     commits: dict[str, Commit] = {}
-    for oid in {pin.commit for pin in pins.values() if mirror.has(pin.commit)}:
+    for pin in distinct(pins.values()):
         try:
-            commits[oid] = Commit(mirror, oid)
+            if _is_here(mirror, pin, can_ask=source in verdict.asked):
+                commits[pin.commit] = Commit(mirror, pin.commit)
         except FindingsError as error:
             verdict.findings += error.findings
     for commit in commits.values():
         commit.look(names)
     for uses, pin in pins.items():
         verdict.findings += _pin_findings(workspace, commits.get(pin.commit), uses, pin, verdict, local)
+
+
+def _is_here(mirror: Mirror, pin: Pin, *, can_ask: bool) -> bool:
+    """Tells whether the mirror has a pin's commit; it is fetched where the remote can be asked."""
+    if can_ask and not mirror.has(pin.commit):
+        with contextlib.suppress(RemoteError):
+            mirror.ensure(pin.commit, tag=pin.tag)
+    return mirror.has(pin.commit)
 
 
 def _pin_findings(
@@ -179,13 +179,31 @@ def _pin_findings(
             if (actual := commit.tree(name)) != tree:
                 problem = f"the lock has tree {tree[:12]} for {name}, its commit {str(actual)[:12]}"
                 found.append(Finding(uses, problem, workspace.lock_command, "tree-differs"))
-    elif not place.is_dir():
-        root = workspace.local(uses.partition("/")[0])
-        if root and parts.items() <= local.items():
-            found += _digest_findings(uses, pin, root)
-        else:
-            verdict.unchecked.append(uses)
+    if not found and not place.is_dir():
+        found += _fetched_findings(workspace, commit, uses, pin, verdict, local)
     return found
+
+
+def _fetched_findings(
+    workspace: Workspace,
+    commit: Commit | None,
+    uses: str,
+    pin: Pin,
+    verdict: Verdict,
+    local: Mapping[str, str],
+) -> list[Finding]:
+    """Returns which digests of a component that the cache does not have are not those of its pin: a local
+    folder may have the same content; else it is fetched, or noted as not looked at.
+    """
+    parts, source = parts_of(uses, pin), uses.partition("/")[0]
+    root = workspace.local(source)
+    if root and parts.items() <= local.items():
+        return _digest_findings(uses, pin, root)
+    if commit and source in verdict.asked:
+        with contextlib.suppress(RemoteError):
+            return _digest_findings(uses, pin, workspace.store.obtain(parts, workspace.mirror(source)))
+    verdict.unchecked.append(uses)
+    return []
 
 
 def _digest_findings(uses: str, pin: Pin, root: Path) -> list[Finding]:

@@ -109,9 +109,10 @@ def show_verdict(console: Console, verdict: Verdict) -> None:
         show_finding(console, finding)
     if verdict.unchecked:
         names = ", ".join(verdict.unchecked)
-        line(console, f"[dim]not in the cache, so not looked at: {escape(names)}[/]")
+        line(console, f"[yellow]not verified[/], since the cache does not have it: {escape(names)}")
     if verdict.findings:
         line(console, f"[bold red]{counted(len(verdict.findings), 'finding')}[/]")
+    if verdict.findings or verdict.unchecked:
         return
     pins = verdict.lock.components if verdict.lock else {}
     asked = f"remotes asked: {', '.join(verdict.asked)}" if verdict.asked else "no remote was asked"

@@ -25,6 +25,7 @@ from waypost.contracts.trees import Entry, object_id, tree_id, tree_of_folders
 from waypost.contracts.versions import Release, releases_of
 from waypost.errors import FindingsError, RemoteError, WaypostError, redacted
 from waypost.sources import git, remotes
+from waypost.sources.known import Known, read_known, write_known
 from waypost.sources.memo import Memo
 from waypost.sources.objects import Objects, entries
 from waypost.sources.places import home
@@ -174,6 +175,16 @@ class Mirror:
             with self.locked():
                 if left := missing():
                     remotes.fetch_objects(self.folder, self.url, left)
+
+    @property
+    def known(self) -> Known:
+        """What this machine saw of the remote."""
+        return read_known(self.folder)
+
+    def note_reached(self, commit: str) -> None:
+        """Keeps that a branch or a tag of the remote had a commit."""
+        with self.locked(len(commit)):
+            write_known(self.folder, self.known.with_reached(commit))
 
     def remember(self, tag: str, commit: str) -> str:
         """Returns the commit that this machine saw behind a tag first; that is this one if it is new."""

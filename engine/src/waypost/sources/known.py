@@ -1,0 +1,54 @@
+"""What this machine saw of a remote: what goes away there later is not forgotten here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+from waypost.sources.files import write_text
+
+_FILE = "known.json"
+
+
+@dataclass(frozen=True)
+class Known:
+    """`reached` are commits that a branch or a tag had; `records` the files that the default branch had in
+    releases/, name to git's id; `yanked` the versions that it listed as yanked, with the reasons.
+    """
+
+    reached: tuple[str, ...] = ()
+    records: Mapping[str, str] = field(default_factory=dict)
+    yanked: Mapping[str, str] = field(default_factory=dict)
+
+    def with_reached(self, commit: str) -> Self:
+        """Returns it with one commit more."""
+        return replace(self, reached=tuple(sorted({*self.reached, commit})))
+
+    def with_records(self, records: Mapping[str, str], yanked: Mapping[str, str]) -> Self:
+        """Returns it with what was not known yet: what was seen first stays."""
+        return replace(self, records={**records, **self.records}, yanked={**yanked, **self.yanked})
+
+    def lost(self, now: Mapping[str, str]) -> dict[str, str]:
+        """Returns what became of records that the default branch had, and has not as they were."""
+        return {
+            name: "changed" if name in now else "removed"
+            for name, oid in sorted(self.records.items())
+            if now.get(name) != oid
+        }
+
+
+def read_known(folder: Path) -> Known:
+    """Returns what is known of the remote of a mirror; nothing where the file is no good."""
+    try:
+        content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        return Known(tuple(content["reached"]), dict(content["records"]), dict(content["yanked"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return Known()
+
+
+def write_known(folder: Path, known: Known) -> None:
+    """Keeps what is known beside the mirror's objects. Raises WaypostError."""
+    write_text(folder / _FILE, json.dumps(asdict(known), sort_keys=True))
