@@ -236,3 +236,50 @@ def test_a_release_of_another_branch(origin: Repository, tmp_path: Path) -> None
     release = fetched(origin, tmp_path / "home", "==1.0.1")
     assert (release.version, release.is_attested) == ("1.0.1", False)
     assert fetched(origin, tmp_path / "home").is_attested
+
+
+def rewritten(origin: Repository, name: str, change: Callable[[], None]) -> None:
+    """Rewrites the default branch, as a force-push does, so that it never had a file in releases/."""
+    (origin.path / "releases" / name).unlink()
+    change()
+    origin.git("add", "--all")
+    tree = origin.git("write-tree")
+    origin.git("reset", "-q", "--hard", origin.git("commit-tree", tree, "-m", "one commit"))
+
+
+def test_a_yank_that_was_pushed_away(origin: Repository, tmp_path: Path) -> None:
+    """A machine that heard of a yank does not forget it; the reason is told, and that it is gone."""
+    home = tmp_path / "home"
+    assert fetched(origin, home, "~=1.0").version == "1.0.0"
+    rewritten(origin, "1.1.0.yanked.json", lambda: None)
+    assert fetched(origin, home, "~=1.0").version == "1.0.0"
+    [warning] = fetched(origin, home, "==1.1.0").warnings
+    assert warning.startswith("release 1.1.0 was yanked: leaks; the default branch had this record")
+    assert fetched(origin, tmp_path / "fresh", "~=1.0").version == "1.1.0"
+
+
+def test_a_record_that_was_pushed_away(origin: Repository, tmp_path: Path) -> None:
+    """A machine that saw another record of a version than the default branch has now runs nothing."""
+    home = tmp_path / "home"
+    fetched(origin, home, "==1.1.0")
+    rewritten(origin, "1.0.0.json", lambda: other_record(origin))
+    with pytest.raises(FindingsError, match=r"had this record; it was changed since"):
+        fetched(origin, home)
+    (origin.path / "releases" / "1.0.0.json").unlink()
+    origin.commit("gone")
+    with pytest.raises(FindingsError, match=r"had this record; it was removed since"):
+        fetched(origin, home)
+
+
+def test_a_tag_that_was_pushed_away(origin: Repository, tmp_path: Path) -> None:
+    """A tag that this machine saw is missed: where an older release would run, and where none is left."""
+    home = tmp_path / "home"
+    fetched(origin, home, "==1.1.0")
+    commit = origin.git("rev-parse", "v1.1.0^{commit}")
+    origin.git("tag", "-d", "v1.1.0")
+    release = fetched(origin, home, "~=1.0")
+    assert release.version == "1.0.0"
+    assert f"the tag v1.1.0, which this machine saw at commit {commit[:12]}, is gone" in release.warnings[0]
+    with pytest.raises(UsageError) as error:
+        fetched(origin, home, "==1.1.0")
+    assert error.value.hint.endswith(f"to run that: @{commit}")

@@ -1,4 +1,4 @@
-"""Commits that only a fork has, and what a fresh machine verifies."""
+"""What `verify` asks: whose commits are locked, what a fresh machine has, what a remote had."""
 
 from __future__ import annotations
 
@@ -101,3 +101,32 @@ def test_a_server_that_is_away(library: Repository, monkeypatch: pytest.MonkeyPa
     assert any("not checked whether" in text and "no such repository" in text for text in said)
     verdict = verify(workspace)
     assert (categories(verdict), verdict.exit_code) == (["unreachable"], 3)
+
+
+def write_records(library: Repository, *names: str) -> None:
+    (library.path / "releases").mkdir(exist_ok=True)
+    for name in names:
+        (library.path / "releases" / name).write_text('{"reason": "leaks"}')
+    library.commit("records")
+
+
+def test_the_way_out_of_a_yanked_release(library: Repository) -> None:
+    """An update is advised only where it finds another release; a yank that was pushed away is kept."""
+    folder = locked(library, "==1.0.0")
+    write_records(library, "1.0.0.json", "1.0.0.yanked.json")
+    [finding] = verify(opened(folder, [])).findings
+    assert finding.hint.startswith("no other release fits ==1.0.0: ask for another in pipeline.yaml, then: ")
+    library.git("reset", "-q", "--hard", "v1.0.0")
+    library.release("1.1.0")
+    kept, lost = verify(opened(folder, [])).findings
+    assert "leaks; the default branch had this record" in kept.problem
+    assert (lost.place, lost.category) == ("core releases/1.0.0.json", "record-changed")
+
+
+def test_an_update_that_helps(library: Repository) -> None:
+    """Where another release fits what is asked for, an update moves away."""
+    folder = locked(library, "~=1.0")
+    library.release("1.1.0")
+    write_records(library, "1.0.0.yanked.json")
+    [finding] = verify(opened(folder, [])).findings
+    assert finding.hint == "move away: waypost update core"

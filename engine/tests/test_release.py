@@ -240,6 +240,28 @@ def test_records_are_add_only(library: Repository, call: Call) -> None:
     assert "it is not what the tag v1.0.0 holds" in result.stdout
 
 
+def test_a_yank_is_committed_and_pushed(library: Repository, call: Call) -> None:
+    """Alone, whatever else is staged; with --push only where nothing else would go along, else not at all."""
+    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+    bare = published(library)
+    (library.path / "more").write_text("staged\n")
+    library.git("add", "more")
+    yank = (*WAYPOST, "release", "yank", "1.0.0", "--reason", "slow", "-C", library.path)
+    pushed = call(*yank, "--push")
+    assert pushed.returncode == 0, pushed.stderr
+    assert library.git("show", "--name-only", "--format=%s", "HEAD").split("\n\n") == [
+        "Yank 1.0.0",
+        "releases/1.0.0.yanked.json",
+    ]
+    assert library.git("status", "--porcelain") == "A  more"
+    assert Repository(bare).git("rev-parse", "main") == library.git("rev-parse", "HEAD")
+    library.git("reset", "-q", "--hard", "HEAD^")
+    refused = call(*yank, "--push")
+    assert refused.returncode == 2
+    assert "main is not what origin has" in refused.stderr
+    assert library.git("status", "--porcelain") == ""
+
+
 def test_records_of_this_repository() -> None:
     """No record here was ever changed: those of the pipeline and those of the component library."""
     from waypost.release.kinds import read_subject

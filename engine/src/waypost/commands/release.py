@@ -120,17 +120,22 @@ _add("major", "X+1.0.0.")
 @release.command()
 @click.argument("version")
 @click.option("--reason", required=True, help="Why nobody should use it.")
+@click.option("--push", is_flag=True, help="Push the commit to origin.")
 @_folder
-def yank(version: str, reason: str, folder: Path) -> None:
+def yank(version: str, reason: str, push: bool, folder: Path) -> None:
     """Say that nobody should start to use a version: new locks refuse it, old runs warn.
+
+    The record is committed; it counts once it is on the default branch.
 
     \b
     Example:
-      waypost release yank 1.2.0 --reason "leaks memory"
+      waypost release yank 1.2.0 --reason "leaks memory" --push
     """
-    file = records.yank(read_subject(folder), version, reason)
-    text = f"{file} written; commit and push it: it counts once it is on the default branch"
-    line(Console(), escape(text))
+    subject = read_subject(folder)
+    commit = records.yank(subject, version, reason, push=push)
+    line(Console(), f"[green]✓[/] yanked [bold]{escape(version)}[/]: commit {commit[:12]}")
+    if not push:
+        line(Console(), "  it counts once it is on the default branch: git push origin HEAD")
 
 
 @release.command()

@@ -25,9 +25,9 @@ def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> in
     """Ask the remotes whether every tag is what the lock says; check cache and local folders.
 
     Lists every finding with a category: tag-moved, tag-deleted, commit-gone, commit-unreached (no
-    branch and no tag has it), tree-differs, lock-stale, lock-edited, lock-newer, interface-differs, environment-differs,
-    yanked. What the cache does not have is fetched. Exit code 4 on any, 3 where the only trouble is that
-    something cannot be looked at.
+    branch and no tag has it), tree-differs, lock-stale, lock-edited, lock-newer, interface-differs,
+    environment-differs, yanked, record-changed. What the cache does not have is fetched. Exit code 4 on
+    any, 3 where the only trouble is that something cannot be looked at.
 
     \b
     Examples:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from waypost.contracts.attested import Attested, Tagged, contradictions
 from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record
 from waypost.errors import Finding
 from waypost.sources import remotes
+from waypost.sources.known import Known
 from waypost.sources.store import Mirror
 
 UNRECORDED = "record-missing"
+CHANGED = "record-changed"
 
 
 def findings_of(
@@ -25,7 +29,8 @@ def findings_of(
         attested = Attested(known=known)
         return attested, contradictions(tagged, attested)
     attested = Attested(record_of(mirror, tagged.version), run_record(mirror, tagged.version), known)
-    return attested, contradictions(tagged, attested) + _unrecorded(mirror, tagged, attested)
+    changed = lost_records(mirror, memory.known, {tagged.version})
+    return attested, contradictions(tagged, attested) + changed + _unrecorded(mirror, tagged, attested)
 
 
 def record_of(mirror: Mirror, version: str) -> Record | None:
@@ -40,6 +45,16 @@ def run_record(mirror: Mirror, version: str) -> RunRecord | None:
     path = f"{FOLDER}/{version}.run.json"
     text = mirror.text(path)
     return None if text is None else parse_record(RunRecord, text, path)
+
+
+def lost_records(mirror: Mirror, known: Known, versions: Collection[str]) -> list[Finding]:
+    """Returns which records of versions the default branch had, and has not, or not as they were."""
+    hint = "records are only ever added: ask who rewrote the branch"
+    return [
+        Finding(f"{FOLDER}/{name}", f"the default branch had this record; it was {what} since", hint, CHANGED)
+        for name, what in known.lost(mirror.records()).items()
+        if any(name in (f"{version}.json", f"{version}.run.json") for version in versions)
+    ]
 
 
 def _unrecorded(mirror: Mirror, tagged: Tagged, attested: Attested) -> list[Finding]:

@@ -108,7 +108,7 @@ class Resolver:
             mirror.note_reached(release.commit)
             return Choice(mirror, release.commit, release.tag)
         known = {str(r.version): yanked[str(r.version)] for r in fitting if str(r.version) in yanked}
-        reasons = [f"{version} was yanked: {mirror.yank_reason(path)}" for version, path in known.items()]
+        reasons = [f"{version} was yanked: {reason}" for version, reason in known.items()]
         raise LookupError(f"{want.git}: {'; '.join(reasons)}", "ask for another version", "yanked")
 
     def _explained(self, finding: Finding, choice: Choice, want: Wanted) -> Finding:

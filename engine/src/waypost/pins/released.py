@@ -14,6 +14,7 @@ from waypost.contracts.bundle import INSIDE
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.record import FOLDER, Record, parse_record
 from waypost.contracts.target import Target
+from waypost.contracts.versions import Release as Tag
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
 from waypost.errors import IntegrityError, RemoteError, UsageError, redacted
 from waypost.pins.attesting import findings_of
@@ -119,21 +120,33 @@ def _chosen(
     release = next(mirror.sound(fitting, with_head=True), None)
     if release is None:
         raise UsageError(f"{target}: no such release", hint=_how_to_get(mirror, requirement))
-    warnings = []
-    yanked = mirror.yanked()
-    if path := yanked.get(str(release.version)):
+    yanked, warnings = mirror.yanked(), []
+    if reason := yanked.get(str(release.version)):
         fallback = next(mirror.sound(r for r in fitting if str(r.version) not in yanked), None)
         if fallback:
             release = fallback
         else:
-            warnings = [f"release {release.version} was yanked: {mirror.yank_reason(path)}"]
+            warnings.append(f"release {release.version} was yanked: {reason}")
+    warnings += _gone_tags(mirror, requirement, release)
     return release.tag, str(release.version), release.commit, warnings
 
 
+def _gone_tags(mirror: Mirror, requirement: Requirement, chosen: Tag) -> list[str]:
+    """Returns that newer releases which this machine saw have lost their tags."""
+    there = {release.version for release in mirror.releases()}
+    return [
+        f"the tag {seen.tag}, which this machine saw at commit {seen.commit[:12]}, is gone from the remote"
+        for seen in releases_of(mirror.remembered())
+        if requirement.allows(seen.version) and seen.version not in there and seen.version > chosen.version
+    ]
+
+
 def _how_to_get(mirror: Mirror, requirement: Requirement) -> str:
-    """Returns what helps where no tag is the release: it may have a record on the default branch, and its tag
-    did not come along.
+    """Returns what helps where no tag is the release: this machine may have seen it, or it has a record on
+    the default branch, and its tag did not come along.
     """
+    if seen := newest(releases_of(mirror.remembered()), requirement):
+        return f"this machine saw the tag {seen.tag} at commit {seen.commit}: to run that: @{seen.commit}"
     recorded: list[str] = []
     with contextlib.suppress(RemoteError):
         mirror.fetch_head()

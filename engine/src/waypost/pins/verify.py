@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from waypost.contracts.interface import interface_digest
@@ -12,7 +12,9 @@ from waypost.contracts.lock import FILE, Lock, Pin, staleness
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.plan import source_findings
 from waypost.contracts.scalars import yaml_1_1
+from waypost.contracts.versions import newest, parse_requirement, releases_of
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError
+from waypost.pins.attesting import lost_records
 from waypost.pins.checkout import parts_of
 from waypost.pins.reach import distinct, pins_by_source, reach_findings
 from waypost.pins.reading import Commit
@@ -78,7 +80,7 @@ def _ask_remote(workspace: Workspace, source: str, pins: Mapping[str, Pin], verd
         tags = mirror.tags()
         for pin in distinct(pins.values()):
             verdict.findings += _tag_findings(workspace, source, pin, tags, mirror)
-        verdict.findings += _yank_findings(source, pins, mirror)
+        verdict.findings += _default_branch_findings(workspace, source, pins, tags, mirror)
     except RemoteError as error:
         category = REFUSED if isinstance(error, BadObjectError) else UNREACHABLE
         verdict.findings.append(Finding(source, str(error), error.hint, category))
@@ -106,18 +108,35 @@ def _tag_findings(
     return found
 
 
-def _yank_findings(source: str, pins: Mapping[str, Pin], mirror: Mirror) -> list[Finding]:
+def _default_branch_findings(
+    workspace: Workspace, source: str, pins: Mapping[str, Pin], tags: Mapping[str, str], mirror: Mirror
+) -> list[Finding]:
+    """Returns what the default branch says of releases that are pinned. Raises RemoteError."""
     mirror.fetch_head()
     yanked = mirror.yanked()
-    return [
-        Finding(
-            f"{source} {version}",
-            f"this release was yanked: {mirror.yank_reason(yanked[version])}",
-            f"move away: waypost update {source}",
-            "yanked",
-        )
-        for version in sorted({pin.version for pin in pins.values()} & set(yanked))
-    ]
+    found = []
+    for version in sorted({pin.version for pin in pins.values()} & set(yanked)):
+        asked = {pin.requirement for pin in pins.values() if pin.version == version}
+        hint = _way_out(workspace, source, asked, tags, yanked)
+        problem = f"this release was yanked: {yanked[version]}"
+        found.append(Finding(f"{source} {version}", problem, hint, "yanked"))
+    lost = lost_records(mirror, mirror.known, {pin.version for pin in pins.values()})
+    return found + [replace(finding, place=f"{source} {finding.place}") for finding in lost]
+
+
+def _way_out(
+    workspace: Workspace,
+    source: str,
+    requirements: Collection[str],
+    tags: Mapping[str, str],
+    yanked: Collection[str],
+) -> str:
+    """Returns what leads away from a yanked release: an update, where another release fits, too."""
+    releases = releases_of(tags)
+    if all(newest(releases, parse_requirement(asked), yanked) for asked in requirements):
+        return f"move away: waypost update {source}"
+    asked = ", ".join(sorted(requirements))
+    return f"no other release fits {asked}: ask for another in pipeline.yaml, then: {workspace.lock_command}"
 
 
 def _look_here(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdict: Verdict) -> None:

@@ -37,6 +37,7 @@ _NEW = ".new-"
 _TREES = "trees"
 _PINS = "refs/pins"
 _SEEN = "refs/seen"
+_YANKED = ".yanked.json"
 HEAD = "refs/waypost/head"
 _PATIENCE_SECONDS = 0.3
 MOST_TEXT_BYTES = 16 << 20
@@ -70,6 +71,11 @@ def is_cached(folder: Path) -> bool:
 def is_intact(place: Path) -> bool:
     """Tells whether a folder that is named by its tree id still holds that tree: every byte is hashed."""
     return exact_tree(place, digits=len(place.name)) == place.name
+
+
+def _yanked_version(name: str) -> str:
+    """Returns the version that a file in releases/ says was yanked, empty for other files."""
+    return name.removesuffix(_YANKED) if name.endswith(_YANKED) else ""
 
 
 class Mirror:
@@ -136,6 +142,10 @@ class Mirror:
             except remotes.CommitGoneError:
                 # Without a default branch there is no HEAD; an old server knows refs only.
                 self._fetch_by_tag(commit, tag)
+                if with_head:
+                    self._fetch_head()
+            if with_head:
+                self._note_head()
             if git.object_at(self.folder, f"{commit}^{{commit}}") is None:
                 git.git(self.folder, "update-ref", "-d", f"{_PINS}/{commit}")
                 self._no_commits.add(commit)
@@ -206,24 +216,43 @@ class Mirror:
 
     def fetch_head(self) -> None:
         """Fetches what the default branch has now, where the remote has one. Raises RemoteError."""
-        with self.locked(), contextlib.suppress(remotes.CommitGoneError):
+        with self.locked():
+            self._fetch_head()
+            self._note_head()
+
+    def _fetch_head(self) -> None:
+        with contextlib.suppress(remotes.CommitGoneError):
             remotes.fetch(self.folder, self.url, [f"+HEAD:{HEAD}"])
 
+    def _note_head(self) -> None:
+        """Keeps which records the default branch has: whoever rewrites it does not make them forgotten."""
+        known, records = self.known, self.records()
+        new = {v for name in records if (v := _yanked_version(name)) and v not in known.yanked}
+        reasons = {version: self._yank_reason(version) for version in new}
+        write_known(self.folder, known.with_records(records, reasons))
+
+    def records(self) -> dict[str, str]:
+        """Returns the files in releases/ on the default branch, name to git's id."""
+        tree = git.object_at(self.folder, f"{HEAD}:{FOLDER}")
+        found = entries(self.folder, tree) if tree else {}
+        return {name: entry.oid for name, entry in found.items() if name.endswith(".json")}
+
     def yanked(self) -> dict[str, str]:
-        """Returns the yanked versions that the default branch lists, version to record's path."""
-        tree = git.object_at(self.folder, f"{HEAD}:releases")
-        names = entries(self.folder, tree) if tree else ()
-        hits = (re.fullmatch(r"(.+)\.yanked\.json", name) for name in names)
-        return {hit[1]: f"releases/{hit[0]}" for hit in hits if hit}
+        """Returns the versions that the default branch lists as yanked, or once did, with the reasons."""
+        records = self.records()
+        gone = "; the default branch had this record, and has it no more"
+        return {
+            version: reason + ("" if f"{version}{_YANKED}" in records else gone)
+            for version, reason in self.known.yanked.items()
+        }
 
     def recorded(self) -> list[str]:
         """Returns the versions that have a record on the default branch."""
-        tree = git.object_at(self.folder, f"{HEAD}:{FOLDER}")
-        names = entries(self.folder, tree) if tree else ()
-        return [version for name in names if (version := version_of_record(f"{FOLDER}/{name}"))]
+        return [version for name in self.records() if (version := version_of_record(f"{FOLDER}/{name}"))]
 
-    def yank_reason(self, path: str) -> str:
+    def _yank_reason(self, version: str) -> str:
         """Returns why a version was yanked, as its record on the default branch says."""
+        path = f"{FOLDER}/{version}{_YANKED}"
         try:
             content = read_json(self.text(path) or "{}", path)
         except FindingsError:
