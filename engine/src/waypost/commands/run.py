@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import click
 
 from waypost.commands.options import env_option, jobs_option, params_option, wandb_option
 from waypost.contracts.target import Target, parse_target
+from waypost.pins.looks import Look, ask_beside, has_lock, last_look
 from waypost.report.closing import show_current, write_result
 from waypost.runs.shortcut import Request, recall
 
@@ -39,6 +41,7 @@ class Wish:
     offline: bool
     frozen: bool
     dry_run: bool
+    verify: bool
     wandb: bool | None
     debug: bool
     as_json: bool
@@ -46,7 +49,7 @@ class Wish:
     @cached_property
     def request(self) -> Request | None:
         """What an earlier run may have answered already; None where an option asks for something else."""
-        differs = self.resume or self.no_cache or self.steps or self.start or self.force
+        differs = self.resume or self.verify or self.no_cache or self.steps or self.start or self.force
         tells = self.dry_run or self.explain or self.debug or self.wandb is not None
         other = self.target or self.folder.is_file() or self.offline or self.frozen or self.dev
         return None if differs or tells or other else Request(self.folder, self.files, self.changes, self.env)
@@ -83,6 +86,9 @@ class Wish:
 @click.option("--offline", is_flag=True, help="Ask no remote; what is in the cache or in folders runs.")
 @click.option("--frozen", is_flag=True, help="Locked content only, as CI wants it: refuses --dev.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the plan, run nothing.")
+@click.option(
+    "--verify", is_flag=True, help="Ask the remotes now whether tags moved, and wait for the answer."
+)
 @wandb_option
 @env_option
 @click.option(
@@ -123,14 +129,23 @@ def run(arguments: tuple[str, ...], overrides: str, **options: Any) -> int:
     target, folder, changes = _parted(arguments)
     wish = Wish(target, folder, changes=changes + shlex.split(overrides), **options)
     if wish.request and (current := recall(wish.request)):
-        show_current(current, sys.stderr if wish.as_json else sys.stdout)
+        look = look_at(wish.folder)
+        show_current(current, sys.stderr if wish.as_json else sys.stdout, look)
         if wish.as_json:
-            write_result(current)
+            write_result(replace(current, warnings=look.warnings) if look else current)
         return 0
     # Not at the top: a run with nothing to do answers in less time than these imports take.
     from waypost.commands.running import execute
 
     return execute(wish)
+
+
+def look_at(folder: Path) -> Look | None:
+    """Returns what the last look at a pipeline's remotes found; they are asked beside where it is old."""
+    look = last_look(folder)
+    if has_lock(folder) and (look is None or look.is_old(time.time())):
+        ask_beside(folder)
+    return look
 
 
 def _parted(arguments: tuple[str, ...]) -> tuple[Target | None, Path, list[str]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import replace
 
 from waypost.commands.options import wanted_on_wandb
-from waypost.commands.run import Wish
-from waypost.errors import UsageError
+from waypost.commands.run import Wish, look_at
+from waypost.errors import RemoteError, UsageError
 from waypost.pins.reach import refuse_unreached
 from waypost.pins.released import Release, fetch_release
+from waypost.pins.verify import UNREACHABLE, verify
 from waypost.pins.workspace import Workspace, fresh_lock, open_workspace, workspace_of_release
 from waypost.release.opening import open_bundle
 from waypost.report import runs as report
@@ -28,14 +30,13 @@ from waypost.sources.store import Store
 
 def execute(wish: Wish) -> int:
     """Runs what is asked for, shows it, and returns the exit code."""
-    if wish.resume and (wish.steps or wish.start):
-        raise UsageError("--resume goes without --steps and --from")
-    if wish.frozen and wish.dev:
-        raise UsageError("--frozen runs locked content, --dev does not: give one of them")
+    _refuse_opposites(wish)
     reporter = report.reporter_for(Console(stderr=wish.as_json), explain=wish.explain)
     workspace, options = _open(wish, _options(wish), reporter)
     if wish.frozen:
         refuse_unreached(workspace, fresh_lock(workspace))
+    if wish.verify:
+        _ask_now(workspace)
     prepared = prepare(workspace, wish.files, wish.changes, dev=wish.dev)
     options = _chosen(wish, options, prepared)
     if wish.dry_run:
@@ -47,11 +48,35 @@ def execute(wish: Wish) -> int:
         return 0
     is_watched = workspace.wanted and not (wish.offline or wish.dev or workspace.release)
     result = run(prepared, options, reporter, wish.folder if is_watched else None)
+    if is_watched and result.current and not wish.verify and (look := look_at(wish.folder)):
+        for text in look.lines(time.time()):
+            reporter.say(text)
     if wish.request:
         remember(wish.request, prepared, options)
     if wish.as_json:
         write_result(result)
     return result.exit_code
+
+
+def _refuse_opposites(wish: Wish) -> None:
+    """Raises UsageError where two options ask for opposite things."""
+    if wish.resume and (wish.steps or wish.start):
+        raise UsageError("--resume goes without --steps and --from")
+    if wish.verify and wish.offline:
+        raise UsageError("--verify asks the remotes, --offline does not: give one of them")
+    if wish.frozen and wish.dev:
+        raise UsageError("--frozen runs locked content, --dev does not: give one of them")
+
+
+def _ask_now(workspace: Workspace) -> None:
+    """Says what the remotes say of the locked versions. Raises RemoteError where one does not answer."""
+    verdict = verify(workspace, here=False)
+    for finding in verdict.findings:
+        if finding.category == UNREACHABLE:
+            raise RemoteError(str(finding))
+        workspace.warn(str(finding))
+    if not verdict.findings:
+        workspace.say("no tag was moved and nothing was yanked: the remotes were asked just now")
 
 
 def _options(wish: Wish) -> Options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from waypost.report.pins import show_verdict
 @pipeline_argument
 @offline_option
 @click.option("--remotes-only", is_flag=True, hidden=True, help="What `run` asks while it works.")
+@click.option("--within", type=int, hidden=True, help="End after so many seconds, whatever is answered.")
 @as_json_option
-def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> int:
+def verify(folder: Path, offline: bool, remotes_only: bool, within: int | None, as_json: bool) -> int:
     """Ask the remotes whether every tag is what the lock says; check cache and local folders.
 
     Lists every finding with a category: tag-moved, tag-deleted, commit-gone, commit-unreached (no
@@ -35,6 +37,9 @@ def verify(folder: Path, offline: bool, remotes_only: bool, as_json: bool) -> in
       waypost verify pipeline --offline     what can be checked without network
       waypost verify pipeline --json        for machines
     """
+    if within:
+        signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGTERM))
+        signal.alarm(within)
     console = Console(stderr=as_json)
     verdict = check(open_workspace(folder, sayer(console), offline=offline), here=not remotes_only)
     if as_json:

@@ -14,9 +14,10 @@ from waypost.contracts.plan import source_findings
 from waypost.contracts.scalars import yaml_1_1
 from waypost.contracts.versions import newest, parse_requirement, releases_of
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError
-from waypost.pins.attesting import lost_records
+from waypost.pins.attesting import CHANGED, lost_records
 from waypost.pins.checkout import parts_of
-from waypost.pins.reach import distinct, pins_by_source, reach_findings
+from waypost.pins.looks import note_look
+from waypost.pins.reach import UNREACHED, distinct, pins_by_source, reach_findings
 from waypost.pins.reading import Commit
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import git
@@ -27,6 +28,7 @@ from waypost.sources.snapshots import trees_of
 from waypost.sources.store import Mirror, is_intact
 
 UNREACHABLE = "unreachable"
+_OF_REMOTES = {"tag-moved", "tag-deleted", "commit-gone", UNREACHED, "yanked", CHANGED}
 
 
 @dataclass
@@ -66,11 +68,14 @@ def verify(workspace: Workspace, *, here: bool = True) -> Verdict:
         if unknown := source_findings(workspace.pipeline):
             raise FindingsError(unknown, consequence="")
         verdict.findings += staleness(workspace.pipeline, verdict.lock, workspace.lock_command)
-    for source, pins in pins_by_source(workspace, verdict.lock).items():
+    sources = pins_by_source(workspace, verdict.lock)
+    for source, pins in sources.items():
         if not workspace.offline:
             _ask_remote(workspace, source, pins, verdict)
         if here:
             _look_here(workspace, source, pins, verdict)
+    if sources and sources.keys() == set(verdict.asked):
+        note_look(workspace.folder, (f for f in verdict.findings if f.category in _OF_REMOTES))
     return verdict
 
 

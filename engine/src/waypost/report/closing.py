@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,12 +17,13 @@ import click
 from waypost.contracts.escaping import terminal_text
 from waypost.contracts.json_text import writable
 from waypost.errors import redacted
+from waypost.pins.looks import Look
 from waypost.report.figures import figure
 from waypost.runs.events import RunResult
 
 
-def show_current(result: RunResult, stream: IO[str]) -> None:
-    """Prints that there was nothing to do, and the run that has everything."""
+def show_current(result: RunResult, stream: IO[str], look: Look | None = None) -> None:
+    """Prints that there was nothing to do, the run that has everything, and what the remotes last said."""
     count = len(result.steps)
     steps = "1 step" if count == 1 else f"{count} steps"
     word = click.style("is current", fg="green", bold=True)
@@ -29,6 +31,8 @@ def show_current(result: RunResult, stream: IO[str]) -> None:
     click.echo(f"{name} {word}: {steps}, nothing to do, run {result.run_id}", file=stream)
     for text in closing_lines(result):
         click.echo(terminal_text(text), file=stream)
+    for text in look.lines(time.time()) if look else ():
+        click.echo(terminal_text(f"  {text}"), file=stream)
 
 
 def write_result(result: RunResult) -> None:

@@ -29,6 +29,7 @@ _NAMES = {
     "compiled": re.compile(r"[0-9a-f]{32}"),
     "bundles": re.compile(r"[0-9a-f]{64}"),
 }
+_LOOK = re.compile(r"[0-9a-f]{32}\.(json|asking)")
 _SUFFIXES = {"mirrors": ".git"}  # that a lock's name has not
 KINDS = {
     "mirrors": "mirror of a component repository",
@@ -140,6 +141,11 @@ def clear(home: Path) -> None:
                 lock.unlink()
         with contextlib.suppress(OSError):  # there is something else in it, or it is not there
             (home / kind).rmdir()
+    for look in (home / "looks").glob("*"):
+        if _LOOK.fullmatch(look.name):
+            look.unlink()
+    with contextlib.suppress(OSError):
+        (home / "looks").rmdir()
     for name in _DATABASES:
         if is_ours(home / name):
             (home / name).unlink(missing_ok=True)

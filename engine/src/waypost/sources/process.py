@@ -183,6 +183,12 @@ class Answering:
             errors.close()
 
 
+def start_apart(arguments: Sequence[str]) -> None:
+    """Starts a process that goes on when this one ends, and says nothing."""
+    quiet = subprocess.DEVNULL
+    subprocess.Popen(arguments, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
 class Background:
     """A process that goes on beside us, supervised; `result` is there once it has ended."""
 
