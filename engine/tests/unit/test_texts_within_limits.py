@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from typing import Any
@@ -123,7 +124,6 @@ def test_large_texts_are_read() -> None:
 )
 def test_json(text: str) -> None:
     """Harmless texts have the value that Python gives them."""
-    import json
 
     assert read_json(text, "file") == json.loads(text)
 
@@ -163,3 +163,18 @@ def test_json_as_python_writes_it() -> None:
     first, second = read_json("[NaN, Infinity]", "file", with_nan=True)
     assert math.isnan(first)
     assert second == float("inf")
+
+
+def test_as_much_as_the_limits_say() -> None:
+    """Values, levels and digits of JSON may be as many as the limits say, and not one more."""
+    fine = ["[" + ",".join("1" * 19) + "]", "[[[[1]]]]", "12345678", '{"a": [1, "x,y,z"]}']
+    assert [read_json(text, "file", FEW) for text in fine] == [
+        [1] * 19,
+        [[[[1]]]],
+        12345678,
+        {"a": [1, "x,y,z"]},
+    ]
+    assert "more than 20 values" in refusal(read_json, "[" + ",".join("1" * 22) + "]")
+    assert "more than 4 levels" in refusal(read_json, "[[[[[1]]]]]")
+    assert "more than 4 levels" in refusal(read_json, '[1, {"a": [[[1]]]}, 2]')
+    assert "more than 8" in refusal(read_json, "123456789")

@@ -15,6 +15,7 @@ from waypost.contracts.trees import (
     FILE,
     FOLDER,
     LINK,
+    MOST_PATH_BYTES,
     PROGRAM,
     SUBMODULE,
     Entry,
@@ -271,3 +272,54 @@ def test_texts_of_strangers_in_messages() -> None:
     """They are quoted, without what a terminal obeys, and not long."""
     assert shown("a\x1b[2J\u202e") == "'a\\x1b[2J\\u202e'"
     assert len(shown("x" * 1000)) < 80
+
+
+def test_as_many_as_the_limits_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries, levels and lengths may be as many as the limits say, and not one more."""
+    full = {"11" * 20: body_of(*((FILE, b"%d" % n) for n in range(3))), "22" * 20: body_of((FILE, b"x"))}
+    monkeypatch.setattr(listing, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(listing, "MOST_ENTRIES_AT_ONCE", 4)
+    assert walk({"c": "11" * 20, "d": "22" * 20}, reader(full)).problems == {}
+    monkeypatch.setattr(listing, "MOST_ENTRIES", 2)
+    told = "it has more than the 2 files and folders that are unpacked"
+    assert walk({"c": "11" * 20, "d": "22" * 20}, reader(full)).problems == {"c": told}
+    monkeypatch.setattr(listing, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(listing, "MOST_ENTRIES_AT_ONCE", 3)
+    found = walk({"c": "11" * 20, "d": "22" * 20}, reader(full))
+    assert found.problems == {"d": "it has more than the 3 files and folders that are unpacked"}
+
+
+def test_reading_stops_where_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many trees no more are read than can be taken at once."""
+    monkeypatch.setattr(listing, "MOST_ENTRIES_AT_ONCE", 3)
+    trees = {f"{n:040x}": body_of((FILE, b"a"), (FILE, b"b")) for n in range(9)}
+    read: list[str] = []
+
+    def one_by_one(oids: Sequence[str]) -> Iterator[bytes]:
+        for oid in oids:
+            read.append(oid)
+            yield trees[oid]
+
+    walk({f"c{n}": oid for n, oid in enumerate(trees)}, one_by_one)
+    assert len(read) == 2
+    bad = {"11" * 20: body_of((FILE, b"..")), "22" * 20: body_of((FILE, b"a"), (FILE, b"b"), (FILE, b"c"))}
+    assert set(walk({"bad": "11" * 20, "good": "22" * 20}, reader(bad)).problems) == {"bad"}
+
+
+def test_the_deepest_and_the_longest() -> None:
+    """64 levels below a folder, and a path of 1,024 bytes, are unpacked."""
+    assert walked(*[(FOLDER, b"d")] * 64).problems == {}
+    assert set(walked(*[(FOLDER, b"d")] * 65).problems) == {"c"}
+    above = [(FOLDER, b"d" * 200)] * 4
+    room = MOST_PATH_BYTES - len("c/") - 4 * 201
+    assert walked(*above, (FILE, b"f" * room)).problems == {}
+    assert set(walked(*above, (FILE, b"f" * (room + 1))).problems) == {"c"}
+
+
+def test_which_name_of_a_path_is_wrong() -> None:
+    """A path of one name has that name's problem; of several, the one that is wrong is named."""
+    assert path_problem("..") == name_problem("..")
+    assert path_problem("a/..") == f"is no path here: '..' in it {name_problem('..')}"
+    longest = "/".join(["a" * 200] * 5) + "/" + "b" * (MOST_PATH_BYTES - 5 * 201)
+    assert path_problem(longest) == ""
+    assert path_problem(f"{longest}a") == f"is longer than {MOST_PATH_BYTES} bytes"
