@@ -212,11 +212,23 @@ def tags_(folder: Path | None, restore: bool, push: bool, offline: bool, as_json
 @click.command("semver-check")
 @click.argument("base", required=False)
 @_folder
-@click.option("--bump", type=click.Choice(["patch", "minor", "major"]), help="Is this bump enough?")
+@click.option("--base", "named", metavar="VERSION", help="The same as BASE.")
+@click.option(
+    "--bump",
+    "--allow",
+    "bump",
+    type=click.Choice(["patch", "minor", "major"]),
+    help="Is this bump enough? Exit code 1 where more is demanded.",
+)
 @click.option("--run", "run_id", metavar="ID", help="Compare the model of this pipeline run, too.")
 @as_json_option
-def semver_check(base: str | None, folder: Path, bump: str | None, run_id: str | None, as_json: bool) -> int:
+def semver_check(
+    base: str | None, named: str | None, folder: Path, bump: str | None, run_id: str | None, as_json: bool
+) -> int:
     """Compare interfaces with a release (BASE, default the newest) and tell the bump that they demand.
+
+    What the changelog says is a floor: Added and Deprecated demand a minor version, Removed and BREAKING a
+    major one.
 
     Exit code 1 where the version at hand, or --bump, is too small.
 
@@ -224,8 +236,11 @@ def semver_check(base: str | None, folder: Path, bump: str | None, run_id: str |
     Examples:
       waypost semver-check -C components-repo
       waypost semver-check -C engine
-      waypost semver-check 1.0.0 --bump minor
+      waypost semver-check --base 1.0.0 --allow minor    a gate for pull requests
     """
+    if base and named:
+        raise UsageError("the release to compare with is named twice: BASE and --base")
+    base = base or named
     console = Console(stderr=as_json)
     subject = read_subject(folder)
     signature = signature_of_run(subject, run_id) if run_id else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from packaging.version import Version
 
+from waypost.contracts.changes import Kind
 from waypost.contracts.component import Component
 from waypost.contracts.interface import Change, component_with, interface_changes
 from waypost.contracts.record import Record
@@ -50,6 +52,37 @@ def library_changes(old: Record, new: Mapping[str, Component]) -> dict[str, tupl
         elif changes := interface_changes(component_with(name, old.components[name].interface), component):
             found[name] = changes
     return dict(sorted(found.items()))
+
+
+_HEADINGS: dict[str, Kind] = {
+    "removed": "breaking",
+    "breaking": "breaking",
+    "added": "added",
+    "deprecated": "changed",
+}
+# A heading with something below it: some keep the empty ones of the form.
+_HEADED = re.compile(r"^#+[ \t]*([A-Za-z]+)\b[^\n]*\n\s*[^#\s]", re.MULTILINE)
+_BREAKING = re.compile(r"\bBREAKING\b")
+
+
+def noted_changes(notes: str) -> dict[str, tuple[Change, ...]]:
+    """Returns what a changelog says of changes that no comparison of interfaces may see.
+
+    https://keepachangelog.com/en/1.1.0/ says what its headings mean, https://semver.org what that demands.
+    """
+    names = dict.fromkeys(hit[1].lower() for hit in _HEADED.finditer(notes))
+    found = [
+        Change(_HEADINGS[name], f"entries under {name.capitalize()}") for name in names if name in _HEADINGS
+    ]
+    if _BREAKING.search(notes):
+        found.append(Change("breaking", "it says BREAKING"))
+    return {"CHANGELOG.md": tuple(found)} if found else {}
+
+
+def together(*groups: Mapping[str, tuple[Change, ...]]) -> dict[str, tuple[Change, ...]]:
+    """Returns changes by what changed, each once, of several comparisons."""
+    names = {name: None for group in groups for name in group}
+    return {name: tuple(dict.fromkeys(c for g in groups for c in g.get(name, ()))) for name in names}
 
 
 def pipeline_changes(

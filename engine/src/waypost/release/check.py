@@ -9,7 +9,7 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from waypost.contracts.interface import Change
-from waypost.contracts.semver import BUMPS, Bump, bump_between, bumped, demanded
+from waypost.contracts.semver import BUMPS, Bump, bump_between, bumped, demanded, together
 from waypost.errors import UsageError
 from waypost.release.kinds import PipelineRepository
 from waypost.release.subject import Subject
@@ -40,7 +40,7 @@ def semver(
     Args: `signature` is that of the model of now, compared with the one of the release's run.
     """
     try:
-        asked = Version(base) if base else next(iter(subject.records), None)
+        asked = Version(base.removeprefix(subject.tag(""))) if base else next(iter(subject.records), None)
     except InvalidVersion:
         raise UsageError(f"{base!r} is not a version") from None
     if asked is None or asked not in subject.records:
@@ -51,6 +51,7 @@ def semver(
         changes = subject.changes_since(record, signature)
     else:
         changes = subject.changes_since(record)
+    changes = together(changes, subject.noted_since(asked))
     least = demanded(change for group in changes.values() for change in group)
     at_hand = bump or (bump_between(asked, subject.version) if subject.version > asked else "")
     following = str(bumped(asked, least))

@@ -16,7 +16,7 @@ from waypost.contracts.changelog import rotated, unreleased
 from waypost.contracts.interface import Change
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.record import FOLDER, record_text
-from waypost.contracts.semver import BUMPS, Bump, bumped, demanded
+from waypost.contracts.semver import BUMPS, Bump, bumped, demanded, together
 from waypost.errors import Finding, FindingsError, RemoteError, WaypostError
 from waypost.pins.verify import verify
 from waypost.pins.workspace import open_workspace
@@ -66,7 +66,7 @@ def next_step(subject: Subject, wish: Bump | Literal["auto"]) -> Step:
         first = max(subject.version, Version("1.0.0")) if wish in ("auto", "major") else None
         version = first or bumped(subject.version, "minor" if wish == "minor" else "patch")
         return Step("", str(version), "major", "patch", {})
-    changes = subject.changes_since(base)
+    changes = together(subject.changes_since(base), subject.noted_since(Version(base.version)))
     least = demanded(change for group in changes.values() for change in group)
     bump: Bump = least if wish == "auto" else wish
     if BUMPS.index(bump) < BUMPS.index(least):

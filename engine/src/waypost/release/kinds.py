@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,10 +19,12 @@ from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.lock import Lock, parse_lock
 from waypost.contracts.package import PackageInterface, package_changes
 from waypost.contracts.parameters import flat, merged
+from waypost.contracts.pipeline import PARAMETERS_FILE
+from waypost.contracts.pipeline_interface import Pinned, PipelineFacts, facts_changes, leaves
 from waypost.contracts.project import Project, parse_project, project_findings
 from waypost.contracts.record import Record, ReleasedComponent, ReleasedPin
 from waypost.contracts.sealed import Variables
-from waypost.contracts.semver import library_changes, pipeline_changes
+from waypost.contracts.semver import library_changes, pipeline_changes, together
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError
 from waypost.release.conformance import library_obstacles
 from waypost.release.package_interface import read_interface, silent_commands, stated_versions
@@ -35,6 +38,7 @@ from waypost.sources.files import (
     read_text,
     requirements_digest,
 )
+from waypost.sources.process import ProcessError
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,36 @@ class PipelineRepository(Subject):
         Args: `signature` is that of the model of now, where a run has made one.
         """
         before = self.run_record(base.version)
-        return pipeline_changes(base, self.parameters, before.signature if before else {}, signature or {})
+        known = before.signature if before else {}
+        names = pipeline_changes(base, self.parameters, known, signature or {})
+        return together(names, facts_changes(self._facts_of(base), self._facts))
+
+    @property
+    def _facts(self) -> PipelineFacts:
+        file = self.place / LOCK_FILE
+        lock = read_text(file) if file.is_file() else ""
+        parameters = dict(read_parameters(self.place)).get(PARAMETERS_FILE, "")
+        return _facts(read_text(self.place / pipeline_file.FILE), parameters, lock)
+
+    def _facts_of(self, base: Record) -> PipelineFacts:
+        """Returns what a release says in its own tree, where that is here, else in its record."""
+        said = PipelineFacts(pins={uses: Pinned(pin.version) for uses, pin in base.pins.items()})
+        commit = base.commit or git.object_at(self.top, f"refs/tags/{self.tag(base.version)}^{{commit}}")
+        if commit is None:
+            return said
+        at = Path("." if base.commit else self.prefix) / base.pipeline
+        names = (pipeline_file.FILE, PARAMETERS_FILE, LOCK_FILE)
+        texts = [self._text_at(commit, (at / name).as_posix()) for name in names]
+        # What an older engine took may be none of today's forms: then its record has to do.
+        with contextlib.suppress(WaypostError, ValueError):
+            return _facts(*texts) if texts[0] else said
+        return said
+
+    def _text_at(self, commit: str, path: str) -> str:
+        try:
+            return git.git(self.top, "cat-file", "blob", f"{commit}:{path}")
+        except ProcessError:
+            return ""
 
     def content(self, _trees: Mapping[str, str], /) -> dict[str, Any]:
         pins = self.lock.components if self.lock else {}
@@ -127,6 +160,19 @@ class PipelineRepository(Subject):
             "pins": {u: ReleasedPin(version=str(p), commit=p.commit, tree=p.tree) for u, p in pins.items()},
             "parameters": self.parameters,
         }
+
+
+def _facts(pipeline: str, parameters: str, lock: str) -> PipelineFacts:
+    """Returns what users of a pipeline rely on, from the texts of its files."""
+    said = pipeline_file.parse_pipeline(pipeline)
+    files = [(PARAMETERS_FILE, parameters)] if parameters else []
+    values = merged(files, (), Variables(frozenset(said.variables))).plain()
+    pins = parse_lock(lock, "waypost lock").components if lock else {}
+    return PipelineFacts(
+        steps=said.steps,
+        defaults=leaves(values),
+        pins={uses: Pinned(str(pin), pin.interface) for uses, pin in pins.items()},
+    )
 
 
 @dataclass(frozen=True)

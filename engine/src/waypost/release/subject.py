@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 
 from packaging.version import InvalidVersion, Version
 
+from waypost.contracts.changelog import lines_between, unreleased
 from waypost.contracts.interface import Change
 from waypost.contracts.record import FOLDER, Kind, Record, RunRecord, parse_record, version_of_record
+from waypost.contracts.semver import noted_changes
 from waypost.errors import Finding, UsageError
 from waypost.release.engine import engine_in
 from waypost.sources.files import read_text
@@ -84,6 +86,16 @@ class Subject(ABC):
     @abstractmethod
     def changes_since(self, base: Record) -> Mapping[str, tuple[Change, ...]]:
         """Returns what changed for users since a release, by what they use."""
+
+    def noted_since(self, base: Version) -> Mapping[str, tuple[Change, ...]]:
+        """Returns what the changelog says of the versions after a release, and of the next one.
+
+        It is a floor: a removed behaviour is a change, although no comparison of interfaces sees it.
+        """
+        file = self.folder / CHANGELOG
+        text = read_text(file) if file.is_file() else ""
+        newest = max(self.version, base)
+        return noted_changes(f"{unreleased(text)}\n{lines_between(text, base, newest)}")
 
     def findings(self, _version: Version, /) -> list[Finding]:
         """Returns what keeps this folder, as it is, from being released as a version."""
