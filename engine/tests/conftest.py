@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.forks import Forks
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "components-repo"
@@ -61,22 +64,25 @@ def workplace(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    with contextlib.closing(Forks()) as found:
+        yield found
+
+
 @pytest.fixture
-def call(workplace: Path) -> Call:
-    """Runs a command of the environment in the workplace; output is text, the exit code is free."""
+def call(workplace: Path, forks: Forks, request: pytest.FixtureRequest) -> Call:
+    """Runs a command of the environment in the workplace; output is text, the exit code is free.
+
+    `python -m waypost` is a fork of a process that has imported what it imports (see tests/forks.py); in
+    journeys it is a new interpreter, as at a user's.
+    """
+    journey = request.node.get_closest_marker("journey") is not None
 
     def run(
         *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         command = [str(argument) for argument in arguments]
-        return subprocess.run(
-            command,
-            cwd=cwd or workplace,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return forks.run(command, cwd or workplace, {**os.environ, **(env or {})}, new=journey)
 
     return run

@@ -13,6 +13,7 @@ import mlflow
 import pytest
 
 from tests.conftest import Call
+from tests.forks import ALONE
 from tests.repositories import (
     Repository,
     edit_contract,
@@ -98,7 +99,7 @@ def test_lock_bytes_depend_on_content_alone(locked: Repository, workplace: Path,
     before = file.read_bytes()
     file.unlink()
     forget(workplace)
-    call(*WAYPOST, "lock", locked.path)
+    call(*WAYPOST, "lock", locked.path, env=ALONE)
     assert file.read_bytes() == before
 
 
@@ -109,7 +110,7 @@ def test_run_uses_locked_content(
     (library.path / "kit" / "words.py").write_text("WORD = 'two'\n")
     library.release("1.1.0")
     forget(workplace)
-    result = call(*RUN, locked.path, "--json")
+    result = call(*RUN, locked.path, "--json", env=ALONE)
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
     assert document["warnings"] == []
@@ -137,7 +138,7 @@ def test_moved_tag(
     for cache in ("warm", "cold"):
         if cache == "cold":
             forget(workplace)
-        result = call(*RUN, locked.path, "--json")
+        result = call(*RUN, locked.path, "--json", env=ALONE)
         assert result.returncode == 0, result.stderr
         document = json.loads(result.stdout)
         [warning] = document["warnings"]
@@ -166,7 +167,7 @@ def test_deleted_tag(locked: Repository, library: Repository, workplace: Path, c
     library.commit("later")
     library.git("tag", "-d", "v1.0.0")
     forget(workplace)
-    result = call(*RUN, locked.path, "--json")
+    result = call(*RUN, locked.path, "--json", env=ALONE)
     assert result.returncode == 0, result.stderr
     assert "the tag was deleted" in json.loads(result.stdout)["warnings"][0]
     verdict = call(*WAYPOST, "verify", locked.path)
@@ -232,7 +233,7 @@ def test_server_down(locked: Repository, workplace: Path, call: Call, library: R
         "GIT_CONFIG_KEY_0": f"url.{dead}.insteadOf",
         "GIT_CONFIG_VALUE_0": lock_of(locked)["core/load"]["git"].rpartition("components")[0],
     }
-    warm = call(*RUN, locked.path, env=env)
+    warm = call(*RUN, locked.path, env={**ALONE, **env})
     assert warm.returncode == 0, warm.stderr
     assert "its remote does not answer" in flat(warm.stdout)
     assert "verified by tree" in flat(warm.stdout)
@@ -539,7 +540,7 @@ def test_yanked(locked: Repository, library: Repository, workplace: Path, call: 
     verdict = call(*WAYPOST, "verify", locked.path)
     assert verdict.returncode == 4
     assert "core 1.0.0  yanked" in verdict.stdout
-    result = call(*RUN, locked.path, "--json")
+    result = call(*RUN, locked.path, "--json", env=ALONE)
     assert result.returncode == 0
     assert "this release was yanked: leaks memory" in json.loads(result.stdout)["warnings"][0]
     same = call(*WAYPOST, "diff", locked.path, "core/load")

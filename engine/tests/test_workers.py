@@ -14,6 +14,7 @@ import yaml
 
 from tests.conftest import LIBRARY, Call
 from tests.daemons import FAMILY, alive, ids
+from tests.forks import ALONE
 from tests.pipelines import write_component, write_pipeline
 from tests.test_run import RUN, WORKERS, by_step, runs
 from waypost.contracts.command import PythonCommand, python_command
@@ -67,7 +68,7 @@ def test_fork_sees_what_a_process_sees(workplace: Path, call: Call) -> None:
     write_pipeline(root, {"one": {"uses": "parts/part", "with": {"word": "it's $HOME"}}})
     found = []
     for worker in ("fork", "process"):
-        result = call(*RUN, root, "--worker", worker, "--no-cache")
+        result = call(*RUN, root, "--worker", worker, "--no-cache", env=ALONE)
         assert result.returncode == 0, result.stdout
         found.append(json.loads(log_of("one")))
     assert found[0]["arguments"] == ["run.py", "--word", "it's $HOME"]
