@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -104,10 +105,14 @@ def test_kit_stays_small() -> None:
     assert len(lines) <= 320
 
 
-def component(call: Call, name: str, *arguments: str) -> tuple[int, str]:
-    """Runs a component's run.py directly; returns (exit code, all that it wrote)."""
-    result = call(BIN / "python", "run.py", *arguments, cwd=LIBRARY / name, PYTHONPATH=str(LIBRARY))
-    return result.returncode, result.stdout + result.stderr
+def component(name: str, *arguments: str) -> object:
+    """Runs a component's run.py as `python run.py` would, in the tests' own process: MLflow is imported
+    once. Returns the exit code of its error.
+    """
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr(sys, "argv", ["run.py", *arguments])
+        runpy.run_path(str(LIBRARY / name / "run.py"), run_name="__main__")
+    return end.value.code
 
 
 @pytest.mark.parametrize(
@@ -157,7 +162,12 @@ def component(call: Call, name: str, *arguments: str) -> tuple[int, str]:
     ],
 )
 def test_bad_data_is_one_line(
-    workplace: Path, call: Call, name: str, arguments: list[str], message: str
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    arguments: list[str],
+    message: str,
 ) -> None:
     """Data or parameters that cannot work: one line with file, column and rule; no stack trace."""
     Path("empty.csv").touch()
@@ -172,7 +182,9 @@ def test_bad_data_is_one_line(
     pd.DataFrame({"a": range(1000)}).to_parquet("whole.parquet")
     Path("cut.parquet").write_bytes(Path("whole.parquet").read_bytes()[:500])
     files = [str(workplace / a) if Path(a).suffix or a == "nope.csv" else a for a in arguments]
-    code, text = component(call, name, *files)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workplace / 'mlflow.db'}")
+    code = component(name, *files)
+    text = "".join(capsys.readouterr())
     assert code in (1, 2)
     assert message in text
     assert "Traceback" not in text
@@ -181,8 +193,12 @@ def test_bad_data_is_one_line(
 
 
 def test_debug_shows_the_trace(workplace: Path, call: Call) -> None:
-    """--debug keeps the stack trace for whoever mends the component."""
+    """--debug keeps the stack trace for whoever mends the component; without, a process says one line."""
     Path("empty.csv").touch()
-    code, text = component(call, "preprocess", "--data", str(workplace / "empty.csv"), "--debug")
-    assert code == 1
-    assert "Traceback" in text
+    run = (BIN / "python", "run.py", "--data", workplace / "empty.csv")
+    env = {"PYTHONPATH": str(LIBRARY), "MLFLOW_TRACKING_URI": f"sqlite:///{workplace / 'mlflow.db'}"}
+    traced, plain = (call(*run, *more, cwd=LIBRARY / "preprocess", **env) for more in (["--debug"], []))
+    assert (traced.returncode, plain.returncode) == (1, 1)
+    assert "Traceback" in traced.stderr
+    assert "error: empty.csv: the file is empty" in plain.stderr
+    assert "Traceback" not in plain.stderr
