@@ -58,7 +58,7 @@ journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken s
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey $(if $(COVERAGE),$(COVERAGE) --cov-append)
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m journey
 
-fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts each (`make check`: 1,000 each)
+fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts each (`make check`: 300 each)
 	@cd engine && FUZZ_CASES=5000 ../$(BIN)/python -m pytest -n 2 -m journey tests/test_fuzz_*.py
 
 MUTANTS := VIRTUAL_ENV=../$(VENV) ../$(BIN)/uv run --active --no-project --with mutmut==3.8.1 python -m tests.mutants

@@ -33,7 +33,7 @@ from waypost.errors import WaypostError
 
 ROOT = Path(__file__).parents[1]
 # Of each kind, in `make check`; `make fuzz` attempts 5,000.
-CASES = int(os.environ.get("FUZZ_CASES", "1000"))
+CASES = int(os.environ.get("FUZZ_CASES", "300"))
 MOST_MIB = 1024
 _MOST_FAILURES = 5
 # Room for what libraries reserve without using it; what is really used is measured.
