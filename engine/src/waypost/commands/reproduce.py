@@ -12,7 +12,9 @@ from waypost.commands.documents import ReproductionDocument
 from waypost.commands.options import as_json_option, released
 from waypost.contracts.record import RunRecord, parse_record
 from waypost.errors import UsageError
+from waypost.release.remaking import run_named
 from waypost.release.reproduce import reproduce as execute
+from waypost.release.reproduce import reproduce_run
 from waypost.report import runs
 from waypost.report.common import write_document
 from waypost.report.console import Console
@@ -34,7 +36,7 @@ def _empty(folder: Path) -> Path:
 
 
 @click.command()
-@click.argument("target", metavar="URL[#FOLDER]@VERSION")
+@click.argument("target", metavar="URL[#FOLDER]@VERSION|runs:/ID")
 @click.option(
     "--against",
     metavar="FILE",
@@ -44,9 +46,7 @@ def _empty(folder: Path) -> Path:
 @click.option(
     "--env",
     type=click.Choice(["uv", "local"]),
-    default="uv",
-    show_default=True,
-    help="uv: environments made anew; local: the engine's own.",
+    help="uv: environments made anew; local: the engine's own. [default: uv; of a run what it had]",
 )
 @click.option(
     "--keep",
@@ -55,24 +55,36 @@ def _empty(folder: Path) -> Path:
     help="Keep runs and outputs in DIR, an empty one.",
 )
 @as_json_option
-def reproduce(target: str, against: Path | None, env: str, keep: Path | None, as_json: bool) -> int:
-    """Execute a release from its tag in a clean place, and compare with what its run gave.
+def reproduce(target: str, against: Path | None, env: str | None, keep: Path | None, as_json: bool) -> int:
+    """Execute a release, or a run, in a clean place, and compare with what came out then.
+
+    A release is executed from its tag, and compared with its record. runs:/ID is a pipeline run of this
+    tracking server: its commit, what was not committed, its lock and its parameters are brought together
+    again from what it kept. A component whose content is gone is named.
 
     Data, splits, metrics, predictions and the model's signature are compared one by one: equal,
     different, or cannot compare (and why). Exit code 1 where anything is different.
 
     \b
-    Example:
+    Examples:
       waypost reproduce https://github.com/org/grades@1.4.13
+      waypost reproduce runs:/0123456789abcdef0123456789abcdef
     """
-    parsed = released(target)
+    run_id = run_named(target)
+    if run_id and against:
+        raise UsageError("--against belongs to a release: a run is compared with itself")
+    parsed = None if run_id else released(target)
     record = parse_record(RunRecord, read_text(against), str(against)) if against else None
     console = Console(stderr=as_json)
     with scratch() as temp:
         place = _empty(keep) if keep else temp
         here = Path.cwd()
         try:
-            found = execute(parsed, place, runs.reporter_for(console), record=record, env=env)
+            reporter = runs.reporter_for(console)
+            if parsed:
+                found = execute(parsed, place, reporter, record=record, env=env or "uv")
+            else:
+                found = reproduce_run(run_id or "", place, reporter, env=env)
         finally:
             os.chdir(here)
     if as_json:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from waypost.commands.options import env_option, jobs_option, params_option, wandb_option
 from waypost.contracts.target import Target, parse_target
+from waypost.errors import UsageError
 from waypost.pins.looks import Look, ask_beside, has_lock, last_look
 from waypost.report.closing import show_current, write_result
 from waypost.runs.shortcut import Request, recall
@@ -26,6 +28,7 @@ class Wish:
 
     target: Target | None
     folder: Path
+    like: str
     files: tuple[Path, ...]
     changes: list[str]
     env: str
@@ -51,12 +54,18 @@ class Wish:
         """What an earlier run may have answered already; None where an option asks for something else."""
         differs = self.resume or self.verify or self.no_cache or self.steps or self.start or self.force
         tells = self.dry_run or self.explain or self.debug or self.wandb is not None
-        other = self.target or self.folder.is_file() or self.offline or self.frozen or self.dev
+        other = self.like or self.target or self.folder.is_file() or self.offline or self.frozen or self.dev
         return None if differs or tells or other else Request(self.folder, self.files, self.changes, self.env)
 
 
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[PIPELINE] [KEY=VALUE]…")
+@click.option(
+    "--like",
+    default="",
+    metavar="runs:/ID",
+    help="Start from that run: its versions, its files, its parameters; KEY=VALUE changes some of them.",
+)
 @params_option
 @click.option(
     "--steps",
@@ -125,8 +134,14 @@ def run(arguments: tuple[str, ...], overrides: str, **options: Any) -> int:
       waypost run https://github.com/org/grades@1.4.13
       waypost run pipeline --dev                    with the component folders as they are now
       waypost run pipeline --wandb                  show it on Weights & Biases, too
+      waypost run --like runs:/0123456789abcdef0123456789abcdef model.max_depth=9
     """
     target, folder, changes = _parted(arguments)
+    if options["like"]:
+        if target or folder != Path():
+            raise UsageError("--like names the run to start from: give no PIPELINE beside it")
+        if click.get_current_context().get_parameter_source("env") is ParameterSource.DEFAULT:
+            options["env"] = ""  # what that run had
     wish = Wish(target, folder, changes=changes + shlex.split(overrides), **options)
     if wish.request and (current := recall(wish.request)):
         look = look_at(wish.folder)

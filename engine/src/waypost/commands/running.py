@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from waypost.commands.options import wanted_on_wandb
 from waypost.commands.run import Wish, look_at
@@ -14,6 +15,7 @@ from waypost.pins.released import Release, fetch_release
 from waypost.pins.verify import UNREACHABLE, verify
 from waypost.pins.workspace import Workspace, fresh_lock, open_workspace, workspace_of_release
 from waypost.release.opening import open_bundle
+from waypost.release.remaking import kept_by, require_content, run_id_in, workspace_of_run
 from waypost.report import runs as report
 from waypost.report.closing import write_result
 from waypost.report.common import write_document
@@ -25,19 +27,28 @@ from waypost.runs.runner import run
 from waypost.runs.shortcut import remember
 from waypost.runs.survey import Options, survey
 from waypost.sources.places import home
+from waypost.sources.scratch import scratch
 from waypost.sources.store import Store
 
 
 def execute(wish: Wish) -> int:
     """Runs what is asked for, shows it, and returns the exit code."""
     _refuse_opposites(wish)
+    with scratch() as temp:
+        return _execute(wish, temp)
+
+
+def _execute(wish: Wish, temp: Path) -> int:
     reporter = report.reporter_for(Console(stderr=wish.as_json), explain=wish.explain)
-    workspace, options = _open(wish, _options(wish), reporter)
+    workspace, options = _open(wish, _options(wish), reporter, temp)
     if wish.frozen:
         refuse_unreached(workspace, fresh_lock(workspace))
     if wish.verify:
         _ask_now(workspace)
-    prepared = prepare(workspace, wish.files, wish.changes, dev=wish.dev)
+    kept = workspace.kept
+    prepared = prepare(workspace, wish.files, wish.changes, dev=wish.dev or bool(kept and kept.facts.dev))
+    if kept:
+        require_content(prepared, kept)
     options = _chosen(wish, options, prepared)
     if wish.dry_run:
         found = survey(prepared, options) if wish.explain else None
@@ -46,7 +57,7 @@ def execute(wish: Wish) -> int:
         else:
             show_plan(Console(), prepared.plan, found)
         return 0
-    is_watched = workspace.wanted and not (wish.offline or wish.dev or workspace.release)
+    is_watched = workspace.wanted and not (wish.offline or wish.dev or workspace.release or kept)
     result = run(prepared, options, reporter, wish.folder if is_watched else None)
     if is_watched and result.current and not wish.verify and (look := look_at(wish.folder)):
         for text in look.lines(time.time()):
@@ -103,9 +114,14 @@ def _chosen(wish: Wish, options: Options, prepared: Prepared) -> Options:
     )
 
 
-def _open(wish: Wish, options: Options, reporter: Reporter) -> tuple[Workspace, Options]:
-    """Returns the workspace of a folder, a release or a bundle; with a bundle's options."""
+def _open(wish: Wish, options: Options, reporter: Reporter, temp: Path) -> tuple[Workspace, Options]:
+    """Returns the workspace of a folder, a release, a bundle or an earlier run; with the options of those."""
     offline = wish.offline
+    if wish.like:
+        kept = kept_by(run_id_in(wish.like))
+        store = Store(home(), reporter.say)
+        workspace = workspace_of_run(kept, store, temp, reporter.say, reporter.warn, offline=offline)
+        return workspace, replace(options, env=wish.env or kept.facts.env)
     if wish.folder.is_file():
         bundle = open_bundle(wish.folder, reporter.say, reporter.warn)
         version = bundle.workspace.release.version if bundle.workspace.release else ""

@@ -14,7 +14,7 @@ from waypost.contracts.pipeline import component_name
 from waypost.contracts.versions import parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError, UsageError
 from waypost.pins.reading import Commit, pins_at
-from waypost.pins.workspace import Workspace, fresh_lock
+from waypost.pins.workspace import Workspace, fresh_lock, read_lock
 from waypost.sources import git, remotes
 from waypost.sources.files import (
     read_component,
@@ -61,7 +61,7 @@ def checkouts(
     With `dev`, local folders are taken as they are, and branches as they are now. Raises
     IntegrityError, RemoteError.
     """
-    pins = _dev_pins(workspace) if dev else _locked_pins(workspace)
+    pins = _dev_pins(workspace) if dev and not workspace.kept else _locked_pins(workspace)
     found = pinned_checkouts(workspace, pins)
     problems: dict[str, list[Finding]] = {}
     by_source: dict[str, list[str]] = {}
@@ -74,7 +74,8 @@ def checkouts(
 
 
 def _locked_pins(workspace: Workspace) -> dict[str, Pin]:
-    lock = fresh_lock(workspace)
+    # What a run kept of its lock are the pins of what it ran, and the rest came from folders.
+    lock = read_lock(workspace) if workspace.kept else fresh_lock(workspace)
     return {} if lock is None else lock.components
 
 

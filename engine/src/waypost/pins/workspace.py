@@ -12,6 +12,7 @@ from waypost.contracts.lock import FILE, Lock, Wanted, parse_lock, staleness, wa
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, hold_findings
 from waypost.contracts.plan import source_findings
+from waypost.contracts.provenance import Provenance
 from waypost.contracts.trees import shown
 from waypost.contracts.urls import full_url
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
@@ -22,9 +23,25 @@ from waypost.sources.places import home
 from waypost.sources.store import Mirror, Say, Store
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What an earlier run kept of itself, from which it is made again: the texts of its pipeline.yaml and its
+    lock, empty where it had none, the diff of what was not committed.
+    """
+
+    run_id: str
+    facts: Provenance
+    pipeline: str
+    lock: str
+    diff: bytes
+
+
 @dataclass
 class Workspace:
-    """A pipeline's folder with its file, its cache, and what remotes its components come from."""
+    """A pipeline's folder with its file, its cache, and what remotes its components come from.
+
+    Where it is that of an earlier run, what that `kept` counts instead of files, and of its pins.
+    """
 
     folder: Path
     pipeline: Pipeline
@@ -33,6 +50,7 @@ class Workspace:
     offline: bool = False
     loud: Say | None = None
     release: Release | None = None
+    kept: Kept | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -54,10 +72,18 @@ class Workspace:
         written = self.pipeline.components[source].git or ""
         base = ""
         if written.startswith("."):
-            base = self.release.url if self.release else git.origin_of(self.folder)
+            base = self._base()
         mirror = self.store.mirror(full_url(written, base))
         mirror.remedy = self._remedy(source, mirror.url)
         return mirror
+
+    def _base(self) -> str:
+        """Returns what relative URLs are relative to."""
+        if self.release:
+            return self.release.url
+        if self.kept:
+            return self.kept.facts.place.url or self.kept.facts.place.top
+        return git.origin_of(self.folder)
 
     def _remedy(self, source: str, url: str) -> str:
         """Returns the command that makes a repository which is not there yet, from the local folder."""
@@ -74,6 +100,8 @@ class Workspace:
         path = self.pipeline.components[source].path
         if path is None:
             return None
+        if self.kept and source in self.kept.facts.outside:
+            return Path(self.kept.facts.outside[source])
         folder = Path(os.path.realpath(self.folder / path))  # which ends where links go in a circle
         if self.release and not folder.is_relative_to(self.release.root.resolve()):
             if self.pipeline.components[source].git:
@@ -109,6 +137,9 @@ def workspace_of_release(
 
 def read_lock(workspace: Workspace) -> Lock | None:
     """Returns the pipeline's lock, None where it has none. Raises IntegrityError."""
+    if workspace.kept:
+        text = workspace.kept.lock
+        return parse_lock(text, workspace.lock_command) if text else None
     file = workspace.folder / FILE
     return parse_lock(read_text(file), workspace.lock_command) if file.is_file() else None
 

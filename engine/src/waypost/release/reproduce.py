@@ -11,23 +11,26 @@ from waypost.contracts.record import RunRecord
 from waypost.contracts.target import Target
 from waypost.errors import UsageError
 from waypost.pins.attesting import run_record
-from waypost.pins.released import Release, fetch_release
+from waypost.pins.released import fetch_release
 from waypost.pins.workspace import workspace_of_release
 from waypost.release.evidence import evidence
+from waypost.release.remaking import kept_by, require_content, workspace_of_run
 from waypost.runs import runner
 from waypost.runs.events import Reporter, RunResult
-from waypost.runs.prepare import prepare
+from waypost.runs.execution import with_ancestors
+from waypost.runs.prepare import Prepared, prepare
 from waypost.runs.survey import Options
 from waypost.sources.places import home
 from waypost.sources.store import Store
+from waypost.tracking.connection import tracking_errors
 from waypost.tracking.store import Tracker
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """How a release was reproduced: the run, and each comparison with the record."""
+    """How a release or a run was reproduced: `what` that was, the run now, each comparison with then."""
 
-    release: Release
+    what: str
     run: RunResult
     comparisons: tuple[Comparison, ...] = ()
 
@@ -46,12 +49,7 @@ def reproduce(
     Raises UsageError where there is no record, IntegrityError, RemoteError.
     """
     memory = Store(home(), reporter.say).mirror(target.url)
-    # Everything in this process goes there: cache, environments, runs.
-    os.environ["WAYPOST_HOME"] = str(place / "cache")
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
-    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
-        os.environ.pop(name, None)
-    os.chdir(place)
+    _work_in(place)
     store = Store(place / "cache", reporter.say)
     release = fetch_release(store, target, memory=memory)
     recorded = record or run_record(store.mirror(target.url), release.version)
@@ -60,8 +58,50 @@ def reproduce(
         raise UsageError(f"{target}: there is no record of a run to compare with", hint=hint)
     workspace = workspace_of_release(release, store, reporter.say, loud=reporter.warn)
     prepared = prepare(workspace, [], [])
-    result = runner.run(prepared, Options(env=env, cache=False), reporter)
+    what = f"{release.tag or release.commit[:12]} ({release.commit[:12]})"
+    return _compared(what, prepared, Options(env=env, cache=False), recorded, reporter)
+
+
+def reproduce_run(run_id: str, place: Path, reporter: Reporter, *, env: str | None) -> Reproduction:
+    """Executes an earlier run, with its versions, files and parameters, in a place of its own, and compares.
+
+    Args: `env` is that of the run where it is None. Raises UsageError where the run did not finish, or kept
+    too little of itself; IntegrityError where content is not what it was; RemoteError.
+    """
+    kept = kept_by(run_id)
+    with tracking_errors():
+        tracker = Tracker(kept.facts.pipeline)
+        if not tracker.is_finished(run_id):
+            hint = f"run it again: waypost run --like runs:/{run_id}"
+            raise UsageError(f"run {run_id} did not end well: there is nothing to compare with", hint=hint)
+        recorded = evidence(tracker, run_id, "", kept.facts.place.commit)
+    store = Store(place / "cache", reporter.say)
+    workspace = workspace_of_run(kept, store, place, reporter.say, reporter.warn)
+    _work_in(place)
+    prepared = prepare(workspace, [], [], dev=kept.facts.dev)
+    require_content(prepared, kept)
+    steps = frozenset(kept.facts.steps) if kept.facts.steps is not None else None
+    if steps is not None:  # those around them, whose results were taken over, are as little here
+        steps = with_ancestors(prepared, steps)
+    options = Options(env=env or kept.facts.env, cache=False, steps=steps)
+    return _compared(f"run {run_id}", prepared, options, recorded, reporter)
+
+
+def _compared(
+    what: str, prepared: Prepared, options: Options, recorded: RunRecord, reporter: Reporter
+) -> Reproduction:
+    result = runner.run(prepared, options, reporter)
     if result.status != "FINISHED":
-        return Reproduction(release, result)
-    found = evidence(Tracker(prepared.pipeline.name), result.run_id, release.version, release.commit)
-    return Reproduction(release, result, compare(recorded, found))
+        return Reproduction(what, result)
+    tracker = Tracker(prepared.pipeline.name)
+    found = evidence(tracker, result.run_id, recorded.version, recorded.commit)
+    return Reproduction(what, result, compare(recorded, found))
+
+
+def _work_in(place: Path) -> None:
+    """Lets everything in this process go to a place: cache, environments, runs."""
+    os.environ["WAYPOST_HOME"] = str(place / "cache")
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+        os.environ.pop(name, None)
+    os.chdir(place)

@@ -87,9 +87,8 @@ def show_reproduction(console: Console, found: Reproduction) -> None:
     metrics = sum(c.state == "equal" and "/" in c.what for c in found.comparisons)
     if metrics:
         line(console, f"  {_STATES['equal']}  {metrics} metrics, to the last digit")
-    release = f"{found.release.tag or found.release.commit[:12]} ({found.release.commit[:12]})"
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     if found.is_equal:
-        line(console, f"[bold green]✓ reproduced[/] {release}: {summary}")
+        line(console, f"[bold green]✓ reproduced[/] {found.what}: {summary}")
     else:
-        line(console, f"[bold red]✗ not reproduced[/] {release}: {summary or 'the run failed'}")
+        line(console, f"[bold red]✗ not reproduced[/] {found.what}: {summary or 'the run failed'}")

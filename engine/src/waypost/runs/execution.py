@@ -428,11 +428,11 @@ class Execution:
             self._tools.tracker.log_file(attempt.run_id, attempt.log, "logs")
 
 
-def with_ancestors(prepared: Prepared, selected: frozenset[str] | None) -> set[str]:
+def with_ancestors(prepared: Prepared, selected: frozenset[str] | None) -> frozenset[str]:
     """Returns the selected steps and all that they need, directly or not."""
     steps = prepared.plan.steps
     wanted = set(selected if selected is not None else (step.name for step in steps))
     for step in reversed(steps):
         if step.name in wanted:
             wanted.update(step.needs)
-    return wanted
+    return frozenset(wanted)

@@ -23,7 +23,18 @@ from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.runs.schemas import schema_findings
 from waypost.sources.files import read_parameters, read_text
-from waypost.sources.git import head_of
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a pipeline was read from: its parameter files with their texts, and what was set on top of them;
+    `plain` are the parameters that params.yaml alone gives, `workspace` is where all of it was.
+    """
+
+    workspace: Workspace
+    files: tuple[tuple[str, str], ...]
+    overrides: tuple[str, ...]
+    plain: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,8 @@ class Prepared:
     `lock` is the digest of the lock that it runs from, empty without one; `dev` tells that local
     folders were taken as they are; `warnings` what the user should know of the versions; `release`
     are the tags of a release, empty for a pipeline's folder; `read` are the user's files and folders
-    that were looked at; `variables` the values of the environment variables that the pipeline declares.
+    that were looked at; `variables` the values of the environment variables that the pipeline declares;
+    `given` is what all of this was made of, None for what no user wrote.
     """
 
     folder: Path
@@ -47,11 +59,11 @@ class Prepared:
     release: Mapping[str, str] = field(default_factory=dict)
     read: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    given: Given | None = None
 
     def tags(self) -> dict[str, str]:
-        """Returns what the run's tags say of where the pipeline comes from; git is asked."""
-        commit = "" if self.release else head_of(self.folder)
-        tags = {**self.release, **({"waypost.commit": commit} if commit else {})}
+        """Returns what the run's tags say of its versions."""
+        tags = dict(self.release)
         if self.lock:
             tags["waypost.lock"] = self.lock
         if self.dev:
@@ -74,7 +86,10 @@ def prepare(
     """
     folder, pipeline = workspace.folder, workspace.pipeline
     findings: list[Finding] = []
-    texts = read_parameters(folder) + [(str(file), read_text(file)) for file in files]
+    kept = workspace.kept
+    base = [(file.name, file.text) for file in kept.facts.files] if kept else read_parameters(folder)
+    texts = [*base, *((_named(file), read_text(file)) for file in files)]
+    overrides = (*(kept.facts.overrides if kept else ()), *overrides)
     values = {name: os.environ[name] for name in pipeline.variables if name in os.environ}
     variables = Variables(frozenset(pipeline.variables), values)
     try:
@@ -99,6 +114,10 @@ def prepare(
     if findings or plan is None:
         raise FindingsError(dict.fromkeys(findings))
     lock = None if dev else read_lock(workspace)
+    is_plain = not overrides and all(name == PARAMETERS_FILE for name, _ in texts)
+    own = [(name, text) for name, text in texts if name == PARAMETERS_FILE]
+    plain = parameters if is_plain else merged(own, (), variables)
+    given = Given(workspace, tuple(texts), overrides, plain.content)
     return Prepared(
         folder,
         pipeline,
@@ -111,7 +130,13 @@ def prepare(
         release=workspace.release.tags if workspace.release else {},
         read=(*files, *_looked_at(workspace, code)),
         variables=values,
+        given=given,
     )
+
+
+def _named(file: Path) -> str:
+    """Returns how a parameter file is called, which is never like the pipeline's own."""
+    return f"./{file}" if str(file) == PARAMETERS_FILE else str(file)
 
 
 def _looked_at(workspace: Workspace, code: Mapping[str, Checkout]) -> set[Path]:

@@ -11,7 +11,7 @@ from time import monotonic
 from waypost import __version__
 from waypost.contracts.component import PythonEnv
 from waypost.contracts.keys import FinishedStep
-from waypost.contracts.parameters import canonical_yaml, flat
+from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import UsageError, redacted
 from waypost.pins.watch import Watch
@@ -25,6 +25,7 @@ from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
 from waypost.runs.mirrored import Mirrored
 from waypost.runs.prepare import Prepared
+from waypost.runs.provenance import origin_of
 from waypost.runs.survey import Options, by_step, run_key, survey
 from waypost.runs.workers import Workers
 from waypost.sources.machine import available_memory, cores
@@ -163,7 +164,8 @@ class PipelineRun:
         )
         digests = {step: environment.digest for step, environment in envs.items()}
         decider = Decider(prepared, digests, tools.index, tools.memo, inputs, reuse)
-        tags = {"waypost.version": __version__, **prepared.tags()}
+        self._origin = origin_of(prepared, options)
+        tags = {"waypost.version": __version__, **self._origin.tags}
         self.run_id = tools.tracker.open_pipeline(tags, parent=parent, name=name)
         mirrored = Mirrored(tools.mirror, prepared, self.run_id, tags, tools.tracker.uri)
         self.execution = Execution(
@@ -172,11 +174,11 @@ class PipelineRun:
 
     def begin(self) -> None:
         """Tells that it is there, and records its parameters."""
-        tracker, parameters = self._tools.tracker, self._prepared.parameters
+        tracker = self._tools.tracker
         self.execution.mirrored.opened()
         self._reporter.starting(self._prepared.plan, self.run_id)
-        tracker.log_parameters(self.run_id, flat(parameters))
-        tracker.log_text(self.run_id, canonical_yaml(parameters), "params.yaml")
+        tracker.log_parameters(self.run_id, flat(self._prepared.parameters))
+        tracker.log_contents(self.run_id, self._origin.artifacts)
 
     def warn(self, text: str) -> None:
         """Shows a warning, and keeps it with the run."""

@@ -152,10 +152,15 @@ def origin_of(folder: Path) -> str:
     relative URLs are relative to, as for submodules.
     """
     top = top_of(folder) or folder
+    return url_of_origin(top) or str(top)
+
+
+def url_of_origin(top: Path) -> str:
+    """Returns the URL that a repository came from, empty where it has none."""
     try:
-        url = git(folder, "config", "--get", "remote.origin.url").strip()
+        url = git(top, "config", "--get", "remote.origin.url").strip()
     except ProcessError:
-        return str(top)
+        return ""
     return str((top / url).resolve()) if url.startswith(".") else url
 
 

@@ -175,6 +175,15 @@ class Registry:
             name, str(run.info.run_id), dict(data.tags), dict(data.metrics), dict(data.params), models
         )
 
+    def tags_of_pipeline_run(self, run_id: str) -> dict[str, str]:
+        """Returns the tags of a pipeline run. Raises UsageError for a run of another kind."""
+        tags = dict(self._client.get_run(run_id).data.tags)
+        if PIPELINE_TAG in tags:
+            return tags
+        above = tags.get("mlflow.parentRunId", "") if STEP_TAG in tags else ""
+        hint = f"it is a step of runs:/{above}" if above else ""
+        raise UsageError(f"run {run_id} is no pipeline run of Waypost", hint=hint)
+
     def pipeline_of(self, run_id: str) -> str:
         """Returns the pipeline run that a step's run belongs to, else the run itself."""
         return str(self._client.get_run(run_id).data.tags.get("mlflow.parentRunId", run_id))

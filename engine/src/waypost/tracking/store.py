@@ -22,6 +22,7 @@ from waypost.contracts.trees import path_problem
 from waypost.errors import WaypostError, redacted
 from waypost.sources.files import mlmodel_text
 from waypost.sources.places import home
+from waypost.sources.scratch import scratch
 from waypost.tracking import names
 from waypost.tracking.claims import OWNER_TAG, Claims, is_alive_here
 from waypost.tracking.connection import client, set_defaults, tracking_errors
@@ -151,6 +152,15 @@ class Tracker:
 
     def log_text(self, run_id: str, text: str, artifact: str) -> None:
         self._client.log_text(run_id, redacted(text), artifact)
+
+    def log_contents(self, run_id: str, contents: Mapping[str, bytes]) -> None:
+        """Logs artifacts with these contents, by path; they hold no secrets."""
+        with scratch() as temp:
+            for name, content in contents.items():
+                file = temp / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            self._client.log_artifacts(run_id, str(temp))
 
     def log_file(self, run_id: str, file: Path, folder: str) -> None:
         self._client.log_artifact(run_id, str(file), folder)

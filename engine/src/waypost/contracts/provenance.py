@@ -1,0 +1,144 @@
+"""What a run keeps of where it came from, beside its pipeline.yaml, its lock and its parameters."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from waypost.contracts.json_text import read_json
+from waypost.contracts.layout import json_text
+from waypost.contracts.limits import shortened
+from waypost.contracts.parameters import flat
+from waypost.contracts.parsing import Strict, parse
+from waypost.errors import redacted
+
+FOLDER = "waypost"
+"""The artifacts of a pipeline run that say how to make it again."""
+FILE = "run.json"
+DIFF = "changes.diff"
+SCHEMA = 1
+COMMAND_TAG, OVERRIDES_TAG, DIRTY_TAG = "waypost.command", "waypost.overrides", "waypost.dirty"
+_LONGEST_TAG = 4000  # characters; MLflow keeps 5,000 of them since its first versions
+_MOST_NAMED = 20
+
+DiffState = Literal["none", "whole", "masked", "too large"]
+
+
+class ParameterFile(Strict):
+    """A file with parameters, as it was when the run began."""
+
+    name: str
+    text: str
+
+
+class Place(Strict):
+    """Where a pipeline's files come from.
+
+    `url` is the release's repository, else the origin of the one around the folder; `top` the repository's
+    folder on the machine that ran it, or the pipeline's where there is no repository; `inside` the
+    pipeline's folder below that.
+    """
+
+    url: str = ""
+    top: str = ""
+    inside: str = ""
+    commit: str = ""
+    release: str = ""
+
+
+class Provenance(Strict):
+    """run.json of a run: `files` are parameters (params.yaml first), `overrides` what was set on top of them.
+
+    `dirty` are the changed files that the run could read, `diff` tells whether changes.diff has all of
+    that; `components` are the git trees by folder of each `uses`, `outside` the local folders of sources
+    that are not in the pipeline's repository, `inputs` the local files that steps were given; `steps` those
+    that were chosen.
+    """
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    engine: str
+    pipeline: str
+    place: Place
+    files: tuple[ParameterFile, ...] = ()
+    overrides: tuple[str, ...] = ()
+    env: str = "uv"
+    dev: bool = False
+    steps: tuple[str, ...] | None = None
+    dirty: tuple[str, ...] = ()
+    diff: DiffState = "none"
+    components: dict[str, dict[str, str]] = {}
+    outside: dict[str, str] = {}
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def is_default(self) -> bool:
+        """Tells whether the parameters are those of params.yaml alone, and all steps are asked for."""
+        extra = [file for file in self.files if file.name != "params.yaml"]
+        return not (self.overrides or extra or self.steps is not None or self.dev)
+
+
+def provenance_text(provenance: Provenance) -> str:
+    """Returns the file's text, without secrets: what is read again has none either."""
+    return json_text(_without_secrets(provenance.model_dump(by_alias=True, mode="json"))) + "\n"
+
+
+def parse_provenance(text: str, file: str = FILE) -> Provenance:
+    """Returns what a run keeps. Raises FindingsError."""
+    return parse(Provenance, read_json(text, file), file)
+
+
+def _without_secrets(content: Any) -> Any:
+    if isinstance(content, str):
+        return redacted(content)
+    if isinstance(content, dict):
+        return {key: _without_secrets(value) for key, value in content.items()}
+    return [_without_secrets(value) for value in content] if isinstance(content, list) else content
+
+
+def differing(parameters: Any, plain: Any) -> dict[str, tuple[str | None, str | None]]:
+    """Returns by key what parameters have, and what params.yaml alone gives; None where one lacks it."""
+    have, base = flat(parameters), flat(plain)
+    keys = [*have, *(key for key in base if key not in have)]
+    return {key: (have.get(key), base.get(key)) for key in keys if have.get(key) != base.get(key)}
+
+
+def difference_lines(differences: Mapping[str, tuple[str | None, str | None]]) -> list[str]:
+    """Returns `depth=7 (2)` for each parameter that differs."""
+    return [
+        f"{key}={'nothing' if now is None else now} ({'new' if before is None else before})"
+        for key, (now, before) in differences.items()
+    ]
+
+
+def command(provenance: Provenance) -> str:
+    """Returns the command that was given, as far as it decides the result."""
+    place = provenance.place
+    if place.release and place.url:
+        target = f"{place.url}{place.inside and '#'}{place.inside}@{place.release}"
+    else:
+        target = place.inside or "."
+    words = ["waypost", "run", target]
+    words += [f"--params={file.name}" for file in provenance.files if file.name != "params.yaml"]
+    words += ["--dev"] if provenance.dev else []
+    words += ["--env=local"] if provenance.env == "local" else []
+    words += [f"--steps={','.join(provenance.steps)}"] if provenance.steps is not None else []
+    return redacted(shlex.join([*words, *provenance.overrides]))
+
+
+def tags(provenance: Provenance, differences: Mapping[str, tuple[str | None, str | None]]) -> dict[str, str]:
+    """Returns what the run's tags say: the command; the parameters and files that differ, where some do."""
+    found = {COMMAND_TAG: shortened(command(provenance), _LONGEST_TAG)}
+    if differences:
+        found[OVERRIDES_TAG] = shortened("\n".join(difference_lines(differences)), _LONGEST_TAG)
+    if provenance.dirty:
+        found[DIRTY_TAG] = shortened(named(provenance.dirty), _LONGEST_TAG)
+    return found
+
+
+def named(files: tuple[str, ...]) -> str:
+    """Returns the names of some files, and how many more there are."""
+    more = len(files) - _MOST_NAMED
+    return ", ".join(files[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
