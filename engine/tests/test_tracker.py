@@ -21,9 +21,9 @@ def test_pipelines_of_any_name(workplace: Path) -> None:
     assert not trackers[NAMES[0]].close_abandoned()
     for name, tracker in trackers.items():
         tracker.close(made[name], "FINISHED")
-        assert tracker.newest_run("waypost.release", name) == made[name]
-        assert tracker.newest_run(PIPELINE_TAG, name) == made[name]
-        assert tracker.newest_run("waypost.release", "it's another") is None
+        assert tracker.finished_runs("waypost.release", name) == [made[name]]
+        assert tracker.finished_runs(PIPELINE_TAG, name) == [made[name]]
+        assert tracker.finished_runs("waypost.release", "it's another") == []
 
 
 def test_parameters_of_any_name(workplace: Path) -> None:

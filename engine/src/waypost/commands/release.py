@@ -13,8 +13,9 @@ from waypost.commands.options import as_json_option
 from waypost.errors import FindingsError, UsageError
 from waypost.release import cut, records, tags
 from waypost.release.check import semver
-from waypost.release.evidence import signature_of_run, write_run_record
+from waypost.release.evidence import signature_of_run
 from waypost.release.kinds import read_subject
+from waypost.release.recording import Wish, write_run_record
 from waypost.report.common import counted, line, sayer, show_finding, write_document
 from waypost.report.console import Console, escape
 from waypost.report.release import show_semver, show_step, show_tags
@@ -140,19 +141,35 @@ def yank(version: str, reason: str, push: bool, folder: Path) -> None:
 
 @release.command()
 @click.argument("version")
-@click.option("--run", "run_id", metavar="ID", help="The MLflow run; default: the newest of this release.")
+@click.option(
+    "--run",
+    "run_id",
+    default="",
+    metavar="ID",
+    help="The MLflow run, with whatever parameters it had. [default: the newest with the release's own]",
+)
+@click.option(
+    "--tracking-uri",
+    "uri",
+    default="",
+    metavar="URI",
+    help="Where the run was made. [default: MLFLOW_TRACKING_URI, else where this machine ran the release]",
+)
+@click.option("--supersede", default="", metavar="WHY", help="Why the run record that is there is wrong.")
 @_folder
-def record(version: str, run_id: str | None, folder: Path) -> None:
+def record(version: str, folder: Path, **wish: str) -> None:
     """Record what the production run of a release gave: releases/VERSION.run.json.
 
-    The run must be one of `waypost run URL@VERSION`, on the tracking server that
-    MLFLOW_TRACKING_URI names. `waypost reproduce` compares with this record.
+    The run must be a whole one of `waypost run URL@VERSION`. Parameters that it was given are kept in
+    the record; `waypost reproduce` applies them, and compares with the record. Records do not change: a
+    wrong one is superseded by releases/VERSION.run.2.json, which names it and says why.
 
     \b
-    Example:
+    Examples:
       waypost run https://github.com/org/grades@1.4.13 && waypost release record 1.4.13
+      waypost release record 1.4.13 --run 0123456789abcdef0123456789abcdef --supersede "of other data"
     """
-    file = write_run_record(read_subject(folder), version, run_id)
+    file = write_run_record(read_subject(folder), Wish(version, **wish))
     line(Console(), escape(f"{file} written; commit and push it"))
 
 

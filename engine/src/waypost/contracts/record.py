@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from waypost.contracts.layout import Compact, json_text
 from waypost.contracts.names import FolderInside, ObjectId, VersionText
 from waypost.contracts.package import PackageInterface
 from waypost.contracts.parsing import Strict, parse
+from waypost.contracts.provenance import ParameterFile
 
 FOLDER = "releases"
 SCHEMA = 1
@@ -70,7 +72,9 @@ class RunRecord(Strict):
 
     `outputs` are sha256 (hex) by step and output, `metrics` by step and name; `signature` that of
     the model (inputs and outputs as MLflow writes them), `models` the outputs that hold one. `kinds` are
-    those that contracts declare of `metrics`; a record of 1.0 has none.
+    those that contracts declare of `metrics`; a record of 1.0 has none. `files` (name and text) and
+    `overrides` are the parameters on top of the release's own. A record that stands in for a wrong one
+    names that as what it `supersedes`, and says the `reason`.
     """
 
     schema_: int = Field(default=SCHEMA, alias="schema")
@@ -85,6 +89,10 @@ class RunRecord(Strict):
     models: tuple[str, ...] = ()
     signature: dict[str, Any] = {}
     kinds: dict[str, dict[str, str]] | None = Field(default=None, exclude_if=lambda value: value is None)
+    files: tuple[ParameterFile, ...] = Field(default=(), exclude_if=lambda value: not value)
+    overrides: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    supersedes: str = Field(default="", exclude_if=lambda value: not value)
+    reason: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class Yank(Strict):
@@ -110,6 +118,29 @@ def record_text(record: Record | RunRecord | Yank) -> str:
         content["interface"] = Compact(record.interface.model_dump(mode="json", exclude_defaults=True))
     # Metrics may be NaN or infinite, for which JSON has no number.
     return json_text(writable(content) if isinstance(record, RunRecord) else content) + "\n"
+
+
+def run_record_of(version: str, names: Iterable[str]) -> str | None:
+    """Returns the file among those in releases/ that is the run record of a version: of several the last one,
+    which supersedes the others; None where there is none.
+    """
+    numbers = [number for name in names if (number := _number(version, name))]
+    return _run_record(version, max(numbers)) if numbers else None
+
+
+def next_run_record(version: str, names: Iterable[str]) -> str:
+    """Returns the name that the next run record of a version gets: X.Y.Z.run.json, then X.Y.Z.run.2.json."""
+    return _run_record(version, max((_number(version, name) for name in names), default=0) + 1)
+
+
+def _run_record(version: str, number: int) -> str:
+    return f"{version}.run.json" if number == 1 else f"{version}.run.{number}.json"
+
+
+def _number(version: str, name: str) -> int:
+    """Returns which run record of a version a file is, counted from 1; 0 where it is none."""
+    hit = re.fullmatch(re.escape(version) + r"\.run(?:\.([2-9]|[1-9][0-9]{1,5}))?\.json", name)
+    return int(hit[1] or 1) if hit else 0
 
 
 def version_of_record(path: str) -> str | None:

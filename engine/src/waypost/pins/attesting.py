@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from waypost.contracts.attested import Attested, Tagged, contradictions
-from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record
+from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record, run_record_of
 from waypost.errors import Finding
 from waypost.sources import remotes
 from waypost.sources.known import Known
@@ -42,8 +42,9 @@ def record_of(mirror: Mirror, version: str) -> Record | None:
 
 def run_record(mirror: Mirror, version: str) -> RunRecord | None:
     """Returns what the production run of a release gave, as the default branch has it."""
-    path = f"{FOLDER}/{version}.run.json"
-    text = mirror.text(path)
+    name = run_record_of(version, mirror.records())
+    path = f"{FOLDER}/{name}"
+    text = mirror.text(path) if name else None
     return None if text is None else parse_record(RunRecord, text, path)
 
 

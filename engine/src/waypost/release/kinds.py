@@ -273,3 +273,10 @@ def _common(folder: Path, top: Path) -> tuple[Path, Path, Version, str]:
 def _project(folder: Path) -> Project | None:
     file = folder / project_file.FILE
     return parse_project(read_text(file)) if file.is_file() else None
+
+
+def pipeline_of(subject: Subject) -> PipelineRepository:
+    """Returns a product that is a pipeline's repository. Raises UsageError for another one."""
+    if isinstance(subject, PipelineRepository):
+        return subject
+    raise UsageError(f"{subject.folder}: no pipeline, so it has no runs")

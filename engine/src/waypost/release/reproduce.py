@@ -20,6 +20,7 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import with_ancestors
 from waypost.runs.prepare import Prepared, prepare
 from waypost.runs.survey import Options
+from waypost.sources.files import write_text
 from waypost.sources.places import home
 from waypost.sources.store import Store
 from waypost.tracking.connection import tracking_errors
@@ -57,7 +58,7 @@ def reproduce(
         hint = "its production run is recorded by `waypost release record`; or give one: --against FILE"
         raise UsageError(f"{target}: there is no record of a run to compare with", hint=hint)
     workspace = workspace_of_release(release, store, reporter.say, loud=reporter.warn)
-    prepared = prepare(workspace, [], [])
+    prepared = prepare(workspace, _written(recorded, place), recorded.overrides)
     what = f"{release.tag or release.commit[:12]} ({release.commit[:12]})"
     return _compared(what, prepared, Options(env=env, cache=False), recorded, reporter)
 
@@ -96,6 +97,15 @@ def _compared(
     tracker = Tracker(prepared.pipeline.name)
     found = evidence(tracker, result.run_id, recorded.version, recorded.commit)
     return Reproduction(what, result, compare(recorded, found))
+
+
+def _written(recorded: RunRecord, place: Path) -> list[Path]:
+    """Returns the parameter files of the recorded run, written again."""
+    files = []
+    for number, file in enumerate(recorded.files, 1):
+        files.append(place / f"parameters-{number}.yaml")
+        write_text(files[-1], file.text)
+    return files
 
 
 def _work_in(place: Path) -> None:

@@ -14,7 +14,15 @@ from packaging.version import InvalidVersion, Version
 
 from waypost.contracts.changelog import lines_between, unreleased
 from waypost.contracts.interface import Change
-from waypost.contracts.record import FOLDER, Kind, Record, RunRecord, parse_record, version_of_record
+from waypost.contracts.record import (
+    FOLDER,
+    Kind,
+    Record,
+    RunRecord,
+    parse_record,
+    run_record_of,
+    version_of_record,
+)
 from waypost.contracts.semver import noted_changes
 from waypost.errors import Finding, UsageError
 from waypost.release.engine import engine_in
@@ -80,8 +88,12 @@ class Subject(ABC):
 
     def run_record(self, version: Version | str) -> RunRecord | None:
         """Returns what the production run of a release gave, None where that is not recorded."""
-        file = self.folder / FOLDER / f"{version}.run.json"
-        return parse_record(RunRecord, read_text(file), file.name) if file.is_file() else None
+        name = run_record_of(str(version), self.record_names())
+        return parse_record(RunRecord, read_text(self.folder / FOLDER / name), name) if name else None
+
+    def record_names(self) -> list[str]:
+        """Returns the names of the files in its releases/."""
+        return [path.name for path in (self.folder / FOLDER).glob("*.json")]
 
     @abstractmethod
     def changes_since(self, base: Record) -> Mapping[str, tuple[Change, ...]]:

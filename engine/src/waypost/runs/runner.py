@@ -15,7 +15,7 @@ from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import UsageError, redacted
 from waypost.pins.watch import Watch
-from waypost.runs import environments
+from waypost.runs import drafts, environments
 from waypost.runs.code import worker_command
 from waypost.runs.decide import Decider, Reuse
 from waypost.runs.environments import Environment
@@ -226,6 +226,7 @@ class PipelineRun:
         tracker.close(self.run_id, status)
         if status == "FINISHED" and len(keys) == len(self._prepared.plan.steps):
             self._tools.index.add_run(run_key(self._prepared, keys, self._options), self.run_id)
+            drafts.note(self._prepared, self._options, self.run_id, tracker.uri)
 
 
 def _earlier_steps(tracker: Tracker, options: Options, name: str) -> Mapping[str, FinishedStep]:

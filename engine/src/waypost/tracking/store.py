@@ -201,11 +201,11 @@ class Tracker:
     def tags_of(self, run_id: str) -> dict[str, str]:
         return dict(self._client.get_run(run_id).data.tags)
 
-    def newest_run(self, tag: str, value: str) -> str | None:
-        """Returns the newest finished run of this pipeline with a tag, None where there is none."""
+    def finished_runs(self, tag: str, value: str) -> list[str]:
+        """Returns the finished runs of this pipeline with a tag, the newest first."""
         condition = f"{names.tag_is(tag, value)} AND attributes.status = 'FINISHED'"
         found = [run for run in self._pipeline_runs(condition) if run.data.tags.get(tag) == value]
-        return str(found[0].info.run_id) if found else None
+        return [str(run.info.run_id) for run in found]
 
     def signature(self, run_id: str, artifact: str) -> dict[str, Any]:
         """Returns the signature (columns of inputs and outputs) of an artifact that is a model, else {}."""

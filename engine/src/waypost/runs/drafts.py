@@ -1,0 +1,62 @@
+"""Where the runs of releases were made, for whoever records one of them later in another folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from waypost.contracts.digests import digest_of
+from waypost.errors import WaypostError, redacted
+from waypost.runs.prepare import Prepared
+from waypost.runs.survey import Options
+from waypost.sources.files import read_text, write_text
+from waypost.sources.places import home
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a record would start from: the newest finished run of a release on this machine."""
+
+    run_id: str
+    tracking_uri: str
+
+    @property
+    def is_there(self) -> bool:
+        """Tells whether its tracking store may be there: a file that is gone is not made again by looking."""
+        file = self.tracking_uri.removeprefix("sqlite:///")
+        return file == self.tracking_uri or Path(file).is_file()
+
+
+def note(prepared: Prepared, options: Options, run_id: str, tracking_uri: str) -> None:
+    """Notes where a release was run with its own parameters. The cache is no reason to stop."""
+    release, given = prepared.release, prepared.given
+    if "waypost.release" not in release or given is None or options.steps is not None or prepared.dev:
+        return
+    if given.overrides or len(given.files) > 1:
+        return
+    file = _file(release["waypost.release"], release["waypost.commit"])
+    draft = Draft(run_id, redacted(_from_anywhere(tracking_uri)))
+    with contextlib.suppress(OSError, WaypostError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(asdict(draft)))
+
+
+def find(version: str, commit: str) -> Draft | None:
+    """Returns where a release was run on this machine, None where that is not known."""
+    with contextlib.suppress(OSError, WaypostError, ValueError, TypeError):
+        return Draft(**json.loads(read_text(_file(version, commit))))
+    return None
+
+
+def _file(version: str, commit: str) -> Path:
+    return home() / "drafts" / f"{digest_of([version, commit])}.json"
+
+
+def _from_anywhere(uri: str) -> str:
+    """Returns the address of a tracking store that means the same in every folder."""
+    scheme, is_file, path = uri.partition("sqlite:///")
+    if is_file and not scheme:
+        return f"sqlite:///{Path.cwd() / path}"
+    return uri if "://" in uri or uri.startswith("file:") else str(Path.cwd() / uri)
