@@ -11,7 +11,15 @@ from packaging.version import Version
 
 from waypost.contracts.changelog import lines_between, rotated, unreleased
 from waypost.contracts.compare import compare
-from waypost.contracts.record import RunRecord, Yank, parse_record, record_text, version_of_record
+from waypost.contracts.record import (
+    RunRecord,
+    Yank,
+    next_run_record,
+    parse_record,
+    record_text,
+    run_record_of,
+    version_of_record,
+)
 from waypost.errors import FindingsError
 
 RUN: dict[str, Any] = {
@@ -68,13 +76,14 @@ def test_each_difference(other: dict[str, Any], what: str, state: str) -> None:
         (None, {"data": "1"}, "different"),  # a record of 1.0, which left times out
         ({}, {"data": "1"}, "cannot compare"),
         ({"load": {"m": "quality"}}, {"data": "1"}, "different"),
+        ({"load": {"other": "time"}}, {"data": "1"}, "different"),  # a contract that says what is a time
         ({}, {"data": "other"}, "different"),
         ({}, {}, "different"),
     ],
 )
 def test_a_metric_that_may_be_a_time(kinds: Any, outputs: dict[str, str], state: str) -> None:
-    """A metric that is declared, or of a step with other outputs, has to be equal; one of which no contract
-    says what it is may be a time, and is told. Its name does not count.
+    """A metric that is not declared as a time has to be equal. Where a contract declares nothing of its
+    metrics, one may be a time, and is told; not where the outputs differ, too. Its name does not count.
     """
     told = record(metrics={"load": {"m": 1.0}}, **({"kinds": kinds} if kinds is not None else {}))
     found = record(metrics={"load": {"m": 2.0}}, outputs={"load": outputs, "train": {"model": "2"}})
@@ -100,6 +109,19 @@ def test_records_of_before_are_written_as_they_were() -> None:
     """What 1.0 did not know is only there where it says something."""
     assert "kinds" not in json.loads(record_text(record()))
     assert json.loads(record_text(record(kinds={"a": {"b": "time"}})))["kinds"] == {"a": {"b": "time"}}
+
+
+def test_a_run_record_is_superseded() -> None:
+    """Records do not change: the next one of a version has a number, and the last one counts."""
+    names = ["1.0.0.json", "1.0.0.run.json", "1.0.0.yanked.json", "11.0.0.run.json", "1.0.0.run.x.json"]
+    assert run_record_of("1.0.0", []) is None
+    assert next_run_record("1.0.0", []) == "1.0.0.run.json"
+    assert run_record_of("1.0.0", names) == "1.0.0.run.json"
+    assert next_run_record("1.0.0", names) == "1.0.0.run.2.json"
+    more = [*names, "1.0.0.run.2.json", "1.0.0.run.10.json", "1.0.0.run.9.json"]
+    assert run_record_of("1.0.0", more) == "1.0.0.run.10.json"
+    assert next_run_record("1.0.0", more) == "1.0.0.run.11.json"
+    assert all(version_of_record(f"releases/{name}") is None for name in more[5:])
 
 
 def test_what_was_found_is_said() -> None:

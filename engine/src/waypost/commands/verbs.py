@@ -53,7 +53,7 @@ VERBS = {
     ),
     "reproduce": Verb(
         "reproduce",
-        "Execute a release from its tag in a clean place, and compare with what its run gave.",
+        "Execute a release, or a run, in a clean place, and compare with what came out then.",
     ),
     "rollback": Verb("rollback", "Give an alias back to the version that had it before the last promotion."),
     "run": Verb(

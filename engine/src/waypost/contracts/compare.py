@@ -53,13 +53,13 @@ def _outputs(step: str, recorded: RunRecord, found: RunRecord) -> Iterator[Compa
 def _metrics(step: str, recorded: RunRecord, found: RunRecord) -> Iterator[Comparison]:
     """Gives the comparisons of a step's metrics.
 
-    One whose kind no contract declares may be a time. It is taken for one where it alone is different, and
-    the step's outputs are the same bytes.
+    In a step whose contract says of no metric what it is, as those of 1.0 do, one may be a time. It is taken
+    for one where it alone is different, and the step's outputs are the same bytes.
     """
     there = found.metrics.get(step, {})
     for name, value in recorded.metrics[step].items():
         one = _compared(f"{step}/{name}", value, there.get(name))
-        is_open = recorded.kinds is not None and name not in recorded.kinds.get(step, {})
+        is_open = recorded.kinds is not None and not recorded.kinds.get(step)
         if one.state == "different" and name in there and is_open and _same_outputs(step, recorded, found):
             reason = f"{one.recorded} became {one.found}; its contract does not say whether it is a time"
             one = Comparison(one.what, "cannot compare", one.recorded, one.found, reason)

@@ -18,7 +18,8 @@ _FEW_ROWS = 50
 @dataclass(frozen=True)
 class Facts:
     """What a card is made of. `components` are (step, component and version, tree); `data` digests;
-    `qualities` the metrics that say how good the model is.
+    `qualities` the metrics that say how good the model is; `command` made it, with the parameters
+    `differing` from params.yaml, and `dirty` files were not committed then.
     """
 
     name: str
@@ -35,6 +36,9 @@ class Facts:
     said: MLmodel
     proof: Proof
     notes: str = ""
+    command: str = ""
+    differing: Sequence[str] = ()
+    dirty: str = ""
 
 
 def card(facts: Facts) -> str:
@@ -153,10 +157,21 @@ def _features(said: MLmodel) -> str:
 
 def _again(facts: Facts) -> str:
     lines = ["## To make it again"]
-    if facts.release and facts.release_url:
+    if facts.release and facts.release_url and not facts.differing:
         lines.append(f"    waypost reproduce {one_line(facts.release_url)}@{facts.release}")
-    elif facts.commit:
+    elif facts.command:
+        lines.append(f"    waypost reproduce runs:/{facts.run_id}")
+    if facts.command:
+        where = f", at commit `{facts.commit}` of the pipeline's repository" if facts.commit else ""
+        lines.append(f"\nIt was made by {markdown_code(one_line(facts.command))}{where}.")
+    elif facts.commit and not facts.release:
         lines.append(f"Commit `{facts.commit}` of the pipeline's repository: `waypost run`.")
-    else:
+    elif not facts.release:
         lines.append("The run has neither a release nor a commit: it cannot be made again for certain.")
+    if facts.differing:
+        told = ", ".join(markdown_code(one_line(text)) for text in facts.differing)
+        lines.append(f"\nParameters that differ from params.yaml (what that has): {told}.")
+    if facts.dirty:
+        told = markdown_text(facts.dirty)
+        lines.append(f"\n**Its files were not all committed**: {told}. The run keeps the changes.")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from waypost.contracts.digests import digest_of
 from waypost.contracts.gate import Threshold, find_metric, missed, qualities
 from waypost.contracts.metrics import SaidSide
 from waypost.contracts.mlmodel import MLmodel
+from waypost.contracts.provenance import COMMAND_TAG, DIRTY_TAG, OVERRIDES_TAG
 from waypost.deploy.aliases import previous_of
 from waypost.deploy.bringing import bringing
 from waypost.deploy.card import Facts, card
@@ -26,6 +27,7 @@ from waypost.tracking.registry import Origin, Registry, StepRun, Version
 
 _PROOF_ROWS = 5000
 _MOST_SHOWN, _MOST_LISTED = 4, 12
+_MADE = (COMMAND_TAG, OVERRIDES_TAG, DIRTY_TAG)
 _LONGEST_DESCRIPTION = 5000  # characters that the registry keeps
 
 
@@ -48,13 +50,17 @@ class Wish:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What was promoted: the new version, and the one that had the alias before."""
+    """What was promoted: the new version, and the one that had the alias before; the parameters of its run
+    `differing` from params.yaml, the `dirty` files that were not committed.
+    """
 
     version: Version
     alias: str
     before: Version | None
     proved: Proved
     shown: Mapping[str, float]
+    differing: tuple[str, ...] = ()
+    dirty: str = ""
 
     @property
     def is_current(self) -> bool:
@@ -85,7 +91,7 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
         before = registry.by_alias(wish.name, wish.alias)
         shown = _shown(wish, asked, origin)
         if before and before.run_id == origin.maker.run_id and _digest(before) == made.digest:
-            return Promotion(before, wish.alias, before, made, shown)
+            return Promotion(before, wish.alias, before, made, shown, *_differences(origin))
         tags = _tags(origin, made)
         version = registry.register(wish.name, origin.maker.run_id, origin.model_id, tags)
         text = card(_facts(wish, origin, version, tags, made))
@@ -96,7 +102,12 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
         if before:
             registry.move(wish.name, previous_of(wish.alias), before.version)
         registry.move(wish.name, wish.alias, version.version)
-        return Promotion(version, wish.alias, before, made, shown)
+        return Promotion(version, wish.alias, before, made, shown, *_differences(origin))
+
+
+def _differences(origin: Origin) -> tuple[tuple[str, ...], str]:
+    """Returns the parameters that a run had besides params.yaml, and its files that were not committed."""
+    return _lines(origin.tags.get(OVERRIDES_TAG, "")), origin.tags.get(DIRTY_TAG, "")
 
 
 def _checked(folder: Path, rows: Rows | None, *, is_trusted: bool) -> Proved:
@@ -150,7 +161,7 @@ def _plain(column: Any, pa: Any) -> list[Any]:
 
 def _tags(origin: Origin, made: Proved) -> dict[str, str]:
     """Returns what leads back from a registered version to everything that it was made of."""
-    kept = ("waypost.release", "waypost.release.url", "waypost.commit", "waypost.lock")
+    kept = ("waypost.release", "waypost.release.url", "waypost.commit", "waypost.lock", "waypost.dev", *_MADE)
     tags = {name: origin.tags[name] for name in kept if name in origin.tags}
     tags |= {
         "waypost.run": origin.run_id,
@@ -162,20 +173,29 @@ def _tags(origin: Origin, made: Proved) -> dict[str, str]:
     if made.said.signature:
         tags["waypost.signature"] = digest_of(made.said.signature.model_dump())
     for step in origin.steps.values():
-        if found := _component(step):
+        if found := _component(origin, step):
             tags[f"waypost.component.{step.name}"] = found
         for output, digest in step.digests.items():
             tags[f"waypost.data.{step.name}.{output}"] = digest
     return {name: value for name, value in tags.items() if value}
 
 
-def _component(step: StepRun) -> str:
-    """Returns `core/train 1.0.0 train:TREE kit:TREE` for the step of a pipeline, empty for other runs."""
-    uses = step.tags.get("waypost.component", "")
+def _component(origin: Origin, step: StepRun) -> str:
+    """Returns `core/train 1.0.0 train:TREE kit:TREE` for the step of a pipeline, empty for other runs; where
+    another run computed the result, that, too.
+    """
     prefix = "waypost.tree."
     trees = [f"{k.removeprefix(prefix)}:{v}" for k, v in sorted(step.tags.items()) if k.startswith(prefix)]
-    version = step.tags.get("waypost.component.version", "")
-    return " ".join(part for part in (uses, version, *trees) if part)
+    return " ".join(part for part in (origin.component_of(step), *trees, _computed_by(origin, step)) if part)
+
+
+def _computed_by(origin: Origin, step: StepRun) -> str:
+    """Returns the run that computed a result which this one took over, empty where it did so itself."""
+    run_id = step.tags.get("mlflow.parentRunId", origin.run_id)
+    if run_id == origin.run_id or not step.name:
+        return ""
+    with_ = "" if step.component == origin.component_of(step) else f" with {step.component}"
+    return f"(computed by run {run_id}{with_})"
 
 
 def _facts(
@@ -190,8 +210,8 @@ def _facts(
         uses = step.tags.get("waypost.component", "")
         tree = step.tags.get(f"waypost.tree.{uses.rpartition('/')[2]}", "")
         if uses:
-            said = f"{uses} {step.tags.get('waypost.component.version', '')}".strip()
-            components.append((step.name, said, tree))
+            said = (origin.component_of(step), _computed_by(origin, step))
+            components.append((step.name, " ".join(filter(None, said)), tree))
     prefix = "waypost.data."
     return Facts(
         name=wish.name,
@@ -208,7 +228,14 @@ def _facts(
         said=made.said,
         proof=made.proof,
         notes=wish.notes,
+        command=tags.get(COMMAND_TAG, ""),
+        differing=_lines(tags.get(OVERRIDES_TAG, "")),
+        dirty=tags.get(DIRTY_TAG, ""),
     )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.splitlines())
 
 
 def _cut(text: str) -> str:

@@ -21,6 +21,8 @@ from waypost.pins.looks import Look
 from waypost.report.figures import figure
 from waypost.runs.events import RunResult
 
+_MOST_LISTED = 10
+
 
 def show_current(result: RunResult, stream: IO[str], look: Look | None = None) -> None:
     """Prints that there was nothing to do, the run that has everything, and what the remotes last said."""
@@ -48,6 +50,7 @@ def closing_lines(result: RunResult) -> list[str]:
     if result.status == "FINISHED" and last:
         shown = "  ".join(f"{k} {figure(v)}" for k, v in list(last.metrics.items())[:4])
         lines.append(f"  {last.name}: {shown}")
+    lines += _origin_lines(result)
     if activate := _activation():
         lines.append(f"  for the commands below: {activate}")
     lines.append(f"  look at it: {_place(result)}")
@@ -57,6 +60,20 @@ def closing_lines(result: RunResult) -> list[str]:
         stock = f"mlflow models serve --env-manager local -m {model}"
         lines.append(f"  serve it: waypost serve {model}    (stock: {stock})")
         lines.append(f"  promote it: waypost promote {result.run_id} --name {result.name}")
+    return lines
+
+
+def _origin_lines(result: RunResult) -> list[str]:
+    """Returns what was not as the pipeline's repository has it, and the command that makes it again."""
+    lines = [f"  differs from params.yaml: {text}" for text in result.differing[:_MOST_LISTED]]
+    if len(result.differing) > _MOST_LISTED:
+        lines.append(f"  … and {len(result.differing) - _MOST_LISTED} more")
+    if result.dirty:
+        more = f" and {len(result.dirty) - _MOST_LISTED} more" if len(result.dirty) > _MOST_LISTED else ""
+        files = ", ".join(result.dirty[:_MOST_LISTED])
+        lines.append(f"  not committed, kept with the run: {files}{more}")
+    if lines and result.status == "FINISHED":
+        lines.append(f"  make it again: waypost reproduce runs:/{result.run_id}")
     return lines
 
 

@@ -12,7 +12,7 @@ from waypost.deploy import scoring
 from waypost.deploy.bringing import Brought
 from waypost.deploy.promoting import Promotion
 from waypost.deploy.score_job import Done
-from waypost.report.common import counted, line
+from waypost.report.common import counted, line, warn
 from waypost.report.console import Console, escape
 
 _LINE_SECONDS = 10.0
@@ -73,6 +73,10 @@ class ScoreBar(scoring.Progress):
 def show_promotion(console: Console, found: Promotion) -> None:
     """Prints which version an alias names now, and how it answers."""
     version = found.version
+    if found.dirty:
+        warn(console, f"its files were not all committed: {found.dirty}; the run keeps the changes")
+    for text in found.differing:
+        line(console, escape(f"  differs from params.yaml: {text}"))
     for name, value in found.shown.items():
         line(console, f"  {escape(name)} {value:.4f}")
     proof = found.proved.proof

@@ -37,7 +37,7 @@ def note(prepared: Prepared, options: Options, run_id: str, tracking_uri: str) -
     if given.overrides or len(given.files) > 1:
         return
     file = _file(release["waypost.release"], release["waypost.commit"])
-    draft = Draft(run_id, redacted(_from_anywhere(tracking_uri)))
+    draft = Draft(run_id, redacted(absolute(tracking_uri)))
     with contextlib.suppress(OSError, WaypostError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps(asdict(draft)))
@@ -54,7 +54,7 @@ def _file(version: str, commit: str) -> Path:
     return home() / "drafts" / f"{digest_of([version, commit])}.json"
 
 
-def _from_anywhere(uri: str) -> str:
+def absolute(uri: str) -> str:
     """Returns the address of a tracking store that means the same in every folder."""
     scheme, is_file, path = uri.partition("sqlite:///")
     if is_file and not scheme:

@@ -39,7 +39,8 @@ class RunResult:
     """How a run ended: `status` is FINISHED, FAILED or KILLED, as MLflow records it.
 
     One that is `current` was there before: there was nothing to do. `experiment_id` is empty where only
-    the server could tell.
+    the server could tell. `differing` are the parameters that are not as params.yaml has them, as
+    `depth=7 (2)`, `dirty` the files that it could read and that were not committed.
     """
 
     name: str
@@ -51,6 +52,8 @@ class RunResult:
     warnings: tuple[str, ...] = ()
     current: bool = False
     experiment_id: str = ""
+    differing: tuple[str, ...] = ()
+    dirty: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -201,6 +201,8 @@ class PipelineRun:
             tuple(execution.results),
             tuple(self._warnings),
             experiment_id=self._tools.tracker.experiment_id,
+            differing=self._origin.differing,
+            dirty=self._origin.dirty,
         )
         metrics = {f"{s.name}/{name}": value for s in execution.results for name, value in s.metrics.items()}
         execution.mirrored.ended(status, metrics)

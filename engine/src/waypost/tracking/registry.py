@@ -39,6 +39,12 @@ class StepRun:
         return outputs_in(self.tags)
 
     @property
+    def component(self) -> str:
+        """The component that computed it, with its version: `core/train 1.0.0`; empty for other runs."""
+        found = (self.tags.get("waypost.component", ""), self.tags.get("waypost.component.version", ""))
+        return " ".join(filter(None, found))
+
+    @property
     def inputs(self) -> dict[str, tuple[str, str]]:
         found = {name: _INPUT.fullmatch(text) for name, text in self.parameters.items()}
         return {name: (hit[1], hit[2]) for name, hit in found.items() if hit}
@@ -63,6 +69,10 @@ class Origin:
     @property
     def maker(self) -> StepRun:
         return self.steps[self.step]
+
+    def component_of(self, step: StepRun) -> str:
+        """Returns the component of a step in the version that this run's lock asks for."""
+        return self.tags.get(f"waypost.component.{step.name}", step.component)
 
     def metrics(self) -> dict[str, float]:
         """Returns the metrics of all steps as `step/metric`; of a run by itself as `metric`."""
