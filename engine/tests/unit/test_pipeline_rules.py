@@ -88,6 +88,24 @@ def test_components(old: Pinned, new: Pinned, expected: str | None) -> None:
     assert [str(c) for c in found.get("components", ())] == ([expected] if expected else [])
 
 
+def test_a_component_is_one_whatever_is_asked_for() -> None:
+    """A step that asks for another major version uses the same component; of one that is used in two
+    versions, each is compared with what was asked for alike.
+    """
+
+    def changes(old: dict[str, str], new: dict[str, str]) -> list[str]:
+        sides = (PipelineFacts(pins={k: Pinned(v) for k, v in side.items()}) for side in (old, new))
+        return [str(change) for change in facts_changes(*sides).get("components", ())]
+
+    told = "core/x: 1.2.0 became 2.0.0, another major version"
+    assert changes({"core/x@~=1.0": "1.2.0"}, {"core/x@~=2.0": "2.0.0"}) == [f"changed: {told}"]
+    assert changes({"core/x": "1.2.0"}, {"core/x@==2.0.0": "2.0.0"}) == [f"changed: {told}"]
+    both = {"core/x@~=1.0": "1.2.0", "core/x@>=1": "2.0.0"}
+    assert changes(both, both | {"core/x@>=1": "3.0.0"}) == [
+        "changed: core/x@>=1: 2.0.0 became 3.0.0, another major version"
+    ]
+
+
 @pytest.mark.parametrize(
     ("notes", "bump"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,11 +46,22 @@ def facts_changes(old: PipelineFacts, new: PipelineFacts) -> dict[str, tuple[Cha
     found = {
         "pipeline.yaml": _both("step", old.steps, new.steps, _step_changes),
         "params.yaml": _both("parameter", old.defaults, new.defaults, _value_changes),
-        "components": _both("component", old.pins, new.pins, _pin_changes),
+        "components": _both("component", _by_name(old.pins), _by_name(new.pins), _pin_changes),
     }
     # A component that comes or goes is told by the steps that use it.
     found["components"] = tuple(c for c in found["components"] if c.kind == "changed")
     return {name: changes for name, changes in found.items() if changes}
+
+
+def _by_name(pins: Mapping[str, Pinned] | None) -> Mapping[str, Pinned] | None:
+    """Returns pins by their components' names, whatever versions were asked for; of a component that a
+    pipeline uses in several versions as they were asked for.
+    """
+    if pins is None:
+        return None
+    named = {uses: uses.partition("@")[0] for uses in pins}
+    often = Counter(named.values())
+    return {named[uses] if often[named[uses]] == 1 else uses: pin for uses, pin in pins.items()}
 
 
 def _both(noun: str, old: Any, new: Any, changes: Any) -> tuple[Change, ...]:
