@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,32 @@ def test_moved_tag(
     accepted = call(*WAYPOST, "update", locked.path)
     assert f"tag moved: {old[:12]} → {new[:12]}" in accepted.stdout
     assert call(*WAYPOST, "verify", locked.path).returncode == 0
+
+
+def test_moved_tag_where_nothing_is_to_do(
+    locked: Repository, library: Repository, workplace: Path, call: Call
+) -> None:
+    """A run with nothing to do waits for no remote: where the last look is older than a day, one begins
+    beside it, and the next run has its word; --verify asks and waits.
+    """
+    assert call(*RUN, locked.path, env=ALONE).returncode == 0
+    assert "no tag was moved" in call(*RUN, locked.path, env=ALONE).stdout
+    (library.path / "kit" / "words.py").write_text("WORD = 'evil'\n")
+    library.release("1.0.0", force=True)
+    [note] = (workplace.parent / "cache" / "looks").glob("*.json")
+    content = json.loads(note.read_text())
+    note.write_text(json.dumps(content | {"asked": content["asked"] - 3 * 86400}))
+    late = call(*RUN, locked.path, env={**ALONE, "WAYPOST_LOOK": "beside"})
+    assert "3 days ago" in late.stdout
+    deadline = time.monotonic() + 60
+    while "moved" not in note.read_text() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    told = call(*RUN, locked.path, "--json", env=ALONE)
+    assert "the tag was moved" in json.loads(told.stdout)["warnings"][0]
+    note.unlink()
+    asked = call(*RUN, locked.path, "--verify", env=ALONE)
+    assert asked.returncode == 0
+    assert "the tag was moved" in asked.stdout + asked.stderr
 
 
 def test_deleted_tag(locked: Repository, library: Repository, workplace: Path, call: Call) -> None:

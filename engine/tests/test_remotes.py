@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Call
+from tests.forks import ALONE
 from tests.repositories import (
     HttpServer,
     Repository,
@@ -204,6 +205,7 @@ def test_run_does_not_wait_for_the_network(
     assert silent.stdout
     port = silent.stdout.readline().strip()
     env = {
+        **ALONE,
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.http://127.0.0.1:{port}.insteadOf",
         "GIT_CONFIG_VALUE_0": server.url,

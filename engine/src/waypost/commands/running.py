@@ -61,7 +61,7 @@ def _execute(wish: Wish, temp: Path) -> int:
     result = run(prepared, options, reporter, wish.folder if is_watched else None)
     if is_watched and result.current and not wish.verify and (look := look_at(wish.folder)):
         for text in look.lines(time.time()):
-            reporter.say(text)
+            reporter.say(f"  {text}")
     if wish.request:
         remember(wish.request, prepared, options)
     if wish.as_json:

@@ -23,7 +23,10 @@ class News:
 
 
 class Watch:
-    """Asks in a process of its own: a run never waits for the network, and never misses its word."""
+    """Asks in a process of its own: a run never waits for the network.
+
+    A run that ends before the remotes answer says nothing of them; what they said last is in looks.py.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._stack = contextlib.ExitStack()
