@@ -75,6 +75,8 @@ def test_what_git_ignores_is_not_looked_at(workplace: Path) -> None:
     installed = lib / "segregate" / ".venv" / "site-packages"
     installed.mkdir(parents=True)
     (installed / "scored.py").write_text("import scoring\n")
+    for odd in (":x", "[ab]", ":(exclude)segregate"):  # as git calls its patterns
+        (lib / odd).mkdir()
     assert check_library(lib).findings == ()
     (workplace / ".gitignore").write_text(".venv\ntest_run.py\n")
     assert {finding.category for finding in check_library(lib).findings} == {"tests"}

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from waypost.contracts.conformance import README, Source, conformance, obstacles
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
@@ -48,7 +47,7 @@ def check_library(folder: Path) -> Conformance:
         if not (folder / name).is_file()
     ]
     content = content_of(folder, _folders(folder))
-    imports = {name: frozenset(_imports(files)) for name, files in content.items()}
+    imports: dict[str, frozenset[str]] = {}
     for name in names:
         try:
             findings += conformance(_source(folder, name, content, imports))
@@ -72,12 +71,15 @@ def _source(
     library: Path,
     name: str,
     content: Mapping[str, Sequence[Path]],
-    imports: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    imports: dict[str, frozenset[str]] | None = None,
 ) -> Source:
     """Returns a component's folder as the rules look at it: `content` has the files of each folder of the
-    library, `imports` what is imported in each. Raises FindingsError.
+    library; `imports` keeps what is imported in each, without it nobody looks. Raises FindingsError.
     """
     folder, component = library / name, read_component(library, name, name)
+    if imports is not None:
+        for other in {name, *component.shared}.difference(imports):
+            imports[other] = frozenset(_imports(content.get(other, ())))
     there = component.python_env is not None and (folder / component.python_env).is_file()
     python_env = read_python_env(folder, component) if there else None
     together = [(library / other).resolve() for other in (name, *component.shared)]
@@ -89,7 +91,7 @@ def _source(
         python_env,
         _texts(folder, python_env.requirement_files if python_env else (), together),
         frozenset(content),
-        imports,
+        imports or {},
         _texts(folder, component.schema_files, together),
     )
 

@@ -57,7 +57,9 @@ def _content_files(root: Path, folders: Sequence[str], empty: Path) -> list[str]
     if git.top_of(root) is None or _is_ignored(root):
         listing = [f"--git-dir={empty}", f"--work-tree={root.resolve()}", *listing]
     command = ["git", "-C", str(root), *listing]
-    found = os.fsdecode(bytes_of(command, env=git.environment())).split("\0")
+    # A folder of somebody's may be called as git calls its patterns, `:x` or `[ab]`.
+    env = git.environment(GIT_LITERAL_PATHSPECS="1")
+    found = os.fsdecode(bytes_of(command, env=env)).split("\0")
     # A file that was removed by hand is still in the index.
     return [file for file in dict.fromkeys(found) if file and os.path.lexists(root / file)]
 
