@@ -14,6 +14,7 @@ from waypost.contracts.compare import compare
 from waypost.contracts.record import (
     RunRecord,
     Yank,
+    is_record_of,
     next_run_record,
     parse_record,
     record_text,
@@ -219,3 +220,19 @@ def test_rotation() -> None:
     assert text.endswith(LOG[LOG.index("## [1.1.0]") :])
     with pytest.raises(ValueError, match="no heading"):
         rotated("# Changelog\n", "1.0.0", "2026-03-01")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_its"),
+    [
+        ("1.0.0.json", True),
+        ("1.0.0.run.json", True),
+        ("1.0.0.run.2.json", True),
+        ("1.0.0.yanked.json", False),
+        ("11.0.0.json", False),
+        ("1.0.0.1.json", False),
+    ],
+)
+def test_which_records_are_of_a_version(name: str, is_its: bool) -> None:
+    """Its own, that of its run, and what supersedes that one: none of them may go away unseen."""
+    assert is_record_of("1.0.0", name) is is_its

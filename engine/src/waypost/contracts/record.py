@@ -133,6 +133,11 @@ def next_run_record(version: str, names: Iterable[str]) -> str:
     return _run_record(version, max((_number(version, name) for name in names), default=0) + 1)
 
 
+def is_record_of(version: str, name: str) -> bool:
+    """Tells whether a file in releases/ is the record of a version, or of its run, a superseding one too."""
+    return name == f"{version}.json" or _number(version, name) > 0
+
+
 def _run_record(version: str, number: int) -> str:
     return f"{version}.run.json" if number == 1 else f"{version}.run.{number}.json"
 

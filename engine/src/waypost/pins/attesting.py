@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from waypost.contracts.attested import Attested, Tagged, contradictions
-from waypost.contracts.record import FOLDER, Record, RunRecord, parse_record, run_record_of
+from waypost.contracts.record import FOLDER, Record, RunRecord, is_record_of, parse_record, run_record_of
 from waypost.errors import Finding
 from waypost.sources import remotes
 from waypost.sources.known import Known
@@ -54,7 +54,7 @@ def lost_records(mirror: Mirror, known: Known, versions: Collection[str]) -> lis
     return [
         Finding(f"{FOLDER}/{name}", f"the default branch had this record; it was {what} since", hint, CHANGED)
         for name, what in known.lost(mirror.records()).items()
-        if any(name in (f"{version}.json", f"{version}.run.json") for version in versions)
+        if any(is_record_of(version, name) for version in versions)
     ]
 
 
