@@ -21,6 +21,8 @@ from typing import Any
 import yaml
 
 from tests.pipelines import write_component
+from waypost.contracts.record import Record, record_text
+from waypost.sources import objects
 
 DAY = "2026-01-02T03:04:05+0000"
 
@@ -332,3 +334,19 @@ class RawRepository:
             (self.path / ref).write_text(commit + "\n")
         (self.path / "HEAD").write_text("ref: refs/heads/main\n")
         return commit
+
+
+def record_of(repository: Repository, version: str, tree: str, **other: Any) -> str:
+    """Returns the text of a pipeline's record that lists what lies at the top of a tree."""
+    entries = objects.entries(repository.path, tree)
+    record = Record(
+        kind="pipeline",
+        name="grades",
+        version=version,
+        date="2026-01-02",
+        engine="1.0.0",
+        made_with={},
+        trees={name: entry.oid for name, entry in entries.items() if name != "releases"},
+        **{"notes": "", **other},
+    )
+    return record_text(record)

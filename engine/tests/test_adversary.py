@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.repositories import Repository, make_repository
-from waypost.contracts.record import Record, RunRecord, record_text
+from tests.repositories import Repository, make_repository, record_of
+from waypost.contracts.record import RunRecord, record_text
 from waypost.contracts.target import Target
 from waypost.errors import FindingsError, UsageError, WaypostError
 from waypost.pins.released import Release, fetch_release
-from waypost.sources import git, objects
+from waypost.sources import git
 from waypost.sources.store import Store
 
 HONEST, EVIL = "text: hi\n", "text: EVIL\n"
@@ -23,20 +23,9 @@ HONEST, EVIL = "text: hi\n", "text: EVIL\n"
 def write_record(repository: Repository, version: str, folder: str = "one") -> None:
     """Writes the record of what lies in a work tree, as a release does."""
     repository.git("add", "--all")
-    trees = objects.entries(repository.path, repository.git("write-tree"))
-    record = Record(
-        kind="pipeline",
-        name="grades",
-        version=version,
-        date="2026-01-02",
-        engine="1.0.0",
-        made_with={},
-        trees={name: entry.oid for name, entry in trees.items() if name != "releases"},
-        pipeline=folder,
-        notes="",
-    )
+    text = record_of(repository, version, repository.git("write-tree"), pipeline=folder)
     (repository.path / "releases").mkdir(exist_ok=True)
-    (repository.path / "releases" / f"{version}.json").write_text(record_text(record))
+    (repository.path / "releases" / f"{version}.json").write_text(text)
 
 
 def write_run(repository: Repository, version: str) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.repositories import Repository, make_repository
-from waypost.contracts.record import Record, record_text
+from tests.repositories import Repository, make_repository, record_of
 from waypost.contracts.target import parse_target
 from waypost.errors import IntegrityError, RemoteError, UsageError
 from waypost.pins.described import described
@@ -40,24 +39,10 @@ def release(repository: Repository, version: str, folder: str = ".", tag: str = 
     repository.git("add", "--all")
     place = [] if folder == "." else [f"--prefix={folder}/"]
     tree = repository.git("write-tree", *place)
-    lines = repository.git("ls-tree", tree).splitlines()
-    record = Record(
-        kind="pipeline",
-        name="grades",
-        version=version,
-        date="2026-01-02",
-        engine="1.0.0",
-        made_with={},
-        trees={
-            name: facts.split()[2]
-            for facts, name in (line.split("\t") for line in lines)
-            if name != "releases"
-        },
-        notes="### Added\n- Everything.",
-    )
+    text = record_of(repository, version, tree, notes="### Added\n- Everything.")
     file = repository.path / folder / "releases" / f"{version}.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(record_text(record))
+    file.write_text(text)
     commit = repository.commit(f"Release {version}")
     if tag:
         repository.git("tag", "-a", "-m", "the first one", tag)
