@@ -56,7 +56,7 @@ def test_the_type_that_is_taken() -> None:
     assert findings(TRAIN, {"takes": "mlflow-model"}) == []
     [found] = findings(TRAIN, {"takes": "mlflow-model"}, "scores")
     assert "steps.evaluate.with.model" in found
-    assert "train.scores: it takes a mlflow-model, not a table" in found
+    assert "train.scores: it takes type mlflow-model, not table" in found
     assert "of that type: model" in found
 
 

@@ -16,7 +16,7 @@ def misfits(
     """
     if parameter.takes and output.type and parameter.takes != output.type:
         fitting = [name for name, other in made_by.outputs.items() if other.type == parameter.takes]
-        yield f"it takes a {parameter.takes}, not a {output.type}", _instead(fitting)
+        yield f"it takes type {parameter.takes}, not {output.type}", _instead(fitting)
         return
     if not output.metadata:
         return
