@@ -115,6 +115,17 @@ def test_each_form_says_the_same(form: str) -> None:
     assert table.texts["city"].to_pylist() == ["Zürich", 'a "b", c', None]
 
 
+def test_texts_of_a_large_csv_may_have_line_breaks() -> None:
+    """Lines may break in quotes, and a text may be large, in a CSV of more than one block, too."""
+    texts = [f'line {"x" * (i % 17)}\r\n"quoted",\n{"y" * (i % 23)}' for i in range(40_000)]
+    texts[7] = "long\n" * 300_000
+    frame = pd.DataFrame([{**ROWS[0], "city": text} for text in texts])
+    table = read(CSV, frame.to_csv(index=False).encode(), Limits(rows=40_000))
+    assert table.texts["city"].to_pylist() == texts
+    plain = read(CSV, b"amount,city,rooms,new\n1,%s,1,1\n" % (b"x" * 3_000_000))
+    assert len(plain.texts["city"][0].as_py()) == 3_000_000
+
+
 MANY = [{**ROWS[0], "amount": float(i)} for i in range(40)]
 
 

@@ -69,7 +69,7 @@ def test_all_bodies_share_a_room() -> None:
 
     async def asked() -> None:
         bodies = Bodies(MIB, 5)
-        held = [await bodies.receive(b"", arriving(b"a" * MIB)) for _ in range(8)]
+        held = [await bodies.receive(b"", arriving(b"a" * MIB)) for _ in range(4)]
         with pytest.raises(RequestError, match="too many large bodies") as error:
             await bodies.receive(b"", arriving(b"a" * 40_000, b"b" * 40_000))
         assert error.value.status == 503
@@ -99,6 +99,27 @@ def test_a_late_body_is_given_up() -> None:
         assert (error.value.status, bodies._held, bodies._deadlines) == (408, 0, {})
 
     asyncio.run(asked())
+
+
+@pytest.mark.parametrize("end", ["whole", "gone", "late", "the server's"])
+def test_what_is_left_of_a_refused_body_is_taken(end: str) -> None:
+    """Until it is whole, its client gone, its time over, or the server ends: none of these is an error."""
+
+    async def asked() -> Bodies:
+        bodies = Bodies(MIB, 0.01)
+        then = "http.disconnect" if end == "gone" else "http.request"
+        receive = arriving(*[b"a" * MIB] * 3, b"", then=then) if end in ("whole", "gone") else _never
+        draining = asyncio.create_task(bodies.drain(receive))
+        await asyncio.sleep(0.03)
+        if end == "late":
+            bodies.end_late()
+        elif end == "the server's":
+            draining.cancel()
+        await asyncio.wait_for(draining, 1)
+        return bodies
+
+    bodies = asyncio.run(asked())
+    assert (bodies._held, bodies._deadlines, bodies._late) == (0, {}, set())
 
 
 def test_an_end_is_no_late_body() -> None:

@@ -13,6 +13,8 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -229,6 +231,11 @@ def test_limits_of_bytes_rows_and_time(saved: Path, workplace: Path) -> None:
             for _ in range(20):
                 connection.sendall(chunk)
             assert connection.recv(100).split()[1] == b"413"
+        # Who looks at the reply only when all is sent, and wants no other one, sees it, too.
+        url, kind = f"{server.url}/invocations", {"Content-Type": "application/json"}
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(url, b" " * 30_000_000, kind), timeout=20)
+        assert json.load(refused.value)["message"] == "the body is larger than 1,048,576 bytes"
         assert server.ask({"instances": [ONE]}).status_code == 200
 
 

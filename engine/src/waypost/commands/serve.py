@@ -12,7 +12,7 @@ import click
 
 from waypost.commands.options import model_argument, trust_option
 from waypost.deploy.bearer import doubts, token_of
-from waypost.deploy.limits import BECOMES, MIB
+from waypost.deploy.limits import BECOMES, LARGEST_MIB, MIB
 from waypost.deploy.serving import Service
 from waypost.deploy.serving import serve as execute
 from waypost.errors import Interrupted
@@ -52,13 +52,17 @@ if TYPE_CHECKING:
     help="File with the bearer token that requests must bring, one line; or the variable WAYPOST_TOKEN.",
 )
 @click.option(
-    "--max-mb", default=16, show_default=True, type=click.IntRange(min=1), help="Largest body, in MiB."
+    "--max-mb",
+    default=LARGEST_MIB,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Largest body, in MiB.",
 )
 @click.option(
     "--max-unpacked-mb",
     type=click.IntRange(min=1),
     help="Largest table that a body may become, in MiB: a compressed one becomes far more than it is.  "
-    "[default: 8 times --max-mb]",
+    "[default: 4 times --max-mb]",
 )
 @click.option(
     "--max-rows", default=100_000, show_default=True, type=click.IntRange(min=1), help="Most rows a request."

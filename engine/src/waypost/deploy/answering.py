@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from waypost.deploy.bringing import Brought
 from waypost.deploy.compiled import Answer
@@ -32,6 +35,7 @@ _MOST_WAITING = 256
 _MOST_LOST = 4  # threads, times those at work
 _MOST_UNPACKING = 4
 _RETRY_SECONDS = b"5"
+_LONGEST = 500  # characters of a problem in the log
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -50,19 +54,34 @@ class Served:
 
 @dataclass(slots=True)
 class Reply:
-    """What is sent to a client; `problem` is what the access log says of it."""
+    """What is sent to a client; `problem` is what the access log says of it, `is_early` whether the body of
+    the request may still be on its way.
+    """
 
     status: int
     body: bytes
     type: bytes = b"application/json"
     headers: Headers = field(default_factory=list)
     problem: str = ""
+    is_early: bool = False
 
 
-def refusal(error: TableError, *headers: tuple[bytes, bytes]) -> Reply:
+def refusal(error: TableError, *headers: tuple[bytes, bytes], is_early: bool = False) -> Reply:
     """Returns the reply that says why there is no answer."""
     more = [(b"retry-after", _RETRY_SECONDS)] if error.status == 503 else []
-    return Reply(error.status, error_reply(error), headers=[*headers, *more], problem=str(error))
+    return Reply(
+        error.status, error_reply(error), headers=[*headers, *more], problem=str(error), is_early=is_early
+    )
+
+
+def failure(raised: Exception, request: str) -> Reply:
+    """Returns the reply where the server itself fails; what failed is for its log, not for whoever asks."""
+    said = f"the server failed to answer; its log says why: look for {request}"
+    content = {"error_code": "INTERNAL_ERROR", "message": said}
+    error = raised.__cause__ or raised
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return Reply(500, orjson.dumps(content), problem=f"{type(error).__name__}: {error}{place}"[:_LONGEST])
 
 
 class Answering:

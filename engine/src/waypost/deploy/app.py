@@ -24,13 +24,13 @@ from pydantic import BaseModel, ConfigDict
 
 from waypost import __version__
 from waypost.contracts.escaping import one_line, terminal_text
-from waypost.deploy.answering import Answering, Reply, Served, refusal
+from waypost.deploy.answering import Answering, Reply, Served, failure, refusal
 from waypost.deploy.bearer import TOKEN, Bearer
 from waypost.deploy.bringing import Brought, read_state
 from waypost.deploy.describe import example_of, openapi, page
 from waypost.deploy.ending import after_signal, at_most
 from waypost.deploy.layout import TableError
-from waypost.deploy.limits import BECOMES, MIB, Limits, RequestError
+from waypost.deploy.limits import BECOMES, LARGEST_MIB, MIB, Limits, RequestError
 from waypost.deploy.models import ready
 from waypost.deploy.monitor import METRICS_TYPE, Entry, Monitor
 from waypost.deploy.protocol import content_type
@@ -54,8 +54,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     state: Path
-    most_bytes: int = 16 * MIB
-    most_unpacked: int = 16 * MIB * BECOMES
+    most_bytes: int = LARGEST_MIB * MIB
+    most_unpacked: int = LARGEST_MIB * MIB * BECOMES
     most_rows: int = 100_000
     seconds: float = 30.0
     grace: float = 30.0
@@ -120,6 +120,9 @@ class Application:
             entry.status, entry.problem = 499, "the client went away"
             self._monitor.note(entry)
             return
+        except Exception as error:  # a bug, of ours or of the model: counted, logged, and no other request's
+            made = failure(error, entry.id)
+            _say(f"request {entry.id}: {made.problem}")
         entry.status, entry.problem = made.status, made.problem
         entry.seconds = time.perf_counter() - started
         if path not in self._paths:
@@ -130,8 +133,14 @@ class Application:
             (b"x-request-id", name),
             *made.headers,
         ]
+        if made.is_early and b"expect" in given:  # a client that waits to be asked for its body, and is not
+            headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": made.status, "headers": headers})
         body = b"" if method == "HEAD" else made.body
+        if made.is_early and _is_sent(given):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            body = b""
+            await self._bodies.drain(receive)
         await send({"type": "http.response.body", "body": body})
         self._monitor.note(entry)
 
@@ -144,15 +153,16 @@ class Application:
     def _refused(self, path: str, method: str, given: dict[bytes, bytes]) -> Reply | None:
         """Returns what is said to a request that gets no further."""
         if path not in self._paths:
-            return refusal(RequestError(f"there is no {path!r}", status=404, hint="see /docs"))
+            error = RequestError(f"there is no {path!r}", status=404, hint="see /docs")
+            return refusal(error, is_early=True)
         is_guarded = path not in ("/ping", "/health")
         if is_guarded and self._bearer and not self._bearer.accepts(given.get(b"authorization", b"")):
             error = RequestError("the bearer token is missing or wrong", status=401)
-            return refusal(error, (b"www-authenticate", b"Bearer"))
+            return refusal(error, (b"www-authenticate", b"Bearer"), is_early=True)
         allowed = "POST" if path == "/invocations" else "GET"
         if method != allowed and not (method == "HEAD" and allowed == "GET"):
             error = RequestError(f"{path} takes {allowed}, not {method}", status=405)
-            return refusal(error, (b"allow", allowed.encode()))
+            return refusal(error, (b"allow", allowed.encode()), is_early=True)
         return None
 
     async def _answered(
@@ -166,12 +176,14 @@ class Application:
             if given.get(b"content-encoding", b"identity") != b"identity":
                 raise RequestError("a Content-Encoding cannot be read", status=415, hint="send it as it is")
             body = await self._bodies.receive(given.get(b"content-length", b""), receive)
-            try:
-                return await self._answering.answer(served, kind, body, entry)
-            finally:
-                self._bodies.release(body)
+        except TableError as error:
+            return refusal(error, *served.headers, is_early=True)
+        try:
+            return await self._answering.answer(served, kind, body, entry)
         except TableError as error:
             return refusal(error, *served.headers)
+        finally:
+            self._bodies.release(body)
 
     def _ping(self) -> Reply:
         return Reply(200, b"\n", b"text/plain")
@@ -298,6 +310,12 @@ class Application:
         if trouble and trouble != self._told:
             _say(f"the model of now goes on: {trouble}")
         self._told = trouble
+
+
+def _is_sent(given: dict[bytes, bytes]) -> bool:
+    """Tells whether a client sends a body, whatever becomes of the request."""
+    has_body = b"transfer-encoding" in given or given.get(b"content-length", b"0") != b"0"
+    return has_body and b"expect" not in given
 
 
 def _say(text: str) -> None:

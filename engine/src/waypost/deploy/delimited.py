@@ -21,7 +21,7 @@ MISSING = [
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 ]
 BLOCK_BYTES = MIB
-"""What Arrow reads at a time."""
+"""The line with the names of the columns is no longer than this."""
 
 _CONVERSION = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to \w+: (.*)", re.DOTALL)
 
@@ -40,8 +40,11 @@ def read_csv(body: bytes, layout: Layout) -> pa.Table:
     layout.check_bounds(names)
     check_names(names, layout)
     options = convert_options(layout, [name for name in names if name in layout.names] or names[:1])
+    # A body is within its bounds: as one block, its texts may be as long as they are.
+    read_options = pyarrow.csv.ReadOptions(block_size=max(BLOCK_BYTES, len(body)))
+    parse_options = pyarrow.csv.ParseOptions(newlines_in_values=b'"' in body)
     try:
-        return pyarrow.csv.read_csv(pa.BufferReader(body), convert_options=options)
+        return pyarrow.csv.read_csv(pa.BufferReader(body), read_options, parse_options, options)
     except pa.ArrowInvalid as error:
         raise named(error, names) from error
 
@@ -51,12 +54,15 @@ def header(body: bytes) -> list[str]:
 
     Arrow would make ready to read each column as soon as it looks at the header: 4 GB for 500,000 of them.
     """
-    # A header that is longer than a block is refused by Arrow. What is no UTF-8 is the name of no column.
+    # What is no UTF-8 is the name of no column.
     text = io.TextIOWrapper(io.BytesIO(body[:BLOCK_BYTES]), "utf-8-sig", errors="replace", newline="")
     try:
-        return next((names for names in csv.reader(text) if names), [])
+        names: list[str] = next((names for names in csv.reader(text) if names), [])
     except csv.Error as error:
         raise TableError(f"the names of the columns cannot be read: {error}") from error
+    if len(body) > BLOCK_BYTES and not text.read(1):
+        raise TableError("the line with the names of the columns is longer than 1 MiB", status=413)
+    return names
 
 
 def convert_options(

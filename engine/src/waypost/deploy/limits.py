@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from waypost.deploy.layout import Layout, TableError
 
 MIB = 1024 * 1024
-BECOMES = 8
+LARGEST_MIB = 32
+"""A body may have so many MiB, unless that is said otherwise."""
+BECOMES = 4
 """A body may become so many times as large as it may be, unless that is said otherwise."""
 
 _CELL_BYTES = 8
@@ -22,7 +24,7 @@ class Limits:
     """What a request may ask for: `rows` at most, which become a table of `bytes` at most."""
 
     rows: int
-    bytes: int = 16 * BECOMES * MIB
+    bytes: int = LARGEST_MIB * BECOMES * MIB
 
     def check_rows(self, rows: int, layout: Layout) -> None:
         """Raises RequestError (413) where there are more rows than may be, or than the table may hold."""

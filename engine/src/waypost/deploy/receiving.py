@@ -11,7 +11,7 @@ from waypost.deploy.limits import RequestError
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-_ROOM = 8  # bodies of the largest size
+_ROOM = 4  # bodies of the largest size
 SMALL_BYTES = 32_768
 """Smaller bodies are not counted: there are never more of them than connections."""
 
@@ -77,6 +77,24 @@ class Bodies:
                 message = await receive()
         finally:
             self._held -= held
+
+    async def drain(self, receive: Receive) -> None:
+        """Takes what is left of a body that was refused, for so many seconds at most, and keeps none of it.
+
+        Many clients look at a reply only once all of their body is sent: whoever closes before has them see
+        a broken pipe.
+        """
+        task = asyncio.current_task()
+        self._deadlines[task] = time.monotonic() + self._seconds
+        try:
+            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                pass
+        except asyncio.CancelledError:  # too late, or the server ends: the reply is sent already
+            if task is not None:
+                task.uncancel()
+        finally:
+            del self._deadlines[task]
+            self._late.discard(task)
 
     def _hold(self, more: int, size: int) -> None:
         if size > self._most:

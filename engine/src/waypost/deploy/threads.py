@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -51,9 +51,22 @@ class Work(Generic[T]):
         try:
             result = self._function(self)
         except BaseException as error:  # whoever waits for the result gets it
-            self.future.set_exception(error)
+            self.future.set_exception(_carried(error))
         else:
             self.future.set_result(result)
+
+
+# What waiting for a future means by them is no failure of the work; what is no Exception ends the event loop.
+_OF_FUTURES = (StopIteration, TimeoutError, CancelledError)
+
+
+def _carried(error: BaseException) -> Exception:
+    """Returns an error as a future can hand it on: that of a function is none of the future's own."""
+    if isinstance(error, Exception) and not isinstance(error, _OF_FUTURES):
+        return error
+    carried = RuntimeError(f"{type(error).__name__}: {error}")
+    carried.__cause__ = error
+    return carried
 
 
 class Threads:
