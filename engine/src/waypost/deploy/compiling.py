@@ -10,7 +10,7 @@ import numpy as np
 from waypost.contracts.mlmodel import Column
 from waypost.deploy.compiled import Content
 from waypost.deploy.forest import MOST_LEAVES, Stored, leading_feature, stored_form
-from waypost.deploy.plan import Codes, Numbers, OneHot, Part, Plan, Words
+from waypost.deploy.plan import Codes, NumberCategories, Numbers, OneHot, Part, Plan, Words
 from waypost.errors import WaypostError
 
 # ONNX Runtime reads a tree by a function that calls itself: at some 15,000 levels its stack ends.
@@ -104,7 +104,7 @@ def _part(steps: list[Any], names: list[str], columns: Sequence[Column]) -> Part
     if unknown := [name for name in names if name not in kinds]:
         raise NotCompilableError(f"column {unknown[0]!r} is not in the model's signature")
     if all(kinds[name] != "text" for name in names):
-        return _numbers(steps, names)
+        return _number_categories(steps, names) if _ends_in_encoder(steps) else _numbers(steps, names)
     if all(kinds[name] == "text" for name in names) and steps:
         return _texts(steps, names)
     raise NotCompilableError(f"column {names[0]!r}: numbers and texts share a step")
@@ -138,30 +138,72 @@ def _fill_values(step: Any) -> list[float]:
     return [float(value) for value in values]
 
 
+def _ends_in_encoder(steps: list[Any]) -> bool:
+    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+
+    return bool(steps) and isinstance(steps[-1], (OneHotEncoder, OrdinalEncoder))
+
+
+def _number_categories(steps: list[Any], names: list[str]) -> NumberCategories:
+    """Returns the part for numbers that are categories: 4 and 4.0 are one, and so are true and 1."""
+    from sklearn.preprocessing import OneHotEncoder
+
+    last = _checked_encoder(steps[-1])
+    categories = [np.asarray(values) for values in last.categories_]
+    if any(values.dtype.kind not in "biuf" for values in categories):
+        raise NotCompilableError(f"{type(last).__name__} of numbers with categories that are none")
+    floats = [values.astype(np.float64) for values in categories]
+    if any(not np.isfinite(values).all() or (np.diff(values) <= 0).any() for values in floats):
+        raise NotCompilableError(
+            f"{type(last).__name__} with a missing category, or with two that are one float64"
+        )
+    fill = _fill_of(steps[:-1], (int, float))
+    spread = isinstance(last, OneHotEncoder)
+    found = [values.tolist() for values in floats]
+    return NumberCategories(columns=names, categories=found, fill=fill, spread=spread)
+
+
 def _texts(steps: list[Any], names: list[str]) -> Part:
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-    fill: str | None = None
-    for step in steps[:-1]:
-        filled = _filled_text(step)
-        fill = fill if filled is None else filled
+    fill: str | None = _fill_of(steps[:-1], str)
     last = steps[-1]
-    if isinstance(last, OrdinalEncoder):
-        if last.handle_unknown != "use_encoded_value" or last.unknown_value != -1 or _folds_rare(last):
-            raise NotCompilableError("OrdinalEncoder other than with -1 for unknown values")
-        return Codes(columns=names, categories=_categories(last), fill=fill)
-    if isinstance(last, OneHotEncoder):
-        if last.handle_unknown != "ignore" or last.drop is not None or _folds_rare(last):
-            raise NotCompilableError("OneHotEncoder other than with 0 for unknown values")
-        return OneHot(columns=names, categories=_categories(last), fill=fill)
+    if isinstance(last, (OneHotEncoder, OrdinalEncoder)):
+        kind = Codes if isinstance(last, OrdinalEncoder) else OneHot
+        return kind(columns=names, categories=_categories(_checked_encoder(last)), fill=fill)
     if isinstance(last, CountVectorizer) and len(names) == 1:
         return _words(last, names[0], fill)
     raise _unknown(last)
 
 
-def _filled_text(step: Any) -> str | None:
-    """Returns what a step puts in the place of missing texts, None for one that only flattens."""
+def _checked_encoder(encoder: Any) -> Any:
+    """Returns an encoder. Raises NotCompilableError where it treats what it does not know in its own way."""
+    from sklearn.preprocessing import OrdinalEncoder
+
+    if isinstance(encoder, OrdinalEncoder):
+        if (
+            encoder.handle_unknown != "use_encoded_value"
+            or encoder.unknown_value != -1
+            or _folds_rare(encoder)
+        ):
+            raise NotCompilableError("OrdinalEncoder other than with -1 for unknown values")
+    elif encoder.handle_unknown != "ignore" or encoder.drop is not None or _folds_rare(encoder):
+        raise NotCompilableError("OneHotEncoder other than with 0 for unknown values")
+    return encoder
+
+
+def _fill_of(steps: list[Any], kind: type | tuple[type, ...]) -> Any:
+    """Returns what the last of some steps puts in the place of missing values, None where none does."""
+    fill = None
+    for step in steps:
+        filled = _filled(step, kind)
+        fill = fill if filled is None else filled
+    return fill
+
+
+def _filled(step: Any, kind: type | tuple[type, ...]) -> Any:
+    """Returns what a step puts in the place of missing values, None for one that only flattens."""
     import operator
 
     from sklearn.preprocessing import FunctionTransformer
@@ -171,8 +213,8 @@ def _filled_text(step: Any) -> str | None:
             return None
         if isinstance(step.func, operator.methodcaller):
             made = step.func.__reduce__()
-            if made[1][0] == "fillna" and len(made[1]) == 2 and isinstance(made[1][1], str):
-                return str(made[1][1])
+            if made[1][0] == "fillna" and len(made[1]) == 2 and isinstance(made[1][1], kind):
+                return made[1][1]
     raise _unknown(step)
 
 

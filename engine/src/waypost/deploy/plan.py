@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -34,6 +34,8 @@ Cells = Callable[[Values, Texts], list[float]]
 _MOST_TEXTS, _LONGEST_TEXT = 16_384, 256
 TOO_LARGE = 2.0**128 - 2.0**103
 """From here on a float64 is rounded to an infinite float32, which scikit-learn's trees refuse."""
+
+_INFINITE = (float("inf"), float("-inf"))
 
 WORD = r"(?u)\b\w\w+\b"
 
@@ -184,6 +186,72 @@ class OneHot(_Part):
         starts = np.cumsum([0, *map(len, self.categories)]).tolist()
         pairs = zip(self.categories, starts, strict=False)
         return [Known(values, self.fill, start) for values, start in pairs]
+
+
+class NumberCategories(_Part):
+    """Number columns as the number of their category, -1 for one that is not known (OrdinalEncoder).
+
+    `spread`: as one column per category, all 0 for one that is not known (OneHotEncoder). `fill` counts in
+    the place of a missing number; without it a missing one is not known.
+    """
+
+    kind: Literal["number_categories"] = "number_categories"
+    columns: list[str]
+    categories: list[list[float]]
+    fill: float | None = None
+    spread: bool = False
+
+    @property
+    def width(self) -> int:
+        return self._starts[-1] if self.spread else len(self.columns)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *accumulate(map(len, self.categories))]
+
+    def writer(self, layout: Layout) -> Writer:
+        places = [layout.numbers.index(name) for name in self.columns]
+        known = [np.array(values) for values in self.categories]
+        plan = list(zip(places, self.columns, known, self._starts, strict=False))
+
+        def write(table: Table, out: Features) -> None:
+            out[:] = 0 if self.spread else -1
+            for at, (place, name, values, start) in enumerate(plan):
+                codes = self._codes(table.numbers[:, place], values, name)
+                rows = np.flatnonzero(codes >= 0)
+                if self.spread:
+                    out[rows, start + codes[rows]] = 1
+                else:
+                    out[rows, at] = codes[rows]
+
+        return write
+
+    def _codes(self, numbers: Floats, values: Floats, name: str) -> NDArray[np.int64]:
+        if (infinite := np.isinf(numbers)).any():
+            raise _value_error(name, int(np.argmax(infinite)), "is infinite")
+        if self.fill is not None:
+            numbers = np.where(np.isnan(numbers), self.fill, numbers)
+        codes = np.searchsorted(values, numbers).clip(max=len(values) - 1)
+        return np.where(values[codes] == numbers, codes, -1)
+
+    def cells(self, layout: Layout) -> Cells:
+        places = [layout.numbers.index(name) for name in self.columns]
+        known = [{value: code for code, value in enumerate(values)} for values in self.categories]
+        plan = list(zip(places, self.columns, known, self._starts, strict=False))
+        nothing = [0.0] * self.width if self.spread else [-1.0] * self.width
+        fill = self.fill
+
+        def cells(values: Values, texts: Texts) -> list[float]:  # noqa: ARG001 (one form for all)
+            found = nothing.copy()
+            for at, (place, name, codes, start) in enumerate(plan):
+                value = fill if (given := values[place]) is None else float(given)
+                if value in _INFINITE:
+                    raise _value_error(name, 0, "is infinite")
+                if value is not None and (code := codes.get(value)) is not None:
+                    found[start + code if self.spread else at] = 1.0 if self.spread else code
+            return found
+
+        return cells
 
 
 class Known:
@@ -369,7 +437,7 @@ class Words(_Part):
         return None if self.weights is None else np.array(self.weights)
 
 
-Part = Annotated[Numbers | Codes | OneHot | Words, Field(discriminator="kind")]
+Part = Annotated[Numbers | Codes | OneHot | NumberCategories | Words, Field(discriminator="kind")]
 
 
 class Plan(BaseModel):

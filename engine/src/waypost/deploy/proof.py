@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from waypost.contracts.mlmodel import Column
 from waypost.deploy.compiled import Answer, Compiled
 from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.plan import Codes, Numbers, OneHot, Words
+from waypost.deploy.plan import Codes, NumberCategories, Numbers, OneHot, Words
 from waypost.deploy.table import from_arrow, from_rows
 
 TOLERANCE = 1e-5
@@ -165,6 +165,10 @@ def _known_values(compiled: Compiled, choose: random.Random) -> dict[str, list[A
             case Codes() | OneHot():
                 for name, values in zip(part.columns, part.categories, strict=True):
                     known[name] += [*values, *_UNSEEN]
+            case NumberCategories():
+                for name, numbers in zip(part.columns, part.categories, strict=True):
+                    real = [value for value in numbers if value != part.fill]
+                    known[name] += [*real, *(value + 1 for value in real), 0.5]
             case Words():
                 words = [*part.vocabulary, *_UNSEEN]
                 texts = (" ".join(choose.choices(words, k=choose.randint(0, 6))) for _ in range(200))

@@ -1,0 +1,72 @@
+"""Categories that are numbers: the compiled form says what scikit-learn's encoders say, cell by cell."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
+
+from waypost.contracts.mlmodel import Column
+from waypost.deploy.compiling import NotCompilableError, compiled_form
+from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.table import Table
+
+COLUMNS = (Column(name="k", type="double", required=False), Column(name="b", type="boolean"))
+NO_NUMBER = -1.7976931348623157e308
+ENCODERS = {
+    "onehot": OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+    "ordinal": OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+}
+LEARNED = pd.DataFrame({"k": [4.0, 1.5, np.nan, 7.0], "b": [1.0, 0.0, 1.0, 0.0]})
+
+
+def pipeline(encoder: Any, *before: Any) -> Any:
+    parts = [("k", make_pipeline(*before, encoder), ["k", "b"])]
+    forest = RandomForestClassifier(1, random_state=0)
+    return Pipeline([("features", ColumnTransformer(parts)), ("forest", forest)])
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+@pytest.mark.parametrize("fills", [True, False])
+def test_the_features_are_scikit_learns(encode: str, fills: bool) -> None:
+    """Table and rows get scikit-learn's features: known, new, missing values; 4 and 4.0, true and 1."""
+    known = FunctionTransformer(operator.methodcaller("fillna", NO_NUMBER))
+    learned = LEARNED if fills else LEARNED.fillna({"k": 2.0})
+    model = pipeline(ENCODERS[encode], *([known] if fills else [])).fit(learned, ["x", "y", "x", "y"])
+    plan = compiled_form(model, COLUMNS)[0].plan
+    layout = Layout(COLUMNS)
+    asked = pd.DataFrame({"k": [4, 4.0, 1.5, 9.0, np.nan, 7], "b": [1.0, 0.0, 1.0, 0.0, 1.0, 1.0]})
+    expected = model[:-1].transform(asked)
+    np.testing.assert_array_equal(plan.bound(layout)(Table(asked.to_numpy(), {})), expected)
+    values: list[Any] = [4, 4.0, 1.5, 9, None, 7]
+    flags = [True, False, 1, 0, True, 1.0]
+    cells = plan.bound_cells(layout)
+    found = [cells(row, ()) for row in zip(values, flags, strict=True)]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+def test_infinities_are_refused(encode: str) -> None:
+    """An infinite number is no category: scikit-learn refuses it, and so does the compiled form."""
+    model = pipeline(ENCODERS[encode]).fit(LEARNED.fillna(0.0), ["x", "y", "x", "y"])
+    plan = compiled_form(model, COLUMNS)[0].plan
+    with pytest.raises(TableError, match="column 'k', row 0: the value is infinite"):
+        plan.bound(Layout(COLUMNS))(Table(np.array([[np.inf, 1.0]]), {}))
+    with pytest.raises(TableError, match="column 'k', row 0: the value is infinite"):
+        plan.bound_cells(Layout(COLUMNS))((float("inf"), True), ())
+
+
+def test_what_is_not_the_same_as_a_float_stays_uncompiled() -> None:
+    """Two ids that are one float64, or a missing value as a category, have no compiled form."""
+    ids = pd.DataFrame({"k": [2**53, 2**53 + 1], "b": [0, 1]})
+    with pytest.raises(NotCompilableError, match="two that are one float64"):
+        compiled_form(pipeline(ENCODERS["onehot"]).fit(ids, ["x", "y"]), COLUMNS)
+    with pytest.raises(NotCompilableError, match="a missing category"):
+        compiled_form(pipeline(ENCODERS["ordinal"]).fit(LEARNED, ["x", "y", "x", "y"]), COLUMNS)
