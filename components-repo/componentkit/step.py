@@ -59,6 +59,7 @@ class Step:
         self.args = arguments
         self._outputs = outputs
         self.file = ""  # the table that an error is about
+        self._warnings: list[str] = []
 
     def is_given(self, parameter: str) -> bool:
         """Tells whether an optional `path` parameter was given."""
@@ -121,6 +122,14 @@ class Step:
             else:
                 parent = str(artifact.parent)
                 mlflow.log_artifact(str(path), None if parent == "." else parent)
+
+    def warn(self, text: str) -> None:
+        """Prints what the user should know although the work goes on, and keeps it with the run."""
+        import mlflow
+
+        print(f"warning: {text}")
+        self._warnings.append(text)
+        mlflow.set_tag("warnings", "\n".join(self._warnings)[:5000])
 
     def metrics(self, values: dict[str, float]) -> None:
         """Logs metrics on the run and prints the ones without a `/` in their name."""

@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 from componentkit.arguments import ComponentError, split_names
 from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
+from evaluate.features import aligned, check_unknown, unknown_shares
 from evaluate.plots import (
     calibration_bins,
     calibration_figure,
@@ -74,21 +75,6 @@ def missed_thresholds(scores: dict[str, float], thresholds: dict[str, float]) ->
     return missed
 
 
-def aligned(table: pd.DataFrame, schema: Any) -> pd.DataFrame:
-    """Returns the columns of an MLflow schema, in its types: numbers as float64, else text."""
-    require_columns(table, schema.input_names(), purpose="the model's features")
-    types = dict(zip(schema.input_names(), schema.pandas_types(), strict=True))
-    try:
-        return pd.DataFrame(
-            {
-                name: table[name].astype("float64" if np.issubdtype(kind, np.number) else "str")
-                for name, kind in types.items()
-            }
-        )
-    except (TypeError, ValueError) as error:
-        raise ComponentError(f"the model's features: {error}") from error
-
-
 def load(path: str) -> tuple[Any, Any]:
     """Returns (scikit-learn model, MLflow's model info). Raises ComponentError for anything else."""
     import mlflow
@@ -124,7 +110,12 @@ def run(step: Step) -> None:
     classes = model.classes_
     if unknown := sorted(set(labels.tolist()) - set(classes.tolist()), key=str):
         raise ComponentError(f"column {target!r}: the model does not know {unknown[:5]}")
-    probabilities = model.predict_proba(aligned(table, info.signature.inputs))
+    features = aligned(table, info.signature.inputs, step.warn)
+    unseen = unknown_shares(model, features)
+    step.metrics({metric_name("unknown", name): share for name, share in unseen.items()})
+    step.metrics({"unknown_categories": max(unseen.values(), default=0.0)})
+    check_unknown(unseen, args.max_unknown, step.warn)
+    probabilities = model.predict_proba(features)
     predicted = classes[probabilities.argmax(axis=1)]
 
     scores = classification_metrics(labels, probabilities, classes)
@@ -135,6 +126,7 @@ def run(step: Step) -> None:
     require_columns(table, sliced, purpose="slices")
     by_slice = {name: per_slice(table[name], labels, probabilities, classes) for name in sliced}
     report = {"overall": scores, "classes": by_class, "slices": by_slice, "rows": len(labels)}
+    report["unknown_categories"] = unseen
     with step.output("metrics") as path:
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     columns = {f"probability_{n}": probabilities[:, i] for i, n in enumerate(classes.tolist())}

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from componentkit.arguments import ComponentError
+from evaluate.features import aligned, check_unknown, unknown_shares
 from evaluate.measure import load, missed_thresholds, per_class, per_slice, target_of
 from evaluate.plots import (
     calibration_bins,
@@ -50,6 +55,54 @@ def test_models_that_cannot_be_measured(tmp_path: Path) -> None:
         load(str(tmp_path / "line"))
     mlflow.sklearn.save_model(LogisticRegression().fit(rows, labels), tmp_path / "curve", **signed)
     assert list(load(str(tmp_path / "curve"))[0].classes_) == [0, 1]
+
+
+def schema(**types: str) -> Any:
+    from mlflow.types import ColSpec, Schema
+
+    return Schema([ColSpec(kind, name, required=False) for name, kind in types.items()])
+
+
+def test_values_of_another_type_are_told() -> None:
+    """4, 4.0 and "4" are one value wherever they come from; a column of another type is told all the same."""
+    wanted = schema(k="double", w="long", b="boolean", s="string")
+    own = pd.DataFrame({"k": [4.0, None], "w": [4, 5], "b": [True, False], "s": ["4", None]})
+    other = pd.DataFrame({"k": ["4", None], "w": ["4", "5.0"], "b": ["true", 0], "s": [4.0, None]})
+    told: list[str] = []
+    pd.testing.assert_frame_equal(aligned(own, wanted, told.append), own)
+    assert not told
+    found = aligned(other, wanted, told.append)
+    assert found["w"].tolist() == [4, 5]
+    assert [line.partition(":")[0] for line in told] == [
+        "column 'k' holds text, the model learned from numbers (double)",
+        "column 'w' holds text, the model learned from whole numbers (long)",
+        "column 'b' holds text, the model learned from booleans (boolean)",
+        "column 's' holds numbers, the model learned from text (string)",
+    ]
+    pd.testing.assert_frame_equal(found[["k", "b", "s"]], own[["k", "b", "s"]])
+    gaps = aligned(pd.DataFrame({"b": [True, None], "w": [4.0, None]}), schema(b="boolean", w="long"))
+    assert gaps["b"].tolist() == [True, None]
+    with pytest.raises(
+        ComponentError, match=r"'w' is not numeric: 'x' in row 2; it learned from whole numbers"
+    ):
+        aligned(pd.DataFrame({"w": ["4", "x"]}), schema(w="long"))
+    with pytest.raises(ComponentError, match="column 'b' is not boolean: 'maybe'"):
+        aligned(pd.DataFrame({"b": ["maybe"]}), schema(b="boolean"))
+
+
+def test_unknown_categories_are_measured() -> None:
+    """The share of rows with a category never seen is told for each column, and an error above a limit."""
+    known = pd.DataFrame({"k": [1.0, 2.0, 1.0, 2.0], "s": ["a", "b", "a", "b"]})
+    new = pd.DataFrame({"k": [1.0, 3.0, None, 2.0], "s": ["a", "b", "c", "a"]})
+    for encoder in (OneHotEncoder(handle_unknown="ignore"), OrdinalEncoder()):
+        model = make_pipeline(ColumnTransformer([("c", encoder, ["k", "s"])])).fit(known)
+        assert unknown_shares(model, new) == {"k": 0.5, "s": 0.25}
+        assert unknown_shares(model, known) == {"k": 0, "s": 0}
+    told: list[str] = []
+    check_unknown({"k": 0.5, "s": 0.0}, 0.5, told.append)
+    assert told == ["categories that the model has never seen: column 'k': 50.0% of the rows"]
+    with pytest.raises(ComponentError, match=r"column 'k': 50\.0% of the rows; 40% are allowed.*max_unknown"):
+        check_unknown({"k": 0.5}, 0.4, told.append)
 
 
 def test_perfect_and_blind_models() -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from componentkit.arguments import ComponentError
+from componentkit.columns import as_text
 from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
 
@@ -68,7 +69,7 @@ def _converted(column: pd.Series, kind: str, date_format: str | None = None) -> 
         if kind.startswith("date"):
             return pd.to_datetime(column, format=date_format or "ISO8601")
         if kind == "string":  # a missing value stays missing
-            return column.astype("object").where(column.isna(), column.astype("str")).astype("str")
+            return as_text(column)
         if kind == "bool" and not pd.api.types.is_bool_dtype(column):
             words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
             column = column.map(lambda v: v if pd.isna(v) else words[str(v).strip().lower()])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import operator
+import sys
+from collections.abc import Collection
 from typing import Any, Literal
 
 import numpy as np
@@ -22,9 +24,12 @@ from sklearn.preprocessing import (
 )
 
 from componentkit.arguments import ComponentError
+from componentkit.columns import NOUNS, as_numbers, as_text, kind_of, plain
 
 # The only types beyond scikit-learn's own that `pipeline_for` puts into a model.
 TRUSTED_TYPES = ["numpy.dtype", "numpy.ravel", "operator.methodcaller", "sklearn.tree._tree.Tree"]
+NO_NUMBER = -sys.float_info.max
+"""Stands for a missing number among categories, as "" does among texts."""
 
 
 class _Strict(BaseModel):
@@ -65,44 +70,81 @@ class ModelConfig(_Strict):
 
 
 def feature_table(table: pd.DataFrame, features: Features) -> pd.DataFrame:
-    """Returns the features in one fixed type per kind: float64, or text with missing values kept.
+    """Returns the features in the types that the model is asked with.
 
-    Raises ComponentError for a numeric column that holds something else.
+    Numeric: float64, or bool. Categorical: what the table has, int64, float64, bool, object (booleans of
+    which some are missing), or text; text: text. Missing values are kept.
+
+    Raises ComponentError for a column that holds something else.
     """
     columns: dict[str, pd.Series] = {}
     for name in features.numeric:
-        try:
-            columns[name] = table[name].astype("float64")
-        except (TypeError, ValueError) as error:
-            raise ComponentError(f"column {name!r} is not numeric: {error}") from error
-    for name in [*features.categorical, *features.text]:
-        columns[name] = table[name].astype("str")
+        is_boolean = table[name].dtype == "bool"
+        columns[name] = table[name] if is_boolean else as_numbers(table[name])
+    for name in features.categorical:
+        columns[name] = _categories(table[name])
+    for name in features.text:
+        columns[name] = as_text(table[name])
     return pd.DataFrame(columns)
 
 
-def pipeline_for(config: ModelConfig, *, seed: int, jobs: int) -> Pipeline:
-    """Returns the unfitted pipeline: `features` (ColumnTransformer), then `forest`."""
-    known = RandomForestClassifier().get_params()
+def _categories(column: pd.Series) -> pd.Series:
+    """Returns a categorical column in the type of the table; numbers stay numbers, and so does their text."""
+    kind = kind_of(column)
+    if kind == "text":
+        return as_text(column)
+    if kind in ("date", "other"):
+        raise ComponentError(
+            f"column {column.name!r} holds {NOUNS[kind]}, which are no categories; make parts of them in the"
+            f" recipe of preprocess, such as derive: {{weekday: {column.name}.dt.weekday}}"
+        )
+    column = plain(column)
+    if column.hasnans:
+        return (
+            column.astype("object").where(column.notna(), None) if kind == "boolean" else as_numbers(column)
+        )
+    if kind == "whole" and column.max() > np.iinfo(np.int64).max:
+        return as_numbers(column)
+    own: Any = {"whole": "int64", "number": "float64", "boolean": "bool"}[kind]
+    return column.astype(own)
+
+
+def is_text(column: pd.Series) -> bool:
+    """Tells whether a column of a feature table is text."""
+    return isinstance(column.dtype, pd.StringDtype)
+
+
+def learnable(features: pd.DataFrame) -> pd.DataFrame:
+    """Returns a feature table with all numbers and booleans as float64: 4 and 4.0 are one category."""
+    numbers = {str(name): as_numbers(values) for name, values in features.items() if not is_text(values)}
+    return features.assign(**numbers)
+
+
+def pipeline_for(config: ModelConfig, numbers: Collection[str] = (), *, seed: int, jobs: int) -> Pipeline:
+    """Returns the unfitted pipeline: `features` (ColumnTransformer), then `forest`.
+
+    `numbers` are the categorical columns that hold numbers or booleans.
+    """
+    options = RandomForestClassifier().get_params()
     for name in config.forest:
-        if name not in known or name in ("random_state", "n_jobs"):
-            near = difflib.get_close_matches(name, known, n=1)
+        if name not in options or name in ("random_state", "n_jobs"):
+            near = difflib.get_close_matches(name, options, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ComponentError(f"model: forest.{name}: no such option of a random forest{hint}")
     numeric = make_pipeline(SimpleImputer(strategy=config.impute, keep_empty_features=True), StandardScaler())
     # None and NaN both mean "missing", but scikit-learn's text steps know neither: a request with
     # an empty field would fail. `fillna` by methodcaller is the one form that skops can store.
     known_text = FunctionTransformer(operator.methodcaller("fillna", ""))
-    encoder = (
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-        if config.encode == "onehot"
-        else OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    )
+    known_number = FunctionTransformer(operator.methodcaller("fillna", NO_NUMBER))
     parts: list[tuple[str, Any, list[str]]] = []
     if config.features.numeric:
         parts.append(("numeric", numeric, config.features.numeric))
-    if config.features.categorical:
-        categorical = make_pipeline(known_text, encoder)
-        parts.append(("categorical", categorical, config.features.categorical))
+    for part, known, names in (
+        ("categorical", known_text, [n for n in config.features.categorical if n not in numbers]),
+        ("categorical_numbers", known_number, [n for n in config.features.categorical if n in numbers]),
+    ):
+        if names:
+            parts.append((part, make_pipeline(known, _encoder(config)), names))
     for name in config.features.text:
         words = TfidfVectorizer(
             max_features=config.text.max_features,
@@ -115,6 +157,12 @@ def pipeline_for(config: ModelConfig, *, seed: int, jobs: int) -> Pipeline:
     return Pipeline([("features", ColumnTransformer(parts)), ("forest", forest)])
 
 
+def _encoder(config: ModelConfig) -> OneHotEncoder | OrdinalEncoder:
+    if config.encode == "onehot":
+        return OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+
+
 def impurity_importances(model: Pipeline, features: Features) -> pd.Series:
     """Returns the share of impurity decrease of each feature, its encoded columns added up."""
     importances = model.named_steps["forest"].feature_importances_
@@ -124,7 +172,7 @@ def impurity_importances(model: Pipeline, features: Features) -> pd.Series:
         if part == "remainder":
             continue
         values = importances[transformer.output_indices_[part]]
-        if part == "categorical":
+        if part.startswith("categorical"):
             encoder = transformer.named_transformers_[part][-1]
             one_each = isinstance(encoder, OrdinalEncoder)
             widths = [1 if one_each else len(known) for known in encoder.categories_]

@@ -13,10 +13,18 @@ from componentkit.arguments import ComponentError
 from train_random_forest.model import (
     TRUSTED_TYPES,
     ModelConfig,
+    feature_table,
     impurity_importances,
-    pipeline_for,
 )
-from train_random_forest.train import fitted, held_out_rows, importance_figure, importances, prepare
+from train_random_forest.train import (
+    fitted,
+    held_out_rows,
+    importance_figure,
+    importances,
+    new_pipeline,
+    prepare,
+    signature_of,
+)
 
 
 def config(**changes: Any) -> ModelConfig:
@@ -48,7 +56,7 @@ def test_any_labels_and_missing_values(labels: Any, encode: str) -> None:
     data = table(labels)
     options = config(encode=encode)
     features, target = prepare(data, "y", options.features)
-    model = fitted(pipeline_for(options, seed=1, jobs=1), features, target)
+    model = fitted(new_pipeline(options, features, seed=1, jobs=1), features, target)
     assert np.mean(model.predict(features) == target) > 0.9
     known = [str(label) for label in labels] if labels[0] == 1.5 else list(labels)
     assert model.classes_.tolist() == known
@@ -58,7 +66,7 @@ def test_odd_requests_are_answered() -> None:
     """Unknown categories, None and NaN in every column get an answer: that is what serving meets."""
     options = config()
     features, target = prepare(table(), "y", options.features)
-    model = fitted(pipeline_for(options, seed=1, jobs=1), features, target)
+    model = fitted(new_pipeline(options, features, seed=1, jobs=1), features, target)
     for missing in (None, np.nan):
         odd = pd.DataFrame({"n": [np.nan], "constant": [2.0], "empty": [3.0], "c": ["new"], "t": [missing]})
         odd["t"] = odd["t"].astype(object)
@@ -71,7 +79,9 @@ def test_same_seed_same_model_on_any_cores() -> None:
     """The number of cores does not change one digit of the probabilities, nor does skops."""
     options = config()
     features, target = prepare(table(), "y", options.features)
-    one, two = (fitted(pipeline_for(options, seed=1, jobs=jobs), features, target) for jobs in (1, 2))
+    one, two = (
+        fitted(new_pipeline(options, features, seed=1, jobs=jobs), features, target) for jobs in (1, 2)
+    )
     expected = one.predict_proba(features)
     assert np.array_equal(two.predict_proba(features), expected)
     stored = skops.io.loads(skops.io.dumps(one), trusted=TRUSTED_TYPES)
@@ -93,12 +103,57 @@ def test_importances_belong_to_their_features(encode: str) -> None:
     """Impurity shares add up to one, and the column that decides comes first, both ways."""
     options = config(encode=encode)
     features, target = prepare(table(), "y", options.features)
-    model = fitted(pipeline_for(options, seed=1, jobs=1), features, target)
+    model = fitted(new_pipeline(options, features, seed=1, jobs=1), features, target)
     assert impurity_importances(model, options.features).sum() == pytest.approx(1)
     found = importances(model, features, target, options, 1)
     assert found.index[0] == "n"
     assert found["permutation"].idxmax() == "n"
     assert importance_figure(found).axes
+
+
+@pytest.mark.parametrize("encode", ["onehot", "ordinal"])
+def test_categories_that_are_numbers(encode: str) -> None:
+    """The model asks for what the table has; 4, 4.0 and true as 1 are one category, with and without gaps."""
+    draw = np.random.default_rng(0)
+    data = pd.DataFrame(
+        {
+            "gaps": draw.choice([1, 2, 3, np.nan], 400),
+            "whole": draw.integers(1, 5, 400),
+            "flag": draw.choice([True, False], 400),
+            "maybe": draw.choice(np.array([True, False, None], dtype=object), 400),
+            "mixed": draw.choice(np.array([4, 4.0, "4", "x"], dtype=object), 400),
+        }
+    )
+    data["y"] = np.where(data["gaps"].isin([1, 3]), "yes", "no")
+    forest = {"n_estimators": 20}
+    options = config(features={"categorical": list(data.columns[:-1])}, encode=encode, forest=forest)
+    features, target = prepare(data, "y", options.features)
+    model = fitted(new_pipeline(options, features, seed=1, jobs=1), features, target)
+    expected = model.predict(features)
+    assert (expected == target).all()
+    found = {c.name: (c.type.name, c.required) for c in signature_of(features, pd.Series(expected)).inputs}
+    assert found == {
+        "gaps": ("double", False),
+        "whole": ("long", True),
+        "flag": ("boolean", True),
+        "maybe": ("boolean", False),
+        "mixed": ("string", True),
+    }
+    assert sorted(features["mixed"].unique()) == ["4", "x"]
+    as_floats = features.assign(
+        whole=features["whole"].astype("float64"), flag=features["flag"].astype("float64")
+    )
+    assert (model.predict(as_floats) == expected).all()
+    assert impurity_importances(model, options.features).idxmax() == "gaps"
+
+
+def test_dates_are_no_categories() -> None:
+    """A date as a feature is told before training, with what makes a feature of it."""
+    data = table().assign(d=pd.Timestamp(2024, 1, 1))
+    with pytest.raises(ComponentError, match=r"column 'd' holds dates.*derive: {weekday: d\.dt\.weekday}"):
+        feature_table(data, config(features={"categorical": ["d"]}).features)
+    with pytest.raises(ComponentError, match="column 'd' is not numeric: it holds dates"):
+        feature_table(data, config(features={"numeric": ["d"]}).features)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +175,4 @@ def test_misfit_is_named(change: dict[str, Any], options: dict[str, Any], messag
     settings = config(**options)
     with pytest.raises(ComponentError, match=message):
         features, target = prepare(table().assign(**change), "y", settings.features)
-        fitted(pipeline_for(settings, seed=1, jobs=1), features, target)
+        fitted(new_pipeline(settings, features, seed=1, jobs=1), features, target)

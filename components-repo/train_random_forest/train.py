@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from sklearn.base import clone
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
@@ -24,8 +25,12 @@ from train_random_forest.model import (
     ModelConfig,
     feature_table,
     impurity_importances,
+    is_text,
+    learnable,
     pipeline_for,
 )
+
+_TYPES = {"float64": "double", "int64": "long", "bool": "boolean", "object": "boolean"}
 
 
 def prepare(table: pd.DataFrame, target: str, features: Features) -> tuple[pd.DataFrame, Labels]:
@@ -63,7 +68,7 @@ def held_out_rows(labels: Labels, share: float, seed: int) -> tuple[Labels, Labe
 
 def fitted(pipeline: Pipeline, features: pd.DataFrame, labels: Labels) -> Pipeline:
     try:
-        pipeline.fit(features, labels)
+        pipeline.fit(learnable(features), labels)
     except ValueError as error:
         raise ComponentError(f"model: {' '.join(str(error).split())}") from error
     # Threads add up probabilities in the order in which they finish, which shows in the last digit.
@@ -104,10 +109,30 @@ def importance_figure(table: pd.DataFrame, most: int = 20) -> Figure:
     return figure
 
 
+def new_pipeline(config: ModelConfig, features: pd.DataFrame, *, seed: int, jobs: int) -> Pipeline:
+    """Returns the unfitted pipeline for a feature table."""
+    numbers = [name for name in config.features.categorical if not is_text(features[name])]
+    return pipeline_for(config, numbers, seed=seed, jobs=jobs)
+
+
+def signature_of(features: pd.DataFrame, predicted: pd.Series) -> Any:
+    """Returns the MLflow signature of a feature table in its own types.
+
+    What has gaps here may have them later.
+    """
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types import ColSpec, Schema
+
+    inputs: list[Any] = [
+        ColSpec(_TYPES.get(str(column.dtype), "string"), str(name), required=not column.isna().any())
+        for name, column in features.items()
+    ]
+    return ModelSignature(inputs=Schema(inputs), outputs=infer_signature(predicted).inputs)
+
+
 def export(model: Pipeline, features: pd.DataFrame, target: str, config: ModelConfig, digest: str) -> None:
     """Logs the model with MLflow, in the skops format: loading it executes no pickled code."""
     import mlflow
-    from mlflow.models import infer_signature
 
     predicted = pd.Series(model.predict(features.head(100)), name=target)
     classes = model.named_steps["forest"].classes_
@@ -122,7 +147,7 @@ def export(model: Pipeline, features: pd.DataFrame, target: str, config: ModelCo
         name="model",
         serialization_format="skops",
         skops_trusted_types=TRUSTED_TYPES,
-        signature=infer_signature(features, predicted),
+        signature=signature_of(features, predicted),
         input_example=features.head(3),
         metadata=metadata,
         pip_requirements=[
@@ -138,7 +163,8 @@ def run(step: Step) -> None:
     features, labels = prepare(step.table("data"), args.target, config.features)
     learn, validate = held_out_rows(labels, args.validation_size, args.seed)
     started = time.monotonic()
-    model = fitted(pipeline_for(config, seed=args.seed, jobs=args.jobs), features.iloc[learn], labels[learn])
+    new = new_pipeline(config, features, seed=args.seed, jobs=args.jobs)
+    model = fitted(clone(new), features.iloc[learn], labels[learn])
     seconds = time.monotonic() - started
     print(f"learned from {len(learn):,} rows in {seconds:.1f} s, validating on {len(validate):,}")
     held_out, truth = features.iloc[validate], labels[validate]
@@ -154,7 +180,7 @@ def run(step: Step) -> None:
     step.figure("importances", importance_figure(table))
     if args.refit:
         started = time.monotonic()
-        model = fitted(pipeline_for(config, seed=args.seed, jobs=args.jobs), features, labels)
+        model = fitted(new, features, labels)
         seconds += time.monotonic() - started
     step.metrics({"fit_seconds": seconds})
     export(model, features, args.target, config, content_digest(Path(args.data)))
