@@ -61,7 +61,7 @@ def serving(
     assert process.stderr
     for line in process.stderr:
         server.errors.append(line)
-        if hit := re.search(r"at (http://\S+)", line):
+        if hit := re.search(r"at (https?://\S+)", line):
             server.url = hit[1]
             break
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,19 @@ import pytest
 
 from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.deploy.answering import Served
-from waypost.deploy.app import Application, Settings
+from waypost.deploy.app import Application
+from waypost.deploy.bearer import Guard
 from waypost.deploy.bringing import Brought
 from waypost.deploy.compiled import Answer
 from waypost.deploy.layout import Layout
+from waypost.deploy.limits import RequestError
 from waypost.deploy.models import Ready
+from waypost.deploy.origins import check_origins
 from waypost.deploy.proof import Proof
+from waypost.deploy.receiving import gunzipped
+from waypost.deploy.settings import Settings
 from waypost.deploy.table import Rows, Table
+from waypost.errors import UsageError
 
 BODY = b'{"instances": [[1.0]]}'
 
@@ -102,8 +110,9 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def application(folder: Path, model: Served, **settings: Any) -> Application:
-    app = Application(Settings(state=folder / "model.state", **settings), "")
-    app._served = model
+    given = Settings(state=folder / "model.state", **settings)
+    app = Application(given, Guard(given.token_file, {}))
+    app._hosted._served = model
     return app
 
 
@@ -153,3 +162,116 @@ def test_a_failure_is_counted_logged_and_told(
     said = capsys.readouterr().err
     assert said.startswith(f"waypost serve: request mine: {type(error).__name__}")
     assert said.count("\n") == 1
+
+
+def test_paths_of_clients_and_of_orchestrators(tmp_path: Path) -> None:
+    """A slash at the end is no other path; health has no token, in the words of MLflow and of Kubernetes."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text("open-sesame")
+    app = application(tmp_path, served(), token_file=tokens)
+
+    async def statuses(*paths: str, **headers: str) -> list[int]:
+        return [(await asked(app, b"", path, "GET", **headers)).status for path in paths]
+
+    health = ("/ping", "/health", "/livez", "/readyz", "/ping/")
+    assert asyncio.run(statuses(*health)) == [200] * 5
+    assert asyncio.run(statuses("/", "/invocation", "/model", "/invocations/")) == [404, 404, 401, 401]
+    told = asyncio.run(asked(app, path="/invocations/", authorization="Bearer open-sesame"))
+    assert told.json() == {"predictions": ["m"]}
+
+
+def test_readiness_is_not_liveness(tmp_path: Path) -> None:
+    """A server whose threads are all lost lives, and is not ready for a request."""
+    gate = threading.Event()
+    app = application(tmp_path, served(odd=lambda: gate.wait(10), compiled=False), seconds=0.01)
+    slow = b'{"instances": [[2.0]]}'
+
+    async def health() -> tuple[list[int], dict[str, Any]]:
+        while (await asked(app, slow)).status == 504:
+            pass
+        found = [await asked(app, b"", path, "GET") for path in ("/livez", "/readyz")]
+        return [told.status for told in found], found[1].headers
+
+    statuses, headers = asyncio.run(health())
+    gate.set()
+    assert statuses == [200, 503]
+    assert headers["retry-after"] == "5"
+
+
+def test_callers_are_named_in_the_log(tmp_path: Path, log: list[Any]) -> None:
+    """The access log has the name of a token, and no token; a file that changes counts from then on."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text("app: open-sesame\nnight: simsim\n")
+    app = application(tmp_path, served(), token_file=tokens)
+
+    async def requests(*given: str) -> list[int]:
+        return [(await asked(app, authorization=f"Bearer {token}")).status for token in given]
+
+    assert asyncio.run(requests("open-sesame", "simsim", "wrong")) == [200, 200, 401]
+    tokens.write_text("app: another\n")
+    app._follow_tokens()
+    assert asyncio.run(requests("open-sesame", "another")) == [401, 200]
+    app._monitor.flush()
+    assert [line["caller"] for line in log] == ["app", "night", "", "", "app"]
+    assert "sesame" not in json.dumps(log)
+
+
+def test_bodies_may_be_gzipped(tmp_path: Path) -> None:
+    """A gzipped body is answered; one that is none, is cut off, becomes too large or is in a coding that is
+    not known is refused; what was held for any of them is given back.
+    """
+    app = application(tmp_path, served(), most_bytes=100_000)
+    packed = gzip.compress(BODY)
+    large = gzip.compress(BODY + b" " * 90_000)
+    bodies = {
+        "packed": (packed, "gzip", 200),
+        "two members": (gzip.compress(BODY[:5]) + gzip.compress(BODY[5:]), "GZIP", 200),
+        "large": (large, "x-gzip", 200),
+        "not packed": (BODY, "identity", 200),
+        "cut off": (packed[:-5], "gzip", 400),
+        "no gzip": (BODY, "gzip", 400),
+        "empty members": (gzip.compress(b"") * 1001 + packed, "gzip", 400),
+        "a bomb": (gzip.compress(b" " * 1_000_000), "gzip", 413),
+        "brotli": (packed, "br", 415),
+    }
+
+    async def told() -> dict[str, int]:
+        return {
+            name: (await asked(app, body, content_encoding=coding)).status
+            for name, (body, coding, _) in bodies.items()
+        }
+
+    assert asyncio.run(told()) == {name: status for name, (_, _, status) in bodies.items()}
+    assert app._bodies._held == 0
+    with pytest.raises(RequestError, match="larger than 1,000,000 bytes when it is unpacked"):
+        gunzipped(gzip.compress(b" " * 100_000_000), 1_000_000)
+
+
+def test_pages_of_other_origins_ask_where_they_are_named(tmp_path: Path) -> None:
+    """No page of another origin may ask unless its origin was named; then a browser is told so."""
+    preflight = {"access_control_request_method": "POST", "origin": "https://a.example"}
+
+    def told(*origins: str, method: str = "OPTIONS", **headers: str) -> Told:
+        app = application(tmp_path, served(), origins=origins)
+        return asyncio.run(asked(app, b"" if method == "OPTIONS" else BODY, method=method, **headers))
+
+    assert told(**preflight).status == 405
+    assert not any(name.startswith("access-control") for name in told(method="POST").headers)
+    allowed = told("https://a.example", **preflight)
+    assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (204, "https://a.example")
+    assert "authorization" in allowed.headers["access-control-allow-headers"]
+    answered = told("https://a.example", method="POST", origin="https://a.example")
+    assert answered.headers["access-control-allow-origin"] == "https://a.example"
+    assert answered.headers["vary"] == "origin"
+    other = told("https://a.example", method="POST", origin="https://b.example")
+    assert "access-control-allow-origin" not in other.headers
+    assert told("*", method="POST").headers["access-control-allow-origin"] == "*"
+    for name in (
+        "a.example",
+        "https://a.example/",
+        "https://a.example, https://b.example",
+        "null",
+        "https://a\r\nx:",
+    ):
+        with pytest.raises(UsageError, match="not an origin"):
+            check_origins([name])

@@ -17,6 +17,8 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +29,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
@@ -36,6 +48,8 @@ from sklearn.pipeline import make_pipeline
 from tests import models
 from tests.conftest import BIN, Call
 from tests.serving import SERVE, Server, serving
+from waypost.deploy.serving import check_certificate
+from waypost.errors import UsageError
 
 TABLE = models.frame()
 NEW = models.frame(300, seed=5)
@@ -143,7 +157,7 @@ def test_health_version_model(server: Server) -> None:
             "POST",
             "/invocations",
             b"x",
-            {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+            {"Content-Type": "application/json", "Content-Encoding": "br"},
             415,
             "Content-Encoding",
         ),
@@ -246,20 +260,72 @@ def test_headers_are_bounded(server: Server) -> None:
     assert server.get("/ping", headers={"x": "a" * 60_000}).status_code == 200
 
 
-def test_token_guards_everything_but_health(saved: Path, workplace: Path) -> None:
-    """With a token, requests without it get 401; it is nowhere in what the server writes."""
-    file = workplace / "token"
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Writes a certificate of 127.0.0.1, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    built = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1)
+    )
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = built.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    files = folder / "cert.pem", folder / "key.pem"
+    files[0].write_bytes(signed.public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+def test_token_guards_everything_but_health(
+    saved: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With tokens, requests without one get 401, over TLS too; a file with others counts in all workers soon;
+    none is anywhere in what the server writes.
+    """
+    file = workplace / "tokens"
     file.write_text("open-sesame\n")
-    with serving(saved, "--token-file", str(file), "--workers", "2", cwd=workplace) as server:
+    cert, key = certificate(workplace)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(cert))
+    tls = ["--tls-cert", str(cert), "--tls-key", str(key)]
+    with serving(saved, "--token-file", str(file), "--workers", "2", *tls, cwd=workplace) as server:
+
+        def asked(token: str) -> int:
+            headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
+            return server.ask({"instances": [ONE]}, headers=headers).status_code
+
+        assert server.url.startswith("https://")
         for path in ("/metrics", "/model", "/docs", "/openapi.json", "/version"):
             assert server.get(path).status_code == 401
         assert server.get("/ping").status_code == 200
         assert server.ask({"instances": [ONE]}).status_code == 401
-        assert server.ask({"instances": [ONE]}, headers={"Authorization": "Bearer no"}).status_code == 401
-        reply = server.ask({"instances": [ONE]}, headers={"Authorization": "Bearer open-sesame"})
-        assert reply.status_code == 200
+        assert (asked("no"), asked("open-sesame")) == (401, 200)
+        file.write_text("app: simsim-open-up-now\n")
+        wait_for(lambda: {asked("open-sesame") for _ in range(10)} == {401})
+        assert {asked("simsim-open-up-now") for _ in range(10)} == {200}
         assert server.stop() == 0
-        assert "open-sesame" not in server.out.read_text() + "".join(server.errors)
+        said = server.out.read_text() + "".join(server.errors)
+        assert '"caller":"app"' in said
+        assert "sesame" not in said
+        assert "simsim" not in said
+
+
+def test_a_certificate_has_its_key(tmp_path: Path) -> None:
+    """A certificate without its key, or with one that asks for a passphrase, is told in one line."""
+    cert, key = certificate(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    _, another = certificate(other)
+    check_certificate(None, None)
+    check_certificate(cert, key)
+    locked = tmp_path / "locked.pem"
+    loaded = load_pem_private_key(key.read_bytes(), None)
+    locked.write_bytes(
+        loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    )
+    for pair in ((cert, None), (None, key), (cert, another), (key, key), (cert, locked), (cert, tmp_path)):
+        with pytest.raises(UsageError) as error:
+            check_certificate(*pair)
+        assert "\n" not in str(error.value)
 
 
 def test_stops_when_what_it_began_is_finished(saved: Path, workplace: Path) -> None:

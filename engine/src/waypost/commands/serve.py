@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from waypost.commands.options import model_argument, trust_option
-from waypost.deploy.bearer import doubts, token_of
+from waypost.deploy.bearer import doubts, tokens_of
 from waypost.deploy.limits import BECOMES, LARGEST_MIB, MIB
 from waypost.deploy.serving import Service
 from waypost.deploy.serving import serve as execute
@@ -49,7 +49,26 @@ if TYPE_CHECKING:
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the bearer token that requests must bring, one line; or the variable WAYPOST_TOKEN.",
+    help="File with the bearer token that requests must bring, or a line `NAME: TOKEN` for each caller; a "
+    "change counts without a restart. One token may also be in the variable WAYPOST_TOKEN.",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Certificate (PEM, with those between it and its root): serve HTTPS.",
+)
+@click.option(
+    "--tls-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Its private key (PEM, without a passphrase).",
+)
+@click.option(
+    "--cors",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Let web pages of this origin ask (https://app.example.org, or * for all); may be given several "
+    "times. [default: none]",
 )
 @click.option(
     "--max-mb",
@@ -106,6 +125,9 @@ def serve(
     trust: bool,
     reload_every: float,
     token_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    origins: tuple[str, ...],
     max_mb: int,
     max_unpacked_mb: int | None,
     max_rows: int,
@@ -121,21 +143,23 @@ def serve(
     model. Where an alias moves, the new model is loaded and takes over; no request fails.
 
     POST /invocations takes JSON (dataframe_split, dataframe_records, instances, inputs), CSV, Parquet
-    and Arrow streams. Also: /docs, /openapi.json, /ping, /health, /version, /model, /metrics.
+    and Arrow streams, gzipped or not. Also: /docs, /openapi.json, /version, /model, /metrics; /ping,
+    /health and /livez say whether the server lives, /readyz whether it has room for a request.
 
     \b
     Examples:
       waypost serve models:/grades@champion
       waypost serve runs:/0123456789abcdef/model --port 8000 --workers 2
       WAYPOST_TOKEN=… waypost serve models:/grades@champion --host 0.0.0.0
+      waypost serve models:/grades@champion --token-file tokens --tls-cert cert.pem --tls-key key.pem
     """
     console = Console(stderr=True)
 
     def started(brought: Brought, address: str) -> None:
         show_service(console, brought, address)
 
-    token = token_of(token_file, os.environ)
-    for doubt in doubts(token, token_file):
+    tokens = tokens_of(token_file, os.environ)
+    for doubt in doubts(tokens, token_file):
         common.warn(console, doubt)
     if access_log and sys.stdout.isatty():
         console.print("one line of JSON for each request follows; --no-access-log silences it", style="dim")
@@ -146,7 +170,11 @@ def serve(
         workers=workers,
         is_trusted=trust,
         every=reload_every,
-        token=token,
+        is_guarded=bool(tokens),
+        token_file=token_file.absolute() if token_file else None,
+        certificate=tls_cert,
+        key=tls_key,
+        origins=origins,
         most_bytes=max_mb * MIB,
         most_unpacked=(max_unpacked_mb or BECOMES * max_mb) * MIB,
         most_rows=max_rows,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
@@ -38,6 +38,7 @@ _RETRY_SECONDS = b"5"
 _LONGEST = 500  # characters of a problem in the log
 
 Headers = list[tuple[bytes, bytes]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,19 @@ class Answering:
     async def answer(self, served: Served, kind: str, body: bytes, entry: Entry) -> Reply:
         """Returns the reply to a request. Raises TableError, RequestError where there is no answer."""
         if len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
-            return await self._in_thread(partial(self._computed, served, kind, body, entry))
+            return await self.in_thread(partial(self._computed, served, kind, body, entry))
         table, wants = self._read(served, kind, body, entry)
         if len(table) <= _QUICK_ROWS and served.made.proof.is_equal:
             return self._predicted(served, table, entry, wants=wants)
-        return await self._in_thread(partial(self._predicted, served, table, entry, wants=wants))
+        return await self.in_thread(partial(self._predicted, served, table, entry, wants=wants))
 
-    async def _in_thread(self, function: Callable[[Work[Reply]], Reply]) -> Reply:
+    @property
+    def is_full(self) -> bool:
+        """Whether what needs a thread would be refused now."""
+        return self._threads.is_full
+
+    async def in_thread(self, function: Callable[[Work[T]], T]) -> T:
+        """Returns what a function gives in a thread. Raises RequestError: there is no room, or no time."""
         try:
             return await self._threads.run(function, self._seconds)
         except BusyError:

@@ -1,9 +1,10 @@
-"""The bearer token that requests must bring: one line of a file, or a variable. Nothing is no token."""
+"""The bearer tokens that requests must bring: of a file, or of a variable. Nothing is no token."""
 
 from __future__ import annotations
 
 import contextlib
 import hmac
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,18 +14,24 @@ from waypost.errors import UsageError
 TOKEN = "WAYPOST_TOKEN"  # noqa: S105 (the variable's name)
 _MOST_BYTES = 65_536  # as much as a request's headers may have
 _SHORT = 16
+_NAMED = re.compile(r"([A-Za-z0-9][\w.@/-]{0,63}):[ \t]+(.*)", re.ASCII)
 
 
-def token_of(file: Path | None, environ: Mapping[str, str]) -> str:
-    """Returns the token in a file, else that in the variable; "" where neither is given.
+Tokens = Mapping[str, tuple[str, ...]]
+"""The tokens of each caller by its name, two while one is replaced; one without a name has the name ""."""
+
+
+def tokens_of(file: Path | None, environ: Mapping[str, str]) -> Tokens:
+    """Returns the tokens in a file, else the one in the variable; nothing where neither is given.
 
     Raises UsageError for a file or a variable that holds no token: who names one wants to be guarded.
     """
     if file is not None:
-        return parse_token(_read(file), str(file), f"write a token into it: openssl rand -hex 32 > {file}")
+        return parse_tokens(_read(file), str(file), f"write a token into it: openssl rand -hex 32 > {file}")
     if TOKEN in environ:
-        return parse_token(environ[TOKEN], TOKEN, "set it to a token, or unset it to serve without one")
-    return ""
+        hint = "set it to a token, or unset it to serve without one"
+        return {"": (parse_token(environ[TOKEN], TOKEN, hint),)}
+    return {}
 
 
 def _read(file: Path) -> str:
@@ -39,6 +46,29 @@ def _read(file: Path) -> str:
         return content.decode("utf-8-sig")  # some editors put a byte order mark before the first character
     except UnicodeDecodeError as error:
         raise UsageError(f"{file}: the token is not UTF-8", hint="save the file as UTF-8") from error
+
+
+def parse_tokens(text: str, place: str, hint: str) -> Tokens:
+    """Returns the tokens that a text holds: one alone, or each on a line after a name, `NAME: TOKEN`.
+
+    Raises UsageError, which repeats no token, where it is neither.
+    """
+    lines = [line.strip() for line in text.splitlines()]
+    given = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
+    if not any(_NAMED.match(line) for _, line in given):
+        return {"": (parse_token(text, place, hint),)}
+    found: dict[str, tuple[str, ...]] = {}
+    seen: set[str] = set()
+    for number, line in given:
+        hit = _NAMED.match(line)
+        if hit is None:
+            raise UsageError(f"{place}: line {number} is not of the form `NAME: TOKEN`", hint=hint)
+        name, token = hit[1], parse_token(hit[2], f"{place}: line {number}", hint)
+        if token in seen:
+            raise UsageError(f"{place}: line {number} has the token of another line", hint="take another one")
+        seen.add(token)
+        found[name] = (*found.get(name, ()), token)
+    return found
 
 
 def parse_token(text: str, place: str, hint: str) -> str:
@@ -61,27 +91,67 @@ def parse_token(text: str, place: str, hint: str) -> str:
     return token
 
 
-def doubts(token: str, file: Path | None) -> Iterator[str]:
-    """Gives what is to be said of a token that guards less than it should."""
-    if token and len(token) < _SHORT:
-        yield f"the token has {len(token)} characters: it can be guessed; take {_SHORT} or more"
+def doubts(tokens: Tokens, file: Path | None) -> Iterator[str]:
+    """Gives what is to be said of tokens that guard less than they should."""
+    for name, own in tokens.items():
+        for token in own:
+            if len(token) < _SHORT:
+                whose = f"the token of {name}" if name else "the token"
+                yield f"{whose} has {len(token)} characters: it can be guessed; take {_SHORT} or more"
     mode = file.stat().st_mode if file is not None else 0
     if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield f"{file}: others on this machine can read the token: chmod 600 {file}"
 
 
 class Bearer:
-    """Tells whether a request brings a token, in the time that any other takes."""
+    """Tells who brings a token, in the time that any other takes."""
 
-    def __init__(self, token: str) -> None:
-        self._wanted = [b"Bearer " + form for form in _forms(token)]
+    def __init__(self, tokens: Tokens) -> None:
+        self._wanted = [
+            (b"Bearer " + form, name)
+            for name, own in tokens.items()
+            for token in own
+            for form in _forms(token)
+        ]
 
-    def accepts(self, header: bytes) -> bool:
-        """Tells whether the header Authorization has the token."""
-        found = False
-        for wanted in self._wanted:
-            found |= hmac.compare_digest(header, wanted)
+    def caller(self, header: bytes) -> str | None:
+        """Returns the name of the token that the header Authorization has, None where it has none of them."""
+        found = None
+        for wanted, name in self._wanted:
+            if hmac.compare_digest(header, wanted):
+                found = name
         return found
+
+
+class Guard:
+    """The bearer tokens of a file, as they are now: the file may change while the server runs."""
+
+    def __init__(self, file: Path | None, environ: Mapping[str, str]) -> None:
+        self._file = file
+        self._environ = environ
+        self._stamp = self._stamp_now()
+        tokens = tokens_of(file, environ)
+        self.bearer = Bearer(tokens) if tokens else None
+
+    def follow(self) -> bool:
+        """Reads the file again where it has changed, and tells whether it has. Raises UsageError where it
+        holds no token now: then those of before count.
+        """
+        now = self._stamp_now()
+        if now == self._stamp:
+            return False
+        self._stamp = now
+        self.bearer = Bearer(tokens_of(self._file, self._environ))
+        return True
+
+    def _stamp_now(self) -> tuple[int, ...]:
+        if self._file is None:
+            return ()
+        try:
+            found = self._file.stat()
+        except OSError:  # whoever reads it says why
+            return (-1,)
+        return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _forms(token: str) -> Iterator[bytes]:

@@ -24,7 +24,9 @@ _LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 @dataclass(slots=True)
 class Entry:
-    """A request that was answered, as the access log has it: a line of JSON. Times are in seconds."""
+    """A request that was answered, as the access log has it: a line of JSON. Times are in seconds; `caller`
+    is the name of the token that was brought.
+    """
 
     time: datetime
     id: str
@@ -39,6 +41,7 @@ class Entry:
     validate: float = 0.0
     predict: float = 0.0
     problem: str = ""
+    caller: str = ""
 
 
 @dataclass(slots=True)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import io
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from waypost.deploy.limits import RequestError
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
+InThread = Callable[[Callable[[Any], bytes]], Awaitable[bytes]]
 
+_MEMBER, _MOST_MEMBERS = b"\x1f\x8b\x08", 1000
 _ROOM = 4  # bodies of the largest size
 SMALL_BYTES = 32_768
 """Smaller bodies are not counted: there are never more of them than connections."""
@@ -78,6 +83,23 @@ class Bodies:
         finally:
             self._held -= held
 
+    async def unpacked(self, body: bytes, in_thread: InThread) -> bytes:
+        """Returns what a gzipped body holds; it is to be released in the place of the body.
+
+        Raises RequestError where it is no gzip, or becomes larger than a body may be; and where there is no
+        room: as long as it is not known, it may become as large as that.
+        """
+        self._hold(self._most, 0)
+        held = self._most
+        try:
+            found = await in_thread(lambda _: gunzipped(body, self._most))
+            if len(found) > SMALL_BYTES:
+                held -= len(found)
+        finally:
+            self._held -= held
+        self.release(body)
+        return found
+
     async def drain(self, receive: Receive) -> None:
         """Takes what is left of a body that was refused, for so many seconds at most, and keeps none of it.
 
@@ -117,10 +139,41 @@ class Bodies:
                 task.cancel()
 
     def _too_large(self) -> RequestError:
-        hint = "send fewer rows at once, or score a file: waypost score"
-        return RequestError(f"the body is larger than {self._most:,} bytes", status=413, hint=hint)
+        return _too_large(f"the body is larger than {self._most:,} bytes")
 
 
 def busy(problem: str) -> RequestError:
     """Returns the error that says to come again later."""
     return RequestError(problem, status=503, hint="ask again in some seconds")
+
+
+def _too_large(problem: str) -> RequestError:
+    return RequestError(problem, status=413, hint="send fewer rows at once, or score a file: waypost score")
+
+
+def is_gzip(encoding: bytes) -> bool:
+    """Tells whether a Content-Encoding says gzip, and not as it is. Raises RequestError (415) for others."""
+    name = encoding.strip().lower()
+    if name in (b"", b"identity"):
+        return False
+    if name not in (b"gzip", b"x-gzip"):
+        said = f"the Content-Encoding {encoding.decode('latin-1')!r} cannot be read"
+        raise RequestError(said, status=415, hint="send gzip, or the body as it is")
+    return True
+
+
+def gunzipped(body: bytes, most: int) -> bytes:
+    """Returns what a gzipped body holds, in one member or several.
+
+    Raises RequestError where that is more than `most` bytes (413), and for what is no gzip, or cut off.
+    """
+    if body.count(_MEMBER) > _MOST_MEMBERS:  # each costs some time, and may hold nothing
+        raise RequestError(f"the body is gzip in more than {_MOST_MEMBERS:,} members")
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            found = file.read(most + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise RequestError(f"the body is not valid gzip: {error}") from error
+    if len(found) > most:
+        raise _too_large(f"the body is larger than {most:,} bytes when it is unpacked")
+    return found

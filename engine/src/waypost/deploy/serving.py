@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waypost.compat.uvicorn import Workers, bound
-from waypost.deploy.app import SETTINGS, Settings, ready_file
+from waypost.deploy.app import ready_file
 from waypost.deploy.bearer import TOKEN
 from waypost.deploy.bringing import Brought, bringing
 from waypost.deploy.ending import after_signal
+from waypost.deploy.origins import check_origins
+from waypost.deploy.settings import VARIABLE, Settings
 from waypost.errors import UsageError
 from waypost.sources.scratch import scratch
 
@@ -37,7 +40,11 @@ class Service:
     workers: int
     is_trusted: bool
     every: float
-    token: str
+    is_guarded: bool
+    token_file: Path | None
+    certificate: Path | None
+    key: Path | None
+    origins: tuple[str, ...]
     most_bytes: int
     most_unpacked: int
     most_rows: int
@@ -58,8 +65,10 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
 
     from waypost.compat.uvicorn_heads import BoundedHeads
 
-    if service.host not in _LOOPBACK and not service.token:
+    if service.host not in _LOOPBACK and not service.is_guarded:
         warn(f"{service.host}: whoever reaches this address can ask; set a token: {TOKEN}")
+    check_origins(service.origins)
+    check_certificate(service.certificate, service.key)
     with ExitStack() as stack:
         temp = stack.enter_context(scratch())
         state = temp / "model.state"
@@ -67,9 +76,7 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
             bringing(service.uri, state, is_trusted=service.is_trusted, every=service.every)
         )
         settings = _settings(service, state)
-        os.environ[SETTINGS] = settings.model_dump_json()
-        if service.token:
-            os.environ[TOKEN] = service.token
+        os.environ[VARIABLE] = settings.model_dump_json()
         config = uvicorn.Config(
             "waypost.deploy.app:application",
             factory=True,
@@ -83,11 +90,14 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
             ws="none",
             proxy_headers=False,
             server_header=False,
+            ssl_certfile=service.certificate,
+            ssl_keyfile=service.key,
             timeout_graceful_shutdown=settings.answering,  # type: ignore[arg-type]
         )
         listening = _bound(config)
         try:
-            address = f"http://{service.host}:{listening.getsockname()[1]}"
+            scheme = "https" if service.certificate else "http"
+            address = f"{scheme}://{service.host}:{listening.getsockname()[1]}"
             stack.enter_context(_when_ready(state, lambda: started(brought, address)))
             if service.workers > 1:
                 workers = Workers(config, listening)
@@ -97,6 +107,21 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
                 uvicorn.Server(config).run(sockets=[listening])
         finally:
             listening.close()
+
+
+def check_certificate(certificate: Path | None, key: Path | None) -> None:
+    """Raises UsageError unless both are given, or none, and they fit: uvicorn's own word is a stack trace."""
+    if certificate is None or key is None:
+        if certificate or key:
+            raise UsageError("TLS needs a certificate and its key", hint="--tls-cert FILE --tls-key FILE")
+        return
+    try:
+        # Without a password in hand OpenSSL would ask the terminal for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        hint = "PEM files; the key without a passphrase"
+        raise UsageError(f"{certificate}, {key}: no certificate with its key: {reason}", hint=hint) from error
 
 
 @contextlib.contextmanager
@@ -137,6 +162,8 @@ def _settings(service: Service, state: Path) -> Settings:
         seconds=service.seconds,
         grace=service.grace,
         logs_access=service.logs_access,
+        token_file=service.token_file,
+        origins=service.origins,
         samples=service.samples,
         sample_rate=service.sample_rate,
     )

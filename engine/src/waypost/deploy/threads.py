@@ -84,6 +84,12 @@ class Threads:
         self._change = threading.Condition()
         self._idle = self._busy = self._lost = 0  # each thread is one of these
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more work would be refused."""
+        room = self._most_waiting + self._count - self._busy
+        return len(self._queue) >= room or self._lost >= self._most_lost
+
     async def run(self, function: Callable[[Work[T]], T], seconds: float | None = None) -> T:
         """Returns what a function gives in a thread.
 
@@ -91,8 +97,7 @@ class Threads:
         """
         work = Work(function, seconds)
         with self._change:
-            room = self._most_waiting + self._count - self._busy
-            if len(self._queue) >= room or self._lost >= self._most_lost:
+            if self.is_full:
                 raise BusyError
             self._queue.append(work)
             self._call()

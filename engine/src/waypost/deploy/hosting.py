@@ -1,0 +1,82 @@
+"""A model that is served: what a file names, loaded, and loaded again where the file names another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from waypost.contracts.escaping import one_line
+from waypost.deploy.answering import Served
+from waypost.deploy.bringing import Brought, read_state
+from waypost.deploy.describe import example_of, openapi
+from waypost.deploy.models import ready
+
+
+class Hosted:
+    """The model that the file `state` names (`deploy/bringing.py` writes it). `say` is told what goes on."""
+
+    def __init__(self, state: Path, say: Callable[[str], None], *, needs_token: bool) -> None:
+        self._state = state
+        self._say = say
+        self._needs_token = needs_token
+        self._served: Served | None = None
+        self._stamp: tuple[int, int] = (0, 0)
+        self._told = ""
+
+    @property
+    def now(self) -> Served:
+        """The model of now. Whoever answers a request keeps the one that it began with."""
+        if self._served is None:
+            raise RuntimeError("asked before a model was loaded")
+        return self._served
+
+    def has_changed(self) -> bool:
+        """Tells whether the file is another one than was read last."""
+        return self._stamp_now() != self._stamp
+
+    def _stamp_now(self) -> tuple[int, int]:
+        found = self._state.stat()
+        return found.st_mtime_ns, found.st_ino
+
+    def load(self) -> bool:
+        """Loads what the file names, unless that is what is served; then requests get it at once.
+
+        Tells whether there is another model now. Raises WaypostError where there is none to load.
+        """
+        self._stamp = self._stamp_now()
+        state = read_state(self._state)
+        self.tell(state.failed.message if state.failed else "")
+        brought = state.result()
+        if self._served and self._served.brought == brought:
+            return False
+        served = _served(brought, needs_token=self._needs_token)
+        is_first = self._served is None
+        self._served = served
+        if not is_first:
+            self._say(f"now serving {brought.label}")
+        return True
+
+    def tell(self, trouble: str) -> None:
+        """Says what is wrong, once."""
+        if trouble and trouble != self._told:
+            self._say(f"the model of now goes on: {trouble}")
+        self._told = trouble
+
+
+def _served(brought: Brought, *, needs_token: bool) -> Served:
+    made = ready(brought.folder, is_trusted=brought.is_trusted)
+    made.answers.warm()
+    classes = None if made.answers.classes is None else made.answers.classes.tolist()
+    example = example_of(made.said, brought.folder)
+    facts = {
+        "model": brought.label,
+        "name": brought.name,
+        "version": brought.version,
+        "release": brought.release,
+        "run": brought.run_id,
+        "digest": brought.digest,
+        "compiled": "yes" if made.proof.is_equal else f"no: {made.proof.reason}",
+    }
+    label = one_line(brought.label).encode("ascii", "replace")
+    document = openapi(made.said, brought.label, example, needs_token=needs_token)
+    return Served(brought, made, classes, [(b"x-model", label)], document, facts)

@@ -1,0 +1,41 @@
+"""How a worker is to serve: by a variable of the environment, since workers are processes of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from waypost.deploy.limits import BECOMES, LARGEST_MIB, MIB
+
+VARIABLE = "WAYPOST_SERVING"
+# Of the seconds until the end: requests are answered, then what is left is written down by force.
+_ANSWERING, _FORCED = 0.8, 0.9
+
+
+class Settings(BaseModel):
+    """How to serve; `state` is the file that says which model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: Path
+    most_bytes: int = LARGEST_MIB * MIB
+    most_unpacked: int = LARGEST_MIB * MIB * BECOMES
+    most_rows: int = 100_000
+    seconds: float = 30.0
+    grace: float = 30.0
+    logs_access: bool = True
+    token_file: Path | None = None
+    origins: tuple[str, ...] = ()
+    samples: Path | None = None
+    sample_rate: float = 0.0
+
+    @property
+    def answering(self) -> float:
+        """For so many seconds after a signal, requests that have begun are still answered."""
+        return self.grace * _ANSWERING
+
+    @property
+    def forced(self) -> float:
+        """So many seconds after a signal a worker that is still there is ended by force."""
+        return self.grace * _FORCED
