@@ -12,6 +12,7 @@ from check_data.drift import drift_results
 from check_data.rules import Checks, Result, rule_results
 from check_data.user_tests import user_test_results
 from componentkit.arguments import ComponentError
+from componentkit.expressions import rows_for
 from componentkit.step import Step
 
 
@@ -31,11 +32,8 @@ def check(
 
 def part_by(data: pd.DataFrame, expression: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns (rows to check, reference rows): those for which the expression holds are reference."""
-    try:
-        reference = data.query(expression)
-    except Exception as error:  # pandas raises whatever the expression raises
-        raise ComponentError(f"reference_filter {expression!r}: {' '.join(str(error).split())}") from error
-    checked = data.drop(index=reference.index)
+    is_reference = rows_for(expression, data, purpose=f"reference_filter {expression!r}")
+    reference, checked = data[is_reference], data[~is_reference]
     for name, part in (("reference", reference), ("table to check", checked)):
         if part.empty:
             raise ComponentError(f"reference_filter {expression!r}: the {name} has no rows")

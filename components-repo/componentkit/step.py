@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pydantic import BaseModel
 
+    from componentkit.delimited import CsvOptions
+
     Config = TypeVar("Config", bound=BaseModel)
 
 
@@ -65,13 +67,13 @@ class Step:
         """Tells whether an optional `path` parameter was given."""
         return bool(getattr(self.args, parameter) != NOT_GIVEN)
 
-    def table(self, parameter: str) -> pd.DataFrame:
-        """Reads the table at a `path` parameter and logs it as an input of the run."""
+    def table(self, parameter: str, csv: CsvOptions | None = None) -> pd.DataFrame:
+        """Reads the table at a `path` parameter and logs it as an input of the run; `csv` says how one is."""
         from componentkit.tables import read_table
 
         path = Path(getattr(self.args, parameter))
         self.file = path.name
-        table = read_table(path)
+        table = read_table(path, csv, self.warn)
         self.log_input(parameter, path)
         return table
 

@@ -1,62 +1,157 @@
-"""Tables in and out: parquet, csv, csv.gz, feather; a folder of part files reads as one table."""
+"""Tables in and out: parquet, csv, tsv, JSON lines, feather, Excel; a folder of parts reads as one table."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable
+import difflib
+import io
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
 
 from componentkit.arguments import ComponentError
+from componentkit.delimited import CsvOptions, read_csv
+from componentkit.files import NOT_READABLE, check_beginning, kind_of, opened
 
-_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".parquet": pd.read_parquet,
-    ".feather": pd.read_feather,
-    ".csv.gz": pd.read_csv,
-    ".csv": pd.read_csv,
-}
-_NOT_READABLE = (pa.ArrowException, OSError, EOFError, ValueError, zlib.error)
+_MOST_NAMES = 30
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Reads a table; a folder's files are read in the order of their names.
+def read_table(
+    path: Path, csv: CsvOptions | None = None, tell: Callable[[str], None] = print
+) -> pd.DataFrame:
+    """Reads a table; a folder's files are read in the order of their names, `year=2024/` becomes a column.
 
-    Raises ComponentError that names the file when it is missing, empty, truncated, or of a format
-    that is not known.
+    `tell` hears what the user should know. Raises ComponentError that names the file when it is missing,
+    empty, truncated, of a format that is not known, or not what `csv` says.
     """
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith((".", "_")))
-        if not files:
-            raise ComponentError(f"{path}: the folder holds no table")
-        tables = [read_table(file) for file in files]
-        return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
-    suffix = next((s for s in _READERS if path.name.lower().endswith(s)), None)
-    if suffix is None:
-        raise ComponentError(f"{path.name}: format not known; use {', '.join(sorted(_READERS))}")
+        return _folder(path, csv, tell)
     if not path.exists():
         raise ComponentError(f"{path}: no such file")
+    kind, compression = kind_of(path, csv)
     if path.stat().st_size == 0:
         raise ComponentError(f"{path.name}: the file is empty")
+    check_beginning(path, kind, compression)
     try:
-        table = _READERS[suffix](path)
-    except _NOT_READABLE as error:
-        reason = f"cannot be read as {suffix[1:]}: {' '.join(str(error).split())}"
-        raise ComponentError(f"{path.name}: {reason}") from error
-    if table.empty:
-        raise ComponentError(f"{path.name}: the table has no rows")
-    return table
+        table = _read(path, kind, compression, csv or CsvOptions())
+    except NOT_READABLE as error:
+        raise ComponentError(
+            f"{path.name}: cannot be read as {kind}: {' '.join(str(error).split())}"
+        ) from error
+    except ComponentError as error:
+        raise ComponentError(f"{path.name}: {error}") from error
+    return _sound(table, path.name, tell)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Writes parquet; the same table gives the same bytes, and the index is not kept."""
-    table.to_parquet(path, index=False, compression="zstd")
+    if twice := sorted(set(table.columns[table.columns.duplicated()])):
+        raise ComponentError(f"column {twice[0]!r} would be there twice")
+    try:
+        table.to_parquet(path, index=False, compression="zstd")
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise ComponentError(f"the table cannot be written: {' '.join(str(error).split())}") from error
 
 
 def require_columns(table: pd.DataFrame, columns: list[str], *, purpose: str) -> None:
-    """Raises ComponentError that names every column which is not there."""
+    """Raises ComponentError that names what is not there, what looks like it, and all there is."""
     missing = [column for column in columns if column not in table.columns]
     if missing:
         names = ("column " if len(missing) == 1 else "columns ") + ", ".join(map(repr, missing))
-        raise ComponentError(f"{purpose}: {names} not in the table")
+        raise ComponentError(f"{purpose}: {names} not in the table{near(missing[0], table.columns)}")
+
+
+def near(name: str, columns: Iterable[Any]) -> str:
+    """Returns what a name that is not there may have meant, and what is there."""
+    there = [str(column) for column in columns]
+    folded = {column.lower().strip(): column for column in there}
+    close = difflib.get_close_matches(name.lower().strip(), folded, n=1)
+    hint = f"; did you mean {folded[close[0]]!r}?" if close else ""
+    more = f" and {len(there) - _MOST_NAMES} more" if len(there) > _MOST_NAMES else ""
+    return f"{hint} (it has {', '.join(there[:_MOST_NAMES])}{more})"
+
+
+def _read(path: Path, kind: str, compression: str, options: CsvOptions) -> pd.DataFrame:
+    if kind in ("csv", "tsv"):
+        return read_csv(lambda: opened(path, compression), options, default="," if kind == "csv" else "\t")
+    if kind == "Excel":
+        return _excel(path)
+    with opened(path, compression) as file:
+        source = io.BytesIO(file.read()) if compression else file
+        if kind == "parquet":
+            return pd.read_parquet(source)
+        if kind == "feather":
+            return pd.read_feather(source)
+        # Values stay what JSON says: "007" is a text, and a text with a date in it, too.
+        return pd.read_json(source, lines=True, dtype=False, precise_float=True)
+
+
+def _excel(path: Path) -> pd.DataFrame:
+    package: Any = "openpyxl" if path.suffix.lower() == ".xlsx" else "xlrd"
+    try:
+        return pd.read_excel(path, engine=package)
+    except ImportError as error:
+        raise ComponentError(
+            f"{package}, which reads Excel, is not in this environment: save the table as CSV,"
+            " or add the package to environment/requirements.txt"
+        ) from error
+
+
+def _sound(table: pd.DataFrame, name: str, tell: Callable[[str], None]) -> pd.DataFrame:
+    """Returns a table with its columns by name. Raises ComponentError where it has none, or no rows."""
+    if twice := sorted(set(map(str, table.columns[table.columns.duplicated()]))):
+        raise ComponentError(f"{name}: column {twice[0]!r} is there twice: name them apart")
+    if not isinstance(table.index, pd.RangeIndex):
+        named = [str(each) for each in table.index.names if each is not None]
+        if named and not set(named) & set(table.columns):
+            tell(f"{name}: the index {', '.join(named)} is read as a column")
+            table = table.reset_index()
+        else:
+            tell(f"{name}: the index of the table has no name and is left out")
+            table = table.reset_index(drop=True)
+    elif not table.index.equals(pd.RangeIndex(len(table))):
+        table = table.reset_index(drop=True)
+    table.columns = table.columns.map(str)
+    nameless = [column for column in table if re.fullmatch(r"Unnamed: \d+|__index_level_\d+__", str(column))]
+    if nameless:
+        tell(f"{name}: column {nameless[0]!r} has no name in the file; is it an index? drop leaves it out")
+    if table.empty:
+        raise ComponentError(f"{name}: the table has no rows")
+    return table
+
+
+def _folder(path: Path, csv: CsvOptions | None, tell: Callable[[str], None]) -> pd.DataFrame:
+    files = sorted(_files(path), key=lambda file: file.relative_to(path).as_posix())
+    if not files:
+        raise ComponentError(f"{path}: the folder holds no table")
+    tables: list[pd.DataFrame] = []
+    for file in files:
+        table = read_table(file, csv, tell)
+        for part in file.relative_to(path).parts[:-1]:
+            key, _, value = part.partition("=")
+            table[key] = None if value == "__HIVE_DEFAULT_PARTITION__" else _hive(unquote(value))
+        if tables and set(table) != set(tables[0]):
+            other = sorted(set(map(str, table)) ^ set(map(str, tables[0])))
+            lacks = file.name if other[0] in tables[0] else files[0].name
+            tell(f"{lacks} has no column {other[0]!r}, which other files have: it is missing there")
+        tables.append(table)
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    """Gives the files of a folder, and of those below it that say which part they are (`year=2024`)."""
+    for entry in folder.iterdir():
+        if entry.name.startswith((".", "_")):
+            continue
+        if entry.is_dir() and "=" in entry.name:
+            yield from _files(entry)
+        elif entry.is_file():
+            yield entry
+
+
+def _hive(value: str) -> int | str:
+    return int(value) if re.fullmatch(r"0|-?[1-9]\d{0,17}", value) else value

@@ -6,10 +6,12 @@ import warnings
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from componentkit.arguments import ComponentError
-from componentkit.columns import as_text
+from componentkit.columns import as_numbers, as_text, text_of
+from componentkit.delimited import CsvOptions
+from componentkit.expressions import evaluated, rows_for
 from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
 
@@ -17,16 +19,37 @@ Type = Literal["string", "int", "float", "bool"]
 _PANDAS_TYPES: dict[str, Any] = {"string": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
 
 
-class Recipe(BaseModel):
-    """What to do, in this order; every key may be left out."""
+class Bins(BaseModel):
+    """Numbers parted at edges: a bin holds its lower edge; what is outside of all bins is missing."""
 
     model_config = ConfigDict(extra="forbid")
 
+    column: str
+    edges: list[float] = Field(min_length=2)
+    labels: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _fit(self) -> Bins:
+        if sorted(set(self.edges)) != self.edges:
+            raise ValueError("the edges are to rise from one to the next")
+        if self.labels is not None and len(self.labels) != len(self.edges) - 1:
+            raise ValueError(f"{len(self.edges)} edges make {len(self.edges) - 1} bins: name as many labels")
+        return self
+
+
+class Recipe(BaseModel):
+    """What to do, in this order; every key may be left out. `csv` says how a CSV is written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    csv: CsvOptions | None = None
     rename: dict[str, str] = {}
     dates: dict[str, str | None] = {}
     cast: dict[str, Type] = {}
     fill_missing: dict[str, str | int | float | bool] = {}
     join_text: dict[str, list[str]] = {}
+    derive: dict[str, str] = {}
+    bins: dict[str, Bins] = {}
     drop: list[str] = []
 
 
@@ -35,11 +58,11 @@ def clean(
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Returns the cleaned table and the metrics; the given table is not changed.
 
-    Order: duplicates, rename, dates, cast, fill_missing, join_text, filter, drop. Raises
+    Order: duplicates, rename, dates, cast, fill_missing, join_text, derive, bins, filter, drop. Raises
     ComponentError that names rule and column where the recipe does not fit the table.
     """
     metrics: dict[str, float] = {"rows_before": len(table), "columns_before": table.shape[1]}
-    result = table.drop_duplicates(ignore_index=True) if drop_duplicates else table.copy()
+    result = table.drop_duplicates(ignore_index=True) if drop_duplicates else table.copy(deep=False)
     metrics["rows_duplicate"] = len(table) - len(result)
     require_columns(result, list(recipe.rename), purpose="rename")
     result = result.rename(columns=recipe.rename)
@@ -56,6 +79,15 @@ def clean(
     for name, columns in recipe.join_text.items():
         require_columns(result, columns, purpose="join_text")
         result[name] = _joined(result[columns])
+    infinite = 0
+    for name, expression in recipe.derive.items():
+        result[name], found = _derived(expression, result, name)
+        infinite += found
+    if recipe.derive:
+        metrics["values_infinite"] = infinite
+    for name, bins in recipe.bins.items():
+        require_columns(result, [bins.column], purpose=f"bins: {name}")
+        result[name] = _binned(result[bins.column], bins)
     before = len(result)
     result = _filtered(result, keep)
     metrics["rows_filtered"] = before - len(result)
@@ -99,13 +131,28 @@ def _joined(columns: pd.DataFrame) -> pd.Series:
     return joined.str.split().str.join(" ")
 
 
+def _derived(expression: str, table: pd.DataFrame, name: str) -> tuple[pd.Series, int]:
+    """Returns (values, how many were infinite and are missing now, such as those of a division by 0)."""
+    found = evaluated(expression, table, purpose=f"derive: {name}")
+    values = found if isinstance(found, pd.Series) else pd.Series(found, index=table.index)
+    if not pd.api.types.is_float_dtype(values.dtype):
+        return values, 0
+    infinite = values.abs() == float("inf")
+    return values.mask(infinite), int(infinite.sum())
+
+
+def _binned(column: pd.Series, bins: Bins) -> pd.Series:
+    """Returns the text of the bin that each number is in, such as "18 to 65"."""
+    pairs = zip(bins.edges, bins.edges[1:], strict=False)
+    labels = bins.labels or [f"{text_of(low)} to {text_of(high)}" for low, high in pairs]
+    found = pd.cut(as_numbers(column), bins.edges, right=False, labels=labels, ordered=False)
+    return found.astype("object").astype("str").where(found.notna(), None).astype("str")
+
+
 def _filtered(table: pd.DataFrame, keep: str) -> pd.DataFrame:
     if not keep:
         return table
-    try:
-        kept = table.query(keep)
-    except Exception as error:  # pandas raises whatever the expression raises
-        raise ComponentError(f"filter {keep!r}: {' '.join(str(error).split())}") from error
+    kept = table[rows_for(keep, table, purpose=f"filter {keep!r}")]
     if kept.empty:
         raise ComponentError(f"filter {keep!r}: no row is left of {len(table):,}")
     return kept
@@ -114,11 +161,13 @@ def _filtered(table: pd.DataFrame, keep: str) -> pd.DataFrame:
 def run(step: Step) -> None:
     recipe = step.config("recipe", Recipe)
     cleaned, metrics = clean(
-        step.table("data"),
+        step.table("data", recipe.csv),
         recipe,
         drop_duplicates=step.args.drop_duplicates,
         keep=step.args.filter,
     )
+    if infinite := int(metrics.get("values_infinite", 0)):
+        step.warn(f"derive: {infinite:,} values are infinite, and missing now: is something divided by 0?")
     with step.output("clean") as path:
         write_table(cleaned, path)
     step.metrics(metrics)

@@ -54,6 +54,50 @@ def test_casts_keep_missing() -> None:
     assert result.iloc[1].isna().all()
 
 
+def test_new_columns() -> None:
+    """Columns by expressions, in their order; parts of dates, length of texts, numbers of money, bins."""
+    table = pd.DataFrame(
+        {
+            "a": [1.0, 2.0, None],
+            "b": [2, 0, 4],
+            "day": ["2024-01-01", "2024-02-03", None],
+            "born": ["2000-01-01", "2000-01-01", "2000-01-01"],
+            "t": ["x yz", "", None],
+            "price": ["$1,200.50", "7 €", None],
+        }
+    )
+    bins = {
+        "size": {"column": "b", "edges": [0, 2, 4]},
+        "named": {"column": "b", "edges": [0, 3], "labels": ["s"]},
+    }
+    result = cleaned(
+        table,
+        dates={"day": None, "born": None},
+        derive={
+            "late": "a > 1",
+            "ratio": "a / b",
+            "twice": "ratio * 2",
+            "weekday": "day.dt.weekday",
+            "age": "(day - born).dt.days // 365",
+            "letters": "t.str.len()",
+            "amount": "number(price)",
+            "one": "1",
+        },
+        bins=bins,
+    )
+    assert result["late"].tolist() == [False, True, False]
+    assert result["ratio"].dropna().tolist() == [0.5]
+    assert result["twice"].dropna().tolist() == [1.0]
+    assert result["weekday"].dropna().tolist() == [0, 5]
+    assert result["age"].dropna().tolist() == [24, 24]
+    assert result["letters"].dropna().tolist() == [4, 0]
+    assert result["amount"].dropna().tolist() == [1200.5, 7]
+    assert result["one"].tolist() == [1, 1, 1]
+    assert result["size"].tolist()[:2] == ["2 to 4", "0 to 2"]
+    assert result["size"].isna().tolist() == [False, False, True]
+    assert result["named"].isna().tolist() == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("recipe", "keep", "message"),
     [
@@ -61,8 +105,16 @@ def test_casts_keep_missing() -> None:
         ({"cast": {"t": "float"}}, "", "column 't' cannot be read as float: .*'x'"),
         ({"dates": {"t": None}}, "", r"column 't' cannot be read as date \(ISO 8601\)"),
         ({"fill_missing": {"n": "x"}}, "", "fill_missing: column 'n' .* cannot hold 'x'"),
-        ({}, "nope > 1", "filter 'nope > 1': name 'nope' is not defined"),
+        ({}, "nope > 1", "filter 'nope > 1': name 'nope' is not defined: there is no such column"),
         ({}, "n > 100", "no row is left of 2"),
+        (
+            {"derive": {"x": "nn * 2"}},
+            "",
+            r"derive: x: name 'nn' is not defined.*did you mean 'n'\? \(it has t, n\)",
+        ),
+        ({"derive": {"x": "n +"}}, "", "derive: x: this is no expression"),
+        ({"derive": {"x": "t * n * 'a'"}}, "", "derive: x: "),
+        ({"bins": {"x": {"column": "t", "edges": [0, 1]}}}, "", "column 't' is not numeric: 'x' in row 1"),
     ],
 )
 def test_misfit_is_named(recipe: dict[str, Any], keep: str, message: str) -> None:
