@@ -118,6 +118,8 @@ def test_words_that_nobody_knows() -> None:
     """What is not known is no refusal of a kind: git's own words are shown then."""
     assert git.refusal("fatal: the moon is full") is None
     assert git.bad_object("fatal: the moon is full") is None
+    for said in ("", "Could not verify signature.\n", "the moon is full"):
+        assert git.signature_words(said)  # a refusal stays one
 
 
 def test_urllib3_says_how_many_attempts_are_left() -> None:

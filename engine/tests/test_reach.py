@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.repositories import Repository, make_library, make_pipeline
+from tests.repositories import Repository, make_library, make_pipeline, record_of
 from waypost.contracts.lock import FILE, lock_text, make_lock
-from waypost.errors import IntegrityError
+from waypost.errors import FindingsError, IntegrityError
 from waypost.pins.locking import resolve, write_lock
 from waypost.pins.reach import refuse_unreached
 from waypost.pins.verify import Verdict, verify
@@ -105,8 +105,10 @@ def test_a_server_that_is_away(library: Repository, monkeypatch: pytest.MonkeyPa
 
 def write_records(library: Repository, *names: str) -> None:
     (library.path / "releases").mkdir(exist_ok=True)
+    record = record_of(library, "1.0.0", library.git("rev-parse", "v1.0.0^{tree}"))
     for name in names:
-        (library.path / "releases" / name).write_text('{"reason": "leaks"}')
+        text = '{"reason": "leaks"}' if "yanked" in name else record
+        (library.path / "releases" / name).write_text(text)
     library.commit("records")
 
 
@@ -130,3 +132,27 @@ def test_an_update_that_helps(library: Repository) -> None:
     write_records(library, "1.0.0.yanked.json")
     [finding] = verify(opened(folder, [])).findings
     assert finding.hint == "move away: waypost update core"
+
+
+def test_a_tag_that_was_cut_again(library: Repository) -> None:
+    """A tag that is not what the default branch records is neither locked nor, once it is, verified, also by
+    a machine that never saw another one. A record that is none is told.
+    """
+    write_records(library, "1.0.0.json")
+    folder = make_pipeline(library.path.parent / "pipe", f"file://{library.path}").path
+    honest = resolve(opened(folder, []), None)
+    library.git("checkout", "-q", "--detach", "v1.0.0")
+    (library.path / "load" / "run.py").write_text("print('other')")
+    commit = library.release("1.0.0", force=True)
+    library.git("checkout", "-q", "main")
+    with pytest.raises(IntegrityError, match=r"1.0.0.json: load is not what the default branch's"):
+        resolve(opened(folder, []), None)
+    pins = {u: p.model_copy(update={"commit": commit}) for u, p in honest.components.items()}
+    workspace = opened(folder, [])
+    write_lock(workspace, make_lock(workspace.pipeline, pins, "x"), None)
+    assert set(categories(verify(workspace))) == {"record-differs", "tree-differs"}
+    (library.path / "releases" / "1.0.0.json").write_text("{}")
+    library.commit("no record")
+    with pytest.raises(FindingsError, match=r"1.0.0.json: kind: this key is required"):
+        resolve(opened(folder, []), None)
+    assert any("releases/1.0.0.json" in finding.place for finding in verify(opened(folder, [])).findings)

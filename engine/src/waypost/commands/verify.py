@@ -28,8 +28,10 @@ def verify(folder: Path, offline: bool, remotes_only: bool, within: int | None, 
 
     Lists every finding with a category: tag-moved, tag-deleted, commit-gone, commit-unreached (no
     branch and no tag has it), tree-differs, lock-stale, lock-edited, lock-newer, interface-differs,
-    environment-differs, yanked, record-changed. What the cache does not have is fetched. Exit code 4 on
-    any, 3 where the only trouble is that something cannot be looked at.
+    environment-differs, yanked, record-changed, record-differs, record-missing (a tag is not what
+    the default branch records), tag-unsigned, signature-wrong (where somebody says who signs). What
+    the cache does not have is fetched. Exit code 4 on any, 3 where the only trouble is that something
+    cannot be looked at.
 
     \b
     Examples:

@@ -69,6 +69,9 @@ _BAD_OBJECT = re.compile(
 )
 
 
+# What ssh-keygen says of a signature that fits its tag, and what git adds where no allowed key made it.
+_SIGNED_WITH = re.compile(r'Good "git" signature with (\S+ key \S+)')
+_IN_ANY_CASE = ('Good "git" signature', "No principal matched", "Could not verify signature")
 _FOREIGN = re.compile(r"dubious ownership in repository at '(?P<folder>.*)'")
 
 
@@ -95,6 +98,16 @@ def gist(stderr: str) -> str:
     """Returns git's words on a line, without its mark and the advice that it adds to whatever went wrong."""
     words = " ".join(stderr.replace("fatal: ", "").split())
     return words.partition(" Could not read from remote repository.")[0]
+
+
+def signature_words(stderr: str) -> str:
+    """Returns why `git verify-tag` refused an ssh signature: which key made it, and what is wrong; never
+    nothing.
+    """
+    said = [line for line in stderr.splitlines() if line and not line.startswith(_IN_ANY_CASE)]
+    key = _SIGNED_WITH.search(stderr)
+    whose = [f"{key[1]} is none of the keys that count"] if key else []
+    return "; ".join([*whose, *said]) or "git does not verify it"
 
 
 def is_cut_off(stderr: str) -> bool:

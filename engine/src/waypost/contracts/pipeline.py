@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from waypost.contracts.names import Uses
+from waypost.contracts.names import PathInside, Uses
 from waypost.contracts.parsing import Strict, load_mapping, parse
 from waypost.contracts.scalars import text_of, unwritten, value_of
 from waypost.contracts.urls import url_problem
@@ -104,13 +104,15 @@ class Pipeline(Strict):
     """The whole file; `tracking` says who hears of its runs besides MLflow, which holds the results.
 
     `variables` are those of the environment that parameters may name, as `${oc.env:NAME}`: the steps get
-    their values, and nothing records them.
+    their values, and nothing records them. `signers` is a file with the keys that sign the tags of its git
+    sources (ALLOWED SIGNERS in the manual of ssh-keygen), or such a file for each source.
     """
 
     name: str
     description: str = ""
     tracking: tuple[Literal["mlflow", "wandb"], ...] = ("mlflow",)
     variables: tuple[VariableName, ...] = ()
+    signers: PathInside | dict[Name, PathInside] = {}
     components: dict[Name, Source]
     steps: dict[Name, Step] = Field(min_length=1)
 
@@ -120,6 +122,17 @@ class Pipeline(Strict):
         if "mlflow" not in value:
             raise ValueError("mlflow belongs to it: steps hand over their results there")
         return value
+
+    @model_validator(mode="after")
+    def _signed_sources(self) -> Pipeline:
+        for name in self.signers if isinstance(self.signers, dict) else ():
+            if name not in self.components or self.components[name].git is None:
+                raise ValueError(f"signers: {name} is no source with `git`")
+        return self
+
+    def signers_of(self, source: str) -> str:
+        """Returns the file with the keys that sign a source's tags, empty where none is asked for."""
+        return self.signers.get(source, "") if isinstance(self.signers, dict) else self.signers
 
 
 def hold_findings(pipeline: Pipeline) -> list[Finding]:

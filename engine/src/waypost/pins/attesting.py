@@ -7,7 +7,7 @@ from collections.abc import Collection
 from waypost.contracts.attested import Attested, Tagged, contradictions
 from waypost.contracts.record import FOLDER, Record, RunRecord, is_record_of, parse_record, run_record_of
 from waypost.errors import Finding
-from waypost.sources import remotes
+from waypost.sources import objects, remotes
 from waypost.sources.known import Known
 from waypost.sources.store import Mirror
 
@@ -31,6 +31,19 @@ def findings_of(
     attested = Attested(record_of(mirror, tagged.version), run_record(mirror, tagged.version), known)
     changed = lost_records(mirror, memory.known, {tagged.version})
     return attested, contradictions(tagged, attested) + changed + _unrecorded(mirror, tagged, attested)
+
+
+def recorded_findings(mirror: Mirror, tag: str, version: str, commit: str) -> list[Finding]:
+    """Returns where the tag of a library's release contradicts what the default branch records, or recorded.
+
+    The mirror has what the default branch has now. Raises RemoteError, FindingsError for a record that is
+    none.
+    """
+    if not (mirror.recorded() or mirror.known.records):
+        return []
+    mirror.ensure(commit, tag=tag)
+    trees = {name: entry.oid for name, entry in objects.entries(mirror.folder, commit).items()}
+    return findings_of(mirror, Tagged(version, tag, commit, trees), mirror)[1]
 
 
 def record_of(mirror: Mirror, version: str) -> Record | None:

@@ -16,6 +16,7 @@ from waypost.contracts.versions import Release, Requirement, newest, parse_requi
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
 from waypost.pins.checkout import pinned_checkouts
 from waypost.pins.reading import Commit, pins_at
+from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import remotes
 from waypost.sources.files import read_component, read_parameters, write_text
@@ -41,17 +42,24 @@ class Resolver:
     workspace: Workspace
     problems: dict[str, list[Finding]] = field(default_factory=dict)
     contracts: dict[str, Component] = field(default_factory=dict)
+    _doubts: list[Finding] = field(default_factory=list)
     _heads: set[str] = field(default_factory=set)
     _choices: dict[tuple[str, str], Choice | LookupError] = field(default_factory=dict)
     _commits: dict[tuple[str, str], Commit] = field(default_factory=dict)
 
     def pins(self, wants: Mapping[str, Wanted]) -> dict[str, Pin]:
-        """Returns the newest pins that requirements allow; what cannot be had is in `problems`."""
+        """Returns the newest pins that requirements allow; what cannot be had is in `problems`.
+
+        Raises IntegrityError where a tag is not what the default branch records, or not signed as asked for:
+        an older release is no way out of that.
+        """
         chosen: dict[tuple[str, str], tuple[Choice, dict[str, Wanted]]] = {}
         for uses, want in wants.items():
             if choice := self._choose(uses, want):
                 group = chosen.setdefault((choice.mirror.url, choice.commit), (choice, {}))
                 group[1][uses] = want
+        if self._doubts:
+            raise IntegrityError(self._doubts, consequence=_NOTHING_WRITTEN)
         found: dict[str, Pin] = {}
         for choice, asked in chosen.values():
             commit = self.commit(choice.mirror, choice.commit)
@@ -105,7 +113,11 @@ class Resolver:
         self._heads.add(mirror.url)
         yanked = mirror.yanked()
         for release in mirror.sound(r for r in fitting if str(r.version) not in yanked):
-            mirror.note_reached(release.commit)
+            named = (release.tag, str(release.version), release.commit)
+            doubts = library_findings(self.workspace, want.source, *named)
+            self._doubts += doubts
+            if not doubts:
+                mirror.note_reached(release.commit)
             return Choice(mirror, release.commit, release.tag)
         known = {str(r.version): yanked[str(r.version)] for r in fitting if str(r.version) in yanked}
         reasons = [f"{version} was yanked: {reason}" for version, reason in known.items()]

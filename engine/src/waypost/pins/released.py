@@ -18,6 +18,7 @@ from waypost.contracts.versions import Release as Tag
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
 from waypost.errors import IntegrityError, RemoteError, UsageError, redacted
 from waypost.pins.attesting import findings_of
+from waypost.pins.signing import signature_findings
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
 from waypost.sources.store import Mirror, Store
@@ -72,6 +73,8 @@ def fetch_release(
     actual = {name: entry.oid for name, entry in objects.entries(mirror.folder, commit).items()}
     tagged = Tagged(version, tag, commit, actual, _own_record(root, version))
     attested, findings = findings_of(mirror, tagged, memory or mirror, offline=offline)
+    if tag:
+        findings += signature_findings(mirror, tag, commit, offline=offline)
     if findings and not requirement.commit:
         raise IntegrityError(findings, consequence="nothing was run")
     if findings:  # whoever names a commit gets it, but not as the release that it says to be

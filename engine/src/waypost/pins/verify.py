@@ -7,18 +7,21 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from waypost.contracts.attested import DIFFERS, MOVED
 from waypost.contracts.interface import interface_digest
 from waypost.contracts.lock import FILE, Lock, Pin, staleness
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.plan import source_findings
 from waypost.contracts.scalars import yaml_1_1
+from waypost.contracts.signers import UNSIGNED, WRONG
 from waypost.contracts.versions import newest, parse_requirement, releases_of
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError
-from waypost.pins.attesting import CHANGED, lost_records
+from waypost.pins.attesting import CHANGED, UNRECORDED, lost_records
 from waypost.pins.checkout import parts_of
 from waypost.pins.looks import note_look
 from waypost.pins.reach import UNREACHED, distinct, pins_by_source, reach_findings
 from waypost.pins.reading import Commit
+from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import git
 from waypost.sources.files import read_component, requirements_digest
@@ -28,7 +31,10 @@ from waypost.sources.snapshots import trees_of
 from waypost.sources.store import Mirror, is_intact
 
 UNREACHABLE = "unreachable"
-_OF_REMOTES = {"tag-moved", "tag-deleted", "commit-gone", UNREACHED, "yanked", CHANGED}
+_OF_REMOTES = {
+    *(MOVED, "tag-deleted", "commit-gone", UNREACHED, "yanked"),
+    *(CHANGED, DIFFERS, UNRECORDED, UNSIGNED, WRONG),
+}
 
 
 @dataclass
@@ -89,8 +95,10 @@ def _ask_remote(workspace: Workspace, source: str, pins: Mapping[str, Pin], verd
     except RemoteError as error:
         category = REFUSED if isinstance(error, BadObjectError) else UNREACHABLE
         verdict.findings.append(Finding(source, str(error), error.hint, category))
-    else:
-        verdict.asked.append(source)
+        return
+    except FindingsError as error:  # a record, or who may sign, that cannot be read
+        verdict.findings += error.findings
+    verdict.asked.append(source)
 
 
 def _tag_findings(
@@ -126,7 +134,11 @@ def _default_branch_findings(
         problem = f"this release was yanked: {yanked[version]}"
         found.append(Finding(f"{source} {version}", problem, hint, "yanked"))
     lost = lost_records(mirror, mirror.known, {pin.version for pin in pins.values()})
-    return found + [replace(finding, place=f"{source} {finding.place}") for finding in lost]
+    found += [replace(finding, place=f"{source} {finding.place}") for finding in lost]
+    for pin in distinct(pins.values()):
+        if pin.tag and tags.get(pin.tag) == pin.commit:
+            found += library_findings(workspace, source, pin.tag, pin.version, pin.commit)
+    return list(dict.fromkeys(found))
 
 
 def _way_out(

@@ -13,6 +13,7 @@ from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, hold_findings
 from waypost.contracts.plan import source_findings
 from waypost.contracts.provenance import Provenance
+from waypost.contracts.signers import Policy
 from waypost.contracts.trees import shown
 from waypost.contracts.urls import full_url
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
@@ -20,6 +21,7 @@ from waypost.pins.released import Release
 from waypost.sources import git
 from waypost.sources.files import read_pipeline, read_text
 from waypost.sources.places import home
+from waypost.sources.settings import read_keys
 from waypost.sources.store import Mirror, Say, Store
 
 
@@ -76,6 +78,11 @@ class Workspace:
         mirror = self.store.mirror(full_url(written, base))
         mirror.remedy = self._remedy(source, mirror.url)
         return mirror
+
+    def signers(self, source: str) -> Policy | None:
+        """Returns whose signatures pipeline.yaml asks for from a source. Raises FindingsError."""
+        name = self.pipeline.signers_of(source)
+        return read_keys(self.folder, name, f"{PIPELINE_FILE}: signers") if name else None
 
     def _base(self) -> str:
         """Returns what relative URLs are relative to."""

@@ -58,6 +58,10 @@ class Objects:
         """Gives the bodies of commits by their ids, in the order asked for."""
         return self._read(oids, "commit", _MOST_TREE_BYTES)
 
+    def tags(self, oids: Sequence[str]) -> Iterator[bytes]:
+        """Gives the bodies of annotated tags by their ids, in the order asked for."""
+        return self._read(oids, "tag", _MOST_TREE_BYTES)
+
     def blobs(self, oids: Sequence[str], most: int = MOST_FILE_BYTES) -> Iterator[bytes]:
         """Gives the contents of files by their ids, in the order asked for.
 

@@ -37,6 +37,7 @@ _NEW = ".new-"
 _TREES = "trees"
 _PINS = "refs/pins"
 _SEEN = "refs/seen"
+_TAGGED = "refs/tagged"
 _YANKED = ".yanked.json"
 HEAD = "refs/waypost/head"
 _PATIENCE_SECONDS = 0.3
@@ -203,6 +204,16 @@ class Mirror:
             if not file.is_file():
                 git.git(self.folder, "update-ref", f"{_SEEN}/{tag}", commit)
         return file.read_text(encoding="ascii").strip()
+
+    def tag_ref(self, tag: str, *, fetch: bool) -> str:
+        """Returns the ref that has a tag with its own object; as the remote has it now where `fetch` is asked
+        for, else as it was fetched last, if it was. Raises RemoteError.
+        """
+        ref = f"{_TAGGED}/{tag}"
+        if fetch:
+            with self.locked():
+                remotes.fetch(self.folder, self.url, [f"+refs/tags/{tag}:{ref}"])
+        return ref
 
     def remembered(self) -> dict[str, str]:
         """Returns the tags that this machine saw, name to the commit then."""

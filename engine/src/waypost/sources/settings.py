@@ -1,0 +1,40 @@
+"""What the user sets for all of a machine's pipelines: files in the platform's folder for settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from waypost.contracts.signers import FILE, Policy, covering, parse_signers
+from waypost.errors import Finding, FindingsError
+from waypost.sources.files import read_text
+
+_SIGNERS = "WAYPOST_SIGNERS"
+
+
+def signers_of(url: str) -> Policy | None:
+    """Returns whose signatures the user asks for from a repository, None where the user asks for none.
+
+    Raises FindingsError where that cannot be read: a policy that is lost is not one that was never made.
+    """
+    given = os.environ.get(_SIGNERS)
+    file = Path(given or Path(platformdirs.user_config_dir("waypost"), FILE)).absolute()
+    if not given and not file.exists():
+        return None
+    signers = parse_signers(_text(file, f"it is named by {_SIGNERS}"), str(file))
+    place = covering(url, signers)
+    return None if place is None else read_keys(file.parent, signers[place], str(file))
+
+
+def read_keys(folder: Path, name: str, where: str) -> Policy:
+    """Returns the keys in a file, relative to a folder; `where` says who names it. Raises FindingsError."""
+    file = folder / Path(name).expanduser()
+    return Policy(_text(file, f"it is named by {where}"), str(file))
+
+
+def _text(file: Path, hint: str) -> str:
+    if not file.is_file():
+        raise FindingsError([Finding(str(file), "there is no such file", hint)])
+    return read_text(file)
