@@ -36,7 +36,7 @@ def server(workplace: Path) -> Iterator[str]:
 
 def test_server_shares_finished_steps(server: str, workplace: Path, call: Call, tmp_path: Path) -> None:
     """Over HTTP: --json is one document, a second run has nothing to do, another machine computes
-    nothing; an output that the server lost is computed again.
+    nothing; an output that the server lost is computed again. `gc` tells the bytes of what nothing needs.
     """
     root = workplace / "small"
     code = LOGS.replace("/tmp", str(tmp_path))
@@ -79,4 +79,13 @@ def test_server_shares_finished_steps(server: str, workplace: Path, call: Call, 
     lost.unlink()
     again, _ = run(WAYPOST_HOME=str(tmp_path / "cache3"))
     assert again == {"one": "reused", "two": "done"}
+    asked = ["python", "-m", "waypost", "gc", "--days", "0", "--json"]
+    listed = call(*asked, env={"MLFLOW_TRACKING_URI": server})
+    assert listed.returncode == 0, listed.stderr
+    unneeded = {each["run_id"]: each["bytes"] for each in json.loads(listed.stdout)["unneeded"]}
+    assert other_id in unneeded
+    assert run_id not in unneeded
+    for each, size in unneeded.items():
+        files = (path for path in (workplace / "server").rglob(f"{each}/**/*") if path.is_file())
+        assert size == sum(path.stat().st_size for path in files)
     assert not list((tmp_path / "temp").glob("tmp*"))

@@ -10,6 +10,7 @@ from waypost.contracts.component import Component
 from waypost.contracts.lock import Pin
 from waypost.contracts.mlmodel import Column
 from waypost.errors import Finding
+from waypost.runs.collecting import Unneeded
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,20 @@ class ReproductionDocument:
 
     equal: bool
     comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class CollectedDocument:
+    """`waypost gc --json`: what nothing needs, how many runs are kept, by why; `freeing` is the command that
+    removes the bytes of what was deleted.
+    """
+
+    tracking_uri: str
+    deleted: bool
+    unneeded: tuple[Unneeded, ...]
+    bytes: int
+    kept: Mapping[str, int]
+    freeing: str
 
 
 @dataclass(frozen=True)

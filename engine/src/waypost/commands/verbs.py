@@ -37,6 +37,9 @@ VERBS = {
         "update",
         "Show the code diff of a component between two versions, with the folders that it shares.",
     ),
+    "gc": Verb(
+        "gc", "List the runs on the tracking server that nothing needs any more; delete them with --yes."
+    ),
     "info": Verb(
         "info", "Say where a registered model comes from: run, release, component trees, data, signature."
     ),

@@ -49,6 +49,11 @@ class Index:
             return self.step(key)
         return None
 
+    def latest_runs(self) -> set[str]:
+        """Returns the runs of the steps that this machine's pipelines had last: what is taken over next."""
+        query = "SELECT run_id FROM step JOIN latest USING (scope, key) WHERE scope=?"
+        return {run_id for (run_id,) in self._database.rows(query, (self._scope,))}
+
     def add_step(self, key: str, pipeline: str, name: str, step: FinishedStep) -> None:
         """Notes a step that is finished, with everything recorded: this comes last."""
         outputs = {output: [digest, step.paths.get(output, "")] for output, digest in step.digests.items()}

@@ -38,8 +38,8 @@ KEY_TAG = "waypost.step_key"
 COMPLETE_TAG = "waypost.complete"
 INPUT_TAG = "waypost.input"
 _OUTPUT_TAG = "waypost.output"
-_PARENT_TAG = "mlflow.parentRunId"
-_SWEEP_TAG = "waypost.sweep"
+PARENT_TAG = "mlflow.parentRunId"
+SWEEP_TAG = "waypost.sweep"
 _MOST_PARAMETER = 6000  # characters that MLflow keeps of a parameter
 _MOST_PARAMETERS = 100  # parameters that MLflow takes at once
 
@@ -107,7 +107,7 @@ class Tracker:
         """
         all_tags = {**tags, PIPELINE_TAG: self._pipeline, OWNER_TAG: _owner()}
         if parent:
-            all_tags[_PARENT_TAG] = parent
+            all_tags[PARENT_TAG] = parent
         elif run_id := project_run():
             self.tag(run_id, all_tags)
             return run_id
@@ -115,7 +115,7 @@ class Tracker:
 
     def open_sweep(self) -> str:
         """Starts the run above the pipeline runs of a sweep and returns its id."""
-        return self._create(f"{self._pipeline} sweep", {_SWEEP_TAG: self._pipeline, OWNER_TAG: _owner()})
+        return self._create(f"{self._pipeline} sweep", {SWEEP_TAG: self._pipeline, OWNER_TAG: _owner()})
 
     def open_work(self, name: str, tags: Mapping[str, str]) -> str:
         """Starts a run that belongs to no pipeline and returns its id."""
@@ -123,7 +123,7 @@ class Tracker:
 
     def open_step(self, parent: str, name: str, tags: Mapping[str, str]) -> str:
         """Starts a step's run below the pipeline's and returns its id."""
-        return self._create(name, {**tags, _PARENT_TAG: parent, STEP_TAG: name})
+        return self._create(name, {**tags, PARENT_TAG: parent, STEP_TAG: name})
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
         told = {k: redacted(v) for k, v in {**user_tag(), **tags}.items()}
@@ -253,7 +253,7 @@ class Tracker:
         """Marks runs as KILLED whose process on this machine is gone; returns their ids."""
         closed = []
         running = "attributes.status = 'RUNNING'"
-        sweeps = self._tagged(_SWEEP_TAG, self._pipeline, running)
+        sweeps = self._tagged(SWEEP_TAG, self._pipeline, running)
         for run in [*self._pipeline_runs(running), *sweeps]:
             if is_alive_here(run) is False:
                 self.close_steps(run.info.run_id)
@@ -271,7 +271,7 @@ class Tracker:
         return self._tagged(PIPELINE_TAG, self._pipeline, condition)
 
     def _children(self, parent: str) -> list[Run]:
-        return self._tagged(_PARENT_TAG, parent)
+        return self._tagged(PARENT_TAG, parent)
 
     def _tagged(self, tag: str, value: str, condition: str = "") -> list[Run]:
         query = " AND ".join(filter(None, (names.tag_is(tag, value), condition)))

@@ -1,0 +1,95 @@
+"""What may go from a tracking server: runs of ours that no release, model, lock, index or young run needs."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.contracts.lock import FILE, parse_lock
+from waypost.contracts.retention import Family, families, reasons
+from waypost.errors import UsageError, redacted
+from waypost.runs.index import Index
+from waypost.sources.files import read_text
+from waypost.sources.places import home
+from waypost.tracking.collection import Collection
+from waypost.tracking.connection import tracking_errors
+from waypost.tracking.databases import file_of
+from waypost.tracking.local import tracking_uri
+
+
+@dataclass(frozen=True)
+class Unneeded:
+    """A run that nothing needs, with those below it: how it ended and when (seconds since 1970), how many
+    runs these are, the bytes of their artifacts.
+    """
+
+    run_id: str
+    pipeline: str
+    experiment: str
+    kind: str
+    status: str
+    ended: float
+    runs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What nothing needs, largest first, and whether it was `deleted`; `kept` counts the others by why."""
+
+    tracking_uri: str
+    unneeded: tuple[Unneeded, ...]
+    kept: Mapping[str, int]
+    deleted: bool
+
+    @property
+    def bytes(self) -> int:
+        return sum(run.bytes for run in self.unneeded)
+
+    @property
+    def freeing(self) -> str:
+        """MLflow's command that removes the bytes of what was deleted; until then runs can be restored."""
+        store = shlex.join(["--backend-store-uri", self.tracking_uri, "--tracking-uri", self.tracking_uri])
+        is_served = self.tracking_uri.startswith(("http://", "https://"))
+        return "mlflow gc, where the server runs, with its stores" if is_served else f"mlflow gc {store}"
+
+
+def collect(folder: Path, days: float, *, delete: bool) -> Collected:
+    """Returns what nothing needs, and deletes it where asked for.
+
+    Args: `folder` may be a pipeline's, whose lock counts then; every run younger than `days` is kept.
+    Raises UsageError where there is no tracking store, WaypostError.
+    """
+    uri = tracking_uri()
+    if (file := file_of(uri)) and not file.exists():
+        raise UsageError(f"{file}: no tracking store here", hint="name it by MLFLOW_TRACKING_URI")
+    lock = (
+        parse_lock(read_text(folder / FILE), f"waypost lock {folder}").digest
+        if (folder / FILE).is_file()
+        else ""
+    )
+    with tracking_errors():
+        server = Collection()
+        found = families(server.runs())
+        latest = Index(home(), server.uri).latest_runs()
+        wanted = dict.fromkeys(latest, "next to be taken over here") | server.registered()
+        why = reasons(found, wanted, lock=lock, now=time.time(), days=days)
+        going = [family for family in found if family.top.run_id not in why]
+        unneeded = [_unneeded(family, server) for family in going]
+        for family in going if delete else ():
+            # The top goes first: whoever is killed here leaves steps, which are found the next time.
+            for run in sorted(family.members, key=lambda run: run.run_id != family.top.run_id):
+                server.delete(run.run_id)
+    unneeded.sort(key=lambda run: (-run.bytes, run.run_id))
+    return Collected(redacted(uri), tuple(unneeded), Counter(why.values()), deleted=delete)
+
+
+def _unneeded(family: Family, server: Collection) -> Unneeded:
+    top = family.top
+    size = sum(server.bytes_of(run.run_id) for run in family.members)
+    named = (top.pipeline, top.experiment, top.kind, top.status)
+    return Unneeded(top.run_id, *named, family.ended, len(family.members), size)
