@@ -214,6 +214,36 @@ def test_mlflow_reads_projects(tmp_path: Path) -> None:
     assert joins["MLFLOW_RUN_ID"] == "r"
 
 
+def test_mlflow_serves_by_functions_of_its_own(tmp_path: Path) -> None:
+    """MLflow's server reads a parsed body, asks the model and writes the reply; what it refuses has a reason;
+    a scikit-learn estimator that was loaded elsewhere becomes a pyfunc, asked by any of its functions.
+    """
+    import mlflow.sklearn
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    from waypost.compat import mlflow_serving as serving
+
+    rows = np.array([[0.0], [1.0], [2.0], [3.0]])
+    estimator = LogisticRegression().fit(rows, [0, 0, 1, 1])
+    mlflow.sklearn.save_model(
+        estimator, tmp_path / "m", serialization_format="cloudpickle", pip_requirements=[]
+    )
+    model = serving.sklearn_model(tmp_path / "m", estimator, "predict")
+    assert serving.raw(model) is estimator
+    assert (
+        serving.invoked(model, "application/json", {"inputs": [[0.0], [3.0]]}) == b'{"predictions": [0, 1]}'
+    )
+    assert serving.invoked(model, "text/csv", b"a\n3\n") == b'{"predictions": [1]}'
+    with pytest.raises(serving.RefusedError, match="ValueError: X has 2 features"):
+        serving.invoked(model, "application/json", {"inputs": [[0.0, 1.0]]})
+    assert serving.frame(model, ["a"], [[1], [None]])["a"].isna().tolist() == [False, True]
+    chances = serving.asked_by(model, "predict_proba")
+    np.testing.assert_array_equal(serving.refused_by(chances, rows), estimator.predict_proba(rows))
+    assert serving.asked_by(model, "predict_log_odds") is None
+    assert serving.jsonable(estimator.predict(rows)) == [0, 0, 1, 1]
+
+
 def test_uvicorn_binds_before_it_runs() -> None:
     """A socket is bound first, an address that is taken is an OSError, and both ways of running are there."""
     from uvicorn import Config, Server

@@ -27,11 +27,14 @@ from waypost.contracts.mlmodel import Column
 from waypost.deploy.compiled import Compiled
 from waypost.deploy.compiling import compiled_form
 from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.models import Original, Ready, ready
+from waypost.deploy.loading import load
+from waypost.deploy.models import Ready, ready
+from waypost.deploy.original import Original
 from waypost.deploy.plan import Words
 from waypost.deploy.proof import prove
 from waypost.deploy.table import Table, from_arrow, from_columns
 from waypost.errors import UsageError
+from waypost.sources.files import read_mlmodel
 
 
 @pytest.fixture(autouse=True)
@@ -90,13 +93,13 @@ def test_compiled_says_the_same(name: str, tmp_path: Path) -> None:
     assert found.proof.probes == 4000
     assert list((tmp_path / "home" / "compiled").glob("*/proof.json"))
     new = models.frame(3000, seed=7)[list(table)]
-    batch = found.answers.predict(from_arrow(pa.Table.from_pandas(new), found.answers.layout))
+    batch = _compiled(found).predict(from_arrow(pa.Table.from_pandas(new), found.answers.layout))
     np.testing.assert_array_equal(batch.labels, model.predict(new))
     np.testing.assert_allclose(batch.probabilities, model.predict_proba(new), atol=1e-5, rtol=0)
     columns = columns_of(new)
     for row in range(0, 3000, 50):
         one = from_columns({k: [v[row]] for k, v in columns.items()}, found.answers.layout)
-        answer = found.answers.predict(one)
+        answer = _compiled(found).predict(one)
         assert answer.labels[0] == batch.labels[row]
         np.testing.assert_array_equal(answer.probabilities[0], batch.probabilities[row])
 
@@ -166,7 +169,6 @@ def test_any_text_is_weighed_as_scikit_learn_does(texts: list[str | None]) -> No
     [
         (make_pipeline(SimpleImputer(), LogisticRegression()), "LogisticRegression has no compiled form"),
         (make_pipeline(SimpleImputer(add_indicator=True), DecisionTreeClassifier()), "with an indicator"),
-        (RandomForestClassifier(5, random_state=0), "refuses rows|original"),
     ],
 )
 def test_what_cannot_be_compiled_falls_back(model: Any, reason: str, tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ def test_what_cannot_be_compiled_falls_back(model: Any, reason: str, tmp_path: P
     assert not found.proof.is_equal
     assert re.search(reason, found.proof.reason)
     assert isinstance(found.answers, Original)
-    answer = found.answers.predict(from_columns(columns_of(NUMBERS.dropna()), _layout(found)))
+    answer = found.answers.of_frame(NUMBERS.dropna())
     np.testing.assert_array_equal(answer.labels, model.predict(NUMBERS.dropna()))
 
 
@@ -184,19 +186,60 @@ def _layout(found: Ready) -> Layout:
     return found.answers.layout
 
 
+def _compiled(found: Ready) -> Compiled:
+    assert isinstance(found.answers, Compiled), found.proof.reason
+    return found.answers
+
+
+BARE = NUMBERS.assign(whole=np.arange(len(NUMBERS)), small=NUMBERS["amount"].astype("float32") / 3)
+SINGLE = BARE[["small"]].assign(other=BARE["small"] + np.float32(1000.1)).astype("float32")
+ALONE: dict[str, tuple[Any, pd.DataFrame]] = {
+    "forest": (RandomForestClassifier(5, random_state=0), BARE),
+    "trees without an own way for what is missing": (ExtraTreesClassifier(5, random_state=0), BARE.fillna(0)),
+    "scaled": (make_pipeline(StandardScaler(), RandomForestClassifier(5, random_state=0)), BARE),
+    "32 bits": (make_pipeline(SimpleImputer(), StandardScaler(), DecisionTreeClassifier()), SINGLE),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_forest_without_an_imputer_is_compiled(name: str, tmp_path: Path) -> None:
+    """What is missing goes the way that each node has for it; numbers of 32 bits stay such. Labels and
+    probabilities are the same bits, one by one and as a batch.
+    """
+    model, table = ALONE[name]
+    labels = models.labels(TABLE)
+    original = original_of(model.fit(table, labels), table, tmp_path / "model")
+    columns = read_mlmodel(tmp_path / "model").inputs
+    content, forest = compiled_form(model, columns)
+    compiled = Compiled(content, forest, Layout(columns))
+    proof = prove(original, compiled, columns_of(table), {})
+    assert proof.is_equal, proof.reason
+    rows = table.where(np.random.default_rng(0).random(table.shape) > 0.2)
+    for whole in table.select_dtypes("int64").columns:  # these hold none that is missing
+        rows[whole] = table[whole]
+    batch = compiled.of_table(pa.Table.from_pandas(rows, preserve_index=False))
+    np.testing.assert_array_equal(batch.labels, model.predict(rows))
+    np.testing.assert_array_equal(batch.probabilities, model.predict_proba(rows))
+
+
 def test_regressor_is_compiled(tmp_path: Path) -> None:
     """A regressor's values are the original's, to the last bit; it has no probabilities."""
     model = make_pipeline(SimpleImputer(), RandomForestRegressor(5)).fit(NUMBERS, TABLE["amount"])
     found = ready(models.save(model, NUMBERS, tmp_path / "model"))
     assert found.proof.is_equal, found.proof.reason
-    answer = found.answers.predict(from_columns(columns_of(NUMBERS), _layout(found)))
+    answer = _compiled(found).predict(from_columns(columns_of(NUMBERS), _layout(found)))
     np.testing.assert_array_equal(answer.labels, model.predict(NUMBERS))
     assert answer.probabilities.shape == (len(NUMBERS), 0)
 
 
-def test_difference_is_found() -> None:
+def original_of(model: Any, table: pd.DataFrame, folder: Path) -> Original:
+    models.save(model, table, folder)
+    return load(folder, read_mlmodel(folder))
+
+
+def test_difference_is_found(tmp_path: Path) -> None:
     """A compiled form of another model is not equal: the proof can fail, and says how far it is off."""
-    model = fitted(models.full_pipeline(), TABLE)
+    model = original_of(fitted(models.full_pipeline(), TABLE), TABLE, tmp_path / "model")
     other = fitted(models.full_pipeline(forest=RandomForestClassifier(20, random_state=5)), TABLE)
     columns = [
         Column(name=str(n), type="double" if n in NUMBERS else "string", required=n == "amount")
@@ -250,7 +293,7 @@ def test_wrong_value_is_named(change: dict[str, Any], message: str, tmp_path: Pa
     row = {"amount": [1.0], "age": [None], "city": ["Berlin"], "kind": [None], "note": ["red"], **change}
     given_columns = {name: values for name, values in row.items() if values is not None}
     with pytest.raises(TableError, match=message):
-        found.answers.predict(from_columns(given_columns, _layout(found)))
+        _compiled(found).predict(from_columns(given_columns, _layout(found)))
 
 
 def test_misspelt_column_is_named(tmp_path: Path) -> None:
@@ -279,5 +322,5 @@ def test_a_damaged_form_is_made_again(tmp_path: Path) -> None:
             damage(file)
             found = ready(folder)
             assert found.proof.is_equal
-            np.testing.assert_array_equal(found.answers.predict(rows).labels, expected)
+            np.testing.assert_array_equal(_compiled(found).predict(rows).labels, expected)
     assert len(list(place.iterdir())) == 5

@@ -6,6 +6,7 @@ import functools
 import io
 import json
 import random
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,17 @@ from tests import parquet_lies as lies
 from tests.fuzzing import CASES, MOST_MIB, fuzz
 from tests.test_columnar import peak_of
 from waypost.contracts.mlmodel import Column
+from waypost.deploy.asking import asked
 from waypost.deploy.columnar import ARROW, PARQUET
 from waypost.deploy.compiled import Compiled
 from waypost.deploy.compiling import compiled_form
 from waypost.deploy.layout import Layout, TableError
 from waypost.deploy.limits import MIB, Limits
-from waypost.deploy.models import Original
+from waypost.deploy.loading import load
+from waypost.deploy.original import Original
 from waypost.deploy.protocol import CSV, JSON, content_type, error_reply, parsed, reply, table_of
 from waypost.deploy.unpacking import Unpacker
+from waypost.sources.files import read_mlmodel
 
 COLUMNS = (
     *(Column(name=name, type="double", required=name == "amount") for name in ("amount", "age")),
@@ -40,13 +44,14 @@ LONG = "x" * 200_000
 
 
 @functools.cache
-def answering() -> list[Any]:
+def answering() -> tuple[Compiled, Original]:
     """Returns a compiled model and its original."""
     table = models.frame(120)
     model = models.full_pipeline().fit(table, models.labels(table))
     content, forest = compiled_form(model, COLUMNS)
-    layout = Layout(COLUMNS)
-    return [Compiled(content, forest, layout), Original(model, layout)]
+    with tempfile.TemporaryDirectory() as temp:
+        folder = models.save(model, table, Path(temp, "model"))
+        return Compiled(content, forest, Layout(COLUMNS)), load(folder, read_mlmodel(folder))
 
 
 @functools.cache
@@ -344,17 +349,21 @@ def check(error: TableError) -> None:
 
 
 def answer(kind: str, body: bytes, chance: random.Random) -> None:
+    compiled, original = answering()
+    if chance.random() < 0.1:
+        kind, asks, wants = asked(kind, body, original.layout, (), LIMITS, unpacker().check)
+        original.respond(kind, asks, LIMITS, chances=wants)
+        return
     content = parsed(kind, body)
     if chance.random() < 0.2:
         table_of(kind, content, STRICT, LIMITS, unpacker().unpack)
         return
-    compiled, original = answering()
-    model = original if chance.random() < 0.1 else compiled
-    table, wants = table_of(kind, content, model.layout, LIMITS, unpacker().unpack)
+    table, wants = table_of(kind, content, compiled.layout, LIMITS, unpacker().unpack)
     if len(table):
-        found = model.predict(table)
+        found = compiled.predict(table)
         assert len(found.labels) == len(table)
-        reply(found, model.classes.tolist(), wants_probabilities=wants)
+        classes = [] if compiled.classes is None else compiled.classes.tolist()
+        reply(found, classes, wants_probabilities=wants)
 
 
 @pytest.mark.journey

@@ -15,6 +15,7 @@ from waypost.deploy.loading import load
 from waypost.errors import UsageError, WaypostError
 from waypost.sources.files import read_mlmodel
 
+OTHER = "python_function"
 SKOPS = "{sklearn: {pickled_model: model.skops, serialization_format: skops}}"
 
 
@@ -49,6 +50,9 @@ def test_file_that_is_none_is_told(tmp_path: Path) -> None:
         ("{pytorch: {}}", "a model of the flavour pytorch, which may run any code"),
         ("{sklearn: {pickled_model: model.pkl}}", "stored as cloudpickle, which may run any code"),
         ("{sklearn: {serialization_format: skops, code: code}}", "brings code of its own"),
+        (f"{{{OTHER}: {{loader_module: x.y}}, sklearn: {{serialization_format: skops}}}}", "loaded by x.y"),
+        (f"{{{OTHER}: {{predict_fn: __init__}}, sklearn: {{serialization_format: skops}}}}", "by __init__"),
+        (f"{{{OTHER}: {{code: src}}, sklearn: {{serialization_format: skops}}}}", "brings code of its own"),
         ("{sklearn: {serialization_format: skops, pickled_model: none}}", "there is no none"),
         ("{sklearn: {serialization_format: skops, pickled_model: folder}}", "there is no folder"),
         ("{sklearn: {serialization_format: skops, pickled_model: link}}", "link is outside of it"),
@@ -115,8 +119,14 @@ def test_row_that_does_not_fit_is_left_out(key: str, value: Any, tmp_path: Path)
 def test_trusted_model_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     """A package that is not installed, a damaged file: one line with the loader's own words."""
     (tmp_path / "MLmodel").write_text(
-        text := "flavors: {sklearn: {serialization_format: pickle, pickled_model: model.pkl}}"
+        text := "flavors: {sklearn: {serialization_format: pickle, pickled_model: model.pkl},"
+        " python_function: {loader_module: mlflow.sklearn, model_path: model.pkl}}"
     )
     (tmp_path / "model.pkl").write_bytes(b"cno_such_package\nThing\n(tR.")
-    with pytest.raises(WaypostError, match="cannot be loaded: ModuleNotFoundError: No module named"):
+    needs = "cannot be loaded: it needs the module 'no_such_package', which is not here"
+    with pytest.raises(WaypostError, match=needs) as error:
+        load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)
+    assert "code_paths" in error.value.hint
+    (tmp_path / "model.pkl").write_bytes(b"nothing")
+    with pytest.raises(WaypostError, match="cannot be loaded: UnpicklingError"):
         load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)

@@ -139,7 +139,8 @@ def test_many_rows_are_a_table_like_few() -> None:
 ONE = ROWS[0]
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no object": ([], "the body is an array, not an object"),
-    "no form": ({"data": []}, "none of the forms of a table"),
+    "no form": ({"date": []}, "none of the forms of a table"),
+    "MLflow 1": ({"columns": NAMES, "data": DATA}, 'as MLflow 1 took it.*{"dataframe_split": {"columns"'),
     "two forms": ({"instances": [], "inputs": {}}, "both instances and inputs"),
     "unknown key": ({"instances": [], "parms": {}}, "unknown key: 'parms'.*did you mean 'params'"),
     "params no object": ({"instances": [ONE], "params": 3}, "params is a number, not an object"),

@@ -19,7 +19,9 @@ _WIDE = Limits(characters=GENERATED.characters)  # the signature of a wide model
 # Keys of flavours that name a file or folder in the model's own.
 _PATHS = ("pickled_model", "model_path", "python_model", "data", "code")
 
-Kind = Literal["number", "integer", "boolean", "text"]
+Kind = Literal["number", "integer", "boolean", "text", "other"]
+"""What a column holds; "other" is what no table of numbers and texts has: times, bytes, lists, objects."""
+
 _KINDS: dict[str, Kind] = {
     "double": "number",
     "float": "number",
@@ -45,7 +47,7 @@ class Column(_Loose):
 
     @property
     def kind(self) -> Kind:
-        return _KINDS[self.type]
+        return _KINDS.get(self.type, "other")
 
 
 class Sklearn(_Loose):
@@ -57,9 +59,19 @@ class Sklearn(_Loose):
     code: str | None = None
 
 
+class Pyfunc(_Loose):
+    """How MLflow loads and asks a model, whatever its flavour is."""
+
+    loader_module: str = "mlflow.sklearn"
+    predict_fn: str = "predict"
+    model_path: str = ""
+    code: str | None = None
+
+
 class _Signature(_Loose):
     inputs: str | None = None
     outputs: str | None = None
+    params: str | None = None
 
 
 class MLmodel(_Loose):
@@ -75,7 +87,7 @@ class MLmodel(_Loose):
     @model_validator(mode="after")
     def _reads(self) -> MLmodel:
         """What stands in texts and below flavours is read at once, too: nobody finds a mistake later."""
-        _ = self.inputs, self.outputs, self.sklearn
+        _ = self.inputs, self.outputs, self.params, self.sklearn, self.pyfunc
         if not self.flavors:
             raise ValueError("flavors: it has none")
         if outside := sorted(_outside(self.flavors)):
@@ -90,6 +102,16 @@ class MLmodel(_Loose):
     @cached_property
     def outputs(self) -> tuple[Column, ...]:
         return _columns(self.signature.outputs if self.signature else None)
+
+    @cached_property
+    def params(self) -> tuple[str, ...]:
+        """The names of the parameters that a request may give the model."""
+        entries = _listed(self.signature.params if self.signature else None)
+        return tuple(str(entry.get("name", "")) for entry in entries if isinstance(entry, dict))
+
+    @property
+    def pyfunc(self) -> Pyfunc:
+        return Pyfunc.model_validate(self.flavors.get("python_function", {}))
 
     @property
     def sklearn(self) -> Sklearn | None:
@@ -121,13 +143,19 @@ def signature_in(text: str, file: str) -> dict[str, Any]:
     return {name: read_json(entries, place) for name, entries in said.items() if entries}
 
 
-def _columns(text: str | None) -> tuple[Column, ...]:
-    """Returns the columns of a signature; none for tensors, arrays and objects."""
+def _listed(text: str | None) -> list[Any]:
+    """Returns a part of a signature, which is JSON; nothing of what is no list."""
     try:
         entries = read_json(text, "signature") if text else []
     except FindingsError as error:
         raise ValueError(f"the signature is no JSON: {error.findings[0].problem}") from error
-    if not isinstance(entries, list) or not all(_is_column(entry) for entry in entries):
+    return entries if isinstance(entries, list) else []
+
+
+def _columns(text: str | None) -> tuple[Column, ...]:
+    """Returns the columns of a signature; none for tensors, and for columns without names."""
+    entries = _listed(text)
+    if not all(_is_column(entry) for entry in entries):
         return ()
     columns = tuple(Column.model_validate(entry) for entry in entries)
     if len({column.name for column in columns}) < len(columns):
@@ -139,7 +167,7 @@ def _is_column(entry: Any) -> bool:
     if not isinstance(entry, dict):
         return False
     name, kind = entry.get("name"), entry.get("type")
-    return isinstance(name, str) and bool(name) and isinstance(kind, str) and kind in _KINDS
+    return isinstance(name, str) and bool(name) and isinstance(kind, str) and kind != "tensor"
 
 
 def _outside(flavors: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

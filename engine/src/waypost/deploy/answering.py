@@ -15,12 +15,14 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
+from waypost.deploy.asking import asked
 from waypost.deploy.bringing import Brought
 from waypost.deploy.compiled import Answer
 from waypost.deploy.layout import TableError
 from waypost.deploy.limits import Limits, RequestError
 from waypost.deploy.models import Ready
 from waypost.deploy.monitor import Entry
+from waypost.deploy.original import Original, sampled
 from waypost.deploy.protocol import CSV, JSON, error_reply, parsed, reply, table_of
 from waypost.deploy.receiving import SMALL_BYTES, busy
 from waypost.deploy.sampling import Sampler
@@ -99,6 +101,8 @@ class Answering:
 
     async def answer(self, served: Served, kind: str, body: bytes, entry: Entry) -> Reply:
         """Returns the reply to a request. Raises TableError, RequestError where there is no answer."""
+        if isinstance(served.made.answers, Original):
+            return await self.in_thread(partial(self._left_to_mlflow, served, kind, body, entry))
         if len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
             return await self.in_thread(partial(self._computed, served, kind, body, entry))
         table, wants = self._read(served, kind, body, entry)
@@ -152,21 +156,49 @@ class Answering:
         wants: bool,
     ) -> Reply:
         began = time.perf_counter()
-        answers = served.made.answers
+        answers: Any = served.made.answers  # a compiled form: `answer` has looked
         answer = answers.predict(table, work.check if work else None) if len(table) else _NOTHING
         entry.predict = time.perf_counter() - began
         body = reply(answer, served.classes, wants_probabilities=wants)
         if self._sampler:
             self._sampler.take(table, answer, served.brought.label, answers.layout)
-        timing = (
-            f"parse;dur={entry.parse * 1000:.3f}, validate;dur={entry.validate * 1000:.3f}, "
-            f"predict;dur={entry.predict * 1000:.3f}"
+        return Reply(200, body, headers=[_timing(entry), *served.headers])
+
+    def _left_to_mlflow(
+        self,
+        served: Served,
+        kind: str,
+        body: bytes,
+        entry: Entry,
+        work: Work[Reply],  # noqa: ARG002 (what a model is at cannot be given up)
+    ) -> Reply:
+        """Answers by the original, as MLflow's server does."""
+        original = served.made.answers
+        if not isinstance(original, Original):
+            raise TypeError("asked without an original")
+        began = time.perf_counter()
+        reader = asked(
+            kind, body, original.layout, served.made.said.params, self._limits, self._unpacker.check
         )
-        return Reply(200, body, headers=[(b"server-timing", timing.encode()), *served.headers])
+        entry.validate = time.perf_counter() - began
+        kind, content, wants = reader
+        told = original.respond(kind, content, self._limits, chances=wants)
+        entry.parse, entry.predict, entry.rows = told.parse, told.predict, told.rows
+        if self._sampler and (pair := sampled(told, original.layout)):
+            self._sampler.take(*pair, served.brought.label, original.layout)
+        return Reply(200, told.body, headers=[_timing(entry), *served.headers])
 
     def end(self) -> None:
         """Ends what was started for it. Threads that are still at work end with the process."""
         self._unpacker.end()
+
+
+def _timing(entry: Entry) -> tuple[bytes, bytes]:
+    timing = (
+        f"parse;dur={entry.parse * 1000:.3f}, validate;dur={entry.validate * 1000:.3f}, "
+        f"predict;dur={entry.predict * 1000:.3f}"
+    )
+    return b"server-timing", timing.encode()
 
 
 _NOTHING = Answer(np.empty(0), np.empty((0, 1)))

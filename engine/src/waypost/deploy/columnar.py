@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from waypost.deploy.frames import fitted
 from waypost.deploy.layout import Layout, TableError, check_names
 from waypost.deploy.limits import Limits, RequestError
 from waypost.deploy.table import Table, check_type, from_arrow
@@ -42,7 +43,30 @@ def read_columnar(kind: str, body: Bytes, layout: Layout, limits: Limits) -> Tab
         raise RequestError(f"the body is not valid {kind}: {words}") from error
 
 
-def _read_parquet(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
+def read_checked(kind: str, body: Bytes, layout: Layout, limits: Limits) -> pa.Buffer:
+    """Returns what a Parquet or Arrow body holds as plain Parquet, for a reader that has no limits.
+
+    Columns are of any type; where the layout names none, there are all. Values become of the model's types
+    where they stay what they are. Raises TableError, RequestError.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    read = _read_parquet if kind == PARQUET else _read_stream
+    out = pa.BufferOutputStream()
+    try:
+        table = read(body, layout, limits, any_type=True)
+        limits.check_bytes(table.nbytes)
+        pq.write_table(fitted(table, layout.columns), out)
+    except MemoryError:
+        raise limits.too_large() from None
+    except (pa.ArrowException, OSError, ValueError, OverflowError, LookupError, NotImplementedError) as error:
+        words = " ".join(str(error).split())
+        raise RequestError(f"the body is not valid {kind}: {words}") from error
+    return out.getvalue()
+
+
+def _read_parquet(body: Bytes, layout: Layout, limits: Limits, *, any_type: bool = False) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -56,14 +80,35 @@ def _read_parquet(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
     )
     with opened() as file:
         facts = file.metadata
-        chosen = _chosen(file.schema_arrow, layout)
+        schema = file.schema_arrow
+        chosen = _chosen(schema, layout, any_type=any_type)
     groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
     limits.check_rows(max(facts.num_rows, sum(group.num_rows for group in groups)), layout)
-    with opened(metadata=facts, read_dictionary=dictionaries(groups, layout.texts)) as file:
+    texts = _texts(schema, chosen, layout, any_type=any_type)
+    with opened(metadata=facts, read_dictionary=dictionaries(groups, texts)) as file:
         table = file.read(columns=chosen, use_threads=False)
     limits.check_rows(table.num_rows, layout)
-    limits.check_bytes(sum(text_bytes(table[name]) for name in chosen if name in layout.texts))
-    return table
+    limits.check_bytes(sum(text_bytes(table[name]) for name in chosen if name in texts))
+    return _as_said(table, schema) if any_type else table
+
+
+def _texts(schema: pa.Schema, chosen: list[str], layout: Layout, *, any_type: bool) -> Collection[str]:
+    """Returns the columns whose texts are counted."""
+    import pyarrow.types as of
+
+    if not any_type:
+        return layout.texts
+    kinds = {name: schema.field(name).type for name in chosen}
+    return [name for name, kind in kinds.items() if of.is_string(kind) or of.is_large_string(kind)]
+
+
+def _as_said(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Returns columns that were read as dictionaries as what the file says they are."""
+    for place, name in enumerate(table.schema.names):
+        kind = schema.field(name).type
+        if table.schema.field(place).type != kind:
+            table = table.set_column(place, schema.field(name), table.column(place).cast(kind))
+    return table.replace_schema_metadata(schema.metadata)
 
 
 def dictionaries(groups: list[Any], texts: Collection[str]) -> list[str]:
@@ -79,11 +124,12 @@ def dictionaries(groups: list[Any], texts: Collection[str]) -> list[str]:
     ]
 
 
-def _read_stream(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
+def _read_stream(body: Bytes, layout: Layout, limits: Limits, *, any_type: bool = False) -> pa.Table:
     import pyarrow as pa
 
     with pa.ipc.open_stream(pa.BufferReader(body)) as stream:
-        chosen = _chosen(stream.schema, layout)
+        chosen = _chosen(stream.schema, layout, any_type=any_type)
+        texts = _texts(stream.schema, chosen, layout, any_type=any_type)
         places = [stream.schema.get_field_index(name) for name in chosen]
     batches, rows, size = [], 0, 0
     # Other columns are not even unpacked.
@@ -93,21 +139,21 @@ def _read_stream(body: Bytes, layout: Layout, limits: Limits) -> pa.Table:
             rows += batch.num_rows
             limits.check_rows(rows, layout)
             batch.validate(full=True)  # offsets that point elsewhere would be read as they are
-            size += sum(text_bytes(batch[name]) for name in chosen if name in layout.texts)
+            size += sum(text_bytes(batch[name]) for name in chosen if name in texts)
             limits.check_bytes(size)
             batches.append(batch)
         return pa.Table.from_batches(batches, stream.schema)
 
 
-def _chosen(schema: pa.Schema, layout: Layout) -> list[str]:
+def _chosen(schema: pa.Schema, layout: Layout, *, any_type: bool) -> list[str]:
     """Returns the columns to read. Raises TableError, RequestError where they are not what the model asks."""
     layout.check_bounds(schema.names)
     check_names(schema.names, layout)
-    chosen = [name for name in schema.names if name in layout.names]
+    chosen = [name for name in schema.names if name in layout.names or not layout.columns]
     if not chosen:
         raise TableError("none of the model's columns is in the body", hint="/docs lists them")
     kinds = {column.name: column for column in layout.columns}
-    for name in chosen:
+    for name in () if any_type else chosen:
         check_type(schema.field(name).type, kinds[name])
     return chosen
 

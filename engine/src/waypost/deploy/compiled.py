@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from waypost.deploy.forest import Forest, Stored
 from waypost.deploy.layout import Layout, TableError
 from waypost.deploy.plan import Plan
-from waypost.deploy.table import Floats, Rows, Table
+from waypost.deploy.table import Floats, Rows, Table, from_arrow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Features that are made at a time: 16 MiB of them, and what making them takes.
 _PIECE_CELLS = 4 * 1024 * 1024
@@ -74,8 +77,8 @@ class Compiled:
             return self._row_by_row(table)
         with np.errstate(over="ignore"):
             matrix = self._matrix(table)
-        if not np.isfinite(matrix).all():
-            row = int(np.argwhere(~np.isfinite(matrix))[0, 0])
+        if not np.isfinite(matrix).all() and (wrong := np.isinf(matrix)).any():
+            row = int(np.argwhere(wrong)[0, 0])
             column = self.layout.numbers[int(np.nanargmax(np.abs(table.numbers[row])))]
             raise TableError(f"column {column!r}, row {row}: the value is too large", column=column, row=row)
         return matrix
@@ -109,6 +112,10 @@ class Compiled:
             np.concatenate([answer.labels for answer in answers]),
             np.concatenate([answer.probabilities for answer in answers]),
         )
+
+    def of_table(self, table: pa.Table) -> Answer:
+        """Returns the answer for each row of an Arrow table. Raises TableError."""
+        return self.predict(from_arrow(table, self.layout))
 
     def _piece(self, table: Table, start: int, step: int) -> Answer:
         try:

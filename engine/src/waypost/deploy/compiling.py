@@ -15,6 +15,7 @@ from waypost.errors import WaypostError
 
 # ONNX Runtime reads a tree by a function that calls itself: at some 15,000 levels its stack ends.
 _DEEPEST = 1000
+_BORDERS, _BORDER_TREES = 100, 50  # thresholds that are probed: so many a feature, of so many trees
 
 
 class NotCompilableError(WaypostError):
@@ -51,23 +52,51 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, Store
         raise NotCompilableError(f"more than {MOST_LEAVES:,} leaves")
     if max(tree.max_depth for tree in trees) > _DEEPEST:
         raise NotCompilableError(f"a tree deeper than {_DEEPEST:,}")
-    plan = Plan(parts=_parts(steps, columns))
+    plan = Plan(parts=_parts(steps, columns, takes_missing=_takes_missing(forest)))
     if plan.width != forest.n_features_in_:
         raise NotCompilableError(
             f"the plan gives {plan.width} features, the model takes {forest.n_features_in_}"
         )
     classes = forest.classes_.tolist() if is_classifier(forest) else None
     content = Content(plan=plan, trees=len(trees), leading=leading_feature(trees), classes=classes)
-    return content, stored_form(trees, plan.width)
+    lets_missing_in = any(isinstance(part, Numbers) and part.missing for part in plan.parts)
+    return content, stored_form(trees, plan.width, with_missing=lets_missing_in)
 
 
-def _parts(steps: list[Any], columns: Sequence[Column]) -> list[Part]:
+def borders_of(model: Any) -> dict[int, list[float]]:
+    """Returns thresholds of a forest, by the number of their feature, some of each."""
+    from sklearn.pipeline import Pipeline
+
+    forest = model.steps[-1][1] if isinstance(model, Pipeline) else model
+    found: dict[int, set[float]] = {}
+    for tree in getattr(forest, "estimators_", [forest])[:_BORDER_TREES]:
+        inner = tree.tree_.children_left >= 0
+        for feature, threshold in zip(
+            tree.tree_.feature[inner].tolist(), tree.tree_.threshold[inner].tolist(), strict=True
+        ):
+            if len(of := found.setdefault(feature, set())) < _BORDERS:
+                of.add(threshold)
+    return {feature: sorted(of) for feature, of in found.items()}
+
+
+def _takes_missing(forest: Any) -> bool:
+    """Tells whether the trees of a forest take values that are missing, as they say it to scikit-learn."""
+    tree = forest.estimators_[0] if hasattr(forest, "estimators_") else forest
+    return bool(tree.__sklearn_tags__().input_tags.allow_nan)
+
+
+def _parts(steps: list[Any], columns: Sequence[Column], *, takes_missing: bool) -> list[Part]:
     from sklearn.compose import ColumnTransformer
 
     if len(steps) == 1 and isinstance(steps[0], ColumnTransformer):
-        return _side_by_side(steps[0], columns)
-    names = [c.name for c in columns]
-    return [_part(steps, names, columns)]
+        found = _side_by_side(steps[0], columns)
+    else:
+        found = [_part(steps, [c.name for c in columns], columns)]
+    return [_with_missing(part) if takes_missing and isinstance(part, Numbers) else part for part in found]
+
+
+def _with_missing(part: Numbers) -> Numbers:
+    return part if part.fill else part.model_copy(update={"missing": True})
 
 
 def _side_by_side(transformer: Any, columns: Sequence[Column]) -> list[Part]:
@@ -103,11 +132,23 @@ def _part(steps: list[Any], names: list[str], columns: Sequence[Column]) -> Part
     kinds = {c.name: c.kind for c in columns}
     if unknown := [name for name in names if name not in kinds]:
         raise NotCompilableError(f"column {unknown[0]!r} is not in the model's signature")
+    if other := [name for name in names if kinds[name] == "other"]:
+        raise NotCompilableError(f"column {other[0]!r} holds neither numbers nor texts")
     if all(kinds[name] != "text" for name in names):
-        return _number_categories(steps, names) if _ends_in_encoder(steps) else _numbers(steps, names)
+        if _ends_in_encoder(steps):
+            return _number_categories(steps, names)
+        single = {c.type for c in columns if c.name in names} == {"float"}
+        return _of_32_bits(_numbers(steps, names)) if single else _numbers(steps, names)
     if all(kinds[name] == "text" for name in names) and steps:
         return _texts(steps, names)
     raise NotCompilableError(f"column {names[0]!r}: numbers and texts share a step")
+
+
+def _of_32_bits(part: Numbers) -> Numbers:
+    """Returns a part whose constants are of 32 bits, as scikit-learn makes them for columns that all are."""
+    names = ("fill", "subtract", "divide")
+    rounded = {n: np.float32(values).tolist() for n in names if (values := getattr(part, n)) is not None}
+    return part.model_copy(update={"single": True, **rounded})
 
 
 def _numbers(steps: list[Any], names: list[str]) -> Numbers:

@@ -75,11 +75,17 @@ def convert_options(
     import pyarrow as pa
     import pyarrow.csv
 
-    kinds = {column.name: column.kind for column in layout.columns}
-    types: dict[str, Any] = {"number": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_()}
+    kinds = {column.name: column.type for column in layout.columns}
+    types: dict[str, Any] = {
+        "double": pa.float64(),
+        "float": pa.float32(),
+        "long": pa.int64(),
+        "integer": pa.int32(),
+        "boolean": pa.bool_(),
+    }
     return pyarrow.csv.ConvertOptions(
         column_types={
-            name: pa.string() if name in as_text else types.get(kinds.get(name, "text"), pa.string())
+            name: pa.string() if name in as_text else types.get(kinds.get(name, "string"), pa.string())
             for name in include
         },
         include_columns=list(include),

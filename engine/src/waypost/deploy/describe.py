@@ -14,7 +14,7 @@ from waypost.deploy.columnar import ARROW, PARQUET
 from waypost.deploy.example import example_rows
 from waypost.deploy.protocol import CSV, JSON
 
-_TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text": "string"}
+_TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text": "string", "other": ""}
 _LARGEST = 3.4e38  # float32: scikit-learn's trees take nothing larger
 _EXACT = 2**53
 
@@ -23,7 +23,7 @@ def example_of(said: MLmodel, folder: Path) -> dict[str, Any]:
     """Returns a row that the model answers: of its input example, else one without values."""
     if rows := example_rows(folder, said.inputs):
         return rows[0]
-    empty = {"number": 0.0, "integer": 0, "boolean": False, "text": ""}
+    empty = {"number": 0.0, "integer": 0, "boolean": False, "text": "", "other": None}
     return {c.name: empty[c.kind] if c.required else None for c in said.inputs}
 
 
@@ -98,7 +98,8 @@ def _bodies(said: MLmodel, example: dict[str, Any]) -> dict[str, Any]:
             "value": {"dataframe_records": [example], "params": {"probabilities": True}},
         },
     }
-    body = {"oneOf": [_form(name, form) for name, form in _forms(said).items()]}
+    params = _PARAMS | {"properties": _PARAMS["properties"] | {name: {} for name in said.params}}
+    body = {"oneOf": [_form(name, form, params) for name, form in _forms(said).items()]}
     return {
         JSON: {"schema": body, "examples": examples},
         CSV: {"schema": {"type": "string"}, "example": _csv(example)},
@@ -107,13 +108,13 @@ def _bodies(said: MLmodel, example: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _form(name: str, form: dict[str, Any]) -> dict[str, Any]:
+def _form(name: str, form: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "title": name,
         "required": [name],
         "additionalProperties": False,
-        "properties": {name: form, "params": _PARAMS},
+        "properties": {name: form, "params": params},
     }
 
 
@@ -151,7 +152,7 @@ def _required(said: MLmodel) -> list[str]:
     return [c.name for c in said.inputs if c.required]
 
 
-_PARAMS = {
+_PARAMS: dict[str, Any] = {
     "type": "object",
     "properties": {"probabilities": {"type": "boolean", "description": "also give each class's"}},
     "additionalProperties": False,
@@ -171,12 +172,13 @@ _PROBLEM = {
 
 def _answer(said: MLmodel) -> dict[str, Any]:
     output = said.outputs[0] if said.outputs else None
-    label = {"type": _TYPES[output.kind]} if output else {}
+    is_one = output is not None and len(said.outputs) == 1 and output.kind != "other"
+    label = {"type": _TYPES[output.kind]} if output and is_one else {}
     return {
         "type": "object",
         "required": ["predictions"],
         "properties": {
-            "predictions": {"type": "array", "items": label},
+            "predictions": {"type": "array", "items": label} if is_one else {},
             "classes": {"type": "array", "description": "the columns of probabilities"},
             "probabilities": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
         },
@@ -184,7 +186,8 @@ def _answer(said: MLmodel) -> dict[str, Any]:
 
 
 def _schema(column: Column) -> dict[str, Any]:
-    kind = _TYPES[column.kind]
+    if not (kind := _TYPES[column.kind]):
+        return {}  # a time, bytes, a list, an object: as MLflow reads it
     may_miss = column.kind in ("number", "text")
     found: dict[str, Any] = {"type": [kind, "null"] if may_miss else kind}
     if column.kind == "number":

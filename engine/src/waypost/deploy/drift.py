@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.contracts.component import Component
 from waypost.contracts.lock import selected
-from waypost.contracts.mlmodel import MLmodel
+from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.contracts.parameters import merged
 from waypost.contracts.parsing import parse
 from waypost.contracts.pipeline import Pipeline
@@ -63,11 +63,12 @@ def check_drift(
     version, folder = info(question.model)
     label = f"{version.name}/{version.version}"
     said = read_mlmodel(folder)
-    names = [column.name for column in said.inputs]
+    columns = tuple(column for column in said.inputs if column.kind != "other")
+    names = [column.name for column in columns]
     samples = _samples(question.samples, label, names)
     with tracking_errors():
         reference = _reference(Registry(), version.run_id, names)
-    numeric, categorical = _compared(said, reference, samples, say)
+    numeric, categorical = _compared(said, columns, reference, samples, say)
     say(f"{samples.num_rows:,} sampled rows of {label} against {reference.num_rows:,} rows of training data")
     files = {"data": _written(samples, temp / "samples.parquet")}
     files["reference"] = _written(reference.select(names), temp / "training.parquet")
@@ -111,12 +112,16 @@ def _reference(registry: Registry, run_id: str, names: Sequence[str]) -> pa.Tabl
 
 
 def _compared(
-    said: MLmodel, reference: pa.Table, samples: pa.Table, say: Callable[[str], None]
+    said: MLmodel,
+    columns: Sequence[Column],
+    reference: pa.Table,
+    samples: pa.Table,
+    say: Callable[[str], None],
 ) -> tuple[list[str], list[str]]:
     """Returns (numeric, categorical): the columns that can be compared."""
     known = (said.metadata or {}).get("features") or {}
     numeric, categorical, left = [], [], []
-    for column in said.inputs:
+    for column in columns:
         name = column.name
         values = samples[name]
         if values.null_count == len(values) or reference[name].null_count == reference.num_rows:

@@ -51,6 +51,8 @@ def fits(value: Any, kind: Kind) -> bool:
             return isinstance(value, int) and value in (0, 1)
         case "integer":
             return isinstance(value, int) and -_LARGEST_INTEGER <= value < _LARGEST_INTEGER
+        case "other":
+            return True
         case "number":
             # What is no number is not larger than any, and counts as missing.
             return value is None or (isinstance(value, (int, float)) and not abs(value) > sys.float_info.max)

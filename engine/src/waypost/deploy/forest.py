@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,13 +59,17 @@ class Stored:
         return cls(folder / "row.onnx", folder / "batch.onnx", np.load(folder / "leaves.npy"))
 
 
-def stored_form(trees: list[Any], features: int) -> Stored:
-    """Returns the form of scikit-learn's trees (`tree_`). Operator: ai.onnx.ml TreeEnsembleRegressor."""
+def stored_form(trees: list[Any], features: int, *, with_missing: bool = False) -> Stored:
+    """Returns the form of scikit-learn's trees (`tree_`). Operator: ai.onnx.ml TreeEnsembleRegressor.
+
+    Args: with_missing: NaN goes the way that each node has for it; without, none may come.
+    """
     values = [tree.value[tree.children_left < 0, 0, :] for tree in trees]
     starts = np.cumsum([0, *map(len, values)]).tolist()
-    alone = [_node([tree], [start], f"leaf{start}") for tree, start in zip(trees, starts, strict=False)]
+    node = partial(_node, with_missing=with_missing)
+    alone = [node([tree], [start], f"leaf{start}") for tree, start in zip(trees, starts, strict=False)]
     return Stored(
-        _graph([_node(trees, starts, *_OUTPUT)], len(trees), features),
+        _graph([node(trees, starts, *_OUTPUT)], len(trees), features),
         _graph(alone, 1, features),
         np.ascontiguousarray(np.concatenate(values), dtype=np.float64),
     )
@@ -80,14 +84,14 @@ def leading_feature(trees: list[Any]) -> int:
     return int(rows.argmax())
 
 
-def _node(trees: list[Any], starts: list[int], output: str) -> Any:
+def _node(trees: list[Any], starts: list[int], output: str, *, with_missing: bool) -> Any:
     """Returns the operator from features to numbers of leaves, a column for each tree; the leaves of a
     tree are numbered from its start.
     """
     from onnx import helper
 
     nodes: dict[str, list[NDArray[Any]]] = {
-        name: [] for name in ("tree", "id", "feature", "value", "yes", "no", "mode")
+        name: [] for name in ("tree", "id", "feature", "value", "yes", "no", "mode", "missing")
     }
     leaves: dict[str, list[NDArray[Any]]] = {name: [] for name in ("tree", "node", "number")}
     for number, tree in enumerate(trees):
@@ -99,12 +103,17 @@ def _node(trees: list[Any], starts: list[int], output: str) -> Any:
         nodes["yes"].append(np.where(is_leaf, 0, tree.children_left))
         nodes["no"].append(np.where(is_leaf, 0, tree.children_right))
         nodes["mode"].append(np.where(is_leaf, "LEAF", "BRANCH_LEQ"))
+        nodes["missing"].append(np.where(is_leaf, 0, tree.missing_go_to_left))
         at = np.flatnonzero(is_leaf)
         leaves["tree"].append(np.full(len(at), number))
         leaves["node"].append(at)
         leaves["number"].append(np.arange(starts[number], starts[number] + len(at), dtype=np.float64))
     node, leaf = (
         {name: np.concatenate(parts).tolist() for name, parts in table.items()} for table in (nodes, leaves)
+    )
+    # Only where it is needed: ONNX Runtime looks at each value twice then.
+    missing = (
+        {"nodes_missing_value_tracks_true": node["missing"]} if with_missing and any(node["missing"]) else {}
     )
     return helper.make_node(
         "TreeEnsembleRegressor",
@@ -125,6 +134,7 @@ def _node(trees: list[Any], starts: list[int], output: str) -> Any:
         n_targets=len(trees),
         aggregate_function="SUM",
         post_transform="NONE",
+        **missing,
     )
 
 

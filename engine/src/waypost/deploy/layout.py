@@ -23,6 +23,10 @@ _LONGEST_MESSAGE = 500
 _SPARE_COLUMNS, _SPARE_CHARACTERS, _TIMES_OWN = 1000, 1000, 10
 
 
+EXACT = 2**53
+"""Whole numbers up to here are float64 numbers, too."""
+
+
 class TableError(WaypostError):
     """A table is not what the model asks for; `column` and `row` (from 0) say where, if it is one place;
     `status` is what a server answers with.
@@ -60,7 +64,7 @@ class Layout:
 
     @cached_property
     def numbers(self) -> tuple[str, ...]:
-        return tuple(c.name for c in self.columns if c.kind != "text")
+        return tuple(c.name for c in self.columns if c.kind not in ("text", "other"))
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
@@ -95,6 +99,12 @@ class Layout:
         kinds = {c.name: c for c in self.columns}
         found = [(i, kinds[name]) for i, name in enumerate(self.numbers)]
         return [(i, column) for i, column in found if column.kind != "number"]
+
+    @cached_property
+    def single(self) -> tuple[int, ...]:
+        """The positions of number columns of 32 bits: their values are rounded to that, as MLflow does."""
+        kinds = {c.name: c.type for c in self.columns}
+        return tuple(i for i, name in enumerate(self.numbers) if kinds[name] == "float")
 
     @cached_property
     def _picks(self) -> dict[tuple[str, ...], tuple[Pick, Pick]]:
@@ -139,13 +149,19 @@ def check_names(given: Sequence[str], layout: Layout) -> None:
         if counts[column.name] > 1:
             raise TableError(f"column {column.name!r} is there twice", column=column.name)
     absent = [c for c in layout.columns if c.name not in counts]
-    if not absent:
-        return
     unknown = counts.keys() - layout.names
     if required := next((c for c in absent if c.required), None):
         hint = nearest(required.name, unknown)
         raise TableError(f"column {required.name!r} is missing", column=required.name, hint=hint)
-    if len(absent) * len(unknown) > _MOST_PAIRS:
+    check_misspelt(given, layout)
+
+
+def check_misspelt(given: Sequence[str], layout: Layout) -> None:
+    """Raises TableError where an unknown column looks like one that may be left out, and is."""
+    names = set(given)
+    absent = [c for c in layout.columns if not c.required and c.name not in names]
+    unknown = names - layout.names
+    if not absent or len(absent) * len(unknown) > _MOST_PAIRS:
         return
     for column in absent:
         if hint := nearest(column.name, unknown):

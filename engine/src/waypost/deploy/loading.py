@@ -1,35 +1,50 @@
-"""Loading an original: whatever it is where it is trusted, else only what was checked from the file on."""
+"""Loading an original as MLflow's pyfunc: whatever it is where it is trusted, else only what was checked."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from waypost.compat import mlflow_serving
 from waypost.contracts.mlmodel import MLmodel
 from waypost.deploy.archive import KNOWN, UnsafeError, check_archive
 from waypost.deploy.estimators import check_model
+from waypost.deploy.original import Original
 from waypost.errors import UsageError, WaypostError
 from waypost.tracking import models
 
+SKLEARN = "mlflow.sklearn"
 
-def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Any:
-    """Returns the original: a scikit-learn estimator, or a pyfunc for any other flavour.
+
+def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Original:
+    """Returns the original.
 
     Raises UsageError where it is not trusted, and loading or asking it may do harm; WaypostError where it
     cannot be loaded.
     """
     try:
-        if is_trusted:
-            return models.load_sklearn(folder) if said.sklearn else models.load_pyfunc(folder)
-        return harmless(_skops_file(folder, said))
+        return Original(models.load_pyfunc(folder) if is_trusted else _checked(folder, said), said)
     except UnsafeError as error:
         hint = "if you know where it comes from: --trust"
         raise UsageError(f"{folder}: {error}", hint=hint) from error
     except WaypostError:
         raise
-    except Exception as error:  # a package that is not here, a damaged file: MLflow's loaders raise anything
+    except ModuleNotFoundError as error:
+        problem = f"{folder}: it cannot be loaded: it needs the module {error.name!r}, which is not here"
+        hint = "install it, or log the model with it: code_paths=[…]"
+        raise WaypostError(problem, hint=hint) from error
+    except Exception as error:  # a damaged file, another version: MLflow's loaders raise anything
         words = " ".join(str(error).split())[:300]
         raise WaypostError(f"{folder}: it cannot be loaded: {type(error).__name__}: {words}") from error
+
+
+def _checked(folder: Path, said: MLmodel) -> Any:
+    """Returns the pyfunc of a model that brings no code. Raises UnsafeError for any other.
+
+    MLflow is told what was loaded; it loads nothing.
+    """
+    estimator = harmless(_skops_file(folder, said))
+    return mlflow_serving.sklearn_model(folder, estimator, said.pyfunc.predict_fn)
 
 
 def _skops_file(folder: Path, said: MLmodel) -> Path:
@@ -40,13 +55,18 @@ def _skops_file(folder: Path, said: MLmodel) -> Path:
         raise UnsafeError(f"it is a model of the flavour {', '.join(sorted(said.flavors))}, {code}")
     if sklearn.serialization_format != "skops":
         raise UnsafeError(f"it is stored as {sklearn.serialization_format}, {code}")
-    if sklearn.code:
+    if sklearn.code or said.pyfunc.code:
         raise UnsafeError(f"it brings code of its own, {code}")
-    file = folder / sklearn.pickled_model
+    if said.pyfunc.loader_module != SKLEARN:
+        raise UnsafeError(f"it is loaded by {said.pyfunc.loader_module}, {code}")
+    if said.pyfunc.predict_fn not in mlflow_serving.FUNCTIONS:
+        raise UnsafeError(f"it is asked by {said.pyfunc.predict_fn}, {code}")
+    name = said.pyfunc.model_path or sklearn.pickled_model  # as MLflow's pyfunc has it
+    file = folder / name
     if not file.is_file():
-        raise UnsafeError(f"there is no {sklearn.pickled_model}")
+        raise UnsafeError(f"there is no {name}")
     if not file.resolve().is_relative_to(folder.resolve()):
-        raise UnsafeError(f"{sklearn.pickled_model} is outside of it")
+        raise UnsafeError(f"{name} is outside of it")
     return file
 
 

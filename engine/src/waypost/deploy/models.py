@@ -6,71 +6,29 @@ import importlib.metadata
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import filelock
-import numpy as np
 
 from waypost.contracts.digests import digest_of
 from waypost.contracts.mlmodel import MLmodel
-from waypost.deploy.compiled import Answer, Compiled, Content
+from waypost.deploy.compiled import Compiled, Content
 from waypost.deploy.compiling import NotCompilableError, compiled_form
 from waypost.deploy.example import example_rows
 from waypost.deploy.forest import Stored
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.loading import load
-from waypost.deploy.proof import Proof, Rows, count_of, frame_of, prove
-from waypost.deploy.table import Rows as TableRows
-from waypost.deploy.table import Table
-from waypost.errors import UsageError
+from waypost.deploy.layout import Layout
+from waypost.deploy.loading import SKLEARN, load
+from waypost.deploy.original import Original
+from waypost.deploy.proof import Proof, Rows, count_of, prove
 from waypost.sources.files import content_digest, read_mlmodel, read_text
 from waypost.sources.places import home
 
-_FORM = 4
+_FORM = 5
 """Raised with every change of what is stored or compared: what an older engine compiled is made again."""
 
 _CONTENT, _PROOF = "content.json", "proof.json"
 _SERVED_WITH = ("onnxruntime", "numpy", "pyarrow")
-
-
-class Original:
-    """The model as it was logged, behind the same face as its compiled form."""
-
-    def __init__(self, model: Any, layout: Layout) -> None:
-        self.layout = layout
-        self._model = model
-
-    @cached_property
-    def classes(self) -> Any:
-        found = getattr(self._model, "classes_", None)
-        return None if found is None else np.asarray(found)
-
-    def warm(self) -> None:
-        """There is nothing to make ready."""
-
-    def predict(self, table: Table | TableRows, check: Callable[[], None] | None = None) -> Answer:  # noqa: ARG002 (all rows at once, as MLflow asks it)
-        """Returns the answer for each row; a model that is no classifier has no probabilities.
-
-        Raises TableError with the model's own words where it refuses the rows.
-        """
-        frame = self._frame(table.table())
-        try:
-            labels = np.asarray(self._model.predict(frame))
-            has_classes = hasattr(self._model, "predict_proba")
-            chances = self._model.predict_proba(frame) if has_classes else np.empty((len(frame), 0))
-            if len(labels) != len(frame):
-                raise ValueError("it has another number of answers")  # noqa: TRY301 (told as what it raises)
-        except Exception as error:  # whatever a model raises about the rows that it is given
-            words = " ".join(str(error).split())[:300]
-            raise TableError(f"the model refuses the rows: {words}") from error
-        return Answer(labels, chances)
-
-    def _frame(self, table: Table) -> Any:
-        rows: Rows = {name: table.numbers[:, i].tolist() for i, name in enumerate(self.layout.numbers)}
-        rows |= {name: texts.to_pylist() for name, texts in table.texts.items()}
-        return frame_of(rows, self.layout.columns)
 
 
 @dataclass(frozen=True)
@@ -103,8 +61,6 @@ def proved(
     loading or asking the model may do harm and it is not trusted.
     """
     said = read_mlmodel(folder)
-    if not said.inputs:
-        raise UsageError(f"{folder}: the model's signature names no columns", hint="log it with a signature")
     digest = content_digest(folder)
     place = _place(digest)
     proof = _proof_in(place, count_of(rows))
@@ -117,14 +73,13 @@ def proved(
 def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] = lambda _: None) -> Ready:
     """Returns a model, compiled where that is proved equal, else the original. Raises as `proved`."""
     made = proved(folder, is_trusted=is_trusted, say=say)
-    layout = Layout(made.said.inputs)
     answers: Compiled | Original
     if made.proof.is_equal:
         place = _place(made.digest)
         content = Content.model_validate_json(read_text(place / _CONTENT))
-        answers = Compiled(content, Stored.load(place), layout)
+        answers = Compiled(content, Stored.load(place), Layout(made.said.inputs))
     else:
-        answers = Original(load(folder, made.said, is_trusted=is_trusted), layout)
+        answers = load(folder, made.said, is_trusted=is_trusted)
     return Ready(folder, made.digest, made.said, made.proof, answers)
 
 
@@ -192,23 +147,32 @@ def _put(new: Path, place: Path) -> None:
         file.replace(place / file.name)
 
 
-def _compiled_into(new: Path, model: Any, said: MLmodel, rows: Rows) -> Proof:
+def _compiled_into(new: Path, original: Original, said: MLmodel, rows: Rows) -> Proof:
     """Writes the compiled form, where it is equal; returns the proof."""
-    reason = "only scikit-learn models are compiled"
-    if said.sklearn is not None:
-        try:
-            content, forest = compiled_form(model, said.inputs)
-            proof = prove(model, Compiled(content, forest, Layout(said.inputs)), rows, _versions())
-            if proof.is_equal:
-                (new / _CONTENT).write_text(content.model_dump_json(), encoding="utf-8")
-                forest.save(new)
-        except NotCompilableError as error:
-            reason = str(error)
-        except Exception as error:  # attributes and answers of a stranger's model are whatever they are
-            reason = f"it cannot be compared: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        else:
-            return proof
+    try:
+        content, forest = compiled_form(_compilable(original, said), said.inputs)
+        proof = prove(original, Compiled(content, forest, original.layout), rows, _versions())
+        if proof.is_equal:
+            (new / _CONTENT).write_text(content.model_dump_json(), encoding="utf-8")
+            forest.save(new)
+    except NotCompilableError as error:
+        reason = str(error)
+    except Exception as error:  # attributes and answers of a stranger's model are whatever they are
+        reason = f"it cannot be compared: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    else:
+        return proof
     return Proof(is_equal=False, reason=reason, versions=_versions())
+
+
+def _compilable(original: Original, said: MLmodel) -> Any:
+    """Returns the estimator of a model that answers by its `predict`. Raises NotCompilableError."""
+    if said.sklearn is None or said.pyfunc.loader_module != SKLEARN:
+        raise NotCompilableError("only scikit-learn models are compiled")
+    if said.pyfunc.predict_fn != "predict":
+        raise NotCompilableError(f"the model answers by {said.pyfunc.predict_fn}, not by predict")
+    if said.params:
+        raise NotCompilableError("the model takes parameters")
+    return original.estimator
 
 
 def _real_rows(folder: Path, said: MLmodel, rows: Rows | None) -> Rows:

@@ -8,6 +8,7 @@ before NumPy would have begun. The proof compares both with the original.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
@@ -47,6 +48,8 @@ class _Part(BaseModel):
 class Numbers(_Part):
     """Number columns, filled where missing, then `(x - subtract) / divide`.
 
+    Where all of them are of 32 bits (`single`), each step is rounded to that. With `missing`, a value that is
+    missing and not filled is NaN, which the trees know the way of.
     Source: scikit-learn's SimpleImputer and StandardScaler.
     """
 
@@ -55,6 +58,8 @@ class Numbers(_Part):
     fill: list[float] | None = None
     subtract: list[float] | None = None
     divide: list[float] | None = None
+    single: bool = False
+    missing: bool = False
 
     @property
     def width(self) -> int:
@@ -73,17 +78,22 @@ class Numbers(_Part):
                 missing = np.isnan(values)
                 if fill is not None:
                     values = np.where(missing, fill, values)
-                elif missing.any():
+                elif not self.missing and missing.any():
                     raise _value_error(self.columns[column], int(np.argmax(missing)), "is missing")
                 if subtract is not None:
-                    values = values - subtract
+                    values = self._rounded(values - subtract)
                 if divide is not None:
                     values = values / divide
                 out[:, column] = values
 
         return write
 
+    def _rounded(self, values: Floats) -> Floats:
+        return values.astype(np.float32).astype(np.float64) if self.single else values
+
     def cells(self, layout: Layout) -> Cells:
+        if self.single or self.missing:
+            return self._plain_cells(layout)
         places = [layout.numbers.index(name) for name in self.columns]
         none = [None] * self.width
         plan = list(
@@ -108,6 +118,23 @@ class Numbers(_Part):
             if max(found) >= TOO_LARGE or min(found) <= -TOO_LARGE:
                 at = max(range(len(found)), key=lambda i: abs(found[i]))
                 raise _value_error(self.columns[at], 0, "is too large")
+            return found
+
+        return cells
+
+    def _plain_cells(self, layout: Layout) -> Cells:
+        """Returns the same for values that are rounded on the way, or missing on purpose."""
+        write = self.writer(layout)
+        places = [layout.numbers.index(name) for name in self.columns]
+
+        def cells(values: Values, texts: Texts) -> list[float]:  # noqa: ARG001 (one form for all)
+            out = np.empty((1, self.width), dtype=np.float32)
+            with np.errstate(over="ignore"):
+                write(Table(np.array([values], dtype=np.float64), {}), out)
+            found: list[float] = out[0].tolist()
+            for place, value in zip(places, found, strict=True):
+                if math.isinf(value):
+                    raise _value_error(layout.numbers[place], 0, "is too large")
             return found
 
         return cells

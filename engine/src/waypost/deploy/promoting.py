@@ -133,6 +133,8 @@ def _held_out(registry: Registry, origin: Origin, said: MLmodel) -> Rows | None:
     import pyarrow.parquet as pq
 
     names = [column.name for column in said.inputs]
+    if not names:
+        return None
     for step in origin.steps.values():
         uses_model = any(run == origin.maker.run_id for run, _ in step.inputs.values())
         for run_id, path in step.inputs.values() if uses_model else ():

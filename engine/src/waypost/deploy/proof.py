@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from waypost.compat.mlflow_serving import frame
 from waypost.contracts.mlmodel import Column
 from waypost.deploy.compiled import Answer, Compiled
-from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.compiling import borders_of
+from waypost.deploy.layout import EXACT, TableError
+from waypost.deploy.original import Original
 from waypost.deploy.plan import Codes, NumberCategories, Numbers, OneHot, Words
 from waypost.deploy.table import from_arrow, from_rows
 
@@ -44,31 +48,25 @@ class Proof(BaseModel):
     files: dict[str, str] = {}
 
 
-def prove(model: Any, compiled: Compiled, rows: Rows, versions: dict[str, str]) -> Proof:
+def prove(original: Original, compiled: Compiled, rows: Rows, versions: dict[str, str]) -> Proof:
     """Returns the proof for real rows and for probes: thresholds, unseen and missing values, odd texts."""
     count = count_of(rows)
-    checked = 0
-    different = 0
+    checked = different = 0
     largest = 0.0
-    for some in (rows, *_probe_sets(compiled, rows)):
-        if not (number := count_of(some)):
+    for some in (rows, *_probe_sets(compiled, _with_borders(original, compiled, rows))):
+        if not count_of(some):
             continue
-        expected = original_answer(model, some, compiled.layout)
-        for form, ask in _forms(some, compiled):
-            try:
-                given = ask()
-            except TableError:
-                given = None
-            if expected is None or given is None:
-                if expected is not given:
-                    who = "original" if expected is None else "compiled form"
-                    reason = f"the {who} refuses rows that the other answers ({form})"
-                    return Proof(is_equal=False, reason=reason, versions=versions)
-                continue
-            different += int((expected.labels != given.labels).sum())
-            apart = np.abs(expected.probabilities - given.probabilities)
-            largest = max(largest, float(apart.max(initial=0.0)))
-        checked += number
+        answers = [(form, _answered(ask)) for form, ask in _forms(some, compiled)]
+        for expected in original_answers(original, some):
+            for form, given in answers:
+                if isinstance(expected, TableError) or isinstance(given, TableError):
+                    if reason := _refusal(expected, given, form):
+                        return Proof(is_equal=False, reason=reason, versions=versions)
+                    continue
+                different += int((expected.labels != given.labels).sum())
+                apart = np.abs(expected.probabilities - given.probabilities)
+                largest = max(largest, float(apart.max(initial=0.0)))
+        checked += count_of(some)
     reason = ""
     if different:
         reason = f"{different} labels differ"
@@ -85,31 +83,60 @@ def prove(model: Any, compiled: Compiled, rows: Rows, versions: dict[str, str]) 
     )
 
 
-def original_answer(model: Any, rows: Rows, layout: Layout) -> Answer | None:
-    """Returns what a scikit-learn model answers, None where it refuses the rows."""
+def _with_borders(original: Original, compiled: Compiled, rows: Rows) -> Rows:
+    """Returns rows to draw probes from, with values beside which the trees go another way."""
+    found = {name: list(values) for name, values in rows.items()}
+    borders = borders_of(original.estimator)
+    start = 0
+    for part in compiled.content.plan.parts:
+        if isinstance(part, Numbers):
+            for place, name in enumerate(part.columns):
+                scale = part.divide[place] if part.divide else 1.0
+                middle = part.subtract[place] if part.subtract else 0.0
+                values = borders.get(start + place, [])
+                found.setdefault(name, []).extend(value * scale + middle for value in values)
+        start += part.width
+    return found
+
+
+def _answered(ask: Callable[[], Answer]) -> Answer | TableError:
     try:
-        frame = frame_of(rows, layout.columns)
-        labels = model.predict(frame)
-        has_classes = hasattr(model, "predict_proba")
-        return Answer(labels, model.predict_proba(frame) if has_classes else np.empty((len(labels), 0)))
-    except Exception:  # scikit-learn has no word of its own for rows that it refuses
-        return None
+        return ask()
+    except TableError as error:
+        return error
+
+
+def _refusal(expected: Answer | TableError, given: Answer | TableError, form: str) -> str:
+    """Returns what is said of rows that one of the two refuses, nothing where both do."""
+    if isinstance(given, TableError) and not isinstance(expected, TableError):
+        return f"the original answers what the compiled form has no place for ({form}): {given}"
+    if isinstance(expected, TableError) and not isinstance(given, TableError):
+        return f"the original does not answer what the compiled form does ({form}): {expected}"
+    return ""
+
+
+def original_answers(original: Original, rows: Rows) -> list[Answer | TableError]:
+    """Returns what the original says of rows, as MLflow's server brings them: together, and one by one.
+
+    A text that is missing is NaN in a column with other texts; alone in its column, as in a single row, None.
+    """
+    import pandas as pd
+
+    columns = original.layout.columns
+    count = count_of(rows)
+    values = {column.name: rows.get(column.name, [None] * count) for column in columns}
+    together = frame(original.model, list(values), list(zip(*values.values(), strict=True)))
+    alone = together.copy()
+    for name in original.layout.texts:
+        if None in values[name]:
+            alone[name] = pd.Series(values[name], dtype=object)
+    frames = [together] if alone.dtypes.equals(together.dtypes) else [together, alone]
+    return [_answered(partial(original.of_frame, some)) for some in frames]
 
 
 def count_of(rows: Rows | None) -> int:
     """Returns how many rows there are."""
     return len(next(iter((rows or {}).values()), ()))
-
-
-def frame_of(rows: Rows, columns: Sequence[Column]) -> Any:
-    """Returns rows as the pandas frame that MLflow hands to a model."""
-    import pandas as pd
-
-    count = count_of(rows)
-    types = {"number": "float64", "integer": "int64", "boolean": "bool", "text": "object"}
-    return pd.DataFrame(
-        {c.name: pd.Series(rows.get(c.name, [None] * count), dtype=types[c.kind]) for c in columns}
-    )
 
 
 def _forms(rows: Rows, compiled: Compiled) -> Iterator[tuple[str, Callable[[], Answer]]]:
@@ -130,7 +157,10 @@ def _forms(rows: Rows, compiled: Compiled) -> Iterator[tuple[str, Callable[[], A
 
     yield "one by one", one_by_one
     yield "many at once", lambda: compiled.predict(from_rows(names, given, layout).table())
-    arrow = pa.table({name: pa.array(values, from_pandas=True) for name, values in rows.items()})
+    types = {c.name: pa.float32() for c in layout.columns if c.type == "float"}
+    arrow = pa.table(
+        {name: pa.array(values, types.get(name), from_pandas=True) for name, values in rows.items()}
+    )
     yield "as a file", lambda: compiled.predict(from_arrow(arrow, layout))
 
 
@@ -186,8 +216,11 @@ def _fitting(column: Column, values: list[Any]) -> list[Any]:
         case "text":
             return values or list(_UNSEEN)
         case "boolean":
-            return [0, 1]
+            return [False, True]
         case "integer":
-            return [int(value) for value in [*values, 0]]
+            most = 2**31 - 1 if column.type == "integer" else EXACT
+            return [max(min(int(value), most), -most) for value in [*values, 0]]
         case "number":
             return [*values, 0.0]
+        case "other":
+            return [None]

@@ -52,6 +52,11 @@ def parsed(kind: str, body: bytes) -> Any:
         content = orjson.loads(body)
     except ValueError:
         content = _parsed_as_python_writes(body)
+    return checked_object(content)
+
+
+def checked_object(content: Any) -> dict[str, Any]:
+    """Returns what a JSON body says. Raises RequestError where that is no object."""
     if type(content) is not dict:
         raise RequestError(f"the body is {_noun(content)}, not an object", hint=_FORMS_HINT)
     return content
@@ -83,18 +88,8 @@ def table_of(
 
 
 def _from_json(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple[Table | Rows, bool]:
-    forms = [form for form in FORMS if form in content]
-    if len(forms) != 1:
-        said = f"both {forms[0]} and {forms[1]}" if forms else "none of the forms of a table"
-        raise RequestError(f"the body has {said}", hint=_FORMS_HINT)
-    form = forms[0]
-    wants = False
-    if len(content) > 1:
-        for key in content:
-            if key not in (form, "params"):
-                hint = did_you_mean(key, [form, "params"])
-                raise RequestError(f"the body has an unknown key: {key!r}", hint=hint)
-        wants = _wants_probabilities(content["params"])
+    form = form_of(content)
+    wants = wants_probabilities(content, ()) if len(content) > 1 else False
     given = content[form]
     match form:
         case "dataframe_split":
@@ -107,18 +102,43 @@ def _from_json(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple
             return _rows_or_records(form, given, layout, limits), wants
 
 
+def form_of(content: dict[str, Any]) -> str:
+    """Returns the key that holds the table. Raises RequestError where it is not one alone."""
+    forms = [form for form in FORMS if form in content]
+    if len(forms) != 1:
+        if not forms and "data" in content:
+            raise RequestError("the body is a table as MLflow 1 took it", hint=_WRAPPED_HINT)
+        said = f"both {forms[0]} and {forms[1]}" if forms else "none of the forms of a table"
+        raise RequestError(f"the body has {said}", hint=_FORMS_HINT)
+    form = forms[0]
+    for key in content:
+        if key not in (form, "params"):
+            hint = did_you_mean(key, [form, "params"])
+            raise RequestError(f"the body has an unknown key: {key!r}", hint=hint)
+    return form
+
+
+_WRAPPED_HINT = 'put it into an object: {"dataframe_split": {"columns": […], "data": […]}}'
 _FORMS_HINT = f"send an object with one of: {', '.join(FORMS)}; see /docs"
 
 
-def _wants_probabilities(params: Any) -> bool:
+def wants_probabilities(content: dict[str, Any], own: Sequence[str]) -> bool:
+    """Returns whether a body asks for probabilities by a parameter of ours, and takes that out.
+
+    Args: `own` are the names of the model's parameters; one of them may be called like ours.
+    """
+    params = content.get("params")
     if params is None:
         return False
     if type(params) is not dict:
         raise RequestError(f"params is {_noun(params)}, not an object")
+    known = [*own, PROBABILITIES]
     for key in params:
-        if key != PROBABILITIES:
-            raise RequestError(f"params: unknown key {key!r}", hint=did_you_mean(key, [PROBABILITIES]))
-    wants = params.get(PROBABILITIES, False)
+        if key not in known:
+            raise RequestError(f"params: unknown key {key!r}", hint=did_you_mean(key, known))
+    if PROBABILITIES in own:
+        return False
+    wants = params.pop(PROBABILITIES, False)
     if type(wants) is not bool:
         raise RequestError(f"params: {PROBABILITIES} is {_noun(wants)}, not true or false")
     return wants

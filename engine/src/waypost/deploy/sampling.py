@@ -79,7 +79,7 @@ def _arrow(rows: Table | Rows, answer: Answer, model: str, layout: Layout, momen
     for column in layout.columns:
         if column.name in table.texts:
             columns[column.name] = table.texts[column.name]
-        else:
+        elif column.kind != "other":
             values = table.numbers[:, layout.numbers.index(column.name)]
             columns[column.name] = pa.array(values, pa.float64(), from_pandas=True)
     count = len(table)

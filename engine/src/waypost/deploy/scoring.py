@@ -44,7 +44,6 @@ from waypost.deploy.result import (
     text_of,
 )
 from waypost.deploy.sink import Sink
-from waypost.deploy.table import from_arrow
 from waypost.errors import UsageError, redacted
 
 if TYPE_CHECKING:
@@ -358,7 +357,7 @@ class _Work:
         numbers = np.arange(first, first + rows.num_rows)
         if self.order.on_error == "fail":
             try:
-                answers = [self.made.answers.predict(from_arrow(rows, self._layout))]
+                answers = [self.made.answers.of_table(rows)]
             except TableError as error:
                 raise error if error.row is None else error.at_row(first + error.row) from error
         else:
@@ -397,7 +396,7 @@ class _Work:
         return answers, kept
 
     def _asked(self, rows: pa.Table) -> Answer:
-        return self.made.answers.predict(from_arrow(_typed(rows, self._layout), self._layout))
+        return self.made.answers.of_table(_typed(rows, self._layout))
 
     def _table(self, rows: pa.Table, numbers: Any, answers: Sequence[Answer]) -> pa.Table:
         import numpy as np

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,7 @@ def from_rows(names: tuple[str, ...], rows: Sequence[Sequence[Any]], layout: Lay
     Raises TableError that names column and row for a value of another type.
     """
     pick_numbers, pick_texts = layout.picks(names)
-    width = len(names)
+    width, single = len(names), layout.single
     numbers, texts = [], []
     for number, row in enumerate(rows):
         if len(row) != width:
@@ -109,7 +110,7 @@ def from_rows(names: tuple[str, ...], rows: Sequence[Sequence[Any]], layout: Lay
             raise _wrong(layout.numbers, number, values, _NUMERIC, "number")
         if not _TEXTUAL.issuperset(map(type, words)):
             raise _wrong(layout.texts, number, words, _TEXTUAL, "text")
-        numbers.append(values)
+        numbers.append(_rounded(values, single) if single else values)
         texts.append(words)
     found = Rows(numbers, texts, layout)
     if len(rows) > FEW_ROWS:
@@ -119,6 +120,17 @@ def from_rows(names: tuple[str, ...], rows: Sequence[Sequence[Any]], layout: Lay
     return found
 
 
+def _rounded(values: Values, single: tuple[int, ...]) -> Values:
+    """Returns a row whose values at some positions are rounded to 32 bits; what is too large is infinite."""
+    found = list(values)
+    with np.errstate(over="ignore"):
+        for place in single:
+            if (value := found[place]) is not None:
+                found[place] = float(np.float32(min(max(value, -_BEYOND), _BEYOND)))
+    return tuple(found)
+
+
+_BEYOND = sys.float_info.max  # a whole number may be larger than any float
 _NUMERIC: set[type] = {int, float, bool, type(None)}
 _TEXTUAL: set[type] = {str, type(None)}
 
@@ -166,6 +178,8 @@ def from_arrow(table: pa.Table | pa.RecordBatch, layout: Layout) -> Table:
             continue
         values = _cast(table[name], pa.float64(), kinds[name])
         numbers[:, position] = values.to_numpy(zero_copy_only=False)
+        if position in layout.single:
+            _check_single(numbers[:, position], name)
     texts: dict[str, Any] = {
         name: _cast(table[name], pa.string(), kinds[name])
         if name in present
@@ -174,6 +188,17 @@ def from_arrow(table: pa.Table | pa.RecordBatch, layout: Layout) -> Table:
     }
     _check_strict(numbers, layout)
     return Table(numbers, texts)
+
+
+def _check_single(values: NDArray[np.float64], name: str) -> None:
+    """Raises TableError where a value has more digits than 32 bits hold: MLflow does not round it, either."""
+    with np.errstate(over="ignore"):
+        wrong = (values != values.astype(np.float32)) & ~np.isnan(values)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        problem = f"float: {values[row]!r} is no number of 32 bits"
+        hint = "write the column as float32"
+        raise TableError(f"column {name!r}, row {row}: {problem}", column=name, row=row, hint=hint)
 
 
 def _cast(values: Any, wanted: pa.DataType, column: Column) -> pa.Array:

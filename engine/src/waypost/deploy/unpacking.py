@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.columnar import read_columnar
+from waypost.deploy.columnar import read_checked, read_columnar
 from waypost.deploy.layout import Layout, TableError
 from waypost.deploy.limits import MIB, Limits, RequestError
 from waypost.deploy.table import Table
@@ -39,6 +39,8 @@ class _Asked(BaseModel):
     columns: list[Column]
     rows: int
     bytes: int
+    is_checked: bool = False
+    """Asked for as plain Parquet, not as a table of numbers and texts."""
 
 
 class _Told(BaseModel):
@@ -68,7 +70,23 @@ class Unpacker:
 
     def unpack(self, kind: str, body: bytes, layout: Layout, limits: Limits) -> Table:
         """Returns the table that a Parquet or Arrow body holds. Raises TableError, RequestError."""
-        asked = _Asked(kind=kind, columns=list(layout.columns), rows=limits.rows, bytes=limits.bytes)
+        told, rest = self._asked(kind, body, layout, limits, is_checked=False)
+        return _table_of(told.rows, rest, layout)
+
+    def check(self, kind: str, body: bytes, layout: Layout, limits: Limits) -> bytes:
+        """Returns what a Parquet or Arrow body holds as plain Parquet. Raises TableError, RequestError."""
+        return bytes(self._asked(kind, body, layout, limits, is_checked=True)[1])
+
+    def _asked(
+        self, kind: str, body: bytes, layout: Layout, limits: Limits, *, is_checked: bool
+    ) -> tuple[_Told, memoryview]:
+        asked = _Asked(
+            kind=kind,
+            columns=list(layout.columns),
+            rows=limits.rows,
+            bytes=limits.bytes,
+            is_checked=is_checked,
+        )
         with self._companion(limits) as companion:
             try:
                 head, rest = companion.ask(
@@ -83,7 +101,7 @@ class Unpacker:
         told = _Told.model_validate_json(head)
         if told.problem:
             raise told.error()
-        return _table_of(told.rows, rest, layout)
+        return told, rest
 
     @contextlib.contextmanager
     def _companion(self, limits: Limits) -> Iterator[Companion]:
@@ -144,6 +162,8 @@ def _answer(head: bytes, body: memoryview) -> tuple[_Told, list[memoryview]]:
     layout = Layout(tuple(asked.columns))
     limits = Limits(asked.rows, asked.bytes)
     try:
+        if asked.is_checked:
+            return _Told(), [memoryview(read_checked(asked.kind, body, layout, limits))]
         table = read_columnar(asked.kind, body, layout, limits)
         return _Told(rows=len(table)), _content_of(table)
     except MemoryError:

@@ -1,0 +1,84 @@
+"""Arrow tables as the pandas frames that MLflow makes of them.
+
+MLflow takes a column of another type in few cases (whole numbers of 32 bits where the model wants a double).
+Here a column gets the model's type wherever every value stays what it is. What is left is MLflow's to refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from waypost.contracts.mlmodel import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_TYPES = {
+    "double": "float64",
+    "float": "float32",
+    "long": "int64",
+    "integer": "int32",
+    "boolean": "bool",
+    "string": "string",
+}
+
+
+def fitted(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
+    """Returns a table whose columns have the model's types, where that changes no value."""
+    import pyarrow as pa
+
+    for column in columns:
+        place = table.schema.get_field_index(column.name)
+        if place < 0 or column.type not in _TYPES:
+            continue
+        wanted = getattr(pa, {"bool": "bool_"}.get(_TYPES[column.type], _TYPES[column.type]))()
+        values = exact(table.column(place), wanted)
+        if values is not None:
+            table = table.set_column(place, column.name, values)
+    return table
+
+
+def exact(values: Any, wanted: pa.DataType) -> Any:
+    """Returns values of another type that say the same, None where there are none.
+
+    A number with a missing value stays as it is where the type holds none.
+    """
+    import pyarrow as pa
+    import pyarrow.types as of
+
+    given = values.type
+    if given == wanted:
+        return values
+    if of.is_dictionary(given):
+        return exact(values.cast(given.value_type), wanted)
+    if of.is_null(given):
+        return values.cast(wanted) if of.is_floating(wanted) or of.is_string(wanted) else None
+    if of.is_string(wanted):
+        return values.cast(wanted) if of.is_large_string(given) or of.is_string_view(given) else None
+    is_number = of.is_integer(given) or of.is_boolean(given) or of.is_floating(given) or of.is_decimal(given)
+    if of.is_boolean(wanted) or not is_number:
+        return None
+    if values.null_count and of.is_integer(wanted):
+        return None
+    try:
+        made = values.cast(wanted)
+        back = made.cast(given) if of.is_floating(given) and of.is_floating(wanted) else values
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    return made if back.equals(values) or _differ_in_nan_alone(back, values) else None
+
+
+def _differ_in_nan_alone(one: Any, other: Any) -> bool:
+    """Tells whether numbers are the same, where NaN is the same as NaN."""
+    import pyarrow.compute as pc
+
+    if one.null_count != other.null_count:
+        return False
+    same = pc.or_(pc.equal(one, other), pc.and_(pc.is_nan(one), pc.is_nan(other)))
+    return bool(pc.all(same).as_py() in (True, None))
+
+
+def frame_of(table: pa.Table, columns: Sequence[Column]) -> Any:
+    """Returns the frame that pandas makes of a table, in the model's types where they fit."""
+    return fitted(table, columns).to_pandas()

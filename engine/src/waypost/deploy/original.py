@@ -1,0 +1,250 @@
+"""The model as MLflow loads it: MLflow's own code reads requests, asks it, and writes the replies."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waypost.compat import mlflow_serving as serving
+from waypost.compat.mlflow_serving import RefusedError
+from waypost.contracts.mlmodel import MLmodel
+from waypost.deploy.compiled import Answer
+from waypost.deploy.frames import frame_of
+from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.limits import Limits, RequestError
+from waypost.deploy.table import Table, from_arrow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ONE_THREAD_ROWS = 1
+"""Threads of BLAS and OpenMP cost a row more than they save."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """The body of MLflow's reply, how it came about, and what was asked and said, for those who keep it."""
+
+    body: bytes
+    rows: int
+    parse: float
+    predict: float
+    data: Any
+    said: Any
+
+
+class Original:
+    """A model that MLflow loaded; any number of threads may ask at once."""
+
+    def __init__(self, model: Any, said: MLmodel) -> None:
+        self.layout = Layout(said.inputs)
+        self.model = model
+        self._chances = serving.asked_by(model, "predict_proba")
+
+    @property
+    def estimator(self) -> Any:
+        """What scikit-learn has learned; None of a model of another flavour."""
+        return serving.raw(self.model)
+
+    @cached_property
+    def classes(self) -> NDArray[Any] | None:
+        """The classes of one target, None of a model that has none, or several targets."""
+        found = getattr(self.estimator, "classes_", None)
+        return found if isinstance(found, np.ndarray) and found.ndim == 1 else None
+
+    def warm(self) -> None:
+        """Makes ready what the first request would wait for."""
+        serving.serve_as_mlflow()
+        _ = _one_thread.libraries
+
+    def respond(self, kind: str, body: bytes | dict[str, Any], limits: Limits, *, chances: bool) -> Response:
+        """Returns MLflow's reply to a body, with the probabilities of each class where they are wanted.
+
+        Raises RequestError where MLflow or the model refuses it, or it has more rows than may be.
+        """
+        question = _Question(self.model, limits)
+        began = time.perf_counter()
+        try:
+            reply = serving.invoked(question, kind, body)
+        except RefusedError as error:
+            raise question.refusal or RequestError(_line(error)) from error
+        if chances:
+            reply = self._with_chances(reply, question.data)
+        return Response(
+            reply,
+            question.rows,
+            question.began - began,
+            question.seconds,
+            question.data,
+            question.said,
+        )
+
+    def _with_chances(self, reply: bytes, data: Any) -> bytes:
+        chances = self._probabilities(data)
+        if self.classes is None or chances is None:
+            raise RequestError("params: this model has no probabilities")
+        more = {"classes": self.classes.tolist(), "probabilities": chances.tolist()}
+        return reply[:-1] + b", " + json.dumps(more).encode()[1:]
+
+    def of_table(self, table: pa.Table) -> Answer:
+        """Returns the answers for the rows of an Arrow table. Raises TableError where they are refused."""
+        return self.of_frame(frame_of(table, self.layout.columns))
+
+    def of_frame(self, frame: Any) -> Answer:
+        """Returns the answers for the rows of a pandas frame. Raises TableError where they are refused."""
+        try:
+            with _one_thread.for_rows(len(frame)):
+                labels = labels_of(serving.refused_by(self.model, frame), len(frame))
+                chances = self._probabilities(frame)
+        except RefusedError as error:
+            raise TableError(_line(error)) from error
+        return Answer(labels, np.empty((len(frame), 0)) if chances is None else chances)
+
+    def _probabilities(self, data: Any) -> Any:
+        """Returns the probability of each class, None for a model of none, or of several targets."""
+        if self._chances is None or self.classes is None:
+            return None
+        return np.asarray(serving.refused_by(self._chances, data))
+
+
+class _Question:
+    """The model as MLflow's server meets it: it notes what it is asked and says, and counts the rows."""
+
+    def __init__(self, model: Any, limits: Limits) -> None:
+        self._model = model
+        self._limits = limits
+        self.data: Any = None
+        self.said: Any = None
+        self.rows = 0
+        self.began = self.seconds = 0.0
+        self.refusal: RequestError | None = None
+
+    @property
+    def metadata(self) -> Any:
+        return self._model.metadata
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        """Returns what the model answers; MLflow's server calls it when it has read the request."""
+        self.began = time.perf_counter()
+        self.data, self.rows = data, rows_in(data)
+        try:
+            self._limits.check_rows(self.rows, Layout(()))
+        except RequestError as error:
+            self.refusal = error
+            raise
+        with _one_thread.for_rows(self.rows):
+            self.said = self._model.predict(data, params=params)
+        self.seconds = time.perf_counter() - self.began
+        return self.said
+
+
+def rows_in(data: Any) -> int:
+    """Returns how many rows a model is asked about, whatever it is asked with."""
+    if isinstance(data, dict):
+        return max((len(values) for values in data.values() if _is_sized(values)), default=1)
+    return len(data) if _is_sized(data) else 1
+
+
+def _is_sized(values: Any) -> bool:
+    is_text = isinstance(values, (str, bytes, dict))
+    return hasattr(values, "__len__") and not is_text and getattr(values, "ndim", 1) != 0
+
+
+def labels_of(said: Any, rows: int) -> NDArray[Any]:
+    """Returns an answer a row, shape (rows, …); of a table with several columns its records.
+
+    Raises RefusedError where there are not as many answers as rows.
+    """
+    import pandas as pd
+
+    if isinstance(said, pd.DataFrame) and len(said.columns) == 1:
+        said = said.iloc[:, 0]
+    if isinstance(said, (pd.Series, np.ndarray)):
+        found = np.asarray(said)
+    else:
+        found = _as_objects(serving.jsonable(said))
+    if found.ndim == 0 or len(found) != rows:
+        count = "one answer" if found.ndim == 0 else f"{len(found)} answers"
+        raise RefusedError(f"the model gives {count} for {rows} rows")
+    return found
+
+
+def _as_objects(said: Any) -> NDArray[Any]:
+    if not isinstance(said, (list, tuple)):
+        return np.array(said, dtype=object)
+    if all(np.isscalar(value) for value in said):
+        return np.asarray(said)
+    found = np.empty(len(said), dtype=object)
+    found[:] = said
+    return found
+
+
+def _line(error: RefusedError) -> str:
+    return f"the model refuses the rows: {' '.join(str(error).split())[:400]}"
+
+
+class _OneThread:
+    """Lets BLAS and OpenMP work on one thread while a row is answered, where threadpoolctl is installed.
+
+    OpenMP's limit is the calling thread's own. BLAS has one for the process: who comes first sets it, who
+    goes last lifts it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._blas: Any = None
+
+    @cached_property
+    def libraries(self) -> Any:
+        """What was loaded when it was first asked; None where nobody knows."""
+        try:
+            from threadpoolctl import ThreadpoolController
+        except ImportError:
+            return None
+        return ThreadpoolController()
+
+    @contextlib.contextmanager
+    def for_rows(self, rows: int) -> Iterator[None]:
+        """Holds for as long as the context lasts, where there is no more than a row."""
+        if rows > _ONE_THREAD_ROWS or self.libraries is None:
+            yield
+            return
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._blas = self.libraries.select(user_api="blas").limit(limits=1)
+                self._blas.__enter__()
+        try:
+            with self.libraries.select(user_api="openmp").limit(limits=1):
+                yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._blas.__exit__(None, None, None)
+
+
+_one_thread = _OneThread()
+
+
+def sampled(told: Response, layout: Layout) -> tuple[Table, Answer] | None:
+    """Returns what a model was asked and said as rows of its columns, None where it is none."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        frame = told.data if isinstance(told.data, pd.DataFrame) else pd.DataFrame(told.data)
+        table = from_arrow(pa.Table.from_pandas(frame, preserve_index=False), layout)
+        return table, Answer(labels_of(told.said, told.rows), np.empty((told.rows, 0)))
+    except (TableError, RefusedError, pa.ArrowException, TypeError, ValueError):
+        return None
