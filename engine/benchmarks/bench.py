@@ -30,7 +30,8 @@ from tests.repositories import git_daemon
 from waypost.sources.scratch import make_removable
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ENGINE = HERE.parent
+ROOT = ENGINE.parent
 PYTHON = Path(sys.executable)
 PEERS = {
     "dvc": ["dvc==3.67.1"],
@@ -71,14 +72,18 @@ def say(text: str) -> None:
     print(f"--- {text}", file=sys.stderr, flush=True)
 
 
+def pinned_here() -> list[str]:
+    """Returns the versions of what peers share with us, as they are locked for development."""
+    dev = (ENGINE / "requirements" / "dev.txt").read_text()
+    return re.findall(r"^((?:pandas|scikit-learn|pyarrow)==\S+)", dev, re.MULTILINE)
+
+
 def install(place: Path, wanted: Mapping[str, list[str]]) -> dict[str, Path]:
     """Returns each peer's interpreter, with the pandas and scikit-learn that are here."""
     found = {}
     constraints = place / "constraints.txt"
     place.mkdir(exist_ok=True)
-    dev = (ROOT / "requirements" / "dev.txt").read_text()
-    pinned = re.findall(r"^((?:pandas|scikit-learn|pyarrow)==\S+)", dev, re.MULTILINE)
-    constraints.write_text("\n".join(pinned))
+    constraints.write_text("\n".join(pinned_here()))
     uv = str(PYTHON.with_name("uv"))
     for name, packages in wanted.items():
         python = place / name / "bin" / "python"
