@@ -23,6 +23,19 @@ settings.register_profile("waypost", deadline=None)
 settings.load_profile("waypost")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Names the group of a test where pytest-xdist looks for it, so that its tests share one process.
+
+    pytest-xdist 3.8 does so itself, but in an attribute that pytest 9.2 no longer reads.
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        mark = item.get_closest_marker("xdist_group")
+        if mark and not item.nodeid.endswith(suffix := f"@{mark.args[0]}"):
+            item._id = type(item._id).parse(item.nodeid + suffix)
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking store with its tables made: making them takes seconds, copying does not."""
@@ -71,18 +84,16 @@ def forks() -> Iterator[Forks]:
 
 
 @pytest.fixture
-def call(workplace: Path, forks: Forks, request: pytest.FixtureRequest) -> Call:
+def call(workplace: Path, forks: Forks) -> Call:
     """Runs a command of the environment in the workplace; output is text, the exit code is free.
 
-    `python -m waypost` is a fork of a process that has imported what it imports (see tests/forks.py); in
-    journeys it is a new interpreter, as at a user's.
+    `python -m waypost` is a fork of a process that has imported what it imports (see tests/forks.py).
     """
-    journey = request.node.get_closest_marker("journey") is not None
 
     def run(
         *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         command = [str(argument) for argument in arguments]
-        return forks.run(command, cwd or workplace, {**os.environ, **(env or {})}, new=journey)
+        return forks.run(command, cwd or workplace, {**os.environ, **(env or {})})
 
     return run

@@ -76,12 +76,10 @@ class Forks:
             self._server.wait()
 
     def run(
-        self, command: Sequence[str], cwd: Path, env: Mapping[str, str], *, new: bool
+        self, command: Sequence[str], cwd: Path, env: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        """Does what subprocess.run does: output is text, the exit code is free, nothing comes from stdin.
-        Forks unless a `new` interpreter is wished.
-        """
-        if not new and _is_ours(command) and sys.platform == "linux" and self._serves(env):
+        """Does what subprocess.run does: output is text, the exit code is free, nothing comes from stdin."""
+        if _is_ours(command) and sys.platform == "linux" and self._serves(env):
             return self._forked(command, cwd, env)
         return subprocess.run(
             command,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Call
 from tests.forks import ALONE, Forks
 
@@ -40,3 +42,10 @@ def test_forks_come_from_one_thread(workplace: Path, call: Call, forks: Forks) -
     threads = Path(f"/proc/{forks.process}/task").glob("*/comm")
     names = [file.read_text().strip() for file in threads]
     assert len([name for name in names if name != "jemalloc_bg_thd"]) == 1  # that one is prepared for forks
+
+
+@pytest.mark.xdist_group("together")
+def test_groups_share_a_process(request: pytest.FixtureRequest) -> None:
+    """Where tests are spread over processes, those of a group keep together: their names say so."""
+    if getattr(request.config.option, "loadgroup", False):
+        assert request.node.nodeid.endswith("@together")
