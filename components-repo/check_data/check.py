@@ -9,18 +9,26 @@ from pathlib import Path
 import pandas as pd
 
 from check_data.drift import drift_results
-from check_data.rules import Checks, Result, rule_results
+from check_data.rules import Checks, Result, found_in, rule_results
+from check_data.suggest import suggested
 from check_data.user_tests import user_test_results
 from componentkit.arguments import ComponentError
 from componentkit.expressions import rows_for
-from componentkit.step import Step
+from componentkit.step import Step, content_digest
 
 
 def check(
-    data: pd.DataFrame, reference: pd.DataFrame | None, checks: Checks, tests: Path | None = None
+    data: pd.DataFrame,
+    reference: pd.DataFrame | None,
+    checks: Checks,
+    tests: Path | None = None,
+    everything: pd.DataFrame | None = None,
 ) -> list[Result]:
-    """Returns the result of every check. Raises ComponentError where a check cannot be made."""
-    results = rule_results(data, checks)
+    """Returns the result of every check. Raises ComponentError where a check cannot be made.
+
+    Rules hold for `everything`, which is the data unless its reference rows are part of it.
+    """
+    results = rule_results(data if everything is None else everything, checks)
     if checks.drift is not None:
         if reference is None:
             raise ComponentError("checks: drift needs a reference or a reference_filter")
@@ -40,40 +48,71 @@ def part_by(data: pd.DataFrame, expression: str) -> tuple[pd.DataFrame, pd.DataF
     return checked, reference
 
 
-def page(results: list[Result], rows: int, name: str) -> str:
-    """Returns the report as a self-contained HTML page, failures first."""
+def page(results: list[Result], data: pd.DataFrame, name: str, digest: str) -> str:
+    """Returns the report as a self-contained HTML page: a row per column, those with failures first.
+
+    It names the file and its digest, but no run and no time: the same table gives the same page.
+    """
     import jinja2
 
+    groups: dict[str, list[Result]] = {}
+    for result in sorted(results, key=lambda result: result.passed):
+        groups.setdefault(result.column, []).append(result)
+    columns = [
+        {"name": column, "about": _about(data, column), "results": found} for column, found in groups.items()
+    ]
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
-    ordered = sorted(results, key=lambda result: result.passed)
-    return template.render(results=ordered, rows=rows, name=name)
+    failed = sum(not result.passed for result in results)
+    facts = {"name": name, "digest": digest, "rows": len(data), "width": data.shape[1]}
+    return template.render(columns=columns, failed=failed, passed=len(results) - failed, **facts)
+
+
+def _about(data: pd.DataFrame, column: str) -> str:
+    """Returns what a column holds, in a few words; nothing for the table as a whole."""
+    if column not in data:
+        return ""
+    values = data[column]
+    return f"{values.dtype}, {values.isna().mean():.1%} missing, {found_in(values)}"
+
+
+def _suggest(data: pd.DataFrame) -> None:
+    """Prints a first set of rules, and logs it as suggested.yaml."""
+    import mlflow
+
+    text = suggested(data)
+    mlflow.log_text(text, "suggested.yaml")
+    print(f"rules that this table keeps, for you to read:\n{text}")
 
 
 def run(step: Step) -> None:
     checks = step.config("checks", Checks)
-    data = step.table("data")
+    data = everything = step.table("data")
     if step.is_given("reference") and step.args.reference_filter:
         raise ComponentError("give reference or reference_filter, not both")
     reference = step.table("reference") if step.is_given("reference") else None
     if step.args.reference_filter:
         data, reference = part_by(data, step.args.reference_filter)
     tests = Path(step.args.tests) if step.is_given("tests") else None
-    results = check(data, reference, checks, tests)
+    results = check(data, reference, checks, tests, everything)
     failed = [result for result in results if not result.passed]
     with step.output("report") as path:
         report = [dataclasses.asdict(result) for result in results]
         path.write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
     name = Path(step.args.data).name
     with step.output("page") as path:
-        path.write_text(page(results, len(data), name), encoding="utf-8")
+        path.write_text(
+            page(results, everything, name, content_digest(Path(step.args.data))), encoding="utf-8"
+        )
     step.metrics(
         {
             "checks_failed": len(failed),
             "checks_passed": len(results) - len(failed),
-            "rows_checked": len(data),
+            "rows_checked": len(everything),
         }
     )
+    if step.args.suggest:
+        _suggest(everything)
     for result in failed:
         print(f"failed: {result.line()}")
     if failed:

@@ -10,6 +10,10 @@ import pandas as pd
 import pandera.pandas as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from componentkit.columns import as_text, kind_of, text_of
+from componentkit.expressions import names_in, rows_for
+from componentkit.tables import near
+
 EXAMPLES = 5
 Kind = Literal["int", "float", "number", "string", "bool", "date"]
 _IS_KIND = {
@@ -35,6 +39,7 @@ class Column(_Strict):
     maximum: float | None = None
     categories: list[Any] | None = None
     missing: float = Field(default=1.0, ge=0, le=1)
+    finite: bool = True
     unique: bool = False
     optional: bool = False
 
@@ -56,6 +61,7 @@ class Checks(_Strict):
     rows: Rows | None = None
     columns: list[Column] = []
     unique: list[list[str]] = []
+    relations: list[str] = []
     drift: Drift | None = None
 
 
@@ -75,14 +81,14 @@ class Result:
         if self.detail:
             text += f": {self.detail}"
         if self.count:
-            text += f": {self.count:,} rows"
+            text += f": {self.count:,} {'row' if self.count == 1 else 'rows'}"
         if self.examples:
             text += f", such as {', '.join(map(repr, self.examples))}"
         return text
 
 
 def rule_results(data: pd.DataFrame, checks: Checks) -> list[Result]:
-    """Returns a result for every rule of `rows`, `columns` and `unique`."""
+    """Returns a result for every rule of `rows`, `columns`, `unique` and `relations`."""
     results = list(_row_results(len(data), checks.rows)) if checks.rows else []
     for column in checks.columns:
         results += _column_results(data, column)
@@ -90,12 +96,22 @@ def rule_results(data: pd.DataFrame, checks: Checks) -> list[Result]:
         absent = [name for name in key if name not in data]
         label = f"unique together: {', '.join(key)}"
         if absent:
-            results.append(Result(label, "", passed=False, detail=f"no column {absent}"))
+            detail = f"no column {', '.join(map(repr, absent))}{near(absent[0], data.columns)}"
+            results.append(Result(label, "", passed=False, detail=detail))
             continue
         repeated = data[data.duplicated(key, keep=False)]
-        examples = tuple(map(tuple, repeated[key].drop_duplicates().head(EXAMPLES).to_numpy()))
+        examples = tuple(map(tuple, repeated[key].drop_duplicates().head(EXAMPLES).to_numpy().tolist()))
         results.append(Result(label, "", repeated.empty, len(repeated), examples))
-    return results
+    return results + [_relation(data, text) for text in checks.relations]
+
+
+def _relation(data: pd.DataFrame, text: str) -> Result:
+    """Returns whether a relation holds in each row that has all its values."""
+    holds = rows_for(text, data, purpose=f"relations: {text!r}")
+    names = [name for name in names_in(text) if name in data]
+    broken = data[~holds & data[names].notna().all(axis="columns")]
+    examples = tuple(map(tuple, broken[names].drop_duplicates().head(EXAMPLES).to_numpy().tolist()))
+    return Result(f"relation {text}", "", broken.empty, len(broken), examples, ", ".join(names))
 
 
 def _row_results(rows: int, bounds: Rows) -> Iterable[Result]:
@@ -109,8 +125,9 @@ def _row_results(rows: int, bounds: Rows) -> Iterable[Result]:
 def _column_results(data: pd.DataFrame, column: Column) -> list[Result]:
     name = column.name
     if name not in data:
-        rule = "optional" if column.optional else "required"
-        return [Result(rule, name, column.optional, detail="no such column")]
+        if column.optional:
+            return [Result("optional", name, passed=True, detail="no such column")]
+        return [Result("required", name, passed=False, detail=f"no such column{near(name, data.columns)}")]
     values = data[name]
     share = float(values.isna().mean())
     results = [
@@ -133,26 +150,41 @@ def _column_results(data: pd.DataFrame, column: Column) -> list[Result]:
 def _value_results(values: pd.Series, column: Column) -> list[Result]:
     """Runs the rules about single values through pandera and gathers all that broke."""
     rules: dict[str, pa.Check] = {}
+    found = found_in(values)
+    if column.finite and pd.api.types.is_float_dtype(values.dtype):
+        rules["finite numbers"] = pa.Check(lambda s: s.abs() != float("inf"))
     if column.minimum is not None:
         rules[f"at least {column.minimum:g}"] = pa.Check.ge(column.minimum)
     if column.maximum is not None:
         rules[f"at most {column.maximum:g}"] = pa.Check.le(column.maximum)
     if column.categories is not None:
-        rules["one of the known categories"] = pa.Check.isin(column.categories)
+        known = {text_of(value) for value in column.categories}
+        rules["one of the known categories"] = pa.Check(lambda s: as_text(s).isin(known) | s.isna())
     if column.unique:
         rules["unique"] = pa.Check(lambda s: ~s.duplicated(keep=False))
     results = []
     for rule, rule_check in rules.items():
         broken: pd.Series = values.iloc[:0]
-        detail = ""
+        detail = found
         try:
             pa.SeriesSchema(checks=rule_check, nullable=True).validate(values, lazy=True)
         except pa.errors.SchemaErrors as error:
             cases = error.failure_cases
             broken = cases["failure_case"]
             if cases["index"].isna().all():  # the rule itself could not be evaluated
-                broken, detail = values.iloc[:0], str(broken.iloc[0])
+                results.append(Result(rule, column.name, passed=False, detail=str(broken.iloc[0])))
+                continue
         examples = tuple(broken.drop_duplicates().head(EXAMPLES))
-        passed = broken.empty and not detail
+        passed = broken.empty
         results.append(Result(rule, column.name, passed, len(broken), examples, detail))
     return results
+
+
+def found_in(values: pd.Series) -> str:
+    """Returns what a column holds in a few words: from the least to the largest, or how many values."""
+    if kind_of(values) in ("whole", "number", "date") and values.notna().any():
+        least, most = values.min(), values.max()
+        if kind_of(values) != "date":
+            return f"found {least:g} to {most:g}"
+        return f"found {least} to {most}"
+    return f"found {as_text(values).nunique():,} different"

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from check_data.check import check, page, part_by
 from check_data.drift import holm
 from check_data.rules import Checks, Result
+from check_data.suggest import suggested
 from componentkit.arguments import ComponentError
 
 
@@ -67,16 +69,87 @@ def test_every_failure_is_listed() -> None:
         unique=[["kind"]],
     )
     lines = [result.line() for result in found]
+    most = data["amount"].max()
     assert lines[:6] == [
         "at least 1,000 rows: found 500",
         "at most 10 rows: found 500",
-        "column 'gone': required: no such column",
+        "column 'gone': required: no such column (it has id, amount, kind, hole)",
         "column 'id': type string: is int64",
-        "column 'amount': at least 0: 3 rows, such as -1.0, -2.0, -3.0",
-        "column 'kind': one of the known categories: 1 rows, such as 'zebra'",
+        f"column 'amount': at least 0: found -3 to {most:g}: 3 rows, such as -1.0, -2.0, -3.0",
+        "column 'kind': one of the known categories: found 4 different: 1 row, such as 'zebra'",
     ]
     assert len(found) == 9
-    assert "zebra" in page(found, len(data), "data.csv")
+    text = page(check(data, None, Checks()) + found, data, "data.csv", "abc123")
+    assert "zebra" in text
+    assert "abc123" in text
+    assert "500 rows, 4 columns" in text
+
+
+def test_rules_hold_for_reference_rows() -> None:
+    """Reference rows are trained on, too: a rule that they break is broken."""
+    data = pd.DataFrame({"month": [1, 1, 2, 2], "amount": [-999, 5, 6, 7]})
+    checked, reference = part_by(data, "month == 1")
+    rules = Checks.model_validate({"columns": [{"name": "amount", "minimum": 0}]})
+    failed = [r for r in check(checked, reference, rules, everything=data) if not r.passed]
+    assert [r.line() for r in failed] == ["column 'amount': at least 0: found -999 to 7: 1 row, such as -999"]
+
+
+def test_what_was_found_stands_beside_each_rule() -> None:
+    """Rules that hold say what they found, too: how close a value came is seen before it goes too far."""
+    columns = [
+        {"name": "amount", "minimum": 0, "maximum": 1000, "missing": 0},
+        {"name": "kind", "categories": ["a", "b", "c"]},
+    ]
+    results = check(table(), None, Checks.model_validate({"columns": columns}))
+    details = {f"{r.column} {r.rule}": r.detail for r in results}
+    low, high = table()["amount"].min(), table()["amount"].max()
+    for rule in ("at least 0", "at most 1000", "finite numbers"):
+        assert details[f"amount {rule}"] == f"found {low:g} to {high:g}"
+    assert details["kind one of the known categories"] == "found 3 different"
+
+
+def test_numbers_that_are_none_and_relations() -> None:
+    """Infinities are found unless they are allowed; relations hold in each row that has all values."""
+    data = pd.DataFrame(
+        {"a": [1.0, 2.0, None, float("inf")], "b": [2.0, 1.0, 1.0, None], "k": [1.0, None, 2.0, 3.0]}
+    )
+    columns = [{"name": "a"}, {"name": "k", "categories": [1, "2", 3]}]
+    relations = ["a <= b", "a > 0"]
+    found = failures(data, columns=columns, relations=relations, unique=[["a", "bb"]])
+    assert [r.line() for r in found] == [
+        "column 'a': finite numbers: found 1 to inf: 1 row, such as inf",
+        "unique together: a, bb: no column 'bb'; did you mean 'b'? (it has a, b, k)",
+        "relation a <= b: a, b: 1 row, such as (2.0, 1.0)",
+    ]
+    assert not failures(data, columns=[{"name": "a", "finite": False}])
+    with pytest.raises(ComponentError, match="relations: 'a <= c': name 'c' is not defined"):
+        failures(data, relations=["a <= c"])
+
+
+def test_suggested_rules_hold() -> None:
+    """The rules that are suggested for a table are rules that it keeps."""
+    data = table().assign(
+        flag=[True, False] * 250,
+        gaps=pd.Series([1.0, np.nan] * 250),
+        mixed=pd.Series([True, None] * 250, dtype=object),
+        text=[f"t {i}" for i in range(500)],
+        day=pd.Timestamp(2024, 1, 1),
+        nothing=None,
+        code=pd.Categorical(["x", "y"] * 250),
+    )
+    rules = yaml.safe_load(suggested(data))
+    assert not [r.line() for r in check(data, None, Checks.model_validate(rules)) if not r.passed]
+    found = {column["name"]: column for column in rules["columns"]}
+    assert found["kind"] == {"name": "kind", "type": "string", "missing": 0, "categories": ["a", "b", "c"]}
+    assert found["id"] == {
+        "name": "id",
+        "type": "number",
+        "missing": 0,
+        "minimum": 0,
+        "maximum": 499,
+        "unique": True,
+    }
+    assert "categories" not in found["text"]
 
 
 def test_drift_is_found_and_named() -> None:

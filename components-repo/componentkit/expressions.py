@@ -91,6 +91,14 @@ def rows_for(text: str, table: pd.DataFrame, *, purpose: str) -> pd.Series:
     return found.fillna(False).astype("bool")  # noqa: FBT003 (the value of a cell)
 
 
+def names_in(text: str) -> list[str]:
+    """Returns the names in an expression that can be parsed, each once."""
+    tree, quoted = _parsed(text)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called]
+    return list(dict.fromkeys(quoted.get(name, name) for name in names))
+
+
 def _parsed(text: str) -> tuple[ast.expr, dict[str, str]]:
     """Returns an expression and the names that stood in backticks, by the names in their place."""
     if len(text) > _MOST_CHARACTERS:
