@@ -6,6 +6,7 @@ down. Numbers are compared as numbers, and become text in one way.
 
 from __future__ import annotations
 
+import keyword
 import re
 from decimal import Decimal
 from typing import Any, Literal
@@ -38,6 +39,12 @@ _INFERRED: dict[str, Kind] = {
 MONEY = r"[-+]?[\s$€£¥₹₩₽¢]*[-+]?\d[\d.,\s'’]*[\s$€£¥₹₩₽¢%]*"
 _SIMPLE = (str, bool, int, float, Decimal)
 _EXACT = 2.0**53  # a float64 holds each whole number up to this one
+
+
+def written(name: object) -> str:
+    """Returns the name of a column as expressions have it: in backticks where it is no word."""
+    text = str(name)
+    return text if text.isidentifier() and not keyword.iskeyword(text) else f"`{text}`"
 
 
 def plain(column: pd.Series) -> pd.Series:
@@ -105,7 +112,7 @@ def as_numbers(column: pd.Series) -> pd.Series:
 def _why(column: pd.Series) -> str:
     """Returns what stands in a column in the place of numbers, and what makes numbers of it."""
     kind = kind_of(column)
-    name = column.name
+    name = written(column.name)
     if kind != "text":
         mend = f"; derive: {{weekday: {name}.dt.weekday}} in the recipe of preprocess makes numbers of them"
         return f"it holds {NOUNS[kind]}{mend if kind == 'date' else ''}"

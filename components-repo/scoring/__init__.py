@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from componentkit.arguments import ComponentError
+from componentkit.columns import written
 
 mpl.use("Agg")  # no display where components run
 mpl.rcParams.update(
@@ -63,7 +64,10 @@ def label_array(column: pd.Series) -> Labels:
     """
     if column.isna().any():
         rows = int(column.isna().sum())
-        raise ComponentError(f"column {column.name!r}: the label is missing in {rows} rows")
+        raise ComponentError(
+            f"column {column.name!r}: the label is missing in {rows} rows; leave them out by the filter of"
+            f" preprocess: {written(column.name)}.notna()"
+        )
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
         values = column.to_numpy()
         if column.dtype.kind != "f" or np.array_equal(values, np.floor(values)):

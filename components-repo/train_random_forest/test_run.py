@@ -10,6 +10,7 @@ import pytest
 import skops.io
 
 from componentkit.arguments import ComponentError
+from train_random_forest.fitness import concerns
 from train_random_forest.model import (
     TRUSTED_TYPES,
     ModelConfig,
@@ -147,6 +148,37 @@ def test_categories_that_are_numbers(encode: str) -> None:
     assert impurity_importances(model, options.features).idxmax() == "gaps"
 
 
+def test_concerns_are_told() -> None:
+    """What costs quality or looks like a mistake is told with its figure, and the work goes on."""
+    draw = np.random.default_rng(0)
+    data = pd.DataFrame(
+        {
+            "n": draw.normal(size=600),
+            "fate": ["good", "bad"] * 300,
+            "code": [0.0, 7.0] * 300,
+            "one": 1.0,
+            "id": [f"i{i}" for i in range(600)],
+            "y": ["a", "b"] * 300,
+        }
+    )
+    data.loc[:4, "y"] = "c"
+    options = config(features={"numeric": ["n", "one", "code"], "categorical": ["fate", "id"]})
+    features, target = prepare(data, "y", options.features)
+    told = list(concerns(features, target, options.features, onehot=True))
+    assert [text.partition(":")[0].partition(" (")[0].partition(", each")[0] for text in told] == [
+        "classes with fewer than 10 rows can hardly be learned",
+        "column 'one' says nothing",
+        "column 'id' has 600 categories",
+    ]
+    features, target = prepare(data[data["y"] != "c"], "y", options.features)
+    told = list(concerns(features, target, options.features, onehot=False))
+    assert [text.partition(" (")[0] for text in told[1:]] == [
+        "column 'code' alone predicts the target",
+        "column 'fate' alone predicts the target",
+    ]
+    assert "balanced accuracy 1.000" in told[1]
+
+
 def test_dates_are_no_categories() -> None:
     """A date as a feature is told before training, with what makes a feature of it."""
     data = table().assign(d=pd.Timestamp(2024, 1, 1))
@@ -160,11 +192,30 @@ def test_dates_are_no_categories() -> None:
     ("change", "options", "message"),
     [
         ({"n": "x"}, {}, "column 'n' is not numeric"),
+        ({"n": "$7"}, {}, r"column 'n' is not numeric: '\$7' in row 1; derive: {n: \"number\(n\)\"}"),
+        (
+            {"n": np.inf},
+            {},
+            r"column 'n': 120 values are infinite, the first in row 1.*not \(abs\(n\) > 1e38\)",
+        ),
+        ({"n": 1e39}, {}, "column 'n': 120 values are too large"),
+        ({"y": np.arange(120.5, 240)}, {}, r"target 'y' is a number with 120 .*derive: {high: y > 180}"),
         ({"y": "same"}, {}, "target 'y' has one class only: 'same'"),
-        ({"y": ["rare", *["a", "b"] * 59, "a"]}, {}, "one row only of class 'rare'"),
-        ({"y": [None, *["a", "b"] * 59, "a"]}, {}, "column 'y': the label is missing in 1 rows"),
+        (
+            {"y": ["rare", *["a", "b"] * 59, "a"]},
+            {},
+            r"one row only of class 'rare'.*filter .*: y not in \['rare'\]",
+        ),
+        ({"y": [None, *["a", "b"] * 59, "a"]}, {}, "column 'y': the label is missing in 1 rows; .*y.notna"),
         ({}, {"features": {"numeric": ["nope"]}}, "model: features: column 'nope'"),
         ({}, {"features": {"text": ["y"]}}, "'y' is the target"),
+        (
+            {},
+            {"features": {"numeric": ["n"], "categorical": ["n"]}},
+            "'n' is in numeric and in categorical: name",
+        ),
+        ({}, {"features": {"numeric": ["n", "n"]}}, "'n' is in numeric twice"),
+        ({}, {"features": {"numeric": ["N"]}}, r"did you mean 'n'\? \(it has n, constant"),
         ({}, {"features": {}}, "name at least one column"),
         ({}, {"forest": {"n_estimator": 1}}, "did you mean 'n_estimators'"),
         ({}, {"forest": {"n_estimators": -1}}, "n_estimators"),

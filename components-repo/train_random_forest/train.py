@@ -19,6 +19,7 @@ from componentkit.arguments import ComponentError
 from componentkit.step import Step, content_digest
 from componentkit.tables import require_columns
 from scoring import Labels, classification_metrics, confusion_figure, label_array
+from train_random_forest.fitness import check_finite, check_lists, check_target, concerns
 from train_random_forest.model import (
     TRUSTED_TYPES,
     Features,
@@ -36,19 +37,13 @@ _TYPES = {"float64": "double", "int64": "long", "bool": "boolean", "object": "bo
 def prepare(table: pd.DataFrame, target: str, features: Features) -> tuple[pd.DataFrame, Labels]:
     """Returns (features, labels). Raises ComponentError that names column or class in the way."""
     require_columns(table, [target], purpose="target")
-    if not features.names():
-        raise ComponentError("model: features: name at least one column")
+    check_lists(features, target)
     require_columns(table, features.names(), purpose="model: features")
-    if target in features.names():
-        raise ComponentError(f"model: features: {target!r} is the target")
     labels = label_array(table[target])
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise ComponentError(f"target {target!r} has one class only: {classes[0]!r}")
-    if counts.min() < 2:
-        rare = classes[counts < 2].tolist()
-        raise ComponentError(f"target {target!r}: one row only of class {rare[0]!r}; two are needed")
-    return feature_table(table, features), labels
+    check_target(table[target], labels)
+    found = feature_table(table, features)
+    check_finite(found)
+    return found, labels
 
 
 def held_out_rows(labels: Labels, share: float, seed: int) -> tuple[Labels, Labels]:
@@ -161,6 +156,8 @@ def run(step: Step) -> None:
     args = step.args
     config = step.config("model", ModelConfig)
     features, labels = prepare(step.table("data"), args.target, config.features)
+    for text in concerns(features, labels, config.features, onehot=config.encode == "onehot"):
+        step.warn(text)
     learn, validate = held_out_rows(labels, args.validation_size, args.seed)
     started = time.monotonic()
     new = new_pipeline(config, features, seed=args.seed, jobs=args.jobs)
