@@ -275,3 +275,31 @@ def test_pages_of_other_origins_ask_where_they_are_named(tmp_path: Path) -> None
     ):
         with pytest.raises(UsageError, match="not an origin"):
             check_origins([name])
+
+
+def test_what_is_answered_is_logged_with_what_was_right(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answers and labels come into the log by the request's id; a log that cannot be written fails no answer,
+    and is told once and counted. Without a log there is no /feedback.
+    """
+    file = tmp_path / "file"
+    file.touch()
+    label = b'{"request_id": "one", "label": "m"}'
+
+    async def requests(app: Application) -> list[Told]:
+        return [await asked(app, x_request_id="one"), await asked(app, label, "/feedback")]
+
+    assert [told.status for told in asyncio.run(requests(application(tmp_path, served())))] == [200, 404]
+    for folder, (written, dropped) in ((tmp_path / "log", (2, 0)), (file, (0, 4))):
+        app = application(tmp_path, served(), log=folder)
+        for _ in range(1 if written else 2):
+            assert [told.status for told in asyncio.run(requests(app))] == [200, 202]
+            app._write_down()
+        metrics = asyncio.run(asked(app, b"", "/metrics", "GET")).body.decode()
+        assert f"waypost_logged_total {written}.0" in metrics
+        assert f"waypost_log_dropped_total {dropped}.0" in metrics
+    assert capsys.readouterr().err.count("predictions are not logged") == 1
+    names = sorted(file.name.partition("-")[0] for file in (tmp_path / "log").iterdir())
+    assert names == ["feedback", "predictions"]
+    assert asyncio.run(asked(app, b"a\n1\n", "/feedback", content_type="text/csv")).status == 415

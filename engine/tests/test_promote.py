@@ -276,7 +276,7 @@ def test_drift_of_what_a_server_is_asked(pipeline: Path, workplace: Path, call: 
     for name, shift in (("same", 0.0), ("shifted", 60.0)):
         table = models.frame(300, seed=11).assign(amount=lambda t: t["amount"] + shift)  # noqa: B023
         asked = {"dataframe_split": json.loads(table.to_json(orient="split"))}
-        options = ["--sample", str(workplace / name), "--sample-rate", "1"]
+        options = ["--log-predictions", str(workplace / name)]
         with serving("models:/grades@champion", *options, cwd=workplace) as server:
             assert server.ask(asked).status_code == 200
             assert server.stop() == 0
@@ -303,7 +303,7 @@ def test_drift_of_what_a_server_is_asked(pipeline: Path, workplace: Path, call: 
     empty.mkdir()
     result = call(*WAYPOST, "check-drift", "models:/grades@champion", empty, "-p", pipeline)
     assert result.returncode == 2
-    assert "no samples here" in result.stderr
+    assert "no predictions here" in result.stderr
 
 
 def test_metrics_by_their_short_names() -> None:

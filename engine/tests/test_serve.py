@@ -495,18 +495,30 @@ def test_regressor_has_no_probabilities(workplace: Path) -> None:
         assert "no probabilities" in reply.json()["message"]
 
 
-def test_samples_are_kept(saved: Path, workplace: Path) -> None:
-    """With --sample, requests are kept as parquet: the columns, the answer, the model, the time."""
-    options = ["--sample", str(workplace / "kept"), "--sample-rate", "1"]
-    with serving(saved, *options, cwd=workplace) as server:
-        told = server.ask(as_json(NEW)).json()["predictions"]
+def test_predictions_are_logged(saved: Path, workplace: Path, call: Call) -> None:
+    """With --log-predictions, requests are kept as parquet: columns, answer, model, request; labels that come
+    later, too. `waypost monitor` says from both how well the model does.
+    """
+    log = workplace / "log"
+    with serving(saved, "--log-predictions", str(log), cwd=workplace) as server:
+        reply = server.ask(as_json(NEW), headers={"X-Request-Id": "many"})
+        told = reply.json()["predictions"]
         server.ask({"instances": [ONE]})
+        wrong = [*told[:-1], "another"]
+        assert server.ask({"request_id": "many", "labels": wrong}, "/feedback").status_code == 202
         assert server.stop() == 0
-    table = pq.read_table(workplace / "kept").to_pandas()
+    table = pd.concat(map(pd.read_parquet, log.glob("predictions-*.parquet")), ignore_index=True)
     assert len(table) == len(NEW) + 1
     assert table["_prediction"].tolist()[: len(NEW)] == told
     assert set(table["_model"]) == {"grades"}
+    assert set(table["_request"][: len(NEW)]) == {"many"}
     pd.testing.assert_series_equal(table["amount"][: len(NEW)], NEW["amount"])
+    result = call("python", "-m", "waypost", "monitor", log, "--json", "--html", "report.html")
+    assert result.returncode == 0, result.stderr
+    [model] = json.loads(result.stdout)["models"]
+    assert (model["model"], model["rows"], model["labelled"]) == ("grades", len(NEW) + 1, len(NEW))
+    assert model["quality"] == {"accuracy": 1 - 1 / len(NEW)}
+    assert "grades" in (workplace / "report.html").read_text()
 
 
 def registered(name: str, *made: Any) -> mlflow.MlflowClient:

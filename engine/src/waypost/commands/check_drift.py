@@ -49,13 +49,13 @@ def check_drift(
 ) -> int:
     """Compare what a server was asked with what its model learned from.
 
-    SAMPLES is the folder of `waypost serve --sample`. The pipeline's component for checks (of the
+    SAMPLES is the folder of `waypost serve --log-predictions`. The pipeline's component for checks (of the
     reference library: check_data) compares each column with the training table (Kolmogorov-Smirnov,
     chi-square, corrected by Holm), as a step that MLflow tracks. Exit code 1 where a column has drifted.
 
     \b
     Example:
-      waypost check-drift models:/grades@champion samples -p pipeline
+      waypost check-drift models:/grades@champion predictions -p pipeline
     """
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))

@@ -104,15 +104,18 @@ if TYPE_CHECKING:
 )
 @click.option("--access-log/--no-access-log", default=True, help="A line of JSON for each request on stdout.")
 @click.option(
+    "--log-predictions",
     "--sample",
-    "samples",
+    "log",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep some requests here, as parquet, for `waypost check-drift`.",
+    help="Keep requests and answers here, as parquet, and labels that come by POST /feedback: for `waypost "
+    "monitor` and `waypost check-drift`.",
 )
 @click.option(
+    "--log-share",
     "--sample-rate",
-    default=0.1,
+    default=1.0,
     show_default=True,
     type=click.FloatRange(0, 1),
     help="Share of the requests that is kept.",
@@ -134,8 +137,8 @@ def serve(
     timeout: float,
     grace: float,
     access_log: bool,
-    samples: Path | None,
-    sample_rate: float,
+    log: Path | None,
+    log_share: float,
 ) -> int:
     """Serve MODEL by MLflow's scoring protocol, compiled where that is proved equal.
 
@@ -151,6 +154,7 @@ def serve(
       waypost serve models:/grades@champion
       waypost serve runs:/0123456789abcdef/model --port 8000 --workers 2
       WAYPOST_TOKEN=… waypost serve models:/grades@champion --host 0.0.0.0
+      waypost serve models:/grades@champion --log-predictions predictions --log-share 0.1
       waypost serve models:/grades@champion --token-file tokens --tls-cert cert.pem --tls-key key.pem
     """
     console = Console(stderr=True)
@@ -181,8 +185,8 @@ def serve(
         seconds=timeout,
         grace=grace,
         logs_access=access_log,
-        samples=samples.resolve() if samples else None,
-        sample_rate=sample_rate,
+        log=log.resolve() if log else None,
+        log_share=log_share,
     )
     with contextlib.suppress(Interrupted):  # the usual end: what was begun is finished
         execute(service, started, lambda text: common.warn(console, text))

@@ -44,6 +44,11 @@ VERBS = {
         "info", "Say where a registered model comes from: run, release, component trees, data, signature."
     ),
     "lock": Verb("lock", "Resolve what pipeline.yaml asks for into components.lock.json."),
+    "monitor": Verb(
+        "monitor",
+        "Say how the models in service do: latency, predictions, quality by labels, drift of columns.",
+        "serve",
+    ),
     "outdated": Verb("update", "Tell what `waypost update` would do, and write nothing."),
     "promote": Verb(
         "promote",

@@ -18,6 +18,7 @@ import orjson
 from waypost.deploy.asking import asked
 from waypost.deploy.bringing import Brought
 from waypost.deploy.compiled import Answer
+from waypost.deploy.journal import Answered, Journal
 from waypost.deploy.layout import TableError
 from waypost.deploy.limits import Limits, RequestError
 from waypost.deploy.models import Ready
@@ -25,7 +26,6 @@ from waypost.deploy.monitor import Entry
 from waypost.deploy.original import Original, sampled
 from waypost.deploy.protocol import CSV, JSON, error_reply, parsed, reply, table_of
 from waypost.deploy.receiving import SMALL_BYTES, busy
-from waypost.deploy.sampling import Sampler
 from waypost.deploy.table import Rows, Table
 from waypost.deploy.threads import BusyError, Threads, Work
 from waypost.deploy.unpacking import Unpacker
@@ -41,6 +41,8 @@ _LONGEST = 500  # characters of a problem in the log
 
 Headers = list[tuple[bytes, bytes]]
 T = TypeVar("T")
+MAIN = "main"
+"""The role of the model that a server is for."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Served:
     headers: Headers
     document: dict[str, Any]
     facts: dict[str, str]
+    role: str = MAIN
 
 
 @dataclass(slots=True)
@@ -90,11 +93,11 @@ def failure(raised: Exception, request: str) -> Reply:
 class Answering:
     """Answers invocations, each within `seconds`."""
 
-    def __init__(self, limits: Limits, seconds: float, sampler: Sampler | None) -> None:
+    def __init__(self, limits: Limits, seconds: float, journal: Journal | None) -> None:
         cores = os.cpu_count() or 1
         self._limits = limits
         self._seconds = seconds
-        self._sampler = sampler
+        self._journal = journal
         self._threads = Threads(cores, waiting=_MOST_WAITING, lost=_MOST_LOST * cores, name="predict")
         self._unpacker = Unpacker(min(cores, _MOST_UNPACKING), seconds)
         self._one_json = threading.Lock()
@@ -160,8 +163,8 @@ class Answering:
         answer = answers.predict(table, work.check if work else None) if len(table) else _NOTHING
         entry.predict = time.perf_counter() - began
         body = reply(answer, served.classes, wants_probabilities=wants)
-        if self._sampler:
-            self._sampler.take(table, answer, served.brought.label, answers.layout)
+        if self._journal and self._journal.keeps(entry.id):
+            self._journal.take(_answered(served, entry, table, answer))
         return Reply(200, body, headers=[_timing(entry), *served.headers])
 
     def _left_to_mlflow(
@@ -184,8 +187,11 @@ class Answering:
         kind, content, wants = reader
         told = original.respond(kind, content, self._limits, chances=wants)
         entry.parse, entry.predict, entry.rows = told.parse, told.predict, told.rows
-        if self._sampler and (pair := sampled(told, original.layout)):
-            self._sampler.take(*pair, served.brought.label, original.layout)
+        if self._journal and self._journal.keeps(entry.id):
+            if pair := sampled(told, original.layout):
+                self._journal.take(_answered(served, entry, *pair))
+            else:
+                self._journal.lose(told.rows)
         return Reply(200, told.body, headers=[_timing(entry), *served.headers])
 
     def end(self) -> None:
@@ -199,6 +205,12 @@ def _timing(entry: Entry) -> tuple[bytes, bytes]:
         f"predict;dur={entry.predict * 1000:.3f}"
     )
     return b"server-timing", timing.encode()
+
+
+def _answered(served: Served, entry: Entry, table: Table | Rows, answer: Answer) -> Answered:
+    seconds = entry.parse + entry.validate + entry.predict
+    layout = served.made.answers.layout
+    return Answered(entry.id, served.brought.label, served.role, seconds, layout, table, answer)
 
 
 _NOTHING = Answer(np.empty(0), np.empty((0, 1)))

@@ -27,14 +27,15 @@ from waypost.deploy.answering import Answering, Reply, failure, refusal
 from waypost.deploy.bearer import Guard
 from waypost.deploy.describe import page
 from waypost.deploy.ending import after_signal, at_most
+from waypost.deploy.feedback import FEEDBACK, labels_of
 from waypost.deploy.hosting import Hosted
+from waypost.deploy.journal import Journal
 from waypost.deploy.layout import TableError
 from waypost.deploy.limits import Limits, RequestError
 from waypost.deploy.monitor import METRICS_TYPE, Entry, Monitor
 from waypost.deploy.origins import Origins
-from waypost.deploy.protocol import content_type
+from waypost.deploy.protocol import JSON, content_type
 from waypost.deploy.receiving import Bodies, GoneError, Receive, busy, is_gzip
-from waypost.deploy.sampling import Sampler
 from waypost.deploy.settings import VARIABLE, Settings
 from waypost.deploy.threads import Threads
 from waypost.errors import UsageError
@@ -63,12 +64,15 @@ class Application:
         self._bodies = Bodies(settings.most_bytes, settings.seconds)
         self._numbers = itertools.count()
         self._prefix = secrets.token_hex(4)
-        self._hosted = Hosted(settings.state, _say, needs_token=guard.bearer is not None)
-        self._sampler = Sampler(settings.samples, settings.sample_rate) if settings.samples else None
+        self._journal = Journal(settings.log, settings.log_share) if settings.log else None
+        self._hosted = Hosted(
+            settings.state, _say, needs_token=guard.bearer is not None, is_logged=self._journal is not None
+        )
         limits = Limits(settings.most_rows, settings.most_unpacked)
-        self._answering = Answering(limits, settings.seconds, self._sampler)
+        self._answering = Answering(limits, settings.seconds, self._journal)
         self._chores = Threads(1, waiting=1, lost=1, name="chores")
         self._next_look = 0.0
+        self._log_trouble = ""
         self._routes: dict[tuple[str, str], Callable[[], Reply]] = {
             **{("GET", path): self._ping for path in ("/ping", "/health", "/livez")},
             ("GET", "/readyz"): self._readyz,
@@ -78,7 +82,8 @@ class Application:
             ("GET", "/docs"): self._docs,
             ("GET", "/metrics"): self._metrics,
         }
-        self._paths = {INVOCATIONS, *(path for _, path in self._routes)}
+        self._posts = {INVOCATIONS, FEEDBACK} if self._journal else {INVOCATIONS}
+        self._paths = {*self._posts, *(path for _, path in self._routes)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request (ASGI 3)."""
@@ -152,14 +157,14 @@ class Application:
                 error = RequestError("the bearer token is missing or wrong", status=401)
                 return refusal(error, (b"www-authenticate", b"Bearer"), is_early=True)
             entry.caller = caller
-        allowed = "POST" if path == INVOCATIONS else "GET"
+        allowed = "POST" if path in self._posts else "GET"
         if method != allowed and not (method == "HEAD" and allowed == "GET"):
             error = RequestError(f"{path} takes {allowed}, not {method}", status=405)
             return refusal(error, (b"allow", allowed.encode()), is_early=True)
         return None
 
     async def _answered(self, given: dict[bytes, bytes], receive: Receive, entry: Entry) -> Reply:
-        if entry.path != INVOCATIONS:
+        if entry.path not in self._posts:
             return self._routes["GET", entry.path]()
         served = self._hosted.now  # the same one from here to the answer, whatever becomes of the alias
         try:
@@ -172,11 +177,22 @@ class Application:
         try:
             if is_packed:
                 body = await self._bodies.unpacked(body, self._answering.in_thread)
-            return await self._answering.answer(served, kind, body, entry)
+            if entry.path == INVOCATIONS:
+                return await self._answering.answer(served, kind, body, entry)
+            return await self._taken(kind, body)
         except TableError as error:
             return refusal(error, *served.headers)
         finally:
             self._bodies.release(body)
+
+    async def _taken(self, kind: str, body: bytes) -> Reply:
+        """Keeps the labels of a body. Raises RequestError."""
+        if kind != JSON or self._journal is None:
+            raise RequestError(f"{FEEDBACK} takes {JSON}", status=415)
+        labels = await self._answering.in_thread(lambda _: labels_of(body, self._settings.most_rows))
+        if not self._journal.label(labels):
+            raise busy("what was logged before is not yet on the disk")
+        return Reply(202, orjson.dumps({"labels": len(labels)}))
 
     def _ping(self) -> Reply:
         return Reply(200, b"\n", b"text/plain")
@@ -236,11 +252,21 @@ class Application:
 
     def _write_down(self) -> None:
         self._monitor.flush()
-        self._write_samples()
+        self._write_log()
 
-    def _write_samples(self) -> None:
-        if self._sampler:
-            self._sampler.flush()
+    def _write_log(self) -> None:
+        """Writes the log of predictions; a disk that is full takes nothing but the log."""
+        if self._journal is None:
+            return
+        try:
+            self._journal.flush()
+            self._log_trouble = ""
+        except Exception as error:  # whatever it is, requests are answered
+            trouble = f"{self._settings.log}: predictions are not logged: {error}"
+            if trouble != self._log_trouble:
+                _say(trouble)
+            self._log_trouble = trouble
+        self._monitor.logged(self._journal.written, self._journal.dropped)
 
     def _end_by_force(self) -> None:
         """Ends the process, which should have ended by now; not even a full pipe keeps it."""
@@ -263,9 +289,9 @@ class Application:
         self._monitor.flush()
 
     async def _follow(self) -> None:
-        """Looks whether other models or tokens are to be used, and whether samples are to be written."""
-        if self._sampler and self._sampler.is_due():
-            await self._chores.run(lambda _: self._write_samples())
+        """Looks whether other models or tokens are to be used, and whether predictions are to be logged."""
+        if self._journal and self._journal.is_due():
+            await self._chores.run(lambda _: self._write_log())
         if self._hosted.has_changed():
             await self._chores.run(lambda _: self._load())
         if time.monotonic() > self._next_look:

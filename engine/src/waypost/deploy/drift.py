@@ -19,7 +19,7 @@ from waypost.contracts.parsing import parse
 from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.plan import make_plan
 from waypost.deploy.aliases import info
-from waypost.deploy.sampling import MODEL
+from waypost.deploy.journal import MODEL, PREDICTIONS
 from waypost.errors import FindingsError, UsageError, did_you_mean
 from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace
@@ -69,7 +69,7 @@ def check_drift(
     with tracking_errors():
         reference = _reference(Registry(), version.run_id, names)
     numeric, categorical = _compared(said, columns, reference, samples, say)
-    say(f"{samples.num_rows:,} sampled rows of {label} against {reference.num_rows:,} rows of training data")
+    say(f"{samples.num_rows:,} logged rows of {label} against {reference.num_rows:,} rows of training data")
     files = {"data": _written(samples, temp / "samples.parquet")}
     files["reference"] = _written(reference.select(names), temp / "training.parquet")
     drift = {"alpha": question.alpha, "numeric": numeric, "categorical": categorical}
@@ -79,17 +79,20 @@ def check_drift(
 
 
 def _samples(folder: Path, label: str, names: Sequence[str]) -> pa.Table:
-    """Returns the sampled rows that a model answered. Raises UsageError where there are none."""
+    """Returns the logged rows that a model answered. Raises UsageError where there are none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    files = [file for file in sorted(folder.glob("*.parquet")) if not file.name.startswith(".")]
+    files = sorted(folder.glob(PREDICTIONS))
     if not files:
-        raise UsageError(f"{folder}: no samples here", hint="waypost serve MODEL --sample DIR writes them")
+        hint = "waypost serve MODEL --log-predictions DIR writes them"
+        raise UsageError(f"{folder}: no predictions here", hint=hint)
     tables = [pq.read_table(file) for file in files]
     models = {model for table in tables for model in table[MODEL].unique().to_pylist()}
     if label not in models:
-        raise UsageError(f"{folder}: no samples of {label}", hint=f"there are: {', '.join(sorted(models))}")
+        raise UsageError(
+            f"{folder}: no predictions of {label}", hint=f"there are: {', '.join(sorted(models))}"
+        )
     import pyarrow.compute as pc
 
     chosen = [table.filter(pc.equal(table[MODEL], label)) for table in tables]

@@ -6,17 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from waypost.contracts.escaping import one_line
-from waypost.deploy.answering import Served
+from waypost.deploy.answering import MAIN, Served
 from waypost.deploy.bringing import Brought, read_state
 from waypost.deploy.describe import example_of, openapi
+from waypost.deploy.feedback import FEEDBACK, described
+from waypost.deploy.journal import check_columns
 from waypost.deploy.models import ready
 
 
 class Hosted:
     """The model that the file `state` names (`deploy/bringing.py` writes it). `say` is told what goes on."""
 
-    def __init__(self, state: Path, say: Callable[[str], None], *, needs_token: bool) -> None:
+    def __init__(
+        self, state: Path, say: Callable[[str], None], *, role: str = MAIN, needs_token: bool, is_logged: bool
+    ) -> None:
         self._state = state
+        self._role = role
+        self._is_logged = is_logged
         self._say = say
         self._needs_token = needs_token
         self._served: Served | None = None
@@ -49,7 +55,7 @@ class Hosted:
         brought = state.result()
         if self._served and self._served.brought == brought:
             return False
-        served = _served(brought, needs_token=self._needs_token)
+        served = self._prepared(brought)
         is_first = self._served is None
         self._served = served
         if not is_first:
@@ -62,21 +68,24 @@ class Hosted:
             self._say(f"the model of now goes on: {trouble}")
         self._told = trouble
 
-
-def _served(brought: Brought, *, needs_token: bool) -> Served:
-    made = ready(brought.folder, is_trusted=brought.is_trusted)
-    made.answers.warm()
-    classes = None if made.answers.classes is None else made.answers.classes.tolist()
-    example = example_of(made.said, brought.folder)
-    facts = {
-        "model": brought.label,
-        "name": brought.name,
-        "version": brought.version,
-        "release": brought.release,
-        "run": brought.run_id,
-        "digest": brought.digest,
-        "compiled": "yes" if made.proof.is_equal else f"no: {made.proof.reason}",
-    }
-    label = one_line(brought.label).encode("ascii", "replace")
-    document = openapi(made.said, brought.label, example, needs_token=needs_token)
-    return Served(brought, made, classes, [(b"x-model", label)], document, facts)
+    def _prepared(self, brought: Brought) -> Served:
+        made = ready(brought.folder, is_trusted=brought.is_trusted)
+        if self._is_logged:
+            check_columns(made.answers.layout)
+        made.answers.warm()
+        classes = None if made.answers.classes is None else made.answers.classes.tolist()
+        example = example_of(made.said, brought.folder)
+        facts = {
+            "model": brought.label,
+            "name": brought.name,
+            "version": brought.version,
+            "release": brought.release,
+            "run": brought.run_id,
+            "digest": brought.digest,
+            "compiled": "yes" if made.proof.is_equal else f"no: {made.proof.reason}",
+        }
+        label = one_line(brought.label).encode("ascii", "replace")
+        document = openapi(made.said, brought.label, example, needs_token=self._needs_token)
+        if self._is_logged:
+            document["paths"][FEEDBACK] = {"post": described()}
+        return Served(brought, made, classes, [(b"x-model", label)], document, facts, self._role)

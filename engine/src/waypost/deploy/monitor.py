@@ -54,6 +54,8 @@ class Counts:
     rows: int = 0
     errors: int = 0
     loads: int = 0
+    logged: int = 0
+    dropped: int = 0
 
 
 class Monitor:
@@ -85,6 +87,10 @@ class Monitor:
     def loaded(self) -> None:
         """Takes note of a model that was loaded."""
         self._counts.loads += 1
+
+    def logged(self, written: int, dropped: int) -> None:
+        """Takes note of how many rows and labels the log of predictions has, and does not have."""
+        self._counts.logged, self._counts.dropped = written, dropped
 
     def flush(self) -> None:
         """Writes down what was noted: the log's lines, and now and then the counts."""
@@ -131,6 +137,10 @@ class _Shown:
         yield CounterMetricFamily("waypost_rows", "Rows that were answered", self._sum("rows"))
         yield CounterMetricFamily("waypost_errors", "Requests refused or failed", self._sum("errors"))
         yield CounterMetricFamily("waypost_model_loads", "Models that workers loaded", self._sum("loads"))
+        yield CounterMetricFamily("waypost_logged", "Rows and labels that were logged", self._sum("logged"))
+        yield CounterMetricFamily(
+            "waypost_log_dropped", "Rows and labels that the log lacks", self._sum("dropped")
+        )
         reached = 0
         steps = []
         for bound, *found in zip((*_BUCKETS, "+Inf"), *(c.buckets for c in self._counts), strict=True):

@@ -51,8 +51,8 @@ class Service:
     seconds: float
     grace: float
     logs_access: bool
-    samples: Path | None
-    sample_rate: float
+    log: Path | None
+    log_share: float
 
 
 def serve(service: Service, started: Callable[[Brought, str], None], warn: Callable[[str], None]) -> None:
@@ -164,6 +164,6 @@ def _settings(service: Service, state: Path) -> Settings:
         logs_access=service.logs_access,
         token_file=service.token_file,
         origins=service.origins,
-        samples=service.samples,
-        sample_rate=service.sample_rate,
+        log=service.log,
+        log_share=service.log_share,
     )

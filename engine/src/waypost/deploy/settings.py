@@ -27,8 +27,8 @@ class Settings(BaseModel):
     logs_access: bool = True
     token_file: Path | None = None
     origins: tuple[str, ...] = ()
-    samples: Path | None = None
-    sample_rate: float = 0.0
+    log: Path | None = None
+    log_share: float = 1.0
 
     @property
     def answering(self) -> float:

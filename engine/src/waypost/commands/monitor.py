@@ -1,0 +1,64 @@
+"""`waypost monitor`: how does the model do that is served?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from waypost.commands.options import as_json_option
+from waypost.deploy.live import live_report
+from waypost.report.common import line, write_document
+from waypost.report.console import Console, escape
+from waypost.report.live import live_page, show_live
+from waypost.sources.files import write_text
+
+
+@click.command()
+@click.argument("folder", metavar="LOG", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--reference",
+    metavar="TABLE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Compare the columns with this table (Parquet or CSV), such as the one that the model learned from. "
+    "[default: the newer half of the rows with the older half]",
+)
+@click.option(
+    "--rows",
+    default=1_000_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Read so many rows, the newest ones.",
+)
+@click.option(
+    "--html",
+    "page",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report as a page, too.",
+)
+@as_json_option
+def monitor(folder: Path, reference: Path | None, rows: int, page: Path | None, as_json: bool) -> int:
+    """Say how the models in service do: latency, predictions, quality by labels, drift of columns.
+
+    LOG is the folder of `waypost serve --log-predictions`. Labels come by POST /feedback, with the
+    x-request-id of a reply: classes give an accuracy, numbers their errors. Drift is the population
+    stability index (PSI) of each column: above 0.1 it moved, above 0.25 far. `waypost check-drift` tests
+    the same with the pipeline's own checks.
+
+    \b
+    Examples:
+      waypost monitor predictions
+      waypost monitor predictions --reference train.parquet --html report.html
+    """
+    console = Console(stderr=as_json)
+    report = live_report(folder, reference, rows)
+    if page:
+        write_text(page, live_page(report))
+        line(console, f"report: {escape(str(page))}")
+    if as_json:
+        write_document(sys.stdout, report)
+    else:
+        show_live(console, report)
+    return 0
