@@ -8,6 +8,7 @@ from scipy import stats
 
 from check_data.rules import Drift, Result
 from componentkit.arguments import ComponentError
+from componentkit.tables import near
 
 
 def drift_results(data: pd.DataFrame, reference: pd.DataFrame, drift: Drift) -> list[Result]:
@@ -24,7 +25,8 @@ def drift_results(data: pd.DataFrame, reference: pd.DataFrame, drift: Drift) -> 
             rule = f"no drift ({kind})"
             sides = [side[name].dropna() for side in (data, reference) if name in side]
             if len(sides) < 2 or any(side.empty for side in sides):
-                why = "no such column" if len(sides) < 2 else "all values are missing"
+                there = f"no such column{near(name, data.columns)}"
+                why = there if len(sides) < 2 else "all values are missing"
                 broken.append(Result(rule, name, passed=False, detail=why))
                 continue
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -18,6 +19,13 @@ from componentkit.arguments import ComponentError
 _SEPARATORS = (";", "\t", "|", ",")
 _WORDS = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# Numbers with other signs, which options read them: 1,5 and 1.200,5; 1,200 and 1 200.
+_NUMBERS = (
+    (r"[-+]?(\d{1,3}(,\d{3})+)(\.\d+)?", "thousands", ","),
+    (r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+", "decimal", ","),
+    (r"[-+]?\d{1,3}( \d{3})+(\.\d+)?", "thousands", " "),
+)
+_SAMPLE = 1000
 _EXPECTED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 Open = Callable[[], AbstractContextManager[IO[bytes]]]
@@ -57,8 +65,12 @@ class CsvOptions(BaseModel):
         return value
 
 
-def read_csv(opened: Open, options: CsvOptions, *, default: str = ",") -> pd.DataFrame:
+def read_csv(
+    opened: Open, options: CsvOptions, *, default: str = ",", tell: Callable[[str], None] = print
+) -> pd.DataFrame:
     """Returns a CSV's rows as pandas reads them; `default` parts its values unless the options say otherwise.
+
+    `tell` hears of what is likely another way to write one.
 
     Raises ComponentError that says what is not as it was said or guessed.
     """
@@ -88,7 +100,38 @@ def read_csv(opened: Open, options: CsvOptions, *, default: str = ",") -> pd.Dat
     if not isinstance(table.index, pd.RangeIndex):
         more = table.shape[1] + table.index.nlevels
         raise ComponentError(f"the rows have {more} values, the header {table.shape[1]}: name each column")
+    for doubt in _doubts(table, options):
+        tell(doubt)
+    if options.encoding.lower().startswith(("latin", "windows", "cp", "iso")) and _is_utf_8(opened):
+        tell(f"the bytes are those of UTF-8: is {options.encoding} right?")
     return table
+
+
+def _doubts(table: pd.DataFrame, options: CsvOptions) -> Iterator[str]:
+    """Gives the columns of text that are likely numbers, written with other signs."""
+    for name in table.select_dtypes(include=["object", "str"]):
+        texts = table[name].dropna().head(_SAMPLE).astype("str")
+        for form, option, sign in _NUMBERS:
+            said = options.decimal if option == "decimal" else options.thousands
+            if said != sign and len(texts) and texts.str.fullmatch(form).all():
+                mend = f"csv: {{{option}: {sign!r}}} in the recipe of preprocess reads them"
+                yield f"column {name!r} is text such as {texts.iloc[0]!r}: are these numbers? {mend}"
+                break
+
+
+def _is_utf_8(opened: Open) -> bool:
+    """Tells whether bytes are UTF-8 and not plain ASCII."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    is_plain = True
+    try:
+        with opened() as file:
+            while piece := file.read(1 << 20):
+                is_plain = is_plain and piece.isascii()
+                decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeError:
+        return False
+    return not is_plain
 
 
 def _header(opened: Open, options: CsvOptions) -> str:

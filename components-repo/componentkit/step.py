@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import importlib
 import os
+import resource
 import sys
 import tempfile
 import warnings
@@ -46,6 +47,8 @@ def main(run_file: str, code: str) -> None:
             if not joins:
                 mlflow.log_params(vars(arguments))
             importlib.import_module(code).run(step)
+            # In no contract: it is another one each time.
+            mlflow.log_metric("peak_memory_mb", peak_memory_mb())
     except ComponentError as error:
         if arguments.debug or os.environ.get("COMPONENT_DEBUG"):
             raise
@@ -147,6 +150,12 @@ class Step:
         import mlflow
 
         mlflow.log_figure(figure, f"plots/{name}.png", save_kwargs={"dpi": 150})
+
+
+def peak_memory_mb() -> float:
+    """Returns the largest memory that this process has had so far, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def content_digest(path: Path) -> str:

@@ -37,7 +37,7 @@ def read_table(
         raise ComponentError(f"{path.name}: the file is empty")
     check_beginning(path, kind, compression)
     try:
-        table = _read(path, kind, compression, csv or CsvOptions())
+        table = _read(path, kind, compression, csv or CsvOptions(), lambda text: tell(f"{path.name}: {text}"))
     except NOT_READABLE as error:
         raise ComponentError(
             f"{path.name}: cannot be read as {kind}: {' '.join(str(error).split())}"
@@ -75,9 +75,13 @@ def near(name: str, columns: Iterable[Any]) -> str:
     return f"{hint} (it has {', '.join(there[:_MOST_NAMES])}{more})"
 
 
-def _read(path: Path, kind: str, compression: str, options: CsvOptions) -> pd.DataFrame:
+def _read(
+    path: Path, kind: str, compression: str, options: CsvOptions, tell: Callable[[str], None]
+) -> pd.DataFrame:
     if kind in ("csv", "tsv"):
-        return read_csv(lambda: opened(path, compression), options, default="," if kind == "csv" else "\t")
+        return read_csv(
+            lambda: opened(path, compression), options, default="," if kind == "csv" else "\t", tell=tell
+        )
     if kind == "Excel":
         return _excel(path)
     with opened(path, compression) as file:

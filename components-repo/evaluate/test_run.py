@@ -172,10 +172,34 @@ def test_figures_are_labelled() -> None:
         assert axes.get_ylabel()
 
 
+@pytest.mark.parametrize("count", [15, 40])
+def test_figures_of_many_classes_can_be_read(count: int) -> None:
+    """However many classes: no more curves are named than colours can be told apart, all figures have a size
+    that fits a screen, and long names are shortened.
+    """
+    classes = np.array([f"a class with a long name {i:02}" for i in range(count)], dtype=object)
+    labels = np.repeat(classes, 5)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(count), len(labels))
+    for figure in (roc_figure, precision_recall_figure):
+        legend = figure(labels, probabilities, classes).axes[0].get_legend()
+        assert legend is not None
+        names = [text.get_text() for text in legend.get_texts()]
+        assert len(names) <= 22
+        assert max(map(len, names)) <= 50
+        assert (f"{count - 20} others, between these" in names) == (count > 20)
+    matrix = confusion_figure(labels, labels, classes, "title")
+    assert max(matrix.get_size_inches()) <= 16
+    assert bool(matrix.axes[0].texts) == (count <= 25)
+
+
 def test_labels_and_metric_names() -> None:
     """Labels keep their type, text is plain, missing ones are an error; names suit MLflow."""
     assert label_array(pd.Series([1, 2])).tolist() == [1, 2]
     assert label_array(pd.Series(["a"], dtype="category")).tolist() == ["a"]
+    assert label_array(pd.Series([True, False], dtype="boolean")).tolist() == [True, False]
+    assert label_array(pd.Series([1, 2], dtype="Int64")).tolist() == [1, 2]
+    assert label_array(pd.Series([1, 2], dtype="category")).tolist() == [1, 2]
+    assert label_array(pd.Series([1.5, 2.0])).tolist() == ["1.5", "2.0"]
     with pytest.raises(ComponentError, match="missing in 1 rows"):
         label_array(pd.Series(["a", None], name="y"))
     assert metric_name("class", "A+ (1,2]") == "class/A_ _1_2_"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from componentkit.arguments import ComponentError
-from componentkit.columns import written
+from componentkit.columns import as_text, kind_of, plain, written
 
 mpl.use("Agg")  # no display where components run
 mpl.rcParams.update(
@@ -68,26 +68,42 @@ def label_array(column: pd.Series) -> Labels:
             f"column {column.name!r}: the label is missing in {rows} rows; leave them out by the filter of"
             f" preprocess: {written(column.name)}.notna()"
         )
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
-        values = column.to_numpy()
-        if column.dtype.kind != "f" or np.array_equal(values, np.floor(values)):
-            return values
-    return column.astype(str).to_numpy(dtype=object)
+    kind = kind_of(column)
+    column = plain(column)
+    if kind in ("boolean", "whole"):
+        return column.to_numpy(dtype=bool if kind == "boolean" else np.int64)
+    if kind == "number":
+        values = column.to_numpy(dtype=np.float64)
+        return (
+            values if np.array_equal(values, np.floor(values)) else column.astype(str).to_numpy(dtype=object)
+        )
+    return as_text(column).to_numpy(dtype=object)
+
+
+def shortened(name: object, most: int = 24) -> str:
+    """Returns a name that fits beside a plot."""
+    text = str(name)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def confusion_figure(labels: Labels, predicted: Labels, classes: Labels, title: str) -> Figure:
-    """Returns a confusion matrix: share of each true class in colour, rows as numbers."""
+    """Returns a confusion matrix: share of each true class in colour, rows as numbers where there is room."""
     counts = metrics.confusion_matrix(labels, predicted, labels=classes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(5.0, 0.75 * len(classes) + 2)
+    many, very_many = len(classes) > 12, len(classes) > 25
+    cell, text = (0.3, 0) if very_many else (0.5, 8) if many else (0.75, 11)
+    size = max(5.0, cell * len(classes) + 2)
     figure = Figure(figsize=(size + 1, size), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
+    for (row, column), count in np.ndenumerate(counts) if text else ():
         colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(classes)), [str(c) for c in classes])
-    axes.set_yticks(range(len(classes)), [str(c) for c in classes])
+        if count or not many:
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=text)
+    names = [shortened(name) for name in classes.tolist()]
+    angle = 90 if max(map(len, names)) > (3 if many else 8) else 0
+    axes.set_xticks(range(len(classes)), names, fontsize=8 if very_many else None, rotation=angle)
+    axes.set_yticks(range(len(classes)), names, fontsize=8 if very_many else None)
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
     return figure

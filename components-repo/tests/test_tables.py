@@ -135,6 +135,23 @@ def test_wrong_guesses_are_told(
     assert str(caught.value).startswith(f"{name}: ")
 
 
+def test_likely_other_signs_are_told(tmp_path: Path) -> None:
+    """Numbers that are read as text, and an encoding that may be another one, are told."""
+    told: list[str] = []
+    (tmp_path / "t.csv").write_text('a;b;c;d\n1,5;"1,200";x;1 000\n2.000,5;"3,400.5";1,5;2 000\n')
+    assert read_table(tmp_path / "t.csv", CsvOptions(separator=";"), told.append).shape == (2, 4)
+    assert [line.rpartition("csv: ")[2].partition("}")[0] for line in told] == [
+        "{decimal: ','",
+        "{thousands: ','",
+        "{thousands: ' '",
+    ]
+    assert told[0].startswith("t.csv: column 'a' is text such as '1,5': are these numbers?")
+    told.clear()
+    (tmp_path / "t.csv").write_text("c\nKöln\n", encoding="utf-8")
+    read_table(tmp_path / "t.csv", CsvOptions(encoding="latin-1"), told.append)
+    assert told == ["t.csv: the bytes are those of UTF-8: is latin-1 right?"]
+
+
 def test_several_tables_in_a_zip(tmp_path: Path) -> None:
     """Which of several tables is meant is not guessed."""
     with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:

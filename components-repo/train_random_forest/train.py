@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from componentkit.arguments import ComponentError
 from componentkit.step import Step, content_digest
 from componentkit.tables import require_columns
-from scoring import Labels, classification_metrics, confusion_figure, label_array
+from scoring import Labels, classification_metrics, confusion_figure, label_array, shortened
 from train_random_forest.fitness import check_finite, check_lists, check_target, concerns
 from train_random_forest.model import (
     TRUSTED_TYPES,
@@ -98,7 +98,7 @@ def importance_figure(table: pd.DataFrame, most: int = 20) -> Figure:
         strict=True,
     ):
         if column in shown:
-            axes.barh(shown.index, shown[column], color="#3b6fb6")
+            axes.barh([shortened(name, 40) for name in shown.index], shown[column], color="#3b6fb6")
         axes.set(xlabel=label, title=f"by {column}")
     figure.suptitle(f"Feature importance, {len(shown)} of {len(table)} features")
     return figure
