@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -21,8 +22,9 @@ from waypost.errors import IntegrityError, UsageError, WaypostError
 from waypost.release import opening
 from waypost.release.bundle import bundle
 from waypost.release.opening import is_bundle, open_bundle, verify_bundle
+from waypost.sources.known import write_known
 from waypost.sources.places import home
-from waypost.sources.store import exact_tree
+from waypost.sources.store import Store, exact_tree
 
 LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
 Parts = list[Part]
@@ -250,6 +252,28 @@ def test_a_good_bundle(good: Path, outside: Path) -> None:
     assert opened.workspace.release
     assert opened.workspace.release.record
     assert not list((outside / "temp").iterdir())
+
+
+def test_what_this_machine_knows(good: Path, outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle is compared with what this machine saw of its release, and nothing is fetched for that: the
+    commit behind its tag, the default branch's record, a yank.
+    """
+    shutil.copytree(good.parent / "home", outside / "knowing", symlinks=True)
+    monkeypatch.setenv("WAYPOST_HOME", str(outside / "knowing"))
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "none")
+    facts = verify_bundle(good)
+    mirror = Store(home(), unheard).mirror(facts.url)
+    write_known(mirror.folder, replace(mirror.known, yanked={"1.0.0": "leaks"}))
+    said: list[str] = []
+    release = open_bundle(good, unheard, said.append).workspace.release
+    assert release
+    assert release.is_attested
+    assert said == ["release 1.0.0 was yanked: leaks; the default branch had this record, and has it no more"]
+    parts = told(parts_of(good), lambda facts: facts.update(commit="f" * 40))
+    (outside / "other.tar").write_bytes(packed(parts))
+    for refuse in (verify_bundle, lambda file: open_bundle(file, unheard, unheard)):
+        with pytest.raises(IntegrityError, match=r"the tag was moved: this machine knows it as commit"):
+            refuse(outside / "other.tar")
 
 
 def test_a_bundle_of_code_alone(outside: Path) -> None:

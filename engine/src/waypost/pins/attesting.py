@@ -46,18 +46,26 @@ def recorded_findings(mirror: Mirror, tag: str, version: str, commit: str) -> li
     return findings_of(mirror, Tagged(version, tag, commit, trees), mirror)[1]
 
 
-def record_of(mirror: Mirror, version: str) -> Record | None:
+def known_here(memory: Mirror, version: str) -> Attested:
+    """Returns what this machine knows of a version, without asking the remote; nothing where it never did."""
+    if not version:
+        return Attested()
+    record, run = record_of(memory, version, fetch=False), run_record(memory, version, fetch=False)
+    return Attested(record, run, memory.remembered_version(version))
+
+
+def record_of(mirror: Mirror, version: str, *, fetch: bool = True) -> Record | None:
     """Returns the record of a version, as the default branch has it."""
     path = f"{FOLDER}/{version}.json"
-    text = mirror.text(path)
+    text = mirror.text(path, fetch=fetch)
     return None if text is None else parse_record(Record, text, path)
 
 
-def run_record(mirror: Mirror, version: str) -> RunRecord | None:
+def run_record(mirror: Mirror, version: str, *, fetch: bool = True) -> RunRecord | None:
     """Returns what the production run of a release gave, as the default branch has it."""
     name = run_record_of(version, mirror.records())
     path = f"{FOLDER}/{name}"
-    text = mirror.text(path) if name else None
+    text = mirror.text(path, fetch=fetch) if name else None
     return None if text is None else parse_record(RunRecord, text, path)
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from packaging.version import Version
 
 from waypost.contracts.attested import Attested, Tagged, contradictions
-from waypost.contracts.bundle import INSIDE
+from waypost.contracts.bundle import INSIDE, Bundle
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.record import FOLDER, Record, parse_record
 from waypost.contracts.target import Target
 from waypost.contracts.versions import Release as Tag
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
 from waypost.errors import IntegrityError, RemoteError, UsageError, redacted
-from waypost.pins.attesting import findings_of
+from waypost.pins.attesting import findings_of, known_here
 from waypost.pins.signing import signature_findings
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
@@ -173,16 +173,21 @@ def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tu
     return release.tag, str(release.version), release.commit, []
 
 
-def verified_record(root: Path, version: str, actual: Mapping[str, str]) -> Record | None:
-    """Returns a release's own record, None where it has none.
+def verified_release(bundle: Bundle, root: Path, actual: Mapping[str, str], memory: Mirror) -> Release:
+    """Returns the release that came in a bundle.
 
-    Args: `actual` are git's ids of what is at the top of the release. Raises IntegrityError where
-    the record does not list it.
+    Args: `root` is where it was unpacked, `actual` are git's ids of what is at its top, `memory` is the
+    mirror with what this machine knows. Raises IntegrityError where the release's record does not list that,
+    or where this machine knows something else.
     """
-    tagged = Tagged(version, "", "", actual, _own_record(root, version))
-    if findings := contradictions(tagged, Attested()):
+    tagged = Tagged(bundle.version, bundle.tag, bundle.commit, actual, _own_record(root, bundle.version))
+    attested = known_here(memory, bundle.version)
+    if findings := contradictions(tagged, attested):
         raise IntegrityError(findings, consequence="nothing was run")
-    return tagged.record
+    reason = memory.yanked().get(bundle.version)
+    warnings = (f"release {bundle.version} was yanked: {reason}",) if reason else ()
+    named = (bundle.url, bundle.version, bundle.tag, bundle.commit, root, root / bundle.folder)
+    return Release(*named, tagged.record, warnings, attested.record is not None)
 
 
 def _own_record(root: Path, version: str) -> Record | None:

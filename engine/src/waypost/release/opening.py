@@ -26,7 +26,7 @@ from waypost.contracts.bundle import (
 from waypost.contracts.plan import Location
 from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, redacted
 from waypost.pins.checkout import parts_of
-from waypost.pins.released import Release, verified_record
+from waypost.pins.released import verified_release
 from waypost.pins.workspace import Workspace, fresh_lock, workspace_of_release
 from waypost.runs import environments
 from waypost.runs.prepare import prepare
@@ -181,15 +181,16 @@ def _workspace(
 ) -> Workspace:
     """Takes over the trees of an unpacked bundle; returns the release's workspace, which needs no others.
 
-    Raises IntegrityError where a tree is not what its name says, where the record does not list the release,
-    where there is no lock that answers its pipeline, and where its trees are not all, or not the only, here.
+    Raises IntegrityError where a tree is not what its name says, where the record does not list the release
+    or this machine knows another one, where there is no lock that answers its pipeline, and where its trees
+    are not all, or not the only, here.
     """
     trees = {path.name for path in (folder / "trees").iterdir()}
     for tree in sorted(trees):
         store.adopt(folder / "trees" / tree)
     root = store.trees / facts.release / INSIDE
-    record = verified_record(root, facts.version, {n: e.oid for n, e in top_entries(root).items()})
-    release = Release(facts.url, facts.version, facts.tag, facts.commit, root, root / facts.folder, record)
+    memory = Store(home(), say).mirror(facts.url)
+    release = verified_release(facts, root, {n: e.oid for n, e in top_entries(root).items()}, memory)
     workspace = workspace_of_release(release, store, say, offline=True, loud=loud)
     lock = fresh_lock(workspace)
     pins = lock.components if lock else {}

@@ -271,18 +271,25 @@ class Mirror:
         reason = content.get("reason") if isinstance(content, dict) else None
         return str(reason or "no reason given")
 
-    def text(self, path: str, commit: str = HEAD) -> str | None:
-        """Returns a file's text at a commit that is here, or as the default branch has it."""
+    def text(self, path: str, commit: str = HEAD, *, fetch: bool = True) -> str | None:
+        """Returns a file's text at a commit that is here, or as the default branch has it; without `fetch`
+        only where it was read before.
+        """
         folder, _, name = path.rpartition("/")
         tree = git.object_at(self.folder, f"{commit}:{folder}")
         entry = entries(self.folder, tree).get(name) if tree else None
         if tree is None or entry is None or entry.mode not in (git_trees.FILE, git_trees.PROGRAM):
             return None
         oid = entry.oid
-        # Without the folders in it: they are not asked for, and may be as deep as a stranger likes.
-        self._fetch_missing(
-            lambda: [o for o in git.missing_objects(self.folder, [tree], levels=2) if o == oid]
-        )
+
+        def missing() -> list[str]:
+            # Without the folders in it: they are not asked for, and may be as deep as a stranger likes.
+            return [o for o in git.missing_objects(self.folder, [tree], levels=2) if o == oid]
+
+        if fetch:
+            self._fetch_missing(missing)
+        elif missing():
+            return None
         with Objects(self.folder) as objects:
             return next(objects.blobs([oid], MOST_TEXT_BYTES)).decode(errors="replace")
 
@@ -292,6 +299,7 @@ class Mirror:
 
         Args: `digits` of the remote's ids, where they are known; else it is asked, once.
         """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
         with waiting(self._lock, self._say, f"fetches {redacted(self.url)}"):
             if not self.folder.is_dir():
                 digits = digits or remotes.digits_of(self.url)
@@ -320,7 +328,6 @@ class Store:
             plain = redacted(url)
             name = re.sub(r"[^\w.-]", "", plain.rstrip("/").rpartition("/")[2]).removesuffix(".git")
             digest = hashlib.sha256(plain.encode()).hexdigest()[:16]
-            self.mirrors.mkdir(parents=True, exist_ok=True)
             self._known[url] = Mirror(self.mirrors / f"{name}-{digest}.git", url, self._say)
         return self._known[url]
 
