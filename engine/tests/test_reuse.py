@@ -20,6 +20,7 @@ import yaml
 
 from tests.conftest import Call
 from tests.pipelines import write_component, write_pipeline
+from tests.repositories import Repository
 from tests.test_run import RUN, by_step, client, runs
 from waypost.contracts.keys import FinishedStep, difference
 from waypost.runs.index import Index
@@ -251,6 +252,32 @@ def test_shortcut_sees_what_decides(chain: Path, call: Call, workplace: Path) ->
     shutil.move(chain, moved)
     assert call(*RUN, chain).returncode == 2
     assert states(call, moved, "--params", more) == ALL_REUSED
+
+
+def test_a_run_of_what_was_not_committed(chain: Path, call: Call) -> None:
+    """It is the answer, and says so, until its files are committed: then another run takes its steps over,
+    and is the answer from then on.
+    """
+    repository = Repository(chain)
+    repository.git("init", "-q", ".")
+    repository.commit("one")
+    (chain / "params.yaml").write_text("words: {one: a, two: c}\n")
+
+    def asked() -> tuple[str, bool, list[str]]:
+        result = call(*RUN, chain, "--json")
+        assert result.returncode == 0, result.stderr
+        found = json.loads(result.stdout)
+        return found["run_id"], found["current"], found["dirty"]
+
+    dirty, _, files = asked()
+    assert files == ["params.yaml"]
+    for _ in range(2):  # the second answer is the shortcut's
+        assert asked() == (dirty, True, ["params.yaml"])
+    repository.commit("two")
+    clean, is_current, files = asked()
+    assert (clean != dirty, is_current, files) == (True, False, [])
+    assert "waypost.dirty" not in client().get_run(clean).data.tags
+    assert asked() == (clean, True, [])
 
 
 @pytest.mark.parametrize("name", ["index.db", "memo.db", "current.db"])

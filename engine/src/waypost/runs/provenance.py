@@ -18,8 +18,9 @@ from waypost.contracts.sealed import variables_in
 from waypost.contracts.urls import scheme_of
 from waypost.errors import redacted
 from waypost.pins.workspace import Workspace, read_lock
-from waypost.runs.prepare import Given, Prepared, input_files, locations
+from waypost.runs.prepare import Given, Prepared, locations
 from waypost.runs.survey import Options
+from waypost.runs.uncommitted import readable
 from waypost.sources.changes import WorkTree, changed, diff_of, work_tree
 from waypost.sources.files import read_text
 
@@ -126,7 +127,7 @@ def _uncommitted(prepared: Prepared, tree: WorkTree | None) -> tuple[tuple[str, 
     """Returns the changed files that the run could read, and their diff, without secrets."""
     if tree is None:
         return (), "none", b""
-    files = changed(tree.top, _read(prepared))
+    files = changed(tree.top, readable(prepared))
     if not files:
         return (), "none", b""
     diff = diff_of(tree.top, tree.commit, files)
@@ -135,17 +136,6 @@ def _uncommitted(prepared: Prepared, tree: WorkTree | None) -> tuple[tuple[str, 
     masks = Masks(prepared.variables)
     told = masks.text(redacted(diff.decode(errors="surrogateescape"))).encode(errors="surrogateescape")
     return tuple(files), "whole" if told == diff else "masked", told
-
-
-def _read(prepared: Prepared) -> Iterator[Path]:
-    """Gives the files and folders that decide a run and that no lock holds."""
-    for name in (FILE, PARAMETERS_FILE, LOCK_FILE):
-        yield prepared.folder / name
-    for code in prepared.checkouts.values():
-        if code.pin is None:
-            root = code.folder.parent.resolve()
-            yield from (root / name for name in code.trees)
-    yield from (file.resolve() for file in input_files(prepared.plan, prepared.folder, prepared.variables))
 
 
 def _outside(prepared: Prepared, top: Path) -> dict[str, str]:

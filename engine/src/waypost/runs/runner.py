@@ -227,7 +227,8 @@ class PipelineRun:
             tracker.close_steps(self.run_id)
         tracker.close(self.run_id, status)
         if status == "FINISHED" and len(keys) == len(self._prepared.plan.steps):
-            self._tools.index.add_run(run_key(self._prepared, keys, self._options), self.run_id)
+            key = run_key(self._prepared, keys, self._options, is_dirty=bool(self._origin.dirty))
+            self._tools.index.add_run(key, self.run_id)
             drafts.note(self._prepared, self._options, self.run_id, tracker.uri)
 
 

@@ -81,7 +81,6 @@ def remember(request: Request, prepared: Prepared, options: Options) -> None:
     from waypost.contracts.sealed import variables_in
     from waypost.runs.prepare import input_files, locations
     from waypost.runs.survey import survey
-    from waypost.sources.memo import git_files
 
     if any(variables_in(location.text) for _, location in locations(prepared.plan)):
         return  # its place would be kept here
@@ -89,11 +88,11 @@ def remember(request: Request, prepared: Prepared, options: Options) -> None:
         return
     if not tracking_uri().startswith("sqlite:"):
         return  # whether the runs still exist can only be asked with MLflow
-    git = [git_files(path) for path in prepared.read if path.is_dir()]
-    if None in git:
+    git = _git_files(path for path in prepared.read if path.is_dir())
+    if git is None:
         return
     deep = [*prepared.read, *input_files(prepared.plan, prepared.folder, prepared.variables)]
-    shallow = {*packages(), *(file for files in git for file in files or ())}
+    shallow = {*packages(), *git}
     names = {*prepared.pipeline.variables}.union(*(s.entry_point.variables for s in prepared.plan.steps))
     _, newest = _known(deep, shallow, names)
     if newest >= request.asked - TICK_SECONDS:
@@ -102,6 +101,11 @@ def remember(request: Request, prepared: Prepared, options: Options) -> None:
     for _ in range(2):
         began = time.time()
         found = survey(prepared, options)
+        is_dirty = found.current is not None and found.current.dirty
+        until_committed = _git_files([prepared.folder] if is_dirty else [])
+        if until_committed is None:
+            return
+        shallow |= until_committed
         code = [code.folder.parent / name for code in prepared.checkouts.values() for name in code.trees]
         state, newest = _known([*deep, *code, *found.outputs], shallow, names)
         if newest < began - TICK_SECONDS:
@@ -119,6 +123,16 @@ def remember(request: Request, prepared: Prepared, options: Options) -> None:
     }
     row = (request.key, json.dumps(known), json.dumps(asdict(found.current)))
     _database().write("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", row)
+
+
+def _git_files(folders: Iterable[Path]) -> set[Path] | None:
+    """Returns the files that change with what git takes for content below folders, or with what of it is
+    committed; None where they are not known.
+    """
+    from waypost.sources.memo import git_files
+
+    found = [git_files(folder) for folder in folders]
+    return None if None in found else {file for files in found for file in files or ()}
 
 
 def _known(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from waypost.runs.events import RunResult, StepResult
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
 from waypost.runs.prepare import Prepared
+from waypost.runs.uncommitted import uncommitted
 from waypost.runs.workers import can_fork
 from waypost.sources.files import read_mlmodel, read_python_env
 from waypost.sources.memo import Memo
@@ -86,10 +87,25 @@ def survey(prepared: Prepared, options: Options) -> Survey:
     current = None
     if not missing and not options.resume and options.steps is None and not project_run():
         keys = {name: decision.key for name, decision in decisions.items()}
-        if earlier := index.run(run_key(prepared, keys, options)):
-            current = _earlier_run(prepared, earlier, finished)
+        earlier, dirty = _recorded(prepared, keys, options, index)
+        if earlier:
+            current = replace(_earlier_run(prepared, earlier, finished), dirty=dirty)
     outputs = tuple(Path(path) for step in finished.values() for path in step.paths.values())
     return Survey(decisions, tuple(missing), current, outputs, inputs.asked_servers)
+
+
+def _recorded(
+    prepared: Prepared, keys: Mapping[str, str], options: Options, index: Index
+) -> tuple[str, tuple[str, ...]]:
+    """Returns the earlier run that has everything, empty where there is none, and what it had that was not
+    committed: once that is, such a run no longer says where its result comes from.
+    """
+    if earlier := index.run(run_key(prepared, keys, options)):
+        return earlier, ()
+    if earlier := index.run(run_key(prepared, keys, options, is_dirty=True)):
+        dirty = uncommitted(prepared)
+        return earlier if dirty else "", dirty
+    return "", ()
 
 
 def _earlier_run(prepared: Prepared, run_id: str, finished: Mapping[str, FinishedStep]) -> RunResult:
@@ -110,13 +126,15 @@ def _earlier_run(prepared: Prepared, run_id: str, finished: Mapping[str, Finishe
     return RunResult(name, run_id, "FINISHED", 0.0, uri, steps, warnings, current=True)
 
 
-def run_key(prepared: Prepared, keys: Mapping[str, str], options: Options) -> str:
+def run_key(prepared: Prepared, keys: Mapping[str, str], options: Options, *, is_dirty: bool = False) -> str:
     """Returns the digest of what a pipeline run records, and where: its steps' keys, its parameters, its
-    versions.
+    versions, and whether what it read was committed.
     """
     versions = {**prepared.release, "lock": prepared.lock, "dev": prepared.dev}
     if options.wandb:
         versions["wandb"] = True
+    if is_dirty:
+        versions["dirty"] = True
     return digest_of([prepared.pipeline.name, dict(keys), flat(prepared.parameters), versions])
 
 

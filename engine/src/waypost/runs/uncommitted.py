@@ -1,0 +1,32 @@
+"""Which files that a run could read are not as its repository's commit has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from waypost.contracts.lock import FILE as LOCK_FILE
+from waypost.contracts.pipeline import FILE, PARAMETERS_FILE
+from waypost.runs.prepare import Prepared, input_files
+from waypost.sources.changes import changed, work_tree
+
+
+def uncommitted(prepared: Prepared) -> tuple[str, ...]:
+    """Returns these files by their paths in the repository; of an earlier run that is made again, its own."""
+    if prepared.given is None or prepared.release:
+        return ()
+    if kept := prepared.given.workspace.kept:
+        return kept.facts.dirty
+    tree = work_tree(prepared.folder)
+    return tuple(changed(tree.top, readable(prepared))) if tree else ()
+
+
+def readable(prepared: Prepared) -> Iterator[Path]:
+    """Gives the files and folders that decide a run and that no lock holds."""
+    for name in (FILE, PARAMETERS_FILE, LOCK_FILE):
+        yield prepared.folder / name
+    for code in prepared.checkouts.values():
+        if code.pin is None:
+            root = code.folder.parent.resolve()
+            yield from (root / name for name in code.trees)
+    yield from (file.resolve() for file in input_files(prepared.plan, prepared.folder, prepared.variables))
