@@ -217,7 +217,10 @@ class Package(Subject):
     def remarks(self) -> list[str]:
         hint = f"name its command: [tool.waypost.interface] commands, in {project_file.FILE}"
         names = silent_commands(self.project, self.interface)
-        return [f"{name} starts no click command, so its options are not compared; {hint}" for name in names]
+        silent = [
+            f"{name} starts no click command, so its options are not compared; {hint}" for name in names
+        ]
+        return super().remarks() + silent
 
     def content(self, _trees: Mapping[str, str], /) -> dict[str, Any]:
         return {"interface": self.interface}

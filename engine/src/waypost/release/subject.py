@@ -26,6 +26,7 @@ from waypost.contracts.record import (
 from waypost.contracts.semver import noted_changes
 from waypost.errors import Finding, UsageError
 from waypost.release.engine import engine_in
+from waypost.sources import git
 from waypost.sources.files import read_text
 from waypost.sources.versions import made_with
 
@@ -114,8 +115,14 @@ class Subject(ABC):
         return []
 
     def remarks(self) -> list[str]:
-        """Returns what cannot be compared, for the reader to know."""
-        return []
+        """Returns what is missing or cannot be compared, for the reader to know."""
+        newest = next(iter(self.records.values()), None)
+        if newest is None or newest.commit or self.is_guest:
+            return []
+        tag = self.tag(newest.version)
+        if git.object_at(self.top, f"refs/tags/{tag}"):
+            return []
+        return [f"the tag {tag} of release {newest.version} is not here: waypost release tags --restore"]
 
     @abstractmethod
     def content(self, trees: Mapping[str, str], /) -> dict[str, Any]:
