@@ -1,0 +1,64 @@
+"""What a card and `promote` say of a run that is not the release, or the commit, alone."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from waypost.contracts.mlmodel import parse_mlmodel
+from waypost.deploy.card import Facts, card
+from waypost.deploy.models import Proved
+from waypost.deploy.promoting import Promotion
+from waypost.deploy.proof import Proof
+from waypost.report.console import Console
+from waypost.report.deploy import show_promotion
+from waypost.tracking.registry import Version
+
+PROOF = Proof(is_equal=False, reason="r")
+SAID = parse_mlmodel('{"flavors": {"python_function": {}}}', "MLmodel")
+
+
+def again(**more: object) -> str:
+    """Returns what a card says of how its model is made again."""
+    known = {"name": "n", "version": "1", "pipeline": "p", "run_id": "r1", "commit": "c1", "components": []}
+    given = {"data": {}, "metrics": {}, "qualities": [], "said": SAID, "proof": PROOF}
+    text = card(Facts(**{**known, "release": "", "release_url": "", **given, **more}))  # type: ignore[arg-type]
+    return text.partition("## To make it again\n")[2]
+
+
+def test_a_card_of_a_release() -> None:
+    """A release is reproduced by its name, with the command that made it."""
+    text = again(release="1.0.0", release_url="https://host/x", command="waypost run https://host/x@1.0.0")
+    assert text.startswith("    waypost reproduce https://host/x@1.0.0\n")
+    assert "differ" not in text
+    assert "committed" not in text
+
+
+def test_a_card_of_other_parameters_and_files() -> None:
+    """A run with other parameters is reproduced by its id, not by its release; what differs is told."""
+    text = again(
+        release="1.0.0",
+        release_url="https://host/x",
+        command="waypost run https://host/x@1.0.0 depth=7",
+        differing=("depth=7 (2)",),
+        dirty="run.py",
+    )
+    assert text.startswith("    waypost reproduce runs:/r1\n")
+    assert "`waypost run https://host/x@1.0.0 depth=7`, at commit `c1`" in text
+    assert "Parameters that differ from params.yaml (what that has): `depth=7 (2)`." in text
+    assert "**Its files were not all committed**: run.py. The run keeps the changes." in text
+
+
+@pytest.mark.parametrize("dirty", ["", "run.py"])
+def test_promote_warns(dirty: str) -> None:
+    """`promote` tells the parameters that differ, and warns of files that were not committed."""
+    proved = Proved(Path(), "d", SAID, PROOF)
+    version = Version("n", "1", "r1", {})
+    stream = io.StringIO()
+    told = Promotion(version, "champion", None, proved, {}, ("depth=7 (2)",), dirty)
+    show_promotion(Console(file=stream, width=200), told)
+    assert "differs from params.yaml: depth=7 (2)" in stream.getvalue()
+    warned = "warning: its files were not all committed: run.py; the run keeps the changes"
+    assert (warned in stream.getvalue()) is bool(dirty)
