@@ -77,6 +77,7 @@ def read_csv(
     separator = options.separator or default
     how: dict[str, Any] = {
         "sep": separator,
+        "index_col": False,  # else the first of more values than names would become an index
         "decimal": options.decimal,
         "thousands": options.thousands,
         "encoding": options.encoding,
@@ -87,19 +88,21 @@ def read_csv(
         _check_header(_header(opened, options), separator, options)
         with warnings.catch_warnings(), opened() as file:
             warnings.simplefilter("error", pd.errors.DtypeWarning)
+            warnings.simplefilter("error", pd.errors.ParserWarning)
             table: pd.DataFrame = pd.read_csv(file, **how)
     except pd.errors.DtypeWarning:  # a column was numbers in one piece and text in another: look at all of it
         with opened() as file:
             table = pd.read_csv(file, low_memory=False, **how)
+    except pd.errors.ParserWarning as error:
+        raise ComponentError(
+            "the rows have more values than the header has names: name each column"
+        ) from error
     except UnicodeError as error:
         raise ComponentError(_other_encoding(opened, options)) from error
     except pd.errors.ParserError as error:
         raise ComponentError(_uneven(str(error), separator)) from error
     except pd.errors.EmptyDataError as error:
         raise ComponentError("the file is empty") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        more = table.shape[1] + table.index.nlevels
-        raise ComponentError(f"the rows have {more} values, the header {table.shape[1]}: name each column")
     for doubt in _doubts(table, options):
         tell(doubt)
     if options.encoding.lower().startswith(("latin", "windows", "cp", "iso")) and _is_utf_8(opened):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import hashlib
 import importlib
 import os
@@ -91,7 +92,8 @@ class Step:
             text = Path(getattr(self.args, parameter)).read_text(encoding="utf-8")
             return model.model_validate(yaml.safe_load(text) or {})
         except ValidationError as error:
-            places = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+            keys = set(_keys(model.model_json_schema()))
+            places = [(".".join(map(str, e["loc"])), _problem(dict(e), keys)) for e in error.errors()]
             problems = "; ".join(f"{place}: {message}" for place, message in places)
             raise ComponentError(f"{parameter}: {problems}") from error
         except (yaml.YAMLError, OSError) as error:
@@ -150,6 +152,23 @@ class Step:
         import mlflow
 
         mlflow.log_figure(figure, f"plots/{name}.png", save_kwargs={"dpi": 150})
+
+
+def _problem(error: dict[str, Any], keys: set[str]) -> str:
+    """Returns what is wrong with a value in YAML; for a key that is not known, which one is meant."""
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"]).removeprefix("Value error, ")
+    close = difflib.get_close_matches(str(error["loc"][-1]), sorted(keys), n=1)
+    return "there is no such key" + (f"; did you mean {close[0]!r}?" if close else "")
+
+
+def _keys(schema: Any) -> Iterator[str]:
+    """Gives the names of all keys in a JSON Schema, however deep."""
+    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
+        yield from schema["properties"]
+    for part in parts:
+        yield from _keys(part)
 
 
 def peak_memory_mb() -> float:

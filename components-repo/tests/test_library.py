@@ -122,7 +122,11 @@ def component(name: str, *arguments: str) -> object:
         ("preprocess", ["--data", "nope.csv"], "nope.csv: no such file"),
         ("preprocess", ["--data", "a.xlsx"], "error: a.xlsx: openpyxl, which reads Excel, is not in"),
         ("preprocess", ["--data", "header.csv"], "error: header.csv: the table has no rows"),
-        ("preprocess", ["--data", "good.csv", "--recipe", "bad.yaml"], "error: recipe: droop: Extra"),
+        (
+            "preprocess",
+            ["--data", "good.csv", "--recipe", "bad.yaml"],
+            "error: recipe: droop: there is no such key; did you mean 'drop'?",
+        ),
         (
             "preprocess",
             ["--data", "semicolons.csv"],

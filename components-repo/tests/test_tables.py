@@ -105,7 +105,18 @@ WRONG: list[tuple[str, bytes, dict[str, Any], str]] = [
         {},
         "line 3 has 3 values, the lines before have 2: is there a ',' in a text",
     ),
-    ("t.csv", b"a,b\n1,2,3\n1,2,3\n", {}, "the rows have 3 values, the header 2: name each column"),
+    (
+        "t.csv",
+        b"a,b\n1,2,3\n1,2,3\n",
+        {},
+        "the rows have more values than the header has names: name each column",
+    ),
+    (
+        "t.csv",
+        b"a,b\n0,2,3\n1,2,3\n",
+        {},
+        "the rows have more values than the header has names: name each column",
+    ),
     (
         "t.csv",
         b"\n  <!DOCTYPE html><html><body>log in</body></html>",

@@ -76,7 +76,8 @@ def check_finite(features: pd.DataFrame) -> None:
             row = int(wrong.to_numpy().argmax())
             noun = "infinite" if np.isinf(values.iloc[row]) else "too large"
             count = int(wrong.sum())
-            found[str(name)] = f"column {name!r}: {count:,} values are {noun}, the first in row {row + 1:,}"
+            are = "value is" if count == 1 else "values are"
+            found[str(name)] = f"column {name!r}: {count:,} {are} {noun}, the first in row {row + 1:,}"
     if found:
         raise ComponentError(
             f"{'; '.join(found.values())}. Leave such rows out by the filter of preprocess:"
