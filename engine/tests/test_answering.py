@@ -31,8 +31,8 @@ from waypost.deploy.protocol import CSV, JSON
 from waypost.deploy.table import Rows, Table
 
 LAYOUT = Layout((Column(name="a", type="double"),))
-SLOW = b'{"instances": [[-1]]}'
-QUICK = b'{"instances": [[1]]}'
+SLOW = b'{"instances": [{"a": -1}]}'
+QUICK = b'{"instances": [{"a": 1}]}'
 CORES = os.cpu_count() or 1
 
 
@@ -86,7 +86,7 @@ def test_only_what_is_small_and_plain_is_answered_in_the_event_loop() -> None:
         beside, model, here = answering(), Model(), threading.current_thread().name
         assert await ask(beside, model, QUICK, compiled=True) == [here]
         assert await ask(beside, model, b"a\n1\n", CSV, compiled=True) == [here]
-        large = json.dumps({"instances": [[1]] * 65}).encode()
+        large = json.dumps({"instances": [{"a": 1}] * 65}).encode()
         spaces = QUICK + b" " * 40_000
         for body, kind, compiled in (
             (QUICK, JSON, False),

@@ -29,7 +29,7 @@ from waypost.deploy.settings import Settings
 from waypost.deploy.table import Rows, Table
 from waypost.errors import UsageError
 
-BODY = b'{"instances": [[1.0]]}'
+BODY = b'{"instances": [{"a": 1.0}]}'
 
 
 class Model:
@@ -146,7 +146,7 @@ def test_a_failure_is_counted_logged_and_told(
     app = application(tmp_path, served(odd=lambda: _raise(error), compiled=compiled))
 
     async def requests() -> tuple[Told, Told, Told]:
-        failed = await asked(app, b'{"instances": [[2.0]]}', x_request_id="mine")
+        failed = await asked(app, b'{"instances": [{"a": 2.0}]}', x_request_id="mine")
         return failed, await asked(app), await asked(app, b"", "/metrics", "GET")
 
     failed, other, metrics = asyncio.run(requests())
@@ -184,7 +184,7 @@ def test_readiness_is_not_liveness(tmp_path: Path) -> None:
     """A server whose threads are all lost lives, and is not ready for a request."""
     gate = threading.Event()
     app = application(tmp_path, served(odd=lambda: gate.wait(10), compiled=False), seconds=0.01)
-    slow = b'{"instances": [[2.0]]}'
+    slow = b'{"instances": [{"a": 2.0}]}'
 
     async def health() -> tuple[list[int], dict[str, Any]]:
         while (await asked(app, slow)).status == 504:

@@ -72,7 +72,7 @@ def test_records_may_differ() -> None:
     rows = [{**ONE, f"x{i}": i} for i in range(40)]
     del rows[3]["age"]
     np.testing.assert_array_equal(
-        read_json({"instances": rows}).numbers[3], [ONE["amount"], np.nan, ONE["rooms"], 1]
+        read_json({"dataframe_records": rows}).numbers[3], [ONE["amount"], np.nan, ONE["rooms"], 1]
     )
 
 
@@ -115,7 +115,7 @@ def test_nesting_is_no_server_error() -> None:
     """A value that is nested deeper than Python's repr goes is an error of the request."""
     deep = b"[" * 1000 + b"]" * 1000
     with pytest.raises(TableError, match="is no number"):
-        read(JSON, b'{"instances": [[%s, 1, "x", 1, true]]}' % deep)
+        read(JSON, b'{"dataframe_records": [{"amount": %s, "city": "x", "rooms": 1, "new": true}]}' % deep)
     with pytest.raises(TableError, match="not valid JSON"):
         read(JSON, b'{"instances": [[NaN, %s]]}' % (b'{"a":' * 100_000))
 

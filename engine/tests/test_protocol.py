@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from waypost.contracts.mlmodel import Column
 from waypost.deploy.columnar import ARROW, PARQUET
-from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.layout import Layout, OddError, TableError
 from waypost.deploy.limits import Limits, RequestError
 from waypost.deploy.protocol import (
     CSV,
@@ -85,9 +85,6 @@ FORMS: dict[str, tuple[str, bytes]] = {
         ).encode(),
     ),
     "records": (JSON, json.dumps({"dataframe_records": ROWS}).encode()),
-    "instances": (JSON, json.dumps({"instances": ROWS}).encode()),
-    "instances by position": (JSON, json.dumps({"instances": DATA}).encode()),
-    "inputs": (JSON, json.dumps({"inputs": {n: [r[n] for r in ROWS] for n in NAMES}}).encode()),
     "NaN as Python writes it": (
         JSON,
         json.dumps(
@@ -104,6 +101,22 @@ FORMS: dict[str, tuple[str, bytes]] = {
     "parquet": (PARQUET, parquet()),
     "arrow": (ARROW, stream()),
 }
+
+
+FULL = [{**row, "city": row["city"] or "x"} for row in ROWS]
+ARRAYS: dict[str, Any] = {
+    "instances": {"instances": FULL},
+    "inputs": {"inputs": {n: [r[n] for r in FULL] for n in NAMES}},
+    "inputs as records": {"inputs": FULL},
+}
+
+
+@pytest.mark.parametrize("form", ARRAYS)
+def test_arrays_say_the_same(form: str) -> None:
+    """What MLflow makes arrays of says the same, too, where nothing becomes a text that it is not."""
+    table = read_json(ARRAYS[form])
+    np.testing.assert_array_equal(table.numbers, [[1.5, np.nan, 3, 1], [-2.0, 40, 0, 0], [1e6, 7, 12, 1]])
+    assert table.texts["city"].to_pylist() == ["Zürich", 'a "b", c', "x"]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -137,6 +150,39 @@ def test_many_rows_are_a_table_like_few() -> None:
 
 
 ONE = ROWS[0]
+ODD: dict[str, Any] = {
+    "number as text": {"dataframe_records": [{**ONE, "amount": " 1.5"}]},
+    "number for a text": {"dataframe_records": [{**ONE, "city": 3}]},
+    "fraction": {"dataframe_records": [{**ONE, "rooms": 1.5}]},
+    "more than a float64 holds": {"dataframe_records": [{**ONE, "rooms": 2**53 + 1}]},
+    "boolean of a number": {"dataframe_records": [{**ONE, "new": 2}]},
+    "boolean missing": {"dataframe_records": [{**ONE, "new": None}]},
+    "column missing in a row": {"dataframe_records": [ONE, {k: v for k, v in ONE.items() if k != "amount"}]},
+    "short row": {"dataframe_split": {"columns": NAMES, "data": [DATA[0], [1]]}},
+    "short index": {"dataframe_split": {"columns": NAMES, "index": [1, 2], "data": [DATA[0]]}},
+    "text missing in an array": {"instances": [{**ONE, "city": None}]},
+    "text with a NUL in an array": {"inputs": {**{k: [v] for k, v in ONE.items()}, "city": ["x\0"]}},
+    "texts missing in an array": {"instances": [{**ONE, "city": "x"}] * 20 + [{**ONE, "city": None}]},
+    "other columns": {"instances": [{**ONE, "x": 1}, ONE]},
+    "value for a column": {"inputs": {**{k: [v, v] for k, v in ONE.items()}, "amount": 3}},
+    "object of columns": {"instances": {k: [v] for k, v in ONE.items()}},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_mlflow_reads_in_its_own_way_is_left_to_it(name: str) -> None:
+    """Values that MLflow changes, or may take though they are no plain ones: its own reader decides."""
+    with pytest.raises(OddError):
+        read_json(ODD[name])
+
+
+def test_numbers_beyond_all_floats_are_left_to_mlflow() -> None:
+    """1e400 is infinite, as MLflow reads it, and no missing value; so it is beside a NaN."""
+    for value in ("1e400", "-1e400, NaN", "9" * 400 + ".0"):
+        with pytest.raises(OddError, match="larger than any number"):
+            read(JSON, f'{{"instances": [{value}]}}'.encode())
+
+
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no object": ([], "the body is an array, not an object"),
     "no form": ({"date": []}, "none of the forms of a table"),
@@ -176,9 +222,11 @@ MISTAKES: dict[str, tuple[Any, str]] = {
         "column 'new' has 2 values, others 1",
     ),
     "text for a number": (
-        {"dataframe_records": [{**ONE, "amount": "1"}]},
-        "'amount', row 0: '1' is no number",
+        {"dataframe_records": [{**ONE, "amount": "1 m"}]},
+        "'amount', row 0: '1 m' is no number",
     ),
+    "columns without names": ({"dataframe_split": {"data": DATA}}, "have no names.*name them: amount, age,"),
+    "arrays without names": ({"instances": DATA}, "the columns have no names"),
     "number for a text": ({"dataframe_records": [ONE, {**ONE, "city": 3}]}, "'city', row 1: 3 is no text"),
     "fraction": ({"dataframe_records": [{**ONE, "rooms": 1.5}]}, "'rooms', row 0: long: 1.5 is no whole"),
     "whole number missing": (
@@ -219,11 +267,14 @@ def test_a_broken_body_is_refused(kind: str, body: bytes, message: str) -> None:
         read(kind, body)
 
 
+BODIES = FORMS | {form: (JSON, json.dumps(content).encode()) for form, content in ARRAYS.items()}
+
+
 @pytest.mark.parametrize("form", ["split", "records", "inputs", "csv", "parquet", "arrow"])
 def test_too_many_rows_are_refused(form: str) -> None:
     """More rows than the limit: 413, in any form."""
     with pytest.raises(RequestError, match="3 rows; 2 are the limit") as error:
-        read(*FORMS[form], Limits(rows=2))
+        read(*BODIES[form], Limits(rows=2))
     assert error.value.status == 413
 
 

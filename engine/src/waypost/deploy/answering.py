@@ -12,14 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import orjson
 
 from waypost.deploy.asking import asked
 from waypost.deploy.bringing import Brought
 from waypost.deploy.compiled import Answer
 from waypost.deploy.journal import Answered, Journal
-from waypost.deploy.layout import TableError
+from waypost.deploy.layout import OddError, TableError
 from waypost.deploy.limits import Limits, RequestError
 from waypost.deploy.models import Ready
 from waypost.deploy.monitor import Entry
@@ -29,6 +28,7 @@ from waypost.deploy.receiving import SMALL_BYTES, busy
 from waypost.deploy.table import Rows, Table
 from waypost.deploy.threads import BusyError, Threads, Work
 from waypost.deploy.unpacking import Unpacker
+from waypost.errors import WaypostError
 
 # Larger bodies are read, more rows are answered, and whatever is compressed is unpacked in a thread: the next
 # request does not wait for them.
@@ -100,12 +100,20 @@ class Answering:
         self._journal = journal
         self._threads = Threads(cores, waiting=_MOST_WAITING, lost=_MOST_LOST * cores, name="predict")
         self._unpacker = Unpacker(min(cores, _MOST_UNPACKING), seconds)
-        self._one_json = threading.Lock()
+        self._one_json, self._loading = threading.Lock(), threading.Lock()
 
     async def answer(self, served: Served, kind: str, body: bytes, entry: Entry) -> Reply:
         """Returns the reply to a request. Raises TableError, RequestError where there is no answer."""
         if isinstance(served.made.answers, Original):
             return await self.in_thread(partial(self._left_to_mlflow, served, kind, body, entry))
+        try:
+            return await self._compiled(served, kind, body, entry)
+        except OddError as error:
+            left = partial(self._left_to_mlflow, served, kind, body, entry, problem=error)
+            return await self.in_thread(left)
+
+    async def _compiled(self, served: Served, kind: str, body: bytes, entry: Entry) -> Reply:
+        """Answers by the compiled form. Raises OddError where MLflow's own code has to look at the body."""
         if len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
             return await self.in_thread(partial(self._computed, served, kind, body, entry))
         table, wants = self._read(served, kind, body, entry)
@@ -160,7 +168,9 @@ class Answering:
     ) -> Reply:
         began = time.perf_counter()
         answers: Any = served.made.answers  # a compiled form: `answer` has looked
-        answer = answers.predict(table, work.check if work else None) if len(table) else _NOTHING
+        if not len(table):
+            raise OddError("there are no rows")
+        answer = answers.predict(table, work.check if work else None)
         entry.predict = time.perf_counter() - began
         body = reply(answer, served.classes, wants_probabilities=wants)
         if self._journal and self._journal.keeps(entry.id):
@@ -173,19 +183,24 @@ class Answering:
         kind: str,
         body: bytes,
         entry: Entry,
-        work: Work[Reply],  # noqa: ARG002 (what a model is at cannot be given up)
+        work: Work[Reply],
+        *,
+        problem: OddError | None = None,
     ) -> Reply:
-        """Answers by the original, as MLflow's server does."""
-        original = served.made.answers
-        if not isinstance(original, Original):
-            raise TypeError("asked without an original")
-        began = time.perf_counter()
-        reader = asked(
-            kind, body, original.layout, served.made.said.params, self._limits, self._unpacker.check
-        )
-        entry.validate = time.perf_counter() - began
-        kind, content, wants = reader
-        told = original.respond(kind, content, self._limits, chances=wants)
+        """Answers by the original, as MLflow's server does. What is refused there, too, is the `problem`."""
+        try:
+            with self._loading:
+                work.check()
+                original = served.made.original
+            began = time.perf_counter()
+            given = asked(
+                kind, body, original.layout, served.made.said.params, self._limits, self._unpacker.check
+            )
+            entry.validate = time.perf_counter() - began
+            told = original.respond(*given[:2], self._limits, chances=given[2])
+        except WaypostError as error:
+            is_told = problem is not None and not (isinstance(error, TableError) and error.status != 400)
+            raise (problem if problem and is_told else error) from error
         entry.parse, entry.predict, entry.rows = told.parse, told.predict, told.rows
         if self._journal and self._journal.keeps(entry.id):
             if pair := sampled(told, original.layout):
@@ -211,6 +226,3 @@ def _answered(served: Served, entry: Entry, table: Table | Rows, answer: Answer)
     seconds = entry.parse + entry.validate + entry.predict
     layout = served.made.answers.layout
     return Answered(entry.id, served.brought.label, served.role, seconds, layout, table, answer)
-
-
-_NOTHING = Answer(np.empty(0), np.empty((0, 1)))

@@ -21,6 +21,7 @@ _MOST_PAIRS = 10_000  # of names that are compared when one looks misspelt
 _LONGEST_MESSAGE = 500
 # A request may have so many columns, with names so long, or so many times what the model has.
 _SPARE_COLUMNS, _SPARE_CHARACTERS, _TIMES_OWN = 1000, 1000, 10
+_MOST_COLUMNS = 100_000
 
 
 EXACT = 2**53
@@ -46,6 +47,10 @@ class TableError(WaypostError):
         """Returns the same error with another number of its row."""
         message = re.sub(r", row \d+:", f", row {row}:", str(self), count=1)
         return TableError(message, column=self.column, row=row, hint=self.hint, status=self.status)
+
+
+class OddError(TableError):
+    """A table that the compiled form has no reader for, though MLflow's own may take it: as it decides."""
 
 
 def _cut(text: str) -> str:
@@ -77,6 +82,8 @@ class Layout:
     @cached_property
     def most_names(self) -> int:
         """The number of columns that a request may have: those the model does not know are ignored."""
+        if not self.columns:  # the model says nothing of them: their cells are limited
+            return _MOST_COLUMNS
         return max(_SPARE_COLUMNS, _TIMES_OWN * len(self.columns))
 
     @cached_property

@@ -6,6 +6,7 @@ import importlib.metadata
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ class Ready(Proved):
     """A model that answers."""
 
     answers: Compiled | Original
+    is_trusted: bool = False
+
+    @cached_property
+    def original(self) -> Original:
+        """The model as MLflow loads it, which takes seconds; for what the compiled form does not read."""
+        if isinstance(self.answers, Original):
+            return self.answers
+        loaded = load(self.folder, self.said, is_trusted=self.is_trusted)
+        loaded.warm()
+        return loaded
 
 
 def proved(
@@ -80,7 +91,7 @@ def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] 
         answers = Compiled(content, Stored.load(place), Layout(made.said.inputs))
     else:
         answers = load(folder, made.said, is_trusted=is_trusted)
-    return Ready(folder, made.digest, made.said, made.proof, answers)
+    return Ready(folder, made.digest, made.said, made.proof, answers, is_trusted)
 
 
 def compiled_before(digest: str, rows: Rows | None = None) -> bool:

@@ -7,6 +7,7 @@ Parquet and Arrow stream bodies are ours.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import orjson
 from waypost.deploy.columnar import ARROW, PARQUET, read_columnar
 from waypost.deploy.compiled import Answer
 from waypost.deploy.delimited import read_csv
-from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.layout import Layout, OddError, TableError
 from waypost.deploy.limits import Limits, RequestError
 from waypost.deploy.table import Rows, Table, from_arrow, from_columns, from_rows
 from waypost.errors import did_you_mean
@@ -66,9 +67,17 @@ def _parsed_as_python_writes(body: bytes) -> Any:
     """Returns JSON in which NaN stands for what is missing: MLflow's own client writes it like that."""
     try:
         # What JSON cannot hold (halves of UTF-16 pairs, whole numbers beyond 64 bits) has no place later.
-        return orjson.loads(orjson.dumps(json.loads(body, parse_constant=_constant)))
+        content = json.loads(body, parse_constant=_constant, parse_float=_finite)
+        return orjson.loads(orjson.dumps(content))
     except (ValueError, TypeError, RecursionError) as error:
         raise RequestError(f"the body is not valid JSON: {error}") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise OddError(f"{text[:40]} is larger than any number of 64 bits")
+    return value
 
 
 def _constant(name: str) -> None:
@@ -97,9 +106,9 @@ def _from_json(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple
         case "dataframe_records":
             return _records(form, given, layout, limits), wants
         case "inputs" if type(given) is dict:
-            return _columns(given, layout, limits), wants
+            return _with_texts(_columns(given, layout, limits)), wants
         case _:
-            return _rows_or_records(form, given, layout, limits), wants
+            return _with_texts(_alike(form, given, layout, limits)), wants
 
 
 def form_of(content: dict[str, Any]) -> str:
@@ -153,7 +162,9 @@ def _split(given: Any, layout: Layout, limits: Limits) -> Table | Rows:
         if key not in ("columns", "data", "index"):
             raise RequestError(f"dataframe_split: unknown key {key!r}")
     if names is None:
-        return _by_position("dataframe_split", rows, layout, limits)
+        raise _without_names("dataframe_split", layout)
+    if given.get("index") is not None and not _is_index(given["index"], len(rows)):
+        raise OddError("dataframe_split: the index does not name each row")
     return _table("dataframe_split: data", _names("dataframe_split: columns", names), rows, layout, limits)
 
 
@@ -173,10 +184,14 @@ def _table(place: str, names: tuple[str, ...], rows: Any, layout: Layout, limits
     return from_rows(names, rows, layout)
 
 
-def _by_position(place: str, rows: list[Any], layout: Layout, limits: Limits) -> Table | Rows:
-    """Returns rows without names: their values in the order of the signature."""
-    names = tuple(column.name for column in layout.columns)
-    return _table(place, names, rows, layout, limits)
+def _is_index(given: Any, rows: int) -> bool:
+    return type(given) is list and len(given) == rows and {str, int}.issuperset(map(type, given))
+
+
+def _without_names(place: str, layout: Layout) -> RequestError:
+    """Returns the error for values whose order nobody says: MLflow does not take them, either."""
+    names = ", ".join(column.name for column in layout.columns[:5])
+    return RequestError(f"{place}: the columns have no names", hint=f"name them: {names}; see /docs")
 
 
 def _records(form: str, given: Any, layout: Layout, limits: Limits) -> Table | Rows:
@@ -188,7 +203,7 @@ def _records(form: str, given: Any, layout: Layout, limits: Limits) -> Table | R
     for number, record in enumerate(records):
         for name in layout.required:
             if name not in record:
-                raise TableError(f"column {name!r}, row {number}: it is missing", column=name, row=number)
+                raise OddError(f"column {name!r}, row {number}: it is missing", column=name, row=number)
     if not layout.names.issuperset(names):  # a cell for each name that any row has may be far too many
         names = tuple(name for name in names if name in layout.names)
     return from_rows(names, [[record.get(name) for name in names] for record in records], layout)
@@ -214,18 +229,47 @@ def _columns(given: dict[str, Any], layout: Layout, limits: Limits) -> Table | R
     for name, values in given.items():
         column = values if type(values) is list else [values]
         if length is not None and len(column) != length:
-            raise RequestError(f"inputs: column {name!r} has {len(column)} values, others {length}")
+            are_lists = {list}.issuperset(map(type, given.values()))  # else MLflow repeats what is none
+            kind = RequestError if are_lists else OddError
+            raise kind(f"inputs: column {name!r} has {len(column)} values, others {length}")
         length = len(column)
         columns[name] = column
     limits.check_rows(length or 0, layout)
     return from_columns(columns, layout)
 
 
-def _rows_or_records(form: str, given: Any, layout: Layout, limits: Limits) -> Table | Rows:
+def _alike(form: str, given: Any, layout: Layout, limits: Limits) -> Table | Rows:
+    """Returns records that have the same columns: where they have not, MLflow makes columns that differ."""
+    if type(given) is dict:
+        raise OddError(f"{form} is an object, not an array")
     rows = _array(form, given)
+    if rows and type(rows[0]) is not dict and len(layout.columns) == 1:
+        raise OddError(f"{form}: row 0 is {_noun(rows[0])}, not an object")
     if rows and type(rows[0]) is list:
-        return _by_position(form, rows, layout, limits)
-    return _records(form, rows, layout, limits)
+        raise _without_names(form, layout)
+    table = _records(form, rows, layout, limits)
+    if rows and (number := next((i for i, row in enumerate(rows) if row.keys() != rows[0].keys()), None)):
+        raise OddError(f"{form}: row {number} has other columns than row 0", row=number)
+    return table
+
+
+def _with_texts(table: Table | Rows) -> Table | Rows:
+    """Returns a table of texts. Raises OddError where MLflow's arrays hold another text: `None` for null, and
+    none that ends in a NUL.
+    """
+    if isinstance(table, Rows):
+        is_odd = any(word is None or word[-1:] == "\0" for words in table.words for word in words)
+    else:
+        is_odd = any(_has_odd(texts) for texts in table.texts.values())
+    if is_odd:
+        raise OddError("a text is missing, or ends in a NUL")
+    return table
+
+
+def _has_odd(texts: Any) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(texts.null_count) or bool(pc.any(pc.ends_with(texts, "\0")).as_py())
 
 
 def _from_csv(body: bytes, layout: Layout, limits: Limits) -> Table:
@@ -233,10 +277,16 @@ def _from_csv(body: bytes, layout: Layout, limits: Limits) -> Table:
 
     try:
         table = read_csv(body, layout)
+    except TableError as error:
+        raise (_odd(error) if isinstance(error.__cause__, pa.ArrowInvalid) else error) from error
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise RequestError(f"the body is not valid {CSV}: {_one_line(error)}") from error
+        raise OddError(f"the body is not valid {CSV}: {_one_line(error)}") from error
     limits.check_rows(table.num_rows, layout)
     return from_arrow(table, layout)
+
+
+def _odd(error: TableError) -> OddError:
+    return OddError(str(error), column=error.column, row=error.row, hint=error.hint)
 
 
 def _array(place: str, value: Any) -> list[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.layout import Layout, TableError, check_names
+from waypost.deploy.layout import EXACT, Layout, OddError, TableError, check_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,7 +79,7 @@ class Rows:
             numbers = np.array(self.values, dtype=np.float64).reshape(len(self), len(self.layout.numbers))
         except OverflowError as error:
             raise TableError("a whole number is too large for a float64") from error
-        _check_strict(numbers, self.layout)
+        _check_whole(numbers, self.layout)
         columns = zip(*self.words, strict=True) if len(self) else ([] for _ in self.layout.texts)
         texts = {
             name: pa.array(column, pa.string())
@@ -104,7 +104,7 @@ def from_rows(names: tuple[str, ...], rows: Sequence[Sequence[Any]], layout: Lay
     numbers, texts = [], []
     for number, row in enumerate(rows):
         if len(row) != width:
-            raise TableError(f"row {number} has {len(row)} values, but {width} columns are named", row=number)
+            raise OddError(f"row {number} has {len(row)} values, but {width} columns are named", row=number)
         values, words = pick_numbers(row), pick_texts(row)
         if not _NUMERIC.issuperset(map(type, values)):
             raise _wrong(layout.numbers, number, values, _NUMERIC, "number")
@@ -113,11 +113,10 @@ def from_rows(names: tuple[str, ...], rows: Sequence[Sequence[Any]], layout: Lay
         numbers.append(_rounded(values, single) if single else values)
         texts.append(words)
     found = Rows(numbers, texts, layout)
-    if len(rows) > FEW_ROWS:
-        return found.table()
-    if layout.strict:
-        _check_strict(found.table().numbers, layout)
-    return found
+    if len(rows) <= FEW_ROWS and not layout.strict:
+        return found
+    table = found.table()
+    return table if len(rows) > FEW_ROWS else found
 
 
 def _rounded(values: Values, single: tuple[int, ...]) -> Values:
@@ -131,6 +130,7 @@ def _rounded(values: Values, single: tuple[int, ...]) -> Values:
 
 
 _BEYOND = sys.float_info.max  # a whole number may be larger than any float
+_LONGEST_NUMBER = 1000
 _NUMERIC: set[type] = {int, float, bool, type(None)}
 _TEXTUAL: set[type] = {str, type(None)}
 
@@ -139,7 +139,29 @@ def _wrong(names: Sequence[str], row: int, values: Sequence[Any], types: set[typ
     """Returns the error for the first value of another type."""
     found = zip(names, values, strict=True)
     name, value = next((name, value) for name, value in found if type(value) not in types)
-    return TableError(f"column {name!r}, row {row}: {_short(value)} is no {noun}", column=name, row=row)
+    kind = OddError if noun == "text" or _says_a_number(value) else TableError
+    return kind(f"column {name!r}, row {row}: {_short(value)} is no {noun}", column=name, row=row)
+
+
+def _says_a_number(value: Any) -> bool:
+    """Tells whether a value is the text of a number, which MLflow takes for one."""
+    try:
+        return isinstance(value, str) and len(value) < _LONGEST_NUMBER and float(value) is not None
+    except ValueError:
+        return False
+
+
+def _check_whole(numbers: Floats, layout: Layout) -> None:
+    """Raises OddError where MLflow makes another number of one: a fraction, or more than the type holds."""
+    for position, column in layout.strict:
+        values = numbers[:, position]
+        most = {"integer": 2.0**31, "boolean": 2.0}.get(column.type, float(EXACT))
+        wrong = ~((values == np.floor(values)) & (np.abs(values) < most))
+        if column.type == "boolean":
+            wrong |= values < 0
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise _no_whole(column, row, values[row], OddError)
 
 
 def _check_strict(numbers: Floats, layout: Layout) -> None:
@@ -148,10 +170,17 @@ def _check_strict(numbers: Floats, layout: Layout) -> None:
         wrong = ~(numbers[:, position] == np.floor(numbers[:, position]))
         if wrong.any():
             row = int(np.argmax(wrong))
-            value = numbers[row, position]
-            problem = "cannot be missing" if np.isnan(value) else f"{value:g} is no whole number"
-            message = f"column {column.name!r}, row {row}: {column.type}: {problem}"
-            raise TableError(message, column=column.name, row=row)
+            raise _no_whole(column, row, numbers[row, position], TableError)
+
+
+def _no_whole(column: Column, row: int, value: Any, kind: type[TableError]) -> TableError:
+    if np.isnan(value):
+        problem = "cannot be missing"
+        kind = OddError if column.type == "boolean" else TableError
+    else:
+        what = column.type if value == np.floor(value) else "whole number"
+        problem = f"{value:g} is no {what}"
+    return kind(f"column {column.name!r}, row {row}: {column.type}: {problem}", column=column.name, row=row)
 
 
 _SHORT = reprlib.Repr()
