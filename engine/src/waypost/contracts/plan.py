@@ -88,6 +88,14 @@ class Plan:
     def step(self, name: str) -> PlannedStep:
         return next(step for step in self.steps if step.name == name)
 
+    def needed_for(self, names: Iterable[str]) -> frozenset[str]:
+        """Returns these steps and all that they need, directly or not."""
+        wanted = set(names)
+        for step in reversed(self.steps):
+            if step.name in wanted:
+                wanted.update(step.needs)
+        return frozenset(wanted)
+
     def select(self, only: Iterable[str], start: str | None) -> frozenset[str]:
         """Returns the names of the steps to execute; the others are taken from an earlier run.
 

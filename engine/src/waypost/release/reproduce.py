@@ -17,7 +17,6 @@ from waypost.release.evidence import evidence
 from waypost.release.remaking import kept_by, require_content, workspace_of_run
 from waypost.runs import runner
 from waypost.runs.events import Reporter, RunResult
-from waypost.runs.execution import with_ancestors
 from waypost.runs.prepare import Prepared, prepare
 from waypost.runs.survey import Options
 from waypost.sources.files import write_text
@@ -83,7 +82,7 @@ def reproduce_run(run_id: str, place: Path, reporter: Reporter, *, env: str | No
     require_content(prepared, kept)
     steps = frozenset(kept.facts.steps) if kept.facts.steps is not None else None
     if steps is not None:  # those around them, whose results were taken over, are as little here
-        steps = with_ancestors(prepared, steps)
+        steps = prepared.plan.needed_for(steps)
     options = Options(env=env or kept.facts.env, cache=False, steps=steps)
     return _compared(f"run {run_id}", prepared, options, recorded, reporter)
 

@@ -55,7 +55,7 @@ class Decision:
 
 
 class Decider:
-    """Decides for the steps of one pipeline; `finished` grows while it runs."""
+    """Decides for the steps of one pipeline, from what they are given and from what may be taken over."""
 
     def __init__(
         self,
@@ -70,8 +70,8 @@ class Decider:
         self._environments = environments
         self._index = index
         self._memo = memo
-        self._inputs = inputs
-        self._reuse = reuse
+        self.inputs = inputs
+        self.reuse = reuse
 
     def decide(self, step: PlannedStep, ask: Lookup, is_there: Callable[[str], bool]) -> Decision:
         """Returns the decision for a step whose needs are finished.
@@ -103,11 +103,11 @@ class Decider:
 
     def _refusal(self, name: str, key: str) -> str:
         """Returns why nothing may be taken over for a step, empty where it may."""
-        if self._reuse.only is not None:
-            return "you asked for it" if name in self._reuse.only else ""
-        if name in self._reuse.force:
+        if self.reuse.only is not None:
+            return "you asked for it" if name in self.reuse.only else ""
+        if name in self.reuse.force:
             return "--force"
-        return "" if self._reuse.cache or key in self._reuse.earlier else "--no-cache"
+        return "" if self.reuse.cache or key in self.reuse.earlier else "--no-cache"
 
     def _is_whole(self, step: PlannedStep, found: FinishedStep) -> bool:
         """Tells whether a finished step's declared outputs are all here, byte for byte."""
@@ -123,7 +123,7 @@ class Decider:
         """Returns what the key is made of, and the argument whose content is not known, mostly none."""
         arguments, unknown = {}, ""
         for name, argument in step.arguments.items():
-            identity = self._inputs.identity(step, name)
+            identity = self.inputs.identity(step, name)
             if identity is None:
                 unknown = name
             arguments[name] = identity or str(argument)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import tempfile
 import time
@@ -18,23 +17,20 @@ from waypost.contracts.metrics import metric_tags
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import WaypostError
 from waypost.runs.code import own_copy, worker_command
-from waypost.runs.decide import Decider, Decision, Reuse, colleague
+from waypost.runs.decide import Decider, Decision, colleague
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, StepResult
 from waypost.runs.index import Index
-from waypost.runs.inputs import Inputs
 from waypost.runs.logs import exit_cause, mask, not_logged, tail_of
 from waypost.runs.mirrored import Mirrored
 from waypost.runs.prepare import Prepared
 from waypost.runs.survey import declared_metrics, model_problem, models_of
 from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
 from waypost.sources.memo import Memo
+from waypost.tracking.claims import Holder
 from waypost.tracking.mirror import Mirror
 from waypost.tracking.store import INPUT_TAG, KEY_TAG, STEP_TAG, Tracker, step_variables
 
-# How long a run that waits for another's result waits before it asks anew, in times of what an asking took:
-# so each takes at most a twentieth of the server's time.
-_PAUSE_PER_ASKING, _LONGEST_PAUSE_SECONDS = 20.0, 15.0
 _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
 
 
@@ -71,20 +67,20 @@ class _Attempt:
 
 
 class Execution:
-    """The steps of one pipeline run below the MLflow run `parent`."""
+    """The steps of one pipeline run below the MLflow run `parent`: looked up, leased, started, recorded.
+
+    It does what it is told, in any order that `contracts/schedule.py` may ask for, and keeps no policy.
+    """
 
     def __init__(
         self,
         prepared: Prepared,
         environments: Mapping[str, Environment],
         decider: Decider,
-        inputs: Inputs,
-        finished: dict[str, FinishedStep],
         tools: Tools,
         reporter: Reporter,
         parent: str,
         mirrored: Mirrored,
-        reuse: Reuse,
     ) -> None:
         self.prepared = prepared
         self.reporter = reporter
@@ -92,92 +88,51 @@ class Execution:
         self.mirrored = mirrored
         self.results: list[StepResult] = []
         self.keys: dict[str, str] = {}
-        self.failed = False
-        self.blocked: set[str] = set()
-        self._ask_again: dict[str, float] = {}
-        self._held: set[str] = set()
         self.began: float | None = None
         self._environments = environments
         self._decider = decider
-        self._inputs = inputs
-        self._finished = finished
         self._tools = tools
         self._masks = Masks(prepared.variables)
-        self._only = reuse.only
-        self._earlier = reuse.earlier
-        chosen = with_ancestors(prepared, reuse.only)
-        self._waiting = [step for step in prepared.plan.steps if step.name in chosen]
         self._decisions: dict[str, Decision] = {}
+        self._holders: dict[str, Holder] = {}
         self._attempts: list[_Attempt] = []
 
-    @property
-    def running(self) -> int:
-        """How many steps run now."""
-        return len(self._attempts)
-
-    @property
-    def running_keys(self) -> list[str]:
-        """The keys of the steps that run now and may be taken over."""
-        return [attempt.decision.key for attempt in self._attempts if attempt.decision.is_shared]
-
-    def ready(self) -> list[PlannedStep]:
-        """Returns the steps that could start now."""
-        if self.failed:
-            return []
-        return [step for step in self._waiting if all(need in self._finished for need in step.needs)]
-
-    def decide(self, step: PlannedStep, *, anew: bool = False) -> Decision:
-        """Returns whether a ready step has to run; asked again, the same unless `anew`."""
-        if anew or step.name not in self._decisions:
-            self._decisions[step.name] = self._decider.decide(
+    def look_up(self, name: str, *, again: bool) -> Decision:
+        """Returns whether a step has to run whose needs are finished; the same as before unless `again`."""
+        if again or name not in self._decisions:
+            step = self.prepared.plan.step(name)
+            self._decisions[name] = self._decider.decide(
                 step, lambda key: self._ask(step, key), self._tools.tracker.is_finished
             )
-        return self._decisions[step.name]
+        return self._decisions[name]
 
-    def obtain(self, step: PlannedStep, decision: Decision) -> Decision | None:
-        """Returns what to do with a step that has to run, None while another run of the tracking server
-        computes it; a step that is not taken over then has to start.
-        """
-        chosen = self._only is None or step.name in self._only
-        if not decision.is_shared or decision.by_order or not chosen:
-            return decision
-        now = time.monotonic()
-        if now < self._ask_again.get(step.name, 0.0):
-            return None
-        claims, waited = self._tools.tracker.claims, step.name in self._ask_again
-        if waited and (anew := self.decide(step, anew=True)).earlier:
-            claims.leave(self.parent, anew.key)
-            return anew
-        if holder := claims.ask(self.parent, decision.key):
-            if waited and step.name not in self._held:
-                self._held.add(step.name)
-                self.reporter.step_held(step.name, f"run {holder.run_id} of {holder.user or 'somebody'}")
-            # Not all at the same moment, and the less often the slower the server answers: twenty runs may
-            # wait for one, whose own requests they must not delay.
-            pause = max(1.0, min(_PAUSE_PER_ASKING * (time.monotonic() - now), _LONGEST_PAUSE_SECONDS))
-            self._ask_again[step.name] = time.monotonic() + pause * random.uniform(0.5, 1.5)  # noqa: S311
-            return None
-        # Another run may have finished it after we looked and before we asked.
-        anew = self.decide(step, anew=True)
-        if anew.earlier:
-            claims.leave(self.parent, anew.key)
-        return anew
+    def lease(self, name: str) -> bool:
+        """Asks the other runs of the tracking server for a step's key; tells whether it is ours now."""
+        holder = self._tools.tracker.claims.ask(self.parent, self._decisions[name].key)
+        if holder:
+            self._holders[name] = holder
+        return holder is None
 
-    def step_back(self, decision: Decision) -> None:
-        """Lets others compute a step that cannot start here now, where this run had asked for it."""
-        self._tools.tracker.claims.leave(self.parent, decision.key)
+    def release(self, name: str) -> None:
+        """Lets others compute a step's key."""
+        self._tools.tracker.claims.leave(self.parent, self._decisions[name].key)
 
-    def memory_of(self, step: PlannedStep) -> int:
-        """Returns what the step needed when it ran last, in bytes; 0 where that is not known."""
-        latest = self._tools.index.latest(self.prepared.pipeline.name, step.name)
+    def tell_elsewhere(self, name: str) -> None:
+        """Tells whose run a step waits for."""
+        holder = self._holders[name]
+        self.reporter.step_held(name, f"run {holder.run_id} of {holder.user or 'somebody'}")
+
+    def memory_of(self, name: str) -> int:
+        """Returns what a step needed when it ran last, in bytes; 0 where that is not known."""
+        latest = self._tools.index.latest(self.prepared.pipeline.name, name)
         return latest.memory if latest else 0
 
-    def take_over(self, step: PlannedStep, decision: Decision) -> None:
-        """Takes a finished step's result for this run's."""
+    def take_over(self, name: str) -> None:
+        """Takes the result that was found for a step's."""
+        step, decision = self._to_do(name)
         earlier = decision.earlier
         if earlier is None:
-            raise ValueError(f"{step.name}: nothing to take over")
-        self._leave_waiting(step)
+            raise ValueError(f"{name}: nothing to take over")
         pipeline = self.prepared.pipeline.name
         if self._tools.index.step(decision.key) != earlier:
             kept = replace(earlier, inputs=decision.inputs.shown())
@@ -200,22 +155,25 @@ class Execution:
             )
         )
 
-    def start(self, step: PlannedStep, decision: Decision) -> None:
-        """Opens the step's run and starts its process."""
-        self._leave_waiting(step)
-        self.reporter.step_starting(step.name, decision.because)
-        if self._only is not None and step.name not in self._only:
-            cause = (
-                "no earlier run has a result with the code, parameters and inputs of now;"
-                f" execute it too: --from {step.name}"
-            )
-            self._note(StepResult(step.name, step.uses, "failed", cause=cause, because=decision.because))
-            return
+    def start(self, name: str) -> None:
+        """Opens a step's run and starts its process."""
+        step, decision = self._to_do(name)
+        self.reporter.step_starting(name, decision.because)
         self._begin(step, decision)
 
-    def _leave_waiting(self, step: PlannedStep) -> None:
-        self._waiting.remove(step)
+    def reject(self, name: str) -> None:
+        """Notes that a step has no result to take over, and was not selected to be executed."""
+        step, decision = self._to_do(name)
+        self.reporter.step_starting(name, decision.because)
+        cause = (
+            "no earlier run has a result with the code, parameters and inputs of now;"
+            f" execute it too: --from {name}"
+        )
+        self._note(StepResult(name, step.uses, "failed", cause=cause, because=decision.because))
+
+    def _to_do(self, name: str) -> tuple[PlannedStep, Decision]:
         self.began = self.began or time.monotonic()
+        return self.prepared.plan.step(name), self._decisions[name]
 
     def _begin(self, step: PlannedStep, decision: Decision, *, plain: bool = False) -> None:
         tracker = self._tools.tracker
@@ -224,10 +182,10 @@ class Execution:
         attempt = _Attempt(step, decision, run_id, temp / f"{step.name}.log")
         self._attempts.append(attempt)
         try:
-            recorded = {name: self._inputs.recorded(a) for name, a in step.arguments.items()}
+            recorded = {name: self._decider.inputs.recorded(a) for name, a in step.arguments.items()}
             tracker.log_parameters(run_id, recorded)
             values = {
-                name: self._inputs.value(step, name, a, tracker, run_id, temp)
+                name: self._decider.inputs.value(step, name, a, tracker, run_id, temp)
                 for name, a in step.arguments.items()
             }
             self.mirrored.step_started(step, run_id, decision.key, recorded, values)
@@ -237,9 +195,9 @@ class Execution:
         except WaypostError as error:
             attempt.cause = str(error)
 
-    def poll(self) -> bool:
-        """Records the steps that have ended; tells whether there was one."""
-        ended = False
+    def poll(self) -> list[StepResult]:
+        """Records the steps that have ended, and returns how."""
+        before = len(self.results)
         for attempt in list(self._attempts):
             try:
                 code = attempt.running.poll() if attempt.running else 0
@@ -250,11 +208,10 @@ class Execution:
                 attempt.running.end()
                 attempt.cause, code = late, 1
             if code is not None:
-                ended = True
                 self._attempts.remove(attempt)
                 self._end(attempt, code)
                 self._drop_copy(attempt)
-        return ended
+        return self.results[before:]
 
     def _lateness(self, attempt: _Attempt) -> str:
         limit = self.prepared.pipeline.steps[attempt.step.name].limits.minutes
@@ -331,11 +288,6 @@ class Execution:
     def _note(self, result: StepResult) -> None:
         self.results.append(result)
         self.reporter.step_ended(result)
-        if result.state == "failed" and not self.failed:
-            self.failed = True
-            for step in self._waiting:
-                if step.name in self._decisions:
-                    self.step_back(self._decisions[step.name])
 
     def _enter(self, step: PlannedStep, decision: Decision, found: FinishedStep) -> dict[str, float]:
         """Tells the parent run which run holds the step's result, last of all, so that no half-done
@@ -346,13 +298,13 @@ class Execution:
         self._tools.tracker.tag(
             self.parent, tags, {f"{step.name}/{name}": value for name, value in metrics.items()}
         )
-        self._finished[step.name] = found
+        self._decider.inputs.finished[step.name] = found
         self.keys[step.name] = decision.key
         return metrics
 
     def _ask(self, step: PlannedStep, key: str) -> FinishedStep | None:
         """Returns a finished step that the tracking server knows: a colleague's, or one of before."""
-        found = self._earlier.get(key) or self._tools.tracker.finished_step(key)
+        found = self._decider.reuse.earlier.get(key) or self._tools.tracker.finished_step(key)
         return found and self._here(step, found)
 
     def _here(self, step: PlannedStep, found: FinishedStep) -> FinishedStep:
@@ -372,7 +324,7 @@ class Execution:
             "waypost.component": step.uses,
             "waypost.because": decision.because,
             **{f"waypost.tree.{name}": tree for name, tree in checkout.trees.items()},
-            **{f"{INPUT_TAG}.{name}": text for name, text in self._inputs.digests(step).items()},
+            **{f"{INPUT_TAG}.{name}": text for name, text in self._decider.inputs.digests(step).items()},
             **metric_tags(step.entry_point.metrics),
         }
         if checkout.pin:
@@ -426,13 +378,3 @@ class Execution:
         mask(attempt.log, self._masks)
         if attempt.log.exists():
             self._tools.tracker.log_file(attempt.run_id, attempt.log, "logs")
-
-
-def with_ancestors(prepared: Prepared, selected: frozenset[str] | None) -> frozenset[str]:
-    """Returns the selected steps and all that they need, directly or not."""
-    steps = prepared.plan.steps
-    wanted = set(selected if selected is not None else (step.name for step in steps))
-    for step in reversed(steps):
-        if step.name in wanted:
-            wanted.update(step.needs)
-    return frozenset(wanted)

@@ -28,13 +28,14 @@ _NEVER_CHANGES = re.compile(r"runs:/.+|models:/[^@]+/\d+(/.*)?|models:/m-\w+|wan
 
 @dataclass
 class Inputs:
-    """Turns arguments into texts; `finished` holds the steps that references may name, `bundled` the
-    files that stand for URLs. `offline` no server is asked: what it said last counts.
+    """Turns arguments into texts; `finished` holds the steps that references may name, and grows with each
+    that ends. `bundled` are the files that stand for URLs. `offline` no server is asked: what it said
+    last counts.
     """
 
     prepared: Prepared
     memo: Memo
-    finished: Mapping[str, FinishedStep]
+    finished: dict[str, FinishedStep]
     bundled: Mapping[str, Path] = field(default_factory=dict)
     offline: bool = False
     _asked: dict[str, str] = field(default_factory=dict)

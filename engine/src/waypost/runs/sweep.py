@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from waypost.contracts.metrics import SaidSide
 from waypost.errors import Finding, FindingsError, did_you_mean
+from waypost.runs.dispatch import drive
 from waypost.runs.events import Reporter, RunResult
+from waypost.runs.pipeline_run import PipelineRun
 from waypost.runs.prepare import Prepared
-from waypost.runs.runner import PipelineRun, build_environments, close_abandoned, drive, is_there, open_tools
+from waypost.runs.runner import build_environments, close_abandoned, is_there, open_tools
 from waypost.runs.survey import Options, survey
 from waypost.sources.signals import check, held
 from waypost.tracking.connection import last_words, patience, tracking_errors

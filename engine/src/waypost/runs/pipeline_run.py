@@ -1,0 +1,142 @@
+"""One pipeline run on the tracking server: opened, told about, closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic
+
+from waypost import __version__
+from waypost.contracts.keys import FinishedStep
+from waypost.contracts.parameters import flat
+from waypost.contracts.schedule_messages import (
+    Node,
+)
+from waypost.errors import UsageError, redacted
+from waypost.runs import drafts
+from waypost.runs.decide import Decider, Reuse
+from waypost.runs.environments import Environment
+from waypost.runs.events import Reporter, RunResult
+from waypost.runs.execution import Execution, Tools
+from waypost.runs.inputs import Inputs
+from waypost.runs.mirrored import Mirrored
+from waypost.runs.prepare import Prepared
+from waypost.runs.provenance import origin_of
+from waypost.runs.survey import Options, run_key
+from waypost.tracking.local import is_local
+from waypost.tracking.store import Tracker
+
+
+class PipelineRun:
+    """One pipeline run, opened on the tracking server; `result` is there once it is closed.
+
+    Nothing but opening it is done when it is made: whoever has it closes it, whatever comes after.
+    In a sweep it has a `name` of its own, and the sweep's run as its `parent`.
+    """
+
+    result: RunResult
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        options: Options,
+        envs: Mapping[str, Environment],
+        tools: Tools,
+        reporter: Reporter,
+        *,
+        parent: str = "",
+        name: str = "",
+    ) -> None:
+        self._prepared = prepared
+        self._options = options
+        self._tools = tools
+        self._reporter = reporter
+        self._opened = monotonic()
+        self._warnings = list(prepared.warnings)
+        inputs = Inputs(prepared, tools.memo, {}, options.data, options.offline)
+        reuse = Reuse(
+            options.cache,
+            options.force,
+            options.steps,
+            _earlier_steps(tools.tracker, options, prepared.pipeline.name),
+        )
+        digests = {step: environment.digest for step, environment in envs.items()}
+        decider = Decider(prepared, digests, tools.index, tools.memo, inputs, reuse)
+        self._origin = origin_of(prepared, options)
+        tags = {"waypost.version": __version__, **self._origin.tags}
+        self.run_id = tools.tracker.open_pipeline(tags, parent=parent, name=name)
+        mirrored = Mirrored(tools.mirror, prepared, self.run_id, tags, tools.tracker.uri)
+        self.execution = Execution(prepared, envs, decider, tools, reporter, self.run_id, mirrored)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The graph of the steps to execute, and of those whose results they need."""
+        plan, selected = self._prepared.plan, self._options.steps
+        needed = plan.needed_for([step.name for step in plan.steps] if selected is None else selected)
+        return [
+            Node(step.name, step.needs, selected is None or step.name in selected)
+            for step in plan.steps
+            if step.name in needed
+        ]
+
+    def begin(self) -> None:
+        """Tells that it is there, and records its parameters."""
+        tracker = self._tools.tracker
+        self.execution.mirrored.opened()
+        self._reporter.starting(self._prepared.plan, self.run_id)
+        tracker.log_parameters(self.run_id, flat(self._prepared.parameters))
+        tracker.log_contents(self.run_id, self._origin.artifacts)
+
+    def warn(self, text: str) -> None:
+        """Shows a warning, and keeps it with the run."""
+        self._warnings.append(text)
+        self._reporter.warn(text)
+
+    def say(self, text: str) -> None:
+        self._reporter.say(text)
+
+    def close(self, status: str) -> None:
+        """Gives the run its terminal status; a finished one enters the index."""
+        execution = self.execution
+        self.result = RunResult(
+            self._prepared.pipeline.name,
+            self.run_id,
+            status,
+            monotonic() - (execution.began or self._opened),
+            redacted(self._tools.tracker.uri),
+            tuple(execution.results),
+            tuple(self._warnings),
+            experiment_id=self._tools.tracker.experiment_id,
+            differing=self._origin.differing,
+            dirty=self._origin.dirty,
+        )
+        metrics = {f"{s.name}/{name}": value for s in execution.results for name, value in s.metrics.items()}
+        execution.mirrored.ended(status, metrics)
+        try:
+            self._record_end(status)
+        finally:
+            self._reporter.ended(self.result)
+
+    def _record_end(self, status: str) -> None:
+        tracker, keys = self._tools.tracker, self.execution.keys
+        if self._warnings:
+            tracker.tag(self.run_id, {"waypost.warnings": "\n".join(self._warnings)})
+        if status != "FINISHED" or not is_local(tracker.uri):
+            # Of a step that was just about to be opened or recorded, nobody but the server knows; and of one
+            # whose opening was asked for twice, because the first answer was lost on its way.
+            tracker.close_steps(self.run_id)
+        tracker.close(self.run_id, status)
+        if status == "FINISHED" and len(keys) == len(self._prepared.plan.steps):
+            key = run_key(self._prepared, keys, self._options, is_dirty=bool(self._origin.dirty))
+            self._tools.index.add_run(key, self.run_id)
+            drafts.note(self._prepared, self._options, self.run_id, tracker.uri)
+
+
+def _earlier_steps(tracker: Tracker, options: Options, name: str) -> Mapping[str, FinishedStep]:
+    """Returns the finished steps of the run to resume, by their keys."""
+    if not options.resume:
+        return {}
+    earlier = tracker.steps_to_resume()
+    if earlier is None:
+        message = f"no failed or interrupted run of {name} to resume"
+        raise UsageError(message, hint="run it without --resume")
+    return earlier
