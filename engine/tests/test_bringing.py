@@ -20,7 +20,9 @@ ABORTS = b"cos\nabort\n(tR."
 
 
 MLMODEL = """
-flavors: {sklearn: {pickled_model: model.pkl, serialization_format: pickle}}
+flavors:
+  sklearn: {pickled_model: model.pkl, serialization_format: pickle}
+  python_function: {loader_module: mlflow.sklearn, model_path: model.pkl}
 signature: {inputs: '[{"name": "a", "type": "double"}]'}
 """
 

@@ -12,8 +12,9 @@ import pytest
 from waypost.contracts.mlmodel import Column
 from waypost.deploy import long_texts, scoring
 from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.listing import Listing
 from waypost.deploy.long_texts import rows_at_once
-from waypost.deploy.reading import Input, Listing
+from waypost.deploy.reading import Input
 from waypost.deploy.scoring import parts
 
 LAYOUT = Layout((Column(name="a", type="double"), Column(name="t", type="string")))

@@ -13,7 +13,7 @@ import fsspec
 import pytest
 
 from waypost.deploy.apart import check_apart, check_apart_from_model
-from waypost.deploy.reading import Listing
+from waypost.deploy.listing import Listing
 from waypost.deploy.result import MANIFEST, PLAN, check_listed, notes, read_manifest, remove_result, text_of
 from waypost.deploy.sink import Sink
 from waypost.errors import UsageError, WaypostError

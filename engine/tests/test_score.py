@@ -34,8 +34,9 @@ from tests.repositories import free_port
 from tests.serving import serving
 from tests.test_reference import QUICK
 from tests.test_run import RUN
+from waypost.deploy.planned import Order
 from waypost.deploy.score_job import Job, run
-from waypost.deploy.scoring import Order, Progress
+from waypost.deploy.scoring import Progress
 from waypost.errors import UsageError
 
 SCORE = [sys.executable, "-m", "waypost", "score"]
@@ -259,7 +260,7 @@ def test_bad_rows_are_skipped_and_told(saved: Path, workplace: Path, call: Call)
         (5, "id 5", "amount"),
         (1500, "id 1500", "amount"),
     ]
-    assert "'much' is no double" in told[0]["problem"]
+    assert "'much' is no number" in told[0]["problem"]
     assert (workplace / "out" / "_errors" / "malformed.txt").read_text() == "too,few\n"
 
 

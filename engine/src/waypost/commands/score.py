@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import sys
 from typing import Any
 
 import click
 
 from waypost.commands.options import as_json_option, model_argument, trust_option
+from waypost.deploy.planned import ALL, Order
 from waypost.deploy.score_job import Job
 from waypost.deploy.score_job import run as execute
-from waypost.deploy.scoring import Order
+from waypost.errors import UsageError
 from waypost.report import common
 from waypost.report.console import Console
 from waypost.report.deploy import ScoreBar, show_scored
@@ -21,6 +24,12 @@ from waypost.report.deploy import ScoreBar, show_scored
 @click.argument("source", metavar="INPUT")
 @click.argument("output")
 @click.option("--id", "ids", multiple=True, metavar="COLUMN", help="Column to carry over; may be repeated.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="COLUMNS|all",
+    help="Columns to carry over beside the row's number or id: A,B, or all of the input.",
+)
 @click.option("--probabilities", is_flag=True, help="Write each class's probability, too.")
 @click.option(
     "--format",
@@ -35,6 +44,11 @@ from waypost.report.deploy import ScoreBar, show_scored
     show_default=True,
     help="skip: leave rows out that cannot be answered, and tell of them in OUTPUT/_errors.",
 )
+@click.option(
+    "--separator", metavar="SIGN", help="Between the values of a CSV; tab for a tab. [default: guessed]"
+)
+@click.option("--decimal", metavar="SIGN", help="Before the decimals in a CSV. [default: guessed]")
+@click.option("--encoding", metavar="NAME", help="Of a CSV, such as latin-1 or utf-16. [default: guessed]")
 @click.option("--part-rows", default=16_384, show_default=True, type=click.IntRange(min=1))
 @click.option("--threads", type=click.IntRange(min=1), help="[default: one per core]")
 @click.option("--overwrite", is_flag=True, help="Remove what an earlier `waypost score` wrote to OUTPUT.")
@@ -46,9 +60,13 @@ def score(
     source: str,
     output: str,
     ids: tuple[str, ...],
+    keep: tuple[str, ...],
     probabilities: bool,
     form: str | None,
     on_error: str,
+    separator: str | None,
+    decimal: str | None,
+    encoding: str | None,
     part_rows: int,
     threads: int | None,
     overwrite: bool,
@@ -59,24 +77,31 @@ def score(
     """Answer each row of INPUT with MODEL, and write the answers into the folder OUTPUT.
 
     MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/model, or a folder with an MLflow
-    model. INPUT is a parquet, csv or csv.gz file, a folder or a glob of them, here or behind any URL that
-    fsspec opens. OUTPUT gets part files, each whole or not there, and _manifest.json last.
+    model. INPUT is a file (.parquet, .csv, .tsv, .jsonl, .ndjson; texts also .gz, .bz2, .zst), a folder or a
+    glob of them, here or behind any URL that fsspec opens; folders called NAME=VALUE are columns. How a CSV
+    is written is guessed from its first rows and said, if it is not the usual way. OUTPUT gets part files,
+    each whole or not there, and _manifest.json last.
 
     Memory stays the same however large INPUT is. Killed at any point, the same command goes on.
 
     \b
     Examples:
       waypost score models:/grades@champion loans.parquet scored --id loan_id
-      waypost score models:/grades/3 "s3://bucket/2026-11/*.csv.gz" s3://bucket/scored --on-error skip
-      waypost score runs:/0123456789abcdef/model loans.csv scored.csv --probabilities
+      waypost score models:/grades/3 "s3://bucket/2026-1[01]/*.csv.gz" s3://bucket/scored --on-error skip
+      waypost score models:/grades@champion loans-by-month scored --id loan_id --keep branch,month
+      waypost score runs:/0123456789abcdef/model kredite.csv scored.csv --separator ";" --decimal , --keep all
     """
     console = Console(stderr=True)
     order = Order(
         ids=ids,
+        keep=_names(keep),
         probabilities=probabilities,
-        format=form or ("csv" if output.rstrip("/").endswith(".csv") else "parquet"),  # type: ignore[arg-type]
+        format=form or ("csv" if output.rstrip("/").lower().endswith(".csv") else "parquet"),  # type: ignore[arg-type]
         part_rows=part_rows,
         on_error=on_error,  # type: ignore[arg-type]
+        separator=_sign("--separator", separator),
+        decimal=_sign("--decimal", decimal),
+        encoding=_encoding(encoding),
     )
     job = Job(model, source, output, order, threads, overwrite, track, trust)
     with ScoreBar(console) as bar:
@@ -88,3 +113,27 @@ def score(
         common.write_document(sys.stdout, content)
     show_scored(console, done, output)
     return 0
+
+
+def _names(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the columns of `--keep A,B`; a name with a comma stands in quotes."""
+    names = tuple(dict.fromkeys(name for row in csv.reader(given) for name in row if name))
+    if ALL in names and len(names) > 1:
+        raise UsageError(f"--keep {','.join(names)}: either some columns or {ALL}")
+    return names
+
+
+def _sign(option: str, given: str | None) -> str | None:
+    """Returns the sign that an option names."""
+    sign = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
+    if sign is not None and (len(sign) != 1 or not sign.isascii() or sign in '"\r\n'):
+        raise UsageError(f"{option} {given}: one sign is expected, such as ';'")
+    return sign
+
+
+def _encoding(given: str | None) -> str | None:
+    """Returns the name of an encoding, as Python calls it."""
+    try:
+        return codecs.lookup(given).name if given else None
+    except LookupError as error:
+        raise UsageError(f"--encoding {given}: there is no such encoding", hint="such as latin-1") from error

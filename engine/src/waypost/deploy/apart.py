@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from waypost.deploy.reading import Listing
+from waypost.deploy.listing import Listing
 from waypost.deploy.sink import Sink, is_here
 from waypost.errors import UsageError
 from waypost.sources.places import home

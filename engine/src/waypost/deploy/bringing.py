@@ -18,19 +18,31 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.deploy.models import compiled_before, proved
 from waypost.deploy.proof import Rows
 from waypost.errors import WaypostError
-from waypost.sources.files import content_digest, content_files, read_text, write_text
+from waypost.sources.files import (
+    content_digest,
+    content_files,
+    mlmodel_text,
+    read_mlmodel,
+    read_text,
+    write_text,
+)
 from waypost.sources.machine import bounded
 from waypost.sources.process import Background
 from waypost.tracking.databases import LISTENER, listening
-from waypost.tracking.models import Found, find, follows_alias, is_local
+from waypost.tracking.models import Found, find, follows_alias, is_local, mlmodel_of
 
 _LOOK_SECONDS = 0.05
+_SAYS = ".mlmodel"  # the suffix of the file with what the model says of itself
 _WAITS = ".waits"  # the suffix of the file with what the process says that it waits for
 # For a check: so long at least, and longer for a large model.
 _CHECK_SECONDS, _BYTES_PER_SECOND = 300, 1 << 20
+
+
+Look = Callable[[MLmodel], None]
 
 
 class Brought(BaseModel):
@@ -98,14 +110,18 @@ def bringing(
     every: float | None = None,
     rows: Rows | None = None,
     say: Callable[[str], None] = lambda _: None,
+    look: Look | None = None,
 ) -> Iterator[Brought]:
     """Gives a model; `state` is a file that says which it is from then on.
 
     Args: `every` so many seconds an alias is looked up anew while the context lasts (None: never);
-    `rows` are real ones to compare the model's forms on, beside its own. Raises WaypostError.
+    `rows` are real ones to compare the model's forms on, beside its own; `look` hears what the model says of
+    itself before it is brought and compiled, and may refuse it. Raises WaypostError.
     """
     if is_local(uri):
         found = find(uri)
+        if look:
+            look(read_mlmodel(found.folder))
         digest = content_digest(found.folder)
         if compiled_before(digest, rows):
             brought = _brought(found, digest, is_trusted=is_trusted)
@@ -120,13 +136,24 @@ def bringing(
     arguments = [str(state), uri, str(int(is_trusted)), str(again), str(given)]
     process = Background([*command, *arguments], state.with_suffix(".out"))
     heard = 0
+    said = state.with_suffix(_SAYS)
     try:
         while not state.exists() and process.result() is None:
             heard = _passed_on(state.with_suffix(_WAITS), heard)
+            look = _looked(look, said, uri)
             time.sleep(_LOOK_SECONDS)
+        _looked(look, said, uri)
         yield (read_state(state) if state.exists() else _ended(uri, process.ended_by())).result()
     finally:
         process.end()
+
+
+def _looked(look: Look | None, said: Path, uri: str) -> Look | None:
+    """Lets somebody look once at what a model says of itself, where that is there; returns who is left."""
+    if look is None or not said.exists():
+        return look
+    look(parse_mlmodel(read_text(said), f"{uri}: MLmodel"))
+    return None
 
 
 def _passed_on(waits: Path, heard: int) -> int:
@@ -164,8 +191,9 @@ def main(state: str, uri: str, is_trusted: str, every: str, rows: str) -> None:
     file, seconds = Path(state), float(every)
     given: Rows | None = json.loads(Path(rows).read_text(encoding="utf-8"))
     trusts = is_trusted == "1"
+    hear = partial(write_text, file.with_suffix(_SAYS))
     with listening(partial(_append, file.with_suffix(_WAITS))):
-        said = _attempted(partial(_first, uri, given, is_trusted=trusts), State())
+        said = _attempted(partial(_first, uri, given, hear, is_trusted=trusts), State())
     _write(file, said)
     while seconds and said.brought:
         time.sleep(seconds)
@@ -184,8 +212,14 @@ def _attempted(look: Callable[[], State], before: State) -> State:
     return State(brought=before.brought, failed=failed)
 
 
-def _first(uri: str, rows: Rows | None, *, is_trusted: bool) -> State:
+def _first(uri: str, rows: Rows | None, hear: Callable[[str], object], *, is_trusted: bool) -> State:
+    """Returns the model of a URI; `hear` gets its MLmodel before its other files are brought."""
+    text = "" if is_local(uri) else mlmodel_of(uri)
+    if text:
+        hear(text)
     found = find(uri)
+    if not text:
+        hear(mlmodel_text(found.folder))
     size = sum(file.stat().st_size for file in content_files(found.folder))
     with contextlib.nullcontext() if is_trusted else bounded(_CHECK_SECONDS + size / _BYTES_PER_SECOND):
         made = proved(found.folder, is_trusted=is_trusted, rows=rows)

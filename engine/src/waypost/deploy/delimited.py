@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from waypost.deploy.dialect import names_in
 from waypost.deploy.layout import Layout, TableError, check_names
 from waypost.deploy.limits import MIB
 
@@ -56,43 +56,46 @@ def header(body: bytes) -> list[str]:
     """
     # What is no UTF-8 is the name of no column.
     text = io.TextIOWrapper(io.BytesIO(body[:BLOCK_BYTES]), "utf-8-sig", errors="replace", newline="")
-    try:
-        names: list[str] = next((names for names in csv.reader(text) if names), [])
-    except csv.Error as error:
-        raise TableError(f"the names of the columns cannot be read: {error}") from error
+    names = names_in(text)
     if len(body) > BLOCK_BYTES and not text.read(1):
         raise TableError("the line with the names of the columns is longer than 1 MiB", status=413)
     return names
 
 
-def convert_options(
-    layout: Layout, include: Sequence[str], *, as_text: Collection[str] = ()
-) -> pyarrow.csv.ConvertOptions:
-    """Returns how to convert the included columns: the model's by its signature, others as text.
-
-    Args: `as_text` are columns to leave as text whatever they are.
-    """
-    import pyarrow as pa
-    import pyarrow.csv
-
+def convert_options(layout: Layout, include: Sequence[str]) -> pyarrow.csv.ConvertOptions:
+    """Returns how to convert the included columns: the model's by its signature, others as text."""
     kinds = {column.name: column.type for column in layout.columns}
-    types: dict[str, Any] = {
+    return values_options({name: type_of(kinds.get(name, "")) for name in include})
+
+
+def type_of(kind: str) -> pa.DataType:
+    """Returns what a text becomes in a column that a signature gives a type."""
+    import pyarrow as pa
+
+    types = {
         "double": pa.float64(),
         "float": pa.float32(),
         "long": pa.int64(),
         "integer": pa.int32(),
         "boolean": pa.bool_(),
     }
+    return types.get(kind, pa.string())
+
+
+def values_options(
+    types: dict[str, pa.DataType], decimal: str = ".", *, strings_can_be_null: bool = True
+) -> pyarrow.csv.ConvertOptions:
+    """Returns how to convert texts to columns of some types; there are no others."""
+    import pyarrow.csv
+
     return pyarrow.csv.ConvertOptions(
-        column_types={
-            name: pa.string() if name in as_text else types.get(kinds.get(name, "string"), pa.string())
-            for name in include
-        },
-        include_columns=list(include),
+        column_types=types,
+        include_columns=list(types),
         null_values=MISSING,
-        strings_can_be_null=True,
+        strings_can_be_null=strings_can_be_null,
         true_values=["True", "true", "TRUE", "1"],
         false_values=["False", "false", "FALSE", "0"],
+        decimal_point=decimal,
     )
 
 

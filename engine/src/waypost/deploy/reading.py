@@ -1,259 +1,289 @@
-"""Tables of any size, read a part at a time: parquet and CSV, files, folders, globs, any fsspec URL."""
+"""Tables of any size, read a batch at a time: Parquet, CSV in any dialect, JSON lines.
+
+Whatever a file's form, a row that the model cannot be asked about is found by one reader, and named by its
+file and its number there. With `lenient` it stays in its place, and `problems` has it by its number.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterator, Sequence
+import bisect
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from waypost.deploy.delimited import convert_options, named
-from waypost.deploy.layout import Layout, TableError, check_names
-from waypost.deploy.long_texts import gathered, long_texts, rows_at_once, written_out
-from waypost.deploy.sink import is_here, plain
-from waypost.errors import UsageError, did_you_mean, redacted
+from waypost.deploy import csv_files, json_files, parquet_files
+from waypost.deploy.converting import converted
+from waypost.deploy.dialect import SAMPLE_BYTES, Asked, Dialect
+from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.listing import Listing, Source
+from waypost.deploy.pieces import Peek, Piece, Problem, Wanted
+from waypost.deploy.table import short
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUFFIXES = (".parquet", ".csv", ".csv.gz")
-_BLOCK_BYTES = 1024 * 1024
-_PAGE_BYTES = 64 * 1024  # read ahead of each column
 _BATCH_ROWS = 8192
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file of the input. `state` tells one content from another: size, and what the store says."""
-
-    path: str
-    size: int
-    state: str
-
-
-class Listing:
-    """The files that an input names, in the order of their names; nothing of them is read yet."""
-
-    def __init__(self, url: str) -> None:
-        """Raises UsageError where there is none."""
-        import fsspec
-
-        self.url = url
-        try:
-            self.fs, self.root = fsspec.core.url_to_fs(url)
-            self.is_folder = bool(self.fs.isdir(self.root))
-            paths = self._paths()
-        except (ImportError, ValueError, OSError) as error:
-            raise UsageError(f"{redacted(url)}: {error}") from error
-        chosen = sorted(path for path in paths if path.endswith(SUFFIXES))
-        if not chosen:
-            said = "there are no tables" if paths else "there is nothing"
-            raise UsageError(f"{redacted(url)}: {said} here", hint=f"tables end in {', '.join(SUFFIXES)}")
-        self.sources = [self._source(path) for path in chosen]
-        self.plain_fs = plain(self.fs)
-
-    def _paths(self) -> list[str]:
-        if "*" in self.root:
-            return list(self.fs.glob(self.root))
-        if self.is_folder:
-            return [path for path in self.fs.find(self.root) if _is_visible(path, self.root)]
-        return [self.root] if self.fs.exists(self.root) else []
-
-    def _source(self, path: str) -> Source:
-        info = self.fs.info(path)
-        if info.get("type") == "other":  # to open a pipe is to wait for whoever writes; a device has no end
-            raise UsageError(f"{path}: this is a pipe or a device, no file", hint="write the table to a file")
-        told = {key: str(info[key]) for key in ("ETag", "etag", "mtime", "LastModified") if key in info}
-        return Source(path, int(info.get("size") or 0), str(sorted(told.items())))
-
-    @property
-    def is_remote(self) -> bool:
-        """Tells whether the files are on another machine."""
-        return not is_here(self.fs)
-
-    def would_hold(self, folder: str) -> bool:
-        """Tells whether parts in a folder would be among the files that a pattern names."""
-        from fsspec.utils import glob_translate
-
-        if "*" not in self.root:
-            return False
-        pattern = re.compile(glob_translate(self.root))
-        return any(pattern.match(f"{folder.rstrip('/')}/part-00000{suffix}") for suffix in SUFFIXES)
 
 
 @dataclass
 class Input:
-    """What is read of files: the model's columns and the `carried` ones.
+    """What is read of files: the model's columns and the `carried` ones, as they stand.
 
-    With `lenient`, a CSV's values are left as text, so that a wrong one costs one row and not a block;
-    `malformed` gets the lines that have another number of values than the header. Of a Parquet file
-    `batch_rows` are read at once. `current` is the name of the file that is being read.
+    Of a Parquet file `batch_rows` are read at once; `current` is the name of the file that is being read.
+    `malformed` gets the lines that are no rows. `say` hears of a CSV that is not written as usual.
     """
 
     files: Listing
     layout: Layout
     carried: Sequence[str] = ()
     lenient: bool = False
+    asked: Asked = field(default_factory=Asked)
+    say: Callable[[str], None] = lambda _: None
     malformed: list[str] = field(default_factory=list)
+    problems: dict[int, Problem] = field(default_factory=dict)
     batch_rows: int = _BATCH_ROWS
     current: str = ""
+    _peeks: dict[str, Peek] = field(default_factory=dict)
+    _begins: list[int] = field(default_factory=list)
+    _kept: dict[str, Any] = field(default_factory=dict)
+    _told: set[Dialect] = field(default_factory=lambda: {Dialect()})
 
     @property
     def sources(self) -> list[Source]:
-        """The files, in the order of their names."""
+        """The files, in the order of their paths."""
         return self.files.sources
 
-    def rows(self) -> int | None:
-        """Returns how many rows there are, None where only reading would tell."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    @property
+    def wanted(self) -> Wanted:
+        """The columns that are read, and how a CSV is written as far as that was said."""
+        return Wanted(self.layout, tuple(self.carried), self.asked)
 
-        if not all(source.path.endswith(".parquet") for source in self.sources):
+    def names(self) -> list[str]:
+        """Returns the columns of the first file. Raises TableError."""
+        with _named(self.sources[0]):
+            return list(self._columns(self.sources[0]).names)
+
+    def check(self) -> None:
+        """Raises TableError where a file has not the columns that are asked for; no row is read.
+
+        On another machine, that is looked at before of the first file and of Parquet files.
+        """
+        kept: dict[str, list[Any]] = {name: [] for name in self.carried}
+        for number, source in enumerate(self.sources):
+            if number and self.files.is_remote and source.form != "parquet":
+                continue
+            with _named(source):
+                schema = self._columns(source)
+                columns = self.wanted.columns(schema.names)
+                if source.form == "parquet":
+                    parquet_files.check_types(schema, self.wanted)
+            for name in kept.keys() & set(columns):
+                kept[name].append(schema.field(name).type)
+        self._kept = {name: _common(types) for name, types in kept.items()}
+
+    def peek(self, source: Source) -> Peek:
+        """Returns what a file says of itself. Raises TableError."""
+        found = self._peeks.get(source.path)
+        if found is None:
+            found = self._peeks[source.path] = self._peeked(source)
+        return found
+
+    def _peeked(self, source: Source) -> Peek:
+        if source.form == "parquet":
+            return parquet_files.peeked(partial(self._opened, source))
+        with self._opened(source) as (_, stream):
+            sample = stream.read(SAMPLE_BYTES)
+        if source.form == "jsonl":
+            return json_files.peeked(sample, self.wanted)
+        return csv_files.peeked(sample, self.wanted, usual="\t" if source.form == "tsv" else ",")
+
+    def _columns(self, source: Source) -> pa.Schema:
+        """Returns a file's columns, and those that its folders name."""
+        import pyarrow as pa
+
+        own = self.peek(source).schema
+        return pa.schema([*own, *(pa.field(name, pa.string()) for name in self._named_above(source))])
+
+    def _named_above(self, source: Source) -> dict[str, str | None]:
+        """Returns the values of columns that are not in a file, and that its folders name."""
+        own = self.peek(source).schema.names
+        return {name: value for name, value in source.folders.items() if name not in own}
+
+    def rows(self) -> int | None:
+        """Returns how many rows there are, None where only reading would tell. Raises TableError."""
+        if any(source.form != "parquet" for source in self.sources):
             return None
         total = 0
         for source in self.sources:
-            try:
-                with self._opened(source) as file:
-                    total += pq.read_metadata(file).num_rows
-            except (pa.ArrowException, OSError) as error:
-                raise TableError(f"{_name(source)}: cannot be read: {error}") from error
+            with _named(source):
+                total += self.peek(source).rows or 0
         return total
 
-    def digest(self, source: Source) -> str:
-        """Returns the sha256 of a file; of one on another machine, what its store says of its content."""
-        if self.files.is_remote:
-            return f"{source.size} bytes, {source.state}"
-        with open(source.path, "rb") as file:  # noqa: PTH123 (fsspec's paths are texts)
-            return hashlib.file_digest(file, "sha256").hexdigest()
+    def place_of(self, row: int) -> tuple[str, int]:
+        """Returns (name of the file, number in it) of a row that was read."""
+        number = self.file_of(row)
+        return self.sources[number].name, row - self._begins[number]
+
+    def file_of(self, row: int) -> int:
+        """Returns which of the files a row that was read is in."""
+        return bisect.bisect_right(self._begins, row) - 1
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Gives (rows, bytes of the input that were read until here), in order.
-
-        Raises TableError that names file and column.
+        """Gives (rows, bytes of the input that were read until here), in order; none for a file without rows,
+        but its columns. Raises TableError that names file, column and row.
         """
-        done = 0
+        done = first = 0
+        self._begins.clear()
         for source in self.sources:
-            self.current = _name(source)
-            try:
-                if source.path.endswith(".parquet"):
-                    for batch, share in self._parquet(source):
-                        yield batch, done + int(source.size * share)
-                else:
-                    for batch, read in self._csv(source):
-                        yield batch, done + read
-            except TableError as error:
-                raise TableError(f"{_name(source)}: {error}", column=error.column, hint=error.hint) from error
+            self.current = source.name
+            self._begins.append(first)
+            with _named(source):
+                for piece in self._pieces(source):
+                    self._note(piece, first)
+                    yield self._completed(piece.batch, source), done + piece.read
+                    first += piece.batch.num_rows
             done += source.size
 
-    def _opened(self, source: Source) -> Any:
+    def _pieces(self, source: Source) -> Iterator[Piece]:
+        """Gives the rows of a file, at least one piece."""
         import pyarrow as pa
 
-        if self.files.is_remote:
-            return pa.PythonFile(self.files.fs.open(source.path, "rb"), mode="r")
-        return pa.OSFile(source.path)
+        wanted, peek = self.wanted, self.peek(source)
+        columns = wanted.columns(self._columns(source).names)
+        above = self._named_above(source)
+        own = [name for name in columns if name not in above]
+        count = 0
+        for piece in self._read(source, own, peek):
+            count += 1
+            yield piece
+        if not count:
+            kept = [peek.schema.field(name) for name in own]
+            yield Piece(pa.RecordBatch.from_pylist([], pa.schema(kept)), read=source.size)
 
-    def _wanted(self, names: Sequence[str]) -> list[str]:
-        """Returns the columns to read. Raises TableError, UsageError where one is missing."""
-        check_names(names, self.layout)
+    def _read(self, source: Source, columns: list[str], peek: Peek) -> Iterator[Piece]:
+        opened = partial(self._opened, source)
+        match source.form:
+            case "parquet":
+                parquet_files.check_types(peek.schema, self.wanted)
+                return parquet_files.pieces(opened, columns, source.size, self.batch_rows)
+            case "jsonl":
+                return json_files.pieces(opened, columns, peek.schema, self.wanted)
+            case _:
+                if peek.dialect not in self._told:
+                    self._told.add(peek.dialect)
+                    self.say(f"{source.name}: read with {peek.dialect}")
+                return csv_files.pieces(opened, columns, peek, self.wanted, lenient=self.lenient)
+
+    def _note(self, piece: Piece, first: int) -> None:
+        """Keeps what is wrong in a piece, of a row the first. Raises TableError where that is to fail."""
+        if self.lenient:
+            self.malformed += piece.malformed
+            self.problems |= {first + problem.row: problem for problem in reversed(piece.problems)}
+            return
+        in_file = first - self._begins[-1]
+        if piece.problems:
+            problem = min(piece.problems, key=lambda problem: problem.row)
+            raise problem.error(in_file + problem.row)
+        if piece.malformed:
+            end = in_file + piece.batch.num_rows
+            line = short(piece.malformed[0].rstrip())
+            raise TableError(f"between row {in_file} and row {end}: {line} is no row: {NO_ROW}")
+
+    def _completed(self, batch: pa.RecordBatch, source: Source) -> pa.RecordBatch:
+        """Returns rows with the columns that folders name; what is carried over has one type in all files."""
+        for name, value in self._named_above(source).items():
+            if self.wanted.kind(name) or name in self.carried:
+                batch = self._with_folder(batch, name, value)
         for name in self.carried:
-            if name not in names:
-                raise UsageError(f"--id {name}: no such column", hint=did_you_mean(name, names))
-        wanted = self.layout.names | set(self.carried)
-        return [name for name in names if name in wanted]
+            place = self.wanted.kept_as(name)
+            values = batch[place if place in batch.schema.names else name]
+            kept = self._of_one_type(values, name)
+            if kept is not values or place not in batch.schema.names:
+                batch = _with(batch, place, kept)
+        return batch
 
-    def _parquet(self, source: Source) -> Iterator[tuple[pa.RecordBatch, float]]:
+    def _with_folder(self, batch: pa.RecordBatch, name: str, value: str | None) -> pa.RecordBatch:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        # Pages are read as they are needed: a row group can be larger than what the memory may hold.
-        with self._opened(source) as opened:
+        texts = pa.array([value], pa.string())
+        if name in self.carried:
+            batch = _with(batch, self.wanted.kept_as(name), _repeated(texts, batch.num_rows))
+        if self.wanted.kind(name):
+            values, wrong = converted(texts, self.wanted.type(name))
+            if wrong:
+                problem = f"the folder {name}={value}: {short(value)} is no {self.wanted.noun(name)}"
+                raise TableError(problem, column=name)
+            batch = _with(batch, name, _repeated(values, batch.num_rows))
+        return batch
+
+    def _of_one_type(self, values: Any, name: str) -> Any:
+        import pyarrow as pa
+
+        wanted = self._kept.setdefault(name, values.type)
+        if values.type == wanted:
+            return values
+        try:
+            return values.cast(wanted)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            problem = f"column {name!r}: {values.type} here, {wanted} in other files"
+            raise TableError(problem, column=name) from error
+
+    @contextlib.contextmanager
+    def _opened(self, source: Source) -> Iterator[tuple[Any, Any]]:
+        """Gives (a file, what it holds when it is unpacked)."""
+        import pyarrow as pa
+
+        with contextlib.ExitStack() as stack:
             try:
-                ask = partial(pq.ParquetFile, opened, buffer_size=_PAGE_BYTES, pre_buffer=False)
-                file = ask()
-                columns = self._wanted(file.schema_arrow.names)
-                texts = {name for name in columns if _is_text(file.schema_arrow.field(name).type)}
-                if long := long_texts(file.metadata, ask, texts, self.batch_rows):
-                    file = ask(metadata=file.metadata, read_dictionary=long)
-                total = max(file.metadata.num_rows, 1)
-                rows = 0
-                most = rows_at_once(file.metadata, columns, self.batch_rows)
-                read = (
-                    written_out(batch, long)
-                    for batch in file.iter_batches(most, columns=columns, use_threads=False)
-                )
-                for batch in read if most == self.batch_rows else gathered(read, self.batch_rows):
-                    rows += batch.num_rows
-                    yield batch, rows / total
+                if self.files.is_remote:
+                    file = pa.PythonFile(self.files.fs.open(source.path, "rb"), mode="r")
+                else:
+                    file = pa.OSFile(source.path)
+                stack.enter_context(file)
+                stream = pa.CompressedInputStream(file, source.packing) if source.packing else file
             except (pa.ArrowException, OSError) as error:
                 raise TableError(f"cannot be read: {error}") from error
-
-    def _csv(self, source: Source) -> Iterator[tuple[pa.RecordBatch, int]]:
-        import pyarrow as pa
-        from pyarrow import csv
-
-        names = self._header(source)
-        columns = self._wanted(names)
-        as_text = set(columns) if self.lenient else set(self.carried) - self.layout.names
-        with self._opened(source) as opened:
-            stream = pa.CompressedInputStream(opened, "gzip") if source.path.endswith(".gz") else opened
-            try:
-                reader = csv.open_csv(
-                    stream,
-                    read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
-                    parse_options=csv.ParseOptions(
-                        newlines_in_values=True, invalid_row_handler=self._handler()
-                    ),
-                    convert_options=convert_options(self.layout, columns, as_text=as_text),
-                )
-                for batch in reader:
-                    yield batch, opened.tell()
-            except pa.ArrowInvalid as error:
-                found = named(error, names)
-                if isinstance(found, TableError):
-                    raise found from error
-                raise TableError(f"cannot be read: {error}") from error
-
-    def _handler(self) -> Any:
-        if not self.lenient:
-            return None
-
-        def skip(row: Any) -> str:
-            self.malformed.append(row.text)
-            return "skip"
-
-        return skip
-
-    def _header(self, source: Source) -> list[str]:
-        import pyarrow as pa
-        from pyarrow import csv
-
-        with self._opened(source) as opened:
-            stream = pa.CompressedInputStream(opened, "gzip") if source.path.endswith(".gz") else opened
-            try:
-                with csv.open_csv(
-                    stream,
-                    parse_options=csv.ParseOptions(
-                        newlines_in_values=True, invalid_row_handler=lambda _: "skip"
-                    ),
-                ) as reader:
-                    return list(reader.schema.names)
-            except pa.ArrowInvalid as error:
-                raise TableError(f"cannot be read: {error}") from error
+            yield file, stream
 
 
-def _is_text(kind: pa.DataType) -> bool:
+NO_ROW = "it has more or fewer values than the header names"
+
+
+@contextlib.contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """Names the file in what is wrong with it."""
     import pyarrow as pa
 
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    try:
+        yield
+    except TableError as error:
+        told = TableError(f"{source.name}: {error}", column=error.column, row=error.row, hint=error.hint)
+        raise told from error
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{source.name}: cannot be read: {' '.join(str(error).split())}") from error
 
 
-def _name(source: Source) -> str:
-    return PurePosixPath(source.path).name
+def _with(batch: pa.RecordBatch, name: str, values: Any) -> pa.RecordBatch:
+    place = batch.schema.get_field_index(name)
+    if place < 0:
+        return batch.append_column(name, values)
+    return batch.set_column(place, name, values)
 
 
-def _is_visible(path: str, root: str) -> bool:
-    """Tells whether no part of a path below the root begins with a dot or an underscore."""
-    return not any(part.startswith((".", "_")) for part in path.removeprefix(root).split("/"))
+def _repeated(one: pa.Array, rows: int) -> pa.Array:
+    import pyarrow as pa
+
+    return one.take(pa.array([0] * rows, pa.int32()))
+
+
+def _common(types: Sequence[pa.DataType]) -> pa.DataType:
+    """Returns a type that holds the values of all, texts where there is none."""
+    import pyarrow as pa
+
+    schemas = [pa.schema([("x", kind)]) for kind in types]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        return pa.string()

@@ -85,11 +85,14 @@ class Manifest(Plan):
 
 
 class Note(_Ours):
-    """What is about to be written: digests by name; of a part its rows, too."""
+    """What is about to be written: digests by name; of a part its rows, too, and the digests of the input's
+    files, by their number, as far as they were known then.
+    """
 
     files: dict[PartName | ErrorsName, Digest]
     rows: int = 0
     skipped: int = 0
+    inputs: dict[int, Digest] = {}
 
 
 def note_name(number: int | str) -> str:

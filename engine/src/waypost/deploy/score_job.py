@@ -8,15 +8,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from waypost.contracts.mlmodel import MLmodel
 from waypost.deploy.apart import check_apart, check_apart_from_model
 from waypost.deploy.bringing import bringing
+from waypost.deploy.digests import Digests
+from waypost.deploy.layout import Layout
+from waypost.deploy.listing import Listing
 from waypost.deploy.models import ready
-from waypost.deploy.reading import Input, Listing
+from waypost.deploy.planned import Order
+from waypost.deploy.reading import Input
 from waypost.deploy.result import MANIFEST, remove_result
-from waypost.deploy.scoring import Order, Progress, Scored, manifest_text, score
+from waypost.deploy.scoring import Progress, Scored, manifest_text, score
 from waypost.deploy.sink import Sink
 from waypost.errors import redacted
 from waypost.sources.machine import cores
@@ -80,27 +86,46 @@ class _NoPandas:
             sys.meta_path.remove(self)
 
 
+def _input(job: Job, listing: Listing, say: Callable[[str], None]) -> Input:
+    """Returns what is read; of which model, is not known yet."""
+    order = job.order
+    given = Input(listing, Layout(()), order.carried(), order.on_error == "skip", order.asked, say)
+    given.batch_rows = min(given.batch_rows, order.part_rows)
+    return given
+
+
+def _look(given: Input, order: Order, said: MLmodel) -> None:
+    """Raises UsageError, TableError where an input has not the columns that a model asks for."""
+    given.layout = Layout(said.inputs)
+    given.carried = order.carried(given.names() if order.keeps_all else ())
+    order.check_names(given.carried)
+    order.check_there(given.carried, given.names())
+    given.check()
+
+
 def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable[[str], None]) -> Done:
     """Scores a table, below an MLflow run. Raises WaypostError."""
     began = time.monotonic()
     _use_lean_allocator()
     sweep()
+    job.order.check_names(job.order.carried())
     sink, listing = Sink(job.output), Listing(job.source)
     check_apart(sink, listing)
     if is_local(job.model):
         check_apart_from_model(sink, Path(job.model))
+    given = _input(job, listing, say)
     with ExitStack() as stack:
         temp = stack.enter_context(scratch())
+        look = partial(_look, given, job.order)
         brought = stack.enter_context(
-            bringing(job.model, temp / "model.state", is_trusted=job.is_trusted, say=say)
+            bringing(job.model, temp / "model.state", is_trusted=job.is_trusted, say=say, look=look)
         )
         made = ready(brought.folder, is_trusted=job.is_trusted)
         stack.enter_context(_NoPandas().in_force(is_compiled=made.proof.is_equal))
         if not made.proof.is_equal:
             say(f"the original answers: {made.proof.reason}")
         check_apart_from_model(sink, brought.folder)
-        given = Input(listing, made.answers.layout, job.order.ids, job.order.on_error == "skip")
-        given.batch_rows = min(given.batch_rows, job.order.part_rows)
+        digests = stack.enter_context(Digests(listing))
         if job.overwrite:
             remove_result(sink)
         is_current = MANIFEST in sink.names()
@@ -115,11 +140,11 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
                 "model": job.model,
                 "input": redacted(job.source),
                 "output": redacted(job.output),
-                **{name: str(value) for name, value in job.order.model_dump(mode="json").items()},
+                **{name: str(value) for name, value in job.order.written().items()},
             }
             book = Logbook(f"score {brought.label}", EXPERIMENT, tags, parameters)
         try:
-            scored = score(brought, made, given, sink, job.order, job.threads or cores(), progress)
+            scored = score(brought, made, given, digests, sink, job.order, job.threads or cores(), progress)
         except BaseException as error:
             if book:
                 book.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", {}, {})

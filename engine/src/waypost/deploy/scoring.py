@@ -7,30 +7,30 @@ that are on their way, however many there are.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict
 
+from waypost.deploy.answered import Asking, encoded
 from waypost.deploy.bringing import Brought
-from waypost.deploy.compiled import Answer
-from waypost.deploy.layout import Layout, TableError
+from waypost.deploy.digests import Digests
+from waypost.deploy.layout import TableError
 from waypost.deploy.long_texts import too_long
 from waypost.deploy.models import Ready
-from waypost.deploy.reading import Input, Source
+from waypost.deploy.planned import Order, differences, plan_of, told
+from waypost.deploy.reading import Input
 from waypost.deploy.result import (
     FOREIGN,
     MALFORMED,
     MANIFEST,
     PLAN,
     SCHEMA,
-    File,
     Note,
     Plan,
     check_is_as_written,
@@ -41,30 +41,18 @@ from waypost.deploy.result import (
     read_manifest,
     read_plan,
     remove_notes,
+    remove_result,
     text_of,
 )
 from waypost.deploy.sink import Sink
-from waypost.errors import UsageError, redacted
+from waypost.errors import UsageError, WaypostError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK_ROWS = 16_384  # rows that are answered at once
 MOST_PART_BYTES = 1 << 30
 """So much a part's rows may become; several parts are on their way at a time."""
-ROW, PREDICTION = "row", "prediction"
-
-
-class Order(BaseModel):
-    """What is wanted of each row, and in which form."""
-
-    model_config = ConfigDict(frozen=True)
-
-    ids: tuple[str, ...] = ()
-    probabilities: bool = False
-    format: Literal["parquet", "csv"] = "parquet"
-    part_rows: int = 16_384
-    on_error: Literal["fail", "skip"] = "fail"
+_ANOTHER = "choose another folder, or --overwrite"
 
 
 @dataclass(frozen=True)
@@ -101,39 +89,41 @@ class _Part:
 
 
 def score(
-    brought: Brought, made: Ready, given: Input, sink: Sink, order: Order, threads: int, progress: Progress
+    brought: Brought,
+    made: Ready,
+    given: Input,
+    digests: Digests,
+    sink: Sink,
+    order: Order,
+    threads: int,
+    progress: Progress,
 ) -> Scored:
     """Answers each row of the input and writes the parts, then the manifest.
 
-    Raises TableError where a row cannot be answered and the order says fail, UsageError where the output
-    holds something else, WaypostError where it cannot be written.
+    Raises TableError where a row cannot be answered and the order says fail, and nothing is left then;
+    UsageError where the output holds something else, WaypostError where it cannot be written.
     """
     sink.sweep()
     there = sink.names()
-    plan = _plan(brought, given, order)
+    plan = plan_of(brought, given.sources, order)
     if MANIFEST in there:
-        return _finished(sink, there, plan, given)
-    _check_plan(sink, there, plan)
+        return _finished(sink, there, plan, digests)
     begun = notes(sink, there)
+    known = {number: digest for note in begun.values() for number, digest in note.inputs.items()}
+    _check_plan(sink, there, plan, {number: (digest, digests.of(number)) for number, digest in known.items()})
     check_listed(sink, there, begun)
     if PLAN not in there:
         sink.write(PLAN, text_of(plan))
     progress.starting(given.rows(), sum(source.size for source in given.sources))
-    work = _Work(made, sink, order, there, begun)
-    with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(threads) as pool:
-        digests = [hashing.submit(given.digest, source) for source in given.sources]
-        try:
-            parts = _through(pool, threads, given, order, work, progress)
-            inputs = [
-                _told(source) | {"digest": digest.result()}
-                for source, digest in zip(given.sources, digests, strict=True)
-            ]
-        except BaseException:
-            hashing.shutdown(cancel_futures=True)
-            pool.shutdown(cancel_futures=True)
-            raise
-    malformed = work.malformed(given.malformed)
-    manifest = _manifest(plan, inputs, parts, malformed, len(given.malformed))
+    work = _Work(Asking(made, given, order), sink, there, begun, digests, frozenset(known))
+    try:
+        parts = _answered(given, order, work, threads, progress)
+    except (TableError, UsageError):  # the same again would end alike: nothing is left to go on with
+        with contextlib.suppress(WaypostError):
+            remove_result(sink)
+        raise
+    inputs = [told(source) | {"digest": digests.of(i)} for i, source in enumerate(given.sources)]
+    manifest = _manifest(plan, inputs, parts, work.malformed(given.malformed), len(given.malformed))
     sink.write(MANIFEST, text_of(manifest))
     remove_notes(sink, sink.names())
     return Scored(
@@ -141,68 +131,46 @@ def score(
     )
 
 
+def _answered(given: Input, order: Order, work: _Work, threads: int, progress: Progress) -> list[_Part]:
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            return _through(pool, threads, given, order, work, progress)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
 def manifest_text(scored: Scored) -> str:
     """Returns the manifest as it was written."""
     return text_of(scored.manifest).decode()
 
 
-def _plan(brought: Brought, given: Input, order: Order) -> dict[str, Any]:
-    """Returns everything that decides the result: what was begun is gone on with only if it is the same."""
-    return {
-        "schema": SCHEMA,
-        "model": {"label": brought.label, "digest": brought.digest},
-        "order": order.model_dump(mode="json"),
-        "inputs": [_told(source) for source in given.sources],
-        "made_with": {name: version(name) for name in ("numpy", "onnxruntime", "pyarrow")},
-    }
-
-
-def _check_plan(sink: Sink, there: set[str], plan: dict[str, Any]) -> None:
+def _check_plan(
+    sink: Sink, there: set[str], plan: dict[str, Any], digests: Mapping[int, tuple[str, str]]
+) -> None:
     """Raises UsageError where a folder holds anything but the beginning of the same."""
     if PLAN not in there:
         if there:
             raise UsageError(f"{sink.place()}: there is something here: {min(there)}", hint=FOREIGN)
         return
-    hint = "choose another folder, or --overwrite"
-    begun, now = read_plan(sink).model_dump(), Plan.model_validate(plan).model_dump()
-    for key, wanted in now.items():
-        if begun[key] != wanted:
-            problem = f"{sink.place()}: it was begun with other {key}: {_short(begun[key])}"
-            raise UsageError(f"{problem}, now {_short(wanted)}", hint=hint)
+    for words in differences(read_plan(sink), Plan.model_validate(plan), digests):
+        raise UsageError(f"{sink.place()}: it was begun with {words}", hint=_ANOTHER)
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) < 120 else f"{text[:119]}…"
-
-
-def _told(source: Source) -> dict[str, Any]:
-    return {"path": redacted(source.path), "size": source.size, "state": source.state}
-
-
-def _finished(sink: Sink, there: set[str], plan: dict[str, Any], given: Input) -> Scored:
+def _finished(sink: Sink, there: set[str], plan: dict[str, Any], digests: Digests) -> Scored:
     """Returns what is there already, whole. Raises UsageError, IntegrityError where it is not."""
     manifest, now = read_manifest(sink), Plan.model_validate(plan)
-    is_same = (manifest.model, manifest.order, manifest.made_with) == (now.model, now.order, now.made_with)
-    if not is_same or not _are_inputs(manifest.inputs, given):
-        hint = "choose another folder, or --overwrite"
-        raise UsageError(f"{sink.place()}: there is another result here", hint=hint)
+    known = {number: entry.digest for number, entry in enumerate(manifest.inputs) if entry.digest}
+    compared = {}
+    if len(manifest.inputs) == len(now.inputs):
+        compared = {number: (digest, digests.of(number)) for number, digest in known.items()}
+    for words in differences(manifest, now, compared):
+        raise UsageError(f"{sink.place()}: there is another result here, made with {words}", hint=_ANOTHER)
     check_whole(sink, there, manifest)
     remove_notes(sink, there)
     count = len(manifest.parts)
     said: dict[str, Any] = json.loads(sink.read(MANIFEST))
     return Scored(manifest.rows, manifest.skipped, count, count, said, is_current=True)
-
-
-def _are_inputs(known: list[File], given: Input) -> bool:
-    """Tells whether files are those that a manifest lists: in the same state, or with the same content."""
-    if [entry.path for entry in known] != [redacted(source.path) for source in given.sources]:
-        return False
-    pairs = zip(known, given.sources, strict=True)
-    return all(
-        (entry.state == source.state and entry.size == source.size) or entry.digest == given.digest(source)
-        for entry, source in pairs
-    )
 
 
 def _manifest(
@@ -258,78 +226,107 @@ def _through(
 def parts(given: Input, rows: int) -> Iterator[tuple[pa.Table, int]]:
     """Gives (rows of a part, bytes read until here); a part is `rows` long, but for the last.
 
-    Raises TableError that names file and column where a part's rows become too large.
+    Where there are no rows there is one part, without any. Raises TableError that names file and column where
+    a part's rows become too large.
     """
-    import pyarrow as pa
-
     batches: list[pa.RecordBatch] = []
-    count = size = 0
-    read = 0
+    count = size = read = number = 0
+    nothing: pa.RecordBatch | None = None
     for batch, until in given.batches():
         read = until
         rest = batch
+        nothing = nothing or batch.slice(0, 0)
         while count + rest.num_rows >= rows:
             missing = rows - count
-            yield pa.Table.from_batches(_alike([*batches, rest.slice(0, missing)])), until
-            rest, batches, count, size = rest.slice(missing), [], 0, 0
+            yield _joined([*batches, rest.slice(0, missing)]), until
+            rest, batches, count, size, number = rest.slice(missing), [], 0, 0, number + 1
         if rest.num_rows:
             batches.append(rest)
             count += rest.num_rows
             size += rest.nbytes
         if size > MOST_PART_BYTES:
-            problem = too_long(_alike(batches), MOST_PART_BYTES)
+            problem = too_long(_joined(batches).to_batches(), MOST_PART_BYTES)
             raise TableError(f"{given.current}: {problem}", column=problem.column, hint=problem.hint)
     if count:
-        yield pa.Table.from_batches(_alike(batches)), read
+        yield _joined(batches), read
+    elif not number and nothing is not None:  # there are columns, if no rows
+        yield _joined([nothing]), read
 
 
-def _alike(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """Returns batches of several files in the columns' order and types of the first."""
-    schema = batches[0].schema
-    return [b if b.schema == schema else b.select(schema.names).cast(schema) for b in batches]
+def _joined(batches: list[pa.RecordBatch]) -> pa.Table:
+    """Returns the rows of batches, which may come from files whose columns differ in order and type."""
+    import pyarrow as pa
+
+    if all(batch.schema == batches[0].schema for batch in batches):
+        return pa.Table.from_batches(batches)
+    tables = [pa.Table.from_batches([_plain(batch)]) for batch in batches]
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns a batch without dictionaries."""
+    import pyarrow as pa
+
+    arrays = [a.dictionary_decode() if pa.types.is_dictionary(a.type) else a for a in batch.columns]
+    return pa.RecordBatch.from_arrays(arrays, batch.schema.names)
 
 
 @dataclass
 class _Work:
-    """Answers parts; its methods run in several threads at the same time. `begun`: notes of before."""
+    """Answers parts; its methods run in several threads at the same time.
 
-    made: Ready
+    `begun` are notes of before; `known` are the files of the input that are proved to be what they were.
+    """
+
+    asking: Asking
     sink: Sink
-    order: Order
     there: set[str]
     begun: dict[str, Note]
-
-    @property
-    def _layout(self) -> Layout:
-        return self.made.answers.layout
+    digests: Digests
+    known: frozenset[int]
 
     def part(self, number: int, table: pa.Table) -> _Part:
         """Answers a part and writes its file, unless that is there."""
-        name = f"part-{number:05}.{self.order.format}"
+        order = self.asking.order
+        name = f"part-{number:05}.{order.format}"
+        first = number * order.part_rows
+        files = self._files(first, table.num_rows)
         note = self.begun.get(note_name(number))
-        if note and name in note.files and self._are_there(note):
-            return _Part(name, note.files, note.rows, note.skipped, is_old=True)
-        first = number * self.order.part_rows
+        if note and name in note.files:
+            if self._are_same(files) and self._are_there(note):
+                return _Part(name, note.files, note.rows, note.skipped, is_old=True)
+            self._remove(number, note)
         problems: list[dict[str, Any]] = []
-        blocks = [
-            self._block(table.slice(start, _BLOCK_ROWS), first + start, problems)
-            for start in range(0, table.num_rows, _BLOCK_ROWS)
-        ]
-        import pyarrow as pa
-
+        answered = self.asking.table(table, first, problems)
         contents: dict[str, Any] = {}
         if problems:
             lines = [orjson.dumps(problem, option=orjson.OPT_APPEND_NEWLINE) for problem in problems]
             contents[f"_errors/part-{number:05}.jsonl"] = b"".join(lines)
-        contents[name] = _encoded(pa.concat_tables(blocks), self.order.format)
+        contents[name] = encoded(answered, order.format)
         rows = table.num_rows - len(problems)
-        return _Part(name, self._written(number, contents, rows, len(problems)), rows, len(problems))
+        written = self._written(number, contents, rows, len(problems), files)
+        return _Part(name, written, rows, len(problems))
 
     def malformed(self, lines: list[str]) -> dict[str, str]:
         """Writes the lines that are no rows; returns the file's digest by its name, nothing where all are."""
+        note = self.begun.get(note_name("malformed"))
+        if note:
+            self._remove("malformed", note)
         if not lines:
             return {}
         return self._written("malformed", {MALFORMED: "\n".join(lines).encode() + b"\n"})
+
+    def _files(self, first: int, rows: int) -> range:
+        """Returns the files of the input that rows are from."""
+        given = self.asking.given
+        return range(given.file_of(first), given.file_of(first + max(rows, 1) - 1) + 1)
+
+    def _are_same(self, files: range) -> bool:
+        """Tells whether files of the input are proved to be what they were when their rows were answered.
+
+        Of a file on another machine, what its store says of it was compared before.
+        """
+        return self.asking.given.files.is_remote or self.known.issuperset(files)
 
     def _are_there(self, note: Note) -> bool:
         """Tells whether all files of a note are there. Raises UsageError where one was changed."""
@@ -338,124 +335,26 @@ class _Work:
             check_is_as_written(self.sink, name, note.files[name])
         return len(present) == len(note.files)
 
+    def _remove(self, number: int | str, note: Note) -> None:
+        """Removes what was written of a part, the note last. Raises UsageError where it was changed since."""
+        self._are_there(note)
+        self.sink.remove([name for name in note.files if name in self.there])
+        self.sink.remove([note_name(number)])
+
     def _written(
-        self, number: int | str, contents: dict[str, Any], rows: int = 0, skipped: int = 0
+        self,
+        number: int | str,
+        contents: dict[str, Any],
+        rows: int = 0,
+        skipped: int = 0,
+        files: Iterable[int] = (),
     ) -> dict[str, str]:
         """Writes files, after the note that lists them; returns their digests by name."""
-        digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        note = {"schema": SCHEMA, "files": digests, "rows": rows, "skipped": skipped}
+        written = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+        note: dict[str, Any] = {"schema": SCHEMA, "files": written, "rows": rows, "skipped": skipped}
+        if not self.asking.given.files.is_remote:
+            note["inputs"] = {i: digest for i in files if (digest := self.digests.known(i))}
         self.sink.write(note_name(number), text_of(note))
         for name, content in contents.items():
             self.sink.write(name, content)
-        return digests
-
-    def _block(self, rows: pa.Table, first: int, problems: list[dict[str, Any]]) -> pa.Table:
-        """Returns the results of some rows; `first` is the number of the first one in the input."""
-        import numpy as np
-        import pyarrow as pa
-
-        numbers = np.arange(first, first + rows.num_rows)
-        if self.order.on_error == "fail":
-            try:
-                answers = [self.made.answers.of_table(rows)]
-            except TableError as error:
-                raise error if error.row is None else error.at_row(first + error.row) from error
-        else:
-            answers, kept = self._answered(rows, first, problems)
-            rows, numbers = rows.take(pa.array(kept)), numbers[kept]
-        return self._table(rows, numbers, answers)
-
-    def _answered(
-        self, rows: pa.Table, first: int, problems: list[dict[str, Any]]
-    ) -> tuple[list[Answer], list[int]]:
-        """Returns (answers, places of the rows that have one); of the others the problems are noted."""
-        kept: list[int] = []
-        answers: list[Answer] = []
-        left = [list(range(rows.num_rows))]
-        while left:
-            places = left.pop()
-            if not places:
-                continue
-            try:
-                answers.append(self._asked(rows.take(places)))
-                kept += places
-            except TableError as error:
-                if error.row is None and len(places) == 1:
-                    error.row = 0
-                if error.row is None:
-                    middle = len(places) // 2
-                    left += [places[middle:], places[:middle]]
-                    continue
-                place = places[error.row]
-                told = error.at_row(first + place)
-                ids = {name: str(rows[name][place]) for name in self.order.ids}
-                problems.append({ROW: first + place, **ids, "column": error.column, "problem": str(told)})
-                # What comes before is good as far as is known; the rest is asked again.
-                left += [places[error.row + 1 :], places[: error.row]]
-        problems.sort(key=lambda problem: int(problem[ROW]))
-        return answers, kept
-
-    def _asked(self, rows: pa.Table) -> Answer:
-        return self.made.answers.of_table(_typed(rows, self._layout))
-
-    def _table(self, rows: pa.Table, numbers: Any, answers: Sequence[Answer]) -> pa.Table:
-        import numpy as np
-        import pyarrow as pa
-
-        columns: dict[str, Any] = {name: rows[name] for name in self.order.ids} or {ROW: pa.array(numbers)}
-        labels = np.concatenate([a.labels for a in answers]) if answers else np.empty(0, dtype=object)
-        classes = self.made.answers.classes
-        kind = None if len(labels) or classes is None or classes.dtype != object else pa.string()
-        columns[PREDICTION] = pa.array(labels.tolist(), kind)
-        if self.order.probabilities and classes is not None:
-            chances = [a.probabilities for a in answers] or [np.empty((0, len(classes)))]
-            table = np.concatenate(chances)
-            for position, name in enumerate(classes.tolist()):
-                columns[f"probability_{name}"] = pa.array(np.ascontiguousarray(table[:, position]))
-        return pa.table(columns)
-
-
-def _typed(rows: pa.Table, layout: Layout) -> pa.Table:
-    """Returns rows with the types of the model, of a CSV that was read as text.
-
-    Raises TableError that names the first value of another type.
-    """
-    import pyarrow as pa
-
-    kinds = {column.name: column.kind for column in layout.columns}
-    for place, name in enumerate(rows.schema.names):
-        if kinds.get(name, "text") == "text" or not pa.types.is_string(rows.schema.field(name).type):
-            continue
-        wanted = pa.bool_() if kinds[name] == "boolean" else pa.float64()
-        try:
-            typed = rows[name].cast(wanted)
-        except pa.ArrowInvalid as error:
-            raise _first_wrong(rows[name], name, wanted) from error
-        rows = rows.set_column(place, name, typed)
-    return rows
-
-
-def _first_wrong(values: pa.ChunkedArray, name: str, wanted: pa.DataType) -> TableError:
-    import pyarrow as pa
-
-    for row, value in enumerate(values):
-        try:
-            value.cast(wanted)
-        except pa.ArrowInvalid:
-            message = f"column {name!r}, row {row}: {value.as_py()!r} is no {wanted}"
-            return TableError(message, column=name, row=row)
-    return TableError(f"column {name!r}: not of type {wanted}", column=name)
-
-
-def _encoded(table: pa.Table, form: str) -> pa.Buffer:
-    """Returns a table as a file's content: the same bytes for the same rows."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from pyarrow import csv
-
-    out = pa.BufferOutputStream()
-    if form == "csv":
-        csv.write_csv(table, out)
-    else:
-        pq.write_table(table.combine_chunks(), out, compression="zstd")
-    return out.getvalue()
+        return written

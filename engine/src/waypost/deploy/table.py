@@ -140,7 +140,7 @@ def _wrong(names: Sequence[str], row: int, values: Sequence[Any], types: set[typ
     found = zip(names, values, strict=True)
     name, value = next((name, value) for name, value in found if type(value) not in types)
     kind = OddError if noun == "text" or _says_a_number(value) else TableError
-    return kind(f"column {name!r}, row {row}: {_short(value)} is no {noun}", column=name, row=row)
+    return kind(f"column {name!r}, row {row}: {short(value)} is no {noun}", column=name, row=row)
 
 
 def _says_a_number(value: Any) -> bool:
@@ -188,7 +188,8 @@ _SHORT.maxlevel = _SHORT.maxlist = _SHORT.maxdict = 3
 _SHORT.maxstring = 60
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Returns a value as a message shows it."""
     text = _SHORT.repr(value)  # a value may be nested deeper than Python's own repr goes
     return text if len(text) < 40 else f"{text[:37]}…"
 

@@ -75,6 +75,21 @@ def find(uri: str) -> Found:
             raise UsageError(f"{uri}: {error}") from error
 
 
+def mlmodel_of(uri: str) -> str:
+    """Returns the MLmodel of a model that MLflow keeps, and brings nothing else of it here.
+
+    Empty where that cannot be had: `find` says why there is no model.
+    """
+    with tracking_errors():
+        import mlflow
+
+        mlflow.set_tracking_uri(tracking_uri())
+        try:
+            return str(mlflow.artifacts.load_text(f"{uri.rstrip('/')}/{FILE}"))
+        except Exception:  # whatever a store makes of a file that it does not have
+            return ""
+
+
 def _registered(uri: str) -> Found | None:
     asked = client(tracking_uri())
     if hit := _ALIAS.fullmatch(uri):

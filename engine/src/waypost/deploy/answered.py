@@ -1,0 +1,192 @@
+"""Rows that were read become rows that are written: answers beside what is carried over, and what is wrong in
+the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from waypost.deploy.compiled import Answer
+from waypost.deploy.delimited import type_of
+from waypost.deploy.layout import TableError
+from waypost.deploy.models import Ready
+from waypost.deploy.pieces import Wanted
+from waypost.deploy.planned import PREDICTION, PROBABILITY, ROW, Order
+from waypost.deploy.reading import Input
+from waypost.errors import UsageError, WaypostError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK_ROWS = 16_384  # rows that are answered at once
+
+
+@dataclass
+class Asking:
+    """Asks a model about rows; its methods run in several threads at the same time."""
+
+    made: Ready
+    given: Input
+    order: Order
+
+    @property
+    def _wanted(self) -> Wanted:
+        return self.given.wanted
+
+    def table(self, rows: pa.Table, first: int, problems: list[dict[str, Any]]) -> pa.Table:
+        """Returns what is written of some rows, from number `first` on; of what is skipped, the problems."""
+        import pyarrow as pa
+
+        starts = range(0, max(rows.num_rows, 1), _BLOCK_ROWS)
+        blocks = [self._block(rows.slice(start, _BLOCK_ROWS), first + start, problems) for start in starts]
+        return pa.concat_tables(blocks)
+
+    def _block(self, rows: pa.Table, first: int, problems: list[dict[str, Any]]) -> pa.Table:
+        import numpy as np
+        import pyarrow as pa
+
+        numbers = np.arange(first, first + rows.num_rows)
+        if self.order.on_error == "fail":
+            return self._written(rows, numbers, self._all(rows, first))
+        answers, kept = self._some(rows, first, problems)
+        return self._written(rows.take(pa.array(kept, pa.int64())), numbers[kept], answers)
+
+    def _all(self, rows: pa.Table, first: int) -> list[Answer]:
+        """Returns the answers to all rows. Raises TableError that names file and row where one has none."""
+        if not rows.num_rows:
+            return []
+        try:
+            return [self._answer(rows)]
+        except TableError as error:
+            file, row = self.given.place_of(first + (error.row or 0))
+            told = error if error.row is None else error.at_row(row)
+            message = f"{file}: {told}"
+            raise TableError(message, column=error.column, row=error.row, hint=error.hint) from error
+
+    def _some(
+        self, rows: pa.Table, first: int, problems: list[dict[str, Any]]
+    ) -> tuple[list[Answer], list[int]]:
+        """Returns (answers, places of the rows that have one); of the others the problems are noted."""
+        wrong = {place: self.given.problems.get(first + place) for place in range(rows.num_rows)}
+        found = [self._told(rows, first, p, problem.error(0)) for p, problem in wrong.items() if problem]
+        kept: list[int] = []
+        answers: list[Answer] = []
+        left = [[place for place, problem in wrong.items() if problem is None]]
+        while left:
+            places = left.pop()
+            if not places:
+                continue
+            try:
+                answers.append(self._asked(rows, places))
+                kept += places
+            except TableError as error:
+                if error.row is None and len(places) > 1:
+                    middle = len(places) // 2
+                    left += [places[middle:], places[:middle]]
+                    continue
+                at = error.row or 0
+                found.append(self._told(rows, first, places[at], error))
+                # What comes before is good as far as is known; the rest is asked again.
+                left += [places[at + 1 :], places[:at]]
+        problems += sorted(found, key=lambda problem: int(problem[ROW]))
+        return answers, kept
+
+    def _asked(self, rows: pa.Table, places: list[int]) -> Answer:
+        import pyarrow as pa
+
+        is_all = len(places) == rows.num_rows
+        return self._answer(rows if is_all else rows.take(pa.array(places, pa.int64())))
+
+    def _answer(self, rows: pa.Table) -> Answer:
+        """Returns the model's answers; it does not see what is only carried over."""
+        return self.made.answers.of_table(rows.select(self._wanted.asked_of(rows.schema.names)))
+
+    def _told(self, rows: pa.Table, first: int, place: int, error: TableError) -> dict[str, Any]:
+        """Returns a line of errors."""
+        file, row = self.given.place_of(first + place)
+        ids = {name: str(rows[self._wanted.kept_as(name)][place]) for name in self.order.ids}
+        where = {ROW: first + place, "file": file, "file_row": row}
+        return {**where, **ids, "column": error.column, "problem": str(error.at_row(row))}
+
+    def _written(self, rows: pa.Table, numbers: Any, answers: Sequence[Answer]) -> pa.Table:
+        import pyarrow as pa
+
+        carried = {name: rows[self._wanted.kept_as(name)] for name in self.given.carried}
+        if not self.order.ids:
+            carried = {ROW: pa.array(numbers), **carried}
+        made = dict(self._answers(answers))
+        self.order.check_names(list(self.given.carried), list(made))
+        return pa.table({**carried, **made})
+
+    def _answers(self, answers: Sequence[Answer]) -> Iterator[tuple[str, Any]]:
+        """Gives the columns of an answer: what the model says, and probabilities where they are wanted."""
+        import numpy as np
+
+        labels = [label for answer in answers for label in answer.labels.tolist()]
+        if labels and all(isinstance(label, dict) for label in labels):
+            yield from _of_records(labels)
+        else:
+            yield PREDICTION, self._of_labels(labels)
+        if self.order.probabilities:
+            classes = self._classes()
+            chances = [answer.probabilities for answer in answers] or [np.empty((0, len(classes)))]
+            table = np.concatenate(chances)
+            for position, name in enumerate(classes):
+                yield f"{PROBABILITY}{name}", np.ascontiguousarray(table[:, position])
+
+    def _classes(self) -> list[Any]:
+        """Returns the classes of a model. Raises UsageError where it has no probability of each."""
+        classes = self.made.answers.classes
+        if classes is None:
+            problem = "--probabilities: this model has none, or several for a row"
+            raise UsageError(problem, hint="leave it out")
+        return list(classes.tolist())
+
+    def _of_labels(self, labels: list[Any]) -> pa.Array:
+        """Returns labels as a column; where there are none, of the type that they would have."""
+        import pyarrow as pa
+
+        if labels:
+            return _column(PREDICTION, labels)
+        classes = self.made.answers.classes
+        if classes is not None:
+            return pa.array(classes.tolist()).slice(0, 0)
+        outputs = self.made.said.outputs
+        return pa.array([], type_of(outputs[0].type) if len(outputs) == 1 else pa.float64())
+
+
+def _of_records(records: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Gives the columns of a table that a model answers with."""
+    for name in dict.fromkeys(name for record in records for name in record):
+        yield str(name), _column(str(name), [record.get(name) for record in records])
+
+
+def _column(name: str, values: list[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError, TypeError) as error:
+        words = " ".join(str(error).split())
+        raise WaypostError(f"the model's answers are no column {name!r}: {words}") from error
+
+
+def encoded(table: pa.Table, form: str) -> pa.Buffer:
+    """Returns a table as a file's content: the same bytes for the same rows. Raises UsageError."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    out = pa.BufferOutputStream()
+    try:
+        if form == "csv":
+            csv.write_csv(table, out)
+        else:
+            pq.write_table(table.combine_chunks(), out, compression="zstd")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        words = " ".join(str(error).split())
+        hint = "write Parquet: --format parquet" if form == "csv" else ""
+        raise UsageError(f"the answers cannot be written as {form}: {words}", hint=hint) from error
+    return out.getvalue()

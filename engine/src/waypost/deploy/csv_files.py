@@ -1,0 +1,156 @@
+"""CSV in any dialect: with the types that the model asks for, or as texts: then the wrong ones are known."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from waypost.deploy.converting import converted, without_missing
+from waypost.deploy.delimited import values_options
+from waypost.deploy.dialect import SAMPLE_BYTES, Dialect, decoded, guessed, names_in
+from waypost.deploy.layout import TableError
+from waypost.deploy.pieces import Open, Peek, Piece, Problem, Wanted
+from waypost.deploy.table import short
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK_BYTES = 1024 * 1024
+
+
+def peeked(sample: bytes, wanted: Wanted, *, usual: str) -> Peek:
+    """Returns how a file is written that begins with a sample, and its columns. Raises TableError."""
+    import pyarrow as pa
+
+    names = wanted.layout.names | set(wanted.carried)
+    dialect = guessed(sample, wanted.asked, names, wanted.numbers, usual=usual)
+    text = io.StringIO(decoded(sample, dialect.encoding), newline="")
+    found = names_in(text, dialect.separator)
+    if not found:
+        raise TableError("there is no header")
+    is_empty = len(sample) < SAMPLE_BYTES and not text.read().strip()
+    schema = pa.schema([(name, pa.string()) for name in found])
+    return Peek(schema, 0 if is_empty else None, dialect)
+
+
+def pieces(opened: Open, columns: list[str], peek: Peek, wanted: Wanted, *, lenient: bool) -> Iterator[Piece]:
+    """Gives the rows of a file. Raises TableError; `lenient` gives what is wrong in a row instead."""
+    import pyarrow as pa
+
+    reader = _Reader(opened, columns, peek.dialect, wanted)
+    try:
+        if peek.rows == 0:
+            yield reader.nothing()
+        elif lenient or wanted.layout.names.intersection(wanted.carried):
+            yield from reader.texts()
+        else:
+            yield from reader.values()
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        is_encoding = isinstance(error, UnicodeError) or "UTF8" in str(error)
+        hint = "say how it is written: --encoding" if is_encoding else ""
+        raise TableError(f"cannot be read: {' '.join(str(error).split())}", hint=hint) from error
+
+
+@dataclass
+class _Reader:
+    """Reads one file, in either of two ways; `malformed` are lines of the newest piece that are no rows."""
+
+    opened: Open
+    columns: list[str]
+    dialect: Dialect
+    wanted: Wanted
+    malformed: list[str] = field(default_factory=list)
+
+    def nothing(self) -> Piece:
+        """Returns the columns of a file without rows."""
+        import pyarrow as pa
+
+        texts = [pa.array([], pa.string()) for _ in self.columns]
+        return self._converted(pa.RecordBatch.from_arrays(texts, self.columns), [], 0)
+
+    def values(self) -> Iterator[Piece]:
+        """Gives the rows with their types. Where that fails, the rest is read as texts: that tells why."""
+        import pyarrow as pa
+
+        types = {name: self.wanted.type(name) for name in self.columns}
+        texts = [n for n in self.columns if self.wanted.kind(n) in {"text", "other"}]
+        rows = 0
+        try:
+            for batch, read in self._batches(types, as_written=bool(self.wanted.carried)):
+                if self.malformed:
+                    break
+                rows += batch.num_rows
+                yield Piece(_without_missing(batch, texts) if self.wanted.carried else batch, read=read)
+        except pa.ArrowInvalid:
+            yield from self._rest(rows)
+            raise
+        if self.malformed:
+            yield from self._rest(rows)
+
+    def _rest(self, rows: int) -> Iterator[Piece]:
+        """Gives what comes after so many rows, with what is wrong in it."""
+        self.malformed.clear()
+        for piece in self.texts():
+            known = min(rows, piece.batch.num_rows)
+            rows -= known
+            problems = [Problem(p.row - known, p.column, p.words) for p in piece.problems if p.row >= known]
+            yield Piece(piece.batch.slice(known), problems, piece.malformed, piece.read)
+
+    def texts(self) -> Iterator[Piece]:
+        """Gives the rows of columns that were read as texts; the carried ones stay as they stand."""
+        import pyarrow as pa
+
+        types = dict.fromkeys(self.columns, pa.string())
+        for batch, read in self._batches(types, as_written=True):
+            malformed, self.malformed = self.malformed, []
+            yield self._converted(batch, malformed, read)
+
+    def _converted(self, batch: pa.RecordBatch, malformed: list[str], read: int) -> Piece:
+        import pyarrow as pa
+
+        columns: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for name, texts in zip(batch.schema.names, batch.columns, strict=True):
+            if name in self.wanted.carried:
+                columns[self.wanted.kept_as(name)] = texts
+            if self.wanted.kind(name):
+                columns[name], wrong = converted(texts, self.wanted.type(name), self.dialect.decimal)
+                noun = self.wanted.noun(name)
+                problems += [Problem(row, name, f"{short(texts[row].as_py())} is no {noun}") for row in wrong]
+        return Piece(pa.RecordBatch.from_pydict(columns), problems, malformed, read)
+
+    def _batches(
+        self, types: dict[str, pa.DataType], *, as_written: bool
+    ) -> Iterator[tuple[pa.RecordBatch, int]]:
+        """Gives (rows, bytes of the file until here). With `as_written` texts are never missing."""
+        from pyarrow import csv
+
+        with self.opened() as (file, stream):
+            reader = csv.open_csv(
+                stream,
+                read_options=csv.ReadOptions(block_size=_BLOCK_BYTES, encoding=self.dialect.encoding),
+                parse_options=csv.ParseOptions(
+                    delimiter=self.dialect.separator,
+                    newlines_in_values=True,
+                    invalid_row_handler=self._skip,
+                ),
+                convert_options=values_options(
+                    types, self.dialect.decimal, strings_can_be_null=not as_written
+                ),
+            )
+            for batch in reader:
+                yield batch, file.tell()
+
+    def _skip(self, row: Any) -> str:
+        self.malformed.append(row.text)
+        return "skip"
+
+
+def _without_missing(batch: pa.RecordBatch, texts: list[str]) -> pa.RecordBatch:
+    """Returns a batch in which the words for a missing value are nulls in some columns."""
+    for name in texts:
+        place = batch.schema.get_field_index(name)
+        batch = batch.set_column(place, batch.schema.field(place), without_missing(batch.column(place)))
+    return batch

@@ -1,0 +1,124 @@
+"""How a CSV is written: what stands between values and before decimals, and in which encoding.
+
+What is not said is guessed from the beginning of a file: by the names of columns that are asked for, not by
+how often a sign occurs.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import io
+import itertools
+import re
+from collections.abc import Collection, Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from waypost.deploy.layout import TableError
+from waypost.deploy.limits import MIB
+
+SAMPLE_BYTES = MIB
+"""The beginning of a file that a guess is made from; Arrow wants the header to lie within it."""
+SEPARATORS = (",", ";", "\t", "|")
+_ROWS = 1000  # of the sample, that are looked at for decimals
+_BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# What programs for spreadsheets write in the west; of what latin-1 can say it says the same.
+_OTHERWISE = "cp1252"
+_COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
+
+
+class Dialect(BaseModel):
+    """How the values of a CSV are written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+
+    def __str__(self) -> str:
+        separator = "tab" if self.separator == "\t" else repr(self.separator)
+        return f"--separator {separator} --decimal {self.decimal!r} --encoding {self.encoding}"
+
+
+class Asked(BaseModel):
+    """What is said of a dialect; None is to be guessed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    separator: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+
+
+def guessed(
+    sample: bytes, asked: Asked, names: Collection[str], numbers: Collection[str], *, usual: str = ","
+) -> Dialect:
+    """Returns how a file is written that begins with a sample.
+
+    Args: `names` are the columns that are looked for, `numbers` those of them that hold numbers; `usual` is
+    the separator where nothing speaks for another. Raises TableError.
+    """
+    encoding = asked.encoding or _encoding(sample)
+    text = decoded(sample, encoding)
+    separator = asked.separator or _separator(text, names, usual)
+    decimal = asked.decimal or ("." if separator == "," else _decimal(text, separator, numbers))
+    return Dialect(separator=separator, decimal=decimal, encoding=encoding)
+
+
+def decoded(sample: bytes, encoding: str) -> str:
+    """Returns the text of a sample, but for a letter that its end has cut. Raises TableError."""
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(sample)
+    except UnicodeError as error:
+        raise TableError(f"this is not {encoding}: {error}", hint="say what it is: --encoding") from error
+    return text.removeprefix("\ufeff")
+
+
+def names_in(lines: Iterable[str], separator: str = ",") -> list[str]:
+    """Returns the names of a CSV's columns, none where it has no header. Raises TableError."""
+    try:
+        return next((row for row in csv.reader(lines, delimiter=separator) if row), [])
+    except csv.Error as error:
+        raise TableError(f"the names of the columns cannot be read: {error}") from error
+
+
+def _encoding(sample: bytes) -> str:
+    for mark, name in _BOMS.items():
+        if sample.startswith(mark):
+            return name
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeError:
+        return _OTHERWISE
+    return "utf-8"
+
+
+def _separator(text: str, names: Collection[str], usual: str) -> str:
+    """Returns the sign between which most of the names stand."""
+    wanted = set(names)
+
+    def found(separator: str) -> int:
+        try:
+            return len(wanted.intersection(names_in(_lines(text), separator)))
+        except TableError:
+            return 0
+
+    return max((usual, *SEPARATORS), key=found)  # of equals the first
+
+
+def _decimal(text: str, separator: str, numbers: Collection[str]) -> str:
+    """Returns a comma where a number is written with one, and none with a point."""
+    values: list[str] = []
+    with contextlib.suppress(csv.Error):  # whoever reads the rows tells what is wrong with them
+        rows = itertools.islice(csv.reader(_lines(text), delimiter=separator), _ROWS)
+        places = [place for place, name in enumerate(next(rows, [])) if name in numbers]
+        values.extend(row[place] for row in rows for place in places if place < len(row))
+    has_commas = any(_COMMA.fullmatch(value) for value in values)
+    return "," if has_commas and not any("." in value for value in values) else "."
+
+
+def _lines(text: str) -> io.StringIO:
+    return io.StringIO(text, newline="")

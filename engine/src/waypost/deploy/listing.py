@@ -1,0 +1,169 @@
+"""The files that an input names: one, a folder or a glob of them, here or behind any URL that fsspec opens.
+
+A name says what a file is like: `.parquet`, `.csv`, `.tsv`, `.jsonl`, in any case; texts may be compressed.
+Folders called NAME=VALUE are columns, as Hive and Spark write them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from waypost.deploy.sink import is_here, plain
+from waypost.errors import UsageError, WaypostError, redacted
+
+Form = Literal["parquet", "csv", "tsv", "jsonl"]
+_FORMS: dict[str, Form] = {
+    "parquet": "parquet",
+    "csv": "csv",
+    "tsv": "tsv",
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+}
+_PACKINGS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}
+_TOLD = "tables end in .parquet, .csv, .tsv, .jsonl or .ndjson; texts also in .gz, .bz2 or .zst after that"
+_MAGIC = re.compile(r"[*?[]")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+# What a scoring writes, as far as it can be taken for a table.
+_WRITTEN = ("part-00000.parquet", "part-00000.csv", "_errors/part-00000.jsonl")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of the input. `state` tells one content from another: size, and what the store says; `name` is
+    what it is called in messages.
+    """
+
+    path: str
+    size: int
+    state: str
+    name: str = ""
+
+    @cached_property
+    def form(self) -> Form:
+        """What the file is like."""
+        found = _form_of(self.path)
+        assert found  # noqa: S101 (a listing has no others)
+        return found[0]
+
+    @property
+    def packing(self) -> str | None:
+        """The compression of a text, as Arrow calls it; None where there is none."""
+        found = _form_of(self.path)
+        return found[1] if found else None
+
+    @cached_property
+    def folders(self) -> dict[str, str | None]:
+        """The columns that folders on the way to it name: the same value in each row."""
+        return folder_values(self.path)
+
+
+def _form_of(path: str) -> tuple[Form, str | None] | None:
+    """Returns (form, compression) by a file's name, None where it names no table."""
+    parts = path.rpartition("/")[2].lower().split(".")
+    packing = _PACKINGS.get(parts[-1])
+    form = _FORMS.get(parts[-2] if packing and len(parts) > 1 else parts[-1]) if len(parts) > 1 else None
+    if form is None or (form == "parquet" and packing):
+        return None
+    return form, packing
+
+
+def folder_values(path: str) -> dict[str, str | None]:
+    """Returns what the folders of a path say that are called NAME=VALUE, None for Hive's word for nothing."""
+    pairs = (part.split("=", 1) for part in path.split("/")[:-1] if "=" in part)
+    return {unquote(name): None if value == _NO_VALUE else unquote(value) for name, value in pairs}
+
+
+class Listing:
+    """The files that an input names, in the order of their paths; nothing of them is read yet."""
+
+    def __init__(self, url: str) -> None:
+        """Raises UsageError where there is none."""
+        import fsspec
+
+        self.url = url
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(url)
+            self.is_folder = bool(self.fs.isdir(self.root))
+            # A file whose name looks like a pattern is that file.
+            self.is_pattern = not self.is_folder and _looks_so(self.root) and not self.fs.exists(self.root)
+            paths = sorted(self._paths())
+        except (ImportError, ValueError, OSError) as error:
+            raise UsageError(f"{redacted(url)}: {error}") from error
+        chosen = [path for path in paths if _form_of(path)]
+        if not chosen:
+            said = "there are no tables" if paths else "there is nothing"
+            raise UsageError(f"{redacted(url)}: {said} here", hint=_TOLD)
+        self.sources = [self._source(path) for path in chosen]
+        self.plain_fs = plain(self.fs)
+
+    def _paths(self) -> set[str]:
+        if self.is_folder:
+            return set(_below(self.fs, self.root))
+        if not self.is_pattern:
+            return {self.root} if self.fs.exists(self.root) else set()
+        found: set[str] = set()
+        for path, info in self.fs.glob(self.root, detail=True).items():
+            found.update(_below(self.fs, path) if info.get("type") == "directory" else [path])
+        return found
+
+    def _source(self, path: str) -> Source:
+        info = self.fs.info(path)
+        if info.get("type") == "other":  # to open a pipe is to wait for whoever writes; a device has no end
+            raise UsageError(f"{path}: this is a pipe or a device, no file", hint="write the table to a file")
+        told = {key: str(info[key]) for key in ("ETag", "etag", "mtime", "LastModified") if key in info}
+        return Source(path, int(info.get("size") or 0), str(sorted(told.items())), self._name(path))
+
+    def _name(self, path: str) -> str:
+        """Returns a file's path below what all files have in common, its name where it is the only one."""
+        fixed = self.root
+        if self.is_pattern:
+            fixed = self.root[: _MAGIC.search(self.root).start()].rpartition("/")[0]  # type: ignore[union-attr]
+        below = path.removeprefix(fixed).lstrip("/")
+        return below or PurePosixPath(path).name
+
+    @property
+    def is_remote(self) -> bool:
+        """Tells whether the files are on another machine."""
+        return not is_here(self.fs)
+
+    def digest(self, source: Source) -> str:
+        """Returns the sha256 of a file; of one on another machine, what its store says of its content."""
+        if self.is_remote:
+            return f"{source.size} bytes, {source.state}"
+        try:
+            with open(source.path, "rb") as file:  # noqa: PTH123 (fsspec's paths are texts)
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise WaypostError(f"{source.name}: cannot be read: {error}") from error
+
+    def would_hold(self, folder: str) -> bool:
+        """Tells whether parts in a folder would be among the files that a pattern names."""
+        from fsspec.utils import glob_translate
+
+        if not self.is_pattern:
+            return False
+        pattern = re.compile(glob_translate(self.root))
+        place = PurePosixPath(folder.rstrip("/"))
+        written = [str(place / name) for name in _WRITTEN]
+        return any(map(pattern.match, [str(place), *map(str, place.parents), *written]))
+
+
+def _looks_so(path: str) -> bool:
+    return bool(_MAGIC.search(path))
+
+
+def _below(fs: Any, root: str) -> Iterator[str]:
+    """Gives the files below a folder, but for those whose names say that they are nobody's business."""
+    return (path for path in fs.find(root) if _is_visible(path, root))
+
+
+def _is_visible(path: str, root: str) -> bool:
+    """Tells whether no part of a path below the root begins with a dot or an underscore."""
+    return not any(part.startswith((".", "_")) for part in path.removeprefix(root).split("/"))
