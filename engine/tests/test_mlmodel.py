@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from waypost.contracts.mlmodel import parse_mlmodel
 from waypost.deploy.example import example_rows
-from waypost.deploy.loading import load
+from waypost.deploy.loading import differing, load
 from waypost.errors import UsageError, WaypostError
 from waypost.sources.files import read_mlmodel
 
@@ -114,6 +115,21 @@ def test_row_that_does_not_fit_is_left_out(key: str, value: Any, tmp_path: Path)
     content = {"columns": [*GOOD], "data": [[*row.values()] for row in rows]}
     (tmp_path / "input_example.json").write_text(json.dumps(content))
     assert example_rows(tmp_path, COLUMNS) == [rows[0], rows[2]]
+
+
+def test_what_a_model_was_made_with_is_told(tmp_path: Path) -> None:
+    """Another Python, other versions: one line, the first few of them; nothing where all is as it was."""
+    said = parse_mlmodel("flavors: {python_function: {python_version: 3.1.2}}", "MLmodel")
+    assert differing(tmp_path, said) == (
+        f"the model was made with Python 3.1.2 (here {platform.python_version()}): "
+        "it may answer otherwise here"
+    )
+    (tmp_path / "requirements.txt").write_text("numpy==0.1\n" + "".join(f"no-{i}\n" for i in range(9)))
+    told = differing(tmp_path, said)
+    assert "numpy==0.1 (here" in told
+    assert told.endswith("no-2 (not here), 6 more: it may answer otherwise here")
+    (tmp_path / "requirements.txt").write_bytes(b"\xff")
+    assert differing(tmp_path, parse_mlmodel("flavors: {sklearn: {}}", "MLmodel")) == ""
 
 
 def test_trusted_model_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from waypost.contracts.requirements import PackageMove, environment_folders, package_moves
+from waypost.contracts.requirements import PackageMove, environment_folders, package_moves, unmet
 
 LOCK = """\
 # a comment
@@ -54,3 +54,14 @@ def test_a_folder_with_code_is_code(
 ) -> None:
     """A shared folder is the environment's only where there is nothing in it but requirement files."""
     assert environment_folders(contents, files) == found
+
+
+def test_what_is_not_here_as_asked_for() -> None:
+    """Another version, and a package that is not here, in words; of other machines, and of URLs, nothing."""
+    here = {"scipy": "1.3", "numpy": "2.4.0rc1", "mlflow": "3.17.2"}
+    text = (
+        "mlflow==3.17.2\nscipy==1.2 \\\n  --hash=sha256:00\nnumpy>=2\nskops\n-r more.txt\n"
+        "x==1; sys_platform == 'none'\ny @ https://example.org/y.whl\nz==1; nothing == '1'\n"
+    )
+    assert unmet(text, here.get) == ["scipy==1.2 (here 1.3)", "skops (not here)"]
+    assert unmet("", here.get) == []

@@ -65,6 +65,7 @@ class Pyfunc(_Loose):
     loader_module: str = "mlflow.sklearn"
     predict_fn: str = "predict"
     model_path: str = ""
+    python_version: str = ""
     code: str | None = None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -56,6 +57,30 @@ def _versions(texts: Iterable[str]) -> dict[str, str]:
             version = redacted(requirement.url or str(requirement.specifier)).removeprefix("==") or "any"
             found.setdefault(name, {})[version] = None
     return {name: ", ".join(versions) for name, versions in found.items()}
+
+
+def unmet(text: str, version_of: Callable[[str], str | None]) -> list[str]:
+    """Returns what of a requirement file is not here, each in words: `scipy==1.2 (here 1.3)`.
+
+    Args: `version_of` gives the version of a package that is installed, None of one that is not.
+    """
+    found = []
+    for requirement in requirements_in(text):
+        if requirement.url or not _is_meant(requirement):
+            continue
+        here = version_of(requirement.name)
+        if here is None or not requirement.specifier.contains(here, prereleases=True):
+            instead = "not here" if here is None else f"here {here}"
+            found.append(f"{requirement.name}{requirement.specifier} ({instead})")
+    return found
+
+
+def _is_meant(requirement: Requirement) -> bool:
+    """Tells whether a requirement is one on this machine, as far as its marker can be read."""
+    try:
+        return requirement.marker is None or requirement.marker.evaluate()
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        return False
 
 
 def requirements_in(text: str) -> Iterator[Requirement]:

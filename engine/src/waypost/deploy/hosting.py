@@ -11,6 +11,7 @@ from waypost.deploy.bringing import Brought, read_state
 from waypost.deploy.describe import example_of, openapi
 from waypost.deploy.feedback import FEEDBACK, described
 from waypost.deploy.journal import check_columns
+from waypost.deploy.loading import differing
 from waypost.deploy.models import ready
 
 
@@ -70,6 +71,8 @@ class Hosted:
 
     def _prepared(self, brought: Brought) -> Served:
         made = ready(brought.folder, is_trusted=brought.is_trusted)
+        if words := differing(brought.folder, made.said):
+            self._say(f"{brought.label}: {words}")
         if self._is_logged:
             check_columns(made.answers.layout)
         made.answers.warm()

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
+import platform
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from waypost.compat import mlflow_serving
 from waypost.contracts.mlmodel import MLmodel
+from waypost.contracts.requirements import unmet
 from waypost.deploy.archive import KNOWN, UnsafeError, check_archive
 from waypost.deploy.estimators import check_model
 from waypost.deploy.original import Original
 from waypost.errors import UsageError, WaypostError
+from waypost.sources.files import read_text
 from waypost.tracking import models
 
 SKLEARN = "mlflow.sklearn"
+_MOST_TOLD = 5
 
 
 def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Original:
@@ -36,6 +42,25 @@ def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Original:
     except Exception as error:  # a damaged file, another version: MLflow's loaders raise anything
         words = " ".join(str(error).split())[:300]
         raise WaypostError(f"{folder}: it cannot be loaded: {type(error).__name__}: {words}") from error
+
+
+def differing(folder: Path, said: MLmodel) -> str:
+    """Returns what a model was made with that is not here, as MLflow warns of it; "" where all is."""
+    found = []
+    made, here = said.pyfunc.python_version, platform.python_version()
+    if made and made.split(".")[:2] != here.split(".")[:2]:
+        found.append(f"Python {made} (here {here})")
+    with contextlib.suppress(WaypostError):  # there is no such file, or it is no text
+        found += unmet(read_text(folder / "requirements.txt"), _version)
+    told = [*found[:_MOST_TOLD], *([f"{len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else [])]
+    return f"the model was made with {', '.join(told)}: it may answer otherwise here" if found else ""
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _checked(folder: Path, said: MLmodel) -> Any:

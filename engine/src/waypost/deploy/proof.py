@@ -109,7 +109,8 @@ def _answered(ask: Callable[[], Answer]) -> Answer | TableError:
 def _refusal(expected: Answer | TableError, given: Answer | TableError, form: str) -> str:
     """Returns what is said of rows that one of the two refuses, nothing where both do."""
     if isinstance(given, TableError) and not isinstance(expected, TableError):
-        return f"the original answers what the compiled form has no place for ({form}): {given}"
+        remedy = "an imputer, or a clip, before the forest gives it one"
+        return f"the original answers what the compiled form has no place for ({form}): {given}; {remedy}"
     if isinstance(expected, TableError) and not isinstance(given, TableError):
         return f"the original does not answer what the compiled form does ({form}): {expected}"
     return ""

@@ -18,6 +18,7 @@ from waypost.deploy.bringing import bringing
 from waypost.deploy.digests import Digests
 from waypost.deploy.layout import Layout
 from waypost.deploy.listing import Listing
+from waypost.deploy.loading import differing
 from waypost.deploy.models import ready
 from waypost.deploy.planned import Order
 from waypost.deploy.reading import Input
@@ -121,6 +122,8 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
             bringing(job.model, temp / "model.state", is_trusted=job.is_trusted, say=say, look=look)
         )
         made = ready(brought.folder, is_trusted=job.is_trusted)
+        if words := differing(brought.folder, made.said):
+            warn(f"{brought.label}: {words}")
         stack.enter_context(_NoPandas().in_force(is_compiled=made.proof.is_equal))
         if not made.proof.is_equal:
             say(f"the original answers: {made.proof.reason}")

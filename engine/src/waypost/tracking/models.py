@@ -133,4 +133,4 @@ def load_pyfunc(folder: Path) -> Any:
     set_defaults()
     import mlflow.pyfunc
 
-    return mlflow.pyfunc.load_model(str(folder))
+    return mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)  # of versions: `differing` tells
