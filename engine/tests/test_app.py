@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from waypost.contracts.mlmodel import Column, MLmodel
-from waypost.deploy.answering import Served
+from waypost.deploy.answering import MAIN, Served
 from waypost.deploy.app import Application
 from waypost.deploy.bearer import Guard
 from waypost.deploy.bringing import Brought
@@ -25,7 +26,8 @@ from waypost.deploy.models import Ready
 from waypost.deploy.origins import check_origins
 from waypost.deploy.proof import Proof
 from waypost.deploy.receiving import gunzipped
-from waypost.deploy.settings import Settings
+from waypost.deploy.roles import CANARY, SHADOW, parse_other
+from waypost.deploy.settings import Other, Settings
 from waypost.deploy.table import Rows, Table
 from waypost.errors import UsageError
 
@@ -52,12 +54,14 @@ class Model:
         return Answer(np.array([self.label] * len(rows)), np.empty((len(rows), 0)))
 
 
-def served(label: str = "m", odd: Callable[[], Any] | None = None, *, compiled: bool = True) -> Served:
+def served(
+    label: str = "m", odd: Callable[[], Any] | None = None, *, compiled: bool = True, role: str = MAIN
+) -> Served:
     proof = Proof(is_equal=compiled, reason="", versions={})
     model: Any = Model(label, odd)
     made = Ready(Path(), "", MLmodel(flavors={"sklearn": {}}), proof, model)
     brought = Brought(uri=label, label=label, folder=Path(), digest="")
-    return Served(brought, made, None, [(b"x-model", label.encode())], {}, {"model": label})
+    return Served(brought, made, None, [(b"x-model", label.encode())], {}, {"model": label}, role)
 
 
 class Told:
@@ -112,7 +116,15 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def application(folder: Path, model: Served, **settings: Any) -> Application:
     given = Settings(state=folder / "model.state", **settings)
     app = Application(given, Guard(given.token_file, {}))
-    app._hosted._served = model
+    app._models.main._served = model
+    return app
+
+
+def beside(app: Application, model: Served) -> Application:
+    """Gives an application the model of another role."""
+    other = app._models.canary if model.role == CANARY else app._models.shadow
+    assert other
+    other._served = model
     return app
 
 
@@ -244,7 +256,7 @@ def test_bodies_may_be_gzipped(tmp_path: Path) -> None:
     assert asyncio.run(told()) == {name: status for name, (_, _, status) in bodies.items()}
     assert app._bodies._held == 0
     with pytest.raises(RequestError, match="larger than 1,000,000 bytes when it is unpacked"):
-        gunzipped(gzip.compress(b" " * 100_000_000), 1_000_000)
+        gunzipped(gzip.compress(b" " * 20_000_000), 1_000_000)
 
 
 def test_pages_of_other_origins_ask_where_they_are_named(tmp_path: Path) -> None:
@@ -303,3 +315,101 @@ def test_what_is_answered_is_logged_with_what_was_right(
     names = sorted(file.name.partition("-")[0] for file in (tmp_path / "log").iterdir())
     assert names == ["feedback", "predictions"]
     assert asyncio.run(asked(app, b"a\n1\n", "/feedback", content_type="text/csv")).status == 415
+
+
+IDS = [f"3f9a1c20-{i}" for i in range(400)]
+
+
+def test_a_canary_answers_its_share(tmp_path: Path, log: list[Any]) -> None:
+    """The id of a request decides which model answers, in each worker alike; all places say which."""
+    canary = Other(state=tmp_path / "canary.state", share=0.25)
+
+    async def requests() -> tuple[Application, list[str]]:
+        app = beside(application(tmp_path, served("m/1"), canary=canary), served("m/2", role=CANARY))
+        return app, [(await asked(app, x_request_id=name)).headers["x-model"] for name in IDS]
+
+    (app, answered), (_, again) = asyncio.run(requests()), asyncio.run(requests())
+    assert answered == again
+    count = answered.count("m/2")
+    assert 70 < count < 130
+    assert len(answered) - count == answered.count("m/1")
+    metrics = asyncio.run(asked(app, b"", "/metrics", "GET")).body.decode()
+    assert f'waypost_model_requests_total{{model="m/2",role="canary",status="200"}} {count}.0' in metrics
+    assert 'waypost_model{model="m/2",role="canary"} 1.0' in metrics
+    assert asyncio.run(asked(app, b"", "/model", "GET")).json()["canary"] == {"model": "m/2", "share": 0.25}
+    app._monitor.flush()
+    assert [line["model"] for line in log[:400]] == answered
+    assert {(line["model"], line["role"]) for line in log[:400]} == {("m/1", "main"), ("m/2", "canary")}
+
+
+def shadowed(
+    folder: Path, model: Served, rounds: int = 3, **settings: Any
+) -> tuple[list[Any], dict[str, int]]:
+    """Asks an application with a shadow; returns its replies, and what became of the shadow's requests."""
+    shadow = Other(state=folder / "shadow.state", share=1.0)
+
+    async def requests() -> tuple[list[Any], Application]:
+        app = beside(application(folder, served("m"), shadow=shadow, **settings), model)
+        told = [await asked(app, b'{"instances": [{"a": 2.0}]}') for _ in range(rounds)]
+        assert app._shadow
+        await asyncio.gather(*app._shadow._tasks)
+        assert app._shadow._held == 0
+        return told, app
+
+    told, app = asyncio.run(requests())
+    found = {key.split("\n")[1]: int(count) for key, (count, _) in app._monitor._counts.shadow.items()}
+    return told, found
+
+
+def test_a_shadow_is_asked_and_not_heard(tmp_path: Path) -> None:
+    """Whether a shadow says the same, another thing, fails or hangs: the answer is the main model's, at once;
+    what became of it is counted, and logged under its own name.
+    """
+    gate = threading.Event()
+    shadows = {
+        "equal": served("m", role=SHADOW),
+        "different": served("n", role=SHADOW),
+        "failed": served("m", lambda: _raise(SystemExit(1)), role=SHADOW),
+        "late": served("m", lambda: gate.wait(10), role=SHADOW),
+    }
+    for outcome, model in shadows.items():
+        began = time.perf_counter()
+        told, found = shadowed(tmp_path, model, log=tmp_path / outcome, seconds=0.1)
+        assert time.perf_counter() - began < 2
+        assert [one.json() for one in told] == [{"predictions": ["m"]}] * 3
+        assert told[0].headers["x-shadow-model"] == model.brought.label
+        assert set(found) <= {outcome, "dropped"} if outcome == "late" else found == {outcome: 3}
+        assert sum(found.values()) == 3
+    gate.set()
+
+
+def test_a_shadow_that_does_not_follow_is_left_out(tmp_path: Path) -> None:
+    """More requests than a shadow follows are not asked, nor are their bodies kept."""
+    gate = threading.Event()
+    threading.Timer(0.5, gate.set).start()
+    told, found = shadowed(tmp_path, served("m", lambda: gate.wait(10), role=SHADOW), rounds=100)
+    assert {one.status for one in told} == {200}
+    assert found["dropped"] >= 80
+    assert sum(found.values()) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("models:/grades@candidate=5%", ("models:/grades@candidate", 0.05)),
+        ("models:/grades/3=0.25", ("models:/grades/3", 0.25)),
+        ("a=b/model=100%", ("a=b/model", 1.0)),
+    ],
+)
+def test_a_share_is_part_of_the_option(text: str, found: tuple[str, float]) -> None:
+    """A model with a share of the requests, in percent or as a number; without one the default counts."""
+    assert parse_other(text, "--canary", None) == found
+    assert parse_other("a=b/model", "--shadow", 1.0) == ("a=b/model", 1.0)
+
+
+@pytest.mark.parametrize("text", ["models:/grades@candidate", "m=0%", "m=101%", "m=5"])
+def test_a_wrong_share_is_told(text: str) -> None:
+    """A canary without a share, or with one that is none, is refused with the form."""
+    with pytest.raises(UsageError, match="share") as error:
+        parse_other(text, "--canary", None)
+    assert error.value.hint.endswith("=5%")

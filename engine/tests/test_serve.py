@@ -48,6 +48,7 @@ from sklearn.pipeline import make_pipeline
 from tests import models
 from tests.conftest import BIN, Call
 from tests.serving import SERVE, Server, serving
+from waypost.deploy.chance import point
 from waypost.deploy.serving import check_certificate
 from waypost.errors import UsageError
 
@@ -620,18 +621,32 @@ def test_200_000_requests_while_the_alias_moves(workplace: Path) -> None:
 
 def test_alias_moves_and_the_model_with_it(workplace: Path) -> None:
     """Where the alias moves, the new model answers some moments later; where the registry fails, the old
-    one goes on and the server says so.
+    one goes on and the server says so. A canary answers its share all the while, a shadow is asked the rest.
     """
     mlflow.set_tracking_uri(f"sqlite:///{workplace / 'mlflow.db'}")
     client = registered("grades", fitted(trees=5, seed=1), fitted(trees=5, seed=2))
     client.set_registered_model_alias("grades", "champion", "1")
-    with serving("models:/grades@champion", "--reload-every", "0.2", cwd=workplace) as server:
-        assert server.ask({"instances": [ONE]}).headers["x-model"] == "grades/1"
+    beside = ["--canary", "models:/grades/2=30%", "--shadow", "models:/grades/2"]
+    ids = {point(name, b"canary") < 0.3: name for name in map(str, range(20))}
+    with serving("models:/grades@champion", "--reload-every", "0.2", *beside, cwd=workplace) as server:
+
+        def asked(*, canary: bool) -> Any:
+            return server.ask({"instances": [ONE]}, headers={"X-Request-Id": ids[canary]}).headers
+
+        assert (asked(canary=False)["x-model"], asked(canary=False)["x-shadow-model"]) == (
+            "grades/1",
+            "grades/2",
+        )
+        assert (asked(canary=True)["x-model"], asked(canary=True)["x-model-role"]) == ("grades/2", "canary")
         client.set_registered_model_alias("grades", "champion", "2")
-        wait_for(lambda: server.ask({"instances": [ONE]}).headers["x-model"] == "grades/2")
+        wait_for(lambda: asked(canary=False)["x-model"] == "grades/2")
         client.delete_registered_model_alias("grades", "champion")
         wait_for(lambda: any("the model of now goes on" in line for line in server.errors))
-        assert server.ask({"instances": [ONE]}).headers["x-model"] == "grades/2"
+        assert asked(canary=False)["x-model"] == "grades/2"
+        assert (
+            'waypost_shadow_requests_total{model="grades/2",outcome="equal"}' in server.get("/metrics").text
+        )
+        assert "canary: grades/2" in "".join(server.errors)
 
 
 def wait_for(is_so: Any) -> None:

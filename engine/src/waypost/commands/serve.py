@@ -13,6 +13,7 @@ import click
 from waypost.commands.options import model_argument, trust_option
 from waypost.deploy.bearer import doubts, tokens_of
 from waypost.deploy.limits import BECOMES, LARGEST_MIB, MIB
+from waypost.deploy.roles import parse_other
 from waypost.deploy.serving import Service
 from waypost.deploy.serving import serve as execute
 from waypost.errors import Interrupted
@@ -21,6 +22,8 @@ from waypost.report.console import Console
 from waypost.report.deploy import show_service
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from waypost.deploy.bringing import Brought
 
 
@@ -104,6 +107,17 @@ if TYPE_CHECKING:
 )
 @click.option("--access-log/--no-access-log", default=True, help="A line of JSON for each request on stdout.")
 @click.option(
+    "--canary",
+    metavar="MODEL=SHARE",
+    help="Let another model answer a share of the requests, such as models:/grades@candidate=5%; the id of "
+    "a request decides.",
+)
+@click.option(
+    "--shadow",
+    metavar="MODEL[=SHARE]",
+    help="Ask another model the same, without waiting for it, and count how often it says the same.",
+)
+@click.option(
     "--log-predictions",
     "--sample",
     "log",
@@ -137,6 +151,8 @@ def serve(
     timeout: float,
     grace: float,
     access_log: bool,
+    canary: str | None,
+    shadow: str | None,
     log: Path | None,
     log_share: float,
 ) -> int:
@@ -154,13 +170,14 @@ def serve(
       waypost serve models:/grades@champion
       waypost serve runs:/0123456789abcdef/model --port 8000 --workers 2
       WAYPOST_TOKEN=… waypost serve models:/grades@champion --host 0.0.0.0
+      waypost serve models:/grades@champion --canary models:/grades@candidate=5%
       waypost serve models:/grades@champion --log-predictions predictions --log-share 0.1
       waypost serve models:/grades@champion --token-file tokens --tls-cert cert.pem --tls-key key.pem
     """
     console = Console(stderr=True)
 
-    def started(brought: Brought, address: str) -> None:
-        show_service(console, brought, address)
+    def started(address: str, models: Mapping[str, Brought]) -> None:
+        show_service(console, models, address)
 
     tokens = tokens_of(token_file, os.environ)
     for doubt in doubts(tokens, token_file):
@@ -185,6 +202,8 @@ def serve(
         seconds=timeout,
         grace=grace,
         logs_access=access_log,
+        canary=parse_other(canary, "--canary", None) if canary else None,
+        shadow=parse_other(shadow, "--shadow", 1.0) if shadow else None,
         log=log.resolve() if log else None,
         log_share=log_share,
     )

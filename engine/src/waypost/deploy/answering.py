@@ -93,28 +93,39 @@ def failure(raised: Exception, request: str) -> Reply:
 class Answering:
     """Answers invocations, each within `seconds`."""
 
-    def __init__(self, limits: Limits, seconds: float, journal: Journal | None) -> None:
+    def __init__(
+        self, limits: Limits, seconds: float, journal: Journal | None, threads: Threads | None = None
+    ) -> None:
         cores = os.cpu_count() or 1
         self._limits = limits
         self._seconds = seconds
         self._journal = journal
-        self._threads = Threads(cores, waiting=_MOST_WAITING, lost=_MOST_LOST * cores, name="predict")
+        self._threads = threads or Threads(
+            cores, waiting=_MOST_WAITING, lost=_MOST_LOST * cores, name="predict"
+        )
         self._unpacker = Unpacker(min(cores, _MOST_UNPACKING), seconds)
         self._one_json, self._loading = threading.Lock(), threading.Lock()
 
-    async def answer(self, served: Served, kind: str, body: bytes, entry: Entry) -> Reply:
-        """Returns the reply to a request. Raises TableError, RequestError where there is no answer."""
+    async def answer(
+        self, served: Served, kind: str, body: bytes, entry: Entry, *, in_thread: bool = False
+    ) -> Reply:
+        """Returns the reply to a request; `in_thread`: whatever it is, not in the event loop.
+
+        Raises TableError, RequestError where there is no answer.
+        """
         if isinstance(served.made.answers, Original):
             return await self.in_thread(partial(self._left_to_mlflow, served, kind, body, entry))
         try:
-            return await self._compiled(served, kind, body, entry)
+            return await self._compiled(served, kind, body, entry, in_thread=in_thread)
         except OddError as error:
             left = partial(self._left_to_mlflow, served, kind, body, entry, problem=error)
             return await self.in_thread(left)
 
-    async def _compiled(self, served: Served, kind: str, body: bytes, entry: Entry) -> Reply:
+    async def _compiled(
+        self, served: Served, kind: str, body: bytes, entry: Entry, *, in_thread: bool
+    ) -> Reply:
         """Answers by the compiled form. Raises OddError where MLflow's own code has to look at the body."""
-        if len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
+        if in_thread or len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
             return await self.in_thread(partial(self._computed, served, kind, body, entry))
         table, wants = self._read(served, kind, body, entry)
         if len(table) <= _QUICK_ROWS and served.made.proof.is_equal:

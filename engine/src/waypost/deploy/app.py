@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import orjson
 
 from waypost import __version__
 from waypost.contracts.escaping import one_line, terminal_text
-from waypost.deploy.answering import Answering, Reply, failure, refusal
+from waypost.deploy.answering import MAIN, Answering, Reply, Served, failure, refusal
 from waypost.deploy.bearer import Guard
 from waypost.deploy.describe import page
 from waypost.deploy.ending import after_signal, at_most
@@ -36,8 +37,10 @@ from waypost.deploy.monitor import METRICS_TYPE, Entry, Monitor
 from waypost.deploy.origins import Origins
 from waypost.deploy.protocol import JSON, content_type
 from waypost.deploy.receiving import Bodies, GoneError, Receive, busy, is_gzip
+from waypost.deploy.roles import Roles
 from waypost.deploy.settings import VARIABLE, Settings
-from waypost.deploy.threads import Threads
+from waypost.deploy.shadowing import Shadow
+from waypost.deploy.threads import Threads, Work
 from waypost.errors import UsageError
 
 INVOCATIONS = "/invocations"
@@ -65,11 +68,14 @@ class Application:
         self._numbers = itertools.count()
         self._prefix = secrets.token_hex(4)
         self._journal = Journal(settings.log, settings.log_share) if settings.log else None
-        self._hosted = Hosted(
-            settings.state, _say, needs_token=guard.bearer is not None, is_logged=self._journal is not None
-        )
+        self._models = Roles(settings, _say, needs_token=guard.bearer is not None)
         limits = Limits(settings.most_rows, settings.most_unpacked)
         self._answering = Answering(limits, settings.seconds, self._journal)
+        self._shadow = (
+            Shadow(limits, settings.seconds, self._journal, self._monitor, settings.most_bytes)
+            if settings.shadow
+            else None
+        )
         self._chores = Threads(1, waiting=1, lost=1, name="chores")
         self._next_look = 0.0
         self._log_trouble = ""
@@ -78,7 +84,7 @@ class Application:
             ("GET", "/readyz"): self._readyz,
             ("GET", "/version"): self._version,
             ("GET", "/model"): self._model,
-            ("GET", "/openapi.json"): lambda: Reply(200, orjson.dumps(self._hosted.now.document)),
+            ("GET", "/openapi.json"): lambda: Reply(200, orjson.dumps(self._models.main.now.document)),
             ("GET", "/docs"): self._docs,
             ("GET", "/metrics"): self._metrics,
         }
@@ -99,7 +105,8 @@ class Application:
         if path not in self._paths:
             path = path.rstrip("/") or "/"
         client = scope["client"][0] if scope.get("client") else ""
-        entry = Entry(began, name.decode(), client, scope["method"], path, self._hosted.now.brought.label)
+        label = self._models.main.now.brought.label
+        entry = Entry(began, name.decode(), client, scope["method"], path, label)
         made = await self._made(given, receive, entry)
         entry.status, entry.problem = made.status, made.problem
         entry.seconds = time.perf_counter() - started
@@ -166,7 +173,10 @@ class Application:
     async def _answered(self, given: dict[bytes, bytes], receive: Receive, entry: Entry) -> Reply:
         if entry.path not in self._posts:
             return self._routes["GET", entry.path]()
-        served = self._hosted.now  # the same one from here to the answer, whatever becomes of the alias
+        # The same one from here to the answer, whatever becomes of the alias.
+        served = self._models.main.now if self._models.is_one else self._models.chosen(entry.id)
+        if not self._models.is_one:
+            entry.model, entry.role = served.brought.label, served.role
         try:
             kind = content_type(given.get(b"content-type", b"").decode("latin-1"))
             encoding = given.get(b"content-encoding")
@@ -178,12 +188,24 @@ class Application:
             if is_packed:
                 body = await self._bodies.unpacked(body, self._answering.in_thread)
             if entry.path == INVOCATIONS:
-                return await self._answering.answer(served, kind, body, entry)
+                made = await self._answering.answer(served, kind, body, entry)
+                if self._shadow:
+                    self._ask_shadow(self._shadow, served, kind, body, entry, made)
+                return made
             return await self._taken(kind, body)
         except TableError as error:
             return refusal(error, *served.headers)
         finally:
             self._bodies.release(body)
+
+    def _ask_shadow(
+        self, shadow: Shadow, served: Served, kind: str, body: bytes, entry: Entry, made: Reply
+    ) -> None:
+        """Has a shadow asked what the main model has answered, where it is to be; the reply says so."""
+        other = self._models.shadowed(entry.id) if served.role == MAIN else None
+        if other is not None:
+            shadow.ask(other, kind, body, entry, made)
+            made.headers.append((b"x-shadow-model", other.headers[0][1]))
 
     async def _taken(self, kind: str, body: bytes) -> Reply:
         """Keeps the labels of a body. Raises RequestError."""
@@ -207,17 +229,24 @@ class Application:
         return Reply(200, importlib.metadata.version("mlflow").encode(), b"text/plain")
 
     def _model(self) -> Reply:
-        served = self._hosted.now
+        served = self._models.main.now
         proof = served.made.proof
-        content = {**served.facts, "waypost": __version__, "proof": proof.model_dump()}
+        content = {
+            **served.facts,
+            "waypost": __version__,
+            "proof": proof.model_dump(),
+            **self._models.facts(),
+        }
         return Reply(200, orjson.dumps(content), headers=served.headers)
 
     def _metrics(self) -> Reply:
-        return Reply(200, self._monitor.metrics(self._hosted.now.facts), METRICS_TYPE)
+        facts = {hosted.role: hosted.now.facts for hosted in self._models.all}
+        return Reply(200, self._monitor.metrics(facts), METRICS_TYPE)
 
     def _docs(self) -> Reply:
         nonce = secrets.token_urlsafe(16)
-        text = page(self._hosted.now.document, self._hosted.now.made.said, self._hosted.now.facts, nonce)
+        served = self._models.main.now
+        text = page(served.document, served.made.said, served.facts, nonce)
         policy = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'"
         )
@@ -247,6 +276,8 @@ class Application:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._answering.end()
+        if self._shadow:
+            self._shadow.end()
         self._write_down()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -281,7 +312,7 @@ class Application:
             try:
                 await chore()
             except Exception as error:  # the model of now goes on; whoever reads the log is told
-                self._hosted.tell(f"{type(error).__name__}: {error}")
+                self._models.main.tell(f"{type(error).__name__}: {error}")
 
     async def _look_after(self) -> None:
         """Writes down what was noted, and ends the requests that are late."""
@@ -292,15 +323,24 @@ class Application:
         """Looks whether other models or tokens are to be used, and whether predictions are to be logged."""
         if self._journal and self._journal.is_due():
             await self._chores.run(lambda _: self._write_log())
-        if self._hosted.has_changed():
-            await self._chores.run(lambda _: self._load())
+        for hosted in self._models.all:
+            if hosted.has_changed():
+                await self._chores.run(partial(self._load_again, hosted))
         if time.monotonic() > self._next_look:
             self._next_look = time.monotonic() + _TOKENS_SECONDS
             self._follow_tokens()
 
     def _load(self) -> None:
-        if self._hosted.load():
-            self._monitor.loaded()
+        for hosted in self._models.all:
+            if hosted.load():
+                self._monitor.loaded()
+
+    def _load_again(self, hosted: Hosted, _: Work[None]) -> None:
+        try:
+            if hosted.load():
+                self._monitor.loaded()
+        except Exception as error:  # the model of now goes on; whoever reads the log is told
+            hosted.tell(f"{type(error).__name__}: {error}")
 
     def _follow_tokens(self) -> None:
         try:

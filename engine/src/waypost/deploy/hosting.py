@@ -19,10 +19,10 @@ class Hosted:
     """The model that the file `state` names (`deploy/bringing.py` writes it). `say` is told what goes on."""
 
     def __init__(
-        self, state: Path, say: Callable[[str], None], *, role: str = MAIN, needs_token: bool, is_logged: bool
+        self, state: Path, say: Callable[[str], None], *, role: str, needs_token: bool, is_logged: bool
     ) -> None:
         self._state = state
-        self._role = role
+        self.role = role
         self._is_logged = is_logged
         self._say = say
         self._needs_token = needs_token
@@ -60,7 +60,7 @@ class Hosted:
         is_first = self._served is None
         self._served = served
         if not is_first:
-            self._say(f"now serving {brought.label}")
+            self._say(f"now serving {brought.label}{'' if self.role == MAIN else f' as {self.role}'}")
         return True
 
     def tell(self, trouble: str) -> None:
@@ -91,4 +91,7 @@ class Hosted:
         document = openapi(made.said, brought.label, example, needs_token=self._needs_token)
         if self._is_logged:
             document["paths"][FEEDBACK] = {"post": described()}
-        return Served(brought, made, classes, [(b"x-model", label)], document, facts, self._role)
+        headers = [(b"x-model", label)]
+        if self.role != MAIN:
+            headers.append((b"x-model-role", self.role.encode()))
+        return Served(brought, made, classes, headers, document, facts, self.role)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ _LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 @dataclass(slots=True)
 class Entry:
     """A request that was answered, as the access log has it: a line of JSON. Times are in seconds; `caller`
-    is the name of the token that was brought.
+    is the name of the token that was brought, `role` that of the model where there are several.
     """
 
     time: datetime
@@ -42,11 +42,15 @@ class Entry:
     predict: float = 0.0
     problem: str = ""
     caller: str = ""
+    role: str = ""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What a worker has counted: requests by `path status`, invocations by the bucket of their seconds."""
+    """What a worker has counted: requests by `path status`, invocations by the bucket of their seconds.
+
+    Where there are several models: [requests, seconds] by role, model and status; of a shadow by outcome.
+    """
 
     requests: dict[str, int] = field(default_factory=dict)
     buckets: list[int] = field(default_factory=lambda: [0] * (len(_BUCKETS) + 1))
@@ -56,6 +60,17 @@ class Counts:
     loads: int = 0
     logged: int = 0
     dropped: int = 0
+    models: dict[str, list[float]] = field(default_factory=dict)
+    shadow: dict[str, list[float]] = field(default_factory=dict)
+
+
+_BETWEEN = "\n"  # between the parts of a key: a model's label is one line
+
+
+def _add(found: dict[str, list[float]], key: Sequence[str], seconds: float, count: float = 1) -> None:
+    sums = found.setdefault(_BETWEEN.join(key), [0, 0.0])
+    sums[0] += count
+    sums[1] += seconds
 
 
 class Monitor:
@@ -81,8 +96,14 @@ class Monitor:
         if entry.path == "/invocations":
             counts.buckets[bisect_left(_BUCKETS, entry.seconds)] += 1
             counts.seconds += entry.seconds
+            if entry.role:
+                _add(counts.models, (entry.role, entry.model, str(entry.status)), entry.seconds)
         if self._log:
             self._waiting.append(entry)
+
+    def shadowed(self, model: str, outcome: str, seconds: float) -> None:
+        """Takes note of what became of a request to a shadow."""
+        _add(self._counts.shadow, (model, outcome), seconds)
 
     def loaded(self) -> None:
         """Takes note of a model that was loaded."""
@@ -108,24 +129,24 @@ class Monitor:
         new.replace(self._file)
         self._shared = time.monotonic()
 
-    def metrics(self, model: dict[str, str]) -> bytes:
-        """Returns Prometheus' text: the figures of all workers, and which model this one answers with."""
+    def metrics(self, models: Mapping[str, dict[str, str]]) -> bytes:
+        """Returns Prometheus' text: the figures of all workers, and which models this one has, by role."""
         from prometheus_client import CollectorRegistry, generate_latest
 
         self._share()
         files = sorted(self._file.parent.glob("*.json"))
         counts = [Counts(**orjson.loads(file.read_bytes())) for file in files]
         registry = CollectorRegistry()
-        registry.register(_Shown(counts, model))
+        registry.register(_Shown(counts, models))
         return generate_latest(registry)
 
 
 class _Shown:
     """The counts of some workers, as prometheus_client collects them."""
 
-    def __init__(self, counts: list[Counts], model: dict[str, str]) -> None:
+    def __init__(self, counts: list[Counts], models: Mapping[str, dict[str, str]]) -> None:
         self._counts = counts
-        self._model = model
+        self._models = models
 
     def collect(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -151,9 +172,33 @@ class _Shown:
         )
         latency.add_metric([], steps, self._sum("seconds"))
         yield latency
-        model = GaugeMetricFamily("waypost_model", "The model that answers", labels=list(self._model))
-        model.add_metric(list(self._model.values()), 1)
+        labels = ["role", *next(iter(self._models.values()))]
+        model = GaugeMetricFamily("waypost_model", "The models of now", labels=labels)
+        for role, facts in self._models.items():
+            model.add_metric([role, *facts.values()], 1)
         yield model
+        yield from self._of_roles()
+
+    def _of_roles(self) -> Iterator[Any]:
+        """Gives what is counted where there are several models."""
+        from prometheus_client.core import CounterMetricFamily
+
+        for name, labels, said in (
+            ("models", ["role", "model", "status"], "Invocations by the model that answered"),
+            ("shadow", ["model", "outcome"], "Invocations that a shadow was asked, too"),
+        ):
+            sums: dict[str, list[float]] = {}
+            for counts in self._counts:
+                for key, (count, seconds) in getattr(counts, name).items():
+                    _add(sums, key.split(_BETWEEN), seconds, count)
+            if sums:
+                prefix = f"waypost_{name.removesuffix('s')}"
+                requests = CounterMetricFamily(f"{prefix}_requests", said, labels=labels)
+                taken = CounterMetricFamily(f"{prefix}_seconds", "Seconds that they took", labels=labels)
+                for key in sorted(sums):
+                    requests.add_metric(key.split(_BETWEEN), sums[key][0])
+                    taken.add_metric(key.split(_BETWEEN), sums[key][1])
+                yield from (requests, taken)
 
     def _sum(self, name: str) -> float:
         return float(sum(getattr(counts, name) for counts in self._counts))

@@ -14,7 +14,10 @@ _MAY = [
     (b"access-control-allow-headers", b"authorization, content-encoding, content-type, x-request-id"),
     (b"access-control-max-age", b"600"),
 ]
-_SHOWN = (b"access-control-expose-headers", b"retry-after, server-timing, x-model, x-request-id")
+_SHOWN = (
+    b"access-control-expose-headers",
+    b"retry-after, server-timing, x-model, x-model-role, x-request-id, x-shadow-model",
+)
 
 
 def check_origins(names: Sequence[str]) -> None:

@@ -7,19 +7,21 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waypost.compat.uvicorn import Workers, bound
+from waypost.deploy.answering import MAIN
 from waypost.deploy.app import ready_file
 from waypost.deploy.bearer import TOKEN
 from waypost.deploy.bringing import Brought, bringing
 from waypost.deploy.ending import after_signal
 from waypost.deploy.origins import check_origins
-from waypost.deploy.settings import VARIABLE, Settings
+from waypost.deploy.roles import CANARY, SHADOW
+from waypost.deploy.settings import VARIABLE, Other, Settings
 from waypost.errors import UsageError
 from waypost.sources.scratch import scratch
 
@@ -51,14 +53,20 @@ class Service:
     seconds: float
     grace: float
     logs_access: bool
+    canary: tuple[str, float] | None
+    shadow: tuple[str, float] | None
     log: Path | None
     log_share: float
 
 
-def serve(service: Service, started: Callable[[Brought, str], None], warn: Callable[[str], None]) -> None:
+Started = Callable[[str, Mapping[str, Brought]], None]
+"""Is told of the address, and of the models by their roles."""
+
+
+def serve(service: Service, started: Started, warn: Callable[[str], None]) -> None:
     """Serves until SIGINT or SIGTERM; requests that have begun are finished then, within `service.grace`.
 
-    Args: `started` is told of the model and the address. Raises WaypostError where the model cannot be
+    Args: `started` is told once a worker answers. Raises WaypostError where the model cannot be
     brought, UsageError where the address is taken.
     """
     import uvicorn
@@ -72,10 +80,16 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
     with ExitStack() as stack:
         temp = stack.enter_context(scratch())
         state = temp / "model.state"
-        brought = stack.enter_context(
-            bringing(service.uri, state, is_trusted=service.is_trusted, every=service.every)
-        )
-        settings = _settings(service, state)
+        wanted = {MAIN: (service.uri, 1.0), CANARY: service.canary, SHADOW: service.shadow}
+        others: dict[str, Other] = {}
+        models: dict[str, Brought] = {}
+        for role, (uri, share) in ((role, given) for role, given in wanted.items() if given):
+            file = state if role == MAIN else temp / f"{role}.state"
+            models[role] = stack.enter_context(
+                bringing(uri, file, is_trusted=service.is_trusted, every=service.every)
+            )
+            others[role] = Other(state=file, share=share)
+        settings = _settings(service, state, others)
         os.environ[VARIABLE] = settings.model_dump_json()
         config = uvicorn.Config(
             "waypost.deploy.app:application",
@@ -98,7 +112,7 @@ def serve(service: Service, started: Callable[[Brought, str], None], warn: Calla
         try:
             scheme = "https" if service.certificate else "http"
             address = f"{scheme}://{service.host}:{listening.getsockname()[1]}"
-            stack.enter_context(_when_ready(state, lambda: started(brought, address)))
+            stack.enter_context(_when_ready(state, lambda: started(address, models)))
             if service.workers > 1:
                 workers = Workers(config, listening)
                 after_signal(service.grace, workers.kill)
@@ -153,7 +167,7 @@ def _bound(config: uvicorn.Config) -> socket.socket:
         raise UsageError(str(error), hint=hint) from error
 
 
-def _settings(service: Service, state: Path) -> Settings:
+def _settings(service: Service, state: Path, others: Mapping[str, Other]) -> Settings:
     return Settings(
         state=state,
         most_bytes=service.most_bytes,
@@ -164,6 +178,8 @@ def _settings(service: Service, state: Path) -> Settings:
         logs_access=service.logs_access,
         token_file=service.token_file,
         origins=service.origins,
+        canary=others.get(CANARY),
+        shadow=others.get(SHADOW),
         log=service.log,
         log_share=service.log_share,
     )

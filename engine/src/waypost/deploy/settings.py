@@ -13,6 +13,15 @@ VARIABLE = "WAYPOST_SERVING"
 _ANSWERING, _FORCED = 0.8, 0.9
 
 
+class Other(BaseModel):
+    """A model beside the main one: the file that says which, and its share of the requests."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: Path
+    share: float
+
+
 class Settings(BaseModel):
     """How to serve; `state` is the file that says which model."""
 
@@ -27,6 +36,8 @@ class Settings(BaseModel):
     logs_access: bool = True
     token_file: Path | None = None
     origins: tuple[str, ...] = ()
+    canary: Other | None = None
+    shadow: Other | None = None
     log: Path | None = None
     log_share: float = 1.0
 

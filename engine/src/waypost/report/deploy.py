@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -18,9 +19,12 @@ from waypost.report.console import Console, escape
 _LINE_SECONDS = 10.0
 
 
-def show_service(console: Console, brought: Brought, address: str) -> None:
-    """Prints what is served where."""
-    line(console, f"[green]✓[/] serving [bold]{escape(brought.label)}[/] at {address}")
+def show_service(console: Console, models: Mapping[str, Brought], address: str) -> None:
+    """Prints what is served where, the main model first."""
+    main, *others = models.items()
+    line(console, f"[green]✓[/] serving [bold]{escape(main[1].label)}[/] at {address}")
+    for role, brought in others:
+        line(console, f"  {role}: [bold]{escape(brought.label)}[/]")
     line(console, f"  try it: {address}/docs")
 
 

@@ -1,0 +1,75 @@
+"""The models of a server: the main one, a canary that answers a share, a shadow that is only asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from waypost.deploy.answering import MAIN, Served
+from waypost.deploy.chance import point
+from waypost.deploy.hosting import Hosted
+from waypost.deploy.settings import Other, Settings
+from waypost.errors import UsageError
+
+CANARY, SHADOW = "canary", "shadow"
+_SHARE = re.compile(r"(.+)=(\d+(?:\.\d+)?)(%?)")
+
+
+def parse_other(text: str, option: str, share: float | None) -> tuple[str, float]:
+    """Returns (model, share) of `MODEL=5%` or `MODEL=0.05`; without a share the given one.
+
+    Raises UsageError for a share that is none, or is missing where there is no other.
+    """
+    hit = _SHARE.fullmatch(text)
+    if hit is None:
+        if share is None:
+            raise UsageError(f"{option} {text}: which share of the requests?", hint=f"{option} {text}=5%")
+        return text, share
+    found = float(hit[2]) / (100 if hit[3] else 1)
+    if not 0 < found <= 1:
+        raise UsageError(
+            f"{option} {text}: a share is above 0 and at most 100%", hint=f"{option} {hit[1]}=5%"
+        )
+    return hit[1], found
+
+
+class Roles:
+    """The models of now. Which one answers a request is decided by its id, in each worker alike."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None], *, needs_token: bool) -> None:
+        is_logged = settings.log is not None
+
+        def hosted(other: Other | None, role: str) -> Hosted | None:
+            if other is None:
+                return None
+            return Hosted(other.state, say, role=role, needs_token=needs_token, is_logged=is_logged)
+
+        self.main = Hosted(settings.state, say, role=MAIN, needs_token=needs_token, is_logged=is_logged)
+        self.canary = hosted(settings.canary, CANARY)
+        self.shadow = hosted(settings.shadow, SHADOW)
+        self.all = [one for one in (self.main, self.canary, self.shadow) if one is not None]
+        self._shares = {CANARY: settings.canary, SHADOW: settings.shadow}
+        self.is_one = len(self.all) == 1
+
+    def chosen(self, request: str) -> Served:
+        """Returns the model that answers a request."""
+        if self.canary is not None and self._is_within(request, CANARY):
+            return self.canary.now
+        return self.main.now
+
+    def shadowed(self, request: str) -> Served | None:
+        """Returns the model that is asked the same without being heard, where it is to be."""
+        return self.shadow.now if self.shadow is not None and self._is_within(request, SHADOW) else None
+
+    def _is_within(self, request: str, role: str) -> bool:
+        other = self._shares[role]
+        return other is not None and point(request, role.encode()) < other.share
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what is said of the models beside the main one."""
+        return {
+            hosted.role: {**hosted.now.facts, "share": other.share}
+            for hosted in self.all
+            if (other := self._shares.get(hosted.role)) is not None
+        }

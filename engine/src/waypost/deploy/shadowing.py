@@ -1,0 +1,78 @@
+"""A shadow: a model that is asked what the main one is. Nobody waits for it, nobody gets its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from typing import Any
+
+import orjson
+
+from waypost.deploy.answering import Answering, Reply, Served
+from waypost.deploy.journal import Journal
+from waypost.deploy.layout import TableError
+from waypost.deploy.limits import Limits
+from waypost.deploy.monitor import Entry, Monitor
+from waypost.deploy.threads import Threads
+
+_MOST_WAITING = 16
+EQUAL, DIFFERENT, REFUSED = "equal", "different", "refused"
+LATE, FAILED, DROPPED = "late", "failed", "dropped"
+_OUTCOMES = {503: DROPPED, 504: LATE}
+
+
+class Shadow:
+    """Asks a model in a thread of its own; where it does not follow, requests are dropped, and counted.
+
+    Args: of bodies that wait, `most_bytes` are kept.
+    """
+
+    def __init__(
+        self, limits: Limits, seconds: float, journal: Journal | None, monitor: Monitor, most_bytes: int
+    ) -> None:
+        threads = Threads(1, waiting=_MOST_WAITING, lost=1, name="shadow")
+        self._answering = Answering(limits, seconds, journal, threads)
+        self._monitor = monitor
+        self._most_bytes = most_bytes
+        self._held = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, served: Served, kind: str, body: bytes, entry: Entry, made: Reply) -> None:
+        """Asks what was answered with a reply, and comes back at once."""
+        if len(self._tasks) > _MOST_WAITING or self._held + len(body) > self._most_bytes:
+            self._monitor.shadowed(served.brought.label, DROPPED, 0.0)
+            return
+        self._held += len(body)
+        own = dataclasses.replace(entry, model=served.brought.label, role=served.role)
+        task = asyncio.create_task(self._asked(served, kind, body, own, made))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _asked(self, served: Served, kind: str, body: bytes, entry: Entry, made: Reply) -> None:
+        began = time.perf_counter()
+        try:
+            told = await self._answering.answer(served, kind, body, entry, in_thread=True)
+            is_equal = await self._answering.in_thread(lambda _: agree(made.body, told.body))
+            outcome = EQUAL if is_equal else DIFFERENT
+        except TableError as error:
+            outcome = _OUTCOMES.get(error.status, REFUSED)
+        except Exception:  # whatever a model does: it is counted, and nobody waits for it
+            outcome = FAILED
+        finally:
+            self._held -= len(body)
+        self._monitor.shadowed(served.brought.label, outcome, time.perf_counter() - began)
+
+    def end(self) -> None:
+        """Forgets what it was asked."""
+        for task in self._tasks:
+            task.cancel()
+        self._answering.end()
+
+
+def agree(one: bytes, other: bytes) -> bool:
+    """Tells whether two replies have the same predictions."""
+    if one == other:
+        return True
+    found: list[Any] = [orjson.loads(body).get("predictions") for body in (one, other)]
+    return bool(found[0] == found[1])
