@@ -63,6 +63,14 @@ def test_infinities_are_refused(encode: str) -> None:
         plan.bound_cells(Layout(COLUMNS))((float("inf"), True), ())
 
 
+def test_a_boolean_that_may_be_missing_is_left_to_the_original() -> None:
+    """MLflow keeps it missing in a table and makes it false in JSON: its own code answers."""
+    columns = (COLUMNS[0], Column(name="b", type="boolean", required=False))
+    model = pipeline(ENCODERS["onehot"]).fit(LEARNED.fillna(0.0), ["x", "y", "x", "y"])
+    with pytest.raises(NotCompilableError, match="column 'b': a boolean that may be missing"):
+        compiled_form(model, columns)
+
+
 def test_what_is_not_the_same_as_a_float_stays_uncompiled() -> None:
     """Two ids that are one float64, or a missing value as a category, have no compiled form."""
     ids = pd.DataFrame({"k": [2**53, 2**53 + 1], "b": [0, 1]})

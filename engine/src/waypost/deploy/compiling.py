@@ -36,6 +36,10 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, Store
 
     if not columns:
         raise NotCompilableError("the model's signature names no columns")
+    if gaps := [c.name for c in columns if c.kind == "boolean" and not c.required]:
+        raise NotCompilableError(
+            f"column {gaps[0]!r}: a boolean that may be missing is read by MLflow in its own way"
+        )
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
     forest = steps.pop()
     if isinstance(forest, (DecisionTreeClassifier, DecisionTreeRegressor)):
