@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from waypost.contracts.component import Output
 from waypost.contracts.pipeline import Step
 from waypost.contracts.pipeline_interface import Pinned, PipelineFacts, facts_changes, leaves
 from waypost.contracts.semver import demanded, noted_changes, together
@@ -104,6 +105,26 @@ def test_a_component_is_one_whatever_is_asked_for() -> None:
     assert changes(both, both | {"core/x@>=1": "3.0.0"}) == [
         "changed: core/x@>=1: 2.0.0 became 3.0.0, another major version"
     ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({"model": "m", "log": "l"}, {"model": "m"}, ["breaking: step 'a': output 'log' was removed"]),
+        ({"model": "m"}, {"model": "m", "log": "l"}, ["added: step 'a': output 'log'"]),
+        ({"model": "m"}, {"model": "n"}, ["breaking: step 'a': output 'model': path m became n"]),
+        ({"model": "m"}, {"model": "m"}, []),
+        (None, {"model": "m"}, []),
+        ({"model": "m"}, None, []),
+    ],
+)
+def test_outputs(old: dict[str, str] | None, new: dict[str, str] | None, expected: list[str]) -> None:
+    """An output that a step no longer gives breaks who reads it, whatever its component's version is."""
+    sides = [
+        PipelineFacts(outputs={"a": {n: Output(path=p) for n, p in given.items()}} if given else None)
+        for given in (old, new)
+    ]
+    assert [str(c) for c in facts_changes(*sides).get("outputs", ())] == expected
 
 
 @pytest.mark.parametrize(

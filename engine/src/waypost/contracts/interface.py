@@ -81,10 +81,15 @@ def _entry_point_changes(name: str, old: EntryPoint, new: EntryPoint) -> Iterato
     parameters = compared(
         "parameter", old.parameters, new.parameters, _parameter_changes, is_required=lambda p: p.is_required
     )
-    outputs = compared("output", old.outputs, new.outputs, _output_changes)
+    outputs = output_changes(old.outputs, new.outputs)
     metrics = compared("declaration of metric", _declared(old), _declared(new), _metric_changes)
     for change in (*parameters, *outputs, *metrics):
         yield Change(change.kind, change.text + suffix)
+
+
+def output_changes(old: Mapping[str, Output], new: Mapping[str, Output]) -> Iterator[Change]:
+    """Gives what changed for those who read what a step gave."""
+    yield from compared("output", old, new, _output_changes)
 
 
 def _output_changes(name: str, old: Output, new: Output) -> Iterator[Change]:

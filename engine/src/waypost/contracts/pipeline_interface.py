@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from waypost.contracts.changes import ANY, Change, Facts, changes_for_givers, compared
+from waypost.contracts.component import Output
+from waypost.contracts.interface import output_changes
 from waypost.contracts.pipeline import Step
 
 _TYPES = {bool: "bool", int: "int", float: "float", str: "string", list: "list", dict: "mapping"}
@@ -23,7 +25,8 @@ class Pinned:
 
 @dataclass(frozen=True)
 class PipelineFacts:
-    """What users of a pipeline rely on: steps, the values that parameters have by themselves, components.
+    """What users of a pipeline rely on: steps, what each of these gives, the values that parameters have by
+    themselves, components.
 
     What a release does not say is None, and not compared.
     """
@@ -31,6 +34,7 @@ class PipelineFacts:
     steps: Mapping[str, Step] | None = None
     defaults: Mapping[str, Any] | None = None
     pins: Mapping[str, Pinned] | None = None
+    outputs: Mapping[str, Mapping[str, Output]] | None = None
 
 
 def leaves(content: Any, prefix: str = "") -> dict[str, Any]:
@@ -46,6 +50,7 @@ def facts_changes(old: PipelineFacts, new: PipelineFacts) -> dict[str, tuple[Cha
     found = {
         "pipeline.yaml": _both("step", old.steps, new.steps, _step_changes),
         "params.yaml": _both("parameter", old.defaults, new.defaults, _value_changes),
+        "outputs": tuple(_outputs_changes(old.outputs or {}, new.outputs or {})),
         "components": _both("component", _by_name(old.pins), _by_name(new.pins), _pin_changes),
     }
     # A component that comes or goes is told by the steps that use it.
@@ -74,6 +79,15 @@ def _step_changes(name: str, old: Step, new: Step) -> Iterator[Change]:
         yield Change("changed", f"step {name!r}: {before} became {after}")
     if old.entry_point != new.entry_point:
         yield Change("changed", f"step {name!r}: entry point {old.entry_point} became {new.entry_point}")
+
+
+def _outputs_changes(
+    old: Mapping[str, Mapping[str, Output]], new: Mapping[str, Mapping[str, Output]]
+) -> Iterator[Change]:
+    """Gives what changed in the outputs of the steps that both sides have."""
+    for name in old.keys() & new.keys():
+        for change in output_changes(old[name], new[name]):
+            yield Change(change.kind, f"step {name!r}: {change.text}")
 
 
 def _value_changes(name: str, old: Any, new: Any) -> Iterator[Change]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from waypost.contracts.semver import library_changes, pipeline_changes, together
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError
 from waypost.release.conformance import library_obstacles
 from waypost.release.package_interface import read_interface, silent_commands, stated_versions
+from waypost.release.step_outputs import step_outputs
 from waypost.release.subject import SETTINGS, Subject, read_settings
 from waypost.sources import git
 from waypost.sources.files import (
@@ -130,7 +132,7 @@ class PipelineRepository(Subject):
         file = self.place / LOCK_FILE
         lock = read_text(file) if file.is_file() else ""
         parameters = dict(read_parameters(self.place)).get(PARAMETERS_FILE, "")
-        return _facts(read_text(self.place / pipeline_file.FILE), parameters, lock)
+        return self._facts_in(read_text(self.place / pipeline_file.FILE), parameters, lock, self._text_here)
 
     def _facts_of(self, base: Record) -> PipelineFacts:
         """Returns what a release says in its own tree, where that is here, else in its record."""
@@ -140,11 +142,36 @@ class PipelineRepository(Subject):
             return said
         at = Path("." if base.commit else self.prefix) / base.pipeline
         names = (pipeline_file.FILE, PARAMETERS_FILE, LOCK_FILE)
-        texts = [self._text_at(commit, (at / name).as_posix()) for name in names]
+        pipeline, parameters, lock = (self._text_at(commit, (at / name).as_posix()) for name in names)
         # What an older engine took may be none of today's forms: then its record has to do.
         with contextlib.suppress(WaypostError, ValueError):
-            return _facts(*texts) if texts[0] else said
+            if pipeline:
+                return self._facts_in(
+                    pipeline,
+                    parameters,
+                    lock,
+                    lambda path: self._text_at(commit, posixpath.normpath(at / path)),
+                )
         return said
+
+    def _facts_in(
+        self, pipeline: str, parameters: str, lock: str, text_of: Callable[[str], str]
+    ) -> PipelineFacts:
+        """Returns what users of a pipeline rely on, from the texts of its files."""
+        said = pipeline_file.parse_pipeline(pipeline)
+        files = [(PARAMETERS_FILE, parameters)] if parameters else []
+        values = merged(files, (), Variables(frozenset(said.variables))).plain()
+        pins = parse_lock(lock, "waypost lock").components if lock else {}
+        return PipelineFacts(
+            steps=said.steps,
+            defaults=leaves(values),
+            pins={uses: Pinned(str(pin), pin.interface) for uses, pin in pins.items()},
+            outputs=step_outputs(self.place, said, pins, text_of),
+        )
+
+    def _text_here(self, path: str) -> str:
+        file = self.place / path
+        return read_text(file) if file.is_file() else ""
 
     def _text_at(self, commit: str, path: str) -> str:
         try:
@@ -160,19 +187,6 @@ class PipelineRepository(Subject):
             "pins": {u: ReleasedPin(version=str(p), commit=p.commit, tree=p.tree) for u, p in pins.items()},
             "parameters": self.parameters,
         }
-
-
-def _facts(pipeline: str, parameters: str, lock: str) -> PipelineFacts:
-    """Returns what users of a pipeline rely on, from the texts of its files."""
-    said = pipeline_file.parse_pipeline(pipeline)
-    files = [(PARAMETERS_FILE, parameters)] if parameters else []
-    values = merged(files, (), Variables(frozenset(said.variables))).plain()
-    pins = parse_lock(lock, "waypost lock").components if lock else {}
-    return PipelineFacts(
-        steps=said.steps,
-        defaults=leaves(values),
-        pins={uses: Pinned(str(pin), pin.interface) for uses, pin in pins.items()},
-    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+"""What the steps of a pipeline give, by the contracts of the components that it pins or has beside it."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from waypost.contracts.component import FILE, Component, Output, parse_component
+from waypost.contracts.lock import Pin
+from waypost.contracts.pipeline import Pipeline, Step
+from waypost.errors import WaypostError
+from waypost.pins.checkout import pinned_checkouts
+from waypost.pins.workspace import Workspace
+from waypost.sources.places import home
+from waypost.sources.process import ProcessError
+from waypost.sources.store import Store
+
+
+def step_outputs(
+    folder: Path, pipeline: Pipeline, pins: Mapping[str, Pin], text_of: Callable[[str], str]
+) -> dict[str, Mapping[str, Output]] | None:
+    """Returns the outputs of each step by name, None where a component cannot be had.
+
+    Args: `folder` is the pipeline's, `text_of` gives the text of a file by its path from there, empty where
+    there is none.
+    """
+    workspace = Workspace(folder, pipeline, Store(home(), _unheard), _unheard)
+    found: dict[str, Mapping[str, Output]] = {}
+    try:
+        contracts = {uses: code.component for uses, code in pinned_checkouts(workspace, pins).items()}
+        for name, step in pipeline.steps.items():
+            component = contracts.get(step.uses) or _beside(pipeline, step, text_of)
+            found[name] = component.entry_points[step.entry_point].outputs
+    except (WaypostError, ProcessError, KeyError):
+        return None
+    return found
+
+
+def _beside(pipeline: Pipeline, step: Step, text_of: Callable[[str], str]) -> Component:
+    """Returns the contract of a component in a folder of its source. Raises WaypostError."""
+    path = posixpath.normpath(f"{pipeline.components[step.source].path}/{step.component}/{FILE}")
+    return parse_component(text_of(path), path)
+
+
+def _unheard(_: str) -> None:
+    """Hears what nobody has to know: what is compared is told."""
