@@ -74,9 +74,10 @@ def _parts(url: str) -> list[str]:
     ports and case make no difference.
     """
     _, is_url, rest = url.partition("://")
-    if not is_url and (hit := _SCP_LIKE.fullmatch(url)):
-        rest, is_url = f"{hit[1]}/{hit[2]}", "ssh"
-    host, slash, path = (rest if is_url else url).partition("/")
+    if not is_url:
+        hit = _SCP_LIKE.fullmatch(url)
+        rest = f"{hit[1]}/{hit[2]}" if hit else url
+    host, slash, path = rest.partition("/")
     host = re.sub(r":\d*$", "", host.rpartition("@")[2]).rstrip(".")
     path = posixpath.normpath(unquote(slash + path)).strip("/").removesuffix(".git")
     return [part for part in (host.lower(), *path.lower().split("/")) if part not in ("", ".")]

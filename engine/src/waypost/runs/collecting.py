@@ -67,25 +67,36 @@ def collect(folder: Path, days: float, *, delete: bool) -> Collected:
     uri = tracking_uri()
     if (file := file_of(uri)) and not file.exists():
         raise UsageError(f"{file}: no tracking store here", hint="name it by MLFLOW_TRACKING_URI")
-    lock = (
-        parse_lock(read_text(folder / FILE), f"waypost lock {folder}").digest
-        if (folder / FILE).is_file()
-        else ""
-    )
+    lock_file = folder / FILE
+    lock = parse_lock(read_text(lock_file), f"waypost lock {folder}").digest if lock_file.is_file() else ""
     with tracking_errors():
         server = Collection()
-        found = families(server.runs())
-        latest = Index(home(), server.uri).latest_runs()
-        wanted = dict.fromkeys(latest, "next to be taken over here") | server.registered()
-        why = reasons(found, wanted, lock=lock, now=time.time(), days=days)
-        going = [family for family in found if family.top.run_id not in why]
-        unneeded = [_unneeded(family, server) for family in going]
-        for family in going if delete else ():
-            # The top goes first: whoever is killed here leaves steps, which are found the next time.
-            for run in sorted(family.members, key=lambda run: run.run_id != family.top.run_id):
-                server.delete(run.run_id)
-    unneeded.sort(key=lambda run: (-run.bytes, run.run_id))
-    return Collected(redacted(uri), tuple(unneeded), Counter(why.values()), deleted=delete)
+        going, kept = _sorted(server, lock, days)
+        unneeded = {family.top.run_id: _unneeded(family, server) for family in going}
+        if delete:  # what a run began to need while bytes were counted stays
+            going, kept = _sorted(server, lock, days)
+            going = [family for family in going if family.top.run_id in unneeded]
+            for family in going:
+                _delete(family, server)
+    found = sorted((unneeded[f.top.run_id] for f in going), key=lambda run: (-run.bytes, run.run_id))
+    return Collected(redacted(uri), tuple(found), kept, deleted=delete)
+
+
+def _sorted(server: Collection, lock: str, days: float) -> tuple[list[Family], Mapping[str, int]]:
+    """Returns what nothing needs now, and how many others are kept, by why."""
+    found = families(server.runs())
+    latest = Index(home(), server.uri).latest_runs()
+    wanted = dict.fromkeys(latest, "next to be taken over here") | server.registered()
+    why = reasons(found, wanted, lock=lock, now=time.time(), days=days)
+    return [family for family in found if family.top.run_id not in why], Counter(why.values())
+
+
+def _delete(family: Family, server: Collection) -> None:
+    """Deletes a run with all below it, itself first: whoever is killed here leaves steps without a run, which
+    are found the next time.
+    """
+    for run in sorted(family.members, key=lambda run: run.run_id != family.top.run_id):
+        server.delete(run.run_id)
 
 
 def _unneeded(family: Family, server: Collection) -> Unneeded:

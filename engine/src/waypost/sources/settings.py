@@ -21,9 +21,9 @@ def signers_of(url: str) -> Policy | None:
     """
     given = os.environ.get(_SIGNERS)
     file = Path(given or Path(platformdirs.user_config_dir("waypost"), FILE)).absolute()
-    if not given and not file.exists():
+    if not given and not os.path.lexists(file):
         return None
-    signers = parse_signers(_text(file, f"it is named by {_SIGNERS}"), str(file))
+    signers = parse_signers(_text(file, f"it is named by {_SIGNERS}" if given else ""), str(file))
     place = covering(url, signers)
     return None if place is None else read_keys(file.parent, signers[place], str(file))
 

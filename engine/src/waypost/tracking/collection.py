@@ -37,6 +37,7 @@ class Collection:
 
     def runs(self) -> list[RunFacts]:
         """Returns every run that Waypost made and nobody has deleted."""
+        self._runs = {}
         names = {e.experiment_id: str(e.name) for e in _pages(self._client.search_experiments)}
         for tag in _KINDS:
             query = f"tags.`{tag}` != ''"
@@ -46,16 +47,14 @@ class Collection:
 
     def registered(self) -> dict[str, str]:
         """Returns what each run that made a registered model is kept for."""
-        found = {}
+        found: set[str] = set()
         for version in _pages(self._client.search_model_versions):
             source = str(version.source or "")
-            run_id = str(version.run_id or "")
-            if hit := _NAMED_RUN.match(source):
-                run_id = hit[1]
-            elif not run_id and (hit := _LOGGED_MODEL.match(source)):
-                run_id = str(self._client.get_logged_model(hit[1]).source_run_id or "")
-            found[run_id] = "made a registered model"
-        return found
+            named = {str(version.run_id or ""), *_NAMED_RUN.findall(source)} - {""}
+            if not named and (hit := _LOGGED_MODEL.match(source)):
+                named = {str(self._client.get_logged_model(hit[1]).source_run_id)}
+            found |= named
+        return dict.fromkeys(found, "made a registered model")
 
     def bytes_of(self, run_id: str) -> int:
         """Returns the size of what a run, and the models that it logged, keep as artifacts."""
@@ -90,7 +89,7 @@ def _pages(search: Callable[..., Any], **asked: Any) -> Iterator[Any]:
 def _facts(run: Run, experiment: str) -> RunFacts:
     info, tags = run.info, run.data.tags
     kind = next(kind for tag, kind in _KINDS.items() if tag in tags)
-    given = {hit[1] for text in run.data.params.values() if (hit := _NAMED_RUN.match(text))}
+    given = {run_id for text in run.data.params.values() for run_id in _NAMED_RUN.findall(text)}
     return RunFacts(
         run_id=str(info.run_id),
         experiment=experiment,
