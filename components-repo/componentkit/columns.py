@@ -36,7 +36,7 @@ _INFERRED: dict[str, Kind] = {
     "datetime": "date",
     "datetime64": "date",
 }
-MONEY = r"[-+]?[\s$€£¥₹₩₽¢]*[-+]?\d[\d.,\s'’]*[\s$€£¥₹₩₽¢%]*"
+MONEY = r"[-+]?[\s$€£¥₹₩₽¢]*[-+]?\d[\d.,\s'’]*[\s$€£¥₹₩₽¢]*"
 _SIMPLE = (str, bool, int, float, Decimal)
 _EXACT = 2.0**53  # a float64 holds each whole number up to this one
 
@@ -102,9 +102,8 @@ def as_numbers(column: pd.Series) -> pd.Series:
     if column.dtype == "object":  # None is no number for NumPy
         column = column.where(column.notna(), float("nan"))
     try:
-        return (column if kind_of(column) != "text" else pd.to_numeric(column.astype("object"))).astype(
-            "float64"
-        )
+        numbers = pd.to_numeric(column.astype("object")) if kind_of(column) == "text" else column
+        return numbers.astype("float64")
     except (TypeError, ValueError, ArithmeticError) as error:
         raise ComponentError(f"column {column.name!r} is not numeric: {_why(column)}") from error
 
@@ -120,10 +119,8 @@ def _why(column: pd.Series) -> str:
     wrong = pd.to_numeric(texts, errors="coerce").isna() & column.notna()
     row = int(wrong.to_numpy().argmax())
     value = str(column.iloc[row])
-    mend = ""
-    if re.fullmatch(MONEY, value):
-        decimal = ", decimal=','" if re.search(r",\d\d?$", value) else ""
-        mend = (
-            f'; derive: {{{name}: "number({name}{decimal})"}} in the recipe of preprocess makes numbers of it'
-        )
-    return f"{value!r} in row {row + 1:,}{mend}"
+    if not re.fullmatch(MONEY, value):
+        return f"{value!r} in row {row + 1:,}"
+    decimal = ", decimal=','" if re.search(r",\d\d?$", value) else ""
+    rule = f'derive: {{{column.name}: "number({name}{decimal})"}}'
+    return f"{value!r} in row {row + 1:,}; {rule} in the recipe of preprocess makes numbers of it"
