@@ -48,14 +48,14 @@ _DATE_PARTS = _words(
     "year month day hour minute second quarter days weekday day_of_week day_of_year days_in_month dayofweek"
     " dayofyear is_month_start is_month_end is_quarter_start is_quarter_end is_year_start is_year_end"
 )
-_DATE_CALLS = _words("day_name month_name total_seconds normalize")
+_DATE_CALLS = _words("day_name month_name total_seconds normalize strftime floor ceil round")
 _TEXT_CALLS = _words(
     "len lower upper strip lstrip rstrip title contains startswith endswith count slice get"
-    " isdigit isalpha isnumeric isupper islower"
+    " isdigit isalpha isnumeric isupper islower match fullmatch replace casefold"
 )
 _CALLS = _words(
     "abs round fillna clip isna isnull notna notnull isin between duplicated"
-    " min max mean median std sum quantile count nunique"
+    " min max mean median std sum quantile count nunique astype rank shift diff cumsum cummin cummax replace"
 )
 _FUNCTIONS = _words("abs sin cos tan exp expm1 log log10 log1p sqrt floor ceil")
 _CURRENCY = r"[\s$€£¥₹₩₽¢'’]"

@@ -45,6 +45,9 @@ SAME = [
     "index > 1",
     "sqrt(b) > 1.5",
     "kind.str.upper() == 'X'",
+    "kind.str.contains('X', case=False) and b.astype('str') == '4'",
+    "kind.str.replace('x', 'q') == 'q' or b.shift(1) == 3",
+    "day.dt.strftime('%m') == '02'",
 ]
 
 
