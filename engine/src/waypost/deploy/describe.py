@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import json
+import math
+import pprint
 import re
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,14 @@ _EXACT = 2**53
 def example_of(said: MLmodel, folder: Path) -> dict[str, Any]:
     """Returns a row that the model answers: of its input example, else one without values."""
     if rows := example_rows(folder, said.inputs):
-        return rows[0]
+        return {name: _valid(value) for name, value in rows[0].items()}
     empty = {"number": 0.0, "integer": 0, "boolean": False, "text": "", "other": None}
     return {c.name: empty[c.kind] if c.required else None for c in said.inputs}
+
+
+def _valid(value: Any) -> Any:
+    """Returns a value as JSON has it: what is no number is missing."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def openapi(said: MLmodel, label: str, example: dict[str, Any], *, needs_token: bool) -> dict[str, Any]:
@@ -205,6 +212,25 @@ def _csv(example: dict[str, Any]) -> str:
     return f"{','.join(map(cell, example))}\n{','.join(map(cell, example.values()))}\n"
 
 
+_HERE = "http://localhost:5000/invocations"  # the page writes its own address there
+
+
+def _curl(example: dict[str, Any], *, needs_token: bool) -> str:
+    token = ' -H "Authorization: Bearer $WAYPOST_TOKEN"' if needs_token else ""
+    body = json.dumps(example, indent=1, ensure_ascii=False)
+    return f"curl {_HERE} -H 'Content-Type: application/json'{token} -d @- <<'JSON'\n{body}\nJSON\n"
+
+
+def _python(example: dict[str, Any], *, needs_token: bool) -> str:
+    token = ', headers={"Authorization": f"Bearer {os.environ[\'WAYPOST_TOKEN\']}"}' if needs_token else ""
+    modules = "import os\n\nimport requests" if needs_token else "import requests"
+    body = pprint.pformat(example, sort_dicts=False, width=100)
+    return (
+        f"{modules}\n\nbody = {body}\nreply = requests.post({_HERE!r}, json=body{token}, timeout=30)\n"
+        "reply.raise_for_status()\nprint(reply.json())\n"
+    )
+
+
 def page(document: dict[str, Any], said: MLmodel, facts: dict[str, str], nonce: str) -> str:
     """Returns the page: what the model takes, and a form that asks it. It needs nothing from elsewhere."""
     post = document["paths"]["/invocations"]["post"]
@@ -221,6 +247,8 @@ def page(document: dict[str, Any], said: MLmodel, facts: dict[str, str], nonce: 
         "FACTS": told,
         "TOKEN": field if "security" in document else "",
         "EXAMPLE": html.escape(json.dumps(example, indent=1, ensure_ascii=False)),
+        "CURL": html.escape(_curl(example, needs_token="security" in document)),
+        "PYTHON": html.escape(_python(example, needs_token="security" in document)),
         "COLUMNS": rows,
     }
     text = Path(__file__).with_name("docs.html").read_text(encoding="utf-8")
