@@ -85,7 +85,7 @@ def _outputs_changes(
     old: Mapping[str, Mapping[str, Output]], new: Mapping[str, Mapping[str, Output]]
 ) -> Iterator[Change]:
     """Gives what changed in the outputs of the steps that both sides have."""
-    for name in old.keys() & new.keys():
+    for name in (name for name in old if name in new):
         for change in output_changes(old[name], new[name]):
             yield Change(change.kind, f"step {name!r}: {change.text}")
 
