@@ -247,3 +247,14 @@ def test_dialect_is_told_once(tmp_path: Path) -> None:
     found.say = said.append
     assert table(found)["a"].to_pylist() == [1.5] * 3
     assert said == ["0.csv: read with --separator ';' --decimal ',' --encoding utf-8"]
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_csv_for_a_model_that_names_no_columns(lenient: bool, tmp_path: Path) -> None:
+    """Numbers are numbers, as MLflow asks such a model; with columns to carry over that is not known."""
+    (tmp_path / "a.csv").write_text("x,y\n1.5,one\n2,\n")
+    found = Input(Listing(str(tmp_path / "a.csv")), Layout(()), (), lenient)
+    assert table(found).to_pylist() == [{"x": 1.5, "y": "one"}, {"x": 2.0, "y": None}]
+    with pytest.raises(TableError, match="names no columns") as error:
+        table(Input(Listing(str(tmp_path / "a.csv")), Layout(()), ("x",), lenient))
+    assert "Parquet" in error.value.hint

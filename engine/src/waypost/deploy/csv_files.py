@@ -39,11 +39,14 @@ def pieces(opened: Open, columns: list[str], peek: Peek, wanted: Wanted, *, leni
     """Gives the rows of a file. Raises TableError; `lenient` gives what is wrong in a row instead."""
     import pyarrow as pa
 
+    if wanted.carried and not wanted.layout.columns:
+        said = "the model names no columns, so that nobody knows which of these are numbers as they stand"
+        raise TableError(said, hint="write the table as Parquet, or carry no columns over")
     reader = _Reader(opened, columns, peek.dialect, wanted)
     try:
         if peek.rows == 0:
             yield reader.nothing()
-        elif lenient or wanted.layout.names.intersection(wanted.carried):
+        elif reader.has_types and (lenient or wanted.layout.names.intersection(wanted.carried)):
             yield from reader.texts()
         else:
             yield from reader.values()
@@ -63,6 +66,11 @@ class _Reader:
     wanted: Wanted
     malformed: list[str] = field(default_factory=list)
 
+    @property
+    def has_types(self) -> bool:
+        """Whether the types are known: where the model names no columns, Arrow guesses them."""
+        return bool(self.wanted.layout.columns)
+
     def nothing(self) -> Piece:
         """Returns the columns of a file without rows."""
         import pyarrow as pa
@@ -74,7 +82,7 @@ class _Reader:
         """Gives the rows with their types. Where that fails, the rest is read as texts: that tells why."""
         import pyarrow as pa
 
-        types = {name: self.wanted.type(name) for name in self.columns}
+        types = {name: self.wanted.type(name) for name in self.columns} if self.has_types else {}
         texts = [n for n in self.columns if self.wanted.kind(n) in {"text", "other"}]
         rows = 0
         try:

@@ -14,11 +14,11 @@ from waypost import __version__
 from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.deploy.columnar import ARROW, PARQUET
 from waypost.deploy.example import example_rows
+from waypost.deploy.layout import EXACT
 from waypost.deploy.protocol import CSV, JSON
 
 _TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text": "string", "other": ""}
 _LARGEST = 3.4e38  # float32: scikit-learn's trees take nothing larger
-_EXACT = 2**53
 
 
 def example_of(said: MLmodel, folder: Path) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _schema(column: Column) -> dict[str, Any]:
     if column.kind == "number":
         found |= {"minimum": -_LARGEST, "maximum": _LARGEST}
     if column.kind == "integer":
-        found |= {"minimum": -_EXACT, "maximum": _EXACT}
+        found |= {"minimum": -EXACT, "maximum": EXACT}
     return found
 
 

@@ -120,14 +120,6 @@ def _local_or_downloaded(uri: str) -> Path:
     return downloaded(uri, home() / "artifacts" / digest_of(uri)[:32])
 
 
-def load_sklearn(folder: Path) -> Any:
-    """Returns the scikit-learn estimator of a model. Raises what its file and MLflow make of it."""
-    set_defaults()
-    import mlflow.sklearn
-
-    return mlflow.sklearn.load_model(str(folder))
-
-
 def load_pyfunc(folder: Path) -> Any:
     """Returns a model of any flavour as a pyfunc. Raises what its files and MLflow make of it."""
     set_defaults()
