@@ -26,6 +26,7 @@ from waypost.deploy.planned import Order, differences, plan_of
 from waypost.deploy.proof import Proof
 from waypost.deploy.reading import Input
 from waypost.deploy.result import MANIFEST, PLAN, Plan
+from waypost.deploy.score_job import Job, run
 from waypost.deploy.scoring import Progress, Scored, score
 from waypost.deploy.sink import Sink
 from waypost.deploy.table import from_arrow
@@ -296,3 +297,37 @@ def test_what_differs_is_said_in_words() -> None:
         "--part-rows 16384, now --part-rows 5, --keep all, now no --keep, --separator ;, now no --separator",
         f"another numpy: 1.0, now {np.__version__}",
     ]
+
+
+def test_verdict_of_any_difference_is_read_again() -> None:
+    """Infinity and NaN, too: what cannot be read is found anew at each call."""
+    for difference in (float("inf"), float("nan"), 0.5):
+        proof = Proof(is_equal=False, reason="it differs", largest_difference=difference)
+        again = Proof.model_validate_json(proof.model_dump_json())
+        assert again.model_dump_json() == proof.model_dump_json()
+
+
+MLMODEL = """
+flavors: {python_function: {loader_module: nowhere}}
+signature: {inputs: '[{"name": "a", "type": "double"}]'}
+"""
+
+
+def test_columns_are_checked_before_a_model_is_compiled(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names and columns that do not fit are told at once, of a model that nobody could load."""
+    monkeypatch.chdir(here)
+    (here / "model").mkdir()
+    (here / "model" / "MLmodel").write_text(MLMODEL)
+    (here / "x.csv").write_text("b\n1\n")
+    (here / "y.csv").write_text("a\n1\n")
+
+    def told(source: str, **order: Any) -> str:
+        job = Job("model", source, "out", Order(**order), track=False)
+        with pytest.raises(WaypostError) as error:
+            run(job, Progress(), lambda _: None, pytest.fail)
+        return str(error.value)
+
+    assert told("x.csv") == "x.csv: column 'a' is missing"
+    assert told("y.csv", ids=("z",)) == "--id z: no such column"
+    assert told("nothing.csv", keep=("prediction",)).startswith("--keep prediction: the answer has a column")
+    assert not (here / "out").exists()

@@ -35,7 +35,8 @@ class Proof(BaseModel):
     by name.
     """
 
-    model_config = ConfigDict(frozen=True)
+    # JSON has no infinity; a proof that cannot be read is made again at each call.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     is_equal: bool
     reason: str = ""
