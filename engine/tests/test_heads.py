@@ -21,6 +21,7 @@ GET = b"GET /ping HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 QUICK = 0.4
+LARGE = 30_000_000
 
 
 class Quick(BoundedHeads):
@@ -28,10 +29,11 @@ class Quick(BoundedHeads):
 
     seconds = QUICK
     lingering = 0.2
+    unread_seconds = QUICK
 
 
 async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Replies how long the body was; `/ping` reads none, `/slow` takes its time."""
+    """Replies how long the body was; `/ping` reads none, `/slow` takes its time, `/large` says much."""
     size = 0
     is_more = scope["path"] == "/"
     while is_more:
@@ -42,7 +44,7 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
         is_more = message["more_body"]
     if scope["path"] == "/slow":
         await asyncio.sleep(2 * QUICK)
-    said = str(size).encode()
+    said = b"a" * LARGE if scope["path"] == "/large" else str(size).encode()
     headers = [(b"content-length", str(len(said)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": said})
@@ -184,3 +186,19 @@ def test_what_is_being_answered_is_not_cut(port: int) -> None:
         for _ in range(2):
             connection.sendall(GET.replace(b"ping", b"slow") + b"\r\n")
             assert statuses(connection.recv(1000)) == [b"200"]
+
+
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
+def test_replies_that_nobody_reads_are_cut(port: int, more: bytes) -> None:
+    """A client that takes nothing of a large reply is cut; one that reads slowly gets all of it."""
+    head = GET.replace(b"ping", b"large") + more + b"\r\n"
+    with connected(port) as connection:
+        connection.sendall(head)
+        time.sleep(4 * QUICK)
+        assert len(until_closed(connection)) < LARGE
+    with connected(port) as connection:
+        connection.sendall(head)
+        size = 0
+        while size < LARGE:
+            size += len(connection.recv(1_000_000))
+            time.sleep(QUICK / 20)

@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol with bounds for what is no body: request line, headers, chunk frames, trailers.
+"""uvicorn's HTTP protocol with bounds for what is no body: request line, headers, chunk frames, trailers; and
+for replies that nobody reads.
 
 uvicorn with httptools has none: it keeps headers as long as they come, and waits for them without end. What
 is taken from it here is no promise: the callbacks of its protocol, `cycle` and `transport`.
@@ -29,10 +30,13 @@ class BoundedHeads(HttpToolsProtocol):
     """
 
     seconds = 10.0
+    unread_seconds = 30.0  # for so long a client may take nothing of a reply
     lingering = 1.0  # whoever still sends reads no reply once the connection is closed
     _unread = 0  # bytes since the last message or chunk was complete that are no body
     _is_refused = False
     _timer: TimerHandle | None = None
+    _reading: TimerHandle | None = None
+    _unsent = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -40,7 +44,31 @@ class BoundedHeads(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_timer()
+        self._forget_reading()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent = self.transport.get_write_buffer_size()
+        self._forget_reading()
+        self._reading = self.loop.call_later(self.unread_seconds, self._end_unread)
+
+    def resume_writing(self) -> None:
+        self._forget_reading()
+        super().resume_writing()
+
+    def _end_unread(self) -> None:
+        """Ends a connection whose client has taken nothing of a reply: nobody else frees the memory."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        if self._unsent >= before:
+            self.transport.abort()
+        else:
+            self._reading = self.loop.call_later(self.unread_seconds, self._end_unread)
+
+    def _forget_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
