@@ -105,10 +105,10 @@ def as_numbers(column: pd.Series) -> pd.Series:
         numbers = pd.to_numeric(column.astype("object")) if kind_of(column) == "text" else column
         return numbers.astype("float64")
     except (TypeError, ValueError, ArithmeticError) as error:
-        raise ComponentError(f"column {column.name!r} is not numeric: {_why(column)}") from error
+        raise ComponentError(f"column {column.name!r} is not numeric: {why_not_numeric(column)}") from error
 
 
-def _why(column: pd.Series) -> str:
+def why_not_numeric(column: pd.Series) -> str:
     """Returns what stands in a column in the place of numbers, and what makes numbers of it."""
     kind = kind_of(column)
     name = written(column.name)
@@ -120,7 +120,8 @@ def _why(column: pd.Series) -> str:
     row = int(wrong.to_numpy().argmax())
     value = str(column.iloc[row])
     if not re.fullmatch(MONEY, value):
-        return f"{value!r} in row {row + 1:,}"
+        where = f"{value!r} in row {row + 1:,}"
+        return f"{where}; if that stands for a missing value, csv: {{na_values: [{value!r}]}} says so"
     decimal = ", decimal=','" if re.search(r",\d\d?$", value) else ""
     rule = f'derive: {{{column.name}: "number({name}{decimal})"}}'
     return f"{value!r} in row {row + 1:,}; {rule} in the recipe of preprocess makes numbers of it"

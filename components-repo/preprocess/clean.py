@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from componentkit.arguments import ComponentError
-from componentkit.columns import as_numbers, as_text, text_of
+from componentkit.columns import as_numbers, as_text, kind_of, text_of, why_not_numeric
 from componentkit.delimited import CsvOptions
 from componentkit.expressions import evaluated, rows_for
 from componentkit.step import Step
@@ -17,6 +17,7 @@ from componentkit.tables import require_columns, write_table
 
 Type = Literal["string", "int", "float", "bool"]
 _PANDAS_TYPES: dict[str, Any] = {"string": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class Bins(BaseModel):
@@ -103,14 +104,31 @@ def _converted(column: pd.Series, kind: str, date_format: str | None = None) -> 
         if kind == "string":  # a missing value stays missing
             return as_text(column)
         if kind == "bool" and not pd.api.types.is_bool_dtype(column):
-            words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-            column = column.map(lambda v: v if pd.isna(v) else words[str(v).strip().lower()])
+            column = column.map(lambda v: v if pd.isna(v) else _TRUTHS[str(v).strip().lower()])
         if kind in ("int", "float") and not pd.api.types.is_numeric_dtype(column):
             column = pd.to_numeric(column)
         return column.astype(_PANDAS_TYPES[kind])
     except (ValueError, TypeError, KeyError) as error:
-        reason = " ".join(str(error).split())
+        reason = _misfit(column, kind, date_format)
         raise ComponentError(f"column {column.name!r} cannot be read as {kind}: {reason}") from error
+
+
+def _misfit(column: pd.Series, kind: str, date_format: str | None) -> str:
+    """Returns the first value that is none of a kind, its row, and what reads it."""
+    if kind in ("int", "float") and kind_of(column) == "text":
+        return why_not_numeric(column)
+    if kind.startswith("date"):
+        fits = pd.to_datetime(column, format=date_format or "ISO8601", errors="coerce").notna()
+        mend = "name its form, such as %d.%m.%Y"
+    elif kind == "bool":
+        fits = column.map(lambda v: str(v).strip().lower() in _TRUTHS)
+        mend = f"these are read: {', '.join(_TRUTHS)}"
+    else:
+        fits = pd.to_numeric(column, errors="coerce") % 1 == 0
+        mend = "cast it to float"
+    wrong = ~fits & column.notna()
+    row = int(wrong.to_numpy().argmax())
+    return f"{str(column.iloc[row])!r} in row {row + 1:,}; {mend}"
 
 
 def _filled(column: pd.Series, value: str | float | bool) -> pd.Series:

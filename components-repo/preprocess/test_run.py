@@ -102,15 +102,17 @@ def test_new_columns() -> None:
     ("recipe", "keep", "message"),
     [
         ({"drop": ["nope"]}, "", "drop: column 'nope' not in the table"),
-        ({"cast": {"t": "float"}}, "", "column 't' cannot be read as float: .*'x'"),
-        ({"dates": {"t": None}}, "", r"column 't' cannot be read as date \(ISO 8601\)"),
+        ({"cast": {"t": "float"}}, "", r"as float: 'x' in row 1; .* csv: {na_values: \['x'\]}"),
+        ({"cast": {"t": "bool"}}, "", "cannot be read as bool: 'x' in row 1; these are read: true, yes, 1"),
+        ({"cast": {"h": "int"}}, "", "column 'h' cannot be read as int: '1.5' in row 2; cast it to float"),
+        ({"dates": {"t": None}}, "", r"as date \(ISO 8601\): 'x' in row 1; name its form, such as %d"),
         ({"fill_missing": {"n": "x"}}, "", "fill_missing: column 'n' .* cannot hold 'x'"),
         ({}, "nope > 1", "filter 'nope > 1': name 'nope' is not defined: there is no such column"),
         ({}, "n > 100", "no row is left of 2"),
         (
             {"derive": {"x": "nn * 2"}},
             "",
-            r"derive: x: name 'nn' is not defined.*did you mean 'n'\? \(it has t, n\)",
+            r"derive: x: name 'nn' is not defined.*did you mean 'n'\? \(it has t, n, h\)",
         ),
         ({"derive": {"x": "n +"}}, "", "derive: x: this is no expression"),
         ({"derive": {"x": "t * n * 'a'"}}, "", "derive: x: "),
@@ -119,6 +121,6 @@ def test_new_columns() -> None:
 )
 def test_misfit_is_named(recipe: dict[str, Any], keep: str, message: str) -> None:
     """A recipe that does not fit the table is an error that names rule and column."""
-    table = pd.DataFrame({"t": ["x", "y"], "n": [1.0, None]})
+    table = pd.DataFrame({"t": ["x", "y"], "n": [1.0, None], "h": [None, 1.5]})
     with pytest.raises(ComponentError, match=message):
         cleaned(table, keep=keep, **recipe)
