@@ -6,8 +6,7 @@ import re
 import shlex
 import sys
 import time
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +14,12 @@ import click
 from click.core import ParameterSource
 
 from waypost.commands.options import env_option, jobs_option, params_option, wandb_option
+from waypost.commands.request import RunRequest
 from waypost.contracts.target import Target, parse_target
 from waypost.errors import UsageError
 from waypost.pins.looks import Look, ask_beside, has_lock, last_look
 from waypost.report.closing import show_current, write_result
-from waypost.runs.shortcut import Request, recall
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a person asks for, in the words of the options."""
-
-    target: Target | None
-    folder: Path
-    like: str
-    files: tuple[Path, ...]
-    changes: list[str]
-    env: str
-    jobs: int | None
-    worker: str | None
-    steps: str
-    start: str | None
-    force: str
-    resume: bool
-    no_cache: bool
-    explain: bool
-    dev: bool
-    offline: bool
-    frozen: bool
-    dry_run: bool
-    verify: bool
-    wandb: bool | None
-    debug: bool
-    as_json: bool
-
-    @cached_property
-    def request(self) -> Request | None:
-        """What an earlier run may have answered already; None where an option asks for something else."""
-        differs = self.resume or self.verify or self.no_cache or self.steps or self.start or self.force
-        tells = self.dry_run or self.explain or self.debug or self.wandb is not None
-        other = self.like or self.target or self.folder.is_file() or self.offline or self.frozen or self.dev
-        return None if differs or tells or other else Request(self.folder, self.files, self.changes, self.env)
+from waypost.runs.shortcut import recall
 
 
 @click.command()
@@ -142,17 +106,17 @@ def run(arguments: tuple[str, ...], overrides: str, **options: Any) -> int:
             raise UsageError("--like names the run to start from: give no PIPELINE beside it")
         if click.get_current_context().get_parameter_source("env") is ParameterSource.DEFAULT:
             options["env"] = ""  # what that run had
-    wish = Wish(target, folder, changes=changes + shlex.split(overrides), **options)
-    if wish.request and (current := recall(wish.request)):
-        look = look_at(wish.folder)
-        show_current(current, sys.stderr if wish.as_json else sys.stdout, look)
-        if wish.as_json:
+    request = RunRequest(folder, target, changes=(*changes, *shlex.split(overrides)), **options)
+    if request.quick and (current := recall(request.quick)):
+        look = look_at(request.folder)
+        show_current(current, sys.stderr if request.as_json else sys.stdout, look)
+        if request.as_json:
             write_result(replace(current, warnings=look.warnings) if look else current)
         return 0
     # Not at the top: a run with nothing to do answers in less time than these imports take.
     from waypost.commands.running import execute
 
-    return execute(wish)
+    return execute(request)
 
 
 def look_at(folder: Path) -> Look | None:

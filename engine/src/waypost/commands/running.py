@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from waypost.commands.options import wanted_on_wandb
-from waypost.commands.run import Wish, look_at
-from waypost.errors import RemoteError, UsageError
+from waypost.commands.request import RunRequest
+from waypost.commands.run import look_at
+from waypost.errors import RemoteError
 from waypost.pins.reach import refuse_unreached
 from waypost.pins.released import Release, fetch_release
 from waypost.pins.verify import UNREACHABLE, verify
@@ -21,7 +22,7 @@ from waypost.report.closing import write_result
 from waypost.report.common import write_document
 from waypost.report.console import Console
 from waypost.report.plan import plan_document, show_plan
-from waypost.runs.events import Reporter
+from waypost.runs.events import Reporter, RunResult
 from waypost.runs.prepare import Prepared, prepare
 from waypost.runs.runner import run
 from waypost.runs.shortcut import remember
@@ -31,52 +32,72 @@ from waypost.sources.scratch import scratch
 from waypost.sources.store import Store
 
 
-def execute(wish: Wish) -> int:
+@dataclass(frozen=True)
+class Opened:
+    """What a request is about: checked, and nothing executed yet."""
+
+    request: RunRequest
+    workspace: Workspace
+    prepared: Prepared
+    options: Options
+
+    @property
+    def is_watched(self) -> bool:
+        """Tells whether the remotes of its pins are asked while it runs."""
+        local = not (self.workspace.release or self.workspace.kept)
+        return bool(self.workspace.wanted) and local and not (self.request.offline or self.request.dev)
+
+
+def execute(request: RunRequest) -> int:
     """Runs what is asked for, shows it, and returns the exit code."""
-    _refuse_opposites(wish)
     with scratch() as temp:
-        return _execute(wish, temp)
+        return _execute(request, temp)
 
 
-def _execute(wish: Wish, temp: Path) -> int:
-    reporter = report.reporter_for(Console(stderr=wish.as_json), explain=wish.explain)
-    workspace, options = _open(wish, _options(wish), reporter, temp)
-    if wish.frozen:
-        refuse_unreached(workspace, fresh_lock(workspace))
-    if wish.verify:
-        _ask_now(workspace)
-    kept = workspace.kept
-    prepared = prepare(workspace, wish.files, wish.changes, dev=wish.dev or bool(kept and kept.facts.dev))
-    if kept:
-        require_content(prepared, kept)
-    options = _chosen(wish, options, prepared)
-    if wish.dry_run:
-        found = survey(prepared, options) if wish.explain else None
-        if wish.as_json:
-            write_document(sys.stdout, plan_document(prepared.plan, found))
+def _execute(request: RunRequest, temp: Path) -> int:
+    reporter = report.reporter_for(Console(stderr=request.as_json), explain=request.explain)
+    opened = open_request(request, reporter, temp)
+    if request.dry_run:
+        found = survey(opened.prepared, opened.options) if request.explain else None
+        if request.as_json:
+            write_document(sys.stdout, plan_document(opened.prepared.plan, found))
         else:
-            show_plan(Console(), prepared.plan, found)
+            show_plan(Console(), opened.prepared.plan, found)
         return 0
-    is_watched = workspace.wanted and not (wish.offline or wish.dev or workspace.release or kept)
-    result = run(prepared, options, reporter, wish.folder if is_watched else None)
-    if is_watched and result.current and not wish.verify and (look := look_at(wish.folder)):
-        for text in look.lines(time.time()):
-            reporter.say(f"  {text}")
-    if wish.request:
-        remember(wish.request, prepared, options)
-    if wish.as_json:
+    result = run_opened(opened, reporter)
+    if request.as_json:
         write_result(result)
     return result.exit_code
 
 
-def _refuse_opposites(wish: Wish) -> None:
-    """Raises UsageError where two options ask for opposite things."""
-    if wish.resume and (wish.steps or wish.start):
-        raise UsageError("--resume goes without --steps and --from")
-    if wish.verify and wish.offline:
-        raise UsageError("--verify asks the remotes, --offline does not: give one of them")
-    if wish.frozen and wish.dev:
-        raise UsageError("--frozen runs locked content, --dev does not: give one of them")
+def open_request(request: RunRequest, reporter: Reporter, temp: Path) -> Opened:
+    """Reads and checks what is asked for; releases and bundles are unpacked below `temp`, which has to stay
+    as long as it runs. Raises WaypostError.
+    """
+    request.refuse_opposites()
+    workspace, options = _open(request, _options(request), reporter, temp)
+    if request.frozen:
+        refuse_unreached(workspace, fresh_lock(workspace))
+    if request.verify:
+        _ask_now(workspace)
+    kept = workspace.kept
+    dev = request.dev or bool(kept and kept.facts.dev)
+    prepared = prepare(workspace, request.files, request.changes, dev=dev)
+    if kept:
+        require_content(prepared, kept)
+    return Opened(request, workspace, prepared, _chosen(request, options, prepared))
+
+
+def run_opened(opened: Opened, reporter: Reporter) -> RunResult:
+    """Executes what was opened. Raises what `run` raises."""
+    request = opened.request
+    result = run(opened.prepared, opened.options, reporter, request.folder if opened.is_watched else None)
+    if opened.is_watched and result.current and not request.verify and (look := look_at(request.folder)):
+        for text in look.lines(time.time()):
+            reporter.say(f"  {text}")
+    if request.quick:
+        remember(request.quick, opened.prepared, opened.options)
+    return result
 
 
 def _ask_now(workspace: Workspace) -> None:
@@ -90,51 +111,51 @@ def _ask_now(workspace: Workspace) -> None:
         workspace.say("no tag was moved and nothing was yanked: the remotes were asked just now")
 
 
-def _options(wish: Wish) -> Options:
+def _options(request: RunRequest) -> Options:
     """Returns the options that can be known before the pipeline is."""
     options = Options(
-        resume=wish.resume,
-        cache=not wish.no_cache,
-        env=wish.env,
-        jobs=wish.jobs or 0,
-        debug=wish.debug,
-        offline=wish.offline,
+        resume=request.resume,
+        cache=not request.no_cache,
+        env=request.env,
+        jobs=request.jobs or 0,
+        debug=request.debug,
+        offline=request.offline,
     )
-    return replace(options, fork=wish.worker == "fork") if wish.worker else options
+    return replace(options, fork=request.worker == "fork") if request.worker else options
 
 
-def _chosen(wish: Wish, options: Options, prepared: Prepared) -> Options:
+def _chosen(request: RunRequest, options: Options, prepared: Prepared) -> Options:
     """Returns the options with those that name steps, or that the pipeline decides."""
-    only, forced = _names(wish.steps), _names(wish.force)
+    only, forced = _names(request.steps), _names(request.force)
     return replace(
         options,
-        steps=prepared.plan.select(only, wish.start) if only or wish.start else None,
+        steps=prepared.plan.select(only, request.start) if only or request.start else None,
         force=prepared.plan.select(forced, None) if forced else frozenset(),
-        wandb=wanted_on_wandb(prepared.pipeline, wish.wandb),
+        wandb=wanted_on_wandb(prepared.pipeline, request.wandb),
     )
 
 
-def _open(wish: Wish, options: Options, reporter: Reporter, temp: Path) -> tuple[Workspace, Options]:
+def _open(request: RunRequest, options: Options, reporter: Reporter, temp: Path) -> tuple[Workspace, Options]:
     """Returns the workspace of a folder, a release, a bundle or an earlier run; with the options of those."""
-    offline = wish.offline
-    if wish.like:
-        kept = kept_by(run_id_in(wish.like))
+    offline = request.offline
+    if request.like:
+        kept = kept_by(run_id_in(request.like))
         store = Store(home(), reporter.say)
         workspace = workspace_of_run(kept, store, temp, reporter.say, reporter.warn, offline=offline)
-        return workspace, replace(options, env=wish.env or kept.facts.env)
-    if wish.folder.is_file():
-        bundle = open_bundle(wish.folder, reporter.say, reporter.warn)
+        return workspace, replace(options, env=request.env or kept.facts.env)
+    if request.folder.is_file():
+        bundle = open_bundle(request.folder, reporter.say, reporter.warn)
         version = bundle.workspace.release.version if bundle.workspace.release else ""
-        reporter.say(f"{wish.folder}: release {version}, every byte checked")
+        reporter.say(f"{request.folder}: release {version}, every byte checked")
         return bundle.workspace, replace(options, wheels=bundle.wheels, data=bundle.data)
-    if wish.target:
+    if request.target:
         store = Store(home(), reporter.say)
-        release = fetch_release(store, wish.target, offline=offline)
-        place = wish.target.at(release.version or wish.target.version)
+        release = fetch_release(store, request.target, offline=offline)
+        place = request.target.at(release.version or request.target.version)
         reporter.say(f"{place}: {release.tag or 'commit'} {release.commit[:12]}, {_word(release)}")
         workspace = workspace_of_release(release, store, reporter.say, offline=offline, loud=reporter.warn)
     else:
-        workspace = open_workspace(wish.folder, reporter.say, offline=offline, loud=reporter.warn)
+        workspace = open_workspace(request.folder, reporter.say, offline=offline, loud=reporter.warn)
     if offline and workspace.wanted:
         reporter.say("offline: no remote is asked; what runs is verified by tree")
     return workspace, options

@@ -1,0 +1,186 @@
+"""Waypost from Python: what notebooks and scripts call. The command line says the same in other words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from waypost.commands.request import RunRequest
+from waypost.commands.running import open_request, run_opened
+from waypost.contracts.lock import Lock
+from waypost.contracts.plan import Plan
+from waypost.contracts.target import parse_target
+from waypost.errors import Finding, UsageError, WaypostError, did_you_mean
+from waypost.pins import locking
+from waypost.pins.verify import verify as look
+from waypost.pins.workspace import open_workspace
+from waypost.report import runs as report
+from waypost.report.console import Console
+from waypost.runs.events import Reporter, RunResult
+from waypost.sources.scratch import scratch
+from waypost.tracking.connection import client, tracking_errors
+from waypost.tracking.local import tracking_uri
+from waypost.tracking.store import output_of
+
+
+class RunFailedError(WaypostError):
+    """A step failed. `result` tells the whole run."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a run: `state` is done, reused, failed, killed or skipped, `because` says why it ran or did
+    not; `run_id` is the MLflow run that has its result, empty where there is none.
+    """
+
+    name: str
+    state: str
+    run_id: str
+    seconds: float
+    because: str
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A pipeline run that ended: its MLflow run, and whether it ran just now or `was_there` already.
+
+    `metrics` are those that contracts declare, as STEP/NAME.
+    """
+
+    run_id: str
+    status: str
+    was_there: bool
+    steps: Mapping[str, Step]
+    metrics: Mapping[str, float]
+    warnings: tuple[str, ...]
+    _artifacts: Mapping[str, tuple[str, str]] = field(repr=False)
+    _tracking_uri: str = field(repr=False)  # it may hold a password
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Where the declared outputs are for MLflow, as runs:/ID/PATH, by STEP.OUTPUT."""
+        return {name: f"runs:/{run_id}/{path}" for name, (run_id, path) in self._artifacts.items()}
+
+    def path(self, output: str) -> Path:
+        """Returns a file or folder with an output, STEP.OUTPUT, on this machine; fetched where it is not.
+
+        Raises UsageError for an output that the run does not have, WaypostError where it is gone.
+        """
+        if output not in self._artifacts:
+            raise UsageError(f"no output {output!r}", hint=did_you_mean(output, self._artifacts))
+        with tracking_errors():
+            found = output_of(client(self._tracking_uri), *self._artifacts[output])
+        if found is None:
+            raise WaypostError(f"{self.outputs[output]} is gone", hint="run the pipeline again")
+        return found
+
+
+def run(
+    pipeline: str | Path = ".",
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    params: Iterable[str | Path] = (),
+    steps: Iterable[str] = (),
+    force: Iterable[str] = (),
+    cache: bool = True,
+    env: str = "uv",
+    jobs: int | None = None,
+    dev: bool = False,
+    offline: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Runs a pipeline and returns its result; what is current already is not executed again.
+
+    Args: `pipeline` is a folder, a bundle, or a release as URL[#FOLDER]@VERSION; `parameters` override those
+    of params.yaml, by their dotted names; `params` are files with more of them. The others are the options
+    of `waypost run`. Progress goes to stdout, unless `quiet`.
+
+    Raises RunFailedError where a step fails, FindingsError with all that is wrong before step 1, and
+    WaypostError.
+    """
+    folder = Path(pipeline)
+    request = RunRequest(
+        folder,
+        None if folder.exists() else parse_target(str(pipeline), str(Path.cwd())),
+        files=tuple(map(Path, params)),
+        changes=tuple(f"{name}={_text(value)}" for name, value in (parameters or {}).items()),
+        env=env,
+        jobs=jobs,
+        steps=",".join(steps),
+        force=",".join(force),
+        no_cache=not cache,
+        dev=dev,
+        offline=offline,
+    )
+    reporter = Reporter() if quiet else report.reporter_for(Console(file=sys.stdout))
+    with scratch() as temp:
+        opened = open_request(request, reporter, temp)
+        result = _result(run_opened(opened, reporter), opened.prepared.plan)
+    if result.status != "FINISHED":
+        failed = [step.name for step in result.steps.values() if step.state == "failed"]
+        raise RunFailedError(f"run {result.run_id} is {result.status}: {', '.join(failed)}", result)
+    return result
+
+
+def lock(pipeline: str | Path = ".") -> Lock:
+    """Resolves what pipeline.yaml asks for into components.lock.json, as `waypost lock` does; returns it.
+
+    Raises FindingsError with everything that keeps it from being made, RemoteError.
+    """
+    workspace = open_workspace(Path(pipeline), _nobody)
+    old = locking.readable_lock(workspace)
+    found = locking.resolve(workspace, old)
+    locking.write_lock(workspace, found, old)
+    return found
+
+
+def verify(pipeline: str | Path = ".", *, offline: bool = False) -> list[Finding]:
+    """Returns all that is not what the lock says, as `waypost verify` lists it; empty where everything is."""
+    return list(look(open_workspace(Path(pipeline), _nobody, offline=offline)).findings)
+
+
+def _text(value: Any) -> str:
+    """Returns a value as an override has it. NumPy's numbers are numbers, paths are texts."""
+
+    def plain(other: Any) -> Any:
+        if isinstance(other, Path):
+            return str(other)
+        if hasattr(other, "item"):
+            return other.item()
+        raise UsageError(f"a parameter cannot be {other!r}: give a number, a text, a list or a mapping")
+
+    return json.dumps(value, ensure_ascii=False, default=plain)
+
+
+def _nobody(_: str) -> None:
+    """Progress that nobody asked for."""
+
+
+def _result(ended: RunResult, plan: Plan) -> Result:
+    steps = {
+        step.name: Step(step.name, step.state, step.run_id, step.seconds, step.because, dict(step.metrics))
+        for step in ended.steps
+    }
+    artifacts = {
+        f"{step.name}.{name}": (steps[step.name].run_id, output.path)
+        for step in plan.steps
+        if step.name in steps and steps[step.name].state in ("done", "reused")
+        for name, output in step.entry_point.outputs.items()
+    }
+    metrics = {
+        f"{step.name}/{name}": value for step in steps.values() for name, value in step.metrics.items()
+    }
+    return Result(
+        ended.run_id, ended.status, ended.current, steps, metrics, ended.warnings, artifacts, tracking_uri()
+    )

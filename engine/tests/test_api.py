@@ -1,0 +1,93 @@
+"""Waypost from Python, as a notebook calls it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import waypost
+from tests.conftest import ROOT, Call
+from tests.pipelines import write_component, write_pipeline
+
+SAY = """
+import pathlib, sys, tempfile, mlflow
+word, times = sys.argv[2], int(sys.argv[4])
+if word == "wrong":
+    sys.exit("error: no such word")
+with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
+    mlflow.log_metric("letters", len(word) * times)
+    out = pathlib.Path(folder, "said.txt")
+    out.write_text(word * times)
+    mlflow.log_artifact(str(out))
+"""
+CELL = """
+import json, pathlib, waypost
+from waypost.errors import FindingsError, UsageError
+given = dict(env="local", quiet=True)
+first = waypost.run("small", {"word": "é: 'x'", "times": 2}, **given)
+again = waypost.run("small", {"word": "é: 'x'", "times": 2}, **given)
+other = waypost.run("small", force=["say"], **given)
+wrong = {}
+for name, call in {
+    "failed": lambda: waypost.run("small", {"word": "wrong"}, **given),
+    "findings": lambda: waypost.run("small", {"wort": "x"}, **given),
+    "output": lambda: first.path("say.sad"),
+    "value": lambda: waypost.run("small", {"word": {1, 2}}, **given),
+    "place": lambda: waypost.run("smal", **given),
+}.items():
+    try:
+        call()
+    except waypost.RunFailedError as error:
+        wrong[name] = [str(error), error.result.steps["say"].state]
+    except Exception as error:
+        wrong[name] = [type(error).__name__, str(error)]
+told = dict(
+    ids=[first.run_id, again.run_id, other.run_id], there=[first.was_there, again.was_there],
+    states=[again.steps["say"].state, other.steps["say"].state], metrics=other.metrics,
+    text=first.path("say.said").read_text(), uri=first.outputs["say.said"], shown=repr(first), wrong=wrong,
+    locked=list(waypost.lock("small").components), verified=waypost.verify("small"),
+)
+print(json.dumps(told))
+"""
+
+
+def test_a_cell(workplace: Path, call: Call) -> None:
+    """A run gives its metrics and outputs; the same again executes nothing; what fails is an exception."""
+    write_component(workplace / "small" / "parts", "say", SAY, word={}, times={})
+    contract = workplace / "small" / "parts" / "say" / "MLproject"
+    declared = "    outputs: {said: {path: said.txt}}\n    metrics: {letters: how many}\n"
+    contract.write_text(contract.read_text() + declared)
+    step = {"uses": "parts/say", "with": {"word": "${word}", "times": "${times}"}}
+    write_pipeline(workplace / "small", {"say": step}, {"word": "a", "times": 1})
+    result = call(sys.executable, "-c", CELL)
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)  # nothing else is said: it is quiet
+    first, again, other = told["ids"]
+    assert (first == again, told["there"]) == (True, [False, True])
+    assert other != first
+    assert told["states"] == ["reused", "done"]
+    assert told["metrics"] == {"say/letters": 1.0}
+    assert told["text"] == "é: 'x'" * 2
+    assert re.fullmatch(r"runs:/[0-9a-f]{32}/said.txt", told["uri"])
+    assert "sqlite" not in told["shown"]
+    assert re.fullmatch(r"run \w+ is FAILED: say", told["wrong"]["failed"][0])
+    assert told["wrong"]["failed"][1] == "failed"
+    assert told["wrong"]["findings"][0] == "FindingsError"
+    assert told["wrong"]["output"] == ["UsageError", "no output 'say.sad'"]
+    assert told["wrong"]["value"][0] == "UsageError"
+    assert told["wrong"]["place"][0].endswith("Error")
+    assert (told["locked"], told["verified"]) == ([], [])
+
+
+def test_the_names_of_the_interface() -> None:
+    """What `waypost` promises is there, has a docstring, and stands in the page about it."""
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    for name in set(waypost.__all__) - {"__version__"}:
+        assert getattr(waypost, name).__doc__
+        assert f"`{name}" in page
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = waypost.nothing
