@@ -18,14 +18,16 @@ def signed(*columns: Any) -> str:
 
 
 def test_columns_are_read() -> None:
-    """Columns of simple types are read; tensors, arrays and whatever else is said are no columns."""
+    """Columns are read, those that no table of numbers and texts has as "other"; tensors, and whatever else
+    is said, are no columns.
+    """
     double = {"type": "double", "name": "a", "required": True}
     assert [c.name for c in parse_mlmodel(signed(double), "MLmodel").inputs] == ["a"]
+    for kind in ("array", "datetime", "object"):
+        found = parse_mlmodel(signed(double, {"type": kind, "name": "b"}), "MLmodel").inputs
+        assert [c.kind for c in found] == ["number", "other"]
     for other in (
-        *(
-            {"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}},
-            {"type": "array", "name": "a"},
-        ),
+        {"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}},
         *(
             {"type": {"deep": []}, "name": "a"},
             {"type": "double", "name": {}},
@@ -88,6 +90,6 @@ def test_words_of_a_refusal() -> None:
 
 def test_paths_that_stay_inside() -> None:
     """A path below the model's folder, one with dots in a name, and what is no path: all are taken."""
-    content = "{model_path: a/b, data: ..a, code: 1, artifacts: {x: {path: c/d}, y: 1}, env: ../x}"
+    content = "{model_path: a/b, data: ..a, code: lib, artifacts: {x: {path: c/d}, y: 1}, env: ../x}"
     assert parse_mlmodel(f"flavors: {{python_function: {content}}}", "MLmodel").flavors
     assert parse_mlmodel("flavors: {python_function: {artifacts: [a]}}", "MLmodel").flavors

@@ -26,14 +26,14 @@ def test_what_is_held(hold: Any, component: str, is_held: bool) -> None:
     [
         ([{"name": "a", "type": "double"}, {"name": "b", "type": "string"}], ["a", "b"]),
         ([{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}], []),
-        ([{"name": "a", "type": "double"}, {"name": "b", "type": "datetime"}], []),
+        ([{"name": "a", "type": "double"}, {"name": "b", "type": "datetime"}], ["a", "b"]),
         ([{"name": "", "type": "double"}], []),
         ([{"type": "double"}], []),
         (None, []),
     ],
 )
 def test_columns_of_a_signature(inputs: Any, names: list[str]) -> None:
-    """Named columns of plain types, or none: tensors, objects and dates are no columns."""
+    """Named columns, whatever their types, or none: tensors are no columns."""
     signature = {} if inputs is None else {"inputs": json.dumps(inputs)}
     model = parse_mlmodel(json.dumps({"flavors": {"python_function": {}}, "signature": signature}), "MLmodel")
     assert [column.name for column in model.inputs] == names
