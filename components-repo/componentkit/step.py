@@ -48,8 +48,8 @@ def main(run_file: str, code: str) -> None:
             if not joins:
                 mlflow.log_params(vars(arguments))
             importlib.import_module(code).run(step)
-            # In no contract: it is another one each time.
-            mlflow.log_metric("peak_memory_mb", peak_memory_mb())
+            # Named as MLflow names what it measures of a machine, for it is another one each time.
+            mlflow.log_metric("system/peak_memory_mb", peak_memory_mb())
     except ComponentError as error:
         if arguments.debug or os.environ.get("COMPONENT_DEBUG"):
             raise

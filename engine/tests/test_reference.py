@@ -11,7 +11,7 @@ import mlflow
 import pytest
 
 from tests.conftest import ROOT, Call
-from tests.test_run import RUN, client
+from tests.test_run import RUN, client, is_result
 
 PIPELINE = ROOT / "pipeline"
 QUICK = ["model.n_estimators=30", "train.permutation.repeats=0"]
@@ -32,7 +32,7 @@ def evidence(run: dict[str, object]) -> tuple[dict[str, str], dict[str, float]]:
         data = client().get_run(step["run_id"]).data
         digests |= {k: v for k, v in data.tags.items() if re.match(r"output\.(clean|train|test|pred)", k)}
         assert data.tags["waypost.complete"] == "true"
-        metrics |= {f"{step['name']}/{k}": v for k, v in data.metrics.items() if "seconds" not in k}
+        metrics |= {f"{step['name']}/{k}": v for k, v in data.metrics.items() if is_result(k)}
     return digests, metrics
 
 

@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import ROOT, Call
 from tests.pipelines import write_component, write_pipeline
 from tests.team import BUCKET, postgres, s3_storage, tracking_server
-from tests.test_run import RUN
+from tests.test_run import RUN, is_result
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("team")]
 QUICK = ["model.n_estimators=30", "train.permutation.repeats=0", "evaluate.min_auc=0.68"]
@@ -97,7 +97,7 @@ def test_reference_over_http_and_postgres(database: str, workplace: Path, call: 
         for step in document["steps"]:
             data = client.get_run(step["run_id"]).data
             found |= {k: v for k, v in data.tags.items() if k.endswith("sha256")}
-            found |= {f"{step['name']}/{k}": v for k, v in data.metrics.items() if "seconds" not in k}
+            found |= {f"{step['name']}/{k}": v for k, v in data.metrics.items() if is_result(k)}
         return found
 
     not_in_a_clone = shutil.ignore_patterns("__pycache__", "mlflow.db", "mlruns", "wandb", ".*")

@@ -22,6 +22,7 @@ from waypost.contracts.record import (
     version_of_record,
 )
 from waypost.errors import FindingsError
+from waypost.release.evidence import is_result
 
 RUN: dict[str, Any] = {
     "version": "1.0.0",
@@ -236,3 +237,10 @@ def test_rotation() -> None:
 def test_which_records_are_of_a_version(name: str, is_its: bool) -> None:
     """Its own, that of its run, and what supersedes that one: none of them may go away unseen."""
     assert is_record_of("1.0.0", name) is is_its
+
+
+def test_metrics_of_the_machine_are_no_results() -> None:
+    """What a contract calls a time, and what is measured of the machine, is in no record."""
+    kinds = {"fit_seconds": "time"}
+    names = ["accuracy", "fit_seconds", "system/peak_memory_mb", "system/cpu_utilization_percentage"]
+    assert [name for name in names if is_result(name, kinds)] == ["accuracy"]

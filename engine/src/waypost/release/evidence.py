@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +43,7 @@ def evidence(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRec
         made_with=made_with(),
         outputs=outputs,
         metrics={
-            step: {n: value for n, value in sorted(found.items()) if kinds[step].get(n) != "time"}
+            step: {n: value for n, value in sorted(found.items()) if is_result(n, kinds[step])}
             for step, found in metrics.items()
             if found
         },
@@ -50,6 +51,11 @@ def evidence(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRec
         signature=signature,
         kinds={step: found for step, found in kinds.items() if found},
     )
+
+
+def is_result(name: str, kinds: Mapping[str, str]) -> bool:
+    """Tells whether a metric is of what was computed: not of time nor, by MLflow's names, of the machine."""
+    return kinds.get(name) != "time" and not name.startswith("system/")
 
 
 def _kinds(tracker: Tracker, run_id: str) -> dict[str, str]:
