@@ -122,7 +122,7 @@ def attempt(number: int, folder: Path) -> str:
         return "made ready"
     said = read_mlmodel(model)
     example_rows(model, said.inputs)
-    return asked(load(model, said), name, rows)
+    return asked(load(model, said).estimator, name, rows)
 
 
 def asked(model: Any, name: str, rows: Any) -> str:
