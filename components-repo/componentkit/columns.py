@@ -120,8 +120,8 @@ def why_not_numeric(column: pd.Series) -> str:
     row = int(wrong.to_numpy().argmax())
     value = str(column.iloc[row])
     if not re.fullmatch(MONEY, value):
-        where = f"{value!r} in row {row + 1:,}"
-        return f"{where}; if that stands for a missing value, csv: {{na_values: [{value!r}]}} says so"
+        missing = f"csv: {{na_values: [{value!r}]}} in the recipe of preprocess"
+        return f"{value!r} in row {row + 1:,}; if that stands for a missing value, {missing} says so"
     decimal = ", decimal=','" if re.search(r",\d\d?$", value) else ""
     rule = f'derive: {{{column.name}: "number({name}{decimal})"}}'
     return f"{value!r} in row {row + 1:,}; {rule} in the recipe of preprocess makes numbers of it"

@@ -109,12 +109,12 @@ def _converted(column: pd.Series, kind: str, date_format: str | None = None) -> 
             column = pd.to_numeric(column)
         return column.astype(_PANDAS_TYPES[kind])
     except (ValueError, TypeError, KeyError) as error:
-        reason = _misfit(column, kind, date_format)
+        reason = _misfit(column, kind, date_format) or " ".join(str(error).split())
         raise ComponentError(f"column {column.name!r} cannot be read as {kind}: {reason}") from error
 
 
 def _misfit(column: pd.Series, kind: str, date_format: str | None) -> str:
-    """Returns the first value that is none of a kind, its row, and what reads it."""
+    """Returns the first value that is none of a kind, its row, and what reads it; empty where none is."""
     if kind in ("int", "float") and kind_of(column) == "text":
         return why_not_numeric(column)
     if kind.startswith("date"):
@@ -127,6 +127,8 @@ def _misfit(column: pd.Series, kind: str, date_format: str | None) -> str:
         fits = pd.to_numeric(column, errors="coerce") % 1 == 0
         mend = "cast it to float"
     wrong = ~fits & column.notna()
+    if not wrong.any():
+        return ""
     row = int(wrong.to_numpy().argmax())
     return f"{str(column.iloc[row])!r} in row {row + 1:,}; {mend}"
 

@@ -105,6 +105,7 @@ def test_new_columns() -> None:
         ({"cast": {"t": "float"}}, "", r"as float: 'x' in row 1; .* csv: {na_values: \['x'\]}"),
         ({"cast": {"t": "bool"}}, "", "cannot be read as bool: 'x' in row 1; these are read: true, yes, 1"),
         ({"cast": {"h": "int"}}, "", "column 'h' cannot be read as int: '1.5' in row 2; cast it to float"),
+        ({"cast": {"big": "int"}}, "", r"column 'big' cannot be read as int: (?!'1)"),
         ({"dates": {"t": None}}, "", r"as date \(ISO 8601\): 'x' in row 1; name its form, such as %d"),
         ({"fill_missing": {"n": "x"}}, "", "fill_missing: column 'n' .* cannot hold 'x'"),
         ({}, "nope > 1", "filter 'nope > 1': name 'nope' is not defined: there is no such column"),
@@ -112,7 +113,7 @@ def test_new_columns() -> None:
         (
             {"derive": {"x": "nn * 2"}},
             "",
-            r"derive: x: name 'nn' is not defined.*did you mean 'n'\? \(it has t, n, h\)",
+            r"derive: x: name 'nn' is not defined.*did you mean 'n'\? \(it has t, n, h, big\)",
         ),
         ({"derive": {"x": "n +"}}, "", "derive: x: this is no expression"),
         ({"derive": {"x": "t * n * 'a'"}}, "", "derive: x: "),
@@ -121,6 +122,6 @@ def test_new_columns() -> None:
 )
 def test_misfit_is_named(recipe: dict[str, Any], keep: str, message: str) -> None:
     """A recipe that does not fit the table is an error that names rule and column."""
-    table = pd.DataFrame({"t": ["x", "y"], "n": [1.0, None], "h": [None, 1.5]})
+    table = pd.DataFrame({"t": ["x", "y"], "n": [1.0, None], "h": [None, 1.5], "big": [1.0, 1e30]})
     with pytest.raises(ComponentError, match=message):
         cleaned(table, keep=keep, **recipe)
