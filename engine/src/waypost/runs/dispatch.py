@@ -132,7 +132,7 @@ class _Dispatcher:
                     reusable=decision.earlier is not None,
                     shareable=decision.is_shared,
                     leased=decision.is_shared and not decision.by_order,
-                    memory=execution.memory_of(step.name),
+                    memory=0 if decision.earlier else execution.memory_of(step.name),
                 )
             case Lease():
                 began = monotonic()

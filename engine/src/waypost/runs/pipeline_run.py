@@ -8,9 +8,7 @@ from time import monotonic
 from waypost import __version__
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.parameters import flat
-from waypost.contracts.schedule_messages import (
-    Node,
-)
+from waypost.contracts.schedule_messages import Node
 from waypost.errors import UsageError, redacted
 from waypost.runs import drafts
 from waypost.runs.decide import Decider, Reuse
