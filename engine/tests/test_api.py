@@ -7,11 +7,14 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import waypost
 from tests.conftest import ROOT, Call
 from tests.pipelines import write_component, write_pipeline
+from waypost import api
+from waypost.errors import UsageError
 
 SAY = """
 import pathlib, sys, tempfile, mlflow
@@ -81,6 +84,14 @@ def test_a_cell(workplace: Path, call: Call) -> None:
     assert told["wrong"]["value"][0] == "UsageError"
     assert told["wrong"]["place"][0].endswith("Error")
     assert (told["locked"], told["verified"]) == ([], [])
+
+
+def test_values_of_notebooks_become_parameters() -> None:
+    """NumPy's numbers and arrays are numbers and lists, a path is its text; what is no value is told."""
+    given = {"n": np.int64(3), "x": [np.float64(0.5)], "a": np.arange(2), "p": Path("a/b"), "t": "é"}
+    assert api._text(given) == '{"n": 3, "x": [0.5], "a": [0, 1], "p": "a/b", "t": "é"}'
+    with pytest.raises(UsageError, match="a parameter cannot be"):
+        api._text(object())
 
 
 def test_the_names_of_the_interface() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import waypost
 from tests.repositories import Repository, make_library, make_pipeline, record_of
 from waypost.contracts.lock import FILE, lock_text, make_lock
 from waypost.errors import FindingsError, IntegrityError
@@ -81,6 +82,8 @@ def test_a_fresh_machine_looks(library: Repository, monkeypatch: pytest.MonkeyPa
     fresh_machine(monkeypatch)
     offline = verify(opened(folder, [], offline=True))
     assert (offline.unchecked, offline.exit_code) == (["core/clean", "core/load"], 3)
+    found = waypost.verify(folder, offline=True)
+    assert [(f.place, f.category) for f in found] == [(u, "unreachable") for u in offline.unchecked]
     verdict = verify(opened(folder, []))
     assert (verdict.findings, verdict.unchecked, verdict.exit_code) == ([], [], 0)
     monkeypatch.setenv("WAYPOST_HOME", f"{home()}-again")

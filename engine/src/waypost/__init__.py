@@ -1,9 +1,4 @@
-"""Waypost: MLflow pipelines of versioned components, run, released, reproduced and deployed.
-
-import waypost
-result = waypost.run("pipeline", {"model.max_depth": 8})
-result.metrics["evaluate/roc_auc"]
-"""
+"""Waypost: MLflow pipelines of versioned components, run, released, reproduced and deployed."""
 
 from __future__ import annotations
 

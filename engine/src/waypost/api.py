@@ -16,6 +16,7 @@ from waypost.contracts.plan import Plan
 from waypost.contracts.target import parse_target
 from waypost.errors import Finding, UsageError, WaypostError, did_you_mean
 from waypost.pins import locking
+from waypost.pins.verify import UNREACHABLE
 from waypost.pins.verify import verify as look
 from waypost.pins.workspace import open_workspace
 from waypost.report import runs as report
@@ -138,33 +139,29 @@ def lock(pipeline: str | Path = ".") -> Lock:
 
     Raises FindingsError with everything that keeps it from being made, RemoteError.
     """
-    workspace = open_workspace(Path(pipeline), _nobody)
-    old = locking.readable_lock(workspace)
-    found = locking.resolve(workspace, old)
-    locking.write_lock(workspace, found, old)
-    return found
+    return locking.relock(open_workspace(Path(pipeline), Reporter().say))[0]
 
 
 def verify(pipeline: str | Path = ".", *, offline: bool = False) -> list[Finding]:
-    """Returns all that is not what the lock says, as `waypost verify` lists it; empty where everything is."""
-    return list(look(open_workspace(Path(pipeline), _nobody, offline=offline)).findings)
+    """Returns all that is not what the lock says, as `waypost verify` lists it, and what could not be looked
+    at, with the category "unreachable"; empty where everything was looked at and is as locked.
+    """
+    verdict = look(open_workspace(Path(pipeline), Reporter().say, offline=offline))
+    unseen = "it was not looked at, since the cache does not have it"
+    return [*verdict.findings, *(Finding(uses, unseen, "", UNREACHABLE) for uses in verdict.unchecked)]
 
 
 def _text(value: Any) -> str:
-    """Returns a value as an override has it. NumPy's numbers are numbers, paths are texts."""
+    """Returns a value as an override has it: NumPy's numbers and arrays as such, paths as texts."""
 
     def plain(other: Any) -> Any:
         if isinstance(other, Path):
             return str(other)
-        if hasattr(other, "item"):
-            return other.item()
+        if hasattr(other, "tolist"):
+            return other.tolist()
         raise UsageError(f"a parameter cannot be {other!r}: give a number, a text, a list or a mapping")
 
     return json.dumps(value, ensure_ascii=False, default=plain)
-
-
-def _nobody(_: str) -> None:
-    """Progress that nobody asked for."""
 
 
 def _result(ended: RunResult, plan: Plan) -> Result:

@@ -40,9 +40,7 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
         changed = False
         refuse_unreached(workspace, found)
     else:
-        old = locking.readable_lock(workspace)
-        found = locking.resolve(workspace, old)
-        changed = locking.write_lock(workspace, found, old)
+        found, changed = locking.relock(workspace)
     pins = found.components if found else {}
     if as_json:
         write_document(sys.stdout, LockDocument(changed, pins))

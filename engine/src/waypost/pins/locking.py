@@ -216,6 +216,16 @@ def misfits(workspace: Workspace, contracts: Mapping[str, Component]) -> dict[st
     return found
 
 
+def relock(workspace: Workspace) -> tuple[Lock, bool]:
+    """Resolves what is asked for anew, from what the old lock still answers, and writes it where it differs.
+
+    Returns (the lock, whether its file changed). Raises what `resolve` raises.
+    """
+    old = readable_lock(workspace)
+    found = resolve(workspace, old)
+    return found, write_lock(workspace, found, old)
+
+
 def write_lock(workspace: Workspace, lock: Lock, old: Lock | None) -> bool:
     """Writes the lock; tells whether the file changed. One that only another engine wrote stays."""
     if old is not None and (old.requirements, old.digest) == (lock.requirements, lock.digest):

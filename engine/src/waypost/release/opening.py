@@ -29,6 +29,7 @@ from waypost.pins.checkout import parts_of
 from waypost.pins.released import verified_release
 from waypost.pins.workspace import Workspace, fresh_lock, workspace_of_release
 from waypost.runs import environments
+from waypost.runs.events import Reporter
 from waypost.runs.prepare import prepare
 from waypost.sources.files import content_digest
 from waypost.sources.places import home
@@ -59,7 +60,8 @@ def verify_bundle(file: Path) -> Bundle:
     with scratch() as temp:
         (temp / "content").mkdir()
         facts, _ = _unpacked(file, temp / "content")
-        workspace = _workspace(file, facts, temp / "content", Store(temp / "home", _unheard), _unheard)
+        quiet = Reporter().say
+        workspace = _workspace(file, facts, temp / "content", Store(temp / "home", quiet), quiet)
         plan = prepare(workspace, [], []).plan
         arguments = [
             a.text for step in plan.steps for a in step.arguments.values() if isinstance(a, Location)
@@ -88,10 +90,6 @@ def open_bundle(file: Path, say: Say, loud: Say) -> Opened:
         workspace = _workspace(file, facts, temp, Store(home(), say), say, loud)
         kept = _keep(temp, facts, home() / "bundles" / key, say)
     return Opened(workspace, kept / "wheels", {url: kept / path for url, path in facts.data.items()})
-
-
-def _unheard(_: str) -> None:
-    """Hears what nobody has to know."""
 
 
 def _unpacked(file: Path, folder: Path) -> tuple[Bundle, str]:

@@ -12,6 +12,7 @@ from waypost.contracts.pipeline import Pipeline, Step
 from waypost.errors import WaypostError
 from waypost.pins.checkout import pinned_checkouts
 from waypost.pins.workspace import Workspace
+from waypost.runs.events import Reporter
 from waypost.sources.places import home
 from waypost.sources.process import ProcessError
 from waypost.sources.store import Store
@@ -25,7 +26,8 @@ def step_outputs(
     Args: `folder` is the pipeline's, `text_of` gives the text of a file by its path from there, empty where
     there is none.
     """
-    workspace = Workspace(folder, pipeline, Store(home(), _unheard), _unheard)
+    quiet = Reporter().say
+    workspace = Workspace(folder, pipeline, Store(home(), quiet), quiet)
     found: dict[str, Mapping[str, Output]] = {}
     try:
         contracts = {uses: code.component for uses, code in pinned_checkouts(workspace, pins).items()}
@@ -41,7 +43,3 @@ def _beside(pipeline: Pipeline, step: Step, text_of: Callable[[str], str]) -> Co
     """Returns the contract of a component in a folder of its source. Raises WaypostError."""
     path = posixpath.normpath(f"{pipeline.components[step.source].path}/{step.component}/{FILE}")
     return parse_component(text_of(path), path)
-
-
-def _unheard(_: str) -> None:
-    """Hears what nobody has to know: what is compared is told."""
