@@ -1,1 +1,0 @@
-"""From a model to an answer: compiled, proved equal, served, scored."""

@@ -1,0 +1,1 @@
+"""From a model to an answer: what it asks for, its compiled form, the proof of that, the original."""

@@ -1,0 +1,1 @@
+"""Interfaces of components, pipelines and packages: kept in records, compared for semantic versions."""

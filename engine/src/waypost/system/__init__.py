@@ -1,0 +1,1 @@
+"""The machine: processes, signals, temporary folders, databases of files."""
