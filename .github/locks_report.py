@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from waypost.contracts.escaping import markdown_code
 from waypost.contracts.requirements import PackageMove, package_moves
+from waypost.texts.escaping import markdown_code
 
 
 def report(locks: Mapping[str, tuple[str, str]]) -> str:

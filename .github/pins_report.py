@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from waypost.contracts.escaping import markdown_block, markdown_code
+from waypost.texts.escaping import markdown_block, markdown_code
 
 _CONTENT = {"same content": "no change: same tree", "environment only": "environment only"}
 

@@ -27,7 +27,7 @@ from benchmarks.page import replace
 from benchmarks.projects import Project
 from tests.repositories import git_daemon
 
-from waypost.sources.scratch import make_removable
+from waypost.system.scratch import make_removable
 
 HERE = Path(__file__).parent
 ENGINE = HERE.parent

@@ -332,7 +332,8 @@ def measured(command: list[Any], place: Path, found: dict[str, list[float]]) -> 
 SHARE = """
 import sys, threading, time
 from pathlib import Path
-from waypost.deploy import compiled, score_job, scoring
+from waypost.inference import compiled
+from waypost.batch import job, scoring
 import os
 started = time.perf_counter()
 spent, passed = [], []
@@ -346,8 +347,8 @@ def evaluate(self, matrix):
         passed.append(time.perf_counter() - clock)
 compiled.Compiled.evaluate = evaluate
 order = scoring.Order(ids=("id",))
-job = score_job.Job(sys.argv[1], sys.argv[2], sys.argv[3], order, track=False, overwrite=True)
-score_job.run(job, scoring.Progress(), print, print)
+job = job.Job(sys.argv[1], sys.argv[2], sys.argv[3], order, track=False, overwrite=True)
+job.run(job, scoring.Progress(), print, print)
 threads = len(os.sched_getaffinity(0))
 wall = time.perf_counter() - started
 print("share", sum(passed) / threads / wall, sum(spent) / time.process_time())

@@ -15,13 +15,13 @@ from typing import Any
 from tests.repositories import RawRepository, in_thread
 from waypost.contracts.lock import Wanted, lock_text, make_lock
 from waypost.contracts.pipeline import parse_pipeline
-from waypost.contracts.record import Record, record_text
 from waypost.contracts.target import Target
 from waypost.contracts.trees import FILE, FOLDER, LINK, PROGRAM
-from waypost.pins.reading import Commit, pins_at
+from waypost.interfaces.record import Record, record_text
+from waypost.pins.commit_contents import Commit, pins_at
 from waypost.release.bundle import bundle
-from waypost.sources.places import home
 from waypost.sources.store import Store
+from waypost.system.places import home
 
 CONTRACT = """
 name: c

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from tests.pipelines import write_component
-from waypost.contracts.record import Record, record_text
+from waypost.interfaces.record import Record, record_text
 from waypost.sources import objects
 
 DAY = "2026-01-02T03:04:05+0000"

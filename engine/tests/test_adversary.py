@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.repositories import Repository, make_repository, record_of
-from waypost.contracts.record import RunRecord, record_text
 from waypost.contracts.target import Target
 from waypost.errors import FindingsError, UsageError, WaypostError
-from waypost.pins.released import Release, fetch_release
+from waypost.interfaces.record import RunRecord, record_text
+from waypost.pins.workspace import FetchedRelease
+from waypost.release.fetched import fetch_release
 from waypost.sources import git
 from waypost.sources.store import Store
 
@@ -68,12 +69,14 @@ def origin(template: Path, tmp_path: Path) -> Repository:
     return Repository(shutil.copytree(template, tmp_path / "grades", symlinks=True))
 
 
-def fetched(origin: Repository, home: Path, version: str = "1.0.0", *, offline: bool = False) -> Release:
+def fetched(
+    origin: Repository, home: Path, version: str = "1.0.0", *, offline: bool = False
+) -> FetchedRelease:
     target = Target(f"file://{origin.path}", "", version)
     return fetch_release(Store(home, lambda _: None), target, offline=offline)
 
 
-def params_of(release: Release) -> str:
+def params_of(release: FetchedRelease) -> str:
     return (release.folder / "params.yaml").read_text()
 
 

@@ -18,17 +18,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from waypost.contracts.mlmodel import Column, MLmodel
-from waypost.deploy.answering import Answering, Served, refusal
-from waypost.deploy.bringing import Brought
-from waypost.deploy.columnar import PARQUET
-from waypost.deploy.compiled import Answer
-from waypost.deploy.layout import Layout
-from waypost.deploy.limits import Limits, RequestError
-from waypost.deploy.models import Ready
-from waypost.deploy.monitor import Entry
-from waypost.deploy.proof import Proof
-from waypost.deploy.protocol import CSV, JSON
-from waypost.deploy.table import Rows, Table
+from waypost.inference.columnar import PARQUET
+from waypost.inference.compiled import Answer
+from waypost.inference.fetching import Brought
+from waypost.inference.layout import Layout
+from waypost.inference.limits import Limits, RequestError
+from waypost.inference.model_cache import Ready
+from waypost.inference.proof import Proof
+from waypost.inference.table import Rows, Table
+from waypost.serving.answering import Answering, Served, refusal
+from waypost.serving.metrics import Entry
+from waypost.serving.protocol import CSV, JSON
 
 LAYOUT = Layout((Column(name="a", type="double"),))
 SLOW = b'{"instances": [{"a": -1}]}'

@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 
 from waypost.contracts.mlmodel import Column, MLmodel
-from waypost.deploy.answering import MAIN, Served
-from waypost.deploy.app import Application
-from waypost.deploy.bearer import Guard
-from waypost.deploy.bringing import Brought
-from waypost.deploy.compiled import Answer
-from waypost.deploy.layout import Layout
-from waypost.deploy.limits import RequestError
-from waypost.deploy.models import Ready
-from waypost.deploy.origins import check_origins
-from waypost.deploy.proof import Proof
-from waypost.deploy.receiving import gunzipped
-from waypost.deploy.roles import CANARY, SHADOW, parse_other
-from waypost.deploy.settings import Other, Settings
-from waypost.deploy.table import Rows, Table
 from waypost.errors import UsageError
+from waypost.inference.compiled import Answer
+from waypost.inference.fetching import Brought
+from waypost.inference.layout import Layout
+from waypost.inference.limits import RequestError
+from waypost.inference.model_cache import Ready
+from waypost.inference.proof import Proof
+from waypost.inference.table import Rows, Table
+from waypost.serving.answering import MAIN, Served
+from waypost.serving.app import Application
+from waypost.serving.bodies import gunzipped
+from waypost.serving.cors import check_origins
+from waypost.serving.roles import CANARY, SHADOW, parse_other
+from waypost.serving.settings import Other, Settings
+from waypost.serving.tokens import Guard
 
 BODY = b'{"instances": [{"a": 1.0}]}'
 
@@ -108,7 +108,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The lines of the access log."""
     lines: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        "waypost.deploy.app._written", lambda text: lines.extend(map(json.loads, text.splitlines()))
+        "waypost.serving.app._written", lambda text: lines.extend(map(json.loads, text.splitlines()))
     )
     return lines
 

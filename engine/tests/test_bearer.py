@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import Call
 from tests.serving import SERVE
-from waypost.deploy.bearer import Bearer, Guard, doubts, tokens_of
 from waypost.errors import UsageError
+from waypost.serving.tokens import Bearer, Guard, doubts, tokens_of
 
 
 @pytest.mark.parametrize(

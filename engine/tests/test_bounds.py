@@ -12,11 +12,11 @@ import pytest
 
 from tests.test_protocol import LAYOUT, NAMES, ROWS, read, read_json
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.delimited import read_csv
-from waypost.deploy.layout import Layout, TableError, check_names
-from waypost.deploy.limits import MIB, Limits, RequestError
-from waypost.deploy.protocol import CSV, JSON, error_reply, parsed, table_of
 from waypost.errors import did_you_mean
+from waypost.inference.delimited import read_csv
+from waypost.inference.layout import Layout, TableError, check_names
+from waypost.inference.limits import MIB, Limits, RequestError
+from waypost.serving.protocol import CSV, JSON, error_reply, parsed, table_of
 
 ONE = ROWS[0]
 WORDS = [f"c{i:x}" for i in range(250_000)]

@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import Call
 from tests.test_score import SCORE
-from waypost.deploy.bringing import Brought, State, _next, bringing
 from waypost.errors import WaypostError
+from waypost.inference.fetching import Brought, State, _next, bringing
 
 # A pickle that aborts whoever loads it, as native code does that reads beyond an array.
 ABORTS = b"cos\nabort\n(tR."
@@ -61,14 +61,14 @@ def test_lost_process_leaves_the_model_of_now(aborting: Path, tmp_path: Path) ->
 
 def test_endless_check_is_given_up() -> None:
     """Native code that runs for ever is ended by a signal that it cannot hold up."""
-    code = "import time; from waypost.sources.machine import bounded\nwith bounded(0.2): time.sleep(60)"
+    code = "import time; from waypost.system.machine import bounded\nwith bounded(0.2): time.sleep(60)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGALRM
 
 
 def test_memory_of_a_check_is_bounded() -> None:
     """What asks for more memory than there is gets none, and the process goes on; so it does afterwards."""
     code = (
-        "import resource, numpy as np; from waypost.sources.machine import bounded\n"
+        "import resource, numpy as np; from waypost.system.machine import bounded\n"
         "before = resource.getrlimit(resource.RLIMIT_AS)\n"
         "with bounded(60):\n"
         "    try: np.empty(2**46, dtype='u1')\n"

@@ -19,12 +19,12 @@ import pytest
 from tests.bundles import Part, listed, make_bundle, packed, parts_of, told
 from waypost.contracts.target import Target
 from waypost.errors import IntegrityError, UsageError, WaypostError
-from waypost.release import opening
+from waypost.release import open_bundle as module
 from waypost.release.bundle import bundle
-from waypost.release.opening import is_bundle, open_bundle, verify_bundle
+from waypost.release.open_bundle import is_bundle, open_bundle, verify_bundle
 from waypost.sources.known import write_known
-from waypost.sources.places import home
 from waypost.sources.store import Store, exact_tree
+from waypost.system.places import home
 
 LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
 Parts = list[Part]
@@ -228,7 +228,7 @@ def test_compressed_archives(good: Path, outside: Path, compress: Callable[[byte
 
 def test_a_large_bundle_json(parts: Parts, outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """bundle.json has a limit."""
-    monkeypatch.setattr(opening, "MOST_FACTS_BYTES", 100)
+    monkeypatch.setattr(module, "MOST_FACTS_BYTES", 100)
     (outside / "x.tar").write_bytes(packed(parts))
     with pytest.raises(UsageError, match=r"no bundle\.json, several, or one of more than"):
         verify_bundle(outside / "x.tar")

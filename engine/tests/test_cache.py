@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from waypost.sources.cache import clear, collect, items
-from waypost.sources.database import Database, is_ours
+from waypost.system.database import Database, is_ours
 
 TREE, ENV, MODEL = "a" * 40, "b" * 64, "c" * 32
 OURS = [

@@ -14,8 +14,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from waypost.tracking import claims as module
-from waypost.tracking.claims import OWNER_TAG, Claims, Holder
+from waypost.tracking import leases as module
+from waypost.tracking.leases import OWNER_TAG, Claims, Holder
 
 KEY = "0123456789abcdef0123"
 
@@ -145,7 +145,7 @@ def test_dead_holder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BEAT_SECONDS", 0.0)
     theirs, ours = Claims(client, "0"), Claims(client, "0")
     for number in range(3):
-        monkeypatch.setattr("waypost.tracking.claims.time.time", lambda now=number: now)
+        monkeypatch.setattr("waypost.tracking.leases.time.time", lambda now=number: now)
         theirs.beat([far])
         assert ours.ask(mine, other) == Holder(far, "anna")
         time.sleep(0.2)

@@ -17,11 +17,11 @@ import pytest
 from tests import parquet_lies as lies
 from tests.test_protocol import FRAME, LAYOUT, NAMES
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.columnar import ARROW, PARQUET, read_columnar
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.limits import MIB, Limits
-from waypost.deploy.table import Table
-from waypost.deploy.unpacking import Unpacker
+from waypost.inference.columnar import ARROW, PARQUET, read_columnar
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.limits import MIB, Limits
+from waypost.inference.table import Table
+from waypost.serving.unpacking import Unpacker
 
 SMALL = Layout((Column(name="a", type="double"), Column(name="t", type="string", required=False)))
 LIMITS = Limits(rows=2000, bytes=16 * MIB)

@@ -24,16 +24,16 @@ from sklearn.tree import DecisionTreeClassifier
 
 from tests import models
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.compiled import Compiled
-from waypost.deploy.compiling import compiled_form
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.loading import load
-from waypost.deploy.models import Ready, ready
-from waypost.deploy.original import Original
-from waypost.deploy.plan import Words
-from waypost.deploy.proof import prove
-from waypost.deploy.table import Table, from_arrow, from_columns
 from waypost.errors import UsageError
+from waypost.inference.compiled import Compiled
+from waypost.inference.compiling import compiled_form
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.loading import load
+from waypost.inference.model_cache import Ready, ready
+from waypost.inference.original import Original
+from waypost.inference.preprocessing import Words
+from waypost.inference.proof import prove
+from waypost.inference.table import Table, from_arrow, from_columns
 from waypost.sources.files import read_mlmodel
 
 
@@ -108,7 +108,7 @@ def test_many_rows_are_answered_in_pieces(tmp_path: Path, monkeypatch: pytest.Mo
     """Features are made for some rows at a time: the answers are the same bits, an error names the row in the
     whole table, and between pieces the answer can be given up.
     """
-    monkeypatch.setattr("waypost.deploy.compiled._PIECE_CELLS", 1000)
+    monkeypatch.setattr("waypost.inference.compiled._PIECE_CELLS", 1000)
     found = ready(models.save(fitted(models.full_pipeline(), TABLE), TABLE, tmp_path / "model"))
     assert isinstance(found.answers, Compiled)
     layout = found.answers.layout

@@ -17,9 +17,9 @@ import pytest
 from waypost.contracts.keys import FinishedStep
 from waypost.errors import WaypostError
 from waypost.runs.index import Index
-from waypost.sources import database
-from waypost.sources.database import Database
 from waypost.sources.memo import Memo
+from waypost.system import database
+from waypost.system.database import Database
 from waypost.tracking import databases
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.databases import (

@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from waypost.deploy.ending import at_most
+from waypost.serving.shutdown import at_most
 
 PROGRAM = """
 import os, signal, sys, time
-from waypost.deploy.ending import after_signal
+from waypost.serving.shutdown import after_signal
 
 def heard(number, frame):
     print("heard", number, flush=True)

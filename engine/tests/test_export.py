@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import ROOT, Call
 from tests.repositories import git_daemon
-from waypost.contracts.interface import component_with, interface_digest
 from waypost.contracts.lock import parse_lock
+from waypost.interfaces.interface import component_with, interface_digest
 from waypost.sources.git import has_whole, is_shallow
 
 EXPORT = ("python", "-m", "waypost", "components", "export")

@@ -11,11 +11,11 @@ import pytest
 from tests.conftest import ROOT, Call
 from tests.repositories import Repository, make_repository
 from waypost.errors import IntegrityError, UsageError, WaypostError
-from waypost.pins.export import export
-from waypost.pins.importing import take_in
+from waypost.release.export import export
+from waypost.release.importing import take_in
 from waypost.sources import history
 from waypost.sources.git import is_shallow
-from waypost.sources.process import bytes_of
+from waypost.system.process import bytes_of
 
 LIBRARY = "components-repo"
 WAYPOST = ("python", "-m", "waypost", "components")

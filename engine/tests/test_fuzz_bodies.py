@@ -22,16 +22,16 @@ from tests import parquet_lies as lies
 from tests.fuzzing import CASES, MOST_MIB, fuzz
 from tests.test_columnar import peak_of
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.asking import asked
-from waypost.deploy.columnar import ARROW, PARQUET
-from waypost.deploy.compiled import Compiled
-from waypost.deploy.compiling import compiled_form
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.limits import MIB, Limits
-from waypost.deploy.loading import load
-from waypost.deploy.original import Original
-from waypost.deploy.protocol import CSV, JSON, content_type, error_reply, parsed, reply, table_of
-from waypost.deploy.unpacking import Unpacker
+from waypost.inference.columnar import ARROW, PARQUET
+from waypost.inference.compiled import Compiled
+from waypost.inference.compiling import compiled_form
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.limits import MIB, Limits
+from waypost.inference.loading import load
+from waypost.inference.original import Original
+from waypost.serving.original_requests import asked
+from waypost.serving.protocol import CSV, JSON, content_type, error_reply, parsed, reply, table_of
+from waypost.serving.unpacking import Unpacker
 from waypost.sources.files import read_mlmodel
 
 COLUMNS = (

@@ -19,7 +19,7 @@ import pytest
 
 from tests.bundles import Part, listed, make_bundle, packed, parts_of, told
 from tests.fuzzing import CASES, fuzz
-from waypost.release.opening import open_bundle, verify_bundle
+from waypost.release.open_bundle import open_bundle, verify_bundle
 from waypost.sources.store import exact_tree
 from waypost.sources.tar import read_members
 

@@ -21,12 +21,12 @@ from tests.fuzzing import CASES, fuzz
 from tests.skops_files import array, read
 from tests.test_untrusted import HARMLESS
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.compiled import Compiled
-from waypost.deploy.compiling import NotCompilableError, compiled_form
-from waypost.deploy.example import example_rows
-from waypost.deploy.layout import Layout
-from waypost.deploy.loading import load
-from waypost.deploy.models import ready
+from waypost.inference.compiled import Compiled
+from waypost.inference.compiling import NotCompilableError, compiled_form
+from waypost.inference.example import example_rows
+from waypost.inference.layout import Layout
+from waypost.inference.loading import load
+from waypost.inference.model_cache import ready
 from waypost.sources.files import read_mlmodel
 
 # So often the whole way is gone: compiled, compared on thousands of probes, cached.

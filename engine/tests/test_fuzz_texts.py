@@ -17,13 +17,13 @@ from waypost.contracts.component import PythonEnv, parse_component
 from waypost.contracts.lock import parse_lock
 from waypost.contracts.mlmodel import parse_mlmodel
 from waypost.contracts.parameters import canonical_yaml, flat, merged
-from waypost.contracts.parsing import load_mapping, parse
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.contracts.plan import make_plan
-from waypost.contracts.record import Record, RunRecord, Yank, parse_record
-from waypost.contracts.sealed import Variables
 from waypost.contracts.sweep import points
 from waypost.errors import FindingsError, WaypostError
+from waypost.interfaces.record import Record, RunRecord, Yank, parse_record
+from waypost.texts.parsing import load_mapping, parse
+from waypost.texts.sealed import Variables
 
 CONTRACT = """name: load
 python_env: python_env.yaml

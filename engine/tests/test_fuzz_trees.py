@@ -15,10 +15,10 @@ from tests.fuzzing import CASES, fuzz
 from tests.repositories import RawRepository
 from waypost.contracts.lock import Wanted
 from waypost.contracts.trees import FILE, FOLDER, LINK, PROGRAM, SUBMODULE
-from waypost.pins.reading import Commit, pins_at
+from waypost.pins.commit_contents import Commit, pins_at
 from waypost.sources.objects import Objects
-from waypost.sources.process import ProcessError
 from waypost.sources.store import Mirror, Store, exact_tree
+from waypost.system.process import ProcessError
 
 LOCKED_EVERY = 100  # a lock asks git several times
 BOMBED_EVERY = 250  # the limit is reached in half a second

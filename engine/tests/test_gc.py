@@ -13,9 +13,9 @@ from mlflow.entities import LoggedModelOutput
 from tests.conftest import Call
 from waypost.contracts.keys import FinishedStep
 from waypost.errors import UsageError
-from waypost.runs.collecting import collect
+from waypost.runs.garbage import collect
 from waypost.runs.index import Index
-from waypost.sources.places import home
+from waypost.system.places import home
 from waypost.tracking.store import Tracker
 
 WAYPOST = ("python", "-m", "waypost")

@@ -21,7 +21,7 @@ import yaml
 from tests.pipelines import write_pipeline
 from tests.team import tracking_server
 from waypost.errors import Interrupted
-from waypost.sources import signals
+from waypost.system import signals
 
 ENGINE = Path(__file__).parents[1]
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)

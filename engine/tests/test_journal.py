@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.compiled import Answer
-from waypost.deploy.feedback import labels_of
-from waypost.deploy.journal import Answered, Journal, Label, check_columns
-from waypost.deploy.layout import Layout
-from waypost.deploy.limits import MIB, RequestError
-from waypost.deploy.table import Rows, Table
 from waypost.errors import UsageError
+from waypost.inference.compiled import Answer
+from waypost.inference.layout import Layout
+from waypost.inference.limits import MIB, RequestError
+from waypost.inference.table import Rows, Table
+from waypost.serving.feedback import labels_of
+from waypost.serving.prediction_log import Answered, Journal, Label, check_columns
 
 LAYOUT = Layout((Column(name="a", type="double"), Column(name="t", type="string")))
 

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from waypost.batch import long_texts, scoring
+from waypost.batch.inputs import Listing
+from waypost.batch.long_texts import rows_at_once
+from waypost.batch.readers import Input
+from waypost.batch.scoring import parts
 from waypost.contracts.mlmodel import Column
-from waypost.deploy import long_texts, scoring
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.listing import Listing
-from waypost.deploy.long_texts import rows_at_once
-from waypost.deploy.reading import Input
-from waypost.deploy.scoring import parts
+from waypost.inference.layout import Layout, TableError
 
 LAYOUT = Layout((Column(name="a", type="double"), Column(name="t", type="string")))
 ROWS = 3000

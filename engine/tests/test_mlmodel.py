@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from waypost.contracts.mlmodel import parse_mlmodel
-from waypost.deploy.example import example_rows
-from waypost.deploy.loading import differing, load
 from waypost.errors import UsageError, WaypostError
+from waypost.inference.example import example_rows
+from waypost.inference.loading import differing, load
 from waypost.sources.files import read_mlmodel
 
 OTHER = "python_function"

@@ -12,12 +12,20 @@ from typing import Any
 import fsspec
 import pytest
 
-from waypost.deploy.apart import check_apart, check_apart_from_model
-from waypost.deploy.listing import Listing
-from waypost.deploy.result import MANIFEST, PLAN, check_listed, notes, read_manifest, remove_result, text_of
-from waypost.deploy.sink import Sink
+from waypost.batch.inputs import Listing
+from waypost.batch.output_folder import (
+    MANIFEST,
+    PLAN,
+    check_listed,
+    notes,
+    read_manifest,
+    remove_result,
+    text_of,
+)
+from waypost.batch.overlap import check_apart, check_apart_from_model
+from waypost.batch.sink import Sink
 from waypost.errors import UsageError, WaypostError
-from waypost.sources.process import is_gone, process_name
+from waypost.system.process import is_gone, process_name
 
 PLANNED = {"schema": 1, "model": {"label": "m", "digest": "0"}, "order": {}, "inputs": [], "made_with": {}}
 

@@ -14,9 +14,9 @@ import pytest
 from tests.conftest import ROOT, Call
 from tests.packages import edit, make_package, write_package
 from tests.repositories import Repository, make_repository, state_of
-from waypost.contracts.package import PackageInterface, package_changes
-from waypost.contracts.semver import demanded
 from waypost.errors import UsageError
+from waypost.interfaces.package import PackageInterface, package_changes
+from waypost.interfaces.semver import demanded
 from waypost.release.check import semver
 from waypost.release.kinds import Package, read_subject
 

@@ -17,17 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.columnar import ARROW, PARQUET
-from waypost.deploy.layout import Layout, OddError, TableError
-from waypost.deploy.limits import Limits, RequestError
-from waypost.deploy.protocol import (
+from waypost.inference.columnar import ARROW, PARQUET
+from waypost.inference.layout import Layout, OddError, TableError
+from waypost.inference.limits import Limits, RequestError
+from waypost.inference.table import Table
+from waypost.serving.protocol import (
     CSV,
     JSON,
     content_type,
     parsed,
     table_of,
 )
-from waypost.deploy.table import Table
 
 LAYOUT = Layout(
     (

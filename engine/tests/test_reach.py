@@ -11,10 +11,10 @@ from tests.repositories import Repository, make_library, make_pipeline, record_o
 from waypost.contracts.lock import FILE, lock_text, make_lock
 from waypost.errors import FindingsError, IntegrityError
 from waypost.pins.locking import resolve, write_lock
-from waypost.pins.reach import refuse_unreached
+from waypost.pins.reachability import refuse_unreached
 from waypost.pins.verify import Verdict, verify
 from waypost.pins.workspace import Workspace, fresh_lock, open_workspace
-from waypost.sources.places import home
+from waypost.system.places import home
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from waypost.deploy.limits import MIB, RequestError
-from waypost.deploy.receiving import Bodies, GoneError
+from waypost.inference.limits import MIB, RequestError
+from waypost.serving.bodies import Bodies, GoneError
 
 
 def arriving(*parts: bytes, then: str = "http.request") -> Callable[[], Awaitable[dict[str, Any]]]:

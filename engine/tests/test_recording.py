@@ -10,8 +10,8 @@ import pytest
 
 from tests.repositories import Repository, make_repository
 from waypost.contracts.provenance import ParameterFile, Place, Provenance, provenance_text, tags
-from waypost.contracts.record import RunRecord, parse_record
 from waypost.errors import UsageError
+from waypost.interfaces.record import RunRecord, parse_record
 from waypost.release.kinds import read_subject
 from waypost.release.recording import Wish, write_run_record
 from waypost.runs import drafts

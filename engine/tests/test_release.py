@@ -22,10 +22,10 @@ from tests.repositories import (
     parameters_of,
     state_of,
 )
-from waypost.contracts.compare import compare
-from waypost.contracts.record import RunRecord
 from waypost.contracts.target import parse_target
 from waypost.errors import UsageError
+from waypost.interfaces.compare import compare
+from waypost.interfaces.record import RunRecord
 from waypost.sources import git
 
 pytestmark = pytest.mark.journey

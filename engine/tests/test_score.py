@@ -34,9 +34,9 @@ from tests.repositories import free_port
 from tests.serving import serving
 from tests.test_reference import QUICK
 from tests.test_run import RUN
-from waypost.deploy.planned import Order
-from waypost.deploy.score_job import Job, run
-from waypost.deploy.scoring import Progress
+from waypost.batch.fingerprint import Order
+from waypost.batch.job import Job, run
+from waypost.batch.scoring import Progress
 from waypost.errors import UsageError
 
 SCORE = [sys.executable, "-m", "waypost", "score"]

@@ -48,9 +48,9 @@ from sklearn.pipeline import make_pipeline
 from tests import models
 from tests.conftest import BIN, Call
 from tests.serving import SERVE, Server, serving
-from waypost.deploy.chance import point
-from waypost.deploy.serving import check_certificate
 from waypost.errors import UsageError
+from waypost.serving.sampling import point
+from waypost.serving.workers import check_certificate
 
 TABLE = models.frame()
 NEW = models.frame(300, seed=5)

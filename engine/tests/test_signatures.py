@@ -15,10 +15,10 @@ from tests.signing import Signer
 from waypost.contracts.target import Target
 from waypost.errors import FindingsError, IntegrityError
 from waypost.pins.locking import resolve, write_lock
-from waypost.pins.moving import locked, plan_update
-from waypost.pins.released import Release, fetch_release
+from waypost.pins.updating import locked, plan_update
 from waypost.pins.verify import verify
-from waypost.pins.workspace import Workspace, fresh_lock, open_workspace
+from waypost.pins.workspace import FetchedRelease, Workspace, fresh_lock, open_workspace
+from waypost.release.fetched import fetch_release
 from waypost.sources.store import Store
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no ssh-keygen")
@@ -49,7 +49,9 @@ def asked(tmp_path: Path, signers: tuple[Signer, Signer], monkeypatch: pytest.Mo
     return tmp_path / "signers.yaml"
 
 
-def fetched(origin: Repository, home: Path, version: str = "1.0.0", *, offline: bool = False) -> Release:
+def fetched(
+    origin: Repository, home: Path, version: str = "1.0.0", *, offline: bool = False
+) -> FetchedRelease:
     target = Target(f"file://{origin.path}", "", version)
     return fetch_release(Store(home, lambda _: None), target, offline=offline)
 

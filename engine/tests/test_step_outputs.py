@@ -7,9 +7,9 @@ from typing import Any
 
 from tests.pipelines import write_component
 from tests.repositories import edit_contract, edit_pipeline, make_library, make_pipeline, record_of
-from waypost.contracts.record import Record, parse_record
+from waypost.interfaces.record import Record, parse_record
 from waypost.pins.locking import resolve, write_lock
-from waypost.pins.moving import locked, plan_update
+from waypost.pins.updating import locked, plan_update
 from waypost.pins.workspace import fresh_lock, open_workspace
 from waypost.release.kinds import read_subject
 

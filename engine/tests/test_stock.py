@@ -36,14 +36,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from waypost.deploy.answering import Answering, Served
-from waypost.deploy.bringing import Brought
-from waypost.deploy.columnar import PARQUET
-from waypost.deploy.layout import TableError
-from waypost.deploy.limits import Limits
-from waypost.deploy.models import ready
-from waypost.deploy.monitor import Entry
-from waypost.deploy.protocol import CSV, JSON
+from waypost.inference.columnar import PARQUET
+from waypost.inference.fetching import Brought
+from waypost.inference.layout import TableError
+from waypost.inference.limits import Limits
+from waypost.inference.model_cache import ready
+from waypost.serving.answering import Answering, Served
+from waypost.serving.metrics import Entry
+from waypost.serving.protocol import CSV, JSON
 
 DOCS = Path(__file__).parents[2] / "docs" / "serving.md"
 CHOOSE = np.random.default_rng(0)
@@ -388,7 +388,7 @@ def seen_in(names: Callable[[str], bool], place: Path) -> Counter[str]:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
-    monkeypatch.setattr("waypost.deploy.proof._PROBES", 200)  # test_compile.py has the whole proof
+    monkeypatch.setattr("waypost.inference.proof._PROBES", 200)  # test_compile.py has the whole proof
 
 
 def test_some_kinds_of_models_answer_as_under_mlflow(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from tests.conftest import ROOT
 from tests.repositories import Repository, make_repository, record_of
 from waypost.contracts.target import parse_target
 from waypost.errors import IntegrityError, RemoteError, UsageError
-from waypost.pins.described import described
-from waypost.pins.released import fetch_release
+from waypost.pins.recorded_releases import described
 from waypost.pins.verify import verify
 from waypost.pins.workspace import open_workspace
 from waypost.release import tags
+from waypost.release.fetched import fetch_release
 from waypost.release.kinds import read_subject
-from waypost.release.subject import Subject
+from waypost.release.product import Subject
 from waypost.sources import git
 from waypost.sources.store import Store
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from waypost.deploy.threads import BusyError, GivenUpError, Threads, Work
+from waypost.serving.threads import BusyError, GivenUpError, Threads, Work
 
 
 def threads(count: int = 2, waiting: int = 2, lost: int = 2, name: str = "test") -> Threads:

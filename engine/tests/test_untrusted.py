@@ -46,10 +46,10 @@ from sklearn.tree._tree import Tree
 from tests import skops_files
 from tests.skops_files import Members, parts
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.archive import UnsafeError
-from waypost.deploy.compiling import NotCompilableError, compiled_form
-from waypost.deploy.loading import harmless
-from waypost.sources.machine import cores
+from waypost.inference.compiling import NotCompilableError, compiled_form
+from waypost.inference.loading import harmless
+from waypost.inference.skops_archive import UnsafeError
+from waypost.system.machine import cores
 
 Edit = Callable[[Members, Any], None]
 

@@ -15,9 +15,9 @@ from waypost.compat.git import foreign_folder
 from waypost.errors import WaypostError
 from waypost.sources import git, remotes
 from waypost.sources.git import ForeignRepositoryError
-from waypost.sources.process import ProcessError
 from waypost.sources.snapshots import trees_of
 from waypost.sources.store import Store, exact_tree, waiting
+from waypost.system.process import ProcessError
 
 Maker = Callable[..., Repository]
 

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from waypost.contracts.changelog import lines_between
 from waypost.contracts.component import Component
-from waypost.contracts.interface import interface_changes, interface_digest
 from waypost.contracts.lock import Pin, lock_text, make_lock, parse_lock, staleness
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
-from waypost.contracts.record import Record
-from waypost.contracts.semver import bumped, demanded, pipeline_changes
 from waypost.contracts.urls import full_url, scheme_of, url_problem
 from waypost.contracts.versions import newest, parse_requirement, releases_of
 from waypost.errors import FindingsError, IntegrityError, redacted
+from waypost.interfaces.changelog import lines_between
+from waypost.interfaces.interface import interface_changes, interface_digest
+from waypost.interfaces.record import Record
+from waypost.interfaces.semver import bumped, demanded, pipeline_changes
 from waypost.sources.store import exact_tree
 
 TAGS = {t: t for t in ("v1.0.0", "1.1.0", "v1.1.0", "v1.2.0rc1", "v1.2.0-rc.2", "v2.0.0", "nightly", "v1.3")}

@@ -22,7 +22,7 @@ from waypost.pins.workspace import open_workspace
 from waypost.report import runs as report
 from waypost.report.console import Console
 from waypost.runs.events import Reporter, RunResult
-from waypost.sources.scratch import scratch
+from waypost.system.scratch import scratch
 from waypost.tracking.connection import client, tracking_errors
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.store import output_of

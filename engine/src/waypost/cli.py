@@ -12,10 +12,10 @@ import click
 from waypost import __version__, extras
 from waypost.commands.verbs import Verbs
 from waypost.compat import python
-from waypost.contracts.escaping import terminal_text
 from waypost.errors import Interrupted, WaypostError, redacted
-from waypost.sources.process import ProcessError
-from waypost.sources.signals import heeded
+from waypost.system.process import ProcessError
+from waypost.system.signals import heeded
+from waypost.texts.escaping import terminal_text
 from waypost.tracking.databases import LISTENER
 
 

@@ -35,21 +35,21 @@ from waypost.compat.mlflow_projects import (
 )
 from waypost.contracts.command import PythonCommand, command_problems, filled, python_command
 from waypost.contracts.component import FILE, Project, parse_project
-from waypost.contracts.escaping import terminal_text
 from waypost.contracts.trees import path_problem, shown
 from waypost.errors import Finding, FindingsError, Interrupted, UsageError, WaypostError, redacted
-from waypost.pins.reading import Commit
-from waypost.pins.released import unpacked
+from waypost.pins.commit_contents import Commit
+from waypost.release.fetched import unpacked
 from waypost.runs import environments
 from waypost.runs.environments import Environment
 from waypost.runs.imports import reached
 from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers, can_fork
 from waypost.sources import git, remotes
 from waypost.sources.files import read_project, read_python_env
-from waypost.sources.places import home
-from waypost.sources.scratch import scratch, writable_copy
-from waypost.sources.signals import check, heeded, held
 from waypost.sources.store import HEAD, Mirror, Store
+from waypost.system.places import home
+from waypost.system.scratch import scratch, writable_copy
+from waypost.system.signals import check, heeded, held
+from waypost.texts.escaping import terminal_text
 from waypost.tracking.connection import client, last_words, tracking_errors
 from waypost.tracking.databases import LISTENER, Turn
 

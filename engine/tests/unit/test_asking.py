@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.asking import asked, size_of
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.limits import MIB, Limits, RequestError
-from waypost.deploy.protocol import CSV, JSON
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.limits import MIB, Limits, RequestError
+from waypost.serving.original_requests import asked, size_of
+from waypost.serving.protocol import CSV, JSON
 
 LAYOUT = Layout((Column(name="a", type="double"), Column(name="t", type="string", required=False)))
 LIMITS = Limits(rows=1000, bytes=8 * MIB)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.attested import Attested, Tagged, contradictions
-from waypost.contracts.record import Record, RunRecord
+from waypost.interfaces.attested import Attested, Tagged, contradictions
+from waypost.interfaces.record import Record, RunRecord
 
 THEN, NOW = "1" * 40, "2" * 40
 

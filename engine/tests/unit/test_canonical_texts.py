@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from waypost.contracts.parameters import canonical_yaml, flat, merged
-from waypost.contracts.parsing import Strict, parse
-from waypost.contracts.scalars import Written
 from waypost.contracts.trees import shown
-from waypost.contracts.yaml_text import read_argument
 from waypost.errors import FindingsError
+from waypost.texts.parsing import Strict, parse
+from waypost.texts.scalars import Written
+from waypost.texts.yaml_text import read_argument
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from waypost.contracts.changelog import lines_between, rotated, unreleased
+from waypost.interfaces.changelog import lines_between, rotated, unreleased
 
 BEFORE = """# Changelog
 

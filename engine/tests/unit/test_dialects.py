@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from waypost.deploy.dialect import Asked, Dialect, guessed
-from waypost.deploy.layout import TableError
+from waypost.inference.dialect import Asked, Dialect, guessed
+from waypost.inference.layout import TableError
 
 NAMES, NUMBERS = {"größe", "preis", "ort"}, {"größe", "preis"}
 

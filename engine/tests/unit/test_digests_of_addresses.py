@@ -8,7 +8,7 @@ import pytest
 
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.component import Component, EntryPoint
-from waypost.contracts.interface import interface_changes, interface_digest, interface_of
+from waypost.interfaces.interface import interface_changes, interface_digest, interface_of
 
 URL: dict[str, Any] = {"format": "uri"}
 

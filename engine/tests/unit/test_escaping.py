@@ -12,7 +12,14 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from waypost.contracts.escaping import (
+from waypost.contracts.mlmodel import parse_mlmodel
+from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.inference.proof import Proof
+from waypost.promotion.card import Facts, card
+from waypost.report.common import columns, error_document, line, show_error, write_document
+from waypost.report.console import Console, escape
+from waypost.serving.openapi import openapi, page
+from waypost.texts.escaping import (
     markdown_block,
     markdown_code,
     markdown_text,
@@ -20,13 +27,6 @@ from waypost.contracts.escaping import (
     terminal_json,
     terminal_text,
 )
-from waypost.contracts.mlmodel import parse_mlmodel
-from waypost.deploy.card import Facts, card
-from waypost.deploy.describe import openapi, page
-from waypost.deploy.proof import Proof
-from waypost.errors import Finding, FindingsError, WaypostError
-from waypost.report.common import columns, error_document, line, show_error, write_document
-from waypost.report.console import Console, escape
 
 
 @pytest.mark.parametrize(

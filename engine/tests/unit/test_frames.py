@@ -11,8 +11,8 @@ import pytest
 
 from waypost.compat.mlflow_serving import RefusedError
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.frames import exact, frame_of
-from waypost.deploy.original import labels_of, rows_in
+from waypost.inference.frames import exact, frame_of
+from waypost.inference.original import labels_of, rows_in
 
 EXACT: dict[str, tuple[pa.Array, pa.DataType]] = {
     "whole numbers as double": (pa.array([1, None, -(2**53)]), pa.float64()),

@@ -8,15 +8,15 @@ import pytest
 from packaging.version import Version
 
 from waypost.contracts.component import Component
-from waypost.contracts.interface import (
+from waypost.interfaces.interface import (
     Change,
     component_with,
     interface_changes,
     interface_digest,
     interface_of,
 )
-from waypost.contracts.record import Record
-from waypost.contracts.semver import (
+from waypost.interfaces.record import Record
+from waypost.interfaces.semver import (
     Bump,
     bump_between,
     bumped,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import StepInputs, difference
+from waypost.texts.digests import digest_of
 
 BASE: dict[str, Any] = {
     "trees": {"train": "a" * 40},

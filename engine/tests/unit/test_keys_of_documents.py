@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.changes import Facts, changes_for_givers, changes_for_readers
-from waypost.contracts.schema import keys_of, read_changes, written_changes, written_keys_of
+from waypost.interfaces.changes import Facts, changes_for_givers, changes_for_readers
+from waypost.interfaces.schema import keys_of, read_changes, written_changes, written_keys_of
 
 TEXT = {"type": "string"}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.layout import Compact, json_text
+from waypost.texts.pretty_json import Compact, json_text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from waypost.deploy.listing import Listing, Source, folder_values
+from waypost.batch.inputs import Listing, Source, folder_values
 from waypost.errors import UsageError
 
 FILES = (

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from waypost.deploy.journal import Label
-from waypost.deploy.live import LiveReport, live_report, psi
 from waypost.errors import UsageError
 from waypost.report.live import live_page
+from waypost.serving.monitoring import LiveReport, live_report, psi
+from waypost.serving.prediction_log import Label
 
 
 def write(folder: Path, part: int, **columns: Any) -> pd.DataFrame:

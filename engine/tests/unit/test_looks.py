@@ -8,14 +8,14 @@ import pytest
 
 from waypost.contracts import lock
 from waypost.errors import Finding
-from waypost.pins import looks
-from waypost.pins.looks import Look, age, ask_beside, last_look, note_look
+from waypost.pins import last_look as module
+from waypost.pins.last_look import Look, age, ask_beside, last_look, note_look
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
-    (tmp_path / looks.FILE).write_text("{}")
+    (tmp_path / module.FILE).write_text("{}")
     return tmp_path
 
 
@@ -26,7 +26,7 @@ def test_a_look_belongs_to_its_lock(folder: Path) -> None:
     look = last_look(folder)
     assert look is not None
     assert look.warnings == ("core v1.0.0: the tag was moved; find out why",)
-    (folder / looks.FILE).write_text("{ }")
+    (folder / module.FILE).write_text("{ }")
     assert last_look(folder) is None
 
 
@@ -62,7 +62,7 @@ def test_a_day_is_old() -> None:
 def test_asked_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for the answer; while one asks, nobody else does; `never` asks nothing."""
     started: list[list[str]] = []
-    monkeypatch.setattr("waypost.sources.process.start_apart", started.append)
+    monkeypatch.setattr("waypost.system.process.start_apart", started.append)
     for setting in ("never", "", ""):
         monkeypatch.setenv("WAYPOST_LOOK", setting)
         ask_beside(folder)
@@ -72,4 +72,4 @@ def test_asked_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_name_of_a_lock() -> None:
     """It stands twice, since importing the rest takes too long."""
-    assert looks.FILE == lock.FILE
+    assert module.FILE == lock.FILE

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from waypost.contracts.masks import Masks
+from waypost.texts.masks import Masks
 
 ODD = "a \"b\\c/é'd\te"
 

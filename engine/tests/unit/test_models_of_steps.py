@@ -10,7 +10,7 @@ from waypost.contracts.keys import FinishedStep
 from waypost.contracts.plan import PlannedStep
 from waypost.report.closing import closing_lines
 from waypost.runs.events import RunResult, StepResult
-from waypost.runs.survey import models_of
+from waypost.runs.preflight import models_of
 
 
 def step(**outputs: Any) -> PlannedStep:

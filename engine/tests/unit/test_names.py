@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from waypost.contracts.component import PythonEnv, parse_component
-from waypost.contracts.digests import digest_of
 from waypost.contracts.lock import parse_lock
-from waypost.contracts.parsing import parse
 from waypost.contracts.pipeline import parse_pipeline
-from waypost.contracts.record import Record, parse_record
 from waypost.contracts.target import parse_target
 from waypost.contracts.urls import url_problem
 from waypost.contracts.versions import parse_requirement
 from waypost.errors import FindingsError, IntegrityError, UsageError
+from waypost.interfaces.record import Record, parse_record
+from waypost.texts.digests import digest_of
+from waypost.texts.parsing import parse
 
 PIN = {
     "git": "../c.git",

@@ -9,10 +9,10 @@ import pytest
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.validation import _validate_param
 
-from waypost.contracts.compare import compare
-from waypost.contracts.json_text import writable
-from waypost.contracts.record import RunRecord, parse_record, record_text
+from waypost.interfaces.compare import compare
+from waypost.interfaces.record import RunRecord, parse_record, record_text
 from waypost.report.figures import figure
+from waypost.texts.json_text import writable
 from waypost.tracking import names
 
 ODD = [

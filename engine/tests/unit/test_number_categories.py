@@ -14,9 +14,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.compiling import NotCompilableError, compiled_form
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.table import Table
+from waypost.inference.compiling import NotCompilableError, compiled_form
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.table import Table
 
 COLUMNS = (Column(name="k", type="double", required=False), Column(name="b", type="boolean"))
 NO_NUMBER = -1.7976931348623157e308

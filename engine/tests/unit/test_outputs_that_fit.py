@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.component import Component, EntryPoint
-from waypost.contracts.interface import component_with, interface_changes, interface_digest, interface_of
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.plan import make_plan
-from waypost.runs.survey import model_problem
+from waypost.interfaces.interface import component_with, interface_changes, interface_digest, interface_of
+from waypost.runs.preflight import model_problem
 
 MODEL = {"type": "mlflow-model", "metadata": ["classes", "target"]}
 TRAIN: dict[str, Any] = {

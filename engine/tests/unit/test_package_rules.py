@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.package import PackageInterface, package_changes
-from waypost.contracts.schema import keys_of
-from waypost.contracts.semver import demanded
+from waypost.interfaces.package import PackageInterface, package_changes
+from waypost.interfaces.schema import keys_of
+from waypost.interfaces.semver import demanded
 
 
 def interface(**content: Any) -> PackageInterface:

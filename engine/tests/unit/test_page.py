@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
-from waypost.deploy.describe import example_of, openapi, page
+from waypost.serving.openapi import example_of, openapi, page
 
 COLUMNS = [{"name": "a", "type": "double", "required": False}, {"name": "it's <b>", "type": "string"}]
 

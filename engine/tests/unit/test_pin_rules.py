@@ -11,11 +11,11 @@ import pytest
 from tests.repositories import Repository, make_repository
 from tests.unit.test_lock_rules import PIN
 from waypost.contracts.lock import Pin
-from waypost.contracts.record import Record, record_text
 from waypost.errors import Finding, UsageError, WaypostError
+from waypost.interfaces.record import Record, record_text
 from waypost.pins.checkout import parts_of
-from waypost.pins.described import described
-from waypost.pins.moving import Move, State, locked
+from waypost.pins.recorded_releases import described
+from waypost.pins.updating import Move, State, locked
 from waypost.pins.verify import UNREACHABLE, Verdict
 from waypost.pins.watch import News, _news
 

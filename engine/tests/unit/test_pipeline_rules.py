@@ -8,8 +8,8 @@ import pytest
 
 from waypost.contracts.component import Output
 from waypost.contracts.pipeline import Step
-from waypost.contracts.pipeline_interface import Pinned, PipelineFacts, facts_changes, leaves
-from waypost.contracts.semver import demanded, noted_changes, together
+from waypost.interfaces.pipeline_interface import Pinned, PipelineFacts, facts_changes, leaves
+from waypost.interfaces.semver import demanded, noted_changes, together
 
 
 def steps(**uses: str) -> PipelineFacts:

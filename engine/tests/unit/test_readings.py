@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from waypost.batch.conversion import converted
+from waypost.batch.inputs import Listing
+from waypost.batch.readers import Input
+from waypost.batch.scoring import parts
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.converting import converted
-from waypost.deploy.dialect import Asked
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.listing import Listing
-from waypost.deploy.reading import Input
-from waypost.deploy.scoring import parts
+from waypost.inference.dialect import Asked
+from waypost.inference.layout import Layout, TableError
 
 LAYOUT = Layout(
     (

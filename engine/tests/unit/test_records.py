@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from waypost.contracts.changelog import lines_between, rotated, unreleased
-from waypost.contracts.compare import compare
-from waypost.contracts.record import (
+from waypost.errors import FindingsError
+from waypost.interfaces.changelog import lines_between, rotated, unreleased
+from waypost.interfaces.compare import compare
+from waypost.interfaces.record import (
     RunRecord,
     Yank,
     is_record_of,
@@ -21,8 +22,7 @@ from waypost.contracts.record import (
     run_record_of,
     version_of_record,
 )
-from waypost.errors import FindingsError
-from waypost.release.evidence import is_result
+from waypost.release.run_record import is_result
 
 RUN: dict[str, Any] = {
     "version": "1.0.0",

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from waypost.contracts.parameters import Parameters, canonical_yaml, flat, merged
-from waypost.contracts.sealed import Sealed, Variables, opened, variables_in
 from waypost.errors import FindingsError
+from waypost.texts.sealed import Sealed, Variables, opened, variables_in
 
 SECRET = "s3cr3t o'mine"
 VARIABLES = Variables(frozenset({"TOKEN", "PORT", "GONE"}), {"TOKEN": SECRET, "PORT": "8080"})

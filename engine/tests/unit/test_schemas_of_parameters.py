@@ -10,8 +10,8 @@ import pytest
 
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.component import Component, EntryPoint
-from waypost.contracts.interface import component_with, interface_digest, interface_of
 from waypost.contracts.plan import Inline, Location, Plan, PlannedStep, Reference
+from waypost.interfaces.interface import component_with, interface_digest, interface_of
 from waypost.pins.checkout import Checkout
 from waypost.runs.schemas import schema_findings
 

@@ -15,22 +15,22 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from waypost.batch.fingerprint import Order, differences, plan_of
+from waypost.batch.input_digests import Digests
+from waypost.batch.inputs import Listing
+from waypost.batch.job import Job, run
+from waypost.batch.output_folder import MANIFEST, PLAN, Plan
+from waypost.batch.readers import Input
+from waypost.batch.scoring import Progress, Scored, score
+from waypost.batch.sink import Sink
 from waypost.contracts.mlmodel import Column, MLmodel
-from waypost.deploy.bringing import Brought
-from waypost.deploy.compiled import Answer
-from waypost.deploy.digests import Digests
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.listing import Listing
-from waypost.deploy.models import Ready
-from waypost.deploy.planned import Order, differences, plan_of
-from waypost.deploy.proof import Proof
-from waypost.deploy.reading import Input
-from waypost.deploy.result import MANIFEST, PLAN, Plan
-from waypost.deploy.score_job import Job, run
-from waypost.deploy.scoring import Progress, Scored, score
-from waypost.deploy.sink import Sink
-from waypost.deploy.table import from_arrow
 from waypost.errors import UsageError, WaypostError
+from waypost.inference.compiled import Answer
+from waypost.inference.fetching import Brought
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.model_cache import Ready
+from waypost.inference.proof import Proof
+from waypost.inference.table import from_arrow
 
 LAYOUT = Layout((Column(name="a", type="double"), Column(name="t", type="string", required=False)))
 SAID = MLmodel(flavors={"python_function": {}})

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from waypost.contracts.json_text import read_json
-from waypost.contracts.limits import Limits
-from waypost.contracts.yaml_text import read_yaml
 from waypost.errors import FindingsError
+from waypost.texts.json_text import read_json
+from waypost.texts.limits import Limits
+from waypost.texts.yaml_text import read_yaml
 
 FEW = Limits(characters=200, values=20, depth=4, key=10, number=8)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from waypost.contracts.mlmodel import parse_mlmodel
-from waypost.deploy.card import Facts, card
-from waypost.deploy.models import Proved
-from waypost.deploy.promoting import Promotion
-from waypost.deploy.proof import Proof
+from waypost.inference.model_cache import Proved
+from waypost.inference.proof import Proof
+from waypost.promotion.card import Facts, card
+from waypost.promotion.promote import Promotion
 from waypost.report.console import Console
 from waypost.report.deploy import show_promotion
 from waypost.tracking.registry import Version

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.sealed import Variable, sealed
-from waypost.contracts.value_schema import SchemaError, schema_problems, value_problems
+from waypost.texts.sealed import Variable, sealed
+from waypost.texts.value_schema import SchemaError, schema_problems, value_problems
 
 COLUMN = {
     "type": "object",
@@ -112,9 +112,9 @@ def test_what_is_not_checked_is_told() -> None:
 def test_a_schema_is_looked_through_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many parts as the limit says, and not one more."""
     deep = {"items": {"items": {"if": 1}}}
-    monkeypatch.setattr("waypost.contracts.value_schema._MOST_LOOKS", 2)
+    monkeypatch.setattr("waypost.texts.value_schema._MOST_LOOKS", 2)
     assert schema_problems(deep) == []
-    monkeypatch.setattr("waypost.contracts.value_schema._MOST_LOOKS", 3)
+    monkeypatch.setattr("waypost.texts.value_schema._MOST_LOOKS", 3)
     assert schema_problems(deep) == ["the keyword 'if' is not checked"]
 
 

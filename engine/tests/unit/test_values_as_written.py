@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from waypost.contracts.component import Component, Parameter, parse_component
-from waypost.contracts.interface import interface_digest
 from waypost.contracts.parameters import Parameters, canonical_yaml, flat, merged
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.contracts.plan import Inline, make_plan
-from waypost.contracts.scalars import Written, core, plain, text_of, unwritten, yaml_1_1
-from waypost.contracts.yaml_text import read_argument, read_yaml
 from waypost.errors import FindingsError
+from waypost.interfaces.interface import interface_digest
+from waypost.texts.scalars import Written, core, plain, text_of, unwritten, yaml_1_1
+from waypost.texts.yaml_text import read_argument, read_yaml
 
 TEXTS = (
     *("NO", "no", "on", "off", "y", "Yes", "007", "0o17"),

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from waypost.deploy.compiled import Answer
-from waypost.deploy.delimited import type_of
-from waypost.deploy.layout import TableError
-from waypost.deploy.models import Ready
-from waypost.deploy.pieces import Wanted
-from waypost.deploy.planned import PREDICTION, PROBABILITY, ROW, Order
-from waypost.deploy.reading import Input
+from waypost.batch.fingerprint import PREDICTION, PROBABILITY, ROW, Order
+from waypost.batch.pieces import Wanted
+from waypost.batch.readers import Input
 from waypost.errors import UsageError, WaypostError
+from waypost.inference.compiled import Answer
+from waypost.inference.delimited import type_of
+from waypost.inference.layout import TableError
+from waypost.inference.model_cache import Ready
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from waypost.deploy.delimited import MISSING, values_options
+from waypost.inference.delimited import MISSING, values_options
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from waypost.deploy.converting import converted, without_missing
-from waypost.deploy.delimited import values_options
-from waypost.deploy.dialect import SAMPLE_BYTES, Dialect, decoded, guessed, names_in
-from waypost.deploy.layout import TableError
-from waypost.deploy.pieces import Open, Peek, Piece, Problem, Wanted
-from waypost.deploy.table import short
+from waypost.batch.conversion import converted, without_missing
+from waypost.batch.pieces import Open, Peek, Piece, Problem, Wanted
+from waypost.inference.delimited import values_options
+from waypost.inference.dialect import SAMPLE_BYTES, Dialect, decoded, guessed, names_in
+from waypost.inference.layout import TableError
+from waypost.inference.table import short
 
 if TYPE_CHECKING:
     import pyarrow as pa

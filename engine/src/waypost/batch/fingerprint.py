@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from waypost.deploy.bringing import Brought
-from waypost.deploy.dialect import Asked
-from waypost.deploy.listing import Source
-from waypost.deploy.result import SCHEMA, File, Plan
+from waypost.batch.inputs import Source
+from waypost.batch.output_folder import SCHEMA, File, Plan
 from waypost.errors import UsageError, did_you_mean, redacted
+from waypost.inference.dialect import Asked
+from waypost.inference.fetching import Brought
 
 ROW, PREDICTION, PROBABILITY = "row", "prediction", "probability_"
 ALL = "all"

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from waypost.deploy.listing import Listing
+from waypost.batch.inputs import Listing
 
 
 class Digests:

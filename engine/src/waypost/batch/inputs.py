@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from waypost.deploy.sink import is_here, plain
+from waypost.batch.sink import is_here, plain
 from waypost.errors import UsageError, WaypostError, redacted
 
 Form = Literal["parquet", "csv", "tsv", "jsonl"]

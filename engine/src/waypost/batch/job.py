@@ -12,22 +12,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from waypost.batch.fingerprint import Order
+from waypost.batch.input_digests import Digests
+from waypost.batch.inputs import Listing
+from waypost.batch.output_folder import MANIFEST, remove_result
+from waypost.batch.overlap import check_apart, check_apart_from_model
+from waypost.batch.readers import Input
+from waypost.batch.scoring import Progress, Scored, manifest_text, score
+from waypost.batch.sink import Sink
 from waypost.contracts.mlmodel import MLmodel
-from waypost.deploy.apart import check_apart, check_apart_from_model
-from waypost.deploy.bringing import bringing
-from waypost.deploy.digests import Digests
-from waypost.deploy.layout import Layout
-from waypost.deploy.listing import Listing
-from waypost.deploy.loading import differing
-from waypost.deploy.models import ready
-from waypost.deploy.planned import Order
-from waypost.deploy.reading import Input
-from waypost.deploy.result import MANIFEST, remove_result
-from waypost.deploy.scoring import Progress, Scored, manifest_text, score
-from waypost.deploy.sink import Sink
 from waypost.errors import redacted
-from waypost.sources.machine import cores
-from waypost.sources.scratch import scratch, sweep
+from waypost.inference.fetching import bringing
+from waypost.inference.layout import Layout
+from waypost.inference.loading import differing
+from waypost.inference.model_cache import ready
+from waypost.system.machine import cores
+from waypost.system.scratch import scratch, sweep
 from waypost.tracking.logbook import Logbook
 from waypost.tracking.models import is_local
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from waypost.deploy.layout import TableError
-from waypost.deploy.limits import MIB
-from waypost.deploy.pieces import Open, Peek, Piece, Problem, Wanted
-from waypost.deploy.table import short
+from waypost.batch.pieces import Open, Peek, Piece, Problem, Wanted
+from waypost.inference.layout import TableError
+from waypost.inference.limits import MIB
+from waypost.inference.table import short
 
 if TYPE_CHECKING:
     import pyarrow as pa

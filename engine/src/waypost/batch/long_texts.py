@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from waypost.deploy.columnar import dictionaries, text_bytes, text_lengths
-from waypost.deploy.layout import TableError
+from waypost.inference.columnar import dictionaries, text_bytes, text_lengths
+from waypost.inference.layout import TableError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from waypost.deploy.sink import Sink
+from waypost.batch.sink import Sink
 from waypost.errors import Finding, IntegrityError, UsageError
 
 PLAN, MANIFEST = "_plan.json", "_manifest.json"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from waypost.deploy.listing import Listing
-from waypost.deploy.sink import Sink, is_here
+from waypost.batch.inputs import Listing
+from waypost.batch.sink import Sink, is_here
 from waypost.errors import UsageError
-from waypost.sources.places import home
+from waypost.system.places import home
 
 _HINT = "choose another folder"
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from waypost.deploy.layout import TableError
-from waypost.deploy.long_texts import gathered, long_texts, rows_at_once, written_out
-from waypost.deploy.pieces import Open, Peek, Piece, Wanted
-from waypost.deploy.table import check_type
+from waypost.batch.long_texts import gathered, long_texts, rows_at_once, written_out
+from waypost.batch.pieces import Open, Peek, Piece, Wanted
+from waypost.inference.layout import TableError
+from waypost.inference.table import check_type
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from waypost.contracts.mlmodel import Column, Kind
-from waypost.deploy.delimited import type_of
-from waypost.deploy.dialect import Asked, Dialect
-from waypost.deploy.layout import Layout, TableError, check_names
 from waypost.errors import did_you_mean
+from waypost.inference.delimited import type_of
+from waypost.inference.dialect import Asked, Dialect
+from waypost.inference.layout import Layout, TableError, check_names
 
 if TYPE_CHECKING:
     import pyarrow as pa

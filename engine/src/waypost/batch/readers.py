@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from waypost.deploy import csv_files, json_files, parquet_files
-from waypost.deploy.converting import converted
-from waypost.deploy.dialect import SAMPLE_BYTES, Asked, Dialect
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.listing import Listing, Source
-from waypost.deploy.pieces import Peek, Piece, Problem, Wanted
-from waypost.deploy.table import short
+from waypost.batch import csv_files, json_files, parquet_files
+from waypost.batch.conversion import converted
+from waypost.batch.inputs import Listing, Source
+from waypost.batch.pieces import Peek, Piece, Problem, Wanted
+from waypost.inference.dialect import SAMPLE_BYTES, Asked, Dialect
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.table import short
 
 if TYPE_CHECKING:
     import pyarrow as pa

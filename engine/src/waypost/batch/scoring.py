@@ -17,15 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from waypost.deploy.answered import Asking, encoded
-from waypost.deploy.bringing import Brought
-from waypost.deploy.digests import Digests
-from waypost.deploy.layout import TableError
-from waypost.deploy.long_texts import too_long
-from waypost.deploy.models import Ready
-from waypost.deploy.planned import Order, differences, plan_of, told
-from waypost.deploy.reading import Input
-from waypost.deploy.result import (
+from waypost.batch.answers import Asking, encoded
+from waypost.batch.fingerprint import Order, differences, plan_of, told
+from waypost.batch.input_digests import Digests
+from waypost.batch.long_texts import too_long
+from waypost.batch.output_folder import (
     FOREIGN,
     MALFORMED,
     MANIFEST,
@@ -44,8 +40,12 @@ from waypost.deploy.result import (
     remove_result,
     text_of,
 )
-from waypost.deploy.sink import Sink
+from waypost.batch.readers import Input
+from waypost.batch.sink import Sink
 from waypost.errors import UsageError, WaypostError
+from waypost.inference.fetching import Brought
+from waypost.inference.layout import TableError
+from waypost.inference.model_cache import Ready
 
 if TYPE_CHECKING:
     import pyarrow as pa

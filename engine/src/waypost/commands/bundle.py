@@ -8,7 +8,7 @@ import click
 
 from waypost.commands.options import released
 from waypost.release import bundle as bundles
-from waypost.release.opening import verify_bundle as check
+from waypost.release.open_bundle import verify_bundle as check
 from waypost.report.common import counted, line, sayer
 from waypost.report.console import Console, escape
 

@@ -11,7 +11,7 @@ from waypost.report.common import columns, counted, line, show_finding, write_do
 from waypost.report.console import Console, escape
 from waypost.sources import cache as content
 from waypost.sources.cache import KINDS, collect, items, unsound
-from waypost.sources.places import home
+from waypost.system.places import home
 
 
 @click.group()

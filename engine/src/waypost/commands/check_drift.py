@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from waypost.commands.options import as_json_option, env_option
-from waypost.deploy.drift import Question
-from waypost.deploy.drift import check_drift as execute
 from waypost.pins.workspace import open_workspace
+from waypost.promotion.drift import Question
+from waypost.promotion.drift import check_drift as execute
 from waypost.report import runs
 from waypost.report.common import sayer, write_document
 from waypost.report.console import Console
-from waypost.sources.scratch import scratch
+from waypost.system.scratch import scratch
 
 
 @click.command("check-drift")

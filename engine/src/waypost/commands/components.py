@@ -12,9 +12,9 @@ from waypost.commands.options import as_json_option, pipeline_argument
 from waypost.contracts.lock import selected
 from waypost.errors import UsageError, redacted
 from waypost.pins.checkout import checkouts
-from waypost.pins.export import export as split
-from waypost.pins.importing import take_in
 from waypost.pins.workspace import open_workspace
+from waypost.release.export import export as split
+from waypost.release.importing import take_in
 from waypost.report.common import columns, line, sayer, write_document
 from waypost.report.console import Console, escape
 from waypost.report.pins import show_contract

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from waypost.contracts.compare import Comparison
 from waypost.contracts.component import Component
 from waypost.contracts.lock import Pin
 from waypost.contracts.mlmodel import Column
 from waypost.errors import Finding
-from waypost.runs.collecting import Unneeded
+from waypost.interfaces.compare import Comparison
+from waypost.runs.garbage import Unneeded
 
 
 @dataclass(frozen=True)

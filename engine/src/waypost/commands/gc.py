@@ -12,7 +12,7 @@ from waypost.commands.options import as_json_option
 from waypost.report.collected import show_collected
 from waypost.report.common import write_document
 from waypost.report.console import Console
-from waypost.runs.collecting import collect
+from waypost.runs.garbage import collect
 
 
 @click.command()

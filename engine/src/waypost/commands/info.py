@@ -8,7 +8,7 @@ import click
 
 from waypost.commands.documents import ModelDocument
 from waypost.commands.options import as_json_option
-from waypost.deploy.aliases import info as find
+from waypost.promotion.aliases import info as find
 from waypost.report.common import write_document
 from waypost.report.console import Console
 from waypost.report.models import show_info

@@ -11,7 +11,7 @@ from waypost.commands.documents import LockDocument
 from waypost.commands.options import as_json_option, pipeline_argument
 from waypost.contracts.lock import FILE
 from waypost.pins import locking
-from waypost.pins.reach import refuse_unreached
+from waypost.pins.reachability import refuse_unreached
 from waypost.pins.workspace import fresh_lock, open_workspace
 from waypost.report.common import counted, line, sayer, write_document
 from waypost.report.console import Console, escape

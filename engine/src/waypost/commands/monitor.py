@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from waypost.commands.options import as_json_option
-from waypost.deploy.live import live_report
 from waypost.report.common import line, write_document
 from waypost.report.console import Console, escape
 from waypost.report.live import live_page, show_live
+from waypost.serving.monitoring import live_report
 from waypost.sources.files import write_text
 
 

@@ -10,9 +10,9 @@ import click
 
 from waypost.commands.options import as_json_option, trust_option
 from waypost.contracts.gate import parse_threshold
-from waypost.deploy.documents import PromotionDocument
-from waypost.deploy.promoting import Wish
-from waypost.deploy.promoting import promote as execute
+from waypost.promotion.documents import PromotionDocument
+from waypost.promotion.promote import Wish
+from waypost.promotion.promote import promote as execute
 from waypost.report.common import sayer, write_document
 from waypost.report.console import Console
 from waypost.report.deploy import show_promotion

@@ -13,9 +13,9 @@ from waypost.commands.options import as_json_option
 from waypost.errors import FindingsError, UsageError
 from waypost.release import cut, records, tags
 from waypost.release.check import semver
-from waypost.release.evidence import signature_of_run
 from waypost.release.kinds import read_subject
 from waypost.release.recording import Wish, write_run_record
+from waypost.release.run_record import signature_of_run
 from waypost.report.common import counted, line, sayer, show_finding, write_document
 from waypost.report.console import Console, escape
 from waypost.report.release import show_semver, show_step, show_tags

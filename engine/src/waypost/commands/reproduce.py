@@ -10,17 +10,17 @@ import click
 
 from waypost.commands.documents import ReproductionDocument
 from waypost.commands.options import as_json_option, released
-from waypost.contracts.record import RunRecord, parse_record
 from waypost.errors import UsageError
-from waypost.release.remaking import run_named
+from waypost.interfaces.record import RunRecord, parse_record
 from waypost.release.reproduce import reproduce as execute
 from waypost.release.reproduce import reproduce_run
+from waypost.release.rerun import run_named
 from waypost.report import runs
 from waypost.report.common import write_document
 from waypost.report.console import Console
 from waypost.report.release import show_reproduction
 from waypost.sources.files import read_text
-from waypost.sources.scratch import scratch
+from waypost.system.scratch import scratch
 
 
 def _empty(folder: Path) -> Path:

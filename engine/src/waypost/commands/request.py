@@ -8,7 +8,7 @@ from pathlib import Path
 
 from waypost.contracts.target import Target
 from waypost.errors import UsageError
-from waypost.runs.shortcut import Request
+from waypost.runs.no_op import Request
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import sys
 import click
 
 from waypost.commands.options import as_json_option
-from waypost.deploy.aliases import previous_of
-from waypost.deploy.aliases import rollback as execute
+from waypost.promotion.aliases import previous_of
+from waypost.promotion.aliases import rollback as execute
 from waypost.report.common import line, write_document
 from waypost.report.console import Console, escape
 

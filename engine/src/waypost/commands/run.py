@@ -17,9 +17,9 @@ from waypost.commands.options import env_option, jobs_option, params_option, wan
 from waypost.commands.request import RunRequest
 from waypost.contracts.target import Target, parse_target
 from waypost.errors import UsageError
-from waypost.pins.looks import Look, ask_beside, has_lock, last_look
+from waypost.pins.last_look import Look, ask_beside, has_lock, last_look
 from waypost.report.closing import show_current, write_result
-from waypost.runs.shortcut import recall
+from waypost.runs.no_op import recall
 
 
 @click.command()

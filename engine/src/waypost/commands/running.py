@@ -11,25 +11,25 @@ from waypost.commands.options import wanted_on_wandb
 from waypost.commands.request import RunRequest
 from waypost.commands.run import look_at
 from waypost.errors import RemoteError
-from waypost.pins.reach import refuse_unreached
-from waypost.pins.released import Release, fetch_release
+from waypost.pins.reachability import refuse_unreached
 from waypost.pins.verify import UNREACHABLE, verify
-from waypost.pins.workspace import Workspace, fresh_lock, open_workspace, workspace_of_release
-from waypost.release.opening import open_bundle
-from waypost.release.remaking import kept_by, require_content, run_id_in, workspace_of_run
+from waypost.pins.workspace import FetchedRelease, Workspace, fresh_lock, open_workspace, workspace_of_release
+from waypost.release.fetched import fetch_release
+from waypost.release.open_bundle import open_bundle
+from waypost.release.rerun import kept_by, require_content, run_id_in, workspace_of_run
 from waypost.report import runs as report
 from waypost.report.closing import write_result
 from waypost.report.common import write_document
 from waypost.report.console import Console
 from waypost.report.plan import plan_document, show_plan
 from waypost.runs.events import Reporter, RunResult
+from waypost.runs.no_op import remember
+from waypost.runs.preflight import Options, survey
 from waypost.runs.prepare import Prepared, prepare
 from waypost.runs.runner import run
-from waypost.runs.shortcut import remember
-from waypost.runs.survey import Options, survey
-from waypost.sources.places import home
-from waypost.sources.scratch import scratch
 from waypost.sources.store import Store
+from waypost.system.places import home
+from waypost.system.scratch import scratch
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
 
 
-def _word(release: Release) -> str:
+def _word(release: FetchedRelease) -> str:
     if release.is_attested:
         return "verified against its record on the default branch"
     return "which fits the record in its tag" if release.tag and release.record else "which has no record"

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from waypost.batch.fingerprint import ALL, Order
+from waypost.batch.job import Job
+from waypost.batch.job import run as execute
 from waypost.commands.options import as_json_option, model_argument, trust_option
-from waypost.deploy.planned import ALL, Order
-from waypost.deploy.score_job import Job
-from waypost.deploy.score_job import run as execute
 from waypost.errors import UsageError
 from waypost.report import common
 from waypost.report.console import Console

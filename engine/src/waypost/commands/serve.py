@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 import click
 
 from waypost.commands.options import model_argument, trust_option
-from waypost.deploy.bearer import doubts, tokens_of
-from waypost.deploy.limits import BECOMES, LARGEST_MIB, MIB
-from waypost.deploy.roles import parse_other
-from waypost.deploy.serving import Service
-from waypost.deploy.serving import serve as execute
 from waypost.errors import Interrupted
+from waypost.inference.limits import BECOMES, LARGEST_MIB, MIB
 from waypost.report import common
 from waypost.report.console import Console
 from waypost.report.deploy import show_service
+from waypost.serving.roles import parse_other
+from waypost.serving.tokens import doubts, tokens_of
+from waypost.serving.workers import Service
+from waypost.serving.workers import serve as execute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waypost.deploy.bringing import Brought
+    from waypost.inference.fetching import Brought
 
 
 @click.command()

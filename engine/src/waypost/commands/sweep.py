@@ -23,8 +23,8 @@ from waypost.pins.workspace import open_workspace
 from waypost.report.common import write_document
 from waypost.report.console import Console
 from waypost.report.sweep import SweepReporter, show_sweep
+from waypost.runs.preflight import Options
 from waypost.runs.prepare import prepare
-from waypost.runs.survey import Options
 from waypost.runs.sweep import declared_side, metric_name
 from waypost.runs.sweep import sweep as execute
 

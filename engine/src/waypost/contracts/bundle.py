@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from waypost.contracts.json_text import read_json
 from waypost.contracts.listing import MOST_BYTES, MOST_DEPTH, MOST_ENTRIES, MOST_FILE_BYTES
 from waypost.contracts.names import FolderInside, ObjectId, Sha256, TagName, VersionText
-from waypost.contracts.parsing import Strict, parse
 from waypost.contracts.trees import link_problem, path_problem, shown
 from waypost.errors import UsageError
+from waypost.texts.json_text import read_json
+from waypost.texts.parsing import Strict, parse
 
 FILE = "bundle.json"
 SCHEMA = 1

@@ -13,8 +13,8 @@ import string
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from waypost.contracts.limits import shortened
 from waypost.errors import did_you_mean
+from waypost.texts.limits import shortened
 
 # What a shell reads as it stands; with anything else in it, only a shell knows what is meant.
 _PLAIN = re.compile(r"[\w@%+=:,./ -]*")

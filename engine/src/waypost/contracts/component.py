@@ -19,12 +19,12 @@ from pydantic import (
 )
 
 from waypost.contracts.command import filled
-from waypost.contracts.limits import shortened
 from waypost.contracts.metrics import Metric, MetricFacts, WrittenMetric
 from waypost.contracts.names import FileNear, FolderName, PathInside, file_near
-from waypost.contracts.parsing import Strict, load_mapping, parse
-from waypost.contracts.scalars import Schema, Written, core, text_of, unwritten, value_of
-from waypost.contracts.sealed import Sealed, Variables, opened
+from waypost.texts.limits import shortened
+from waypost.texts.parsing import Strict, load_mapping, parse
+from waypost.texts.scalars import Schema, Written, core, text_of, unwritten, value_of
+from waypost.texts.sealed import Sealed, Variables, opened
 
 FILE = "MLproject"
 MISSING = "component-missing"

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.command import parameters_in, programs_in
 from waypost.contracts.component import FILE, Component, PythonEnv
-from waypost.contracts.json_text import read_json
 from waypost.contracts.readme import readme_problems
 from waypost.contracts.requirements import lines_of
-from waypost.contracts.value_schema import schema_problems
 from waypost.errors import Finding, FindingsError, nearest
+from waypost.texts.json_text import read_json
+from waypost.texts.value_schema import schema_problems
 
 README = "README.md"
 _PINNED = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")

@@ -11,9 +11,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from waypost.contracts.component import Project, PythonEnv, requirement_file
-from waypost.contracts.limits import shortened
-from waypost.contracts.parsing import load_mapping, parse
 from waypost.errors import Finding, FindingsError
+from waypost.texts.limits import shortened
+from waypost.texts.parsing import load_mapping, parse
 
 # What stock MLflow takes where the MLproject names no environment.
 PYTHON_ENV, CONDA = "python_env.yaml", "conda.yaml"

@@ -2,7 +2,7 @@
 
 The notation is OmegaConf's; its other resolvers are off. What references stand for is shared, not copied, and
 its size is known before anything of that size is made: some lines of `b: ${a}${a}` mean more than a machine
-holds. A variable's value is not looked at here: the result is sealed (`contracts/sealed.py`).
+holds. A variable's value is not looked at here: the result is sealed (`texts/sealed.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from waypost.contracts.expressions import (
+from waypost.errors import Finding, did_you_mean
+from waypost.texts.expressions import (
     ESCAPE,
     Expression,
     Parts,
@@ -23,10 +24,9 @@ from waypost.contracts.expressions import (
     key_names,
     parsed,
 )
-from waypost.contracts.limits import WRITTEN, Limits, shortened
-from waypost.contracts.scalars import Written, text_of
-from waypost.contracts.sealed import Sealed, Variable, Variables, sealed, variables_in
-from waypost.errors import Finding, did_you_mean
+from waypost.texts.limits import WRITTEN, Limits, shortened
+from waypost.texts.scalars import Written, text_of
+from waypost.texts.sealed import Sealed, Variable, Variables, sealed, variables_in
 
 Path = tuple[Any, ...]
 _MISSING = "???"  # OmegaConf's word for a value that is still to be given

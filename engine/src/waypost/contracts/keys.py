@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from waypost.contracts.digests import digest_of
 from waypost.contracts.parameters import flat
-from waypost.contracts.parsing import load_mapping
 from waypost.errors import FindingsError, redacted
+from waypost.texts.digests import digest_of
+from waypost.texts.parsing import load_mapping
 
 _SHOWN = 60  # characters of a value in an explanation
 

@@ -10,14 +10,14 @@ from typing import Any
 from pydantic import Field
 
 from waypost.contracts.component import PythonEnv
-from waypost.contracts.digests import digest_of
-from waypost.contracts.json_text import read_json
 from waypost.contracts.names import FolderName, ObjectId, TagName, Uses, VersionText
-from waypost.contracts.parsing import Strict, parse
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, component_name
 from waypost.contracts.versions import parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, nearest, redacted
+from waypost.texts.digests import digest_of
+from waypost.texts.json_text import read_json
+from waypost.texts.parsing import Strict, parse
 
 FILE = "components.lock.json"
 SCHEMA = 1

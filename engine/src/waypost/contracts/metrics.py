@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, StringConstraints, ValidationError
 
-from waypost.contracts.json_text import read_json
-from waypost.contracts.parsing import Strict
 from waypost.errors import FindingsError
+from waypost.texts.json_text import read_json
+from waypost.texts.parsing import Strict
 
 Side = Literal["lower", "higher"]
 SaidSide = Literal["lower", "higher", ""]

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from waypost.contracts.json_text import read_json
-from waypost.contracts.limits import GENERATED, Limits
-from waypost.contracts.parsing import load_mapping
 from waypost.errors import Finding, FindingsError
+from waypost.texts.json_text import read_json
+from waypost.texts.limits import GENERATED, Limits
+from waypost.texts.parsing import load_mapping
 
 FILE = "MLmodel"
 _WIDE = Limits(characters=GENERATED.characters)  # the signature of a wide model is one long text

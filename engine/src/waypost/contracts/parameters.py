@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from waypost.contracts.expressions import ProblemError, child_key, has_expression, key_names, key_of
 from waypost.contracts.interpolation import Interpolation, Path, near_key
-from waypost.contracts.limits import WRITTEN, shortened
-from waypost.contracts.parsing import load_mapping
-from waypost.contracts.scalars import STRING, core
-from waypost.contracts.sealed import NO_VARIABLES, Sealed, Variables
-from waypost.contracts.yaml_text import read_argument
 from waypost.errors import Finding, FindingsError
+from waypost.texts.expressions import ProblemError, child_key, has_expression, key_names, key_of
+from waypost.texts.limits import WRITTEN, shortened
+from waypost.texts.parsing import load_mapping
+from waypost.texts.scalars import STRING, core
+from waypost.texts.sealed import NO_VARIABLES, Sealed, Variables
+from waypost.texts.yaml_text import read_argument
 
 REPLACE = "$replace"
 """In a parameter file: keys (dotted) whose content is taken over whole instead of merged."""

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from waypost.contracts.names import PathInside, Uses
-from waypost.contracts.parsing import Strict, load_mapping, parse
-from waypost.contracts.scalars import text_of, unwritten, value_of
 from waypost.contracts.urls import url_problem
 from waypost.errors import Finding, did_you_mean, redacted
+from waypost.texts.parsing import Strict, load_mapping, parse
+from waypost.texts.scalars import text_of, unwritten, value_of
 
 FILE = "pipeline.yaml"
 PARAMETERS_FILE = "params.yaml"

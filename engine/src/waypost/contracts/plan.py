@@ -19,11 +19,11 @@ from waypost.contracts.component import (
     sealed_text,
 )
 from waypost.contracts.fits import misfits
-from waypost.contracts.limits import shortened
 from waypost.contracts.parameters import Parameters, canonical_yaml
 from waypost.contracts.pipeline import FILE, Pipeline
-from waypost.contracts.sealed import Sealed, Variables, variables_in
 from waypost.errors import Finding, FindingsError, did_you_mean
+from waypost.texts.limits import shortened
+from waypost.texts.sealed import Sealed, Variables, variables_in
 
 _REFERENCE = re.compile(r"^\$\{\s*steps\.([^.}\s]+)\.outputs\.([^.}\s]+)\s*\}$")
 _ANY_STEP = re.compile(r"\$\{\s*steps\.")

@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field
 
-from waypost.contracts.parsing import Strict, parse
 from waypost.errors import Finding, FindingsError
+from waypost.texts.parsing import Strict, parse
 
 FILE = "pyproject.toml"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")

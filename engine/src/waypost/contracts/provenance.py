@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from waypost.contracts.json_text import read_json
-from waypost.contracts.layout import json_text
-from waypost.contracts.limits import shortened
 from waypost.contracts.parameters import flat
-from waypost.contracts.parsing import Strict, parse
 from waypost.errors import redacted
+from waypost.texts.json_text import read_json
+from waypost.texts.limits import shortened
+from waypost.texts.parsing import Strict, parse
+from waypost.texts.pretty_json import json_text
 
 FOLDER = "waypost"
 """The artifacts of a pipeline run that say how to make it again."""

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from pydantic import RootModel
 
-from waypost.contracts.parsing import load_mapping, parse
 from waypost.errors import Finding
+from waypost.texts.parsing import load_mapping, parse
 
 FILE = "signers.yaml"
 EVERYTHING = "*"

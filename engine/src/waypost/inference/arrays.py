@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from waypost.deploy.archive import UnsafeError
+from waypost.inference.skops_archive import UnsafeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from waypost.deploy.frames import fitted
-from waypost.deploy.layout import Layout, TableError, check_names
-from waypost.deploy.limits import Limits, RequestError
-from waypost.deploy.table import Table, check_type, from_arrow
-from waypost.sources.messages import Bytes
+from waypost.inference.frames import fitted
+from waypost.inference.layout import Layout, TableError, check_names
+from waypost.inference.limits import Limits, RequestError
+from waypost.inference.table import Table, check_type, from_arrow
+from waypost.system.messages import Bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa

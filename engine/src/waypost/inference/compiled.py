@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from waypost.deploy.forest import Forest, Stored
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.plan import Plan
-from waypost.deploy.table import Floats, Rows, Table, from_arrow
+from waypost.inference.forest import Forest, Stored
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.preprocessing import Plan
+from waypost.inference.table import Floats, Rows, Table, from_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.compiled import Content
-from waypost.deploy.forest import MOST_LEAVES, Stored, leading_feature, stored_form
-from waypost.deploy.plan import Codes, NumberCategories, Numbers, OneHot, Part, Plan, Words
 from waypost.errors import WaypostError
+from waypost.inference.compiled import Content
+from waypost.inference.forest import MOST_LEAVES, Stored, leading_feature, stored_form
+from waypost.inference.preprocessing import Codes, NumberCategories, Numbers, OneHot, Part, Plan, Words
 
 # ONNX Runtime reads a tree by a function that calls itself: at some 15,000 levels its stack ends.
 _DEEPEST = 1000

@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from waypost.deploy.dialect import names_in
-from waypost.deploy.layout import Layout, TableError, check_names
-from waypost.deploy.limits import MIB
+from waypost.inference.dialect import names_in
+from waypost.inference.layout import Layout, TableError, check_names
+from waypost.inference.limits import MIB
 
 if TYPE_CHECKING:
     import pyarrow as pa

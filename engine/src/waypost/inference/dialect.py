@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterable
 
 from pydantic import BaseModel, ConfigDict
 
-from waypost.deploy.layout import TableError
-from waypost.deploy.limits import MIB
+from waypost.inference.layout import TableError
+from waypost.inference.limits import MIB
 
 SAMPLE_BYTES = MIB
 """The beginning of a file that a guess is made from; Arrow wants the header to lie within it."""

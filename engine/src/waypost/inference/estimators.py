@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from waypost.deploy.arrays import (
+from waypost.inference.arrays import (
     check_boosting,
     check_centres,
     check_codes,
@@ -28,7 +28,7 @@ from waypost.deploy.arrays import (
     check_words,
     require,
 )
-from waypost.sources.machine import cores
+from waypost.system.machine import cores
 
 _VALUES = (type(None), bool, int, float, str)
 _SERIES = (list, tuple, set)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from waypost.contracts.json_text import read_json
 from waypost.contracts.mlmodel import Column, Kind
 from waypost.errors import FindingsError
+from waypost.texts.json_text import read_json
 
 _FILE = "input_example.json"
 _MOST_BYTES = 16 << 20

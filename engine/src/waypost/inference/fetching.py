@@ -19,9 +19,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
-from waypost.deploy.models import compiled_before, proved
-from waypost.deploy.proof import Rows
 from waypost.errors import WaypostError
+from waypost.inference.model_cache import compiled_before, proved
+from waypost.inference.proof import Rows
 from waypost.sources.files import (
     content_digest,
     content_files,
@@ -30,8 +30,8 @@ from waypost.sources.files import (
     read_text,
     write_text,
 )
-from waypost.sources.machine import bounded
-from waypost.sources.process import Background
+from waypost.system.machine import bounded
+from waypost.system.process import Background
 from waypost.tracking.databases import LISTENER, listening
 from waypost.tracking.models import Found, find, follows_alias, is_local, mlmodel_of
 
@@ -132,7 +132,7 @@ def bringing(
     given = state.with_suffix(".rows")
     given.write_text(json.dumps(rows), encoding="utf-8")
     again = every if every and follows_alias(uri) else 0
-    command = [sys.executable, "-m", "waypost.deploy.bringing"]
+    command = [sys.executable, "-m", "waypost.inference.fetching"]
     arguments = [str(state), uri, str(int(is_trusted)), str(again), str(given)]
     process = Background([*command, *arguments], state.with_suffix(".out"))
     heard = 0

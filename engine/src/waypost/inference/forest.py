@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from waypost.deploy.table import FEW_ROWS
+from waypost.inference.table import FEW_ROWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from waypost.deploy.layout import Layout, TableError
+from waypost.inference.layout import Layout, TableError
 
 MIB = 1024 * 1024
 LARGEST_MIB = 32

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 from waypost.compat import mlflow_serving
 from waypost.contracts.mlmodel import MLmodel
 from waypost.contracts.requirements import unmet
-from waypost.deploy.archive import KNOWN, UnsafeError, check_archive
-from waypost.deploy.estimators import check_model
-from waypost.deploy.original import Original
 from waypost.errors import UsageError, WaypostError
+from waypost.inference.estimators import check_model
+from waypost.inference.original import Original
+from waypost.inference.skops_archive import KNOWN, UnsafeError, check_archive
 from waypost.sources.files import read_text
 from waypost.tracking import models
 

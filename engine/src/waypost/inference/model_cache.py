@@ -12,18 +12,18 @@ from typing import Any
 
 import filelock
 
-from waypost.contracts.digests import digest_of
 from waypost.contracts.mlmodel import MLmodel
-from waypost.deploy.compiled import Compiled, Content
-from waypost.deploy.compiling import NotCompilableError, compiled_form
-from waypost.deploy.example import example_rows
-from waypost.deploy.forest import Stored
-from waypost.deploy.layout import Layout
-from waypost.deploy.loading import SKLEARN, load
-from waypost.deploy.original import Original
-from waypost.deploy.proof import Proof, Rows, count_of, prove
+from waypost.inference.compiled import Compiled, Content
+from waypost.inference.compiling import NotCompilableError, compiled_form
+from waypost.inference.example import example_rows
+from waypost.inference.forest import Stored
+from waypost.inference.layout import Layout
+from waypost.inference.loading import SKLEARN, load
+from waypost.inference.original import Original
+from waypost.inference.proof import Proof, Rows, count_of, prove
 from waypost.sources.files import content_digest, read_mlmodel, read_text
-from waypost.sources.places import home
+from waypost.system.places import home
+from waypost.texts.digests import digest_of
 
 _FORM = 5
 """Raised with every change of what is stored or compared: what an older engine compiled is made again."""

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from waypost.compat import mlflow_serving as serving
 from waypost.compat.mlflow_serving import RefusedError
 from waypost.contracts.mlmodel import MLmodel
-from waypost.deploy.compiled import Answer
-from waypost.deploy.frames import frame_of
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.limits import Limits, RequestError
-from waypost.deploy.table import Table, from_arrow
+from waypost.inference.compiled import Answer
+from waypost.inference.frames import frame_of
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.limits import Limits, RequestError
+from waypost.inference.table import Table, from_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa

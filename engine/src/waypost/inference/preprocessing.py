@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.table import Floats, Table, Texts, Values
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.table import Floats, Table, Texts, Values
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict
 
 from waypost.compat.mlflow_serving import frame
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.compiled import Answer, Compiled
-from waypost.deploy.compiling import borders_of
-from waypost.deploy.layout import EXACT, TableError
-from waypost.deploy.original import Original
-from waypost.deploy.plan import Codes, NumberCategories, Numbers, OneHot, Words
-from waypost.deploy.table import from_arrow, from_rows
+from waypost.inference.compiled import Answer, Compiled
+from waypost.inference.compiling import borders_of
+from waypost.inference.layout import EXACT, TableError
+from waypost.inference.original import Original
+from waypost.inference.preprocessing import Codes, NumberCategories, Numbers, OneHot, Words
+from waypost.inference.table import from_arrow, from_rows
 
 TOLERANCE = 1e-5
 """Largest difference of a probability; MLflow and Waypost agree to that, labels agree exactly."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.layout import EXACT, Layout, OddError, TableError, check_names
+from waypost.inference.layout import EXACT, Layout, OddError, TableError, check_names
 
 if TYPE_CHECKING:
     import pyarrow as pa

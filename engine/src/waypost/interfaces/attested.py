@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from waypost.contracts.record import FOLDER, Record, RunRecord
 from waypost.errors import Finding
+from waypost.interfaces.record import FOLDER, Record, RunRecord
 
 DIFFERS = "record-differs"
 MOVED = "tag-moved"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from waypost.contracts.parsing import Strict
+from waypost.texts.parsing import Strict
 
 Item = TypeVar("Item")
 Kind = Literal["breaking", "added", "changed"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from waypost.contracts.record import RunRecord
+from waypost.interfaces.record import RunRecord
 
 State = Literal["equal", "different", "cannot compare"]
 

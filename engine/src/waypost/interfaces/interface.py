@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from waypost.contracts.changes import Change, Facts, Kind, changes_for_givers, compared
 from waypost.contracts.component import Component, EntryPoint, Output, Parameter
 from waypost.contracts.metrics import MetricFacts
+from waypost.interfaces.changes import Change, Facts, Kind, changes_for_givers, compared
 
 __all__ = ["Change", "component_with", "interface_changes", "interface_digest", "interface_of"]
 

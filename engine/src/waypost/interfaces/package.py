@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Literal, TypeVar
 
-from waypost.contracts.changes import Change, Facts, Kind, changes_for_givers, compared
-from waypost.contracts.parsing import Strict
-from waypost.contracts.schema import Keys, own_changes, read_changes, written_changes
-from waypost.contracts.signature import signature_changes
+from waypost.interfaces.changes import Change, Facts, Kind, changes_for_givers, compared
+from waypost.interfaces.schema import Keys, own_changes, read_changes, written_changes
+from waypost.interfaces.signature import signature_changes
+from waypost.texts.parsing import Strict
 
 Item = TypeVar("Item")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from waypost.contracts.changes import ANY, Change, Facts, changes_for_givers, compared
 from waypost.contracts.component import Output
-from waypost.contracts.interface import output_changes
 from waypost.contracts.pipeline import Step
+from waypost.interfaces.changes import ANY, Change, Facts, changes_for_givers, compared
+from waypost.interfaces.interface import output_changes
 
 _TYPES = {bool: "bool", int: "int", float: "float", str: "string", list: "list", dict: "mapping"}
 

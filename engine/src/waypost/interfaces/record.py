@@ -8,12 +8,12 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from waypost.contracts.json_text import read_json, writable
-from waypost.contracts.layout import Compact, json_text
 from waypost.contracts.names import FolderInside, ObjectId, VersionText
-from waypost.contracts.package import PackageInterface
-from waypost.contracts.parsing import Strict, parse
 from waypost.contracts.provenance import ParameterFile
+from waypost.interfaces.package import PackageInterface
+from waypost.texts.json_text import read_json, writable
+from waypost.texts.parsing import Strict, parse
+from waypost.texts.pretty_json import Compact, json_text
 
 FOLDER = "releases"
 SCHEMA = 1

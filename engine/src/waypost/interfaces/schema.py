@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from waypost.contracts.changes import ANY, Change, Facts, changes_for_givers, changes_for_readers, compared
+from waypost.interfaces.changes import ANY, Change, Facts, changes_for_givers, changes_for_readers, compared
 
 Keys = Mapping[str, Facts]
 Schema = Mapping[str, Any]

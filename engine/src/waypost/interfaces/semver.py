@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from packaging.version import Version
 
-from waypost.contracts.changes import Kind
 from waypost.contracts.component import Component
-from waypost.contracts.interface import Change, component_with, interface_changes
-from waypost.contracts.record import Record
+from waypost.interfaces.changes import Kind
+from waypost.interfaces.interface import Change, component_with, interface_changes
+from waypost.interfaces.record import Record
 
 Bump = Literal["patch", "minor", "major"]
 BUMPS: tuple[Bump, ...] = ("patch", "minor", "major")

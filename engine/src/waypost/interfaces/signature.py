@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from waypost.contracts.changes import Change
+from waypost.interfaces.changes import Change
 
 Kind = Literal["positional", "normal", "keyword"]
 

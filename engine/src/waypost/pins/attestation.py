@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from waypost.contracts.attested import Attested, Tagged, contradictions
-from waypost.contracts.record import FOLDER, Record, RunRecord, is_record_of, parse_record, run_record_of
 from waypost.errors import Finding
+from waypost.interfaces.attested import Attested, Tagged, contradictions
+from waypost.interfaces.record import FOLDER, Record, RunRecord, is_record_of, parse_record, run_record_of
 from waypost.sources import objects, remotes
 from waypost.sources.known import Known
 from waypost.sources.store import Mirror

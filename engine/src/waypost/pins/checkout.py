@@ -13,7 +13,7 @@ from waypost.contracts.lock import Pin
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.versions import parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError, UsageError
-from waypost.pins.reading import Commit, pins_at
+from waypost.pins.commit_contents import Commit, pins_at
 from waypost.pins.workspace import Workspace, fresh_lock, read_lock
 from waypost.sources import git, remotes
 from waypost.sources.files import (

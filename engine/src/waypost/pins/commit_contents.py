@@ -10,13 +10,13 @@ from functools import cached_property
 
 from waypost.contracts.component import FILE, MISSING, Component, PythonEnv, parse_component
 from waypost.contracts.environment import PYTHON_ENV, environment_files, find_environment
-from waypost.contracts.interface import interface_digest
 from waypost.contracts.listing import Listing, top_of, walk
 from waypost.contracts.lock import Pin, Wanted, environment_digest
 from waypost.contracts.requirements import environment_folders
 from waypost.contracts.trees import TreeError, link_problem, read_tree, shown
 from waypost.contracts.versions import version_of
 from waypost.errors import Finding, FindingsError, did_you_mean
+from waypost.interfaces.interface import interface_digest
 from waypost.sources import git
 from waypost.sources.objects import REFUSED, Objects, entries
 from waypost.sources.store import MOST_TEXT_BYTES, Mirror

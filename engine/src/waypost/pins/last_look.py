@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.errors import Finding
-from waypost.sources.places import home
+from waypost.system.places import home
 
 # As contracts.lock has it: that import alone takes half the time of a run with nothing to do.
 FILE = "components.lock.json"
@@ -90,7 +90,7 @@ def ask_beside(folder: Path) -> None:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
         # Not at the top: a run with nothing to do starts a process once a day.
-        from waypost.sources.process import start_apart
+        from waypost.system.process import start_apart
 
         command = [sys.executable, "-m", "waypost", "verify", str(folder.resolve()), "--remotes-only"]
         start_apart([*command, "--within", str(ASK_SECONDS)])

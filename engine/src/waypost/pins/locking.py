@@ -11,16 +11,16 @@ from waypost.contracts.lock import FILE, NEWER, Lock, Pin, Wanted, lock_text, ma
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.plan import make_plan
-from waypost.contracts.sealed import Variables
 from waypost.contracts.versions import Release, Requirement, newest, parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
 from waypost.pins.checkout import pinned_checkouts
-from waypost.pins.reading import Commit, pins_at
+from waypost.pins.commit_contents import Commit, pins_at
 from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import remotes
 from waypost.sources.files import read_component, read_parameters, write_text
 from waypost.sources.store import Mirror
+from waypost.texts.sealed import Variables
 
 _MOST_NAMED = 6
 _NOTHING_WRITTEN = "nothing was written"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from waypost.contracts.record import FOLDER, Record, parse_record, version_of_record
 from waypost.errors import Finding, UsageError
+from waypost.interfaces.record import FOLDER, Record, parse_record, version_of_record
 from waypost.sources import git, objects
 
 DIFFERS = "tree-differs"

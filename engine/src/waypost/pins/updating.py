@@ -9,15 +9,15 @@ from typing import Literal
 from packaging.version import InvalidVersion, Version
 
 from waypost import __version__
-from waypost.contracts.changelog import lines_between
 from waypost.contracts.component import Component
-from waypost.contracts.interface import Change, interface_changes
 from waypost.contracts.lock import FILE, Lock, Pin, Wanted, make_lock, selected
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.requirements import PackageMove, package_moves
 from waypost.contracts.versions import parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, did_you_mean
+from waypost.interfaces.changelog import lines_between
+from waypost.interfaces.interface import Change, interface_changes
 from waypost.pins.checkout import Checkout, parts_of, pinned_checkouts
 from waypost.pins.locking import Resolver, misfits
 from waypost.pins.workspace import Workspace

@@ -7,20 +7,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from waypost.contracts.attested import DIFFERS, MOVED
-from waypost.contracts.interface import interface_digest
 from waypost.contracts.lock import FILE, Lock, Pin, staleness
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.plan import source_findings
-from waypost.contracts.scalars import yaml_1_1
 from waypost.contracts.signers import UNSIGNED, WRONG
 from waypost.contracts.versions import newest, parse_requirement, releases_of
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError
-from waypost.pins.attesting import CHANGED, UNRECORDED, lost_records
+from waypost.interfaces.attested import DIFFERS, MOVED
+from waypost.interfaces.interface import interface_digest
+from waypost.pins.attestation import CHANGED, UNRECORDED, lost_records
 from waypost.pins.checkout import parts_of
-from waypost.pins.looks import note_look
-from waypost.pins.reach import UNREACHED, distinct, pins_by_source, reach_findings
-from waypost.pins.reading import Commit
+from waypost.pins.commit_contents import Commit
+from waypost.pins.last_look import note_look
+from waypost.pins.reachability import UNREACHED, distinct, pins_by_source, reach_findings
 from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import git
@@ -29,6 +28,7 @@ from waypost.sources.objects import REFUSED
 from waypost.sources.remotes import BadObjectError
 from waypost.sources.snapshots import trees_of
 from waypost.sources.store import Mirror, is_intact
+from waypost.texts.scalars import yaml_1_1
 
 UNREACHABLE = "unreachable"
 _OF_REMOTES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from waypost.errors import Finding
-from waypost.pins.attesting import recorded_findings
+from waypost.pins.attestation import recorded_findings
 from waypost.pins.signing import signature_findings
 from waypost.pins.workspace import Workspace
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from waypost.pins.verify import UNREACHABLE
-from waypost.sources.process import Background
-from waypost.sources.scratch import scratch
+from waypost.system.process import Background
+from waypost.system.scratch import scratch
 
 
 @dataclass(frozen=True)

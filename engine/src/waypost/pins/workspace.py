@@ -17,12 +17,12 @@ from waypost.contracts.signers import Policy
 from waypost.contracts.trees import shown
 from waypost.contracts.urls import full_url
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
-from waypost.pins.released import Release
+from waypost.interfaces.record import Record
 from waypost.sources import git
 from waypost.sources.files import read_pipeline, read_text
-from waypost.sources.places import home
 from waypost.sources.settings import read_keys
 from waypost.sources.store import Mirror, Say, Store
+from waypost.system.places import home
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,32 @@ class Kept:
     diff: bytes
 
 
+@dataclass(frozen=True)
+class FetchedRelease:
+    """A repository at a tag: `folder` is the pipeline's, `record` what the release says of itself.
+
+    It `is_attested` where the default branch has that record, too.
+    """
+
+    url: str
+    version: str
+    tag: str
+    commit: str
+    root: Path
+    folder: Path
+    record: Record | None
+    warnings: tuple[str, ...] = ()
+    is_attested: bool = False
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the run's tags say of it."""
+        found = {"waypost.release.url": redacted(self.url), "waypost.commit": self.commit}
+        if self.version:
+            found["waypost.release"] = self.version
+        return found
+
+
 @dataclass
 class Workspace:
     """A pipeline's folder with its file, its cache, and what remotes its components come from.
@@ -51,7 +77,7 @@ class Workspace:
     say: Say
     offline: bool = False
     loud: Say | None = None
-    release: Release | None = None
+    release: FetchedRelease | None = None
     kept: Kept | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -132,7 +158,7 @@ def open_workspace(folder: Path, say: Say, *, offline: bool = False, loud: Say |
 
 
 def workspace_of_release(
-    release: Release, store: Store, say: Say, *, offline: bool = False, loud: Say | None = None
+    release: FetchedRelease, store: Store, say: Say, *, offline: bool = False, loud: Say | None = None
 ) -> Workspace:
     """Returns the workspace of a release that was fetched. Raises FindingsError."""
     pipeline = read_pipeline(release.folder)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from waypost.contracts.escaping import markdown_code, markdown_text, one_line
 from waypost.contracts.mlmodel import MLmodel
-from waypost.deploy.proof import Proof
+from waypost.inference.proof import Proof
+from waypost.texts.escaping import markdown_code, markdown_text, one_line
 
 _FEW_ROWS = 50
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from waypost.deploy.proof import Proof
+from waypost.inference.proof import Proof
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,19 @@ from waypost.contracts.component import Component
 from waypost.contracts.lock import selected
 from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.contracts.parameters import merged
-from waypost.contracts.parsing import parse
 from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.plan import make_plan
-from waypost.deploy.aliases import info
-from waypost.deploy.journal import MODEL, PREDICTIONS
 from waypost.errors import FindingsError, UsageError, did_you_mean
 from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace
+from waypost.promotion.aliases import info
 from waypost.runs import runner
 from waypost.runs.events import Reporter, RunResult
+from waypost.runs.preflight import Options
 from waypost.runs.prepare import Prepared
-from waypost.runs.survey import Options
+from waypost.serving.prediction_log import MODEL, PREDICTIONS
 from waypost.sources.files import read_mlmodel
+from waypost.texts.parsing import parse
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Registry
 

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from waypost.contracts.digests import digest_of
 from waypost.contracts.gate import Threshold, find_metric, missed, qualities
 from waypost.contracts.metrics import SaidSide
 from waypost.contracts.mlmodel import MLmodel
 from waypost.contracts.provenance import COMMAND_TAG, DIRTY_TAG, OVERRIDES_TAG
-from waypost.deploy.aliases import previous_of
-from waypost.deploy.bringing import bringing
-from waypost.deploy.card import Facts, card
-from waypost.deploy.comparing import Contest, contest, contest_findings
-from waypost.deploy.example import fits
-from waypost.deploy.models import Proved, proved
-from waypost.deploy.proof import Rows, count_of
 from waypost.errors import FindingsError, UsageError
+from waypost.inference.example import fits
+from waypost.inference.fetching import bringing
+from waypost.inference.model_cache import Proved, proved
+from waypost.inference.proof import Rows, count_of
+from waypost.promotion.aliases import previous_of
+from waypost.promotion.baseline import Contest, contest, contest_findings
+from waypost.promotion.card import Facts, card
 from waypost.sources.files import read_mlmodel
-from waypost.sources.scratch import scratch
+from waypost.system.scratch import scratch
+from waypost.texts.digests import digest_of
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Origin, Registry, StepRun, Version
 

@@ -10,10 +10,10 @@ from zipfile import ZipFile
 from packaging.version import Version
 
 from waypost.errors import WaypostError
-from waypost.release.subject import Subject
+from waypost.release.product import Subject
 from waypost.sources import git
-from waypost.sources.process import ProcessError, output_of
 from waypost.sources.store import Say
+from waypost.system.process import ProcessError, output_of
 
 _MOST = 500  # characters of what the build said; the cause stands near its end
 

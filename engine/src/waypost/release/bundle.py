@@ -11,19 +11,19 @@ from urllib.request import urlopen
 
 from waypost.contracts.bundle import FILE, Bundle, data_path
 from waypost.contracts.plan import Location
-from waypost.contracts.sealed import opened
 from waypost.contracts.target import Target
 from waypost.errors import UsageError, WaypostError, redacted
-from waypost.pins.released import fetch_release
 from waypost.pins.workspace import workspace_of_release
-from waypost.release.opening import is_bundle
+from waypost.release.fetched import fetch_release
+from waypost.release.open_bundle import is_bundle
 from waypost.runs import environments
 from waypost.runs.prepare import Prepared, prepare
 from waypost.sources.files import content_digest, read_python_env
-from waypost.sources.places import home
-from waypost.sources.process import process_name
-from waypost.sources.scratch import scratch
 from waypost.sources.store import Say, Store
+from waypost.system.places import home
+from waypost.system.process import process_name
+from waypost.system.scratch import scratch
+from waypost.texts.sealed import opened
 
 _CHUNK = 1 << 20
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from waypost.contracts.interface import Change
-from waypost.contracts.semver import BUMPS, Bump, bump_between, bumped, demanded, together
 from waypost.errors import UsageError
+from waypost.interfaces.interface import Change
+from waypost.interfaces.semver import BUMPS, Bump, bump_between, bumped, demanded, together
 from waypost.release.kinds import PipelineRepository
-from waypost.release.subject import Subject
+from waypost.release.product import Subject
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from waypost.contracts.conformance import README, Source, conformance, obstacles
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.errors import Finding, FindingsError, UsageError
-from waypost.release.subject import CHANGELOG, SETTINGS
+from waypost.release.product import CHANGELOG, SETTINGS
 from waypost.sources.files import components_in, read_component, read_python_env, read_text
 from waypost.sources.snapshots import content_of
 

@@ -12,22 +12,22 @@ from typing import Literal
 
 from packaging.version import Version
 
-from waypost.contracts.changelog import rotated, unreleased
-from waypost.contracts.interface import Change
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
-from waypost.contracts.record import FOLDER, record_text
-from waypost.contracts.semver import BUMPS, Bump, bumped, demanded, together
 from waypost.errors import Finding, FindingsError, RemoteError, WaypostError
+from waypost.interfaces.changelog import rotated, unreleased
+from waypost.interfaces.interface import Change
+from waypost.interfaces.record import FOLDER, record_text
+from waypost.interfaces.semver import BUMPS, Bump, bumped, demanded, together
 from waypost.pins.verify import verify
 from waypost.pins.workspace import open_workspace
 from waypost.release.build import check_build
 from waypost.release.kinds import Package, PipelineRepository, read_subject
-from waypost.release.subject import CHANGELOG, SETTINGS, Subject
+from waypost.release.product import CHANGELOG, SETTINGS, Subject
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
-from waypost.sources.process import ProcessError, output_of
-from waypost.sources.scratch import scratch
 from waypost.sources.store import Say
+from waypost.system.process import ProcessError, output_of
+from waypost.system.scratch import scratch
 
 _NOTHING_RELEASED = "nothing was released"
 # What decides how a user's commits and tags look lies in the repository's own settings, too.

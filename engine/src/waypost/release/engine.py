@@ -9,8 +9,8 @@ from packaging.utils import canonicalize_name
 
 from waypost import __version__
 from waypost.contracts.project import FILE, parse_project
-from waypost.contracts.record import FOLDER, Record, parse_record
 from waypost.errors import FindingsError
+from waypost.interfaces.record import FOLDER, Record, parse_record
 from waypost.sources import git, objects
 from waypost.sources.files import read_text
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.errors import Finding, IntegrityError, UsageError, WaypostError, redacted
-from waypost.pins.described import described
+from waypost.pins.recorded_releases import described
 from waypost.sources import git, history, remotes
 from waypost.sources.history import Split
-from waypost.sources.scratch import scratch
 from waypost.sources.store import Say
+from waypost.system.scratch import scratch
 
 BRANCH = "main"
 _OURS, _THEIRS = f"refs/heads/{BRANCH}", "refs/waypost/theirs"

@@ -4,56 +4,30 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import Version
 
-from waypost.contracts.attested import Attested, Tagged, contradictions
 from waypost.contracts.bundle import INSIDE, Bundle
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
-from waypost.contracts.record import FOLDER, Record, parse_record
 from waypost.contracts.target import Target
 from waypost.contracts.versions import Release as Tag
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
 from waypost.errors import IntegrityError, RemoteError, UsageError, redacted
-from waypost.pins.attesting import findings_of, known_here
+from waypost.interfaces.attested import Attested, Tagged, contradictions
+from waypost.interfaces.record import FOLDER, Record, parse_record
+from waypost.pins.attestation import findings_of, known_here
 from waypost.pins.signing import signature_findings
+from waypost.pins.workspace import FetchedRelease
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
 from waypost.sources.store import Mirror, Store
-from waypost.sources.versions import made_with
-
-
-@dataclass(frozen=True)
-class Release:
-    """A repository at a tag: `folder` is the pipeline's, `record` what the release says of itself.
-
-    It `is_attested` where the default branch has that record, too.
-    """
-
-    url: str
-    version: str
-    tag: str
-    commit: str
-    root: Path
-    folder: Path
-    record: Record | None
-    warnings: tuple[str, ...] = ()
-    is_attested: bool = False
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """What the run's tags say of it."""
-        found = {"waypost.release.url": redacted(self.url), "waypost.commit": self.commit}
-        if self.version:
-            found["waypost.release"] = self.version
-        return found
+from waypost.system.versions import made_with
 
 
 def fetch_release(
     store: Store, target: Target, *, offline: bool = False, memory: Mirror | None = None
-) -> Release:
+) -> FetchedRelease:
     """Returns a release, from the cache where it is there.
 
     Args: `memory` is the mirror with what this machine knows, where `store` is a new one.
@@ -87,7 +61,9 @@ def fetch_release(
     if record:
         warnings += _differing_versions(record)
     is_attested = attested.record is not None
-    return Release(target.url, version, tag, commit, root, folder, record, tuple(warnings), is_attested)
+    return FetchedRelease(
+        target.url, version, tag, commit, root, folder, record, tuple(warnings), is_attested
+    )
 
 
 def _pipeline_folder(target: Target, root: Path, record: Record | None) -> Path:
@@ -173,7 +149,7 @@ def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tu
     return release.tag, str(release.version), release.commit, []
 
 
-def verified_release(bundle: Bundle, root: Path, actual: Mapping[str, str], memory: Mirror) -> Release:
+def verified_release(bundle: Bundle, root: Path, actual: Mapping[str, str], memory: Mirror) -> FetchedRelease:
     """Returns the release that came in a bundle.
 
     Args: `root` is where it was unpacked, `actual` are git's ids of what is at its top, `memory` is the
@@ -187,7 +163,7 @@ def verified_release(bundle: Bundle, root: Path, actual: Mapping[str, str], memo
     reason = memory.yanked().get(bundle.version)
     warnings = (f"release {bundle.version} was yanked: {reason}",) if reason else ()
     named = (bundle.url, bundle.version, bundle.tag, bundle.commit, root, root / bundle.folder)
-    return Release(*named, tagged.record, warnings, attested.record is not None)
+    return FetchedRelease(*named, tagged.record, warnings, attested.record is not None)
 
 
 def _own_record(root: Path, version: str) -> Record | None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from waypost.contracts.history import outer
 from waypost.errors import UsageError, WaypostError, redacted
-from waypost.pins.export import BRANCH, Place, address, fetch_theirs, place_of, take_out
+from waypost.release.export import BRANCH, Place, address, fetch_theirs, place_of, take_out
 from waypost.sources import git, history
 from waypost.sources.history import Split
-from waypost.sources.process import ProcessError, output_of
-from waypost.sources.scratch import scratch
 from waypost.sources.store import Say
+from waypost.system.process import ProcessError, output_of
+from waypost.system.scratch import scratch
 
 _TIP = "refs/waypost/tip"
 

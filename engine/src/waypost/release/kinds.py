@@ -15,22 +15,21 @@ from packaging.version import Version
 from waypost.contracts import pipeline as pipeline_file
 from waypost.contracts import project as project_file
 from waypost.contracts.component import Component
-from waypost.contracts.interface import Change, interface_of
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.lock import Lock, parse_lock
-from waypost.contracts.package import PackageInterface, package_changes
 from waypost.contracts.parameters import flat, merged
 from waypost.contracts.pipeline import PARAMETERS_FILE
-from waypost.contracts.pipeline_interface import Pinned, PipelineFacts, facts_changes, leaves
 from waypost.contracts.project import Project, parse_project, project_findings
-from waypost.contracts.record import Record, ReleasedComponent, ReleasedPin
-from waypost.contracts.sealed import Variables
-from waypost.contracts.semver import library_changes, pipeline_changes, together
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError
+from waypost.interfaces.interface import Change, interface_of
+from waypost.interfaces.package import PackageInterface, package_changes
+from waypost.interfaces.pipeline_interface import Pinned, PipelineFacts, facts_changes, leaves
+from waypost.interfaces.record import Record, ReleasedComponent, ReleasedPin
+from waypost.interfaces.semver import library_changes, pipeline_changes, together
 from waypost.release.conformance import library_obstacles
 from waypost.release.package_interface import read_interface, silent_commands, stated_versions
+from waypost.release.product import SETTINGS, Subject, read_settings
 from waypost.release.step_outputs import step_outputs
-from waypost.release.subject import SETTINGS, Subject, read_settings
 from waypost.sources import git
 from waypost.sources.files import (
     components_in,
@@ -40,7 +39,8 @@ from waypost.sources.files import (
     read_text,
     requirements_digest,
 )
-from waypost.sources.process import ProcessError
+from waypost.system.process import ProcessError
+from waypost.texts.sealed import Variables
 
 
 @dataclass(frozen=True)

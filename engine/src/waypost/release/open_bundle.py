@@ -26,17 +26,17 @@ from waypost.contracts.bundle import (
 from waypost.contracts.plan import Location
 from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, redacted
 from waypost.pins.checkout import parts_of
-from waypost.pins.released import verified_release
 from waypost.pins.workspace import Workspace, fresh_lock, workspace_of_release
+from waypost.release.fetched import verified_release
 from waypost.runs import environments
 from waypost.runs.events import Reporter
 from waypost.runs.prepare import prepare
 from waypost.sources.files import content_digest
-from waypost.sources.places import home
-from waypost.sources.scratch import remove, scratch
 from waypost.sources.store import Say, Store, top_entries, waiting
 from waypost.sources.tar import read_members
 from waypost.sources.unpack import make_folder, make_link, write_new
+from waypost.system.places import home
+from waypost.system.scratch import remove, scratch
 
 _CHUNK = 1 << 20
 _MOST_TOLD = 20

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from waypost.contracts.package import Member, PackageInterface
 from waypost.contracts.project import FILE, Project, import_names
-from waypost.contracts.schema import keys_of, written_keys_of
 from waypost.errors import UsageError
+from waypost.interfaces.package import Member, PackageInterface
+from waypost.interfaces.schema import keys_of, written_keys_of
 from waypost.sources.files import read_text
-from waypost.sources.process import ProcessError, bytes_of
+from waypost.system.process import ProcessError, bytes_of
 
 _SCRIPT = Path(__file__).with_name("introspect.py")
 _PLACES = ("src", ".")

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 from packaging.version import InvalidVersion, Version
 
-from waypost.contracts.changelog import lines_between, unreleased
-from waypost.contracts.interface import Change
-from waypost.contracts.record import (
+from waypost.errors import Finding, UsageError
+from waypost.interfaces.changelog import lines_between, unreleased
+from waypost.interfaces.interface import Change
+from waypost.interfaces.record import (
     FOLDER,
     Kind,
     Record,
@@ -23,12 +24,11 @@ from waypost.contracts.record import (
     run_record_of,
     version_of_record,
 )
-from waypost.contracts.semver import noted_changes
-from waypost.errors import Finding, UsageError
+from waypost.interfaces.semver import noted_changes
 from waypost.release.engine import engine_in
 from waypost.sources import git
 from waypost.sources.files import read_text
-from waypost.sources.versions import made_with
+from waypost.system.versions import made_with
 
 SETTINGS = "setup.cfg"
 CHANGELOG = "CHANGELOG.md"

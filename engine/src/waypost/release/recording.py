@@ -11,15 +11,15 @@ from waypost.contracts import provenance as contract
 from waypost.contracts.parameters import canonical_yaml, merged
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, parse_pipeline
 from waypost.contracts.provenance import Provenance, parse_provenance
-from waypost.contracts.record import FOLDER, RunRecord, next_run_record, record_text, run_record_of
-from waypost.contracts.sealed import Variables
 from waypost.errors import UsageError, redacted
-from waypost.release.evidence import evidence
+from waypost.interfaces.record import FOLDER, RunRecord, next_run_record, record_text, run_record_of
 from waypost.release.kinds import PipelineRepository, pipeline_of
-from waypost.release.subject import Subject
+from waypost.release.product import Subject
+from waypost.release.run_record import evidence
 from waypost.runs import drafts
 from waypost.sources import git
 from waypost.sources.files import read_text
+from waypost.texts.sealed import Variables
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.store import Tracker

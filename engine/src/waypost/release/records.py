@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from waypost.contracts.record import FOLDER, Yank, record_text
 from waypost.errors import Finding, RemoteError, UsageError, WaypostError
-from waypost.release.subject import Subject
+from waypost.interfaces.record import FOLDER, Yank, record_text
+from waypost.release.product import Subject
 from waypost.sources import git, remotes
-from waypost.sources.process import ProcessError
+from waypost.system.process import ProcessError
 
 
 def yank(subject: Subject, version: str, reason: str, *, push: bool = False) -> str:

@@ -6,22 +6,22 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from waypost.contracts.compare import Comparison, compare
-from waypost.contracts.record import RunRecord
 from waypost.contracts.target import Target
 from waypost.errors import UsageError
-from waypost.pins.attesting import run_record
-from waypost.pins.released import fetch_release
+from waypost.interfaces.compare import Comparison, compare
+from waypost.interfaces.record import RunRecord
+from waypost.pins.attestation import run_record
 from waypost.pins.workspace import workspace_of_release
-from waypost.release.evidence import evidence
-from waypost.release.remaking import kept_by, require_content, workspace_of_run
+from waypost.release.fetched import fetch_release
+from waypost.release.rerun import kept_by, require_content, workspace_of_run
+from waypost.release.run_record import evidence
 from waypost.runs import runner
 from waypost.runs.events import Reporter, RunResult
+from waypost.runs.preflight import Options
 from waypost.runs.prepare import Prepared, prepare
-from waypost.runs.survey import Options
 from waypost.sources.files import write_text
-from waypost.sources.places import home
 from waypost.sources.store import Store
+from waypost.system.places import home
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.store import Tracker
 

@@ -15,16 +15,16 @@ from waypost.contracts.pipeline import parse_pipeline
 from waypost.contracts.provenance import Place, Provenance, named, parse_provenance
 from waypost.contracts.target import Target
 from waypost.errors import Finding, IntegrityError, RemoteError, UsageError, redacted
-from waypost.pins.released import fetch_release, unpacked
 from waypost.pins.workspace import Kept, Workspace, workspace_of_release
+from waypost.release.fetched import fetch_release, unpacked
 from waypost.runs.prepare import Prepared
 from waypost.sources import git
 from waypost.sources.changes import apply
 from waypost.sources.files import read_text
 from waypost.sources.objects import Objects
-from waypost.sources.process import ProcessError
-from waypost.sources.scratch import writable_copy
 from waypost.sources.store import Say, Store
+from waypost.system.process import ProcessError
+from waypost.system.scratch import writable_copy
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Registry
 

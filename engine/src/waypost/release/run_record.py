@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from waypost.contracts.metrics import metrics_in
-from waypost.contracts.record import RunRecord
 from waypost.errors import UsageError
+from waypost.interfaces.record import RunRecord
 from waypost.release.kinds import pipeline_of
-from waypost.release.subject import Subject
+from waypost.release.product import Subject
 from waypost.runs.environments import platform_tag
-from waypost.sources.versions import made_with
+from waypost.system.versions import made_with
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.store import Tracker
 

@@ -13,9 +13,9 @@ from waypost.errors import WaypostError
 from waypost.pins.checkout import pinned_checkouts
 from waypost.pins.workspace import Workspace
 from waypost.runs.events import Reporter
-from waypost.sources.places import home
-from waypost.sources.process import ProcessError
 from waypost.sources.store import Store
+from waypost.system.places import home
+from waypost.system.process import ProcessError
 
 
 def step_outputs(

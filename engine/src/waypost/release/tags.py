@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from waypost.errors import Finding, IntegrityError
-from waypost.pins.described import Described, described
+from waypost.pins.recorded_releases import Described, described
 from waypost.release.cut import tag_message
 from waypost.release.kinds import read_subject
-from waypost.release.subject import SETTINGS, Subject
+from waypost.release.product import SETTINGS, Subject
 from waypost.sources import git, remotes
 from waypost.sources.files import read_text
 

@@ -14,12 +14,12 @@ from typing import IO
 
 import click
 
-from waypost.contracts.escaping import terminal_text
-from waypost.contracts.json_text import writable
 from waypost.errors import redacted
-from waypost.pins.looks import Look
+from waypost.pins.last_look import Look
 from waypost.report.figures import figure
 from waypost.runs.events import RunResult
+from waypost.texts.escaping import terminal_text
+from waypost.texts.json_text import writable
 
 _MOST_LISTED = 10
 

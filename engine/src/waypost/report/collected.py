@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from waypost.pins.looks import age
+from waypost.pins.last_look import age
 from waypost.report.common import columns, counted, line
 from waypost.report.console import Console, escape
-from waypost.runs.collecting import Collected, Unneeded
+from waypost.runs.garbage import Collected, Unneeded
 
 
 def show_collected(console: Console, found: Collected) -> None:

@@ -10,10 +10,10 @@ from typing import IO, Any
 from pydantic_core import to_jsonable_python
 from rich.text import Text
 
-from waypost.contracts.escaping import terminal_json
-from waypost.contracts.json_text import writable
 from waypost.errors import ErrorDocument, Finding, FindingsError, WaypostError
 from waypost.report.console import Console, escape
+from waypost.texts.escaping import terminal_json
+from waypost.texts.json_text import writable
 
 _SHORT = 90  # characters of a problem and its hint that share a line
 

@@ -9,7 +9,7 @@ from rich.console import Console as _Console
 from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from waypost.contracts.escaping import terminal_text
+from waypost.texts.escaping import terminal_text
 
 # Markup has two characters: a bracket, which opens a style or a link, and a backslash, which takes that
 # back. Until it is printed, foreign text has two others in their place, of those that Unicode keeps free for

@@ -9,10 +9,10 @@ from typing import Self
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from waypost.deploy import scoring
-from waypost.deploy.bringing import Brought
-from waypost.deploy.promoting import Promotion
-from waypost.deploy.score_job import Done
+from waypost.batch import scoring
+from waypost.batch.job import Done
+from waypost.inference.fetching import Brought
+from waypost.promotion.promote import Promotion
 from waypost.report.common import counted, line, warn
 from waypost.report.console import Console, escape
 

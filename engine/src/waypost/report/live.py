@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 
-from waypost.deploy.live import LiveReport, ModelReport, Moved
 from waypost.report.common import columns, counted, line
 from waypost.report.console import Console, escape
+from waypost.serving.monitoring import LiveReport, ModelReport, Moved
 
 _MOVED, _FAR = 0.1, 0.25
 _MOST_COLUMNS = 10

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from rich.text import Text
 
 from waypost.contracts.component import Component
-from waypost.contracts.escaping import terminal_text
 from waypost.contracts.lock import Pin
 from waypost.contracts.requirements import PackageMove
-from waypost.pins.moving import Move, Update
+from waypost.pins.updating import Move, Update
 from waypost.pins.verify import Verdict
 from waypost.report.common import columns, counted, line, show_finding
 from waypost.report.console import Console, escape
+from waypost.texts.escaping import terminal_text
 
 
 def show_pins(console: Console, pins: Mapping[str, Pin]) -> None:

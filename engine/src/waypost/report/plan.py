@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from waypost.contracts.plan import Argument, Inline, Plan, PlannedStep, Reference
-from waypost.contracts.yaml_text import read_yaml
 from waypost.errors import redacted
 from waypost.report.common import counted, line
 from waypost.report.console import Console, escape
-from waypost.runs.survey import Survey
+from waypost.runs.preflight import Survey
+from waypost.texts.yaml_text import read_yaml
 
 _WORDS = {"current": "[green]current[/]", "runs": "[cyan]runs[/]   ", "may run": "[dim]may run[/]"}
 

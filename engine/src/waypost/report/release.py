@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from waypost.contracts.interface import Change
+from waypost.interfaces.interface import Change
 from waypost.release.check import SemverVerdict
 from waypost.release.cut import Step
+from waypost.release.product import Subject
 from waypost.release.reproduce import Reproduction
-from waypost.release.subject import Subject
 from waypost.release.tags import Tags
 from waypost.report.common import columns, line
 from waypost.report.console import Console, escape

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from waypost.contracts.keys import FinishedStep, StepInputs, difference
 from waypost.contracts.plan import Inline, PlannedStep
-from waypost.contracts.sealed import variables_in
 from waypost.runs.environments import platform_tag
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
 from waypost.runs.prepare import Prepared
 from waypost.sources.keyed import keyed_digest
 from waypost.sources.memo import Memo
-from waypost.sources.places import home
+from waypost.system.places import home
+from waypost.texts.sealed import variables_in
 
 FIRST = "it has not run here yet"
 

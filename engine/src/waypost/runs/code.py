@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from waypost.contracts.command import PythonCommand, python_command
-from waypost.contracts.digests import digest_of
 from waypost.contracts.plan import PlannedStep
 from waypost.pins.checkout import Checkout
 from waypost.runs.imports import reached
 from waypost.runs.prepare import Prepared
 from waypost.sources.memo import Memo
-from waypost.sources.scratch import writable_copy
 from waypost.sources.store import is_cached
+from waypost.system.scratch import writable_copy
+from waypost.texts.digests import digest_of
 
 
 def own_copy(code: Checkout, temp: Path) -> Path | None:

@@ -33,9 +33,9 @@ from waypost.contracts.schedule_messages import (
 from waypost.pins.watch import Watch
 from waypost.runs.execution import Tools
 from waypost.runs.pipeline_run import PipelineRun
-from waypost.runs.survey import Options
-from waypost.sources.machine import available_memory, cores
-from waypost.sources.signals import check, held
+from waypost.runs.preflight import Options
+from waypost.system.machine import available_memory, cores
+from waypost.system.signals import check, held
 from waypost.tracking.connection import last_words
 
 _TICK_SECONDS = 0.05

@@ -7,12 +7,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from waypost.contracts.digests import digest_of
 from waypost.errors import WaypostError, redacted
+from waypost.runs.preflight import Options
 from waypost.runs.prepare import Prepared
-from waypost.runs.survey import Options
 from waypost.sources.files import read_text, write_text
-from waypost.sources.places import home
+from waypost.system.places import home
+from waypost.texts.digests import digest_of
 
 
 @dataclass(frozen=True)

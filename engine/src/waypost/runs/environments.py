@@ -19,9 +19,9 @@ from waypost.contracts.component import PythonEnv, requirement_file
 from waypost.contracts.environment import asks_for_packages, buildable, request, serves
 from waypost.errors import WaypostError
 from waypost.sources.files import read_text
-from waypost.sources.machine import packages
-from waypost.sources.process import ProcessError, output_of
-from waypost.sources.scratch import scratch
+from waypost.system.machine import packages
+from waypost.system.process import ProcessError, output_of
+from waypost.system.scratch import scratch
 
 
 @dataclass(frozen=True)

@@ -12,22 +12,22 @@ from pathlib import Path
 
 from waypost.contracts.component import command_line
 from waypost.contracts.keys import FinishedStep
-from waypost.contracts.masks import Masks
 from waypost.contracts.metrics import metric_tags
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import WaypostError
+from waypost.runs.cache_lookup import Decider, Decision, colleague
 from waypost.runs.code import own_copy, worker_command
-from waypost.runs.decide import Decider, Decision, colleague
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, StepResult
 from waypost.runs.index import Index
 from waypost.runs.logs import exit_cause, mask, not_logged, tail_of
-from waypost.runs.mirrored import Mirrored
+from waypost.runs.preflight import declared_metrics, model_problem, models_of
 from waypost.runs.prepare import Prepared
-from waypost.runs.survey import declared_metrics, model_problem, models_of
+from waypost.runs.wandb_events import Mirrored
 from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
 from waypost.sources.memo import Memo
-from waypost.tracking.claims import Holder
+from waypost.texts.masks import Masks
+from waypost.tracking.leases import Holder
 from waypost.tracking.mirror import Mirror
 from waypost.tracking.store import INPUT_TAG, KEY_TAG, STEP_TAG, Tracker, step_variables
 

@@ -14,7 +14,7 @@ from waypost.contracts.retention import Family, families, reasons
 from waypost.errors import UsageError, redacted
 from waypost.runs.index import Index
 from waypost.sources.files import read_text
-from waypost.sources.places import home
+from waypost.system.places import home
 from waypost.tracking.collection import Collection
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.databases import file_of

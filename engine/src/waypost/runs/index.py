@@ -9,7 +9,7 @@ from typing import Any
 
 from waypost.contracts.keys import FinishedStep
 from waypost.errors import redacted
-from waypost.sources.database import Database
+from waypost.system.database import Database
 
 _TABLES = """
 CREATE TABLE step (scope TEXT, key TEXT, run_id TEXT, inputs TEXT, outputs TEXT, metrics TEXT,

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from waypost.contracts.component import argument_text
 from waypost.contracts.keys import FinishedStep
-from waypost.contracts.masks import Masks
 from waypost.contracts.parameters import canonical_yaml
 from waypost.contracts.plan import Argument, Inline, Location, PlannedStep, Reference
-from waypost.contracts.sealed import Sealed, opened
 from waypost.contracts.urls import scheme_of
 from waypost.errors import RemoteError, UsageError, WaypostError, redacted
 from waypost.runs.prepare import Prepared, is_wandb, local_path
 from waypost.sources import web
 from waypost.sources.files import content_digest
 from waypost.sources.memo import Memo
+from waypost.texts.masks import Masks
+from waypost.texts.sealed import Sealed, opened
 from waypost.tracking.store import Tracker
 
 # Runs and versions do not change; an alias of a model or of an artifact may move.

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from waypost.contracts.masks import Masks
+from waypost.texts.masks import Masks
 
 _TAIL_LINES, _TAIL_BYTES = 20, 1 << 16
 _MOST_NAMED = 8

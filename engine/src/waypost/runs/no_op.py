@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waypost import __version__
-from waypost.contracts.digests import digest_of
 from waypost.runs.events import RunResult, StepResult
-from waypost.sources.database import Database
+from waypost.sources.fingerprints import TICK_SECONDS, stamp
 from waypost.sources.keyed import keyed_digest
-from waypost.sources.machine import packages
-from waypost.sources.places import home
-from waypost.sources.stamps import TICK_SECONDS, stamp
+from waypost.system.database import Database
+from waypost.system.machine import packages
+from waypost.system.places import home
+from waypost.texts.digests import digest_of
 from waypost.tracking.local import are_finished, project_run, tracking_uri
 
 if TYPE_CHECKING:
+    from waypost.runs.preflight import Options
     from waypost.runs.prepare import Prepared
-    from waypost.runs.survey import Options
 
 _TABLES = "CREATE TABLE current (request TEXT PRIMARY KEY, known TEXT, result TEXT)"
 
@@ -78,9 +78,9 @@ def _current(row: tuple[str, str]) -> RunResult | None:
 
 def remember(request: Request, prepared: Prepared, options: Options) -> None:
     """Keeps that everything is current, where that is so and only files and variables decide it."""
-    from waypost.contracts.sealed import variables_in
+    from waypost.runs.preflight import survey
     from waypost.runs.prepare import input_files, locations
-    from waypost.runs.survey import survey
+    from waypost.texts.sealed import variables_in
 
     if any(variables_in(location.text) for _, location in locations(prepared.plan)):
         return  # its place would be kept here

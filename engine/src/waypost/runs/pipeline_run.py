@@ -11,15 +11,15 @@ from waypost.contracts.parameters import flat
 from waypost.contracts.schedule_messages import Node
 from waypost.errors import UsageError, redacted
 from waypost.runs import drafts
-from waypost.runs.decide import Decider, Reuse
+from waypost.runs.cache_lookup import Decider, Reuse
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Execution, Tools
 from waypost.runs.inputs import Inputs
-from waypost.runs.mirrored import Mirrored
+from waypost.runs.preflight import Options, run_key
 from waypost.runs.prepare import Prepared
 from waypost.runs.provenance import origin_of
-from waypost.runs.survey import Options, run_key
+from waypost.runs.wandb_events import Mirrored
 from waypost.tracking.local import is_local
 from waypost.tracking.store import Tracker
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from waypost.contracts.component import PythonEnv
-from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import WaypostError, redacted
 from waypost.runs import environments
-from waypost.runs.decide import Decider, Decision, Reuse, colleague, unchanged
+from waypost.runs.cache_lookup import Decider, Decision, Reuse, colleague, unchanged
 from waypost.runs.events import RunResult, StepResult
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
@@ -24,7 +23,8 @@ from waypost.runs.uncommitted import uncommitted
 from waypost.runs.workers import can_fork
 from waypost.sources.files import read_mlmodel, read_python_env
 from waypost.sources.memo import Memo
-from waypost.sources.places import home
+from waypost.system.places import home
+from waypost.texts.digests import digest_of
 from waypost.tracking.local import project_run, tracking_uri
 
 T = TypeVar("T")

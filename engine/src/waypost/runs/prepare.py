@@ -10,12 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from waypost.contracts.component import Component
-from waypost.contracts.limits import shortened
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
 from waypost.contracts.plan import Location, Plan, PlannedStep, make_plan
-from waypost.contracts.sealed import Variables, opened
 from waypost.contracts.urls import scheme_of
 from waypost.errors import Finding, FindingsError
 from waypost.extras import MissingExtraError, require
@@ -23,6 +21,8 @@ from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.runs.schemas import schema_findings
 from waypost.sources.files import read_parameters, read_text
+from waypost.texts.limits import shortened
+from waypost.texts.sealed import Variables, opened
 
 
 @dataclass(frozen=True)

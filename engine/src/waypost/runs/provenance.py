@@ -10,19 +10,19 @@ from waypost import __version__
 from waypost.contracts import provenance as contract
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.lock import lock_text, make_lock
-from waypost.contracts.masks import Masks
 from waypost.contracts.parameters import canonical_yaml
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE
 from waypost.contracts.provenance import DiffState, ParameterFile, Place, Provenance
-from waypost.contracts.sealed import variables_in
 from waypost.contracts.urls import scheme_of
 from waypost.errors import redacted
 from waypost.pins.workspace import Workspace, read_lock
+from waypost.runs.preflight import Options
 from waypost.runs.prepare import Given, Prepared, locations
-from waypost.runs.survey import Options
 from waypost.runs.uncommitted import readable
 from waypost.sources.changes import WorkTree, changed, diff_of, work_tree
 from waypost.sources.files import read_text
+from waypost.texts.masks import Masks
+from waypost.texts.sealed import variables_in
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Tools
 from waypost.runs.index import Index
 from waypost.runs.pipeline_run import PipelineRun
+from waypost.runs.preflight import Options, by_step, survey
 from waypost.runs.prepare import Prepared
-from waypost.runs.survey import Options, by_step, survey
 from waypost.runs.workers import Workers
 from waypost.sources.memo import Memo
-from waypost.sources.places import home
-from waypost.sources.scratch import scratch, sweep
+from waypost.system.places import home
+from waypost.system.scratch import scratch, sweep
 from waypost.tracking.connection import patience, tracking_errors
 from waypost.tracking.databases import listening
 from waypost.tracking.local import are_finished, tracking_uri

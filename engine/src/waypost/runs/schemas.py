@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from waypost.contracts.json_text import read_json
 from waypost.contracts.pipeline import FILE
 from waypost.contracts.plan import Inline, Location, Plan
-from waypost.contracts.value_schema import SchemaError, value_problems
-from waypost.contracts.yaml_text import read_yaml
 from waypost.errors import Finding, FindingsError, UsageError
 from waypost.pins.checkout import Checkout
 from waypost.sources.files import read_text
+from waypost.texts.json_text import read_json
+from waypost.texts.value_schema import SchemaError, value_problems
+from waypost.texts.yaml_text import read_yaml
 
 Places = Callable[[Location], Path | None]
 

@@ -13,10 +13,10 @@ from waypost.errors import Finding, FindingsError, did_you_mean
 from waypost.runs.dispatch import drive
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.pipeline_run import PipelineRun
+from waypost.runs.preflight import Options, survey
 from waypost.runs.prepare import Prepared
 from waypost.runs.runner import build_environments, close_abandoned, is_there, open_tools
-from waypost.runs.survey import Options, survey
-from waypost.sources.signals import check, held
+from waypost.system.signals import check, held
 from waypost.tracking.connection import last_words, patience, tracking_errors
 from waypost.tracking.databases import listening
 from waypost.tracking.store import Tracker

@@ -8,9 +8,9 @@ from typing import Any
 
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.plan import Location, PlannedStep, Reference
-from waypost.contracts.sealed import variables_in
 from waypost.errors import redacted
 from waypost.runs.prepare import Prepared, is_wandb, local_path
+from waypost.texts.sealed import variables_in
 from waypost.tracking.mirror import Mirror
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from waypost.contracts.command import PythonCommand
 from waypost.runs.environments import Environment
-from waypost.sources.process import GRACE_SECONDS, Partner, Shell, end_group
+from waypost.system.process import GRACE_SECONDS, Partner, Shell, end_group
 
 OF_EVERY_STEP = {
     # Environments are byte-compiled when they are built; nothing is written into work trees.

@@ -14,21 +14,21 @@ from typing import Any, TypeVar
 
 import orjson
 
-from waypost.deploy.asking import asked
-from waypost.deploy.bringing import Brought
-from waypost.deploy.compiled import Answer
-from waypost.deploy.journal import Answered, Journal
-from waypost.deploy.layout import OddError, TableError
-from waypost.deploy.limits import Limits, RequestError
-from waypost.deploy.models import Ready
-from waypost.deploy.monitor import Entry
-from waypost.deploy.original import Original, sampled
-from waypost.deploy.protocol import CSV, JSON, error_reply, parsed, reply, table_of
-from waypost.deploy.receiving import SMALL_BYTES, busy
-from waypost.deploy.table import Rows, Table
-from waypost.deploy.threads import BusyError, Threads, Work
-from waypost.deploy.unpacking import Unpacker
 from waypost.errors import WaypostError
+from waypost.inference.compiled import Answer
+from waypost.inference.fetching import Brought
+from waypost.inference.layout import OddError, TableError
+from waypost.inference.limits import Limits, RequestError
+from waypost.inference.model_cache import Ready
+from waypost.inference.original import Original, sampled
+from waypost.inference.table import Rows, Table
+from waypost.serving.bodies import SMALL_BYTES, busy
+from waypost.serving.metrics import Entry
+from waypost.serving.original_requests import asked
+from waypost.serving.prediction_log import Answered, Journal
+from waypost.serving.protocol import CSV, JSON, error_reply, parsed, reply, table_of
+from waypost.serving.threads import BusyError, Threads, Work
+from waypost.serving.unpacking import Unpacker
 
 # Larger bodies are read, more rows are answered, and whatever is compressed is unpacked in a thread: the next
 # request does not wait for them.

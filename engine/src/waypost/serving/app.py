@@ -23,25 +23,25 @@ from typing import Any
 import orjson
 
 from waypost import __version__
-from waypost.contracts.escaping import one_line, terminal_text
-from waypost.deploy.answering import MAIN, Answering, Reply, Served, failure, refusal
-from waypost.deploy.bearer import Guard
-from waypost.deploy.describe import page
-from waypost.deploy.ending import after_signal, at_most
-from waypost.deploy.feedback import FEEDBACK, labels_of
-from waypost.deploy.hosting import Hosted
-from waypost.deploy.journal import Journal
-from waypost.deploy.layout import TableError
-from waypost.deploy.limits import Limits, RequestError
-from waypost.deploy.monitor import METRICS_TYPE, Entry, Monitor
-from waypost.deploy.origins import Origins
-from waypost.deploy.protocol import JSON, content_type
-from waypost.deploy.receiving import Bodies, GoneError, Receive, busy, is_gzip
-from waypost.deploy.roles import Roles
-from waypost.deploy.settings import VARIABLE, Settings
-from waypost.deploy.shadowing import Shadow
-from waypost.deploy.threads import Threads, Work
 from waypost.errors import UsageError
+from waypost.inference.layout import TableError
+from waypost.inference.limits import Limits, RequestError
+from waypost.serving.answering import MAIN, Answering, Reply, Served, failure, refusal
+from waypost.serving.bodies import Bodies, GoneError, Receive, busy, is_gzip
+from waypost.serving.cors import Origins
+from waypost.serving.feedback import FEEDBACK, labels_of
+from waypost.serving.hosting import Hosted
+from waypost.serving.metrics import METRICS_TYPE, Entry, Monitor
+from waypost.serving.openapi import page
+from waypost.serving.prediction_log import Journal
+from waypost.serving.protocol import JSON, content_type
+from waypost.serving.roles import Roles
+from waypost.serving.settings import VARIABLE, Settings
+from waypost.serving.shadow import Shadow
+from waypost.serving.shutdown import after_signal, at_most
+from waypost.serving.threads import Threads, Work
+from waypost.serving.tokens import Guard
+from waypost.texts.escaping import one_line, terminal_text
 
 INVOCATIONS = "/invocations"
 GONE = 499

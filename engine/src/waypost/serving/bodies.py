@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from waypost.deploy.limits import RequestError
+from waypost.inference.limits import RequestError
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 InThread = Callable[[Callable[[Any], bytes]], Awaitable[bytes]]

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from waypost.deploy.journal import Label
-from waypost.deploy.limits import RequestError
+from waypost.inference.limits import RequestError
+from waypost.serving.prediction_log import Label
 
 FEEDBACK = "/feedback"
 _FORM = '{"request_id": "…", "labels": ["A", null]}, one label for each row, or a list of such objects'

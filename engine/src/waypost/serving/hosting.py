@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from waypost.contracts.escaping import one_line
-from waypost.deploy.answering import MAIN, Served
-from waypost.deploy.bringing import Brought, read_state
-from waypost.deploy.describe import example_of, openapi
-from waypost.deploy.feedback import FEEDBACK, described
-from waypost.deploy.journal import check_columns
-from waypost.deploy.loading import differing
-from waypost.deploy.models import ready
+from waypost.inference.fetching import Brought, read_state
+from waypost.inference.loading import differing
+from waypost.inference.model_cache import ready
+from waypost.serving.answering import MAIN, Served
+from waypost.serving.feedback import FEEDBACK, described
+from waypost.serving.openapi import example_of, openapi
+from waypost.serving.prediction_log import check_columns
+from waypost.texts.escaping import one_line
 
 
 class Hosted:
-    """The model that the file `state` names (`deploy/bringing.py` writes it). `say` is told what goes on."""
+    """The model that the file `state` names (`inference/fetching.py` writes it). `say` hears of it."""
 
     def __init__(
         self, state: Path, say: Callable[[str], None], *, role: str, needs_token: bool, is_logged: bool

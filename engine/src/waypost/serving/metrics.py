@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from waypost.contracts.escaping import terminal_json
+from waypost.texts.escaping import terminal_json
 
 METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 # Seconds: from a tenth of a millisecond, where a compiled model answers, to ten seconds.

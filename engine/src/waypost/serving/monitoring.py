@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waypost.deploy.journal import (
+from waypost.errors import UsageError
+from waypost.serving.prediction_log import (
     FEEDBACK,
     LABEL,
     MODEL,
@@ -23,7 +24,6 @@ from waypost.deploy.journal import (
     SECONDS,
     TIME,
 )
-from waypost.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd

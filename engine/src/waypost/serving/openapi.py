@@ -12,10 +12,10 @@ from typing import Any
 
 from waypost import __version__
 from waypost.contracts.mlmodel import Column, MLmodel
-from waypost.deploy.columnar import ARROW, PARQUET
-from waypost.deploy.example import example_rows
-from waypost.deploy.layout import EXACT
-from waypost.deploy.protocol import CSV, JSON
+from waypost.inference.columnar import ARROW, PARQUET
+from waypost.inference.example import example_rows
+from waypost.inference.layout import EXACT
+from waypost.serving.protocol import CSV, JSON
 
 _TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text": "string", "other": ""}
 _LARGEST = 3.4e38  # float32: scikit-learn's trees take nothing larger

@@ -12,11 +12,11 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from waypost.deploy.columnar import PARQUET
-from waypost.deploy.delimited import header
-from waypost.deploy.layout import Layout, check_misspelt
-from waypost.deploy.limits import Limits, RequestError
-from waypost.deploy.protocol import CSV, JSON, checked_object, form_of, wants_probabilities
+from waypost.inference.columnar import PARQUET
+from waypost.inference.delimited import header
+from waypost.inference.layout import Layout, check_misspelt
+from waypost.inference.limits import Limits, RequestError
+from waypost.serving.protocol import CSV, JSON, checked_object, form_of, wants_probabilities
 
 Check = Callable[[str, bytes, Layout, Limits], bytes]
 """Returns what a Parquet or Arrow body holds as plain Parquet. Raises TableError."""

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from waypost.deploy.chance import point
-from waypost.deploy.compiled import Answer
-from waypost.deploy.layout import Layout
-from waypost.deploy.limits import MIB
-from waypost.deploy.table import Rows, Table
 from waypost.errors import UsageError
-from waypost.sources.process import process_name
+from waypost.inference.compiled import Answer
+from waypost.inference.layout import Layout
+from waypost.inference.limits import MIB
+from waypost.inference.table import Rows, Table
+from waypost.serving.sampling import point
+from waypost.system.process import process_name
 
 if TYPE_CHECKING:
     import pyarrow as pa

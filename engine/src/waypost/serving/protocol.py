@@ -13,13 +13,13 @@ from typing import Any
 
 import orjson
 
-from waypost.deploy.columnar import ARROW, PARQUET, read_columnar
-from waypost.deploy.compiled import Answer
-from waypost.deploy.delimited import read_csv
-from waypost.deploy.layout import Layout, OddError, TableError
-from waypost.deploy.limits import Limits, RequestError
-from waypost.deploy.table import Rows, Table, from_arrow, from_columns, from_rows
 from waypost.errors import did_you_mean
+from waypost.inference.columnar import ARROW, PARQUET, read_columnar
+from waypost.inference.compiled import Answer
+from waypost.inference.delimited import read_csv
+from waypost.inference.layout import Layout, OddError, TableError
+from waypost.inference.limits import Limits, RequestError
+from waypost.inference.table import Rows, Table, from_arrow, from_columns, from_rows
 
 JSON, CSV = "application/json", "text/csv"
 TYPES = (JSON, CSV, PARQUET, ARROW)

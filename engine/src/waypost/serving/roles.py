@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from waypost.deploy.answering import MAIN, Served
-from waypost.deploy.chance import point
-from waypost.deploy.hosting import Hosted
-from waypost.deploy.settings import Other, Settings
 from waypost.errors import UsageError
+from waypost.serving.answering import MAIN, Served
+from waypost.serving.hosting import Hosted
+from waypost.serving.sampling import point
+from waypost.serving.settings import Other, Settings
 
 CANARY, SHADOW = "canary", "shadow"
 _SHARE = re.compile(r"(.+)=(\d+(?:\.\d+)?)(%?)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from waypost.deploy.limits import BECOMES, LARGEST_MIB, MIB
+from waypost.inference.limits import BECOMES, LARGEST_MIB, MIB
 
 VARIABLE = "WAYPOST_SERVING"
 # Of the seconds until the end: requests are answered, then what is left is written down by force.

@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 
-from waypost.deploy.answering import Answering, Reply, Served
-from waypost.deploy.journal import Journal
-from waypost.deploy.layout import TableError
-from waypost.deploy.limits import Limits
-from waypost.deploy.monitor import Entry, Monitor
-from waypost.deploy.threads import Threads
+from waypost.inference.layout import TableError
+from waypost.inference.limits import Limits
+from waypost.serving.answering import Answering, Reply, Served
+from waypost.serving.metrics import Entry, Monitor
+from waypost.serving.prediction_log import Journal
+from waypost.serving.threads import Threads
 
 _MOST_WAITING = 16
 EQUAL, DIFFERENT, REFUSED = "equal", "different", "refused"

@@ -20,12 +20,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from waypost.contracts.mlmodel import Column
-from waypost.deploy.columnar import read_checked, read_columnar
-from waypost.deploy.layout import Layout, TableError
-from waypost.deploy.limits import MIB, Limits, RequestError
-from waypost.deploy.table import Table
-from waypost.sources import messages
-from waypost.sources.process import Companion
+from waypost.inference.columnar import read_checked, read_columnar
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.limits import MIB, Limits, RequestError
+from waypost.inference.table import Table
+from waypost.system import messages
+from waypost.system.process import Companion
 
 # What the process needs by itself, and how many copies of the table it makes on the way.
 _OWN_BYTES, _COPIES = 384 * MIB, 4
@@ -126,7 +126,7 @@ class Unpacker:
 def _started(limits: Limits) -> Companion:
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     most = _OWN_BYTES + _COPIES * limits.bytes
-    return Companion([sys.executable, "-m", "waypost.deploy.unpacking", str(most)], env=env)
+    return Companion([sys.executable, "-m", "waypost.serving.unpacking", str(most)], env=env)
 
 
 def _fallen(code: int, kind: str) -> RequestError:

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waypost.compat.uvicorn import Workers, bound
-from waypost.deploy.answering import MAIN
-from waypost.deploy.app import ready_file
-from waypost.deploy.bearer import TOKEN
-from waypost.deploy.bringing import Brought, bringing
-from waypost.deploy.ending import after_signal
-from waypost.deploy.origins import check_origins
-from waypost.deploy.roles import CANARY, SHADOW
-from waypost.deploy.settings import VARIABLE, Other, Settings
 from waypost.errors import UsageError
-from waypost.sources.scratch import scratch
+from waypost.inference.fetching import Brought, bringing
+from waypost.serving.answering import MAIN
+from waypost.serving.app import ready_file
+from waypost.serving.cors import check_origins
+from waypost.serving.roles import CANARY, SHADOW
+from waypost.serving.settings import VARIABLE, Other, Settings
+from waypost.serving.shutdown import after_signal
+from waypost.serving.tokens import TOKEN
+from waypost.system.scratch import scratch
 
 if TYPE_CHECKING:
     import uvicorn
@@ -92,7 +92,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
         settings = _settings(service, state, others)
         os.environ[VARIABLE] = settings.model_dump_json()
         config = uvicorn.Config(
-            "waypost.deploy.app:application",
+            "waypost.serving.app:application",
             factory=True,
             host=service.host,
             port=service.port,

@@ -13,10 +13,10 @@ import filelock
 
 from waypost.errors import Finding
 from waypost.sources import git
-from waypost.sources.database import is_ours
-from waypost.sources.process import ProcessError
-from waypost.sources.scratch import remove
 from waypost.sources.store import is_intact
+from waypost.system.database import is_ours
+from waypost.system.process import ProcessError
+from waypost.system.scratch import remove
 
 _NEW = (".new-", ".building-")
 _DATABASES = ("index.db", "memo.db", "current.db")

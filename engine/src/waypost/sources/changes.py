@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.sources import git
-from waypost.sources.process import ProcessError, bytes_of, output_of
-from waypost.sources.scratch import scratch
+from waypost.system.process import ProcessError, bytes_of, output_of
+from waypost.system.scratch import scratch
 
 _MOST_READ_BYTES = 64 << 20
 MOST_DIFF_BYTES = 5 << 20

@@ -10,14 +10,14 @@ from pathlib import Path
 from waypost.contracts import component, mlmodel, pipeline
 from waypost.contracts.component import Component, Project, PythonEnv, parse_component, parse_project
 from waypost.contracts.environment import find_environment
-from waypost.contracts.limits import GENERATED
 from waypost.contracts.lock import environment_digest
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
 from waypost.contracts.requirements import environment_folders
-from waypost.contracts.scalars import Schema, core
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
-from waypost.sources.process import process_name
+from waypost.system.process import process_name
+from waypost.texts.limits import GENERATED
+from waypost.texts.scalars import Schema, core
 
 # A signature of 100,000 columns needs less.
 _MOST_MLMODEL_BYTES = 16 << 20

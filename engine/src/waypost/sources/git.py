@@ -12,7 +12,7 @@ from types import MappingProxyType
 from waypost.compat.git import foreign_folder
 from waypost.contracts.trees import tree_id
 from waypost.errors import WaypostError
-from waypost.sources.process import ProcessError, bytes_of, output_of
+from waypost.system.process import ProcessError, bytes_of, output_of
 
 # Whatever surrounds us (a hook, another repository's variables: `git rev-parse --local-env-vars`) must not
 # decide what git does. Kept is what says who the user is, and how servers are reached.

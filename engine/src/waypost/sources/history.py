@@ -11,8 +11,8 @@ from waypost.contracts.history import Content, Node, inner, parse_commit, split_
 from waypost.contracts.trees import FOLDER, Entry, object_id
 from waypost.sources.git import environment, git
 from waypost.sources.objects import Objects, entries
-from waypost.sources.process import ProcessError, bytes_of, output_of
-from waypost.sources.scratch import scratch
+from waypost.system.process import ProcessError, bytes_of, output_of
+from waypost.system.scratch import scratch
 
 
 @dataclass(frozen=True)

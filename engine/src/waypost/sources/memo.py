@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from waypost.sources import snapshots
-from waypost.sources.database import Database
 from waypost.sources.files import content_digest
-from waypost.sources.stamps import TICK_SECONDS, stamp
+from waypost.sources.fingerprints import TICK_SECONDS, stamp
+from waypost.system.database import Database
 
 _TABLES = "CREATE TABLE memo (kind TEXT, name TEXT, stamp TEXT, value TEXT, PRIMARY KEY (kind, name))"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from waypost.compat.git import Refusal, bad_object, gist, is_cut_off, refusal
 from waypost.errors import IntegrityError, RemoteError, redacted
 from waypost.sources.git import create_bare, environment, git, object_at
-from waypost.sources.process import ProcessError, bytes_of
-from waypost.sources.scratch import scratch
+from waypost.system.process import ProcessError, bytes_of
+from waypost.system.scratch import scratch
 
 ASK_SECONDS = 60.0
 FETCH_SECONDS = 1800.0

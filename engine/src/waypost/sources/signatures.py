@@ -10,8 +10,8 @@ from waypost.contracts.signers import TagObject, parse_tag
 from waypost.errors import WaypostError
 from waypost.sources.git import environment, object_at
 from waypost.sources.objects import Objects
-from waypost.sources.process import ProcessError, bytes_of
-from waypost.sources.scratch import scratch
+from waypost.system.process import ProcessError, bytes_of
+from waypost.system.scratch import scratch
 
 _PROGRAM = "ssh-keygen"
 # What of git's settings decides whether a signature counts. Nothing but ssh-keygen is ever started.

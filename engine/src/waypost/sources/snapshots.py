@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from waypost.sources import git, objects
-from waypost.sources.process import ProcessError, bytes_of, output_of
-from waypost.sources.scratch import scratch
+from waypost.system.process import ProcessError, bytes_of, output_of
+from waypost.system.scratch import scratch
 
 _NEVER_CONTENT = ("__pycache__/", "*.pyc", ".DS_Store")
 

@@ -19,18 +19,18 @@ from pathlib import Path
 import filelock
 
 from waypost.contracts import trees as git_trees
-from waypost.contracts.json_text import read_json
-from waypost.contracts.record import FOLDER, version_of_record
 from waypost.contracts.trees import Entry, object_id, tree_id, tree_of_folders
 from waypost.contracts.versions import Release, releases_of
 from waypost.errors import FindingsError, RemoteError, WaypostError, redacted
+from waypost.interfaces.record import FOLDER, version_of_record
 from waypost.sources import git, remotes
 from waypost.sources.known import Known, read_known, write_known
 from waypost.sources.memo import Memo
 from waypost.sources.objects import Objects, entries
-from waypost.sources.places import home
-from waypost.sources.scratch import remove
 from waypost.sources.unpack import checked_listing, unpack
+from waypost.system.places import home
+from waypost.system.scratch import remove
+from waypost.texts.json_text import read_json
 
 Say = Callable[[str], None]
 _NEW = ".new-"

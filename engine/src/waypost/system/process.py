@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from waypost.sources import messages, supervisor
+from waypost.system import messages, supervisor
 
 GRACE_SECONDS = supervisor.GRACE_SECONDS
 _LAST_SECONDS = supervisor.LAST_SECONDS + 1.0

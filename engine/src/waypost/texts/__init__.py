@@ -1,1 +1,1 @@
-"""Foreign text as values: YAML and JSON within limits, secrets sealed, schemas. Pure, and knows no file by name."""
+"""Foreign text as values: YAML and JSON within limits, secrets, schemas. Pure, and knows no file by name."""

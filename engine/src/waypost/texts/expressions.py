@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from waypost.contracts.limits import Limits, shortened
+from waypost.texts.limits import Limits, shortened
 
 ESCAPE = r"where ${ is meant as it stands, it is \${"
 _KEY = re.compile(r"(\.*)((?:[^.\[\]]+|\[[^.\[\]]+\])(?:\.[^.\[\]]+|\[[^.\[\]]+\])*)")

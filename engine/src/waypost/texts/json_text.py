@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from typing import Any, NoReturn
 
-from waypost.contracts.limits import GENERATED, HALF_A_CHARACTER, Limits, is_unicode, shortened, unreadable
 from waypost.errors import Finding, FindingsError
+from waypost.texts.limits import GENERATED, HALF_A_CHARACTER, Limits, is_unicode, shortened, unreadable
 
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _MARKS = ",[{"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, quote_plus
 
-from waypost.contracts.sealed import Variable
+from waypost.texts.sealed import Variable
 
 _LEAST = 4  # characters of a value that is looked for: `1` is everywhere
 

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from waypost.contracts.limits import WRITTEN, Limits, shortened
-from waypost.contracts.scalars import Schema, core
-from waypost.contracts.yaml_text import read_yaml
 from waypost.errors import Finding, FindingsError, did_you_mean
+from waypost.texts.limits import WRITTEN, Limits, shortened
+from waypost.texts.scalars import Schema, core
+from waypost.texts.yaml_text import read_yaml
 
 
 class Strict(BaseModel):

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from waypost.contracts.limits import shortened
-from waypost.contracts.sealed import Sealed
 from waypost.errors import did_you_mean
+from waypost.texts.limits import shortened
+from waypost.texts.sealed import Sealed
 
 CHECKED = frozenset(
     {

@@ -23,8 +23,9 @@ from yaml.events import (
     ScalarEvent,
 )
 
-from waypost.contracts.limits import HALF_A_CHARACTER, WRITTEN, Limits, is_unicode, shortened, unreadable
-from waypost.contracts.scalars import (
+from waypost.errors import Finding, FindingsError
+from waypost.texts.limits import HALF_A_CHARACTER, WRITTEN, Limits, is_unicode, shortened, unreadable
+from waypost.texts.scalars import (
     NUMBERS,
     STRING,
     TAG,
@@ -35,7 +36,6 @@ from waypost.contracts.scalars import (
     value_of,
     written,
 )
-from waypost.errors import Finding, FindingsError
 
 # The parser in C is ten times as fast; some builds of PyYAML come without it.
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from waypost.sources.process import is_alive
+from waypost.system.process import is_alive
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

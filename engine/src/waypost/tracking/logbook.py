@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from waypost.errors import WaypostError
-from waypost.sources.process import Partner
+from waypost.system.process import Partner
 
 
 class Logbook:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from waypost.contracts.digests import digest_of
 from waypost.contracts.mlmodel import FILE
 from waypost.contracts.urls import scheme_of
 from waypost.errors import UsageError
-from waypost.sources.places import home
+from waypost.system.places import home
+from waypost.texts.digests import digest_of
 from waypost.tracking.connection import client, set_defaults, tracking_errors
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.store import downloaded, output_of

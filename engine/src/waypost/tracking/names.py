@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from waypost.contracts.digests import digest_of
+from waypost.texts.digests import digest_of
 
 _LONGEST = 250  # characters of a name that MLflow keeps
 _ODD = re.compile(r"[^/\w.\- :]")

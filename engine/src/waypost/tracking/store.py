@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from waypost.compat.mlflow import user_tag
-from waypost.contracts.digests import digest_of
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.contracts.mlmodel import signature_in
 from waypost.contracts.trees import path_problem
 from waypost.errors import WaypostError, redacted
 from waypost.sources.files import mlmodel_text
-from waypost.sources.places import home
-from waypost.sources.scratch import scratch
+from waypost.system.places import home
+from waypost.system.scratch import scratch
+from waypost.texts.digests import digest_of
 from waypost.tracking import names
-from waypost.tracking.claims import OWNER_TAG, Claims, is_alive_here
 from waypost.tracking.connection import client, set_defaults, tracking_errors
+from waypost.tracking.leases import OWNER_TAG, Claims, is_alive_here
 from waypost.tracking.local import project_run, tracking_uri
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.errors import RemoteError, UsageError, redacted
 from waypost.extras import require
-from waypost.sources.places import home
+from waypost.system.places import home
 
 if TYPE_CHECKING:
     from wandb import Artifact

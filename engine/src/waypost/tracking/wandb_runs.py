@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waypost.compat.wandb import publish
-from waypost.contracts.json_text import read_json
 from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.errors import FindingsError, redacted
 from waypost.sources.files import content_files
 from waypost.sources.web import answers
+from waypost.texts.json_text import read_json
 from waypost.tracking import names
 from waypost.tracking.wandb_inputs import split
 
