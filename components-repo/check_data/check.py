@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from check_data.suggest import suggested
 from check_data.user_tests import user_test_results
 from componentkit.arguments import ComponentError
 from componentkit.expressions import rows_for
+from componentkit.pages import rendered
 from componentkit.step import Step, content_digest
 
 
@@ -53,19 +55,17 @@ def page(results: list[Result], data: pd.DataFrame, name: str, digest: str) -> s
 
     It names the file and its digest, but no run and no time: the same table gives the same page.
     """
-    import jinja2
-
     groups: dict[str, list[Result]] = {}
     for result in sorted(results, key=lambda result: result.passed):
         groups.setdefault(result.column, []).append(result)
     columns = [
         {"name": column, "about": _about(data, column), "results": found} for column, found in groups.items()
     ]
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
     failed = sum(not result.passed for result in results)
-    facts = {"name": name, "digest": digest, "rows": len(data), "width": data.shape[1]}
-    return template.render(columns=columns, failed=failed, passed=len(results) - failed, **facts)
+    facts: dict[str, Any] = {"digest": digest, "rows": len(data), "width": data.shape[1]}
+    template = Path(__file__).with_name("report.html.j2")
+    facts |= {"columns": columns, "failed": failed, "passed": len(results) - failed}
+    return rendered(template, title=f"Data checks: {name}", **facts)
 
 
 def _about(data: pd.DataFrame, column: str) -> str:
