@@ -276,7 +276,7 @@ def test_a_worker_ends_as_python_does() -> None:
     assert callable(threading._shutdown)  # type: ignore[attr-defined]
 
 
-PRIVATE_ELSEWHERE = {"runs/worker.py", "inference/arrays.py"}
+PRIVATE_ELSEWHERE = {"runs/fork_server.py", "inference/arrays.py"}
 
 
 def test_private_names_stand_in_compat() -> None:

@@ -17,7 +17,8 @@ import pytest
 from tests.daemons import FAMILY, alive, ids, left
 from waypost.contracts.command import PythonCommand
 from waypost.runs import environments
-from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
+from waypost.runs.executor import OF_EVERY_STEP, LostError, Running, Task
+from waypost.runs.local_executor import LocalExecutor
 from waypost.system.process import Background, ProcessError, output_of
 
 FORK = pytest.mark.parametrize("fork", [True, False], ids=["fork", "process"])
@@ -26,9 +27,9 @@ Start = Callable[[str, str], tuple[Running, dict[str, int]]]
 
 
 @contextmanager
-def workers(folder: Path, *, fork: bool) -> Iterator[tuple[Workers, Start]]:
-    """Gives workers, and a function that starts a job that leaves a family and then does something."""
-    with closing(Workers(folder, fork=fork)) as found:
+def workers(folder: Path, *, fork: bool) -> Iterator[tuple[LocalExecutor, Start]]:
+    """Gives workers, and a function that starts a task that leaves a family and then does something."""
+    with closing(LocalExecutor(folder, fork=fork)) as found:
 
         def start(name: str, then: str) -> tuple[Running, dict[str, int]]:
             home = folder / name
@@ -38,14 +39,14 @@ def workers(folder: Path, *, fork: bool) -> Iterator[tuple[Workers, Start]]:
             variables = {**os.environ, **OF_EVERY_STEP}
             command = PythonCommand((place,), file="run.py")
             shell = f"exec {sys.executable} run.py {place}"
-            job = Job(name, shell, command, home, variables, home / "log")
-            return found.start(environments.local(), job), ids(home / "family")
+            task = Task(name, shell, command, home, variables, home / "log")
+            return found.start(environments.local(), task), ids(home / "family")
 
         yield found, start
 
 
-def ended(found: Workers, running: Running) -> int:
-    """Waits for the end of a job; returns its exit code."""
+def ended(found: LocalExecutor, running: Running) -> int:
+    """Waits for the end of a task; returns its exit code."""
     for _ in range(300):
         if (code := running.poll()) is not None:
             return code

@@ -144,9 +144,9 @@ def test_threads_forbid_a_fork(workplace: Path) -> None:
     """A thread that does not know of forks is seen; those of OpenBLAS and Arrow do."""
     script = """
         import threading, time
-        from waypost.runs import worker
+        from waypost.runs import fork_server
         {}
-        print(worker._unprepared_threads())
+        print(fork_server._unprepared_threads())
     """
     thread = "threading.Thread(target=time.sleep, args=(5,), daemon=True).start()"
     libraries = "import numpy, scipy.linalg, pandas, pyarrow"

@@ -41,8 +41,9 @@ from waypost.pins.commit_contents import Commit
 from waypost.release.fetched import unpacked
 from waypost.runs import environments
 from waypost.runs.environments import Environment
+from waypost.runs.executor import OF_EVERY_STEP, LostError, Running, Task
 from waypost.runs.imports import reached
-from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers, can_fork
+from waypost.runs.local_executor import LocalExecutor, can_fork
 from waypost.sources import git, remotes
 from waypost.sources.files import read_project, read_python_env
 from waypost.sources.store import HEAD, Mirror, Store
@@ -122,14 +123,14 @@ class _Submitted(SubmittedRun):
         variables = {**os.environ, **job.environment.variables(), **OF_EVERY_STEP, **joins}
         self._environment = job.environment
         self._running: Running | None = None
-        self._job = Job(job.name, job.shell, job.python, job.folder, variables, self._log, job.modules)
-        self._workers = _workers(_inherited())
+        self._task = Task(job.name, job.shell, job.python, job.folder, variables, self._log, job.modules)
+        self._executor = _executor(_inherited())
 
     def begin(self, tags: Mapping[str, str]) -> None:
         """Says where the project came from, and starts it."""
         for key, value in tags.items():
             self._client.set_tag(self._run_id, key, value)
-        self._workers.announce(self._job.variables["MLFLOW_TRACKING_URI"])
+        self._executor.announce(self._task.variables["MLFLOW_TRACKING_URI"])
         check()
         self._running = self._start()
 
@@ -152,7 +153,7 @@ class _Submitted(SubmittedRun):
         while self._poll() is None:
             check()
             self._show()
-            self._workers.wait(_TICK_SECONDS)
+            self._executor.wait(_TICK_SECONDS)
         self._show()
         return self._code == 0
 
@@ -173,11 +174,11 @@ class _Submitted(SubmittedRun):
             self._close(1, status)
 
     def _start(self, *, plain: bool = False) -> Running:
-        return self._workers.start(self._environment, self._job, plain=plain)
+        return self._executor.start(self._environment, self._task, plain=plain)
 
     def _poll(self) -> int | None:
         if self._code is None and self._running:
-            self._workers.wait(0)
+            self._executor.wait(0)
             try:
                 code = self._running.poll()
             except LostError as error:
@@ -309,13 +310,13 @@ def _inherited() -> frozenset[tuple[str, str]]:
 
 
 @functools.cache
-def _workers(_: frozenset[tuple[str, str]]) -> Workers:
+def _executor(_: frozenset[tuple[str, str]]) -> LocalExecutor:
     """Returns the workers of this process, others where it has changed its variables: a parent project that
     runs many others imports once.
     """
-    workers = Workers(Path(tempfile.mkdtemp(dir=_folder())), fork=can_fork())
-    atexit.register(workers.close)
-    return workers
+    executor = LocalExecutor(Path(tempfile.mkdtemp(dir=_folder())), fork=can_fork())
+    atexit.register(executor.close)
+    return executor
 
 
 def _text(error: WaypostError) -> str:

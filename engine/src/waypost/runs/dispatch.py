@@ -95,7 +95,7 @@ class _Dispatcher:
             self._tell(Passed(monotonic(), available_memory()), *ended)
             has_acted = self._carry_out_all()
             if not ended and not has_acted:
-                self._tools.workers.wait(_TICK_SECONDS)
+                self._tools.executor.wait(_TICK_SECONDS)
             for run in open_runs:
                 run.execution.reporter.tick()
 

@@ -19,12 +19,12 @@ from waypost.runs.cache_lookup import Decider, Decision, colleague
 from waypost.runs.code import own_copy, worker_command
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, StepResult
+from waypost.runs.executor import OF_EVERY_STEP, Executor, LostError, Running, Task
 from waypost.runs.index import Index
 from waypost.runs.logs import exit_cause, mask, not_logged, tail_of
 from waypost.runs.preflight import declared_metrics, model_problem, models_of
 from waypost.runs.prepare import Prepared
 from waypost.runs.wandb_events import Mirrored
-from waypost.runs.workers import OF_EVERY_STEP, Job, LostError, Running, Workers
 from waypost.sources.memo import Memo
 from waypost.texts.masks import Masks
 from waypost.tracking.leases import Holder
@@ -41,7 +41,7 @@ class Tools:
     tracker: Tracker
     index: Index
     memo: Memo
-    workers: Workers
+    executor: Executor
     temp: Path
     mirror: Mirror
     debug: bool = False
@@ -190,8 +190,8 @@ class Execution:
             }
             self.mirrored.step_started(step, run_id, decision.key, recorded, values)
             attempt.copy = own_copy(self.prepared.checkout(step), temp)
-            job = self._job(attempt, values)
-            attempt.running = self._tools.workers.start(self._environments[step.name], job, plain=plain)
+            task = self._task(attempt, values)
+            attempt.running = self._tools.executor.start(self._environments[step.name], task, plain=plain)
         except WaypostError as error:
             attempt.cause = str(error)
 
@@ -334,11 +334,11 @@ class Execution:
             }
         return tags
 
-    def _job(self, attempt: _Attempt, values: Mapping[str, str]) -> Job:
+    def _task(self, attempt: _Attempt, values: Mapping[str, str]) -> Task:
         step = attempt.step
         limits = self.prepared.pipeline.steps[step.name].limits
         python, modules = worker_command(self.prepared, step, values, self._tools.memo)
-        return Job(
+        return Task(
             step.name,
             command_line(step.entry_point, values),
             python,

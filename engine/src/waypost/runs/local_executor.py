@@ -1,4 +1,4 @@
-"""Where steps run: forks of a worker that has imported what they need, or plain processes."""
+"""Steps on this machine: forks of a worker that has imported what they need, or plain processes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,14 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from waypost.contracts.command import PythonCommand
 from waypost.runs.environments import Environment
+from waypost.runs.executor import OF_EVERY_STEP, LostError, Running, Task
 from waypost.system.process import GRACE_SECONDS, Partner, Shell, end_group
 
-OF_EVERY_STEP = {
-    # Environments are byte-compiled when they are built; nothing is written into work trees.
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONUNBUFFERED": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-}
-"""Variables of all steps and workers."""
 _POLL_SECONDS = 0.02
 
 
@@ -32,43 +24,8 @@ def can_fork() -> bool:
     return sys.platform == "linux"
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a step executes: `shell` is its command, `python` the same where it is plain Python.
-
-    `modules` is what its code imports, `memory` its limit in bytes (0: none).
-    """
-
-    step: str
-    shell: str
-    python: PythonCommand | None
-    folder: Path
-    variables: Mapping[str, str]
-    log: Path
-    modules: Sequence[str] = ()
-    memory: int = 0
-
-
-class Running(Protocol):
-    """A step's process on its way."""
-
-    def poll(self) -> int | None:
-        """Returns the exit code (-N: signal N), None while it runs."""
-
-    def end(self) -> None:
-        """Ends it and its children: SIGTERM, and SIGKILL after some seconds."""
-
-    @property
-    def memory(self) -> int:
-        """Its peak in bytes, 0 where that is not known."""
-
-
-class LostError(Exception):
-    """The worker that a step ran in is gone, or cannot fork it; a plain process can run it."""
-
-
-class Workers:
-    """The processes of a run. Closing it ends them all."""
+class LocalExecutor:
+    """An `Executor`: processes on this machine."""
 
     def __init__(self, folder: Path, *, fork: bool) -> None:
         self._folder = folder
@@ -89,13 +46,13 @@ class Workers:
         for worker in self._workers.values():
             worker.announce(store)
 
-    def start(self, environment: Environment, job: Job, *, plain: bool = False) -> Running:
-        """Starts a job. Raises LostError where only a plain process can run it."""
-        if not job.python or not self._fork or plain:
-            running = _Plain(job)
+    def start(self, environment: Environment, task: Task, *, plain: bool = False) -> Running:
+        """Starts a task. Raises LostError where only a plain process can run it."""
+        if not task.python or not self._fork or plain:
+            running = _Plain(task)
             self._plain.append(running)
             return running
-        return self._worker(environment, job.python).start(job)
+        return self._worker(environment, task.python).start(task)
 
     def wait(self, seconds: float) -> None:
         """Waits until something may have happened, `seconds` at most."""
@@ -131,9 +88,9 @@ class Workers:
 
 
 class _Plain:
-    def __init__(self, job: Job) -> None:
-        limit = f"ulimit -d {job.memory // 1024}; " if job.memory else ""
-        self._process = Shell(limit + job.shell, cwd=job.folder, env=job.variables, log=job.log)
+    def __init__(self, task: Task) -> None:
+        limit = f"ulimit -d {task.memory // 1024}; " if task.memory else ""
+        self._process = Shell(limit + task.shell, cwd=task.folder, env=task.variables, log=task.log)
         self.memory = 0
 
     def poll(self) -> int | None:
@@ -179,7 +136,7 @@ class _Worker:
         self._count = 0
         self._asked: set[str] = set()
         env = {**os.environ, **environment.variables(), **variables, **OF_EVERY_STEP}
-        program = Path(__file__).with_name("worker.py")
+        program = Path(__file__).with_name("fork_server.py")
         self._partner = Partner(
             [str(environment.folder / "bin" / "python"), str(program)],
             env=env,
@@ -199,25 +156,25 @@ class _Worker:
     def announce(self, store: str) -> None:
         self._partner.send({"store": store})
 
-    def start(self, job: Job) -> _Forked:
-        if job.python is None:
+    def start(self, task: Task) -> _Forked:
+        if task.python is None:
             raise LostError("not plain Python")
         self._count += 1
-        name = f"{job.step}-{self._count}"
+        name = f"{task.step}-{self._count}"
         request: dict[str, Any] = {
             "step": name,
-            "import": list(job.modules),
-            "arguments": list(job.python.arguments),
-            "folder": str(job.folder),
-            "variables": {**job.variables, **job.python.variables},
-            "log": str(job.log),
+            "import": list(task.modules),
+            "arguments": list(task.python.arguments),
+            "folder": str(task.folder),
+            "variables": {**task.variables, **task.python.variables},
+            "log": str(task.log),
             "report": str(self._folder / f"{name}.json"),
-            "memory": job.memory,
+            "memory": task.memory,
         }
-        if job.python.file:
-            request["file"] = job.python.file
+        if task.python.file:
+            request["file"] = task.python.file
         else:
-            request["module"] = job.python.module
+            request["module"] = task.python.module
         self._steps[name] = running = _Forked(self)
         if not self._partner.send(request):
             self._lost()

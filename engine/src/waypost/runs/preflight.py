@@ -18,9 +18,9 @@ from waypost.runs.cache_lookup import Decider, Decision, Reuse, colleague, uncha
 from waypost.runs.events import RunResult, StepResult
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
+from waypost.runs.local_executor import can_fork
 from waypost.runs.prepare import Prepared
 from waypost.runs.uncommitted import uncommitted
-from waypost.runs.workers import can_fork
 from waypost.sources.files import read_mlmodel, read_python_env
 from waypost.sources.memo import Memo
 from waypost.system.places import home

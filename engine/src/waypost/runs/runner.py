@@ -17,10 +17,10 @@ from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Tools
 from waypost.runs.index import Index
+from waypost.runs.local_executor import LocalExecutor
 from waypost.runs.pipeline_run import PipelineRun
 from waypost.runs.preflight import Options, by_step, survey
 from waypost.runs.prepare import Prepared
-from waypost.runs.workers import Workers
 from waypost.sources.memo import Memo
 from waypost.system.places import home
 from waypost.system.scratch import scratch, sweep
@@ -97,15 +97,15 @@ def open_tools(
     """
     sweep()
     memo = Memo(home())
-    with scratch() as temp, contextlib.closing(Workers(temp, fork=options.fork)) as workers:
+    with scratch() as temp, contextlib.closing(LocalExecutor(temp, fork=options.fork)) as executor:
         for step in missing:
             values = dict.fromkeys(step.entry_point.parameters, "")
-            workers.prepare(envs[step.name], *worker_command(prepared, step, values, memo))
+            executor.prepare(envs[step.name], *worker_command(prepared, step, values, memo))
         tracker = Tracker(prepared.pipeline.name)
-        workers.announce(tracker.uri)
+        executor.announce(tracker.uri)
         index = Index(home(), tracker.uri)
         with mirror(wanted=options.wandb, say=reporter.say, warn=reporter.warn) as kept:
-            yield Tools(tracker, index, memo, workers, temp, kept, options.debug)
+            yield Tools(tracker, index, memo, executor, temp, kept, options.debug)
         for problem in filter(None, (index.problem, memo.problem)):
             reporter.warn(f"the cache is not used: {problem}")
 
