@@ -6,15 +6,19 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
+import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 
 import waypost
+from tests import models
 from tests.conftest import ROOT, Call
 from tests.pipelines import write_component, write_pipeline
 from waypost import api
-from waypost.errors import UsageError
+from waypost.errors import UsageError, WaypostError
 
 SAY = """
 import pathlib, sys, tempfile, mlflow
@@ -92,6 +96,34 @@ def test_values_of_notebooks_become_parameters() -> None:
     assert api._text(given) == '{"n": 3, "x": [0.5], "a": [0, 1], "p": "a/b", "t": "é"}'
     with pytest.raises(UsageError, match="a parameter cannot be"):
         api._text(object())
+
+
+def test_a_model(tmp_path: Path) -> None:
+    """A model answers frames as MLflow's own load does, whatever their index and types; what it refuses is
+    an error; a table is scored as on the command line.
+    """
+    table = models.frame(60)
+    folder = models.save(models.full_pipeline().fit(table, models.labels(table)), table, tmp_path / "model")
+    model = waypost.load_model(folder, trust=True)
+    assert (model.is_compiled, model.reason, list(model.columns)) == (True, "", list(table.columns))
+    stock = mlflow.pyfunc.load_model(str(folder))
+    shuffled = table.sample(frac=1.0, random_state=1)
+    narrowed = shuffled.astype(dict.fromkeys(shuffled.select_dtypes("float64"), "float32"))
+    for asked in (shuffled, narrowed, shuffled.iloc[:, ::-1], shuffled.assign(more=1)):
+        answers = model.predict(asked)
+        assert list(answers.index) == list(asked.index)
+        assert list(answers) == list(stock.predict(asked))
+    chances = model.probabilities(shuffled)
+    assert list(chances.idxmax(axis=1)) == list(model.predict(shuffled))
+    with pytest.raises(WaypostError, match="Model is missing inputs"):
+        model.predict(shuffled.drop(columns=table.columns[0]))
+    shuffled.to_parquet(tmp_path / "table.parquet", index=False)
+    given: dict[str, Any] = {"trust": True, "track": False, "quiet": True, "probabilities": True}
+    for was_there in (False, True):
+        scored = waypost.score(folder, tmp_path / "table.parquet", tmp_path / "scored", **given)
+        assert (scored.rows, scored.skipped, scored.was_there) == (60, 0, was_there)
+    written = pd.read_parquet(tmp_path / "scored", columns=["prediction"])
+    assert list(written["prediction"]) == list(model.predict(shuffled))
 
 
 def test_the_names_of_the_interface() -> None:

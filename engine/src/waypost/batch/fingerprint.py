@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Literal
@@ -160,3 +162,27 @@ def _inputs(known: Sequence[File], now: Sequence[File], digests: Mapping[int, tu
         if before != after or (number not in digests and then.size != wanted.size):
             return f"{_short(then.path)} has changed"
     return ""
+
+
+def names_in(given: Sequence[str]) -> tuple[str, ...]:
+    """Returns the columns of `--keep A,B`; a name with a comma stands in quotes. Raises UsageError."""
+    names = tuple(dict.fromkeys(name for row in csv.reader(given) for name in row if name))
+    if ALL in names and len(names) > 1:
+        raise UsageError(f"--keep {','.join(names)}: either some columns or {ALL}")
+    return names
+
+
+def sign_named(option: str, given: str | None) -> str | None:
+    """Returns the sign that an option names. Raises UsageError."""
+    sign = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
+    if sign is not None and (len(sign) != 1 or not sign.isascii() or sign in '"\r\n'):
+        raise UsageError(f"{option} {given}: one sign is expected, such as ';'")
+    return sign
+
+
+def encoding_named(option: str, given: str | None) -> str | None:
+    """Returns the name of an encoding, as Python calls it. Raises UsageError."""
+    try:
+        return codecs.lookup(given).name if given else None
+    except LookupError as error:
+        raise UsageError(f"{option} {given}: there is no such encoding", hint="such as latin-1") from error

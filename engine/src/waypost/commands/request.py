@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from waypost.contracts.target import Target
+from waypost.contracts.target import Target, parse_target
 from waypost.errors import UsageError
 from waypost.runs.no_op import Request
 
@@ -57,3 +59,14 @@ class RunRequest:
             raise UsageError("--verify asks the remotes, --offline does not: give one of them")
         if self.frozen and self.dev:
             raise UsageError("--frozen runs locked content, --dev does not: give one of them")
+
+
+def pointed(arguments: Sequence[str]) -> tuple[Target | None, Path, list[str]]:
+    """Returns (release, folder, overrides) of a command line: the first argument is one of the first two,
+    unless it looks like k=v. Raises UsageError.
+    """
+    if not arguments or Path(arguments[0]).exists():
+        return None, Path(arguments[0] if arguments else "."), list(arguments[1:])
+    if re.match(r"\+?[^=/@:]+=", arguments[0]):
+        return None, Path(), list(arguments)
+    return parse_target(arguments[0], str(Path.cwd())), Path(arguments[0]), list(arguments[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 import time
@@ -14,8 +13,7 @@ import click
 from click.core import ParameterSource
 
 from waypost.commands.options import env_option, jobs_option, params_option, wandb_option
-from waypost.commands.request import RunRequest
-from waypost.contracts.target import Target, parse_target
+from waypost.commands.request import RunRequest, pointed
 from waypost.errors import UsageError
 from waypost.pins.last_look import Look, ask_beside, has_lock, last_look
 from waypost.report.closing import show_current, write_result
@@ -100,7 +98,7 @@ def run(arguments: tuple[str, ...], overrides: str, **options: Any) -> int:
       waypost run pipeline --wandb                  show it on Weights & Biases, too
       waypost run --like runs:/0123456789abcdef0123456789abcdef model.max_depth=9
     """
-    target, folder, changes = _parted(arguments)
+    target, folder, changes = pointed(arguments)
     if options["like"]:
         if target or folder != Path():
             raise UsageError("--like names the run to start from: give no PIPELINE beside it")
@@ -125,14 +123,3 @@ def look_at(folder: Path) -> Look | None:
     if has_lock(folder) and (look is None or look.is_old(time.time())):
         ask_beside(folder)
     return look
-
-
-def _parted(arguments: tuple[str, ...]) -> tuple[Target | None, Path, list[str]]:
-    """Returns (release, folder, overrides): the first argument is one of the first two unless it
-    looks like k=v.
-    """
-    if not arguments or Path(arguments[0]).exists():
-        return None, Path(arguments[0] if arguments else "."), list(arguments[1:])
-    if re.match(r"\+?[^=/@:]+=", arguments[0]):
-        return None, Path(), list(arguments)
-    return parse_target(arguments[0], str(Path.cwd())), Path(arguments[0]), list(arguments[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,6 +75,14 @@ def open_request(request: RunRequest, reporter: Reporter, temp: Path) -> Opened:
     """Reads and checks what is asked for; releases and bundles are unpacked below `temp`, which has to stay
     as long as it runs. Raises WaypostError.
     """
+    [opened] = open_points(request, [request.changes], reporter, temp)
+    return opened
+
+
+def open_points(
+    request: RunRequest, points: Iterable[Sequence[str]], reporter: Reporter, temp: Path
+) -> list[Opened]:
+    """Reads and checks one pipeline with the changes of each point. Raises as `open_request`."""
     request.refuse_opposites()
     workspace, options = _open(request, _options(request), reporter, temp)
     if request.frozen:
@@ -82,10 +91,13 @@ def open_request(request: RunRequest, reporter: Reporter, temp: Path) -> Opened:
         _ask_now(workspace)
     kept = workspace.kept
     dev = request.dev or bool(kept and kept.facts.dev)
-    prepared = prepare(workspace, request.files, request.changes, dev=dev)
-    if kept:
-        require_content(prepared, kept)
-    return Opened(request, workspace, prepared, _chosen(request, options, prepared))
+    found = []
+    for changes in points:
+        prepared = prepare(workspace, request.files, changes, dev=dev)
+        if kept:
+            require_content(prepared, kept)
+        found.append(Opened(request, workspace, prepared, _chosen(request, options, prepared)))
+    return found
 
 
 def run_opened(opened: Opened, reporter: Reporter) -> RunResult:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import sys
 from typing import Any
 
 import click
 
-from waypost.batch.fingerprint import ALL, Order
+from waypost.batch.fingerprint import Order, encoding_named, names_in, sign_named
 from waypost.batch.job import Job
 from waypost.batch.job import run as execute
 from waypost.commands.options import as_json_option, model_argument, trust_option
-from waypost.errors import UsageError
 from waypost.report import common
 from waypost.report.console import Console
 from waypost.report.deploy import ScoreBar, show_scored
@@ -94,14 +91,14 @@ def score(
     console = Console(stderr=True)
     order = Order(
         ids=ids,
-        keep=_names(keep),
+        keep=names_in(keep),
         probabilities=probabilities,
         format=form or ("csv" if output.rstrip("/").lower().endswith(".csv") else "parquet"),  # type: ignore[arg-type]
         part_rows=part_rows,
         on_error=on_error,  # type: ignore[arg-type]
-        separator=_sign("--separator", separator),
-        decimal=_sign("--decimal", decimal),
-        encoding=_encoding(encoding),
+        separator=sign_named("--separator", separator),
+        decimal=sign_named("--decimal", decimal),
+        encoding=encoding_named("--encoding", encoding),
     )
     job = Job(model, source, output, order, threads, overwrite, track, trust)
     with ScoreBar(console) as bar:
@@ -113,27 +110,3 @@ def score(
         common.write_document(sys.stdout, content)
     show_scored(console, done, output)
     return 0
-
-
-def _names(given: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the columns of `--keep A,B`; a name with a comma stands in quotes."""
-    names = tuple(dict.fromkeys(name for row in csv.reader(given) for name in row if name))
-    if ALL in names and len(names) > 1:
-        raise UsageError(f"--keep {','.join(names)}: either some columns or {ALL}")
-    return names
-
-
-def _sign(option: str, given: str | None) -> str | None:
-    """Returns the sign that an option names."""
-    sign = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
-    if sign is not None and (len(sign) != 1 or not sign.isascii() or sign in '"\r\n'):
-        raise UsageError(f"{option} {given}: one sign is expected, such as ';'")
-    return sign
-
-
-def _encoding(given: str | None) -> str | None:
-    """Returns the name of an encoding, as Python calls it."""
-    try:
-        return codecs.lookup(given).name if given else None
-    except LookupError as error:
-        raise UsageError(f"--encoding {given}: there is no such encoding", hint="such as latin-1") from error

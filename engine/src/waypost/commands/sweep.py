@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,20 +13,18 @@ from waypost.commands.options import (
     jobs_option,
     offline_option,
     params_option,
-    parted,
     wandb_option,
-    wanted_on_wandb,
 )
+from waypost.commands.request import RunRequest, pointed
+from waypost.commands.running import open_points
 from waypost.contracts.sweep import points, smaller_is_better, swept
 from waypost.errors import UsageError
-from waypost.pins.workspace import open_workspace
 from waypost.report.common import write_document
 from waypost.report.console import Console
 from waypost.report.sweep import SweepReporter, show_sweep
-from waypost.runs.preflight import Options
-from waypost.runs.prepare import prepare
 from waypost.runs.sweep import declared_side, metric_name
 from waypost.runs.sweep import sweep as execute
+from waypost.system.scratch import scratch
 
 
 @click.command()
@@ -48,15 +46,12 @@ def sweep(
     arguments: tuple[str, ...],
     metric: str | None,
     minimize: bool | None,
-    files: tuple[Path, ...],
-    jobs: int | None,
-    wandb: bool | None,
-    env: str,
-    dev: bool,
-    offline: bool,
     as_json: bool,
+    **options: Any,
 ) -> int:
     """Run the pipeline for each combination of values, and show which was the best.
+
+    PIPELINE is what `waypost run` takes: a folder, URL[#FOLDER]@VERSION, or a bundle.
 
     KEY=A,B,C and KEY=range(START,STOP,STEP) give several values, KEY=VALUE one for all. Steps that
     combinations have in common run once; what an earlier sweep or run finished is not run again, so
@@ -65,26 +60,28 @@ def sweep(
     \b
     Examples:
       waypost sweep pipeline model.max_depth=4,8,16
+      waypost sweep https://github.com/org/grades@1.4.13 train.seed=1,2,3
       waypost sweep pipeline "model.max_depth=range(4,20,4)" train.seed=1,2 --metric validation_roc_auc
       waypost sweep pipeline "train.seed=range(10)" model.n_estimators=50 --jobs 2 --json > sweep.json
     """
-    folder, overrides = parted(arguments)
-    if not swept(overrides):
+    target, folder, changes = pointed(arguments)
+    if not swept(changes):
         hint = "such as waypost sweep pipeline model.max_depth=4,8,16"
         raise UsageError("nothing to sweep: give a key several values", hint=hint)
-    with SweepReporter(Console(stderr=as_json)) as reporter:
-        workspace = open_workspace(folder, reporter.say, offline=offline, loud=reporter.warn)
-        pipelines = [(point, prepare(workspace, files, point, dev=dev)) for point in points(overrides)]
-        on_wandb = wanted_on_wandb(pipelines[0][1].pipeline, wandb)
-        options = Options(env=env, offline=offline, jobs=jobs or 0, wandb=on_wandb)
-        compared = metric_name(pipelines[0][1], metric)
-        smallest = smaller_is_better(compared, declared_side(pipelines[0][1], compared), minimize)
-        reporter.begin(len(pipelines), compared, swept(overrides), smallest=smallest)
+    request = RunRequest(folder, target, as_json=as_json, **options)
+    with scratch() as temp, SweepReporter(Console(stderr=as_json)) as reporter:
+        values = points(changes)
+        opened = open_points(request, values, reporter, temp)
+        first = opened[0].prepared
+        compared = metric_name(first, metric)
+        smallest = smaller_is_better(compared, declared_side(first, compared), minimize)
+        reporter.begin(len(opened), compared, swept(changes), smallest=smallest)
+        pipelines = [(point, each.prepared) for point, each in zip(values, opened, strict=True)]
         result = execute(
-            pipelines, options, reporter, reporter.ended_point, metric=compared, minimize=smallest
+            pipelines, opened[0].options, reporter, reporter.ended_point, metric=compared, minimize=smallest
         )
     if as_json:
         write_document(sys.stdout, result)
     else:
-        show_sweep(Console(), result, swept(overrides))
+        show_sweep(Console(), result, swept(changes))
     return 0 if all(point.result.status == "FINISHED" for point in result.points) else 1

@@ -1,0 +1,170 @@
+"""Models from Python: asked about rows, or given a whole table."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from waypost.batch.fingerprint import ALL, PREDICTION, Order, encoding_named, sign_named
+from waypost.batch.job import Job
+from waypost.batch.job import run as execute
+from waypost.batch.scoring import Progress
+from waypost.errors import WaypostError
+from waypost.inference.compiled import Answer
+from waypost.inference.fetching import bringing
+from waypost.inference.layout import TableError
+from waypost.inference.model_cache import Ready, ready
+from waypost.inference.original import Original
+from waypost.report import common
+from waypost.report.console import Console
+from waypost.report.deploy import ScoreBar
+from waypost.system.scratch import scratch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that answers as MLflow's own `pyfunc` does, by its compiled form where that is proved equal.
+
+    `label` is its name in words, `digest` that of its files; `reason` says why the original answers, and is
+    empty where the compiled form does. Any number of threads may ask it at the same time.
+    """
+
+    label: str
+    digest: str
+    reason: str
+    _ready: Ready = field(repr=False)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Tells whether the compiled form answers."""
+        return not self.reason
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that the model asks for, with the types of its signature."""
+        return {column.name: column.type for column in self._ready.said.inputs}
+
+    def predict(self, frame: pd.DataFrame) -> pd.Series | pd.DataFrame:
+        """Returns the answer for each row, with the index of the frame; of a model that answers with several
+        columns a frame. Raises WaypostError where the model refuses the rows.
+        """
+        import pandas as pd
+
+        labels = self._answer(frame).labels
+        if len(labels) and all(isinstance(label, dict) for label in labels):
+            return pd.DataFrame.from_records(list(labels), index=frame.index)
+        values = list(labels) if labels.ndim > 1 else labels
+        return pd.Series(values, index=frame.index, name=PREDICTION)
+
+    def probabilities(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Returns the probability of each class, a column a class, for each row. Raises WaypostError, also
+        where the model has none.
+        """
+        import pandas as pd
+
+        answer, classes = self._answer(frame), self._ready.answers.classes
+        if classes is None:
+            raise WaypostError(f"{self.label} has no probabilities, or several targets")
+        return pd.DataFrame(answer.probabilities, index=frame.index, columns=classes.tolist())
+
+    def _answer(self, frame: pd.DataFrame) -> Answer:
+        import pyarrow as pa
+
+        made = self._ready
+        if isinstance(made.answers, Original):
+            return made.answers.of_frame(frame)
+        wanted = [column.name for column in made.said.inputs if column.name in frame.columns]
+        try:
+            return made.answers.of_table(pa.Table.from_pandas(frame[wanted], preserve_index=False))
+        except (TableError, pa.ArrowException, TypeError, ValueError):
+            return made.original.of_frame(frame)  # what MLflow makes of it, or its refusal
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A table that was answered: `rows` read, `skipped` among them; `run_id` is empty where nothing was
+    tracked, `was_there` tells that all of it was written before. `manifest` is OUTPUT/_manifest.json.
+    """
+
+    output: str
+    rows: int
+    skipped: int
+    was_there: bool
+    run_id: str
+    seconds: float
+    manifest: Mapping[str, Any] = field(repr=False)
+
+
+def load_model(uri: str | Path, *, trust: bool = False) -> Model:
+    """Returns a model ready to answer; compiling it takes some seconds where that was not done before.
+
+    Args: `uri` is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/PATH, or a folder with an MLflow model.
+    `trust` loads a model whose loading may run code.
+
+    Raises WaypostError where it is not there, or loading it is not safe and it is not trusted.
+    """
+    with scratch() as temp, bringing(str(uri), temp / "model.state", is_trusted=trust) as brought:
+        made = ready(brought.folder, is_trusted=trust)
+    reason = "" if made.proof.is_equal else made.proof.reason
+    return Model(brought.label, made.digest, reason, made)
+
+
+def score(
+    model: str | Path,
+    source: str | Path,
+    output: str | Path,
+    *,
+    ids: Iterable[str] = (),
+    keep: Iterable[str] | Literal["all"] = (),
+    probabilities: bool = False,
+    format: Literal["parquet", "csv"] = "parquet",  # noqa: A002 (the option's name)
+    on_error: Literal["fail", "skip"] = "fail",
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    part_rows: int = 16_384,
+    threads: int | None = None,
+    overwrite: bool = False,
+    track: bool = True,
+    trust: bool = False,
+    quiet: bool = False,
+) -> Scored:
+    """Answers each row of the table `source` with a model, and writes the answers into the folder `output`.
+
+    The arguments are those of `waypost score`. Killed at any point, the same call goes on. Progress goes to
+    stdout, unless `quiet`. Raises WaypostError.
+    """
+    order = Order(
+        ids=tuple(ids),
+        keep=(ALL,) if keep == ALL else tuple(keep),
+        probabilities=probabilities,
+        format=format,
+        part_rows=part_rows,
+        on_error=on_error,
+        separator=sign_named("separator", separator),
+        decimal=sign_named("decimal", decimal),
+        encoding=encoding_named("encoding", encoding),
+    )
+    job = Job(str(model), str(source), str(output), order, threads, overwrite, track, trust)
+    console = Console(file=sys.stdout)
+    with contextlib.ExitStack() as stack:
+        progress = Progress() if quiet else stack.enter_context(ScoreBar(console))
+        say = (lambda _: None) if quiet else common.sayer(console)
+        done = execute(job, progress, say, lambda text: None if quiet else common.warn(console, text))
+    scored = done.scored
+    return Scored(
+        str(output),
+        scored.rows,
+        scored.skipped,
+        scored.is_current,
+        done.run_id,
+        done.seconds,
+        scored.manifest,
+    )
