@@ -144,6 +144,9 @@ def test_mistakes_are_told_before_anything_runs(scored: Path, call: Call) -> Non
         result = call(*SWEEP, scored, *arguments)
         assert result.returncode == code
         assert text in result.stderr
+    released = call(*SWEEP, f"file://{scored}#somewhere@1.0.0", "number=1,2")
+    assert released.returncode in (2, 3), "what run takes, sweep takes: a release is looked for in git"
+    assert "git" in released.stderr
     assert runs() == []
 
 

@@ -135,6 +135,12 @@ def test_registered_models_need_no_extra(core: Path, workplace: Path, call: Call
     assert "error: " in call(core, "rollback", "grades").stderr
 
 
+def test_python_names_its_extra(core: Path, call: Call) -> None:
+    """What answers from Python says what it needs, as the verbs do."""
+    result = call(core.with_name("python"), "-c", "import waypost; waypost.run; waypost.load_model")
+    assert "waypost.load_model needs waypost[serve]: pip install 'waypost[serve]'" in result.stderr
+
+
 @pytest.mark.parametrize("how", ["option", "pipeline", "input"])
 def test_wandb_names_its_extra(core: Path, workplace: Path, call: Call, how: str) -> None:
     """--wandb, `tracking: [wandb]` and wandb:// inputs are refused before anything runs, with the command."""

@@ -53,7 +53,7 @@ def test_help_imports_no_verb() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "Answer each row of INPUT with MODEL" in done.stdout
+    assert "Score each row of INPUT with MODEL" in done.stdout
 
 
 @pytest.mark.parametrize(

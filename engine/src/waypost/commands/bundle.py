@@ -17,19 +17,19 @@ _file = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("target", metavar="URL[#FOLDER]@VERSION")
-@click.option("-o", "--output", "file", required=True, metavar="FILE", type=_file, help="The file to write.")
+@click.option("-o", "--output", "file", required=True, metavar="FILE", type=_file, help="File to write.")
 @click.option(
     "--env",
     type=click.Choice(["uv", "local"]),
     default="uv",
     show_default=True,
-    help="uv: with the wheels of every environment; local: without, for `run --env local`.",
+    help="uv: include the wheels of every environment; local: leave them out, for `run --env local`.",
 )
 def bundle(target: str, file: Path, env: str) -> None:
-    """Pack a release with all that it needs to run on a machine without network.
+    """Pack a release with everything that it needs to run on a machine without network.
 
-    Code, components, lock, data, the wheels of every environment for this platform, checksums. The
-    same content gives the same bytes; it fails where anything is missing.
+    A bundle holds code, components, lock, data, the wheels of every environment for this platform, and
+    checksums. The same content gives the same bytes. If anything is missing, nothing is written.
 
     \b
     Example:
@@ -51,7 +51,7 @@ def bundle(target: str, file: Path, env: str) -> None:
 def verify_bundle(file: Path) -> None:
     """Check a bundle as `run` would: archive, list, every byte and tree, record, lock and plan.
 
-    Nothing is unpacked into the cache. Exit code 4 where anything is missing, different or more than listed.
+    Nothing is unpacked into the cache. Exit code 4 if anything is missing, differs or is not listed.
 
     \b
     Example:

@@ -16,10 +16,9 @@ from waypost.system.places import home
 
 @click.group()
 def cache() -> None:
-    """Look at the cache of mirrors, components and environments, or empty it.
+    """Inspect or empty the cache of mirrors, components and environments.
 
-    It lies in the platform's cache folder, or where WAYPOST_HOME says. Everything in it can be
-    made again.
+    The cache is in the platform's cache folder, or in $WAYPOST_HOME. Everything in it can be made again.
 
     \b
     Examples:
@@ -57,7 +56,7 @@ def list_(as_json: bool) -> None:
     "--days", type=click.FloatRange(min=0), default=30, show_default=True, help="Not used for so long."
 )
 def gc(days: float) -> None:
-    """Remove what was not used for some days, and what killed processes left.
+    """Remove entries unused for some days, and what killed processes left behind.
 
     \b
     Example:

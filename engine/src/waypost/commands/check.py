@@ -22,13 +22,12 @@ from waypost.report.console import Console
 )
 @as_json_option
 def check(folder: Path, as_json: bool) -> int:
-    """Look at every component of a library, and list everything that its users would stumble over.
+    """Check every component of a library for what its users would stumble over.
 
-    Each finding has a category: library (licence, README, changelog, setup.cfg), contract (it can
-    be read, name, descriptions), command (placeholders, unused parameters, files that are not
-    there), default (outside of its own range), shared (folders that are not there or not
-    declared), environment (not pinned, no hashes, files that do not come along), readme (tables
-    that are not the contract's), tests. Exit code 1 on any. Nothing is executed.
+    Each finding has a category: library (licence, README, changelog, setup.cfg), contract (unreadable, name,
+    descriptions), command (placeholders, unused parameters, missing files), default (outside its own range),
+    shared (missing or undeclared folders), environment (unpinned, unhashed, files left out), readme (tables
+    that differ from the contract), tests. Exit code 1 on any finding. Nothing is executed.
 
     \b
     Examples:

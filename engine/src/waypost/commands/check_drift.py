@@ -27,31 +27,31 @@ from waypost.system.scratch import scratch
     default=".",
     metavar="PIPELINE",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a pipeline that checks its data; its version of the component for that runs.",
+    help="Folder of a pipeline that checks its data; the component runs in the version pinned there.",
 )
 @click.option(
     "--component",
     metavar="SOURCE/COMPONENT",
     default="",
-    help="That compares the tables. [default: the one that takes data, reference and checks]",
+    help="Component that compares the tables. [default: the one that takes data, reference and checks]",
 )
 @click.option(
     "--alpha",
     default=0.01,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Chance of a false alarm, over all columns together.",
+    help="Significance level over all columns together.",
 )
 @env_option
 @as_json_option
 def check_drift(
     model: str, samples: Path, folder: Path, component: str, alpha: float, env: str, as_json: bool
 ) -> int:
-    """Compare what a server was asked with what its model learned from.
+    """Compare the inputs that a server received with the training table of its model.
 
-    SAMPLES is the folder of `waypost serve --log-predictions`. The pipeline's component for checks (of the
-    reference library: check_data) compares each column with the training table (Kolmogorov-Smirnov,
-    chi-square, corrected by Holm), as a step that MLflow tracks. Exit code 1 where a column has drifted.
+    SAMPLES is the folder of `waypost serve --log-predictions`. The pipeline's component for checks
+    (check_data in the reference library) compares each column with the training table (Kolmogorov-Smirnov and
+    chi-square tests, Holm-corrected), as a step tracked by MLflow. Exit code 1 if a column has drifted.
 
     \b
     Example:

@@ -24,7 +24,7 @@ GUEST = Path("components-repo")
 
 @click.group()
 def components() -> None:
-    """Look at the components of a pipeline; split a library off into a repository of its own.
+    """Inspect the components of a pipeline; export a library to a repository of its own.
 
     \b
     Examples:
@@ -105,20 +105,20 @@ library_option = click.option(
     metavar="FOLDER",
     callback=_library,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help=f"The library's folder: {GUEST} where there is one, else this folder.",
+    help=f"Folder of the library. [default: {GUEST} if there is one, else the current folder]",
 )
 
 
 @components.command()
 @click.argument("destination", metavar="DIR|URL")
-@click.option("--onto", is_flag=True, help="Where others committed there: join their commits and ours.")
+@click.option("--onto", is_flag=True, help="Merge with commits that others made there.")
 @library_option
 def export(destination: str, onto: bool, library: Path) -> None:
-    """Split the library off into a repository of its own, with its history and its tags.
+    """Export the library to a repository of its own, with its history and tags.
 
-    Tags are made again from the records in releases/. Commits and trees come out the same on
-    every machine. DIR may be new: it becomes a bare repository. What is there already is only
-    ever added to. A library that is a repository of its own is pushed as it is.
+    Tags are made from the records in releases/. Commits and trees are the same on every machine. A new DIR
+    becomes a bare repository; an existing one is only ever added to. A library that already is a repository
+    of its own is pushed as it is.
 
     \b
     Examples:
@@ -139,10 +139,10 @@ def export(destination: str, onto: bool, library: Path) -> None:
 @click.argument("url", metavar="DIR|URL")
 @library_option
 def import_(url: str, library: Path) -> None:
-    """Take in what others committed in the library's own repository since it was exported.
+    """Import commits that others made in the library's own repository since its export.
 
-    Their commits come into the library's folder here with their authors, dates and messages, on
-    the branch that is checked out. The next export has the very same commits in its history.
+    The commits are applied to the library's folder on the current branch, with their authors, dates and
+    messages. The next export has the very same commits in its history.
 
     \b
     Example:

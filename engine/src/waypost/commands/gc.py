@@ -24,17 +24,17 @@ from waypost.runs.garbage import collect
     type=click.FloatRange(min=0),
     default=30,
     show_default=True,
-    help="Keep every run of so many days.",
+    help="Keep runs younger than this many days.",
 )
-@click.option("--yes", is_flag=True, help="Delete them; without it they are only listed.")
+@click.option("--yes", is_flag=True, help="Delete the runs instead of listing them.")
 @as_json_option
 def gc(folder: Path, days: float, yes: bool, as_json: bool) -> None:
-    """List the runs on the tracking server that nothing needs any more; delete them with --yes.
+    """List the runs on the tracking server that nothing needs any more; --yes deletes them.
 
-    Only runs that Waypost made are looked at, a pipeline run together with its steps. Kept are runs
-    of releases, runs that made a registered model, the newest finished run of each pipeline and the
-    newest with PIPELINE's lock, what this machine takes over next, what has the tag waypost.keep,
-    what is running, everything younger than --days, and each run that one of these took a result from.
+    Only runs made by Waypost are considered, each pipeline run together with its steps. Kept are runs of
+    releases, runs that made a registered model, the newest finished run of each pipeline and the newest with
+    PIPELINE's lock, runs that this machine would reuse, runs with the tag waypost.keep, active runs, runs
+    younger than --days, and every run that one of these reused a result from.
 
     MLflow keeps the bytes of deleted runs until `mlflow gc`; the command for that is shown.
 

@@ -19,7 +19,7 @@ from waypost.sources.files import read_mlmodel
 @click.argument("model")
 @as_json_option
 def info(model: str, as_json: bool) -> int:
-    """Say where a registered model comes from: run, release, component trees, data, signature.
+    """Show where a registered model comes from: run, release, component trees, data, signature.
 
     \b
     Examples:

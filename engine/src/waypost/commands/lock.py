@@ -20,18 +20,18 @@ from waypost.report.pins import show_pins
 
 @click.command()
 @pipeline_argument
-@click.option("--check", is_flag=True, help="Write nothing; exit with 4 where the lock is not fresh.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 4 if the lock is stale.")
 @as_json_option
 def lock(folder: Path, check: bool, as_json: bool) -> int:
-    """Resolve what pipeline.yaml asks for into components.lock.json.
+    """Resolve the requirements in pipeline.yaml, and write components.lock.json.
 
-    Pins that still answer are kept (`waypost update` moves them). Everything is checked before a
-    byte is written: that each component exists at its version, that its interface fits `with:`.
+    Pins that still satisfy pipeline.yaml are kept; `waypost update` moves them. Nothing is written unless
+    every component exists at its version and its interface fits `with:`.
 
     \b
     Examples:
       waypost lock pipeline
-      waypost lock pipeline --check     for CI: is it fresh? Has the remote its commits?
+      waypost lock pipeline --check     for CI: is the lock fresh, are its commits on the remote?
     """
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))

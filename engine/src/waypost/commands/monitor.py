@@ -21,31 +21,31 @@ from waypost.sources.files import write_text
     "--reference",
     metavar="TABLE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Compare the columns with this table (Parquet or CSV), such as the one that the model learned from. "
-    "[default: the newer half of the rows with the older half]",
+    help="Table to compare the columns with (Parquet or CSV), such as the training table. "
+    "[default: the older half of the rows, compared with the newer half]",
 )
 @click.option(
     "--rows",
     default=1_000_000,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Read so many rows, the newest ones.",
+    help="Number of rows to read, the newest first.",
 )
 @click.option(
     "--html",
     "page",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the report as a page, too.",
+    help="Write the report as an HTML page, too.",
 )
 @as_json_option
 def monitor(folder: Path, reference: Path | None, rows: int, page: Path | None, as_json: bool) -> int:
-    """Say how the models in service do: latency, predictions, quality by labels, drift of columns.
+    """Report how the models in service do: latency, predictions, quality by labels, drift of columns.
 
-    LOG is the folder of `waypost serve --log-predictions`. Labels come by POST /feedback, with the
-    x-request-id of a reply: classes give an accuracy, numbers their errors. Drift is the population
-    stability index (PSI) of each column: above 0.1 it moved, above 0.25 far. `waypost check-drift` tests
-    the same with the pipeline's own checks.
+    LOG is the folder of `waypost serve --log-predictions`. Labels arrive by POST /feedback with the
+    x-request-id of a reply; classes give an accuracy, numbers give errors. Drift is the population stability
+    index (PSI) of each column: above 0.1 moderate, above 0.25 large. `waypost check-drift` tests for drift
+    with the pipeline's own checks.
 
     \b
     Examples:

@@ -17,7 +17,7 @@ pipeline_argument = click.argument(
 as_json_option = click.option(
     "--json", "as_json", is_flag=True, help="Write the result as JSON to stdout, progress to stderr."
 )
-offline_option = click.option("--offline", is_flag=True, help="Ask no remote.")
+offline_option = click.option("--offline", is_flag=True, help="Contact no remote.")
 
 params_option = click.option(
     "--params",
@@ -25,30 +25,30 @@ params_option = click.option(
     multiple=True,
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Parameter file merged on top of params.yaml; may be given several times.",
+    help="Parameter file to merge over params.yaml; repeatable.",
 )
 jobs_option = click.option(
-    "--jobs", type=click.IntRange(min=1), help="How many steps at the same time. [default: one per core]"
+    "--jobs", type=click.IntRange(min=1), help="Number of steps to run in parallel. [default: one per core]"
 )
 env_option = click.option(
     "--env",
     type=click.Choice(["uv", "local"]),
     default="uv",
     show_default=True,
-    help="uv: each component in the environment that it asks for; local: in the engine's own.",
+    help="uv: run each component in its own locked environment; local: run all of them in Waypost's.",
 )
 
 wandb_option = click.option(
     "--wandb/--no-wandb",
     default=None,
-    help="Show the run on Weights & Biases, too. [default: what pipeline.yaml says under `tracking`]",
+    help="Log the run to Weights & Biases, too. [default: `tracking` in pipeline.yaml]",
 )
 
 model_argument = click.argument("model")
 trust_option = click.option(
     "--trust",
     is_flag=True,
-    help="Load it whatever its file asks for: pickled models can run any code. Only for sources you know.",
+    help="Load the model even if that can run arbitrary code, as pickles can. Only for sources you trust.",
 )
 
 

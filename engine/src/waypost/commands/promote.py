@@ -22,24 +22,42 @@ from waypost.sources.files import read_text
 @click.command()
 @click.argument("target", metavar="RUN|RELEASE")
 @click.option("--name", required=True, help="Name of the registered model.")
-@click.option("--alias", default="champion", show_default=True, help="Alias that this version gets.")
-@click.option("--min", "minima", multiple=True, metavar="METRIC=V", help="Refuse less; may be repeated.")
-@click.option("--max", "maxima", multiple=True, metavar="METRIC=V", help="Refuse more; may be repeated.")
-@click.option("--better-than", metavar="ALIAS", default="", help="Refuse what is not better than that one.")
+@click.option("--alias", default="champion", show_default=True, help="Alias for this version.")
+@click.option(
+    "--min",
+    "minima",
+    multiple=True,
+    metavar="METRIC=V",
+    help="Lowest value of a metric that passes; repeatable.",
+)
+@click.option(
+    "--max",
+    "maxima",
+    multiple=True,
+    metavar="METRIC=V",
+    help="Highest value of a metric that passes; repeatable.",
+)
+@click.option(
+    "--better-than", metavar="ALIAS", default="", help="Alias of the version that the model must beat."
+)
 @click.option(
     "--metric",
     default="",
-    help="That --better-than compares. [default: that of --min or --max, else the first of the kind quality"
-    " that a contract declares]",
+    help="Metric that --better-than compares. [default: that of --min or --max, else the first "
+    "quality metric that a component declares]",
 )
 @click.option("--lower", "better", flag_value="lower", help="Smaller values of the metric are better.")
 @click.option("--higher", "better", flag_value="higher", help="Larger values of the metric are better.")
-@click.option("--any-data", is_flag=True, help="Compare figures of different data, or of data nobody knows.")
-@click.option("--step", default="", help="Step that made the model, where the run has several.")
+@click.option(
+    "--any-data",
+    is_flag=True,
+    help="Compare metrics even if they were measured on different or unknown data.",
+)
+@click.option("--step", default="", help="Step that made the model, if several steps made one.")
 @click.option(
     "--notes",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Markdown for the card's limits: what the model is for, and what it is not for.",
+    help="Markdown for the model card: what the model is for, and what it is not for.",
 )
 @trust_option
 @as_json_option
@@ -58,11 +76,11 @@ def promote(
     trust: bool,
     as_json: bool,
 ) -> int:
-    """Register the model of a run or a release, and let an alias name it, once it passes the gate.
+    """Register the model of a run or a release and give it an alias, if it passes the gate.
 
-    RUN is the id of a pipeline run (or of any run with a model); RELEASE is a version (1.4.13) or
-    URL@VERSION, whose newest finished run on this tracking server counts. The version that had the
-    alias keeps another: previous. The model card becomes its description, and an artifact of its run.
+    RUN is the ID of a pipeline run, or of any run with a model. RELEASE is a version (1.4.13) or URL@VERSION;
+    its newest finished run on this tracking server is taken. The version that had the alias gets the alias
+    `previous`. The model card becomes the description of the version, and an artifact of its run.
 
     \b
     Examples:

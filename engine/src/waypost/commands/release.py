@@ -26,7 +26,7 @@ _folder = click.option(
     default=".",
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The library, pipeline repository or Python package; default: this folder.",
+    help="Folder of the library, pipeline repository or Python package. [default: the current one]",
 )
 
 
@@ -41,20 +41,20 @@ class _Bumps(click.Group):
 
 @click.group(cls=_Bumps)
 def release() -> None:
-    """Cut a release: check, raise the version, rotate the changelog, write the record, commit, tag.
+    """Cut a release: check, bump the version, rotate the changelog, write the record, commit, tag.
 
-    Without a bump, `auto`: the least one that the interface change since the last release demands.
-    Less than that is refused, with the list of what broke. Whatever fails, the repository stays as
-    it was. The options are those of `waypost release auto --help`.
+    The bump defaults to `auto`: the smallest one that the interface changes since the last release demand. A
+    smaller one is refused, with the list of breaking changes. If anything fails, the repository stays as it
+    was. For the options see `waypost release auto --help`.
 
     \b
     Examples:
       waypost release --dry-run          what would be released, and why
-      waypost release                    the least version that is honest
-      waypost release minor --push       push commit and tag, both or none
+      waypost release                    the smallest version that the changes allow
+      waypost release minor --push       commit and tag, atomically
       waypost release -C engine          a Python package, or a library, in a folder of the repository
       waypost release yank 1.2.0 --reason "leaks memory"
-      waypost release tags --restore     the tags of all releases, in a clone without them
+      waypost release tags --restore     tags that a clone lacks
     """
 
 
@@ -112,21 +112,21 @@ def _add(wish: str, text: str) -> None:
         return _cut(wish, **options)
 
 
-_add("auto", "The least bump that the interface change demands.")
-_add("patch", "X.Y.Z+1: refused where something was added, changed or broken.")
-_add("minor", "X.Y+1.0: refused where something broke.")
+_add("auto", "Bump as the interface changes demand.")
+_add("patch", "X.Y.Z+1; refused if something was added, changed or broken.")
+_add("minor", "X.Y+1.0; refused if something broke.")
 _add("major", "X+1.0.0.")
 
 
 @release.command()
 @click.argument("version")
-@click.option("--reason", required=True, help="Why nobody should use it.")
+@click.option("--reason", required=True, help="Why the version should not be used.")
 @click.option("--push", is_flag=True, help="Push the commit to origin.")
 @_folder
 def yank(version: str, reason: str, push: bool, folder: Path) -> None:
-    """Say that nobody should start to use a version: new locks refuse it, old runs warn.
+    """Withdraw a version: new locks refuse it, runs that have it locked warn.
 
-    The record is committed; it counts once it is on the default branch.
+    The yank is committed, and takes effect once it is on the default branch.
 
     \b
     Example:
@@ -146,23 +146,25 @@ def yank(version: str, reason: str, push: bool, folder: Path) -> None:
     "run_id",
     default="",
     metavar="ID",
-    help="The MLflow run, with whatever parameters it had. [default: the newest with the release's own]",
+    help="ID of the MLflow run, whatever its parameters. [default: the newest run with the "
+    "release's own parameters]",
 )
 @click.option(
     "--tracking-uri",
     "uri",
     default="",
     metavar="URI",
-    help="Where the run was made. [default: MLFLOW_TRACKING_URI, else where this machine ran the release]",
+    help="Tracking server of the run. [default: MLFLOW_TRACKING_URI, else where this machine ran "
+    "the release]",
 )
-@click.option("--supersede", default="", metavar="WHY", help="Why the run record that is there is wrong.")
+@click.option("--supersede", default="", metavar="WHY", help="Why the existing run record is wrong.")
 @_folder
 def record(version: str, folder: Path, **wish: str) -> None:
-    """Record what the production run of a release gave: releases/VERSION.run.json.
+    """Record the results of a release's production run in releases/VERSION.run.json.
 
-    The run must be a whole one of `waypost run URL@VERSION`. Parameters that it was given are kept in
-    the record; `waypost reproduce` applies them, and compares with the record. Records do not change: a
-    wrong one is superseded by releases/VERSION.run.2.json, which names it and says why.
+    The run must be a complete one of `waypost run URL@VERSION`. The record keeps its parameter overrides;
+    `waypost reproduce` applies them and compares the results. Records never change: a wrong one is superseded
+    by releases/VERSION.run.2.json, which names it and says why.
 
     \b
     Examples:
@@ -176,7 +178,7 @@ def record(version: str, folder: Path, **wish: str) -> None:
 @release.command("check-records")
 @_folder
 def check_records(folder: Path) -> int:
-    """Prove that no record was ever changed or removed; exit code 4 on a finding."""
+    """Check that no record was ever changed or removed; exit code 4 if one was."""
     console = Console()
     subject = read_subject(folder)
     found = records.tampered(subject)
@@ -193,19 +195,19 @@ def check_records(folder: Path) -> int:
     "--folder",
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Of this product only; default: of all products of the repository here.",
+    help="Folder of the product. [default: all products of the current repository]",
 )
-@click.option("--restore", is_flag=True, help="Bring the missing ones: from origin, else from the records.")
-@click.option("--push", is_flag=True, help="Push those that origin does not have, all or none.")
+@click.option("--restore", is_flag=True, help="Restore missing tags: from origin, else from the records.")
+@click.option("--push", is_flag=True, help="Push the tags that origin lacks, all or none.")
 @click.option("--offline", is_flag=True, help="Do not ask origin which tags it has.")
 @as_json_option
 def tags_(folder: Path | None, restore: bool, push: bool, offline: bool, as_json: bool) -> int:
-    """List the tags of all releases that have a record, or make them again.
+    """List the tags of all recorded releases, or restore them.
 
-    A clone may come without tags; the records in releases/ say which commits they belong to. Every machine
-    makes the same tag of a record. A tag that is there is never moved.
+    A clone may lack tags; the records in releases/ tell which commits they belong to. Every machine makes the
+    same tag from a record. An existing tag is never moved.
 
-    Exit code 1 where a tag is missing, 4 where one is at another commit than its record's.
+    Exit code 1 if a tag is missing, 4 if one is at another commit than its record's.
 
     \b
     Examples:
@@ -229,25 +231,24 @@ def tags_(folder: Path | None, restore: bool, push: bool, offline: bool, as_json
 @click.command("semver-check")
 @click.argument("base", required=False)
 @_folder
-@click.option("--base", "named", metavar="VERSION", help="The same as BASE.")
+@click.option("--base", "named", metavar="VERSION", help="Same as BASE.")
 @click.option(
     "--bump",
     "--allow",
     "bump",
     type=click.Choice(["patch", "minor", "major"]),
-    help="Is this bump enough? Exit code 1 where more is demanded.",
+    help="Bump to judge; exit code 1 if more is demanded.",
 )
-@click.option("--run", "run_id", metavar="ID", help="Compare the model of this pipeline run, too.")
+@click.option("--run", "run_id", metavar="ID", help="ID of a pipeline run whose model is compared, too.")
 @as_json_option
 def semver_check(
     base: str | None, named: str | None, folder: Path, bump: str | None, run_id: str | None, as_json: bool
 ) -> int:
-    """Compare interfaces with a release (BASE, default the newest) and tell the bump that they demand.
+    """Compare interfaces with a release (BASE, default: the newest), and tell which bump they demand.
 
-    What the changelog says is a floor: Added and Deprecated demand a minor version, Removed and BREAKING a
-    major one.
+    The changelog sets a floor: Added and Deprecated demand a minor version, Removed and BREAKING a major one.
 
-    Exit code 1 where the version at hand, or --bump, is too small.
+    Exit code 1 if the current version, or --bump, is too small.
 
     \b
     Examples:

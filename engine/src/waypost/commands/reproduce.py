@@ -46,24 +46,25 @@ def _empty(folder: Path) -> Path:
 @click.option(
     "--env",
     type=click.Choice(["uv", "local"]),
-    help="uv: environments made anew; local: the engine's own. [default: uv; of a run what it had]",
+    help="uv: build fresh environments; local: use Waypost's own. [default: uv; for runs:/ID "
+    "what that run used]",
 )
 @click.option(
     "--keep",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Keep runs and outputs in DIR, an empty one.",
+    help="Keep runs and outputs in DIR, which must be empty.",
 )
 @as_json_option
 def reproduce(target: str, against: Path | None, env: str | None, keep: Path | None, as_json: bool) -> int:
-    """Execute a release, or a run, in a clean place, and compare with what came out then.
+    """Execute a release or a run again in a clean place, and compare the results.
 
-    A release is executed from its tag, and compared with its record. runs:/ID is a pipeline run of this
-    tracking server: its commit, what was not committed, its lock and its parameters are brought together
-    again from what it kept. A component whose content is gone is named.
+    A release is executed from its tag and compared with its record. runs:/ID is a pipeline run on this
+    tracking server: its commit, uncommitted changes, lock and parameters are restored from what the run kept.
+    A component whose content is gone is named.
 
-    Data, splits, metrics, predictions and the model's signature are compared one by one: equal,
-    different, or cannot compare (and why). Exit code 1 where anything is different.
+    Data, splits, metrics, predictions and the model's signature are compared one by one: equal, different, or
+    not comparable, with the reason. Exit code 1 if anything differs.
 
     \b
     Examples:

@@ -20,7 +20,7 @@ from waypost.report.console import Console, escape
 def rollback(name: str, alias: str, as_json: bool) -> int:
     """Give an alias back to the version that had it before the last promotion.
 
-    Servers that follow the alias load it by themselves. Once more, and it is undone.
+    Servers that follow the alias load that version by themselves. A second rollback undoes the first.
 
     \b
     Example:

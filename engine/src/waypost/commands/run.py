@@ -26,39 +26,41 @@ from waypost.runs.no_op import recall
     "--like",
     default="",
     metavar="runs:/ID",
-    help="Start from that run: its versions, its files, its parameters; KEY=VALUE changes some of them.",
+    help="Repeat a run with its versions, files and parameters; KEY=VALUE overrides some of them.",
 )
 @params_option
 @click.option(
     "--steps",
     default="",
     metavar="A,B",
-    help="Execute these steps only; take the rest from earlier runs.",
+    help="Execute only these steps; reuse the rest from earlier runs.",
 )
-@click.option("--from", "start", metavar="STEP", help="Execute this step and all that depend on it.")
+@click.option("--from", "start", metavar="STEP", help="Execute this step and everything that depends on it.")
 @click.option(
-    "--resume", is_flag=True, help="Take over from the last failed or interrupted run, in any case."
+    "--resume", is_flag=True, help="Continue the last failed or interrupted run: reuse its finished steps."
 )
-@click.option("--no-cache", is_flag=True, help="Take nothing over: execute every step.")
-@click.option("--force", default="", metavar="A,B", help="Execute these steps, whatever is known of them.")
-@click.option("--explain", is_flag=True, help="Say of each step why it runs, or why it need not.")
+@click.option("--no-cache", is_flag=True, help="Reuse nothing: execute every step.")
+@click.option(
+    "--force", default="", metavar="A,B", help="Execute these steps even if their results could be reused."
+)
+@click.option("--explain", is_flag=True, help="Explain for each step why it runs or is reused.")
 @jobs_option
 @click.option(
     "--worker",
     type=click.Choice(["fork", "process"]),
-    help="fork: steps start in some milliseconds from a process that has imported what they need;"
-    " process: each in a new interpreter. [default: fork on Linux, else process]",
+    help="fork: start steps within milliseconds from a preloaded process; process: start each in "
+    "a new interpreter. [default: fork on Linux, else process]",
 )
 @click.option(
     "--dev",
     is_flag=True,
-    help="Take local component folders as they are, and branches as they are now; the run is marked so.",
+    help="Use local component folders and branches as they are now; the run is tagged as a development run.",
 )
-@click.option("--offline", is_flag=True, help="Ask no remote; what is in the cache or in folders runs.")
-@click.option("--frozen", is_flag=True, help="Locked content only, as CI wants it: refuses --dev.")
+@click.option("--offline", is_flag=True, help="Contact no remote: use the cache and local folders.")
+@click.option("--frozen", is_flag=True, help="For CI: run locked content only; refuses --dev.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the plan, run nothing.")
 @click.option(
-    "--verify", is_flag=True, help="Ask the remotes now whether tags moved, and wait for the answer."
+    "--verify", is_flag=True, help="Check the remotes for moved tags before the run, and not beside it."
 )
 @wandb_option
 @env_option
@@ -76,14 +78,14 @@ from waypost.runs.no_op import recall
 )
 @click.option("--debug", is_flag=True, help="Show the stack trace of a component's error.")
 def run(arguments: tuple[str, ...], overrides: str, **options: Any) -> int:
-    """Run the pipeline in the folder PIPELINE (default: this folder), or a release of one.
+    """Run a pipeline: that of a folder (default: the current one), of a release, or of a bundle.
 
-    PIPELINE may be URL[#FOLDER]@VERSION: a version, a specifier (~=1.4), `latest` or a commit; or
-    a file that `waypost bundle` made.
+    PIPELINE is a folder, a release as URL[#FOLDER]@VERSION (a version, a specifier such as ~=1.4, `latest`,
+    or a commit), or a file made by `waypost bundle`.
 
-    KEY=VALUE overrides a parameter of params.yaml, +KEY=VALUE adds one. Everything is checked
-    before the first step starts. A step whose code, parameters, inputs and environment are those of
-    an earlier one is not executed again.
+    KEY=VALUE overrides a parameter of params.yaml; +KEY=VALUE adds one. Everything is checked before the
+    first step starts. A step is reused, not executed, if its code, parameters, inputs and environment are
+    unchanged.
 
     \b
     Examples:
@@ -92,10 +94,10 @@ def run(arguments: tuple[str, ...], overrides: str, **options: Any) -> int:
       waypost run pipeline --params pipeline/examples/wine.yaml
       waypost run pipeline --from train model.n_estimators=50
       waypost run pipeline --explain --dry-run      what would run, and why
-      waypost run pipeline --force train            that step, and what its result changes
+      waypost run pipeline --force train            that step again, and whatever its result changes
       waypost run https://github.com/org/grades@1.4.13
-      waypost run pipeline --dev                    with the component folders as they are now
-      waypost run pipeline --wandb                  show it on Weights & Biases, too
+      waypost run pipeline --dev                    local component folders as they are now
+      waypost run pipeline --wandb                  log it to Weights & Biases, too
       waypost run --like runs:/0123456789abcdef0123456789abcdef model.max_depth=9
     """
     target, folder, changes = pointed(arguments)

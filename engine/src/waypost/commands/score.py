@@ -20,36 +20,42 @@ from waypost.report.deploy import ScoreBar, show_scored
 @model_argument
 @click.argument("source", metavar="INPUT")
 @click.argument("output")
-@click.option("--id", "ids", multiple=True, metavar="COLUMN", help="Column to carry over; may be repeated.")
+@click.option(
+    "--id", "ids", multiple=True, metavar="COLUMN", help="Column to carry over as the row's ID; repeatable."
+)
 @click.option(
     "--keep",
     multiple=True,
     metavar="COLUMNS|all",
-    help="Columns to carry over beside the row's number or id: A,B, or all of the input.",
+    help="Columns to carry over besides the row's number or ID: A,B or all.",
 )
-@click.option("--probabilities", is_flag=True, help="Write each class's probability, too.")
+@click.option("--probabilities", is_flag=True, help="Write the probability of each class, too.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["parquet", "csv"]),
-    help="Of the parts. [default: by the name of OUTPUT, else parquet]",
+    help="Format of the part files. [default: by the name of OUTPUT, else parquet]",
 )
 @click.option(
     "--on-error",
     type=click.Choice(["fail", "skip"]),
     default="fail",
     show_default=True,
-    help="skip: leave rows out that cannot be answered, and tell of them in OUTPUT/_errors.",
+    help="skip: leave out rows that cannot be scored, and list them in OUTPUT/_errors.",
 )
 @click.option(
-    "--separator", metavar="SIGN", help="Between the values of a CSV; tab for a tab. [default: guessed]"
+    "--separator", metavar="SIGN", help="Field separator of a CSV; `tab` for a tab. [default: detected]"
 )
-@click.option("--decimal", metavar="SIGN", help="Before the decimals in a CSV. [default: guessed]")
-@click.option("--encoding", metavar="NAME", help="Of a CSV, such as latin-1 or utf-16. [default: guessed]")
+@click.option("--decimal", metavar="SIGN", help="Decimal mark of a CSV. [default: detected]")
+@click.option(
+    "--encoding", metavar="NAME", help="Encoding of a CSV, such as latin-1 or utf-16. [default: detected]"
+)
 @click.option("--part-rows", default=16_384, show_default=True, type=click.IntRange(min=1))
 @click.option("--threads", type=click.IntRange(min=1), help="[default: one per core]")
-@click.option("--overwrite", is_flag=True, help="Remove what an earlier `waypost score` wrote to OUTPUT.")
-@click.option("--track/--no-track", default=True, help="Log an MLflow run with the digests of both sides.")
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier `waypost score` wrote to OUTPUT.")
+@click.option(
+    "--track/--no-track", default=True, help="Log an MLflow run with the digests of input and output."
+)
 @trust_option
 @as_json_option
 def score(
@@ -71,15 +77,15 @@ def score(
     trust: bool,
     as_json: bool,
 ) -> int:
-    """Answer each row of INPUT with MODEL, and write the answers into the folder OUTPUT.
+    """Score each row of INPUT with MODEL, and write the answers into the folder OUTPUT.
 
-    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/model, or a folder with an MLflow
-    model. INPUT is a file (.parquet, .csv, .tsv, .jsonl, .ndjson; texts also .gz, .bz2, .zst), a folder or a
-    glob of them, here or behind any URL that fsspec opens; folders called NAME=VALUE are columns. How a CSV
-    is written is guessed from its first rows and said, if it is not the usual way. OUTPUT gets part files,
-    each whole or not there, and _manifest.json last.
+    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/model, or a folder with an MLflow model.
+    INPUT is a file (.parquet, .csv, .tsv, .jsonl, .ndjson; text files also as .gz, .bz2, .zst), a folder or a
+    glob, local or at any URL that fsspec opens; folders named NAME=VALUE become columns. The dialect of a CSV
+    is detected from its first rows, and reported if it is unusual. OUTPUT gets part files, each complete or
+    absent, and _manifest.json last.
 
-    Memory stays the same however large INPUT is. Killed at any point, the same command goes on.
+    Memory use does not grow with INPUT. The same command continues after an interruption at any point.
 
     \b
     Examples:

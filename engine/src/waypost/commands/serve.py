@@ -31,14 +31,18 @@ if TYPE_CHECKING:
 @model_argument
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", default=5000, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+    "--port",
+    default=5000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 picks a free one.",
 )
 @click.option(
     "--workers",
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Processes that answer; a compiled model needs one per core at most.",
+    help="Number of server processes; a compiled model needs at most one per core.",
 )
 @trust_option
 @click.option(
@@ -47,47 +51,51 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="How often an alias is looked up anew; 0: never.",
+    help="Interval for looking up an alias again; 0 disables it.",
 )
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with the bearer token that requests must bring, or a line `NAME: TOKEN` for each caller; a "
-    "change counts without a restart. One token may also be in the variable WAYPOST_TOKEN.",
+    help="File with the bearer token that requests must carry, or with a line `NAME: TOKEN` for "
+    "each caller; changes apply without a restart. A single token may also be in the "
+    "variable WAYPOST_TOKEN.",
 )
 @click.option(
     "--tls-cert",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Certificate (PEM, with those between it and its root): serve HTTPS.",
+    help="Certificate for HTTPS (PEM, with its intermediate certificates).",
 )
 @click.option(
     "--tls-key",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Its private key (PEM, without a passphrase).",
+    help="Private key of the certificate (PEM, without a passphrase).",
 )
 @click.option(
     "--cors",
     "origins",
     multiple=True,
     metavar="ORIGIN",
-    help="Let web pages of this origin ask (https://app.example.org, or * for all); may be given several "
-    "times. [default: none]",
+    help="Origin whose web pages may send requests (https://app.example.org, or * for all); "
+    "repeatable. [default: none]",
 )
 @click.option(
     "--max-mb",
     default=LARGEST_MIB,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Largest body, in MiB.",
+    help="Largest request body, in MiB.",
 )
 @click.option(
     "--max-unpacked-mb",
     type=click.IntRange(min=1),
-    help="Largest table that a body may become, in MiB: a compressed one becomes far more than it is.  "
-    "[default: 4 times --max-mb]",
+    help="Largest table that a body may unpack to, in MiB. [default: 4 times --max-mb]",
 )
 @click.option(
-    "--max-rows", default=100_000, show_default=True, type=click.IntRange(min=1), help="Most rows a request."
+    "--max-rows",
+    default=100_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Largest number of rows in a request.",
 )
 @click.option(
     "--timeout",
@@ -95,7 +103,7 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Until a body must be here, and until an answer must be.",
+    help="Seconds to wait for a request body, and for an answer.",
 )
 @click.option(
     "--grace",
@@ -103,19 +111,22 @@ if TYPE_CHECKING:
     show_default=True,
     type=click.FloatRange(min=1),
     metavar="SECONDS",
-    help="Until the server has ended after SIGTERM or SIGINT, whatever it is at.",
+    help="Seconds to finish open requests after SIGTERM or SIGINT before the server ends.",
 )
-@click.option("--access-log/--no-access-log", default=True, help="A line of JSON for each request on stdout.")
+@click.option(
+    "--access-log/--no-access-log", default=True, help="Write a line of JSON to stdout for each request."
+)
 @click.option(
     "--canary",
     metavar="MODEL=SHARE",
-    help="Let another model answer a share of the requests, such as models:/grades@candidate=5%; the id of "
-    "a request decides.",
+    help="Let another model answer a share of the requests, chosen by request ID, such as "
+    "models:/grades@candidate=5%.",
 )
 @click.option(
     "--shadow",
     metavar="MODEL[=SHARE]",
-    help="Ask another model the same, without waiting for it, and count how often it says the same.",
+    help="Send requests to another model, too, without waiting for it, and count how often its "
+    "answers agree.",
 )
 @click.option(
     "--log-predictions",
@@ -123,8 +134,8 @@ if TYPE_CHECKING:
     "log",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep requests and answers here, as parquet, and labels that come by POST /feedback: for `waypost "
-    "monitor` and `waypost check-drift`.",
+    help="Folder to log requests, answers and the labels of POST /feedback in, as Parquet, for "
+    "`waypost monitor` and `waypost check-drift`.",
 )
 @click.option(
     "--log-share",
@@ -132,7 +143,7 @@ if TYPE_CHECKING:
     default=1.0,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="Share of the requests that is kept.",
+    help="Share of the requests to log.",
 )
 def serve(
     model: str,
@@ -156,14 +167,14 @@ def serve(
     log: Path | None,
     log_share: float,
 ) -> int:
-    """Serve MODEL by MLflow's scoring protocol, compiled where that is proved equal.
+    """Serve MODEL over MLflow's scoring protocol, compiled where that is proved equal.
 
-    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/model, or a folder with an MLflow
-    model. Where an alias moves, the new model is loaded and takes over; no request fails.
+    MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/model, or a folder with an MLflow model. When
+    an alias moves, the new model is loaded and takes over; no request fails.
 
-    POST /invocations takes JSON (dataframe_split, dataframe_records, instances, inputs), CSV, Parquet
-    and Arrow streams, gzipped or not. Also: /docs, /openapi.json, /version, /model, /metrics; /ping,
-    /health and /livez say whether the server lives, /readyz whether it has room for a request.
+    POST /invocations takes JSON (dataframe_split, dataframe_records, instances, inputs), CSV, Parquet and
+    Arrow streams, gzipped or not. Other endpoints: /docs, /openapi.json, /version, /model, /metrics; /ping,
+    /health and /livez for liveness, /readyz for readiness.
 
     \b
     Examples:

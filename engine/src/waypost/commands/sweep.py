@@ -28,18 +28,21 @@ from waypost.system.scratch import scratch
 
 
 @click.command()
-@click.argument("arguments", nargs=-1, metavar="[PIPELINE] KEY=VALUE,VALUE,……")
-@click.option("--metric", metavar="STEP/NAME", help="Compare by it. [default: the first of the last step]")
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE] KEY=A,B,…")
+@click.option(
+    "--metric", metavar="STEP/NAME", help="Metric to rank by. [default: the first metric of the last step]"
+)
 @click.option(
     "--minimize/--maximize",
     default=None,
-    help="Which value of the metric is the best. [default: what its contract declares, else the largest]",
+    help="Whether the smallest or the largest value is best. [default: as the component declares "
+    "it, else the largest]",
 )
 @params_option
 @jobs_option
 @wandb_option
 @env_option
-@click.option("--dev", is_flag=True, help="Take local component folders as they are.")
+@click.option("--dev", is_flag=True, help="Use local component folders as they are now.")
 @offline_option
 @as_json_option
 def sweep(
@@ -49,13 +52,13 @@ def sweep(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Run the pipeline for each combination of values, and show which was the best.
+    """Run a pipeline for each combination of parameter values, and rank the results.
 
     PIPELINE is what `waypost run` takes: a folder, URL[#FOLDER]@VERSION, or a bundle.
 
-    KEY=A,B,C and KEY=range(START,STOP,STEP) give several values, KEY=VALUE one for all. Steps that
-    combinations have in common run once; what an earlier sweep or run finished is not run again, so
-    the same command goes on after an interruption.
+    KEY=A,B,C and KEY=range(START,STOP,STEP) give several values; KEY=VALUE sets one for all. Steps shared by
+    several combinations run once. Finished steps are reused, so the same command continues an interrupted
+    sweep.
 
     \b
     Examples:

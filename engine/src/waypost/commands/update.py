@@ -19,7 +19,7 @@ from waypost.report.pins import show_difference, show_update
 
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[PIPELINE] [NAME]…")
-@click.option("--to", metavar="VERSION", help="To this version instead of the newest that is allowed.")
+@click.option("--to", metavar="VERSION", help="Version to move to, instead of the newest allowed one.")
 @click.option(
     "--save-diff",
     metavar="FILE",
@@ -30,9 +30,9 @@ from waypost.report.pins import show_difference, show_update
 def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, as_json: bool) -> int:
     """Move pins to the newest releases that pipeline.yaml allows.
 
-    NAME is a source (core), a component (preprocess) or both (core/preprocess); none means all.
-    A component that is missing in its new version, or no longer fits `with:`, keeps its pin and is
-    reported (exit code 1); the others move.
+    NAME is a source (core), a component (preprocess) or both (core/preprocess); the default is all. A
+    component that the new version lacks, or that no longer fits `with:`, keeps its pin and is reported (exit
+    code 1); the others move.
 
     \b
     Examples:
@@ -62,10 +62,10 @@ def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, a
 @click.argument("arguments", nargs=-1, metavar="[PIPELINE] [NAME]…")
 @as_json_option
 def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
-    """Tell what `waypost update` would do, and write nothing.
+    """Show what `waypost update` would do, and write nothing.
 
-    Exit code 1 where something relevant is newer: a release that pipeline.yaml allows, with
-    another content. A new version of the same content is not relevant.
+    Exit code 1 if pipeline.yaml allows a newer release whose content differs. A new version of the same
+    content does not count.
 
     \b
     Example:
@@ -87,10 +87,10 @@ def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
 @click.command()
 @click.argument("arguments", nargs=-1, metavar="[PIPELINE] NAME [OLD] [NEW]")
 def diff(arguments: tuple[str, ...]) -> int:
-    """Show the code diff of a component between two versions, with the folders that it shares.
+    """Show the code diff of a component between two versions, its shared folders included.
 
-    OLD is the locked version unless given, NEW the newest that pipeline.yaml allows. Of two locked
-    versions each has its own.
+    OLD defaults to the locked version, NEW to the newest that pipeline.yaml allows. If two versions are
+    locked, each is compared.
 
     \b
     Examples:

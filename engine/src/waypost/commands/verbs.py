@@ -20,68 +20,68 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "bundle": Verb("bundle", "Pack a release with all that it needs to run on a machine without network."),
-    "cache": Verb("cache", "Look at the cache of mirrors, components and environments, or empty it."),
+    "bundle": Verb(
+        "bundle", "Pack a release with everything that it needs to run on a machine without network."
+    ),
+    "cache": Verb("cache", "Inspect or empty the cache of mirrors, components and environments."),
     "check-drift": Verb(
-        "check_drift", "Compare what a server was asked with what its model learned from.", "serve"
+        "check_drift",
+        "Compare the inputs that a server received with the training table of its model.",
+        "serve",
     ),
     "check": Verb(
         "check",
-        "Look at every component of a library, and list everything that its users would stumble over.",
+        "Check every component of a library for what its users would stumble over.",
     ),
     "components": Verb(
         "components",
-        "Look at the components of a pipeline; split a library off into a repository of its own.",
+        "Inspect the components of a pipeline; export a library to a repository of its own.",
     ),
     "diff": Verb(
         "update",
-        "Show the code diff of a component between two versions, with the folders that it shares.",
+        "Show the code diff of a component between two versions, its shared folders included.",
     ),
-    "gc": Verb(
-        "gc", "List the runs on the tracking server that nothing needs any more; delete them with --yes."
-    ),
+    "gc": Verb("gc", "List the runs on the tracking server that nothing needs any more; --yes deletes them."),
     "info": Verb(
-        "info", "Say where a registered model comes from: run, release, component trees, data, signature."
+        "info", "Show where a registered model comes from: run, release, component trees, data, signature."
     ),
-    "lock": Verb("lock", "Resolve what pipeline.yaml asks for into components.lock.json."),
+    "lock": Verb("lock", "Resolve the requirements in pipeline.yaml, and write components.lock.json."),
     "monitor": Verb(
         "monitor",
-        "Say how the models in service do: latency, predictions, quality by labels, drift of columns.",
+        "Report how the models in service do: latency, predictions, quality by labels, drift of columns.",
         "serve",
     ),
-    "outdated": Verb("update", "Tell what `waypost update` would do, and write nothing."),
+    "outdated": Verb("update", "Show what `waypost update` would do, and write nothing."),
     "promote": Verb(
         "promote",
-        "Register the model of a run or a release, and let an alias name it, once it passes the gate.",
+        "Register the model of a run or a release and give it an alias, if it passes the gate.",
         "serve",
     ),
     "release": Verb(
         "release",
-        "Cut a release: check, raise the version, rotate the changelog, write the record, commit, tag.",
+        "Cut a release: check, bump the version, rotate the changelog, write the record, commit, tag.",
     ),
     "reproduce": Verb(
         "reproduce",
-        "Execute a release, or a run, in a clean place, and compare with what came out then.",
+        "Execute a release or a run again in a clean place, and compare the results.",
     ),
     "rollback": Verb("rollback", "Give an alias back to the version that had it before the last promotion."),
     "run": Verb(
-        "run", "Run the pipeline in the folder PIPELINE (default: this folder), or a release of one."
+        "run", "Run a pipeline: that of a folder (default: the current one), of a release, or of a bundle."
     ),
     "score": Verb(
-        "score", "Answer each row of INPUT with MODEL, and write the answers into the folder OUTPUT.", "serve"
+        "score", "Score each row of INPUT with MODEL, and write the answers into the folder OUTPUT.", "serve"
     ),
     "semver-check": Verb(
         "release",
-        "Compare interfaces with a release (BASE, default the newest) and tell the bump that they demand.",
+        "Compare interfaces with a release (BASE, default: the newest), and tell which bump they demand.",
     ),
     "serve": Verb(
-        "serve", "Serve MODEL by MLflow's scoring protocol, compiled where that is proved equal.", "serve"
+        "serve", "Serve MODEL over MLflow's scoring protocol, compiled where that is proved equal.", "serve"
     ),
-    "sweep": Verb("sweep", "Run the pipeline for each combination of values, and show which was the best."),
+    "sweep": Verb("sweep", "Run a pipeline for each combination of parameter values, and rank the results."),
     "update": Verb("update", "Move pins to the newest releases that pipeline.yaml allows."),
-    "verify": Verb(
-        "verify", "Ask the remotes whether every tag is what the lock says; check cache and local folders."
-    ),
+    "verify": Verb("verify", "Check the tags on the remotes, the cache and local folders against the lock."),
     "verify-bundle": Verb(
         "bundle",
         "Check a bundle as `run` would: archive, list, every byte and tree, record, lock and plan.",

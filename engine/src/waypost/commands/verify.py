@@ -24,20 +24,19 @@ from waypost.report.pins import show_verdict
 @click.option("--within", type=int, hidden=True, help="End after so many seconds, whatever is answered.")
 @as_json_option
 def verify(folder: Path, offline: bool, remotes_only: bool, within: int | None, as_json: bool) -> int:
-    """Ask the remotes whether every tag is what the lock says; check cache and local folders.
+    """Check the tags on the remotes, the cache and local folders against the lock.
 
-    Lists every finding with a category: tag-moved, tag-deleted, commit-gone, commit-unreached (no
-    branch and no tag has it), tree-differs, lock-stale, lock-edited, lock-newer, interface-differs,
-    environment-differs, yanked, record-changed, record-differs, record-missing (a tag is not what
-    the default branch records), tag-unsigned, signature-wrong (where somebody says who signs). What
-    the cache does not have is fetched. Exit code 4 on any, 3 where the only trouble is that something
-    cannot be looked at.
+    Lists every finding with its category: tag-moved, tag-deleted, commit-gone, commit-unreached (on no branch
+    and no tag), tree-differs, lock-stale, lock-edited, lock-newer, interface-differs, environment-differs,
+    yanked, record-changed, record-differs, record-missing (the tag is not what the default branch records),
+    tag-unsigned, signature-wrong (where signers are configured). Fetches what the cache lacks. Exit code 4 on
+    any finding, 3 if something could not be checked and nothing else is wrong.
 
     \b
     Examples:
       waypost verify pipeline
       waypost verify pipeline --offline     what can be checked without network
-      waypost verify pipeline --json        for machines
+      waypost verify pipeline --json        machine-readable
     """
     if within:
         signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGTERM))
