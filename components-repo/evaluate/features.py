@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
@@ -76,6 +77,8 @@ def unknown_shares(model: Any, features: pd.DataFrame) -> dict[str, float]:
     Known are those of scikit-learn's encoders in a ColumnTransformer; a missing value counts as one.
     """
     shares: dict[str, float] = {}
+    if isinstance(model, (FixedThresholdClassifier, TunedThresholdClassifierCV)):
+        model = getattr(model, "estimator_", model.estimator)
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
     for transformer in (step for step in steps if isinstance(step, ColumnTransformer)):
         for _, part, columns in transformer.transformers_:

@@ -43,7 +43,7 @@ def per_class(labels: Labels, predicted: Labels, classes: Labels) -> dict[str, d
 
 
 def per_slice(
-    column: pd.Series, labels: Labels, probabilities: Probabilities, classes: Labels
+    column: pd.Series, labels: Labels, probabilities: Probabilities, classes: Labels, predicted: Labels
 ) -> dict[str, dict[str, float]]:
     """Returns rows and metrics for each value of a column that has enough rows."""
     values = column
@@ -58,7 +58,7 @@ def per_slice(
     for value in sorted(set(texts)):
         rows = texts == value
         if rows.sum() >= FEWEST_ROWS:
-            scores = classification_metrics(labels[rows], probabilities[rows], classes)
+            scores = classification_metrics(labels[rows], probabilities[rows], classes, predicted[rows])
             found[value] = {"rows": float(rows.sum()), **scores}
     return found
 
@@ -116,15 +116,15 @@ def run(step: Step) -> None:
     step.metrics({"unknown_categories": max(unseen.values(), default=0.0)})
     check_unknown(unseen, args.max_unknown, step.warn)
     probabilities = model.predict_proba(features)
-    predicted = classes[probabilities.argmax(axis=1)]
-
-    scores = classification_metrics(labels, probabilities, classes)
+    # What the model answers: it may have a threshold of its own.
+    predicted = np.asarray(model.predict(features))
+    scores = classification_metrics(labels, probabilities, classes, predicted)
     confidence, right, rows = calibration_bins(labels, probabilities, classes)
     scores["calibration_error"] = float(np.average(np.abs(confidence - right), weights=rows))
     by_class = per_class(labels, predicted, classes)
     sliced = split_names(args.slices)
     require_columns(table, sliced, purpose="slices")
-    by_slice = {name: per_slice(table[name], labels, probabilities, classes) for name in sliced}
+    by_slice = {name: per_slice(table[name], labels, probabilities, classes, predicted) for name in sliced}
     report = {"overall": scores, "classes": by_class, "slices": by_slice, "rows": len(labels)}
     report["unknown_categories"] = unseen
     with step.output("metrics") as path:

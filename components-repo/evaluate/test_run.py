@@ -132,12 +132,12 @@ def test_per_class_and_slice() -> None:
     assert figures["b"]["precision"] == 0.5
     assert figures["c"]["recall"] == 0
     column = pd.Series(["big"] * 90 + [None] * 25 + ["small"] * 5, name="s")
-    assert set(per_slice(column, LABELS, PERFECT, CLASSES)) == {"big", "missing"}
+    assert set(per_slice(column, LABELS, PERFECT, CLASSES, LABELS)) == {"big", "missing"}
     numbers = pd.Series(range(120), name="n")
-    assert len(per_slice(numbers, LABELS, PERFECT, CLASSES)) == 4
+    assert len(per_slice(numbers, LABELS, PERFECT, CLASSES, LABELS)) == 4
     names = pd.Series(map(str, range(120)), name="id")
     with pytest.raises(ComponentError, match="'id' has 120 values"):
-        per_slice(names, LABELS, PERFECT, CLASSES)
+        per_slice(names, LABELS, PERFECT, CLASSES, LABELS)
 
 
 def test_thresholds_say_by_how_much() -> None:

@@ -29,16 +29,21 @@ def metric_name(*parts: object) -> str:
     return "/".join(re.sub(r"[^\w.\- ]", "_", str(part)) for part in parts)
 
 
-def classification_metrics(labels: Labels, probabilities: Probabilities, classes: Labels) -> dict[str, float]:
+def classification_metrics(
+    labels: Labels, probabilities: Probabilities, classes: Labels, predicted: Labels | None = None
+) -> dict[str, float]:
     """Returns roc_auc, accuracy, f1_macro and log_loss.
 
-    Args: labels of shape (rows,); probabilities of shape (rows, classes), columns as `classes`.
+    Args: labels and the model's answers, of shape (rows,); probabilities of shape (rows, classes), columns
+    as `classes`. Without answers they are the most probable classes, which those of a model with a threshold
+    need not be.
     roc_auc is that of the second class for two classes, else the macro average one-vs-one
     (Hand and Till 2001), which does not depend on how frequent the classes are. It is left out
     where a class has no row.
     """
     labels = np.asarray(labels)
-    predicted = classes[probabilities.argmax(axis=1)]
+    if predicted is None:
+        predicted = classes[probabilities.argmax(axis=1)]
     values = {
         "accuracy": metrics.accuracy_score(labels, predicted),
         "f1_macro": metrics.f1_score(labels, predicted, average="macro", zero_division=0),

@@ -6,11 +6,11 @@ import difflib
 import operator
 import sys
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -24,12 +24,17 @@ from sklearn.preprocessing import (
 )
 
 from componentkit.arguments import ComponentError
-from componentkit.columns import NOUNS, as_numbers, as_text, kind_of, plain
+from componentkit.columns import NOUNS, as_numbers, as_text, kind_of, plain, text_of
+from scoring import Labels
+from train_random_forest.threshold import Threshold
 
 # The only types beyond scikit-learn's own that `pipeline_for` puts into a model.
 TRUSTED_TYPES = ["numpy.dtype", "numpy.ravel", "operator.methodcaller", "sklearn.tree._tree.Tree"]
 NO_NUMBER = -sys.float_info.max
 """Stands for a missing number among categories, as "" does among texts."""
+
+
+Weight = Annotated[float, Field(gt=0)]
 
 
 class _Strict(BaseModel):
@@ -66,7 +71,28 @@ class ModelConfig(_Strict):
     encode: Literal["onehot", "ordinal"] = "onehot"
     text: TextOptions = TextOptions()
     forest: dict[str, Any] = {}
+    class_weight: Literal["none", "balanced", "balanced_subsample"] | dict[Any, Weight] = "none"
+    threshold: Threshold | None = None
     permutation: Permutation = Permutation()
+
+    @model_validator(mode="after")
+    def _weighs_once(self) -> ModelConfig:
+        if self.class_weight != "none" and "class_weight" in self.forest:
+            raise ValueError("class_weight is given twice, once in forest")
+        return self
+
+
+def class_weights(asked: ModelConfig, labels: Labels) -> Any:
+    """Returns the weights as scikit-learn takes them. Raises ComponentError for a class that is not there."""
+    if not isinstance(asked.class_weight, dict):
+        return None if asked.class_weight == "none" else asked.class_weight
+    known = {text_of(name): name for name in np.unique(labels).tolist()}
+    given = {text_of(name): weight for name, weight in asked.class_weight.items()}
+    if wrong := [name for name in given if name not in known]:
+        raise ComponentError(f"model: class_weight: no class {wrong[0]!r}; there are {', '.join(known)}")
+    if lacking := [name for name in known if name not in given]:
+        raise ComponentError(f"model: class_weight: no weight for class {lacking[0]!r}: give each class one")
+    return {known[name]: weight for name, weight in given.items()}
 
 
 def feature_table(table: pd.DataFrame, features: Features) -> pd.DataFrame:

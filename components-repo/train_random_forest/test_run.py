@@ -57,7 +57,7 @@ def test_any_labels_and_missing_values(labels: Any, encode: str) -> None:
     data = table(labels)
     options = config(encode=encode)
     features, target = prepare(data, "y", options.features)
-    model = fitted(new_pipeline(options, features, seed=1, jobs=1), features, target)
+    model = fitted(new_pipeline(options, features, target, seed=1, jobs=1), features, target)
     assert np.mean(model.predict(features) == target) > 0.9
     known = [str(label) for label in labels] if labels[0] == 1.5 else list(labels)
     assert model.classes_.tolist() == known
@@ -67,7 +67,7 @@ def test_odd_requests_are_answered() -> None:
     """Unknown categories, None and NaN in every column get an answer: that is what serving meets."""
     options = config()
     features, target = prepare(table(), "y", options.features)
-    model = fitted(new_pipeline(options, features, seed=1, jobs=1), features, target)
+    model = fitted(new_pipeline(options, features, target, seed=1, jobs=1), features, target)
     for missing in (None, np.nan):
         odd = pd.DataFrame({"n": [np.nan], "constant": [2.0], "empty": [3.0], "c": ["new"], "t": [missing]})
         odd["t"] = odd["t"].astype(object)
@@ -81,7 +81,8 @@ def test_same_seed_same_model_on_any_cores() -> None:
     options = config()
     features, target = prepare(table(), "y", options.features)
     one, two = (
-        fitted(new_pipeline(options, features, seed=1, jobs=jobs), features, target) for jobs in (1, 2)
+        fitted(new_pipeline(options, features, target, seed=1, jobs=jobs), features, target)
+        for jobs in (1, 2)
     )
     expected = one.predict_proba(features)
     assert np.array_equal(two.predict_proba(features), expected)
@@ -104,7 +105,7 @@ def test_importances_belong_to_their_features(encode: str) -> None:
     """Impurity shares add up to one, and the column that decides comes first, both ways."""
     options = config(encode=encode)
     features, target = prepare(table(), "y", options.features)
-    model = fitted(new_pipeline(options, features, seed=1, jobs=1), features, target)
+    model = fitted(new_pipeline(options, features, target, seed=1, jobs=1), features, target)
     assert impurity_importances(model, options.features).sum() == pytest.approx(1)
     found = importances(model, features, target, options, 1)
     assert found.index[0] == "n"
@@ -129,7 +130,7 @@ def test_categories_that_are_numbers(encode: str) -> None:
     forest = {"n_estimators": 20}
     options = config(features={"categorical": list(data.columns[:-1])}, encode=encode, forest=forest)
     features, target = prepare(data, "y", options.features)
-    model = fitted(new_pipeline(options, features, seed=1, jobs=1), features, target)
+    model = fitted(new_pipeline(options, features, target, seed=1, jobs=1), features, target)
     expected = model.predict(features)
     assert (expected == target).all()
     found = {c.name: (c.type.name, c.required) for c in signature_of(features, pd.Series(expected)).inputs}
@@ -217,6 +218,8 @@ def test_dates_are_no_categories() -> None:
         ({}, {"features": {"numeric": ["n", "n"]}}, "'n' is in numeric twice"),
         ({}, {"features": {"numeric": ["N"]}}, r"did you mean 'n'\? \(it has n, constant"),
         ({}, {"features": {}}, "name at least one column"),
+        ({}, {"class_weight": {"a": 1, "c": 2}}, "class_weight: no class 'c'; there are a, b"),
+        ({}, {"class_weight": {"a": 1}}, "class_weight: no weight for class 'b'"),
         ({}, {"forest": {"n_estimator": 1}}, "did you mean 'n_estimators'"),
         ({}, {"forest": {"n_estimators": -1}}, "n_estimators"),
     ],
@@ -226,4 +229,4 @@ def test_misfit_is_named(change: dict[str, Any], options: dict[str, Any], messag
     settings = config(**options)
     with pytest.raises(ComponentError, match=message):
         features, target = prepare(table().assign(**change), "y", settings.features)
-        fitted(new_pipeline(settings, features, seed=1, jobs=1), features, target)
+        fitted(new_pipeline(settings, features, target, seed=1, jobs=1), features, target)

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.base import clone
 from sklearn.inspection import permutation_importance
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import FixedThresholdClassifier, train_test_split
 from sklearn.pipeline import Pipeline
 
 from componentkit.arguments import ComponentError
@@ -20,16 +20,25 @@ from componentkit.step import Step, content_digest
 from componentkit.tables import require_columns
 from scoring import Labels, classification_metrics, confusion_figure, label_array, shortened
 from train_random_forest.fitness import check_finite, check_lists, check_target, concerns
+from train_random_forest.folds import (
+    cross_validated,
+    fold_figure,
+    fold_line,
+    fold_metrics,
+    summarised,
+)
 from train_random_forest.model import (
     TRUSTED_TYPES,
     Features,
     ModelConfig,
+    class_weights,
     feature_table,
     impurity_importances,
     is_text,
     learnable,
     pipeline_for,
 )
+from train_random_forest.threshold import chosen, deciding, positive_class
 
 _TYPES = {"float64": "double", "int64": "long", "bool": "boolean", "object": "boolean"}
 
@@ -104,10 +113,15 @@ def importance_figure(table: pd.DataFrame, most: int = 20) -> Figure:
     return figure
 
 
-def new_pipeline(config: ModelConfig, features: pd.DataFrame, *, seed: int, jobs: int) -> Pipeline:
+def new_pipeline(
+    config: ModelConfig, features: pd.DataFrame, labels: Labels, *, seed: int, jobs: int
+) -> Pipeline:
     """Returns the unfitted pipeline for a feature table."""
     numbers = [name for name in config.features.categorical if not is_text(features[name])]
-    return pipeline_for(config, numbers, seed=seed, jobs=jobs)
+    pipeline = pipeline_for(config, numbers, seed=seed, jobs=jobs)
+    if (weights := class_weights(config, labels)) is not None:
+        pipeline.named_steps["forest"].set_params(class_weight=weights)
+    return pipeline
 
 
 def signature_of(features: pd.DataFrame, predicted: pd.Series) -> Any:
@@ -130,13 +144,15 @@ def export(model: Pipeline, features: pd.DataFrame, target: str, config: ModelCo
     import mlflow
 
     predicted = pd.Series(model.predict(features.head(100)), name=target)
-    classes = model.named_steps["forest"].classes_
     metadata: dict[str, Any] = {
         "target": target,
-        "classes": classes.tolist(),
+        "classes": model.classes_.tolist(),
         "features": config.features.model_dump(),
         "training_data_sha256": digest,
     }
+    last = model.steps[-1][1]
+    if isinstance(last, FixedThresholdClassifier):
+        metadata["threshold"] = {"class": last.pos_label, "value": last.threshold}
     mlflow.sklearn.log_model(
         model,
         name="model",
@@ -152,23 +168,66 @@ def export(model: Pipeline, features: pd.DataFrame, target: str, config: ModelCo
     )
 
 
+def scores_of(model: Pipeline, features: pd.DataFrame, labels: Labels) -> tuple[dict[str, float], Labels]:
+    """Returns the metrics on some rows, and the answers."""
+    probabilities, predicted = model.predict_proba(features), model.predict(features)
+    return classification_metrics(labels, probabilities, model.classes_, predicted), predicted
+
+
+def cross_validate(
+    step: Step, config: ModelConfig, new: Pipeline, features: pd.DataFrame, labels: Labels
+) -> None:
+    """Measures what is learned by this configuration fold by fold, and logs mean, deviation and interval.
+
+    A threshold is chosen in each fold as in training: on rows held out of those that it learns from.
+    """
+    import mlflow
+
+    args = step.args
+
+    def measure(learn: Labels, validate: Labels) -> dict[str, float]:
+        threshold = None
+        if config.threshold:
+            inner, held_out = (
+                learn[rows] for rows in held_out_rows(labels[learn], args.validation_size, args.seed)
+            )
+            first = fitted(clone(new), features.iloc[inner], labels[inner])
+            threshold = chosen(config.threshold, first, features.iloc[held_out], labels[held_out])
+        model = deciding(config.threshold, fitted(clone(new), features.iloc[learn], labels[learn]), threshold)
+        return scores_of(model, features.iloc[validate], labels[validate])[0]
+
+    found = cross_validated(labels, args.cross_validation, args.cross_validation_repeats, args.seed, measure)
+    summary = summarised(found, args.cross_validation)
+    for name, row in summary.iterrows():
+        print(fold_line(f"cv_{name}", row, len(found)))
+    mlflow.log_metrics(fold_metrics(summary))
+    mlflow.log_text(found.to_csv(index=False), "cross_validation.csv")
+    title = f"Cross-validation: {args.target}, {len(labels):,} rows, {len(found)} folds"
+    step.figure("cross_validation", fold_figure(found, summary, title))
+
+
 def run(step: Step) -> None:
     args = step.args
     config = step.config("model", ModelConfig)
     features, labels = prepare(step.table("data"), args.target, config.features)
     for text in concerns(features, labels, config.features, onehot=config.encode == "onehot"):
         step.warn(text)
+    if config.threshold:
+        positive_class(config.threshold, np.unique(labels))
     learn, validate = held_out_rows(labels, args.validation_size, args.seed)
+    new = new_pipeline(config, features, labels, seed=args.seed, jobs=args.jobs)
+    if args.cross_validation:
+        cross_validate(step, config, new, features, labels)
     started = time.monotonic()
-    new = new_pipeline(config, features, seed=args.seed, jobs=args.jobs)
     model = fitted(clone(new), features.iloc[learn], labels[learn])
     seconds = time.monotonic() - started
     print(f"learned from {len(learn):,} rows in {seconds:.1f} s, validating on {len(validate):,}")
     held_out, truth = features.iloc[validate], labels[validate]
-    probabilities = model.predict_proba(held_out)
-    scores = classification_metrics(truth, probabilities, model.classes_)
+    threshold = chosen(config.threshold, model, held_out, truth)
+    if threshold is not None:
+        step.metrics({"threshold": threshold})
+    scores, predicted = scores_of(deciding(config.threshold, model, threshold), held_out, truth)
     step.metrics({f"validation_{name}": value for name, value in scores.items()})
-    predicted = model.classes_[probabilities.argmax(axis=1)]
     title = f"Validation: {args.target}, {len(validate):,} rows"
     step.figure("confusion_matrix", confusion_figure(truth, predicted, model.classes_, title))
     table = importances(model, held_out, truth, config, args.seed)
@@ -180,4 +239,5 @@ def run(step: Step) -> None:
         model = fitted(new, features, labels)
         seconds += time.monotonic() - started
     step.metrics({"fit_seconds": seconds})
+    model = deciding(config.threshold, model, threshold)
     export(model, features, args.target, config, content_digest(Path(args.data)))
