@@ -18,6 +18,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, Rando
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -69,6 +70,28 @@ PIPELINES: dict[str, tuple[Callable[[], Any], pd.DataFrame, int]] = {
     ),
     "binary, no text": (
         lambda: make_pipeline(SimpleImputer(), StandardScaler(), RandomForestClassifier(10, random_state=1)),
+        NUMBERS,
+        2,
+    ),
+    "a threshold": (
+        lambda: make_pipeline(
+            SimpleImputer(),
+            FixedThresholdClassifier(
+                RandomForestClassifier(10, random_state=1),
+                threshold=0.3,
+                pos_label="grade 0",
+                response_method="predict_proba",
+            ),
+        ),
+        NUMBERS,
+        2,
+    ),
+    "a threshold around all": (
+        lambda: FixedThresholdClassifier(
+            make_pipeline(SimpleImputer(), RandomForestClassifier(10, random_state=1)),
+            threshold=0.7,
+            pos_label="grade 1",
+        ),
         NUMBERS,
         2,
     ),

@@ -29,6 +29,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import KNNImputer
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, RidgeClassifier, SGDClassifier
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -90,6 +91,11 @@ HARMLESS: dict[str, tuple[Any, Any, Any]] = {
     "random state": (RandomForestClassifier(2, random_state=np.random.RandomState(1)), X, CLASSES),
     "target": (TransformedTargetRegressor(SVR(), func=np.log1p, inverse_func=np.expm1), X, NUMBERS),
     "target codes": (make_pipeline(TargetEncoder(), RidgeClassifier()), CODES, CLASSES),
+    "threshold": (
+        FixedThresholdClassifier(RandomForestClassifier(3), threshold=0.3, pos_label=1),
+        X,
+        1 * (CLASSES > 1),
+    ),
     "words": (make_pipeline(TfidfVectorizer(), LogisticRegression()), TEXTS, CLASSES),
     "words, parts of": (
         make_pipeline(CountVectorizer(analyzer="char_wb"), RidgeClassifier()),
@@ -252,6 +258,7 @@ HOSTILE: dict[str, tuple[str, Edit, str]] = {
     "powers: without end": ("powers", says("_max_degree", 10**9), "do not fit"),
     "powers: columns without end": ("powers", says("_n_out_full", 10**12), "do not fit"),
     "missing: another distance": ("powers", says("metric", "haversine"), "not known"),
+    "threshold: over another method": ("threshold", says("response_method", "set_params"), "is not known"),
     "words: a column outside": ("words", says("red", 10**9), "no columns"),
     "words: a column below 0": ("words", says("red", -1), "no columns"),
     "words: two in one column": ("words", says("red", 0), "no columns"),

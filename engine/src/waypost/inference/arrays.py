@@ -200,6 +200,12 @@ def check_powers(model: Any) -> None:
     require(model._n_out_full == count <= _MOST_COLUMNS, problem)
 
 
+def check_threshold(model: Any) -> None:
+    """Raises UnsafeError unless a threshold is over what a classifier says, by a method that only says it."""
+    known = ("auto", "predict_proba", "decision_function")
+    require(model.response_method in known, "what its threshold is over is not known")
+
+
 def check_codes(model: Any) -> None:
     """Raises UnsafeError unless the columns of a one-hot encoding are as many as its codes."""
     problem = "the columns of its one-hot encoding do not fit together"

@@ -23,9 +23,18 @@ if TYPE_CHECKING:
 _PIECE_CELLS = 4 * 1024 * 1024
 
 
+class Cut(BaseModel):
+    """The place of one of two classes, and the probability from which on it is the answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    positive: int
+    threshold: float
+
+
 class Content(BaseModel):
-    """What is stored beside the forest: the plan, the number of trees, the feature that they ask most, and
-    the class labels in order, None for a regressor.
+    """What is stored beside the forest: the plan, the number of trees, the feature that they ask most, the
+    class labels in order, None for a regressor, and the threshold of the answer, where there is one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +43,7 @@ class Content(BaseModel):
     trees: int
     leading: int
     classes: list[str | int | float | bool] | None
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)
@@ -128,4 +138,8 @@ class Compiled:
         means = self._forest.means(matrix)
         if self.classes is None:
             return Answer(means[:, 0], means[:, :0])
-        return Answer(self.classes[means.argmax(axis=1)], means)
+        cut = self.content.cut
+        if cut is None:
+            return Answer(self.classes[means.argmax(axis=1)], means)
+        is_positive = means[:, cut.positive] >= cut.threshold
+        return Answer(self.classes[np.where(is_positive, cut.positive, 1 - cut.positive)], means)

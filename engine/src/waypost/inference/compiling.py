@@ -9,7 +9,7 @@ import numpy as np
 
 from waypost.contracts.mlmodel import Column
 from waypost.errors import WaypostError
-from waypost.inference.compiled import Content
+from waypost.inference.compiled import Content, Cut
 from waypost.inference.forest import MOST_LEAVES, Stored, leading_feature, stored_form
 from waypost.inference.preprocessing import Codes, NumberCategories, Numbers, OneHot, Part, Plan, Words
 
@@ -31,7 +31,6 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, Store
         RandomForestClassifier,
         RandomForestRegressor,
     )
-    from sklearn.pipeline import Pipeline
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     if not columns:
@@ -40,8 +39,7 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, Store
         raise NotCompilableError(
             f"column {gaps[0]!r}: a boolean that may be missing is read by MLflow in its own way"
         )
-    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
-    forest = steps.pop()
+    steps, forest, cut = _taken_apart(model)
     if isinstance(forest, (DecisionTreeClassifier, DecisionTreeRegressor)):
         trees = [forest.tree_]
     elif isinstance(
@@ -62,16 +60,47 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, Store
             f"the plan gives {plan.width} features, the model takes {forest.n_features_in_}"
         )
     classes = forest.classes_.tolist() if is_classifier(forest) else None
-    content = Content(plan=plan, trees=len(trees), leading=leading_feature(trees), classes=classes)
+    leading = leading_feature(trees)
+    content = Content(plan=plan, trees=len(trees), leading=leading, classes=classes, cut=cut)
     lets_missing_in = any(isinstance(part, Numbers) and part.missing for part in plan.parts)
     return content, stored_form(trees, plan.width, with_missing=lets_missing_in)
 
 
-def borders_of(model: Any) -> dict[int, list[float]]:
-    """Returns thresholds of a forest, by the number of their feature, some of each."""
+def _taken_apart(model: Any) -> tuple[list[Any], Any, Cut | None]:
+    """Returns (what makes the features, the forest, the threshold of its answer) of a fitted model.
+
+    The threshold is that of scikit-learn's classifier around the forest or around the whole pipeline.
+    """
+    from sklearn.model_selection import FixedThresholdClassifier
     from sklearn.pipeline import Pipeline
 
-    forest = model.steps[-1][1] if isinstance(model, Pipeline) else model
+    cut = None
+    steps: list[Any] = []
+    while isinstance(model, (FixedThresholdClassifier, Pipeline)):
+        if isinstance(model, Pipeline):
+            steps += [step for _, step in model.steps[:-1]]
+            model = model.steps[-1][1]
+        else:
+            cut = cut or _cut(model)
+            model = getattr(model, "estimator_", model.estimator)
+    return steps, model, cut
+
+
+def _cut(model: Any) -> Cut:
+    """Returns the threshold of a classifier. Raises NotCompilableError for one over other figures."""
+    if model.response_method not in ("auto", "predict_proba"):
+        raise NotCompilableError(f"FixedThresholdClassifier over its {model.response_method}")
+    classes = model.classes_.tolist()
+    positive = classes[-1] if model.pos_label is None else model.pos_label
+    threshold = 0.5 if model.threshold == "auto" else float(model.threshold)
+    if len(classes) != 2 or positive not in classes or not np.isfinite(threshold):
+        raise NotCompilableError(f"FixedThresholdClassifier at {threshold} for {positive!r} of {classes}")
+    return Cut(positive=classes.index(positive), threshold=threshold)
+
+
+def borders_of(model: Any) -> dict[int, list[float]]:
+    """Returns thresholds of a forest, by the number of their feature, some of each."""
+    _, forest, _ = _taken_apart(model)
     found: dict[int, set[float]] = {}
     for tree in getattr(forest, "estimators_", [forest])[:_BORDER_TREES]:
         inner = tree.tree_.children_left >= 0

@@ -25,7 +25,7 @@ from waypost.sources.files import content_digest, read_mlmodel, read_text
 from waypost.system.places import home
 from waypost.texts.digests import digest_of
 
-_FORM = 5
+_FORM = 6
 """Raised with every change of what is stored or compared: what an older engine compiled is made again."""
 
 _CONTENT, _PROOF = "content.json", "proof.json"
