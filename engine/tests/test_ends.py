@@ -122,6 +122,29 @@ def test_a_killed_engine(tmp_path: Path, *, fork: bool) -> None:
     assert left(family) == []
 
 
+def test_what_answers_ends_with_a_killed_engine(tmp_path: Path) -> None:
+    """git that waits for a question ends with who asks, though that is killed with -9."""
+    git = ["git", "-C", str(tmp_path), "cat-file", "--batch"]
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    script = f"""
+        from waypost.sources.process import Answering
+        answering = Answering({git}, env={{}})
+        assert b"missing" in answering.ask(b"nothing\\n").readline()
+        print(answering._process.pid, flush=True)
+        answering.ask(b"nothing\\n")
+        input()
+    """
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as engine:
+        assert engine.stdout
+        asked = int(engine.stdout.readline())
+        assert alive({"git": asked}) == ["git"]
+        engine.kill()
+        engine.wait()
+    assert left({"git": asked}) == []
+
+
 @FORK
 def test_the_dead_are_buried(tmp_path: Path, *, fork: bool) -> None:
     """An orphan that ends while its step goes on does not stay as a zombie."""

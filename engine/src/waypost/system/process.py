@@ -30,7 +30,8 @@ def _die_with_parent() -> None:
     supervisor.hear_of_parent(signal.SIGKILL)
 
 
-# Run in the child before it becomes the program; other systems have nothing of the kind.
+# Run in the child before it becomes the program; other systems have nothing of the kind. It makes Python
+# fork, which copies the page tables of all that is loaded: beside MLflow 40 ms of a core instead of 3.
 _TIE = _die_with_parent if sys.platform == "linux" else None
 
 
@@ -126,6 +127,7 @@ class Answering:
     """A process that answers what is written to it, as `git cat-file --batch` does; started when it is asked.
 
     Not more may be asked at once than a pipe holds (64 KiB): it may wait until its answers are read.
+    It outlives nobody who asks, not even one that is killed with -9: where its stdin ends, it ends.
     """
 
     def __init__(self, arguments: Sequence[str], *, env: Mapping[str, str]) -> None:
@@ -145,7 +147,6 @@ class Answering:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 start_new_session=True,
-                preexec_fn=_TIE,  # noqa: PLW1509
             )
         if self._process.stdin is None or self._process.stdout is None:
             raise ValueError("a process without pipes")
