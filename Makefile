@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint release assets record library update-pins update-locks reproduce docs bench bench-deploy fuzz bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint types rules release assets record library update-pins update-locks reproduce docs bench bench-deploy fuzz bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,11 +51,11 @@ reproduce: $(READY) ## execute a release from its tag and compare: make reproduc
 	@$(BIN)/waypost reproduce "$(TARGET)"
 
 test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`)
-	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey" $(COVERAGE)
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m "not journey"
 
 journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken servers
-	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey $(if $(COVERAGE),$(COVERAGE) --cov-append)
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m journey
 
 fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts each (`make check`: 300 each)
@@ -68,10 +68,15 @@ mutants: $(READY) ## change the rules one at a time: which change does no unit t
 	@tail -c 400 engine/build/mutants.log | grep -oE '[0-9]+/[0-9]+ .*' | tail -n 1
 
 lint: $(READY) ## style, types, import contracts, workflows, forms, locks, records: about a minute
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs=2 types rules
+
+types: $(READY)
 	@cd engine && ../$(BIN)/mypy
 	@cd components-repo && ../$(BIN)/mypy
+
+rules: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables --check
 	@cd engine && ../$(BIN)/lint-imports --no-cache
 	@PRE_COMMIT_HOME=$(VENV)/pre-commit $(BIN)/pre-commit run --all-files
@@ -80,8 +85,10 @@ lint: $(READY) ## style, types, import contracts, workflows, forms, locks, recor
 	@$(BIN)/waypost release check-records -C engine
 	@$(BIN)/waypost check components-repo
 
-check: COVERAGE := --cov --cov-report=
-check: lint test journeys ## everything that CI checks: lint, types, imports, workflows, records, tests, coverage
+# Fast tests and journeys at once: they are collected once, and no core waits for the last one of a part.
+check: lint ## everything that CI checks: lint, types, imports, workflows, records, tests, coverage
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=
+	@cd components-repo && ../$(BIN)/python -m pytest -n 2
 	@cd engine && ../$(BIN)/coverage report
 
 docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files

@@ -26,8 +26,10 @@ settings.load_profile("waypost")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Names the group of a test where pytest-xdist looks for it, so that its tests share one process.
 
-    pytest-xdist 3.8 does so itself, but in an attribute that pytest 9.2 no longer reads.
+    pytest-xdist 3.8 does so itself, but in an attribute that pytest 9.2 no longer reads. Journeys come first:
+    no long test is left when all others have ended.
     """
+    items.sort(key=lambda item: item.get_closest_marker("journey") is None)
     if not getattr(config.option, "loadgroup", False):
         return
     for item in items:
