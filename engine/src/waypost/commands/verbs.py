@@ -33,6 +33,7 @@ VERBS = {
         "check",
         "Check every component of a library for what its users would stumble over.",
     ),
+    "checks": Verb("checks", "Suggest the rules that a pipeline checks a table by."),
     "components": Verb(
         "components",
         "Inspect the components of a pipeline; export a library to a repository of its own.",

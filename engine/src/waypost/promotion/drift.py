@@ -6,35 +6,28 @@ with: the same tests, the same code, run and tracked as a step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from waypost.contracts.component import Component
-from waypost.contracts.lock import selected
 from waypost.contracts.mlmodel import Column, MLmodel
-from waypost.contracts.parameters import merged
-from waypost.contracts.pipeline import Pipeline
-from waypost.contracts.plan import make_plan
-from waypost.errors import FindingsError, UsageError, did_you_mean
-from waypost.pins.checkout import Checkout, checkouts
+from waypost.errors import UsageError
 from waypost.pins.workspace import Workspace
 from waypost.promotion.aliases import info
 from waypost.runs import runner
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.preflight import Options
-from waypost.runs.prepare import Prepared
+from waypost.runs.single import component_that_takes, one_step
 from waypost.serving.prediction_log import MODEL, PREDICTIONS
 from waypost.sources.files import read_mlmodel
-from waypost.texts.parsing import parse
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.registry import Registry
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_GIVEN = ("data", "reference", "checks")
+_GIVEN = dict.fromkeys(("data", "reference", "checks"), "path")
 _MOST_CATEGORIES = 100
 
 
@@ -73,8 +66,9 @@ def check_drift(
     files = {"data": _written(samples, temp / "samples.parquet")}
     files["reference"] = _written(reference.select(names), temp / "training.parquet")
     drift = {"alpha": question.alpha, "numeric": numeric, "categorical": categorical}
-    uses, code = _checker(workspace, question.component)
-    prepared = _prepared(temp, uses, code, f"{version.name}-drift", files, {"drift": drift})
+    uses, code = component_that_takes(_GIVEN, workspace, question.component)
+    arguments = {**files, "checks": {"drift": drift}}
+    prepared = one_step(temp, f"{version.name}-drift", "check_drift", uses, code, arguments)
     return runner.run(prepared, Options(env=question.env), reporter)
 
 
@@ -145,60 +139,3 @@ def _written(table: pa.Table, file: Path) -> str:
 
     pq.write_table(table, file)
     return str(file)
-
-
-def _checker(workspace: Workspace, asked: str) -> tuple[str, Checkout]:
-    """Returns the component that compares two tables. Raises UsageError where it is not clear which."""
-    code, problems = checkouts(workspace)
-    found = sorted(uses for uses, checkout in code.items() if not _lacks(checkout))
-    if asked:
-        meant, unknown = selected([asked], [*code, *problems])
-        if unknown:
-            hint = did_you_mean(asked, [*code, *problems])
-            raise UsageError(f"{workspace.folder}: the pipeline uses no component {asked!r}", hint=hint)
-        found = sorted(meant)
-    if len(found) != 1:
-        many = f"{len(found)} components that take" if found else "no component that takes"
-        hint = (
-            f"name one: --component {' or '.join(found)}" if found else "name a pipeline that does: -p FOLDER"
-        )
-        raise UsageError(f"{workspace.folder}: the pipeline uses {many} {', '.join(_GIVEN)}", hint=hint)
-    [uses] = found
-    if uses in problems:
-        raise FindingsError(problems[uses])
-    if lacks := _lacks(code[uses]):
-        raise UsageError(f"{uses} has no parameter {', '.join(lacks)} of type path")
-    return uses, code[uses]
-
-
-def _lacks(checkout: Checkout) -> list[str]:
-    """Returns the parameters that a component would need to compare two tables."""
-    main = checkout.component.entry_points.get("main")
-    paths = {name for name, p in main.parameters.items() if p.type == "path"} if main else set()
-    return [name for name in _GIVEN if name not in paths]
-
-
-def _prepared(
-    temp: Path,
-    uses: str,
-    checkout: Checkout,
-    name: str,
-    files: Mapping[str, str],
-    checks: Mapping[str, Any],
-) -> Prepared:
-    """Returns a pipeline of one step, with the component as it was checked out."""
-    source = uses.partition("/")[0]
-    content = {
-        "name": name,
-        "components": {source: {"path": str(checkout.folder.parent)}},
-        "steps": {"check_drift": {"uses": uses, "with": {**files, "checks": dict(checks)}}},
-    }
-    pipeline = parse(Pipeline, content, "check-drift")
-
-    def find(_: str) -> Component:
-        return checkout.component
-
-    plan, findings = make_plan(pipeline, merged((), ()), find)
-    if findings or plan is None:
-        raise FindingsError(findings)
-    return Prepared(temp, pipeline, plan, {}, {uses: checkout})
