@@ -41,7 +41,8 @@ class RunFailedError(WaypostError):
 @dataclass(frozen=True)
 class Step:
     """A step of a run: `state` is done, reused, failed, killed or skipped, `because` says why it ran or did
-    not; `run_id` is the MLflow run that has its result, empty where there is none.
+    not; `run_id` is the MLflow run that has its result, empty where there is none; `warnings` are what its
+    component tells of it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Step:
     seconds: float
     because: str
     metrics: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,15 @@ def _text(value: Any) -> str:
 
 def _result(ended: RunResult, plan: Plan) -> Result:
     steps = {
-        step.name: Step(step.name, step.state, step.run_id, step.seconds, step.because, dict(step.metrics))
+        step.name: Step(
+            step.name,
+            step.state,
+            step.run_id,
+            step.seconds,
+            step.because,
+            dict(step.metrics),
+            tuple(step.warnings),
+        )
         for step in ended.steps
     }
     artifacts = {

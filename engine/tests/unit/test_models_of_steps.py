@@ -50,3 +50,13 @@ def test_the_last_model_is_the_one_to_serve() -> None:
     )
     assert "waypost serve runs:/f/best " in text
     assert "waypost promote run --name grades" in text
+
+
+def test_what_steps_tell_stands_at_the_end() -> None:
+    """Each warning of a component is a line with its step; many are cut, long ones shortened."""
+    told = ("column 'x' alone predicts the target", "long " * 1000)
+    text = ended(StepResult("train", "core/train", "reused", "t", warnings=told))
+    assert "  warning: train: column 'x' alone predicts the target\n" in text
+    assert max(map(len, text.splitlines())) < 500
+    many = tuple(map(str, range(20)))
+    assert "… and 10 more warnings" in ended(StepResult("train", "core/train", "done", "t", warnings=many))

@@ -16,7 +16,7 @@ _TAKEN = {"data": "path", "suggest": "bool"}
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A pipeline that uses a checker, a component that takes no `suggest`, and one with a text of that name."""
+    """A pipeline that uses a checker, one that takes no `suggest`, and one that takes a text so called."""
     monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
     root = tmp_path / "small"
     write_component(root / "parts", "check", "", data={"type": "path"}, suggest={"type": "bool"})

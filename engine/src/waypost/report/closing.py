@@ -20,8 +20,10 @@ from waypost.report.figures import figure
 from waypost.runs.events import RunResult
 from waypost.texts.escaping import terminal_text
 from waypost.texts.json_text import writable
+from waypost.texts.limits import shortened
 
 _MOST_LISTED = 10
+_LONGEST = 400  # characters of a warning
 
 
 def show_current(result: RunResult, stream: IO[str], look: Look | None = None) -> None:
@@ -50,6 +52,7 @@ def closing_lines(result: RunResult) -> list[str]:
     if result.status == "FINISHED" and last:
         shown = "  ".join(f"{k} {figure(v)}" for k, v in list(last.metrics.items())[:4])
         lines.append(f"  {last.name}: {shown}")
+    lines += _warning_lines(result)
     lines += _origin_lines(result)
     if activate := _activation():
         lines.append(f"  for the commands below: {activate}")
@@ -61,6 +64,20 @@ def closing_lines(result: RunResult) -> list[str]:
         lines.append(f"  serve it: waypost serve {model}    (stock: {stock})")
         lines.append(f"  promote it: waypost promote {result.run_id} --name {result.name}")
     return lines
+
+
+def _warning_lines(result: RunResult) -> list[str]:
+    """Returns what the components tell of their results, step by step."""
+    told = [
+        f"  warning: {step.name}: {shortened(text, _LONGEST)}"
+        for step in result.steps
+        for text in step.warnings
+    ]
+    more = len(told) - _MOST_LISTED
+    return [
+        *told[:_MOST_LISTED],
+        *([f"  … and {more} more warnings, in the runs of the steps"] if more > 0 else []),
+    ]
 
 
 def _origin_lines(result: RunResult) -> list[str]:

@@ -16,7 +16,7 @@ INTEGRITY = 4
 class StepResult:
     """How a step ended: `state` is done, reused, failed, killed or skipped; `because` says why it ran or
     did not, `user` whose result was taken over, empty where it is this user's own; `models` are the
-    artifacts that are MLflow models.
+    artifacts that are MLflow models; `warnings` what its component tells of its result.
     """
 
     name: str
@@ -32,6 +32,7 @@ class StepResult:
     because: str = ""
     user: str = ""
     models: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,7 @@ class Execution:
                 models=models_of(step, earlier),
                 because=because,
                 user=colleague(earlier),
+                warnings=self._tools.tracker.warnings(earlier.run_id),
             )
         )
 
@@ -240,7 +241,7 @@ class Execution:
             tracker.claims.leave(self.parent, attempt.decision.key)
             where = tracker.artifact_location(attempt.run_id, f"logs/{step.name}.log")
             self.mirrored.step_ended(step, attempt.run_id, "failed")
-            result = attempt.result("failed")
+            result = replace(attempt.result("failed"), warnings=tracker.warnings(attempt.run_id))
             self._note(replace(result, cause=cause, tail=tail_of(attempt.log), log=where, exit_code=code))
             return
         found = FinishedStep(
@@ -260,7 +261,9 @@ class Execution:
         self.mirrored.step_ended(step, attempt.run_id, "done", found)
         if attempt.decision.is_shared:
             self._tools.index.add_step(attempt.decision.key, self.prepared.pipeline.name, step.name, found)
-        self._note(replace(attempt.result("done"), metrics=metrics, models=models_of(step, found)))
+        told = tracker.warnings(attempt.run_id)
+        models = models_of(step, found)
+        self._note(replace(attempt.result("done"), metrics=metrics, models=models, warnings=told))
 
     def kill(self) -> None:
         """Ends all processes and closes their runs."""

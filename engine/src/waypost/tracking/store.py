@@ -36,6 +36,8 @@ PIPELINE_TAG = "waypost.pipeline"
 STEP_TAG = "waypost.step"
 KEY_TAG = "waypost.step_key"
 COMPLETE_TAG = "waypost.complete"
+WARNINGS_TAG = "warnings"
+"""Of a component: what its user should know of its result, one a line (docs/contracts.md)."""
 INPUT_TAG = "waypost.input"
 _OUTPUT_TAG = "waypost.output"
 PARENT_TAG = "mlflow.parentRunId"
@@ -176,6 +178,10 @@ class Tracker:
 
     def metrics(self, run_id: str) -> dict[str, float]:
         return dict(self._client.get_run(run_id).data.metrics)
+
+    def warnings(self, run_id: str) -> tuple[str, ...]:
+        """Returns what a component told of its work: the lines of the tag that it has for them."""
+        return tuple(filter(None, self._client.get_run(run_id).data.tags.get(WARNINGS_TAG, "").splitlines()))
 
     def artifact_location(self, run_id: str, artifact: str) -> str:
         """Returns where an artifact is to be found: a path where it is local, else a URI."""
