@@ -49,25 +49,33 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "mlflow.db"
 
 
+def variables(place: Path) -> dict[str, str]:
+    """Returns the variables of a workplace that has its home, cache and temporary folder in `place`."""
+    (place / "temp").mkdir()
+    others = ("MLFLOW_", "WAYPOST_", "WANDB_", "PYTHONDONTWRITEBYTECODE")
+    return {name: text for name, text in os.environ.items() if not name.startswith(others)} | {
+        "HOME": str(place / "home"),
+        "WAYPOST_HOME": str(place / "cache"),
+        "WAYPOST_LOOK": "never",  # what it starts outlives the test
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "COLUMNS": "200",
+        "TMPDIR": str(place / "temp"),
+    }
+
+
 @pytest.fixture
 def workplace(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder with a home and a cache of its own; the current folder of the test."""
     folder = tmp_path / "work"
     folder.mkdir()
     shutil.copyfile(empty_store, folder / "mlflow.db")
-    for name in list(os.environ):
-        if name.startswith(("MLFLOW_", "WAYPOST_", "WANDB_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("WAYPOST_LOOK", "never")  # what it starts outlives the test
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-    (tmp_path / "temp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "temp"))
+    wanted = variables(tmp_path)
+    for name in os.environ.keys() - wanted.keys():
+        monkeypatch.delenv(name)
+    for name, text in wanted.items():
+        monkeypatch.setenv(name, text)
     monkeypatch.chdir(folder)
     yield folder
     litter = [path.name for path in (tmp_path / "temp").glob("waypost-*")]

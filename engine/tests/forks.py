@@ -1,4 +1,4 @@
-"""`python -m waypost` for tests, as a fork of a process that has imported what it imports.
+"""`python -m waypost` and `mlflow` for tests, as forks of a process that has imported what they import.
 
 Importing MLflow and its store takes four seconds of a core, and most of what a test starts does little else.
 A fork is a process as any other: it has its own variables, folder, streams, module `__main__` and exit code.
@@ -17,6 +17,7 @@ import json
 import os
 import random
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -26,13 +27,20 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 _ENGINE = Path(__file__).parents[1]
 _AT_IMPORT = ("PYTHON", "LD_", "LC_", "LANG", "MLFLOW_", "OPENBLAS_", "OMP_", "GLIBC_", "MALLOC_")
-_ANY_TIME = {"MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_ARTIFACT_URI"}
+_ANY_TIME = {
+    *("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_REGISTRY_URI"),
+    *("MLFLOW_EXPERIMENT_NAME", "MLFLOW_ARTIFACT_URI", "MLFLOW_S3_ENDPOINT_URL"),
+    *("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT"),
+    *("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "MLFLOW_AUTH_CONFIG_PATH", "MLFLOW_FLASK_SERVER_SECRET_KEY"),
+}
 _NEVER = ("MLFLOW_", "PYTHONDONTWRITEBYTECODE")  # a workplace has none
 _COSTLY = (
+    "mlflow.cli",
+    "mlflow.store.tracking.rest_store",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.projects",
     "mlflow.pyfunc",
@@ -52,12 +60,73 @@ def _fixed(env: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in env.items() if name.startswith(_AT_IMPORT) and name not in _ANY_TIME}
 
 
-def _is_ours(command: Sequence[str]) -> bool:
-    return command[0] in {"python", sys.executable} and list(command[1:3]) == ["-m", "waypost"]
+def _module(command: Sequence[str]) -> tuple[str, list[str]] | None:
+    """Returns the module that a command executes, and its arguments; None where that is none of ours."""
+    if command[0] == "mlflow":
+        return "mlflow", list(command[1:])
+    is_python = command[0] in {"python", sys.executable} and command[1:2] == ["-m"]
+    return (command[2], list(command[3:])) if is_python and command[2] in {"waypost", "mlflow"} else None
+
+
+class Fork:
+    """A fork that runs; of what subprocess.Popen has, the part that tests use."""
+
+    def __init__(self, command: list[str], told: int, out: IO[str] | None, err: IO[str] | None) -> None:
+        self.args, self.stdout, self.stderr = command, out, err
+        self.returncode: int | None = None
+        self._told = os.fdopen(told, encoding="ascii")
+        self.pid = int(self._told.readline())
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = int(self._told.read())
+            self._told.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        until = None if timeout is None else time.monotonic() + timeout
+        texts = {"out": "", "err": ""}
+        threads = []
+        for name, stream in (("out", self.stdout), ("err", self.stderr)):
+            if stream:
+                threads.append(threading.Thread(target=_read, args=(stream, texts, name), daemon=True))
+                threads[-1].start()
+        for thread in threads:
+            thread.join(until and max(until - time.monotonic(), 0))
+            if thread.is_alive():
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        self.wait(until and max(until - time.monotonic(), 0))
+        return texts["out"], texts["err"]
+
+
+def _read(stream: IO[str], texts: dict[str, str], name: str) -> None:
+    with stream:
+        texts[name] = stream.read()
+
+
+Process = Fork | subprocess.Popen[str]
 
 
 class Forks:
-    """Runs `python -m waypost …`. One for all tests of a process; closing it ends its own process."""
+    """Runs `python -m waypost …` and `mlflow …`. One for all tests of a process; closing it ends its own."""
 
     def __init__(self) -> None:
         given = {name: text for name, text in _fixed(os.environ).items() if not name.startswith(_NEVER)}
@@ -79,17 +148,55 @@ class Forks:
         self, command: Sequence[str], cwd: Path, env: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
         """Does what subprocess.run does: output is text, the exit code is free, nothing comes from stdin."""
-        if _is_ours(command) and sys.platform == "linux" and self._serves(env):
-            return self._forked(command, cwd, env)
-        return subprocess.run(
-            command,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        process = self.start(command, cwd, env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            out, err = process.communicate()
+        except BaseException:  # the test's time is over
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(command, process.wait(), out, err)
+
+    def start(
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        *,
+        stdout: int | IO[str] = subprocess.DEVNULL,
+        stderr: int | IO[str] = subprocess.DEVNULL,
+        start_new_session: bool = False,
+    ) -> Process:
+        """Does what subprocess.Popen does, with text, and with nothing on stdin."""
+        found = _module(command)
+        if found is None or sys.platform != "linux" or not self._serves(env):
+            return subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                start_new_session=start_new_session,
+            )
+        assert self._channel
+        ours: list[IO[str] | None] = []
+        theirs: list[int] = []
+        for sink in (stdout, stderr):
+            if sink == subprocess.PIPE:
+                reader, writer = os.pipe()
+                ours.append(os.fdopen(reader, encoding="utf-8"))
+                theirs.append(writer)
+            else:
+                ours.append(None)
+                theirs.append(_opened(sink, theirs))
+        told, tell = os.pipe()
+        request = {"module": found[0], "arguments": found[1], "folder": str(cwd), "variables": dict(env)}
+        message = json.dumps({**request, "session": start_new_session}).encode()
+        socket.send_fds(self._channel, [message], [tell, *theirs])
+        for writer in (tell, *theirs):
+            os.close(writer)
+        return Fork(list(command), told, *ours)
 
     def _serves(self, env: Mapping[str, str]) -> bool:
         if _fixed(env) != self._env:
@@ -110,30 +217,14 @@ class Forks:
                 start_new_session=True,
             )
 
-    def _forked(
-        self, command: Sequence[str], cwd: Path, env: Mapping[str, str]
-    ) -> subprocess.CompletedProcess[str]:
-        assert self._channel
-        request = {"arguments": command[3:], "folder": str(cwd), "variables": dict(env)}
-        readers, writers = zip(*(os.pipe() for _ in range(3)), strict=True)
-        socket.send_fds(self._channel, [json.dumps(request).encode()], writers)
-        for writer in writers:
-            os.close(writer)
-        told, out, err = (open(reader, encoding="utf-8") for reader in readers)  # noqa: PTH123, SIM115
-        texts: list[str] = []
-        with told, out, err:
-            process = int(told.readline())
-            reading = threading.Thread(target=lambda: texts.append(err.read()), daemon=True)
-            reading.start()
-            try:
-                said = out.read()
-                code = int(told.read())
-            except BaseException:  # the test's time is over
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
-                raise
-            reading.join()
-        return subprocess.CompletedProcess(command, code, said, texts[0])
+
+def _opened(sink: int | IO[str], before: list[int]) -> int:
+    """Returns a descriptor, to be closed, of what subprocess.Popen takes for an output that is no pipe."""
+    if sink == subprocess.STDOUT:
+        return os.dup(before[0])
+    if sink == subprocess.DEVNULL:
+        return os.open(os.devnull, os.O_WRONLY)
+    return os.dup(sink if isinstance(sink, int) else sink.fileno())
 
 
 def serve(channel: socket.socket) -> None:
@@ -175,7 +266,7 @@ def _keep(request: dict[str, object], news: socket.socket, told: int, out: int, 
 
 
 def _become(request: dict[str, object], news: socket.socket, out: int, err: int) -> NoReturn:
-    """Becomes what `python -m waypost` is with these arguments, in this folder, with these variables."""
+    """Becomes what `python -m MODULE` is with these arguments, in this folder, with these variables."""
     code = 1
     try:
         null = os.open(os.devnull, os.O_RDONLY)
@@ -183,6 +274,8 @@ def _become(request: dict[str, object], news: socket.socket, out: int, err: int)
             os.dup2(source, target)
         for fd in (null, out, err):
             os.close(fd)
+        if request["session"]:
+            os.setsid()
         folder, variables = str(request["folder"]), request["variables"]
         assert isinstance(variables, dict)
         os.environ.clear()
@@ -196,16 +289,26 @@ def _become(request: dict[str, object], news: socket.socket, out: int, err: int)
         arguments = request["arguments"]
         assert isinstance(arguments, list)
         sys.argv[1:] = arguments
-        runpy.run_module("waypost", run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+        code = _executed(str(request["module"]))
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()
         os._exit(code)
+
+
+def _executed(module: str) -> int:
+    """Executes a module as `python -m` does; returns the exit code."""
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
 
 
 def _tell_what_was_loaded(news: socket.socket) -> None:

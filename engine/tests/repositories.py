@@ -44,7 +44,7 @@ class Repository:
         result = subprocess.run(
             command,
             cwd=self.path,
-            env={**os.environ, **person, **dates},
+            env={"GIT_CONFIG_GLOBAL": os.devnull, **os.environ, **person, **dates},
             capture_output=True,
             text=True,
             check=False,

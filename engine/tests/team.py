@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tests.forks import Forks, Process
 from tests.repositories import free_port
 
 BUCKET = "artifacts"
@@ -28,9 +29,11 @@ class TrackingServer:
         store: str,
         artifacts: str = "",
         *options: str,
+        forks: Forks,
         workers: int = 1,
         env: Mapping[str, str] | None = None,
     ) -> None:
+        self._forks = forks
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         folder.mkdir(exist_ok=True)
@@ -40,15 +43,15 @@ class TrackingServer:
         self._command = [sys.executable, "-m", "mlflow", "server", *where, *kept, *options]
         own = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_TRACKING")}
         # Seven processes for jobs that nobody here gives them take a core between them.
-        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         self._env = {**own, **quiet, **(env or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def start(self) -> None:
         """Starts it and waits until it answers."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, env=self._env, stdout=log, stderr=log, start_new_session=True
+        with self._log.open("a") as log:
+            self._process = self._forks.start(
+                self._command, Path.cwd(), self._env, stdout=log, stderr=log, start_new_session=True
             )
         for _ in range(900):
             if self._process.poll() is not None:
@@ -73,11 +76,12 @@ def tracking_server(
     store: str,
     artifacts: str = "",
     *options: str,
+    forks: Forks,
     workers: int = 1,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[TrackingServer]:
     """Runs an MLflow server until the context ends; log, and by default artifacts, are in `folder`."""
-    server = TrackingServer(folder, store, artifacts, *options, workers=workers, env=env)
+    server = TrackingServer(folder, store, artifacts, *options, forks=forks, workers=workers, env=env)
     try:
         server.start()
         yield server

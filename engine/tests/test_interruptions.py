@@ -18,6 +18,7 @@ import mlflow
 import pytest
 import yaml
 
+from tests.forks import Forks
 from tests.pipelines import write_pipeline
 from tests.team import tracking_server
 from waypost.errors import Interrupted
@@ -47,13 +48,13 @@ def component(folder: Path, command: str) -> None:
 
 
 @contextlib.contextmanager
-def store(kind: str, workplace: Path) -> Iterator[str]:
+def store(kind: str, workplace: Path, forks: Forks) -> Iterator[str]:
     """Gives the tracking URI of a SQLite file, or of a server."""
     file = f"sqlite:///{workplace}/mlflow.db"
     if kind == "sqlite":
         yield file
         return
-    with tracking_server(workplace / "server", file) as server:
+    with tracking_server(workplace / "server", file, forks=forks) as server:
         yield server.url
 
 
@@ -76,12 +77,12 @@ def processes_in(folder: Path) -> list[str]:
 @pytest.mark.journey
 @pytest.mark.timeout(900)  # a hundred attempts: half a minute, and on a busy machine some
 @pytest.mark.parametrize(("kind", "each"), [("sqlite", 4), ("http", 1)])
-def test_signals_at_twenty_points(small: Path, workplace: Path, kind: str, each: int) -> None:
+def test_signals_at_twenty_points(small: Path, workplace: Path, forks: Forks, kind: str, each: int) -> None:
     """INT, TERM, HUP and QUIT at twenty points of a run, from its first line to its last: the exit code is
     128 and the signal's number, every run has a terminal status, and no process is left. Against a file each
     signal at each point; against a server, which stands behind the same calls, they take turns.
     """
-    with store(kind, workplace) as uri:
+    with store(kind, workplace, forks) as uri:
         command = [sys.executable, "-m", "tests.interrupted", "20", str(each), *RUN]
         env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(ENGINE)}
         told = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
@@ -151,15 +152,16 @@ def test_nohup(workplace: Path) -> None:
 
 
 @pytest.mark.journey
-def test_mlflow_run_with_our_backend(workplace: Path) -> None:
+def test_mlflow_run_with_our_backend(workplace: Path, forks: Forks) -> None:
     """`mlflow run --backend waypost` is interrupted: exit code 143, the run is KILLED, its log is kept."""
     waiting(workplace, workplace / "said")
     project = workplace / "slow" / "parts" / "one"
     command = ["mlflow", "run", str(project), "--backend", "waypost", "--env-manager", "local"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        wait_for(workplace / "said")
-        process.terminate()
-        output, _ = process.communicate(timeout=60)
+    env = dict(os.environ)
+    process = forks.start(command, workplace, env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wait_for(workplace / "said")
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 143, output
     assert "interrupted by SIGTERM" in output
     assert "Traceback" not in output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import requests
 import yaml
 
 from tests import models
-from tests.conftest import LIBRARY, Call
+from tests.conftest import LIBRARY, Call, variables
+from tests.forks import Forks
 from tests.pipelines import write_component, write_pipeline
 from tests.serving import serving
 from tests.team import tracking_server
@@ -68,10 +70,8 @@ with mlflow.start_run():
 ROOT = str(Path(__file__).parents[1])
 
 
-@pytest.fixture
-def pipeline(workplace: Path) -> Path:
-    """A pipeline that splits, trains and evaluates in some seconds, and can check its data."""
-    root = workplace / "pipeline"
+def write(root: Path) -> None:
+    """Writes a pipeline that splits, trains and evaluates in some seconds, and can check its data."""
     text = {"type": "string"}
     write_component(root / "parts", "split", SPLIT, seed={"type": "int"}, tests=text)
     write_component(root / "parts", "train", TRAIN, data={"type": "path"}, trees={"type": "int"}, tests=text)
@@ -100,8 +100,46 @@ def pipeline(workplace: Path) -> Path:
         "evaluate": {"uses": "parts/evaluate", "with": {"data": test, "model": model}},
     }
     write_pipeline(root, steps, {"seed": 7, "trees": 20})
+
+
+@pytest.fixture
+def pipeline(workplace: Path) -> Path:
+    """That pipeline in the workplace, and the workplace's store."""
+    write(workplace / "pipeline")
     mlflow.set_tracking_uri(f"sqlite:///{workplace / 'mlflow.db'}")
-    return root
+    return workplace / "pipeline"
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A run whose model is grades@champion, and what `waypost promote --json` said of it."""
+
+    folder: Path
+    run: str
+    told: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def once_promoted(empty_store: Path, forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Promoted:
+    """Made once, and looked at by all: their stores are copies, which find the artifacts here."""
+    folder = tmp_path_factory.mktemp("promoted")
+    shutil.copyfile(empty_store, folder / "mlflow.db")
+    write(folder / "pipeline")
+    env = variables(folder)
+    run = forks.run([*RUN, "pipeline", "--json"], folder, env)
+    assert run.returncode == 0, run.stdout + run.stderr
+    run_id = json.loads(run.stdout)["run_id"]
+    promote = ["promote", run_id, "--name", "grades", "--min", "accuracy=0.3", "--json"]
+    result = forks.run([*WAYPOST, *promote], folder, env)
+    assert result.returncode == 0, result.stderr
+    return Promoted(folder, run_id, json.loads(result.stdout))
+
+
+@pytest.fixture
+def promoted(once_promoted: Promoted, pipeline: Path) -> Promoted:
+    """The same in the store of this workplace."""
+    shutil.copyfile(once_promoted.folder / "mlflow.db", "mlflow.db")
+    return once_promoted
 
 
 def run_of(call: Call, pipeline: Path, *overrides: str) -> str:
@@ -117,15 +155,12 @@ def versions(name: str) -> list[Any]:
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("promote")
-def test_promoted_described_and_rolled_back(pipeline: Path, workplace: Path, call: Call) -> None:
+def test_promoted_described_and_rolled_back(promoted: Promoted, pipeline: Path, call: Call) -> None:
     """A run's model becomes a version with all that leads back to its origin, a card and a proof on
     held-out rows; the next one takes the alias and keeps the old as `previous`; rollback gives it back, and
     undoes itself; the same again changes nothing; stock MLflow loads it, and the run stays current.
     """
-    run = run_of(call, pipeline)
-    result = call(*WAYPOST, "promote", run, "--name", "grades", "--min", "accuracy=0.3", "--json")
-    assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)
+    run, told = promoted.run, promoted.told
     assert (told["version"], told["previous"]) == ("1", None)
     assert told["proof"]["is_equal"]
     assert told["proof"]["rows"] == 203  # all rows of the test table, and the model's own example
@@ -178,14 +213,13 @@ def test_promoted_described_and_rolled_back(pipeline: Path, workplace: Path, cal
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("promote")
-def test_gate(pipeline: Path, workplace: Path, call: Call) -> None:
+def test_gate(promoted: Promoted, pipeline: Path, call: Call) -> None:
     """All that keeps a model out is told at once, and nothing is registered: thresholds, a champion that is
     better, figures that were measured on other data. Which side is better the contract says, else the user;
     nobody guesses it from the metric's name.
     """
-    good, bad = run_of(call, pipeline), run_of(call, pipeline, "trees=1")
+    bad = run_of(call, pipeline, "trees=1")
     first = ["promote", "--name", "grades", "--metric", "accuracy", "--better-than", "champion"]
-    assert call(*WAYPOST, *first, good).returncode == 0
     result = call(*WAYPOST, *first, bad, "--min", "accuracy=0.99", "--max", "log_loss=0.01")
     assert result.returncode == 1
     assert "evaluate/accuracy" in result.stderr
@@ -267,12 +301,12 @@ def test_what_cannot_be_promoted_is_told(
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("promote")
-def test_drift_of_what_a_server_is_asked(pipeline: Path, workplace: Path, call: Call) -> None:
+def test_drift_of_what_a_server_is_asked(
+    promoted: Promoted, pipeline: Path, workplace: Path, call: Call
+) -> None:
     """Samples that are like the training data pass; samples that are not fail, and the column is named;
     both are runs of the pipeline's own component for it, known by what it takes, or named.
     """
-    run = run_of(call, pipeline)
-    assert call(*WAYPOST, "promote", run, "--name", "grades").returncode == 0
     for name, shift in (("same", 0.0), ("shifted", 60.0)):
         table = models.frame(300, seed=11).assign(amount=lambda t: t["amount"] + shift)  # noqa: B023
         asked = {"dataframe_split": json.loads(table.to_json(orient="split"))}
@@ -323,9 +357,10 @@ def test_metrics_by_their_short_names() -> None:
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("promote")
-def test_from_registry_over_http(pipeline: Path, workplace: Path, call: Call) -> None:
+def test_from_registry_over_http(pipeline: Path, workplace: Path, call: Call, forks: Forks) -> None:
     """With a tracking server, a promoted model is downloaded once, scored and served."""
-    with tracking_server(workplace / "server", f"sqlite:///{workplace}/mlflow.db") as tracking:
+    store = f"sqlite:///{workplace}/mlflow.db"
+    with tracking_server(workplace / "server", store, forks=forks) as tracking:
         env = {"MLFLOW_TRACKING_URI": tracking.url}
         result = call(*RUN, pipeline, "--env", "local", "--json", env=env)
         assert result.returncode == 0, result.stderr

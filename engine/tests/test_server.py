@@ -11,6 +11,7 @@ import mlflow
 import pytest
 
 from tests.conftest import Call
+from tests.forks import Forks
 from tests.pipelines import write_component, write_pipeline
 from tests.team import tracking_server
 from tests.test_run import RUN
@@ -28,9 +29,10 @@ with mlflow.start_run():
 
 
 @pytest.fixture
-def server(workplace: Path) -> Iterator[str]:
+def server(workplace: Path, forks: Forks) -> Iterator[str]:
     """An MLflow server; its store is the test's mlflow.db."""
-    with tracking_server(workplace / "server", f"sqlite:///{workplace}/mlflow.db") as running:
+    store = f"sqlite:///{workplace}/mlflow.db"
+    with tracking_server(workplace / "server", store, forks=forks) as running:
         yield running.url
 
 

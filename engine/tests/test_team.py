@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ import mlflow
 import pytest
 
 from tests.conftest import ROOT, Call
+from tests.forks import Forks, Process
 from tests.pipelines import write_component, write_pipeline
-from tests.team import BUCKET, postgres, s3_storage, tracking_server
+from tests.team import BUCKET, TrackingServer, postgres, s3_storage, tracking_server
 from tests.test_run import RUN, is_result
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("team")]
@@ -44,6 +45,13 @@ def database() -> Iterator[str]:
     """A PostgreSQL database."""
     with postgres() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def team(database: str, forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """A server of two processes on that database, which tests share: each has an experiment of its own."""
+    with tracking_server(tmp_path_factory.mktemp("server"), database, forks=forks, workers=2) as server:
+        yield server
 
 
 def write_slow_pipeline(root: Path, seconds: float, words: Mapping[str, str]) -> None:
@@ -81,7 +89,9 @@ def recorded(url: str, experiment: str = "small") -> tuple[Counter[str], Counter
     return Counter(tags["waypost.step_key"] for tags in finished), Counter(run.info.status for run in runs)
 
 
-def test_reference_over_http_and_postgres(database: str, workplace: Path, call: Call, tmp_path: Path) -> None:
+def test_reference_over_http_and_postgres(
+    team: TrackingServer, workplace: Path, call: Call, tmp_path: Path
+) -> None:
     """The reference pipeline on a team's server gives what it gives here, to the digest; a colleague with
     another machine, folder and name computes nothing of it again, and is told whose results these are.
     """
@@ -106,95 +116,104 @@ def test_reference_over_http_and_postgres(database: str, workplace: Path, call: 
     mine, hers = workplace / "pipeline", tmp_path / "hers" / "pipeline"
     here = f"sqlite:///{workplace}/mlflow.db"
     local = run(mine, {"MLFLOW_TRACKING_URI": here})
-    with tracking_server(workplace / "server", database, workers=2) as server:
-        first = run(mine, machine(tmp_path, "anna", server.url))
-        assert {step["state"] for step in first["steps"]} == {"done"}
-        assert len(results(here, local)) > 60
-        assert results(server.url, first) == results(here, local)
-        shutil.copytree(workplace / "components-repo", tmp_path / "hers" / "components-repo")
-        shutil.copytree(mine, hers)
-        second = run(hers, machine(tmp_path, "berta", server.url))
-        assert [step["state"] for step in second["steps"]] == ["reused"] * 6
-        assert {step["user"] for step in second["steps"]} == {"anna"}
-        assert "unchanged; computed by anna" in {step["because"] for step in second["steps"]}
-        # A third one, shown to a person.
-        said = run(hers, machine(tmp_path, "cecile", server.url), "--explain")
-        assert said.count("by anna") >= 6
-        assert re.search(rf"look at it: {server.url}/#/experiments/\d+/runs/\w+", said)
-        # Berta herself has nothing to do then, and still sees whose it is.
-        again = run(hers, machine(tmp_path, "berta", server.url))
-        assert again["current"]
-        assert {step["user"] for step in again["steps"]} == {"anna"}
+    first = run(mine, machine(tmp_path, "anna", team.url))
+    assert {step["state"] for step in first["steps"]} == {"done"}
+    assert len(results(here, local)) > 60
+    assert results(team.url, first) == results(here, local)
+    shutil.copytree(workplace / "components-repo", tmp_path / "hers" / "components-repo")
+    shutil.copytree(mine, hers)
+    second = run(hers, machine(tmp_path, "berta", team.url))
+    assert [step["state"] for step in second["steps"]] == ["reused"] * 6
+    assert {step["user"] for step in second["steps"]} == {"anna"}
+    assert "unchanged; computed by anna" in {step["because"] for step in second["steps"]}
+    # A third one, shown to a person.
+    said = run(hers, machine(tmp_path, "cecile", team.url), "--explain")
+    assert said.count("by anna") >= 6
+    assert re.search(rf"look at it: {team.url}/#/experiments/\d+/runs/\w+", said)
+    # Berta herself has nothing to do then, and still sees whose it is.
+    again = run(hers, machine(tmp_path, "berta", team.url))
+    assert again["current"]
+    assert {step["user"] for step in again["steps"]} == {"anna"}
 
 
-def start(root: Path, env: Mapping[str, str], *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*RUN, str(root), *options],
-        env={**os.environ, **env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def start(workplace: Path, forks: Forks) -> Start:
+    """Starts runs of the pipeline in `small`."""
+
+    def started(env: Mapping[str, str], *options: str) -> Process:
+        return forks.start(
+            [*RUN, "small", *options],
+            workplace,
+            {**os.environ, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    return started
 
 
 def twenty(
-    workplace: Path, tmp_path: Path, url: str, experiment: str
-) -> list[tuple[subprocess.Popen[str], list[str], dict[str, str]]]:
-    """Starts twenty runs of twenty machines, five each with the same last word."""
+    start: Start, tmp_path: Path, url: str, experiment: str
+) -> list[tuple[Process, list[str], dict[str, str]]]:
+    """Starts twenty runs of twenty machines, five each with the same last word.
+
+    In each, a worker would import MLflow for steps of which most are computed elsewhere.
+    """
     started = []
     for number in range(20):
-        words = [f"three=word-{number % 4}"]
+        words = [f"three=word-{number % 4}", "--worker", "process"]
         env = machine(tmp_path, f"user{number}", url) | {"MLFLOW_EXPERIMENT_NAME": experiment}
-        started.append((start(workplace / "small", env, *words), words, env))
+        started.append((start(env, *words), words, env))
     return started
 
 
 @pytest.mark.timeout(600)
-def test_twenty_runs_at_once(database: str, workplace: Path, tmp_path: Path) -> None:
+def test_twenty_runs_at_once(team: TrackingServer, workplace: Path, start: Start, tmp_path: Path) -> None:
     """Twenty machines run at once against one server: all succeed, and no key is computed twice, whoever
     is first; the others wait and take it over.
     """
     write_slow_pipeline(workplace / "small", 1.0, {"one": "a", "two": "b", "three": "c"})
-    with tracking_server(workplace / "server", database, workers=2) as server:
-        started = twenty(workplace, tmp_path, server.url, "at-once")
-        said = [(process.communicate()[0], process.returncode) for process, _, _ in started]
-        assert [code for _, code in said] == [0] * 20, "\n".join(text for text, code in said if code)
-        keys, states = recorded(server.url, "at-once")
-        assert len(keys) == 2 + 4
-        assert set(keys.values()) == {1}
-        assert states == {"FINISHED": 20 + 6}
+    started = twenty(start, tmp_path, team.url, "at-once")
+    said = [(process.communicate()[0], process.returncode) for process, _, _ in started]
+    assert [code for _, code in said] == [0] * 20, "\n".join(text for text, code in said if code)
+    keys, states = recorded(team.url, "at-once")
+    assert len(keys) == 2 + 4
+    assert set(keys.values()) == {1}
+    assert states == {"FINISHED": 20 + 6}
 
 
 @pytest.mark.timeout(900)
-def test_twenty_runs_survive_a_killed_server(database: str, workplace: Path, tmp_path: Path) -> None:
+def test_twenty_runs_survive_a_killed_server(
+    team: TrackingServer, workplace: Path, start: Start, tmp_path: Path
+) -> None:
     """The server is killed with -9 under twenty runs and started again: they go on, or fail and are
     finished by the same command; nothing is recorded twice, and no run is left running.
     """
     write_slow_pipeline(workplace / "small", 2.0, {"one": "d", "two": "e", "three": "f"})
-    with tracking_server(workplace / "server", database, workers=2) as server:
-        started = twenty(workplace, tmp_path, server.url, "killed")
-        for _ in range(600):
-            if _has_begun(server.url):
-                break
-            time.sleep(0.2)
-        server.stop(signal.SIGKILL)
-        time.sleep(5)
-        server.start()
-        again = []
-        for process, words, env in started:
-            text, _ = process.communicate()
-            if process.returncode:
-                assert "tracking server" in text or "failed" in text
-                again.append(start(workplace / "small", env, *words))
-        for process in again:
-            text, _ = process.communicate()
-            assert process.returncode == 0, text
-        keys, states = recorded(server.url, "killed")
-        assert len(keys) == 2 + 4
-        assert set(keys.values()) == {1}
-        assert states["RUNNING"] == 0
-        print(f"{len(again)} of 20 had to be started again; {dict(states)}")
+    started = twenty(start, tmp_path, team.url, "killed")
+    for _ in range(600):
+        if _has_begun(team.url):
+            break
+        time.sleep(0.2)
+    team.stop(signal.SIGKILL)
+    team.start()  # takes some seconds
+    again = []
+    for process, words, env in started:
+        text, _ = process.communicate()
+        if process.returncode:
+            assert "tracking server" in text or "failed" in text
+            again.append(start(env, *words))
+    for process in again:
+        text, _ = process.communicate()
+        assert process.returncode == 0, text
+    keys, states = recorded(team.url, "killed")
+    assert len(keys) == 2 + 4
+    assert set(keys.values()) == {1}
+    assert states["RUNNING"] == 0
+    print(f"{len(again)} of 20 had to be started again; {dict(states)}")
 
 
 def _has_begun(url: str) -> bool:
@@ -203,19 +222,21 @@ def _has_begun(url: str) -> bool:
     return bool(found and client.search_runs([found.experiment_id], "tags.`waypost.complete` = 'true'"))
 
 
-def test_server_that_stays_away(database: str, workplace: Path, call: Call) -> None:
+def test_server_that_stays_away(
+    database: str, workplace: Path, start: Start, call: Call, forks: Forks
+) -> None:
     """The server goes away in the middle of a run and stays away: one line says that it is asked again,
     then the run fails and says how to go on; once the server is back, --resume does not repeat what was
     finished, and closes what was left open.
     """
-    write_slow_pipeline(workplace / "small", 3.0, {"one": "g", "two": "h", "three": "i"})
-    with tracking_server(workplace / "server", database) as server:
+    write_slow_pipeline(workplace / "small", 1.0, {"one": "g", "two": "h", "three": "i"})
+    with tracking_server(workplace / "server", database, forks=forks) as server:
         env = {
             "MLFLOW_TRACKING_URI": server.url,
             "MLFLOW_EXPERIMENT_NAME": "away",
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         }
-        process = start(workplace / "small", env)
+        process = start(env)
         assert process.stdout
         lines = []
         for line in process.stdout:
@@ -241,40 +262,39 @@ def test_server_that_stays_away(database: str, workplace: Path, call: Call) -> N
         assert counted["RUNNING"] == 0
 
 
-def test_half_recorded_step_is_not_taken_over(database: str, workplace: Path, call: Call) -> None:
+def test_half_recorded_step_is_not_taken_over(team: TrackingServer, workplace: Path, call: Call) -> None:
     """Of a step whose outputs are there, but whose record was cut off, nothing is taken over."""
     write_slow_pipeline(workplace / "small", 0.0, {"one": "j", "two": "k", "three": "l"})
-    with tracking_server(workplace / "server", database) as server:
-        env = {"MLFLOW_TRACKING_URI": server.url, "MLFLOW_EXPERIMENT_NAME": "half"}
+    env = {"MLFLOW_TRACKING_URI": team.url, "MLFLOW_EXPERIMENT_NAME": "half"}
 
-        def run(**more: str) -> tuple[dict[str, str], str]:
-            result = call(*RUN, workplace / "small", "--json", env={**env, **more})
-            assert result.returncode == 0, result.stderr
-            document = json.loads(result.stdout)
-            return {step["name"]: step["state"] for step in document["steps"]}, document["steps"][1]["run_id"]
+    def run(**more: str) -> tuple[dict[str, str], str]:
+        result = call(*RUN, workplace / "small", "--json", env={**env, **more})
+        assert result.returncode == 0, result.stderr
+        document = json.loads(result.stdout)
+        return {step["name"]: step["state"] for step in document["steps"]}, document["steps"][1]["run_id"]
 
-        _, two = run()
-        client = mlflow.MlflowClient(server.url)
-        # Recorded, but the run never got its status.
-        client.update_run(two, status="RUNNING")
-        first, _ = run(WAYPOST_HOME=str(workplace / "home2"))
-        assert first == {"one": "reused", "two": "done", "three": "reused"}
-        client.update_run(two, status="FINISHED")
-        (newest,) = client.search_runs(
-            [client.get_run(two).info.experiment_id],
-            f"tags.`waypost.step_key` = '{client.get_run(two).data.tags['waypost.step_key']}'"
-            f" AND attributes.run_id != '{two}'",
-        )
-        # The tags that name the outputs are missing.
-        for run_id in (two, newest.info.run_id):
-            for tag in client.get_run(run_id).data.tags:
-                if tag.startswith("waypost.output"):
-                    client.delete_tag(run_id, tag)
-        second, _ = run(WAYPOST_HOME=str(workplace / "home3"))
-        assert second == {"one": "reused", "two": "done", "three": "reused"}
+    _, two = run()
+    client = mlflow.MlflowClient(team.url)
+    # Recorded, but the run never got its status.
+    client.update_run(two, status="RUNNING")
+    first, _ = run(WAYPOST_HOME=str(workplace / "home2"))
+    assert first == {"one": "reused", "two": "done", "three": "reused"}
+    client.update_run(two, status="FINISHED")
+    (newest,) = client.search_runs(
+        [client.get_run(two).info.experiment_id],
+        f"tags.`waypost.step_key` = '{client.get_run(two).data.tags['waypost.step_key']}'"
+        f" AND attributes.run_id != '{two}'",
+    )
+    # The tags that name the outputs are missing.
+    for run_id in (two, newest.info.run_id):
+        for tag in client.get_run(run_id).data.tags:
+            if tag.startswith("waypost.output"):
+                client.delete_tag(run_id, tag)
+    second, _ = run(WAYPOST_HOME=str(workplace / "home3"))
+    assert second == {"one": "reused", "two": "done", "three": "reused"}
 
 
-def test_basic_auth(database: str, workplace: Path, call: Call, tmp_path: Path) -> None:
+def test_basic_auth(database: str, workplace: Path, call: Call, forks: Forks, tmp_path: Path) -> None:
     """On a server with MLflow's basic-auth app: nobody without a password gets in and is told what is
     wanted; a colleague who may only read is told so; one with the permission takes over what is there.
     """
@@ -288,7 +308,7 @@ def test_basic_auth(database: str, workplace: Path, call: Call, tmp_path: Path) 
     )
     secret = {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": "for-this-test"}
     with tracking_server(
-        workplace / "server", database, "", "--app-name", "basic-auth", env=secret
+        workplace / "server", database, "", "--app-name", "basic-auth", forks=forks, env=secret
     ) as server:
         from mlflow.server.auth.client import AuthServiceClient
 
@@ -324,29 +344,28 @@ def test_basic_auth(database: str, workplace: Path, call: Call, tmp_path: Path) 
         assert "by admin" in editor.stdout
 
 
-def test_artifacts_on_s3(workplace: Path, call: Call, tmp_path: Path) -> None:
+def test_artifacts_on_s3(workplace: Path, call: Call, forks: Forks, tmp_path: Path) -> None:
     """Artifacts on an S3-compatible storage, through the server and straight from the steps: outputs get
     there, go from step to step, and to another machine.
     """
     write_slow_pipeline(workplace / "small", 0.0, {"one": "p", "two": "q", "three": "r"})
+    straight, proxied = f"s3://{BUCKET}/straight", f"s3://{BUCKET}/proxied"
     store = f"sqlite:///{workplace}/mlflow.db"
-    straight = ["--default-artifact-root", f"s3://{BUCKET}/straight", "--no-serve-artifacts"]
-    with s3_storage() as variables:
-        for name, options in (("proxied", []), ("straight", straight)):
-            place = f"s3://{BUCKET}/{name}"
-            with tracking_server(workplace / name, store, place, *options, env=variables) as server:
-                # Where the server stands between, nobody else needs to know of the storage.
-                known = variables if options else {}
-                common = {"MLFLOW_EXPERIMENT_NAME": name, **known}
-                for user, state in ((f"anna-{name}", "done"), (f"berta-{name}", "reused")):
-                    env = {**machine(tmp_path, user, server.url), **common}
-                    result = call(*RUN, workplace / "small", "--json", env=env)
-                    assert result.returncode == 0, result.stdout + result.stderr
-                    steps = json.loads(result.stdout)["steps"]
-                    assert {step["state"] for step in steps} == {state}
-                (three,) = (tmp_path / f"home-berta-{name}").rglob(f"{steps[2]['run_id']}/out.txt")
-                assert three.read_text() == "p\nq\nr\n"
-                place_of = mlflow.MlflowClient(server.url).get_run(steps[2]["run_id"]).info.artifact_uri
-                assert place_of.startswith(
-                    "mlflow-artifacts:/" if name == "proxied" else f"s3://{BUCKET}/straight"
-                )
+    with (
+        s3_storage() as variables,
+        tracking_server(workplace / "server", store, proxied, forks=forks, env=variables) as server,
+    ):
+        client = mlflow.MlflowClient(server.url)
+        client.create_experiment("straight", artifact_location=straight)
+        for name, place in (("proxied", "mlflow-artifacts:/"), ("straight", straight)):
+            # Where the server stands between, nobody else needs to know of the storage.
+            known = variables if name == "straight" else {}
+            for user, state in ((f"anna-{name}", "done"), (f"berta-{name}", "reused")):
+                env = {**machine(tmp_path, user, server.url), "MLFLOW_EXPERIMENT_NAME": name, **known}
+                result = call(*RUN, workplace / "small", "--json", env=env)
+                assert result.returncode == 0, result.stdout + result.stderr
+                steps = json.loads(result.stdout)["steps"]
+                assert {step["state"] for step in steps} == {state}
+            (three,) = (tmp_path / f"home-berta-{name}").rglob(f"{steps[2]['run_id']}/out.txt")
+            assert three.read_text() == "p\nq\nr\n"
+            assert client.get_run(steps[2]["run_id"]).info.artifact_uri.startswith(place)
