@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint types rules release assets record library update-pins update-locks reproduce docs bench bench-deploy fuzz bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint types rules release assets record library update-pins update-locks reproduce docs bench bench-deploy soak fuzz bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,11 @@ bench: $(READY) ## measure Waypost and its peers side by side, write engine/benc
 
 bench-deploy: $(READY) ## measure serving and scoring beside their peers (some 15 minutes; needs wrk)
 	@cd engine && ../$(BIN)/python -m benchmarks.deploy
+
+MINUTES := 60
+
+soak: $(READY) ## a server under mixed load for an hour, and what it holds on to: make soak [MINUTES=60]
+	@cd engine && ../$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 examples: $(READY) ## write the data of pipeline/examples anew
 	@$(BIN)/python pipeline/examples/make_data.py
