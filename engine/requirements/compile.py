@@ -31,5 +31,5 @@ if __name__ == "__main__":
     # The same versions everywhere, so that `.venv` has already fetched what the components need.
     dev = HERE / "dev.txt"
     compiled(dev, LIBRARY / "requirements-dev.txt", PROJECT, "--all-extras", HERE / "dev.in")
-    compiled(HERE / "serve.txt", dev, PROJECT, "--extra", "serve")
+    compiled(HERE.parent / "src/waypost/images/requirements.txt", dev, PROJECT, "--extra", "serve")
     compiled(ROOT / "pipeline" / "requirements.txt", dev, PROJECT)

@@ -51,7 +51,7 @@ def explained(extra: str, user: str) -> MissingExtraError | None:
 def lacks(extra: str = CORE) -> list[Lack]:
     """Returns what is not met of the core's requirements, or of those that an extra adds to them."""
     found = []
-    for requirement in _requirements():
+    for requirement in requirements():
         marker = requirement.marker
         if extra and (marker is None or marker.evaluate({"extra": CORE})):
             continue  # the core's
@@ -63,7 +63,7 @@ def lacks(extra: str = CORE) -> list[Lack]:
     return found
 
 
-def _requirements() -> list[Requirement]:
+def requirements() -> list[Requirement]:
     """Returns what pyproject.toml asks for; what an extra adds has it in its marker."""
     from importlib.metadata import PackageNotFoundError, requires
 

@@ -79,7 +79,7 @@ def test_source_says_what_metadata_says() -> None:
     read = [Requirement(text) for text in extras._in_source()]
     for extra in (CORE, *project["optional-dependencies"]):
         known = {
-            r.name for r in extras._requirements() if (not r.marker or r.marker.evaluate({"extra": extra}))
+            r.name for r in extras.requirements() if (not r.marker or r.marker.evaluate({"extra": extra}))
         }
         found = {r.name for r in read if not r.marker or r.marker.evaluate({"extra": extra})}
         assert found - {"waypost"} == known

@@ -29,7 +29,7 @@ def test_what_is_listed_is_what_the_verb_says(name: str) -> None:
 def test_every_extra_is_one_of_pyproject() -> None:
     """A verb asks for an extra that exists."""
     asked = {verb.extra for verb in VERBS.values()} - {extras.CORE}
-    markers = " ".join(str(r.marker) for r in extras._requirements())
+    markers = " ".join(str(r.marker) for r in extras.requirements())
     assert asked
     assert all(f'extra == "{extra}"' in markers for extra in asked)
 

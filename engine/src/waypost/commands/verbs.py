@@ -43,6 +43,11 @@ VERBS = {
         "Show the code diff of a component between two versions, its shared folders included.",
     ),
     "gc": Verb("gc", "List the runs on the tracking server that nothing needs any more; --yes deletes them."),
+    "image": Verb(
+        "image",
+        "Write a folder from which any container engine builds an image that serves MODEL.",
+        "serve",
+    ),
     "info": Verb(
         "info", "Show where a registered model comes from: run, release, component trees, data, signature."
     ),

@@ -13,6 +13,7 @@ from typing import Any
 import filelock
 
 from waypost.contracts.mlmodel import MLmodel
+from waypost.errors import WaypostError
 from waypost.inference.compiled import Compiled, Content
 from waypost.inference.compiling import NotCompilableError, compiled_form
 from waypost.inference.example import example_rows
@@ -59,6 +60,17 @@ class Ready(Proved):
         return loaded
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The folder that holds a model's proof, and its compiled form where that is equal.
+
+    Wherever it stands below `home()/compiled` by its name, the model is not compared again.
+    """
+
+    place: Path
+    proof: Proof
+
+
 def proved(
     folder: Path,
     *,
@@ -92,6 +104,15 @@ def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] 
     else:
         answers = load(folder, made.said, is_trusted=is_trusted)
     return Ready(folder, made.digest, made.said, made.proof, answers, is_trusted)
+
+
+def kept(digest: str) -> Kept:
+    """Returns what the cache keeps of a model that was compared before. Raises WaypostError else."""
+    place = _place(digest)
+    proof = _proof_in(place, 0)
+    if proof is None:
+        raise WaypostError(f"{place}: the compiled form is gone", hint="say it again")
+    return Kept(place, proof)
 
 
 def compiled_before(digest: str, rows: Rows | None = None) -> bool:

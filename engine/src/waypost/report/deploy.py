@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from waypost.batch import scoring
 from waypost.batch.job import Done
+from waypost.images.folder import Manifest
 from waypost.inference.fetching import Brought
 from waypost.promotion.promote import Promotion
 from waypost.report.common import counted, line, warn
@@ -26,6 +29,14 @@ def show_service(console: Console, models: Mapping[str, Brought], address: str) 
     for role, brought in others:
         line(console, f"  {role}: [bold]{escape(brought.label)}[/]")
     line(console, f"  try it: {address}/docs")
+
+
+def show_image(console: Console, manifest: Manifest, folder: Path) -> None:
+    """Prints what was written, and what to do with it."""
+    model = manifest.model
+    answers = "answered by its compiled form" if manifest.is_compiled else "answered by the original"
+    line(console, f"[green]✓[/] [bold]{escape(model.label)}[/], {answers}, in {escape(str(folder))}")
+    line(console, f"  build it: podman build -t {model.slug}:{model.tag} {escape(shlex.quote(str(folder)))}")
 
 
 class ScoreBar(scoring.Progress):

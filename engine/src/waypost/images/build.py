@@ -1,0 +1,114 @@
+"""Everything that an image of a model takes, in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost import __version__
+from waypost.errors import UsageError
+from waypost.images.folder import Content, Manifest, check_free, write
+from waypost.images.identity import Identity
+from waypost.images.locked import engine_lock, installer_lock, locked, wanted_of
+from waypost.images.texts import Image, texts
+from waypost.images.wheel import engine_wheel
+from waypost.inference.fetching import Brought, bringing
+from waypost.inference.model_cache import Kept, kept
+from waypost.sources.files import content_digest, content_files, read_mlmodel, read_text
+from waypost.system.scratch import scratch
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which model, where to; `overwrite` replaces what was written there before."""
+
+    uri: str
+    folder: Path
+    is_trusted: bool
+    overwrite: bool
+
+
+def build(request: Request, say: Say, warn: Say) -> Manifest:
+    """Writes the build folder of a model that was checked, compiled and compared as `serve` does.
+
+    Raises UsageError where the folder holds anything else, WaypostError where there is no such model.
+    """
+    folder = request.folder.resolve()
+    check_free(folder, overwrite=request.overwrite)
+    with scratch() as temp, bringing(
+        request.uri, temp / "model.state", is_trusted=request.is_trusted, say=say
+    ) as brought:  # fmt: skip
+        files, manifest = _content(brought, kept(brought.digest), warn)
+        check_free(folder, overwrite=request.overwrite)  # bringing a model may take long
+        write(folder, files, manifest)
+    return manifest
+
+
+def _content(brought: Brought, form: Kept, warn: Say) -> tuple[dict[str, Content], Manifest]:
+    """Returns the files by their paths, and what lists them."""
+    model = identity_of(brought)
+    answers = "the compiled form" if form.proof.is_equal else "the original"
+    name, wheel = engine_wheel()
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    lock = _lock(brought, form, warn)
+    image = Image(model, __version__, python, name, answers, brought.is_trusted)
+    files: dict[str, Content] = {
+        **texts(image),
+        name: wheel,
+        "requirements.txt": lock.encode(),
+        "uv.txt": installer_lock(lock).encode(),
+        **{f"compiled/{form.place.name}/{file.name}": file for file in sorted(form.place.iterdir())},
+        **{f"model/{path}": file for path, file in model_files(brought.folder).items()},
+    }
+    manifest = Manifest(
+        engine=__version__,
+        python=python,
+        model=model,
+        is_compiled=form.proof.is_equal,
+        is_trusted=brought.is_trusted,
+        files={path: _digest(files[path]) for path in sorted(files)},
+    )
+    return files, manifest
+
+
+def identity_of(brought: Brought) -> Identity:
+    """Returns what a model is called: of one that is not registered, its folder's or artifact's name."""
+    return Identity(
+        label=brought.label,
+        name=brought.name or brought.uri.rstrip("/").rpartition("/")[2],
+        version=brought.version,
+        run=brought.run_id or read_mlmodel(brought.folder).run_id or "",
+        release=brought.release,
+        digest=brought.digest,
+    )
+
+
+def _lock(brought: Brought, form: Kept, warn: Say) -> str:
+    lock = engine_lock()
+    file = brought.folder / "requirements.txt"
+    proved = form.proof.versions if form.proof.is_equal else {}
+    text = read_text(file) if file.is_file() else ""
+    wanted = wanted_of(text, lock, proved, is_trusted=brought.is_trusted)
+    if wanted.left_out:
+        warn(f"left out, since the model is not trusted: {', '.join(wanted.left_out)}")
+    return locked(wanted, lock, is_trusted=brought.is_trusted)
+
+
+def model_files(folder: Path) -> dict[str, Path]:
+    """Returns a model's files by their paths. Raises UsageError for one that lies outside of its folder."""
+    found = {}
+    for file in content_files(folder):
+        path = file.relative_to(folder).as_posix()
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{folder}: {path} is a link to something outside: it is in no image")
+        found[path] = file
+    return found
+
+
+def _digest(content: Content) -> str:
+    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else content_digest(content)

@@ -1,0 +1,121 @@
+"""What is installed in an image, with hashes: the engine's own lock, and what the model needs beside it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from waypost import extras
+from waypost.contracts.requirements import lines_of, requirements_in, unmet
+from waypost.errors import WaypostError
+from waypost.sources.files import read_text
+from waypost.system.process import ProcessError, output_of
+from waypost.system.scratch import scratch
+
+_LOCK = Path(__file__).with_name("requirements.txt")
+_INSTALLER = "uv"
+_ENGINE = "waypost"
+_TARGET = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}  # of an image
+_MOST_SAID = 400
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an image has to have beside what the engine asks for; what is `left_out` is not installed."""
+
+    requirements: tuple[Requirement, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def engine_lock() -> str:
+    """Returns the lock of what `serve` needs, as it was released with the engine."""
+    return read_text(_LOCK)
+
+
+def wanted_of(text: str, lock: str, proved: Mapping[str, str], *, is_trusted: bool) -> Wanted:
+    """Returns what a model needs. Raises WaypostError for what no hash can name.
+
+    Args: `text` is the model's requirements.txt, `proved` are the versions that a compiled form was proved
+    with: it answers with those, and so does its original, which was the other side of the proof. What is not
+    trusted chooses among the packages of the lock, and brings no other: installing one can run any code.
+    """
+    known = set(pins_of(lock))
+    taken = [Requirement(f"{name}=={version}") for name, version in sorted(proved.items())]
+    left = []
+    for requirement in requirements_in(text):
+        name = canonicalize_name(requirement.name)
+        if name in proved or name == _ENGINE:
+            continue
+        if not is_trusted and name not in known:
+            left.append(name)
+        elif requirement.url:
+            hint = "log the model with a version instead: pip_requirements=[…]"
+            raise WaypostError(f"the model needs {name} from a URL, which has no hash", hint=hint)
+        else:
+            taken.append(requirement)
+    return Wanted(tuple(taken), tuple(sorted(set(left))))
+
+
+def pins_of(lock: str) -> dict[str, str]:
+    """Returns the version of each package in a lock, as an image on Linux gets it."""
+    found: dict[str, str] = {}
+    for requirement in requirements_in(lock):
+        if requirement.marker is None or requirement.marker.evaluate(dict(_TARGET)):
+            found[canonicalize_name(requirement.name)] = str(requirement.specifier).removeprefix("==")
+    return found
+
+
+def locked(wanted: Wanted, lock: str, *, is_trusted: bool) -> str:
+    """Returns the lock of an image: the engine's where that has all, else one that uv resolves, which keeps
+    what it can of that. Raises WaypostError where there is none.
+    """
+    pins = pins_of(lock)
+    text = "\n".join(str(each) for each in wanted.requirements)
+    if not unmet(text, lambda name: pins.get(canonicalize_name(name))):
+        return lock
+    return _resolved([*_engine_requirements(), *map(str, wanted.requirements)], lock, is_trusted=is_trusted)
+
+
+def installer_lock(lock: str) -> str:
+    """Returns the lines of a lock that name uv, which installs the others."""
+    lines = [line for line in lines_of(lock) if line.startswith(f"{_INSTALLER}==")]
+    return "".join(line.replace(" --hash", " \\\n    --hash") + "\n" for line in map(_spaced, lines))
+
+
+def _spaced(line: str) -> str:
+    return " ".join(line.split())
+
+
+def _engine_requirements() -> Iterable[str]:
+    """Gives what the engine asks for, to serve."""
+    return (
+        f"{requirement.name}{requirement.specifier}"
+        for requirement in extras.requirements()
+        if requirement.marker is None or requirement.marker.evaluate({**_TARGET, "extra": "serve"})
+    )
+
+
+def _resolved(requirements: Iterable[str], lock: str, *, is_trusted: bool) -> str:
+    from uv import find_uv_bin
+
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with scratch() as temp:
+        source, target = temp / "requirements.in", temp / "requirements.txt"
+        source.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
+        target.write_text(lock, encoding="utf-8")  # what stands there is kept where it fits
+        command = [find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes", "--universal"]
+        options = ["--no-header", "--no-annotate", "--no-emit-index-url", "--python-version", python]
+        # A source distribution runs code of its own to say what it requires.
+        only = [] if is_trusted else ["--no-build"]
+        try:
+            output_of([*command, *options, *only, "--output-file", str(target), str(source)], supervised=True)
+        except ProcessError as error:
+            said = " ".join(error.stderr.split())[:_MOST_SAID]
+            hint = "log the model with what it needs, in versions that fit the engine's: pip_requirements=[…]"
+            raise WaypostError(f"the image has no lock: {said}", hint=hint) from error
+        return read_text(target)

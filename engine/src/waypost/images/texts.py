@@ -1,0 +1,95 @@
+"""The texts of a build folder: Containerfile, Kubernetes manifest, commands. Pure."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.images.identity import Identity
+from waypost.sources.files import read_text
+from waypost.texts.escaping import one_line
+
+GRACE = 30
+_ENDPOINTS_SECONDS, _MARGIN_SECONDS = 5, 5
+_TEMPLATES = Path(__file__).with_name("templates")
+_NAMES = {
+    "Containerfile": "Containerfile.in",
+    "kubernetes.yaml": "kubernetes.yaml.in",
+    "README.md": "README.md.in",
+    ".dockerignore": "dockerignore.in",
+}
+
+
+class _Text(string.Template):
+    """A text with values as `@{name}`: `$` is for shells."""
+
+    delimiter = "@"
+
+
+@dataclass(frozen=True)
+class Image:
+    """What the texts say: `wheel` is the engine's file, `python` the minor version that proved the model."""
+
+    model: Identity
+    engine: str
+    python: str
+    wheel: str
+    answers: str
+    is_trusted: bool
+
+
+def texts(image: Image) -> dict[str, bytes]:
+    """Returns the files by their names, the same bytes for the same image.
+
+    What strangers named stands in labels and annotations alone, quoted; all else is a slug, a number or ours.
+    """
+    model = image.model
+    told = {key: one_line(value) for key, value in _facts(image).items() if value}
+    values = {
+        "slug": model.slug,
+        "tag": model.tag,
+        "engine": image.engine,
+        "python": image.python,
+        "wheel": image.wheel,
+        "place": f"/opt/waypost/models/{model.slug}-{model.tag}",
+        "options": "".join(f', "{option}"' for option in (["--trust"] if image.is_trusted else [])),
+        "labels": " \\\n      ".join(f"{key}={_in_containerfile(value)}" for key, value in told.items()),
+        "annotations": _lines(told, 4),
+        "grace": str(GRACE),
+        "endpoints": str(_ENDPOINTS_SECONDS),
+        "until_killed": str(_ENDPOINTS_SECONDS + GRACE + _MARGIN_SECONDS),
+    }
+    return {name: _filled(source, values).encode() for name, source in _NAMES.items()}
+
+
+def _filled(source: str, values: Mapping[str, str]) -> str:
+    return _Text(read_text(_TEMPLATES / source)).substitute(values)
+
+
+def _facts(image: Image) -> dict[str, str]:
+    model = image.model
+    return {
+        "org.opencontainers.image.title": model.name,
+        "org.opencontainers.image.version": model.tag,
+        "waypost.model": model.label,
+        "waypost.run": model.run,
+        "waypost.release": model.release,
+        "waypost.digest": model.digest,
+        "waypost.answers": image.answers,
+        "waypost.engine": image.engine,
+    }
+
+
+def _in_containerfile(text: str) -> str:
+    """Returns a text as a quoted value, in which `$` names no variable."""
+    return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
+
+
+def _lines(told: Mapping[str, str], indent: int) -> str:
+    """Returns a mapping as lines of YAML, which reads JSON's texts."""
+    return "\n".join(
+        f"{' ' * indent}{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()
+    )

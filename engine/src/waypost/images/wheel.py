@@ -1,0 +1,72 @@
+"""The engine as a wheel, made of the files that run here: those which compiled and proved the model.
+
+An installation from an index, from a file and from a work tree give the same, and no build tool is asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from waypost.errors import WaypostError
+
+_PACKAGE = "waypost"
+_ROOT = Path(__file__).parents[1]
+_ABOUT = ("METADATA", "WHEEL", "entry_points.txt", "top_level.txt")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can say
+
+
+def engine_wheel() -> tuple[str, bytes]:
+    """Returns the name and the content of the wheel, the same bytes for the same files.
+
+    Raises WaypostError where the engine runs without being installed.
+    """
+    try:
+        found = metadata.distribution(_PACKAGE)
+    except metadata.PackageNotFoundError as error:
+        hint = "install it, if only as a work tree: pip install --editable engine"
+        raise WaypostError("the engine is not installed here: there is no wheel of it", hint=hint) from error
+    stem = f"{_PACKAGE}-{found.version}"
+    about = f"{stem}.dist-info"
+    files = {f"{_PACKAGE}/{path.relative_to(_ROOT).as_posix()}": path.read_bytes() for path in _sources()}
+    files |= {f"{about}/{name}": text.encode() for name in _ABOUT if (text := found.read_text(name))}
+    for path in found.files or ():
+        if "licenses" in path.parts and path.parts[0] == about:
+            files[path.as_posix()] = path.read_binary()
+    files[f"{about}/RECORD"] = _record(files, f"{about}/RECORD")
+    return f"{stem}-{_tag(found)}.whl", _zipped(files)
+
+
+def _sources() -> list[Path]:
+    return sorted(p for p in _ROOT.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+
+
+def _tag(found: metadata.Distribution) -> str:
+    """Returns the platforms of the wheel that was installed, as its name says them."""
+    lines = (found.read_text("WHEEL") or "").splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("Tag: ")), "py3-none-any")
+
+
+def _record(files: Mapping[str, bytes], own: str) -> bytes:
+    lines = [f"{name},sha256={_hash(content)},{len(content)}" for name, content in sorted(files.items())]
+    return "".join(f"{line}\n" for line in [*lines, f"{own},,"]).encode()
+
+
+def _hash(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    """Returns an archive that is not compressed: zlib's output is another one with each version."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name in sorted(files, key=lambda name: (".dist-info/" in name, name)):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, files[name])
+    return target.getvalue()
