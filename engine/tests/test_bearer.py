@@ -28,11 +28,11 @@ def test_a_token_is_the_line_of_a_file(tmp_path: Path, content: bytes) -> None:
 
 
 NO_TOKENS = {
-    "empty": (b"", "there is no token in it"),
-    "blank": (b"\n", "there is no token in it"),
-    "many blanks": (b" \t\r\n\x0c\n", "there is no token in it"),
-    "a mark only": (b"\xef\xbb\xbf\r\n", "there is no token in it"),
-    "a comment": (b"# the token goes here\n\n# really\n", "there is no token in it, only a comment"),
+    "empty": (b"", "it has no token"),
+    "blank": (b"\n", "it has no token"),
+    "many blanks": (b" \t\r\n\x0c\n", "it has no token"),
+    "a mark only": (b"\xef\xbb\xbf\r\n", "it has no token"),
+    "a comment": (b"# the token goes here\n\n# really\n", "it has no token, only a comment"),
     "two tokens": (b"open\nsesame\n", "2 lines; a token is one line"),
     "a comment and a token": (b"# ours\nsesame\n", "2 lines; a token is one line"),
     "blanks within": (b"open sesame\n", "blanks or invisible characters"),
@@ -79,7 +79,7 @@ def test_what_guards_little_is_told(tmp_path: Path) -> None:
     assert list(doubts({}, None)) == []
     file.chmod(0o640)
     told = list(doubts({"": ("open",), "app": ("0123456789abcdef", "sesame")}, file))
-    assert told[0] == "the token has 4 characters: it can be guessed; take 16 or more"
+    assert told[0] == "the token has 4 characters: it can be guessed; use 16 or more"
     assert told[1].startswith("the token of app has 6 characters")
     assert f"chmod 600 {file}" in told[2]
 
@@ -158,5 +158,5 @@ def test_serve_refuses_to_start_without_the_token(workplace: Path, call: Call) -
     for options, env in ((["--token-file", "blank"], {}), ([], {"WAYPOST_TOKEN": ""})):
         result = call(*SERVE, "nothing", "--port", "0", *options, env={**os.environ, **env})
         assert result.returncode == 2
-        assert "there is no token in it" in result.stderr
+        assert "it has no token" in result.stderr
         assert "Traceback" not in result.stderr

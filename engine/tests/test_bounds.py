@@ -134,8 +134,8 @@ def test_rows_are_limited_by_what_they_become() -> None:
 
 
 def test_a_column_twice_is_found_behind_others() -> None:
-    """A column of the model that is there twice is found behind any that the model does not know."""
-    with pytest.raises(TableError, match="column 'city' is there twice"):
+    """A column of the model that appears twice is found behind any that the model does not know."""
+    with pytest.raises(TableError, match="column 'city' appears twice"):
         check_names(["x", "x", *NAMES, "city"], LAYOUT)
 
 

@@ -279,7 +279,7 @@ def test_pickle_is_not_loaded_unasked(tmp_path: Path) -> None:
     """A pickled model is refused before it is opened, unless it is named as trusted."""
     model = fitted(models.full_pipeline(), TABLE)
     folder = models.save(model, TABLE, tmp_path / "model", format="cloudpickle")
-    with pytest.raises(UsageError, match="stored as cloudpickle, which may run any code") as error:
+    with pytest.raises(UsageError, match="stored as cloudpickle, which may run arbitrary code") as error:
         ready(folder)
     assert "--trust" in error.value.hint
     assert ready(folder, is_trusted=True).proof.is_equal

@@ -98,20 +98,20 @@ def test_held_database_is_waited_for(file: Path, hasty: list[str], how: str) -> 
 
     with held(file, how) as over, listening(hear):
         assert Turn(f"sqlite:///{file}")(lambda: "done") == "done"
-    assert hasty == [f"tracking database {file}: another process holds it; waiting"]
+    assert hasty == [f"tracking database {file}: locked by another process; waiting"]
 
 
 def test_one_that_stays_held_is_given_up(file: Path, hasty: list[str]) -> None:
     """After a while that is one line with what mends it; the next calls are not kept waiting again."""
     turn = Turn(f"sqlite:///{file}")
     with held(file):
-        with pytest.raises(HeldError, match="another process holds it, for more than 1 s") as caught:
+        with pytest.raises(HeldError, match="locked by another process for more than 1 s") as caught:
             turn(lambda: pytest.fail("it is held"))
         began = time.monotonic()
         with pytest.raises(HeldError):
             turn(lambda: pytest.fail("it is held"))
         assert time.monotonic() - began < 0.3
-    assert caught.value.hint == f"see which: fuser {file}; once it is free, the same command goes on"
+    assert caught.value.hint == f"see which: fuser {file}; once it is free, run the same command to continue"
     assert len(hasty) == 1
 
 
@@ -190,7 +190,7 @@ def test_score_tells_what_it_waits_for(tmp_path: Path) -> None:
 def test_damaged_database_is_told_before_mlflow_tries_for_minutes(tmp_path: Path) -> None:
     """A damaged file, one that is a folder: one line, at once. One that is not there yet is made."""
     (tmp_path / "damaged.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(WaypostError, match=r"damaged\.db: it is damaged, or no SQLite file") as caught:
+    with pytest.raises(WaypostError, match=r"damaged\.db: it is damaged, or not an SQLite file") as caught:
         Turn(f"sqlite:///{tmp_path / 'damaged.db'}")(lambda: pytest.fail("it is damaged"))
     assert "move it away" in caught.value.hint
     (tmp_path / "folder.db").mkdir()
@@ -203,7 +203,7 @@ def test_damaged_database_is_told_before_mlflow_tries_for_minutes(tmp_path: Path
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
-        (sqlite3.SQLITE_BUSY, "another process holds it, for more than 60 s"),
+        (sqlite3.SQLITE_BUSY, "locked by another process for more than 60 s"),
         (sqlite3.SQLITE_CORRUPT, "it is damaged"),
         (sqlite3.SQLITE_NOTADB, "it is damaged"),
         (sqlite3.SQLITE_READONLY_DBMOVED, "it cannot be written to"),

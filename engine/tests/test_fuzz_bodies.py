@@ -177,7 +177,7 @@ def json_body(chance: random.Random) -> bytes:
     for _ in range(chance.choice((0, 1, 1, 2, 5))):
         content = placed(content, chance)
     text = json.dumps(content, ensure_ascii=chance.random() < 0.5)
-    if chance.random() < 0.1:  # a key that is there twice
+    if chance.random() < 0.1:  # a key that appears twice
         text = text.replace('"amount":', f'"amount": {chance.randrange(9)}, "amount":', 1)
     body = text.encode("utf-8", "surrogatepass")
     return changed(body, chance) if chance.random() < 0.2 else body

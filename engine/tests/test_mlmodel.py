@@ -48,8 +48,8 @@ def test_file_that_is_none_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flavors", "problem"),
     [
-        ("{pytorch: {}}", "a model of the flavour pytorch, which may run any code"),
-        ("{sklearn: {pickled_model: model.pkl}}", "stored as cloudpickle, which may run any code"),
+        ("{pytorch: {}}", "a model of the flavour pytorch, which may run arbitrary code"),
+        ("{sklearn: {pickled_model: model.pkl}}", "stored as cloudpickle, which may run arbitrary code"),
         ("{sklearn: {serialization_format: skops, code: code}}", "brings code of its own"),
         (f"{{{OTHER}: {{loader_module: x.y}}, sklearn: {{serialization_format: skops}}}}", "loaded by x.y"),
         (f"{{{OTHER}: {{predict_fn: __init__}}, sklearn: {{serialization_format: skops}}}}", "by __init__"),

@@ -51,33 +51,33 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("source", "output", "problem"),
     [
-        ("in", "in", "the input lies here"),
-        ("in", "./in/../in/", "the input lies here"),
-        ("in", "file://{here}/in", "the input lies here"),
-        ("file://{here}/in", "in", "the input lies here"),
-        ("simplecache::file://{here}/in/a.csv", "in", "the input lies here"),
-        ("in/a.csv", "simplecache::file://{here}/in", "the input lies here"),
-        ("link", "in", "the input lies here"),
-        ("in", "link", "the input lies here"),
-        ("in/a.csv", "in", "the input lies here"),
-        ("in/sub/b.csv", "in", "the input lies here"),
-        ("link.csv", "one", "the input lies here"),
-        ("in/*.csv", "in", "the input lies here"),
-        ("in/**", "in/sub", "the input lies here"),
-        ("in", "in/out", "it lies in the input"),
-        ("in", "link/new/out", "it lies in the input"),
-        ("link", "in/sub/out/deep", "it lies in the input"),
-        ("in/**", "in/out", "it lies in the input"),
-        ("*/*.csv", "out", "it lies in the input"),
+        ("in", "in", "the input is here"),
+        ("in", "./in/../in/", "the input is here"),
+        ("in", "file://{here}/in", "the input is here"),
+        ("file://{here}/in", "in", "the input is here"),
+        ("simplecache::file://{here}/in/a.csv", "in", "the input is here"),
+        ("in/a.csv", "simplecache::file://{here}/in", "the input is here"),
+        ("link", "in", "the input is here"),
+        ("in", "link", "the input is here"),
+        ("in/a.csv", "in", "the input is here"),
+        ("in/sub/b.csv", "in", "the input is here"),
+        ("link.csv", "one", "the input is here"),
+        ("in/*.csv", "in", "the input is here"),
+        ("in/**", "in/sub", "the input is here"),
+        ("in", "in/out", "it is inside the input"),
+        ("in", "link/new/out", "it is inside the input"),
+        ("link", "in/sub/out/deep", "it is inside the input"),
+        ("in/**", "in/out", "it is inside the input"),
+        ("*/*.csv", "out", "it is inside the input"),
         ("in/a.csv", "..", "your home|the current folder"),
         ("in/a.csv", "../..", "your home"),
         ("in/a.csv", "/", "your home"),
         ("in/a.csv", "{cache}", "the cache lies here"),
         ("in/a.csv", "{cache}/out", "in the cache"),
-        ("memory://in/a.csv", "memory://in", "the input lies here"),
-        ("memory://in", "memory:///in/out/", "it lies in the input"),
-        ("memory://in/*.csv", "memory://in/", "the input lies here"),
-        ("memory://in/deep/*.csv", "memory://in", "the input lies here"),
+        ("memory://in/a.csv", "memory://in", "the input is here"),
+        ("memory://in", "memory:///in/out/", "it is inside the input"),
+        ("memory://in/*.csv", "memory://in/", "the input is here"),
+        ("memory://in/deep/*.csv", "memory://in", "the input is here"),
         ("in/a.csv", "repository", "a git repository"),
     ],
 )
@@ -124,7 +124,7 @@ def test_output_that_is_the_models_folder(output: str, here: Path) -> None:
     """Nothing is written into a model's folder, nor around it."""
     (here / "model").mkdir()
     (here / "linked").symlink_to(here / "model")
-    with pytest.raises(UsageError, match="the model lies here"):
+    with pytest.raises(UsageError, match="the model is here"):
         check_apart_from_model(Sink(output.format(here=here)), here / "model")
     check_apart_from_model(Sink("out"), here / "model")
 
@@ -190,34 +190,34 @@ def test_first_manifests_list_their_errors_by_parts(sink: Sink) -> None:
 
 
 FOREIGN: dict[str, tuple[Any, str, bytes, str]] = {
-    "a file of the user's": (result, "mine.txt", b"x", "something here: mine.txt"),
-    "a part of another's": (result, "part-00002.csv", b"x", "something here: .*part-00002.csv"),
-    "a part of another's, begun": (begun, "part-00002.csv", b"x", "something here: .*part-00002.csv"),
-    "errors of another's": (result, "_errors/part-00000.jsonl", b"x", "something here: .*part-00000.jsonl"),
-    "a file deep below": (result, "a/b/part-00000.csv", b"x", "something here: .*a/b/part-00000.csv"),
-    "a note that is none": (begun, "_parts/00002.json", b"{}", "something here: .*_parts/00002.json"),
+    "a file of the user's": (result, "mine.txt", b"x", "not empty, it has mine.txt"),
+    "a part of another's": (result, "part-00002.csv", b"x", "not empty, it has .*part-00002.csv"),
+    "a part of another's, begun": (begun, "part-00002.csv", b"x", "not empty, it has .*part-00002.csv"),
+    "errors of another's": (result, "_errors/part-00000.jsonl", b"x", "not empty, it has .*part-00000.jsonl"),
+    "a file deep below": (result, "a/b/part-00000.csv", b"x", "not empty, it has .*a/b/part-00000.csv"),
+    "a note that is none": (begun, "_parts/00002.json", b"{}", "not empty, it has .*_parts/00002.json"),
     "a note of a file of the user's": (
         begun,
         "_parts/00002.json",
         text_of({"schema": 1, "files": {"mine.txt": "0" * 64}}),
-        "something here: .*_parts/00002.json",
+        "not empty, it has .*_parts/00002.json",
     ),
     "a changed part": (result, "part-00000.csv", b"mine", "part-00000.csv: this was changed"),
     "a changed part, begun": (begun, "part-00000.csv", b"mine", "part-00000.csv: this was changed"),
     "changed errors": (result, "_errors/part-00001.jsonl", b"mine", "part-00001.jsonl: this was changed"),
-    "another's plan": (begun, PLAN, b'{"steps": []}', "something here: .*_plan.json"),
-    "a plan that is no JSON": (begun, PLAN, b"\xff[", "something here: .*_plan.json"),
+    "another's plan": (begun, PLAN, b'{"steps": []}', "not empty, it has .*_plan.json"),
+    "a plan that is no JSON": (begun, PLAN, b"\xff[", "not empty, it has .*_plan.json"),
     "another's manifest": (
         result,
         MANIFEST,
         b'{"files": ["part-00000.csv"]}',
-        "something here: .*_manifest.json",
+        "not empty, it has .*_manifest.json",
     ),
     "a manifest of the future": (
         result,
         MANIFEST,
         text_of(PLANNED | {"schema": 2}),
-        "something here: .*_manifest.json",
+        "not empty, it has .*_manifest.json",
     ),
     "a manifest of the user's files": (
         result,
@@ -230,7 +230,7 @@ FOREIGN: dict[str, tuple[Any, str, bytes, str]] = {
                 "skipped": 0,
             }
         ),
-        "something here: .*_manifest.json",
+        "not empty, it has .*_manifest.json",
     ),
 }
 
@@ -252,7 +252,7 @@ def test_part_that_no_note_lists_is_not_taken_up(sink: Sink) -> None:
     begun(sink)
     check_listed(sink, sink.names(), notes(sink, sink.names()))
     put(sink, "part-00005.csv", b"mine")
-    with pytest.raises(UsageError, match=r"something here: part-00005.csv"):
+    with pytest.raises(UsageError, match=r"not empty, it has part-00005.csv"):
         check_listed(sink, sink.names(), notes(sink, sink.names()))
 
 
@@ -273,7 +273,7 @@ def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     sink = Sink(str(tmp_path))
     sink.write("part-00000.csv", b"one")
     sink.write("part-00000.csv", b"one")
-    with pytest.raises(UsageError, match="somebody else has written this meanwhile"):
+    with pytest.raises(UsageError, match="another process has written it in the meantime"):
         sink.write("part-00000.csv", b"two")
     assert (tmp_path / "part-00000.csv").read_bytes() == b"one"
     assert [file.name for file in tmp_path.iterdir()] == ["part-00000.csv"]
@@ -282,7 +282,7 @@ def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
 def test_link_in_the_place_of_a_part_is_not_followed(tmp_path: Path) -> None:
     """A link with a part's name stays one: nothing is written where it leads."""
     (tmp_path / "part-00000.csv").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match="somebody else has written this"):
+    with pytest.raises(UsageError, match="another process has written it"):
         Sink(str(tmp_path)).write("part-00000.csv", b"one")
     assert (tmp_path / "part-00000.csv").is_symlink()
     assert not (tmp_path / "elsewhere").exists()
@@ -333,8 +333,8 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     (tmp_path / "in" / "b.csv").symlink_to(tmp_path / "pipe.csv")
     for source in ("pipe.csv", "zero.csv", "in", "in/*.csv"):
-        with pytest.raises(UsageError, match="csv: this is a pipe or a device"):
+        with pytest.raises(UsageError, match="csv: a pipe or a device"):
             Listing(str(tmp_path / source))
     os.mkfifo(tmp_path / MANIFEST)
-    with pytest.raises(UsageError, match=r"_manifest\.json: this is a pipe or a device"):
+    with pytest.raises(UsageError, match=r"_manifest\.json: a pipe or a device"):
         remove_result(Sink(str(tmp_path)))

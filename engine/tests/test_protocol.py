@@ -205,7 +205,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "short row": ({"dataframe_split": {"columns": NAMES, "data": [DATA[0], [1]]}}, "row 1 has 1 values"),
     "column twice": (
         {"dataframe_split": {"columns": [*NAMES, "city"], "data": [[*DATA[0], "x"]]}},
-        "column 'city' is there twice",
+        "column 'city' appears twice",
     ),
     "record no object": ({"dataframe_records": [ONE, 5]}, "row 1 is a number, not an object"),
     "column missing in a row": (

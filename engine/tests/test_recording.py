@@ -85,7 +85,7 @@ def test_the_run_with_the_releases_own_parameters(pipeline: Repository) -> None:
     other = runs.made("n=5")
     first = recorded(pipeline)
     assert (first.run_id, first.overrides, first.supersedes) == (plain, (), "")
-    with pytest.raises(UsageError, match="is there already: records do not change"):
+    with pytest.raises(UsageError, match="already exists: records never change"):
         recorded(pipeline, run_id=other)
     second = recorded(pipeline, run_id=other, supersede="of five")
     assert (second.overrides, second.supersedes, second.reason) == (("n=5",), "1.0.0.run.json", "of five")
@@ -99,8 +99,8 @@ def test_runs_that_are_no_production_runs(pipeline: Repository) -> None:
     """A run that failed, lacks steps, had other files or is of another commit is refused, and says why."""
     runs = Runs(pipeline)
     refused = {
-        runs.ended(runs.opened(), status="FAILED"): "did not end well",
-        runs.made(steps=("one",)): "is not of the whole pipeline: without two",
+        runs.ended(runs.opened(), status="FAILED"): "did not finish",
+        runs.made(steps=("one",)): "does not cover the whole pipeline: it lacks two",
         runs.made(more={"waypost.dev": "true"}): "had other files than the release",
         runs.made(more={"waypost.commit": "0" * 40}): "is not one of the tag v1.0.0",
     }

@@ -139,8 +139,8 @@ def test_all_obstacles_at_once(library: Repository, call: Call, workplace: Path)
     for words in (
         "not committed: CHANGELOG.md",
         "main is behind its origin",
-        "nothing stands under [Unreleased]",
-        "the tag is there already, on origin",
+        "there is nothing under [Unreleased]",
+        "the tag already exists, on origin",
         "4 problems found, nothing was released",
     ):
         assert words in result.stderr

@@ -166,7 +166,7 @@ def test_declared_variables_count(chain: Path, call: Call) -> None:
 def test_explain(chain: Path, call: Call) -> None:
     """--explain says of each step why it runs or not, down to the value that changed."""
     first = call(*RUN, chain, "--explain")
-    assert "one    started: it has not run here yet" in first.stdout
+    assert "one    started: it has not run on this tracking server yet" in first.stdout
     plan = call(*RUN, chain, "--explain", "--dry-run", "words.two=c")
     assert plan.stdout.splitlines() == [
         "current  one: unchanged",
@@ -176,7 +176,7 @@ def test_explain(chain: Path, call: Call) -> None:
     assert len(by_step("one")) == 1
     call(*RUN, chain, "words.two=c")
     assert {run.data.tags["waypost.because"] for run in by_step("two")} == {
-        "it has not run here yet",
+        "it has not run on this tracking server yet",
         "word: b → c",
     }
     (chain / "start.txt").write_text("other")
@@ -345,7 +345,7 @@ def test_url_is_known_by_its_server(download: Path, call: Call, url: str) -> Non
     for _ in range(2):
         assert states(call, *with_url) == {"one": "done"}
     explained = call(*RUN, *with_url, "--explain", "--dry-run").stdout
-    assert "what is behind data cannot be told without fetching it (give its sha256)" in explained
+    assert "the content of data is unknown without downloading it: set its sha256" in explained
     asked = len(Server.asked)
     pinned = [*with_url, f"sha={hashlib.sha256(b'x').hexdigest()}"]
     assert states(call, *pinned) == {"one": "done"}

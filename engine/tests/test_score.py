@@ -271,7 +271,7 @@ def test_bad_rows_are_skipped_and_told(saved: Path, workplace: Path, call: Call)
         (("empty", "out"), 2, "there is nothing here"),
         (("wrong.csv", "out"), 1, "wrong.csv: column 'amount' is missing"),
         (("table.parquet", "out", "--id", "di"), 2, "--id di: no such column"),
-        (("table.parquet", "full"), 2, "there is something here: mine.txt"),
+        (("table.parquet", "full"), 2, "not empty, it has mine.txt"),
         (("table.parquet", "table.parquet"), 2, "this is a file"),
         (("broken.parquet", "out"), 1, "broken.parquet: cannot be read"),
         (("nowhere://x/y.csv", "out"), 2, "nowhere"),
@@ -314,7 +314,7 @@ def test_again_overwrite_and_other_orders(saved: Path, workplace: Path, call: Ca
     (workplace / "out" / "mine.txt").write_text("x")
     kept = call(*first, "--overwrite")
     assert kept.returncode == 2
-    assert "there is something here: mine.txt" in kept.stderr
+    assert "not empty, it has mine.txt" in kept.stderr
     assert (workplace / "out" / "mine.txt").exists()
 
 
@@ -376,7 +376,7 @@ def test_killed_five_times_the_same_bytes(saved: Path, workplace: Path, call: Ca
     assert not (workplace / "broken" / "_manifest.json").exists()
     last = call(*SCORE, saved, "big.csv", "broken", *options)
     assert last.returncode == 0, last.stderr
-    assert "were there from before" in last.stderr
+    assert "existed already" in last.stderr
     assert content(workplace / "broken") == content(workplace / "whole")
     left = list((Path(os.environ["TMPDIR"])).glob("waypost-*"))
     for folder in left:  # the killed ones' own; the next process sweeps them
@@ -406,7 +406,7 @@ def test_begun_result_is_gone_on_with_as_it_was_left(saved: Path, workplace: Pat
     out = workplace / "out"
     before = content(out)
     assert {"_plan.json", "_parts/00000.json", "part-00000.parquet"} <= before.keys()
-    for name, problem in (("part-00000", "this was changed"), ("part-00008", "something here: part-00008")):
+    for name, problem in (("part-00000", "this was changed"), ("part-00008", "not empty, it has part-00008")):
         part = out / f"{name}.parquet"
         kept = part.read_bytes() if part.exists() else b""
         part.write_bytes(b"mine")
@@ -433,7 +433,7 @@ def test_input_is_not_the_output(saved: Path, workplace: Path, call: Call) -> No
     for output in ("folder", "folder/out", "."):
         result = call(*SCORE, "models:/nothing/1", "folder", output, "--overwrite", "--no-track")
         assert result.returncode == 2
-        assert "the input lies here" in result.stderr or "it lies in the input" in result.stderr
+        assert "the input is here" in result.stderr or "it is inside the input" in result.stderr
         assert len(result.stderr.splitlines()) == 2
     assert content(workplace) == before
 

@@ -464,7 +464,7 @@ def test_pickled_model_needs_trust(workplace: Path, call: Call) -> None:
     folder = models.save(fitted(), TABLE, workplace / "pickled", format="cloudpickle")
     result = call(*SERVE, folder, "--port", "0")
     assert result.returncode == 2
-    assert "stored as cloudpickle, which may run any code" in result.stderr
+    assert "stored as cloudpickle, which may run arbitrary code" in result.stderr
     assert "--trust" in result.stderr
     with serving(folder, "--trust", cwd=workplace) as server:
         assert server.ask({"instances": [ONE]}).status_code == 200

@@ -247,9 +247,9 @@ def test_server_that_stays_away(
         rest, _ = process.communicate()
         text = "".join(lines) + rest
         assert process.returncode == 1, text
-        assert text.count("does not answer; it is asked again") == 1
+        assert text.count("does not answer; retrying") == 1
         assert f"error: tracking server {server.url}: no answer (" in text
-        assert "the same command goes on" in text
+        assert "run the same command to continue" in text
         assert "Traceback" not in text
         server.start()
         result = call(*RUN, workplace / "small", "--resume", "--json", env=env)

@@ -68,7 +68,7 @@ def test_a_refusal_is_no_silence(workplace: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(WaypostError) as refused, tracking_errors():
         mlflow.MlflowClient("sqlite:///mlflow.db").search_runs(["0"], "tags.x = 'a' 'b'")
-    assert "it answers, and does not take this" in refused.value.hint
+    assert "it answers, but refuses this request" in refused.value.hint
     with pytest.raises(WaypostError, match="no answer") as silent, tracking_errors():
         mlflow.MlflowClient("http://127.0.0.1:9").get_run("0" * 32)
-    assert "is it up?" in silent.value.hint
+    assert "is the server up" in silent.value.hint

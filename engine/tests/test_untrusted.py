@@ -395,7 +395,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "no skops file"),
     "cut off": (zipped({"protocol": 2})[:-30], "no skops file"),
     "no schema": (b"PK\x05\x06" + bytes(18), "no skops file"),
-    "two of one name": (twice("schema.json", b"{}"), "two members of one name"),
+    "two of one name": (twice("schema.json", b"{}"), "two members with the same name"),
     "a bomb": (compressed(80 << 20), "would become"),
     "a schema that is no JSON": (zipped("{"), "no skops file"),
     "a schema of another encoding": (zipped(b"\xff\xfe{"), "no skops file"),

@@ -158,7 +158,7 @@ def test_a_version_tag_that_names_no_commit(
     mirror = Store(tmp_path / "home", said.append).mirror(f"file://{library.path}")
     assert [release.tag for release in mirror.sound(mirror.releases(), with_head=True)] == ["v1.0.0"]
     assert [release.tag for release in mirror.sound(mirror.releases())] == ["v1.0.0"]
-    assert "the tag v1.0.4 names no commit, but a file or folder; it is passed over" in said[0]
+    assert "the tag v1.0.4 names no commit, but a file or folder; skipped" in said[0]
     assert not mirror.has(mirror.releases()[0].commit)
 
 

@@ -320,7 +320,7 @@ def test_stale_locks() -> None:
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        ("{}", "where is it?"),
+        ("{}", "its location is missing"),
         ("{git: ../c.git}", "needs a `version`"),
         ("{path: x, version: ~=1.0}", "belong to `git`"),
         ("{git: 'ext::sh -c x', version: ~=1.0}", "not a git URL"),

@@ -78,7 +78,7 @@ def test_a_whole_bundle() -> None:
     ("member", "problem"),
     [
         (file("trees/../x"), "'trees/../x'"),
-        (file(WHEEL), "'wheels/a-1.whl' is there twice"),
+        (file(WHEEL), "'wheels/a-1.whl' appears twice"),
         (folder("other"), "the folder 'other' is nothing that a bundle holds"),
         (folder("data/x"), "the folder 'data/x' is nothing that a bundle holds"),
         (link("x", b"y"), "the link 'x' is nothing that a bundle holds"),
@@ -160,7 +160,7 @@ def test_bundles_of_a_newer_waypost() -> None:
     with pytest.raises(UsageError, match=r"a newer Waypost \(schema 2; this one reads 1\)") as error:
         parse_bundle(json.dumps({"schema": 2}))
     assert "upgrade" in error.value.hint
-    with pytest.raises(ValueError, match="holds no mapping"):
+    with pytest.raises(ValueError, match="is not a mapping"):
         parse_bundle("[]")
     with pytest.raises(FindingsError):
         parse_bundle("{}")

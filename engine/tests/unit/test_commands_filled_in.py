@@ -36,9 +36,9 @@ def test_as_stock_mlflow_fills_them_in(template: str) -> None:
     [
         ("{kep}", "{kep} is no parameter", "did you mean 'keep'?"),
         ("{nothing_like_it}", "{nothing_like_it} is no parameter", "known: _, keep, other-one, ß"),
-        ("{0}", "{0} names no parameter", "a brace that is meant"),
+        ("{0}", "{0} names no parameter", "write a literal brace twice"),
         ("{²}", "{²} is no parameter", "known: "),
-        ("{}", "{} names no parameter", "a brace that is meant"),
+        ("{}", "{} names no parameter", "write a literal brace twice"),
         ("{ }", "{ } is no parameter", ""),
         ("{keep.upper}", "{keep.upper} asks for a part of a value", ""),
         (
@@ -51,8 +51,8 @@ def test_as_stock_mlflow_fills_them_in(template: str) -> None:
         ("{keep:d}", "{keep:d}: a format that is not for texts", ""),
         ("{keep:>99999999999}", "{keep:>99999999999}: a format that is not for texts", ""),
         ("{keep:{keep}}", "{keep:{keep}}: a format that is not for texts", ""),
-        ("{keep", "a { or } without its partner", "a brace that is meant"),
-        ("keep}", "a { or } without its partner", ""),
+        ("{keep", "a { or } without its counterpart", "write a literal brace twice"),
+        ("keep}", "a { or } without its counterpart", ""),
         ("${HOME}", "{HOME} is no parameter", ""),
     ],
 )
@@ -98,8 +98,8 @@ def test_contract_as_a_whole() -> None:
         ("parameters.text.default", "'a\\x00b': no argument of a command can hold the character NUL", ""),
         (
             "command",
-            "a { or } without its partner",
-            "a brace that is meant as it stands is written twice: {{ or }}",
+            "a { or } without its counterpart",
+            "write a literal brace twice: {{ or }}",
         ),
     ]
 
@@ -108,7 +108,7 @@ def test_only_numbers_have_a_range() -> None:
     """A type that MLflow does not know is a text: limits that nobody would keep to are told."""
     parameters = {"n": {"type": "integer", "minimum": 1, "maximum": 3}, "m": {"type": "int", "minimum": 1}}
     contract = {"name": "x", "entry_points": {"main": {"parameters": parameters, "command": "run {n} {m}"}}}
-    problem = "type integer is no number, so it has no range"
+    problem = "type integer is not a number, so it has no range"
     assert entry_point_problems(Component.model_validate(contract).entry_points["main"]) == [
         ("parameters.n.minimum", problem, "did you mean 'int'?"),
         ("parameters.n.maximum", problem, "did you mean 'int'?"),

@@ -151,7 +151,7 @@ def test_a_component_that_conforms() -> None:
         ),
         (
             source(lambda c: c.pop("python_env"), python_env=None),
-            "environment load/MLproject: it says nowhere what it needs installed",
+            "environment load/MLproject: it does not declare what it needs installed",
         ),
         (source(python_env=None), "environment load/MLproject: no python_env.yaml here"),
         (

@@ -103,7 +103,7 @@ def test_which_file_counts() -> None:
 @pytest.mark.parametrize(
     ("contract", "problem"),
     [
-        ("docker_env: {image: x}", "docker_env: Waypost starts no containers"),
+        ("docker_env: {image: x}", "docker_env: Waypost runs no containers"),
         ("conda_env: a\npython_env: b", "python_env and conda_env: MLflow takes one of them"),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_metric_may_be_named_in_short(name: str, full: str) -> None:
 
 def test_a_metric_that_could_be_several() -> None:
     """Two steps with one metric are both named; a metric that is not there is told with the nearest one."""
-    with pytest.raises(UsageError, match="could be any of: check/rows, train/rows"):
+    with pytest.raises(UsageError, match="is ambiguous: check/rows, train/rows"):
         find_metric("rows", METRICS)
     with pytest.raises(UsageError, match="the run has no metric 'auk'") as caught:
         find_metric("auk", METRICS)
@@ -68,7 +68,7 @@ def test_a_metric_that_could_be_several() -> None:
         find_metric("recal", {"evaluate/class/recall": 1.0})
     assert caught.value.hint == "did you mean 'recall'?"
     many = {f"step{n}/rows": 1.0 for n in range(9)}
-    with pytest.raises(UsageError, match=r"any of: step0/rows(, step\d/rows){5}$"):
+    with pytest.raises(UsageError, match=r"ambiguous: step0/rows(, step\d/rows){5}$"):
         find_metric("rows", many)
 
 
@@ -117,7 +117,7 @@ def test_what_models_are_compared_by() -> None:
 @pytest.mark.parametrize("name", ["mape", "log_loss", "rmse", "error_free_rows", "roc_auc"])
 def test_a_name_says_no_direction(name: str) -> None:
     """Whatever a metric is called: its contract or the user says which side is better, or it is an error."""
-    with pytest.raises(UsageError, match=f"which values of '{name}' are the better ones") as caught:
+    with pytest.raises(UsageError, match=f"whether high or low values of '{name}' are better") as caught:
         better_side(name, "", "")
     assert "--lower or --higher" in caught.value.hint
 
@@ -154,9 +154,9 @@ def test_better_by_the_declared_side() -> None:
         ({"data": "a"}, {"data": "a"}, ""),
         ({"data": "a", "x": "1"}, {"data": "b", "x": "1"}, "was measured on other data (data)"),
         ({"data": "a"}, {"data": "a", "more": "b"}, "was measured on other data (more)"),
-        ({}, {}, "may have been measured on other data: nobody knows on which"),
-        ({"data": ""}, {"data": ""}, "may have been measured on other data: nobody knows on which"),
-        ({"data": "a"}, {}, "may have been measured on other data: nobody knows on which"),
+        ({}, {}, "the data that it was measured on is unknown"),
+        ({"data": ""}, {"data": ""}, "the data that it was measured on is unknown"),
+        ({"data": "a"}, {}, "the data that it was measured on is unknown"),
     ],
 )
 def test_unknown_data_is_not_the_same_data(new: Any, old: Any, problem: str) -> None:

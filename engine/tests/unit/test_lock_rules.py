@@ -101,9 +101,9 @@ def test_a_slip_in_uses_is_near_what_the_lock_has() -> None:
     """Of a name that the lock does not have, the nearest one that nothing uses any more is asked for."""
     lock = make_lock(pipeline(a="core/segregate"), pins("core/segregate"), "1")
     found = staleness(pipeline(a="core/segregat"), lock, "waypost lock")
-    assert found[0].hint == "did you mean 'core/segregate'? else resolve it anew: waypost lock"
+    assert found[0].hint == "did you mean 'core/segregate'? else resolve it again: waypost lock"
     assert (
-        staleness(pipeline(a="core/train"), lock, "waypost lock")[0].hint == "resolve it anew: waypost lock"
+        staleness(pipeline(a="core/train"), lock, "waypost lock")[0].hint == "resolve it again: waypost lock"
     )
 
 

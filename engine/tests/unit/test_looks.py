@@ -42,12 +42,12 @@ def test_a_damaged_note(folder: Path, content: str) -> None:
 def test_words() -> None:
     """What is known is told with its age."""
     assert Look(0.0, ()).lines(5.0) == [
-        "no tag was moved and nothing was yanked at the last look at the remotes, 5 seconds ago"
+        "no tag was moved and nothing was yanked when the remotes were last checked, 5 seconds ago"
         " (--verify asks now)"
     ]
     assert Look(0.0, ("core: moved",)).lines(90000.0) == [
         "core: moved",
-        "so it was at the last look at the remotes, 1 day ago (--verify asks now)",
+        "so it was when the remotes were last checked, 1 day ago (--verify asks now)",
     ]
     assert [age(s) for s in (0.2, 1, 119, 7200, 200000)] == [
         *("less than a second", "1 second", "1 minute", "2 hours", "2 days")

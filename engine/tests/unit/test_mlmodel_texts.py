@@ -53,11 +53,11 @@ def test_columns_are_read() -> None:
         ("flavors: {sklearn: {pickled_model: [1]}}", "pickled_model|Sklearn"),
         (f"flavors: {SKOPS}\nsignature: 1", "signature: "),
         (f"flavors: {SKOPS}\nsignature: {{inputs: [1]}}", "signature.inputs: "),
-        (f"flavors: {SKOPS}\nsignature: {{inputs: nothing}}", "the signature is no JSON"),
-        (f"flavors: {SKOPS}\nsignature: {{outputs: '[{{'}}", "the signature is no JSON"),
-        (f"flavors: {SKOPS}\nsignature: {{inputs: '{'[' * 100_000}'}}", "the signature is no JSON"),
+        (f"flavors: {SKOPS}\nsignature: {{inputs: nothing}}", "the signature: not valid JSON"),
+        (f"flavors: {SKOPS}\nsignature: {{outputs: '[{{'}}", "the signature: not valid JSON"),
+        (f"flavors: {SKOPS}\nsignature: {{inputs: '{'[' * 100_000}'}}", "the signature: not valid JSON"),
         (signed({"type": "double", "name": "a", "required": [1]}), "Column|required"),
-        (signed({"type": "double", "name": "a"}, {"type": "long", "name": "a"}), "two columns of one name"),
+        (signed({"type": "double", "name": "a"}, {"type": "long", "name": "a"}), "with the same name"),
         ("flavors: {sklearn: {pickled_model: ../other/model.skops}}", "sklearn.pickled_model: .* leaves"),
         ("flavors: {sklearn: {pickled_model: /etc/passwd}}", "sklearn.pickled_model: .* leaves"),
         ("flavors: {python_function: {code: a/../../b}}", "python_function.code: .* leaves"),
@@ -80,7 +80,7 @@ def test_words_of_a_refusal() -> None:
     said = {
         "flavors: {sklearn: 1}\nmetadata: 1": "flavors.sklearn: Input should be a valid dictionary",
         "flavors: {}": "flavors: it has none",
-        f"flavors: {SKOPS}\nsignature: {{inputs: nothing}}": "the signature is no JSON: not valid JSON",
+        f"flavors: {SKOPS}\nsignature: {{inputs: nothing}}": "the signature: not valid JSON",
     }
     for text, problem in said.items():
         with pytest.raises(FindingsError) as error:

@@ -64,15 +64,17 @@ def test_what_references_stand_for(text: str, a: Any) -> None:
         ("a: ${a}", "params.yaml: a: it refers to itself"),
         ("a: {b: '${a}'}", "params.yaml: a.b: it refers to itself"),
         ("a: ${a.b}", "params.yaml: a: it refers to itself"),
-        ("a: ${b", "params.yaml: a: '${b': a ${ without its }; where ${ is meant as it stands, it is \\${"),
+        (
+            "a: ${b",
+            "params.yaml: a: '${b': a ${ without a closing }; write a literal ${ as \\${",
+        ),
         ("a: ${}", "params.yaml: a: ${} names no parameter"),
         ("a: '${b..c}'", "params.yaml: a: ${b..c} names no parameter"),
         ("a: ${..b}", "params.yaml: a: ${..b} leads out of the parameters"),
         ("a: '${b}'\nb: ???", "params.yaml: a: b has no value yet; give it one: b=…"),
         (
             "a: ${oc.decode:x}",
-            "params.yaml: a: ${oc.decode:…}: resolvers are off, but for ${oc.env:NAME};"
-            " where ${ is meant as it stands, it is \\${",
+            "params.yaml: a: ${oc.decode:…}: the only resolver is ${oc.env:NAME}; write a literal ${ as \\${",
         ),
         (
             "a: ${b.${c}}\nb: {k: 1}\nc: [k]",
@@ -116,7 +118,7 @@ def test_resolvers_are_off(resolver: str) -> None:
         f"${{c.${{{resolver}:b}}}}",
     ):
         (found,) = told(merged([("params.yaml", canonical_yaml({"a": text}))], []))
-        assert f"${{{resolver}:…}}: resolvers are off" in found
+        assert f"${{{resolver}:…}}: the only resolver is" in found
 
 
 def test_every_wrong_reference_is_told_once() -> None:

@@ -52,7 +52,7 @@ def test_what_was_measured_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0.9000  failed" in line
     assert "2 of 3" in line
     assert (
-        "8 of 11 steps executed, 2 not started, since another one failed, the others were there or shared"
+        "8 of 11 steps executed, 2 not started, because another one failed, the others were reused or shared"
         in text
     )
     one = shown(_sorted("", "s0/m", [point("1", 0.5, "done")], minimize=False), capsys)

@@ -55,7 +55,7 @@ def test_what_is_swept() -> None:
     [
         (["a"], "key=value or key=a,b,c"),
         (["=1"], "key=value or key=a,b,c"),
-        (["a=1,1"], "a value stands here twice"),
+        (["a=1,1"], "a value is given twice"),
         (["a=range(x)"], "a range is"),
         (["a=range(1, 2, 3, 4)"], "a range is"),
         (["a=range(1, 2, 0)"], "the range has no value"),

@@ -25,7 +25,7 @@ def again(**more: object) -> str:
     known = {"name": "n", "version": "1", "pipeline": "p", "run_id": "r1", "commit": "c1", "components": []}
     given = {"data": {}, "metrics": {}, "qualities": [], "said": SAID, "proof": PROOF}
     text = card(Facts(**{**known, "release": "", "release_url": "", **given, **more}))  # type: ignore[arg-type]
-    return text.partition("## To make it again\n")[2]
+    return text.partition("## How to reproduce it\n")[2]
 
 
 def test_a_card_of_a_release() -> None:

@@ -107,9 +107,9 @@ def test_paths_that_are_refused(path: str) -> None:
     ("body", "problem"),
     [
         (body_of((FILE, b"../x")), "'../x' holds a slash"),
-        (body_of((FILE, b"a"), (LINK, b"a")), "'a' is there twice"),
-        (body_of((LINK, b"a"), (FOLDER, b"a")), "'a' is there twice"),
-        (body_of((LINK, b"a"), (FILE, b"a.c"), (FOLDER, b"a")), "'a' is there twice"),
+        (body_of((FILE, b"a"), (LINK, b"a")), "'a' appears twice"),
+        (body_of((LINK, b"a"), (FOLDER, b"a")), "'a' appears twice"),
+        (body_of((LINK, b"a"), (FILE, b"a.c"), (FOLDER, b"a")), "'a' appears twice"),
         (body_of((FILE, b"b"), (FILE, b"a")), "'a' is not in git's order"),
         (body_of((FOLDER, b"a"), (FILE, b"a.c")), "'a.c' is not in git's order"),
         (body_of((FILE, b"\xff\xfe")), "'\\udcff\\udcfe' is not UTF-8"),

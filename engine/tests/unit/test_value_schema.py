@@ -70,7 +70,7 @@ def test_values_that_fit(value: Any) -> None:
         ({"rows": 0}, ("rows", "0 is not more than 0", "")),
         ({"rows": True}, ("rows", "True: null or integer is expected", "")),
         ({"one": {"name": 1}}, ("one.name", "1: string is expected", "")),
-        ({"none": 1}, ("none", "nothing may stand here", "")),
+        ({"none": 1}, ("none", "nothing is allowed here", "")),
         ({"few": []}, ("few", "0 items: at least 1 and at most 2 are expected", "")),
         ({"word": "long"}, ("word", "4 characters: at most 3 are expected", "")),
     ],

@@ -240,7 +240,7 @@ def test_keys_are_values() -> None:
 def test_a_wrong_notation_is_told_with_the_way_to_write_it() -> None:
     """Brackets and quotes that do not close, or a tag: the finding says how a text is given."""
     for text in ("[a", "{a: b", '"a', "!x y"):
-        with pytest.raises(FindingsError, match="stands in quotes of its own"):
+        with pytest.raises(FindingsError, match="quote a text that begins like this"):
             read_argument(text, "here")
 
 

@@ -52,7 +52,7 @@ def pieces(opened: Open, columns: list[str], peek: Peek, wanted: Wanted, *, leni
             yield from reader.values()
     except (pa.ArrowException, OSError, UnicodeError) as error:
         is_encoding = isinstance(error, UnicodeError) or "UTF8" in str(error)
-        hint = "say how it is written: --encoding" if is_encoding else ""
+        hint = "name its encoding: --encoding" if is_encoding else ""
         raise TableError(f"cannot be read: {' '.join(str(error).split())}", hint=hint) from error
 
 

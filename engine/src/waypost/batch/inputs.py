@@ -116,7 +116,7 @@ class Listing:
     def _source(self, path: str) -> Source:
         info = self.fs.info(path)
         if info.get("type") == "other":  # to open a pipe is to wait for whoever writes; a device has no end
-            raise UsageError(f"{path}: this is a pipe or a device, no file", hint="write the table to a file")
+            raise UsageError(f"{path}: a pipe or a device, not a file", hint="write the table to a file")
         told = {key: str(info[key]) for key in ("ETag", "etag", "mtime", "LastModified") if key in info}
         return Source(path, int(info.get("size") or 0), str(sorted(told.items())), self._name(path))
 

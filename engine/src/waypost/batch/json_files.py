@@ -28,7 +28,7 @@ def peeked(sample: bytes, wanted: Wanted) -> Peek:
 
     rows = [row for row in map(_object, _lines(sample)) if row is not None]
     if sample.strip() and not rows:
-        raise TableError("this is no JSON lines", hint='each line is an object: {"column": value, …}')
+        raise TableError("not JSON lines", hint='each line is an object: {"column": value, …}')
     names = dict.fromkeys(name for row in rows for name in row)
     return Peek(pa.schema([(name, _type(name, rows, wanted)) for name in names]))
 

@@ -125,7 +125,7 @@ def check_listed(sink: Sink, there: set[str], found: dict[str, Note]) -> None:
     listed = {name for note in found.values() for name in note.files}
     for name in sorted(there - listed):
         if _RESULT.fullmatch(name):
-            raise UsageError(f"{sink.place()}: there is something here: {name}", hint=FOREIGN)
+            raise UsageError(f"{sink.place()}: not empty, it has {name}", hint=FOREIGN)
 
 
 def check_is_as_written(sink: Sink, name: str, digest: str) -> None:
@@ -163,7 +163,7 @@ def remove_result(sink: Sink) -> None:
         digests |= {part.name: part.sha256 for part in manifest.parts} | manifest.errors
         digests |= {name: "" for name in _implied(manifest) if name not in digests}
     if foreign := sorted(there - own - set(digests)):
-        raise UsageError(f"{sink.place()}: there is something here: {foreign[0]}", hint=FOREIGN)
+        raise UsageError(f"{sink.place()}: not empty, it has {foreign[0]}", hint=FOREIGN)
     present = {name: digest for name, digest in digests.items() if name in there}
     for name, digest in present.items():
         if digest:
@@ -184,7 +184,7 @@ def check_whole(sink: Sink, there: set[str], manifest: Manifest) -> None:
     """Raises IntegrityError where a part of a result is gone."""
     gone = [part.name for part in manifest.parts if part.name not in there]
     if gone:
-        hint = "make it anew: --overwrite"
+        hint = "replace it: --overwrite"
         raise IntegrityError([Finding(sink.place(), f"{name} is gone", hint) for name in gone])
 
 
@@ -192,4 +192,4 @@ def _read(sink: Sink, name: str, kind: type[_Said]) -> _Said:
     try:
         return kind.model_validate_json(sink.read(name))
     except ValidationError as error:
-        raise UsageError(f"{sink.place()}: there is something here: {name}", hint=FOREIGN) from error
+        raise UsageError(f"{sink.place()}: not empty, it has {name}", hint=FOREIGN) from error

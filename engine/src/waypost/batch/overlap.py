@@ -25,17 +25,17 @@ def check_apart(sink: Sink, listing: Listing) -> None:
         return
     inside = _is_inside if sink.is_local else _is_below
     if any(inside(folder, sink.root) for folder in _folders(listing)):
-        raise UsageError(f"{sink.place()}: the input lies here", hint=_HINT)
+        raise UsageError(f"{sink.place()}: the input is here", hint=_HINT)
     is_read = inside(sink.root, listing.root) if listing.is_folder else listing.would_hold(sink.root)
     if is_read:
-        raise UsageError(f"{sink.place()}: it lies in the input, and would be read with it", hint=_HINT)
+        raise UsageError(f"{sink.place()}: it is inside the input, and would be read with it", hint=_HINT)
 
 
 def check_apart_from_model(sink: Sink, folder: Path) -> None:
     """Raises UsageError where an output lies in a model's folder, or holds it."""
     model = str(folder)
     if sink.is_local and (_is_inside(sink.root, model) or _is_inside(model, sink.root)):
-        raise UsageError(f"{sink.place()}: the model lies here", hint=_HINT)
+        raise UsageError(f"{sink.place()}: the model is here", hint=_HINT)
 
 
 def _check_surroundings(sink: Sink) -> None:
@@ -51,7 +51,7 @@ def _check_surroundings(sink: Sink) -> None:
         if _is_inside(place, sink.root):
             raise UsageError(f"{sink.place()}: {name} lies here", hint=_HINT)
     if _is_inside(sink.root, str(home())):
-        raise UsageError(f"{sink.place()}: it lies in the cache, which may be emptied", hint=_HINT)
+        raise UsageError(f"{sink.place()}: it is inside the cache, which may be emptied", hint=_HINT)
 
 
 def _folders(listing: Listing) -> set[str]:

@@ -55,7 +55,7 @@ class Wanted:
                 problem = f"there is no column {name!r}, which is to be carried over"
                 raise TableError(problem, column=name, hint=did_you_mean(name, names))
             if counts[name] > 1:
-                raise TableError(f"column {name!r} is there twice", column=name)
+                raise TableError(f"column {name!r} appears twice", column=name)
         wanted = self.layout.names | set(self.carried)
         return [name for name in names if name in wanted or not self.layout.columns]
 

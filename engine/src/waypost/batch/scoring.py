@@ -151,7 +151,7 @@ def _check_plan(
     """Raises UsageError where a folder holds anything but the beginning of the same."""
     if PLAN not in there:
         if there:
-            raise UsageError(f"{sink.place()}: there is something here: {min(there)}", hint=FOREIGN)
+            raise UsageError(f"{sink.place()}: not empty, it has {min(there)}", hint=FOREIGN)
         return
     for words in differences(read_plan(sink), Plan.model_validate(plan), digests):
         raise UsageError(f"{sink.place()}: it was begun with {words}", hint=_ANOTHER)

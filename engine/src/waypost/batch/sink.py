@@ -91,7 +91,7 @@ class Sink:
             if _is_named(new, file):
                 return
             if file.is_symlink() or (file.exists() and file.read_bytes() != content):
-                raise UsageError(f"{self.place(name)}: somebody else has written this meanwhile")
+                raise UsageError(f"{self.place(name)}: another process has written it in the meantime")
             new.replace(file)
         finally:
             new.unlink(missing_ok=True)
@@ -100,7 +100,7 @@ class Sink:
         """Returns a file's content. Raises WaypostError, UsageError for what is no file."""
         with self._told(name):
             if self.is_local and self.fs.info(f"{self.root}/{name}")["type"] == "other":
-                raise UsageError(f"{self.place(name)}: this is a pipe or a device, no file")
+                raise UsageError(f"{self.place(name)}: a pipe or a device, not a file")
             return bytes(self.fs.cat_file(f"{self.root}/{name}"))
 
     def digest(self, name: str) -> str:

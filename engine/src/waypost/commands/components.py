@@ -87,7 +87,7 @@ def info(name: str, folder: Path) -> None:
     meant, _ = selected([name], found)
     if not meant:
         raise UsageError(
-            f"{name!r} is no component of this pipeline", hint=f"one of {', '.join(sorted(found))}"
+            f"{name!r} is not a component of this pipeline", hint=f"one of {', '.join(sorted(found))}"
         )
     for uses in sorted(meant):
         show_contract(console, uses, found[uses].component, found[uses].pin)

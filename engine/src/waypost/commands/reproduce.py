@@ -29,9 +29,9 @@ def _empty(folder: Path) -> Path:
     try:
         place.mkdir(parents=True, exist_ok=True)
         if found := next(place.iterdir(), None):
-            raise UsageError(f"{folder}: there is something here: {found.name}", hint="give an empty folder")
+            raise UsageError(f"{folder}: not empty, it has {found.name}", hint="give an empty folder")
     except OSError as error:
-        raise UsageError(f"{folder}: no folder to keep things in: {error}") from error
+        raise UsageError(f"{folder}: results cannot be kept there: {error}") from error
     return place
 
 

@@ -63,7 +63,7 @@ def parse_bundle(text: str) -> Bundle:
     """Returns what a bundle.json says. Raises ValueError, UsageError, FindingsError."""
     content = read_json(text, FILE)
     if not isinstance(content, dict):
-        raise ValueError(f"{FILE} holds no mapping")
+        raise ValueError(f"{FILE} is not a mapping")
     schema = content.get("schema", SCHEMA)
     if isinstance(schema, int) and schema > SCHEMA:
         message = f"{FILE}: written by a newer Waypost (schema {schema}; this one reads {SCHEMA})"
@@ -85,7 +85,7 @@ def members_problems(members: Iterable[Member]) -> Iterator[str]:
         if problem := path_problem(tree["path"] or tree["tree"] if tree else member.name):
             yield f"{shown(member.name)} {problem}"
         elif member.name in by_name:
-            yield f"{shown(member.name)} is there twice"
+            yield f"{shown(member.name)} appears twice"
         elif member.kind != "file" and not _has_place(member):
             yield f"the {member.kind} {shown(member.name)} is nothing that a bundle holds"
         else:

@@ -20,7 +20,7 @@ def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
             found.append((f"parameters.{name}.schema", f"type {parameter.type} is no file", "type: path"))
         for key in ("minimum", "maximum"):
             if getattr(parameter, key) is not None and parameter.type not in NUMBERS:
-                problem = f"type {parameter.type} is no number, so it has no range"
+                problem = f"type {parameter.type} is not a number, so it has no range"
                 found.append((f"parameters.{name}.{key}", problem, did_you_mean(parameter.type, NUMBERS)))
         if parameter.is_required:
             continue

@@ -24,7 +24,7 @@ _CONVERSIONS: dict[str | None, Callable[[str], str]] = {None: str, "": str, "s":
 _SPEC = re.compile(r"(?:.?[<>=^])?0?\d{0,3}(?:\.\d{1,3})?s?", re.DOTALL)
 _INTERPRETERS = ("python", "python3", "bash", "sh", "Rscript", "julia")
 _SCRIPT = re.compile(r"[\w.][\w./-]*")
-_BRACE = "a brace that is meant as it stands is written twice: {{ or }}"
+_BRACE = "write a literal brace twice: {{ or }}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def command_problems(template: str, names: Collection[str]) -> list[tuple[str, s
     try:
         parts = list(_parts(template))
     except ValueError:
-        return [("a { or } without its partner", _BRACE)]
+        return [("a { or } without its counterpart", _BRACE)]
     problems = [part.problem(names) for part in parts if isinstance(part, _Placeholder)]
     return [found for found in dict.fromkeys(problems) if found[0]]
 

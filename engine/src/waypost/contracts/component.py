@@ -32,7 +32,7 @@ OutputType = Literal["file", "table", "report", "mlflow-model", ""]
 _TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 NUMBERS = ("int", "float")
 _TYPED = (*NUMBERS, "bool")
-_DOCKER = "docker_env: Waypost starts no containers; stock MLflow does: mlflow run, without --backend waypost"
+_DOCKER = "docker_env: Waypost runs no containers; stock MLflow does: mlflow run, without --backend waypost"
 _ENVIRONMENTS = ("python_env", "conda_env", "docker_env")
 
 

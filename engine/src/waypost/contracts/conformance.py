@@ -113,7 +113,7 @@ def _shared(source: Source) -> Iterator[Finding]:
     for folder in source.component.shared:
         if folder not in source.beside:
             problem = f"the library has no folder {folder!r}"
-            hint = nearest(folder, source.beside) or "nobody can lock the component"
+            hint = nearest(folder, source.beside) or "the component cannot be locked"
             yield source.finding("shared", f"{FILE}: shared", problem, hint)
 
 
@@ -162,7 +162,7 @@ def _environment(source: Source) -> Iterator[Finding]:
     has_python = any(file.endswith(".py") for file in source.files)
     if source.component.python_env is None and has_python:
         hint = "name a python_env.yaml, which names a requirements.txt with hashes"
-        yield source.finding("environment", FILE, "it says nowhere what it needs installed", hint)
+        yield source.finding("environment", FILE, "it does not declare what it needs installed", hint)
     place = source.component.python_env or ""
     if source.python_env is None:
         return

@@ -46,7 +46,7 @@ def find_metric(name: str, metrics: Mapping[str, float]) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UsageError(f"metric {name!r} could be any of: {', '.join(found[:6])}")
+        raise UsageError(f"metric {name!r} is ambiguous: {', '.join(found[:6])}")
     short = {full.rpartition("/")[2] for full in metrics}
     raise UsageError(f"the run has no metric {name!r}", hint=did_you_mean(name, short | set(metrics)))
 
@@ -61,7 +61,7 @@ def metric_to_compare(asked: str, metrics: Mapping[str, float], facts: Mapping[s
     if found := qualities(metrics, facts):
         return found[0]
     raise UsageError(
-        "no contract declares a metric of the kind quality: by which are the models compared?",
+        "no contract declares a metric of the kind quality: there is no metric to compare the models by",
         hint="name it: --metric METRIC",
     )
 
@@ -72,7 +72,7 @@ def qualities(metrics: Collection[str], facts: Mapping[str, MetricFacts]) -> lis
 
 
 def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:
-    """Returns which values of a metric are the better ones.
+    """Returns which values of a metric are better.
 
     Args: `declared` is what its contract says, `asked` the command line; either may be empty.
     Raises UsageError where nobody says, or they contradict each other.
@@ -83,7 +83,7 @@ def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:
         )
     if side := asked or declared:
         return side
-    raise UsageError(f"nobody says which values of {metric!r} are the better ones", hint=_SAY_IT)
+    raise UsageError(f"no contract says whether high or low values of {metric!r} are better", hint=_SAY_IT)
 
 
 def data_problem(new: Mapping[str, str], old: Mapping[str, str]) -> str:
@@ -92,7 +92,7 @@ def data_problem(new: Mapping[str, str], old: Mapping[str, str]) -> str:
     Args: by input, the digest of what each was measured on; an empty one is not known.
     """
     if not new or not old or not all((*new.values(), *old.values())):
-        return "may have been measured on other data: nobody knows on which"
+        return "the data that it was measured on is unknown"
     others = [name for name in dict.fromkeys([*new, *old]) if new.get(name) != old.get(name)]
     return f"was measured on other data ({', '.join(others)})" if others else ""
 

@@ -199,7 +199,7 @@ class Interpolation:
         self._count()
         if resolver := expression.resolver:
             if resolver != "oc.env":
-                raise ProblemError(f"${{{resolver}:…}}: resolvers are off, but for ${{oc.env:NAME}}", ESCAPE)
+                raise ProblemError(f"${{{resolver}:…}}: the only resolver is ${{oc.env:NAME}}", ESCAPE)
             return self._variable(self._plain(expression, path, depth).partition(":")[2])
         where, raw = self._locate(self._key(expression, path, depth), depth)
         found = self._at(where, raw, depth + 1)

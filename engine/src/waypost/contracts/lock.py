@@ -104,7 +104,7 @@ def lock_text(lock: Lock) -> str:
 
 def parse_lock(text: str, command: str) -> Lock:
     """Returns the lock. Raises IntegrityError that names the mending command."""
-    hint = f"write it anew: {command}"
+    hint = f"write it again: {command}"
     try:
         content = read_json(text, FILE)
     except FindingsError as error:
@@ -133,7 +133,7 @@ def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
     """Returns where a lock is not an answer to what the pipeline asks for now."""
     asked = wanted(pipeline)
     gone = set(lock.components) - set(asked)
-    anew = f"resolve it anew: {command}"
+    anew = f"resolve it again: {command}"
     found = []
     for uses, want in asked.items():
         pin, hint = lock.components.get(uses), anew
@@ -154,7 +154,7 @@ def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
         Finding(FILE, f"{uses} is no longer used by {PIPELINE_FILE}", anew, STALE) for uses in sorted(gone)
     ]
     if not found and lock.requirements != _requirements_digest(asked):
-        found.append(Finding(FILE, "edited by hand: it is not made of these requirements", anew, EDITED))
+        found.append(Finding(FILE, "edited by hand: it does not match its requirements", anew, EDITED))
     return found
 
 

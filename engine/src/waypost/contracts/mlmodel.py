@@ -149,7 +149,7 @@ def _listed(text: str | None) -> list[Any]:
     try:
         entries = read_json(text, "signature") if text else []
     except FindingsError as error:
-        raise ValueError(f"the signature is no JSON: {error.findings[0].problem}") from error
+        raise ValueError(f"the signature: {error.findings[0].problem}") from error
     return entries if isinstance(entries, list) else []
 
 
@@ -160,7 +160,7 @@ def _columns(text: str | None) -> tuple[Column, ...]:
         return ()
     columns = tuple(Column.model_validate(entry) for entry in entries)
     if len({column.name for column in columns}) < len(columns):
-        raise ValueError("the signature has two columns of one name")
+        raise ValueError("the signature has two columns with the same name")
     return columns
 
 

@@ -40,7 +40,7 @@ def file_near(text: str) -> str:
 
 def _ref(text: str) -> str:
     if _NO_REF.search(text):
-        raise ValueError(f"{shown(text)} is no name of a tag")
+        raise ValueError(f"{shown(text)} is not a valid tag name")
     return text
 
 

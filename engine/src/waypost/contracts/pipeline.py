@@ -53,7 +53,7 @@ class Source(Strict):
     @model_validator(mode="after")
     def _some_place(self) -> Source:
         if self.git is None and self.path is None:
-            raise ValueError("where is it? It needs `git` and `version`, or `path`")
+            raise ValueError("its location is missing: give `git` and `version`, or `path`")
         if self.git is not None and self.version is None:
             raise ValueError("`git` needs a `version`, such as ~=1.4")
         if self.git is None and (self.version is not None or self.hold):

@@ -98,7 +98,9 @@ def object_findings(tag: str, commit: str, found: TagObject | None, policy: Poli
 
     Args: `found` is the tag's own object, None for a lightweight tag.
     """
-    hint = f"whoever may signs it: git tag -s -f {tag} {commit[:12]}; the keys that count: {policy.origin}"
+    hint = (
+        f"let an accepted signer sign it: git tag -s -f {tag} {commit[:12]}; accepted keys: {policy.origin}"
+    )
     if found is None or not found.form:
         what = "the tag is a lightweight one" if found is None else "the tag is not signed"
         yield Finding(tag, f"{what}, and {policy.origin} asks for a signature", hint, UNSIGNED)

@@ -27,7 +27,7 @@ def points(overrides: Sequence[str]) -> list[tuple[str, ...]]:
             raise _wrong(override, "a parameter is of the form key=value or key=a,b,c")
         values = _range(override, text) or _parted(text)
         if len(set(values)) < len(values):
-            raise _wrong(override, "a value stands here twice")
+            raise _wrong(override, "a value is given twice")
         axes.append([f"{key}={value}" for value in values])
     count = 1
     for axis in axes:

@@ -92,7 +92,7 @@ def read_tree(body: bytes, *, digits: int = 40) -> dict[str, Entry]:
         if problem := name_problem(name):
             raise TreeError(f"{shown(name)} {problem}")
         if name in entries:
-            raise TreeError(f"{shown(name)} is there twice")
+            raise TreeError(f"{shown(name)} appears twice")
         place = _place(raw, entry)
         if place < last:
             raise TreeError(f"{shown(name)} is not in git's order")

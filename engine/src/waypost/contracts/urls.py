@@ -28,7 +28,7 @@ def url_problem(written: str) -> str:
 
 
 def scheme_of(text: str) -> str:
-    """Returns the scheme of a URL, empty for what is none: a bracket without its partner, too."""
+    """Returns the scheme of a URL, empty for what is none: a bracket without its counterpart, too."""
     try:
         return urlsplit(text).scheme
     except ValueError:

@@ -39,7 +39,7 @@ def check_tree(model: Any) -> None:
     from sklearn.tree._tree import Tree
 
     tree = model.tree_
-    require(type(tree) is Tree, "its tree is none")
+    require(type(tree) is Tree, "its tree is missing")
     # Before anything else: the arrays below are as long as it says, not as what was stored.
     require(0 < tree.node_count == tree.capacity, "a tree has another number of nodes than it says")
     require(tree.n_features == model.n_features_in_, "a tree asks for other features than its model")
@@ -51,7 +51,7 @@ def check_tree(model: Any) -> None:
     _check_splits(tree.feature[~is_leaf], tree.threshold[~is_leaf], tree.n_features)
     classes = tree.n_classes
     require(((classes > 0) & (classes <= tree.max_n_classes)).all(), "a tree has other classes than it says")
-    require(np.isfinite(tree.value).all(), "a tree answers with what is no number")
+    require(np.isfinite(tree.value).all(), "a tree answers with something that is not a number")
 
 
 def check_forest(model: Any) -> None:
@@ -141,7 +141,7 @@ def _depth(left: Array, right: Array, is_leaf: Array) -> int:
 def check_support_vectors(model: Any) -> None:
     """Raises UnsafeError unless the arrays of a libsvm model fit together."""
     problem = "the arrays of its support vectors do not fit together"
-    require(model.kernel in _KERNELS and model._sparse is False, f"{problem}, or its kernel is not known")
+    require(model.kernel in _KERNELS and model._sparse is False, f"{problem}, or its kernel is unknown")
     counts, vectors = model._n_support, model.support_vectors_
     is_classifier = model._impl in ("c_svc", "nu_svc")
     sides = len(counts)
@@ -162,7 +162,7 @@ def check_neighbours(model: Any) -> None:
     problem = "the rows that it compares with do not fit together"
     rows, labels = model._fit_X, model._y
     require(model._fit_method == "brute", "it finds neighbours by a tree, which cannot be checked")
-    require({model.metric, model.effective_metric_} <= _METRICS, f"{problem}, or its metric is not known")
+    require({model.metric, model.effective_metric_} <= _METRICS, f"{problem}, or its metric is unknown")
     require({*(model.effective_metric_params_ or ()), *(model.metric_params or ())} <= {"p"}, problem)
     require(model.weights in ("uniform", "distance"), problem)
     require(type(rows) is np.ndarray and rows.dtype.kind == "f" and np.isfinite(rows).all(), problem)
@@ -246,10 +246,11 @@ def check_words(model: Any) -> None:
     require(model.input == "content", "it reads the files that a text names")
     own = (model.preprocessor, model.tokenizer)
     require(
-        own == (None, None) and model.analyzer in ("word", "char", "char_wb"), "it parts texts by its own way"
+        own == (None, None) and model.analyzer in ("word", "char", "char_wb"),
+        "it splits texts with a function of its own",
     )
     is_quick = model.analyzer != "word" or _QUICK_PATTERN.fullmatch(model.token_pattern)
-    require(is_quick, f"its token_pattern {str(model.token_pattern)[:60]!r} may take for ever")
+    require(is_quick, f"its token_pattern {str(model.token_pattern)[:60]!r} may never end")
     shortest, longest = model.ngram_range
     require(0 < shortest <= longest <= _MOST_WORDS, "its n-grams have too many words")
     words = vars(model).get("vocabulary_")

@@ -73,7 +73,7 @@ def decoded(sample: bytes, encoding: str) -> str:
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeError as error:
-        raise TableError(f"this is not {encoding}: {error}", hint="say what it is: --encoding") from error
+        raise TableError(f"this is not {encoding}: {error}", hint="name its encoding: --encoding") from error
     return text.removeprefix("\ufeff")
 
 

@@ -81,7 +81,7 @@ class State(BaseModel):
         """Returns the model. Raises WaypostError where there is none."""
         if self.brought:
             return self.brought
-        failed = self.failed or _Failed(message="the process that checks the model ended without a word")
+        failed = self.failed or _Failed(message="the process that checks the model ended without an answer")
         error = WaypostError(failed.message, hint=failed.hint)
         error.exit_code = failed.exit_code
         raise error
@@ -128,7 +128,7 @@ def bringing(
             _write(state, State(brought=brought))
             yield brought
             return
-    say(f"{uri}: bringing the model here and compiling it where it is not")
+    say(f"{uri}: fetching the model, and compiling it if needed")
     given = state.with_suffix(".rows")
     given.write_text(json.dumps(rows), encoding="utf-8")
     again = every if every and follows_alias(uri) else 0

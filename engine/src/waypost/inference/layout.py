@@ -120,7 +120,7 @@ class Layout:
     def picks(self, names: tuple[str, ...]) -> tuple[Pick, Pick]:
         """Returns the functions from a row with these columns to its numbers, and to its texts.
 
-        Raises TableError where a required column is not among them, one is there twice, or looks misspelt,
+        Raises TableError where a required column is not among them, one appears twice, or looks misspelt,
         and where there are far too many.
         """
         found = self._picks.get(names)
@@ -154,7 +154,7 @@ def check_names(given: Sequence[str], layout: Layout) -> None:
     counts = Counter(given)
     for column in layout.columns:
         if counts[column.name] > 1:
-            raise TableError(f"column {column.name!r} is there twice", column=column.name)
+            raise TableError(f"column {column.name!r} appears twice", column=column.name)
     absent = [c for c in layout.columns if c.name not in counts]
     unknown = counts.keys() - layout.names
     if required := next((c for c in absent if c.required), None):

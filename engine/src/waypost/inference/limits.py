@@ -41,7 +41,7 @@ class Limits:
 
     def too_large(self) -> RequestError:
         """Returns the error for a body that becomes too large."""
-        said = f"the body becomes larger than {self._mib} when it is unpacked"
+        said = f"unpacked, the body is larger than {self._mib} when it is unpacked"
         return RequestError(said, status=413, hint=_FEWER)
 
     @property

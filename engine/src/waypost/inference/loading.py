@@ -31,7 +31,7 @@ def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Original:
     try:
         return Original(models.load_pyfunc(folder) if is_trusted else _checked(folder, said), said)
     except UnsafeError as error:
-        hint = "if you know where it comes from: --trust"
+        hint = "if you trust its source: --trust"
         raise UsageError(f"{folder}: {error}", hint=hint) from error
     except WaypostError:
         raise
@@ -75,7 +75,7 @@ def _checked(folder: Path, said: MLmodel) -> Any:
 def _skops_file(folder: Path, said: MLmodel) -> Path:
     """Returns the file of a model that brings no code. Raises UnsafeError for any other."""
     sklearn = said.sklearn
-    code = "which may run any code"
+    code = "which may run arbitrary code"
     if sklearn is None:
         raise UnsafeError(f"it is a model of the flavour {', '.join(sorted(said.flavors))}, {code}")
     if sklearn.serialization_format != "skops":
@@ -117,5 +117,5 @@ def _built(opened: BinaryIO) -> Any:
     import skops.io
 
     if unknown := sorted(set(skops.io.get_untrusted_types(file=opened)) - set(KNOWN)):
-        raise UnsafeError(f"it asks to build {', '.join(unknown)}, which may run any code")
+        raise UnsafeError(f"it asks to build {', '.join(unknown)}, which may run arbitrary code")
     return skops.io.load(opened, trusted=list(KNOWN))

@@ -85,7 +85,7 @@ def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
         raise UnsafeError(f"its file has more than {_MOST_MEMBERS:,} members")
     sizes = {member.filename: member.file_size for member in members}
     if len(sizes) < len(members):
-        raise UnsafeError("its file has two members of one name")
+        raise UnsafeError("its file has two members with the same name")
     total = sum(sizes.values())
     if total > min(_MOST_BYTES, size * _MOST_RATIO + _FREE_BYTES):
         raise UnsafeError(f"its file of {size:,} bytes would become {total:,}")

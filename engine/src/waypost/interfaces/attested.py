@@ -74,7 +74,7 @@ def _commit_findings(tagged: Tagged, attested: Attested) -> Iterator[Finding]:
     for place, (words, commit) in known.items():
         if commit and commit != tagged.commit:
             problem = f"the tag was moved: {words} commit {commit[:12]}, it is {tagged.commit[:12]} now"
-            hint = f"the one of then: @{commit}; the one of now: @{tagged.commit}"
+            hint = f"previously @{commit}, now @{tagged.commit}"
             yield Finding(place, problem, hint, MOVED)
 
 

@@ -35,7 +35,7 @@ class Look:
 
     def lines(self, now: float) -> list[str]:
         """Returns it in words."""
-        when = f"at the last look at the remotes, {age(now - self.asked)} ago (--verify asks now)"
+        when = f"when the remotes were last checked, {age(now - self.asked)} ago (--verify asks now)"
         if not self.warnings:
             return [f"no tag was moved and nothing was yanked {when}"]
         return [*self.warnings, f"so it was {when}"]

@@ -28,7 +28,7 @@ def signature_findings(
         return []
     ref = mirror.tag_ref(tag, fetch=not offline)
     if offline and object_at(mirror.folder, ref) is None:
-        problem = f"this is offline, and nobody looked yet whether it is signed, as {policy.origin} asks"
+        problem = f"its signature was never checked, and this is offline; {policy.origin} asks for one"
         return [Finding(tag, problem, "run it once with the network", UNSIGNED)]
     try:
         oid, found = tag_object(mirror.folder, ref)
@@ -37,7 +37,7 @@ def signature_findings(
     if findings := list(object_findings(tag, commit, found, policy)):
         return findings
     if problem := signature_problem(mirror.folder, oid, policy.keys):
-        hint = f"the keys that count: {policy.origin}"
+        hint = f"accepted keys: {policy.origin}"
         return [Finding(tag, f"the tag's signature does not count: {problem}", hint, WRONG)]
     return []
 

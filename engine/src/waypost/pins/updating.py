@@ -103,7 +103,7 @@ def _asked(workspace: Workspace, lock: Lock, names: Sequence[str], to: str | Non
     if unknown:
         known = {component_name(u) for u in lock.components} | {u.partition("/")[0] for u in lock.components}
         hint = did_you_mean(unknown[0], known)
-        raise UsageError(f"{unknown[0]!r} is no component or source of this pipeline", hint=hint)
+        raise UsageError(f"{unknown[0]!r} is not a component or source of this pipeline", hint=hint)
     wants = {u: w for u, w in workspace.wanted.items() if u in uses}
     if to is None:
         return wants
@@ -254,7 +254,7 @@ def _pin_or_yanked(workspace: Workspace, uses: str, requirement: str) -> Pin | N
 def _resolved(workspace: Workspace, uses: str, requirement: str) -> tuple[dict[str, Pin], list[Finding]]:
     want = workspace.wanted.get(uses)
     if want is None:
-        raise UsageError(f"{uses} is no component of this pipeline with a version")
+        raise UsageError(f"{uses} is not a component of this pipeline with a version")
     resolver = Resolver(workspace)
     return resolver.pins({uses: replace(want, requirement=requirement)}), resolver.problems.get(uses, [])
 

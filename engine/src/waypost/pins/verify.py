@@ -206,7 +206,7 @@ def _pin_findings(
     place = workspace.store.place(parts)
     if place.is_dir() and not is_intact(place):
         problem = "the cache's copy was changed since it was unpacked"
-        found.append(Finding(uses, problem, "the next run makes it anew", "tree-differs"))
+        found.append(Finding(uses, problem, "the next run makes it again", "tree-differs"))
     elif place.is_dir():
         found += _digest_findings(uses, pin, place)
     if commit:

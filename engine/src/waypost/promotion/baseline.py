@@ -52,7 +52,7 @@ def contest_findings(registry: Registry, asked: Contest, name: str, origin: Orig
     if not asked.any_data:
         data = (_measured_on(registry, side, asked.metric) for side in (origin, other))
         if problem := data_problem(*data):
-            return refused(problem, "measure it on the same data, or compare all the same: --any-data")
+            return refused(problem, "measure it on the same data, or compare anyway: --any-data")
     if rival.run_id == origin.maker.run_id:
         return []  # another run that took the same model over
     return not_better(asked.metric, mine, theirs, label, asked.side)

@@ -131,7 +131,7 @@ def _limits(facts: Facts) -> str:
     found = []
     for name, values in _groups(facts.metrics, "class").items():
         if values.get("recall", 1.0) < 0.1:
-            found.append(f"Class {markdown_text(name)} is hardly ever found: recall {values['recall']:.2f}.")
+            found.append(f"Class {markdown_text(name)} is rarely found: recall {values['recall']:.2f}.")
         if values.get("support", _FEW_ROWS) < _FEW_ROWS:
             found.append(f"Class {markdown_text(name)} was tested on {values['support']:.0f} rows only.")
     for name, values in _groups(facts.metrics, "slice").items():
@@ -139,7 +139,7 @@ def _limits(facts: Facts) -> str:
             slice_ = markdown_text(name.replace("/", " = ", 1))
             found.append(f"{slice_} was tested on {values['rows']:.0f} rows only.")
     found.append(
-        "It knows the world of its training data; `waypost check-drift` tells when that has changed."
+        "It reflects the data that it was trained on; `waypost check-drift` tells when the data has changed."
     )
     if not facts.proof.is_equal:
         found.append(f"It is served by the original, not compiled: {markdown_text(facts.proof.reason)}.")
@@ -156,7 +156,7 @@ def _features(said: MLmodel) -> str:
 
 
 def _again(facts: Facts) -> str:
-    lines = ["## To make it again"]
+    lines = ["## How to reproduce it"]
     if facts.release and facts.release_url and not facts.differing:
         lines.append(f"    waypost reproduce {one_line(facts.release_url)}@{facts.release}")
     elif facts.command:

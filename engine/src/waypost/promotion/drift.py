@@ -105,7 +105,7 @@ def _reference(registry: Registry, run_id: str, names: Sequence[str]) -> pa.Tabl
                 table = pq.read_table(file)
                 if set(names) <= set(table.schema.names):
                     return table
-    raise UsageError(f"run {run_id}: the table that it learned from is not to be had")
+    raise UsageError(f"run {run_id}: its training table is not available")
 
 
 def _compared(

@@ -123,17 +123,17 @@ def _content_obstacles(subject: Subject) -> list[Finding]:
     if not file.is_file():
         return [Finding(CHANGELOG, "there is none", "https://keepachangelog.com")]
     if not unreleased(read_text(file)):
-        return [Finding(CHANGELOG, "nothing stands under [Unreleased]", "say what changed for users")]
+        return [Finding(CHANGELOG, "there is nothing under [Unreleased]", "say what changed for users")]
     return []
 
 
 def _tag_obstacles(subject: Subject, tag: str, *, offline: bool) -> list[Finding]:
     if git.object_at(subject.top, f"refs/tags/{tag}"):
-        return [Finding(tag, "the tag is there already", "released versions do not change: cut the next one")]
+        return [Finding(tag, "the tag already exists", "released versions do not change: cut the next one")]
     if not offline and git.has_origin(subject.top):
         try:
             if tag in remotes.tags_of(git.origin_of(subject.top)):
-                return [Finding(tag, "the tag is there already, on origin", "git fetch --tags")]
+                return [Finding(tag, "the tag already exists, on origin", "git fetch --tags")]
         except RemoteError:
             pass  # told as an obstacle of the work tree already
     return []

@@ -50,7 +50,7 @@ def write_run_record(subject: Subject, wish: Wish) -> Path:
     if earlier and not wish.supersede:
         hint = 'a wrong one is superseded by another: --supersede "why it is wrong"'
         raise UsageError(
-            f"{subject.folder / FOLDER / earlier} is there already: records do not change", hint=hint
+            f"{subject.folder / FOLDER / earlier} already exists: records never change", hint=hint
         )
     if wish.supersede and not earlier:
         raise UsageError(f"{wish.version} has no run record that could be superseded")
@@ -108,15 +108,15 @@ def _checked(
     if tags.get("waypost.release") != version or (commit and at != commit):
         raise UsageError(f"run {run_id} is not one of the tag {tag}")
     if not tracker.is_finished(run_id):
-        raise UsageError(f"run {run_id} did not end well: it is no production run")
+        raise UsageError(f"run {run_id} did not finish: it is not a production run")
     if "waypost.dev" in tags or contract.DIRTY_TAG in tags:
-        raise UsageError(f"run {run_id} had other files than the release: it is no production run")
+        raise UsageError(f"run {run_id} had other files than the release: it is not a production run")
     record = evidence(tracker, run_id, version, at)
     facts = _facts(tracker, run_id)
     missing = _steps_of(pipeline, at).difference(tracker.steps_of(run_id))
     if missing or (facts and facts.steps is not None):
         lacking = ", ".join(sorted(missing)) or "some steps"
-        raise UsageError(f"run {run_id} is not of the whole pipeline: without {lacking}")
+        raise UsageError(f"run {run_id} does not cover the whole pipeline: it lacks {lacking}")
     if facts is None:
         _require_defaults(pipeline, tracker, run_id, at)
         return record

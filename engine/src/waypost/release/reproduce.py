@@ -73,7 +73,7 @@ def reproduce_run(run_id: str, place: Path, reporter: Reporter, *, env: str | No
         tracker = Tracker(kept.facts.pipeline)
         if not tracker.is_finished(run_id):
             hint = f"run it again: waypost run --like runs:/{run_id}"
-            raise UsageError(f"run {run_id} did not end well: there is nothing to compare with", hint=hint)
+            raise UsageError(f"run {run_id} did not finish: there is nothing to compare with", hint=hint)
         recorded = evidence(tracker, run_id, "", kept.facts.place.commit)
     store = Store(place / "cache", reporter.say)
     workspace = workspace_of_run(kept, store, place, reporter.say, reporter.warn)

@@ -106,19 +106,22 @@ def _at_commit(place: Place, store: Store) -> Path:
                 return store.add({INSIDE: tree}, objects) / INSIDE
     if not place.url:
         problem = f"commit {place.commit} is gone from {place.top}, which has no origin"
-        raise UsageError(problem, hint="call this in a clone that has the commit")
+        raise UsageError(problem, hint="run this in a clone that has the commit")
     mirror = store.mirror(place.url)
     try:
         mirror.ensure(place.commit)
     except RemoteError as error:
         problem = f"commit {place.commit} is neither in {place.top} nor in {redacted(place.url)}: {error}"
-        raise RemoteError(problem, hint="call this in a clone that has the commit") from error
+        raise RemoteError(problem, hint="run this in a clone that has the commit") from error
     return unpacked(store, mirror, place.commit)
 
 
 def _change(top: Path, kept: Kept, loud: Say) -> None:
     """Makes what was not committed then; where not all of that was kept, says so."""
-    reasons = {"masked": "they held secrets, which are not kept", "too large": "they were too large to keep"}
+    reasons = {
+        "masked": "they held secrets, which are never kept",
+        "too large": "they were too large to keep",
+    }
     if reason := reasons.get(kept.facts.diff):
         loud(f"run {kept.run_id}: uncommitted changes are not whole, {reason}: {named(kept.facts.dirty)}")
     try:
@@ -155,4 +158,4 @@ def _lost(prepared: Prepared, facts: Provenance) -> Iterator[Finding]:
                 then, here = trees.get(name, "nothing"), now.get(name, "nothing")
                 where = code.folder.parent if code else "nowhere"
                 problem = f"its content is gone: the run had tree {then} of {name}, {where} has {here}"
-                yield Finding(uses, problem, "bring that content back, or name another run", GONE)
+                yield Finding(uses, problem, "restore that content, or name another run", GONE)

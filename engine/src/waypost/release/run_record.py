@@ -24,7 +24,7 @@ def evidence(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRec
     """
     steps = tracker.steps_of(run_id)
     if not steps:
-        raise UsageError(f"run {run_id} is no pipeline run of Waypost")
+        raise UsageError(f"run {run_id} is not a pipeline run of Waypost")
     outputs = {name: dict(step.digests) for name, step in steps.items() if step.digests}
     metrics = {name: tracker.metrics(step.run_id) for name, step in steps.items()}
     kinds = {name: _kinds(tracker, step.run_id) for name, step in steps.items()}

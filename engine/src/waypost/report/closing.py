@@ -90,7 +90,7 @@ def _origin_lines(result: RunResult) -> list[str]:
         files = ", ".join(result.dirty[:_MOST_LISTED])
         lines.append(f"  not committed, kept with the run: {files}{more}")
     if lines and result.status == "FINISHED":
-        lines.append(f"  make it again: waypost reproduce runs:/{result.run_id}")
+        lines.append(f"  reproduce it: waypost reproduce runs:/{result.run_id}")
     return lines
 
 

@@ -131,7 +131,7 @@ def show_scored(console: Console, done: Done, output: str) -> None:
         f" ({speed:,.0f} rows/s), {counted(found.parts, 'part')} in {where}",
     )
     if found.resumed:
-        line(console, f"  {counted(found.resumed, 'part')} were there from before")
+        line(console, f"  {counted(found.resumed, 'part')} existed already")
     if found.skipped:
         line(console, f"  [yellow]{counted(found.skipped, 'row')} skipped[/]: {where}/_errors says why")
     if done.run_id:

@@ -43,7 +43,7 @@ def show_update(console: Console, update: Update, *, verbs: Mapping[str, str] = 
     `verbs` replaces the words of states, where something could move but does not.
     """
     if not update.moves:
-        line(console, "nothing here has a version: every component comes from a folder")
+        line(console, "no component has a version: all come from folders")
     width = max((len(move.uses) for move in update.moves), default=0)
     for move in update.moves:
         word = verbs.get(move.state, _STATES[move.state])

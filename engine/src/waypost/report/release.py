@@ -43,7 +43,7 @@ def show_semver(console: Console, verdict: SemverVerdict) -> None:
     if verdict.is_enough:
         line(console, f"[green]✓[/] {wanted}" + (f"; at hand: {verdict.at_hand}" if verdict.at_hand else ""))
     else:
-        line(console, f"[bold red]✗[/] {wanted}; the version at hand is only a {verdict.at_hand} one")
+        line(console, f"[bold red]✗[/] {wanted}; the current version is only a {verdict.at_hand} one")
 
 
 def _show_changes(console: Console, changes: Mapping[str, tuple[Change, ...]]) -> None:
@@ -66,7 +66,7 @@ def show_tags(console: Console, found: Tags) -> None:
     else:
         line(console, "no release has a record here")
     if missing := sum(tag.state == "missing" for tag in found.tags):
-        line(console, f"{missing} missing; make them again: waypost release tags --restore")
+        line(console, f"{missing} missing; restore them: waypost release tags --restore")
     for guest in found.guests:
         command = f"waypost components export DIR|URL --library {guest}"
         line(console, f"[dim]{escape(guest)}: its tags are in a repository of its own: {escape(command)}[/]")

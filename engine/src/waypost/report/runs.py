@@ -57,7 +57,7 @@ class PlainReporter(Reporter):
         line(self._console, escape(f"  {name:{self._width}}  started{why}"))
 
     def step_held(self, name: str, whose: str) -> None:
-        line(self._console, escape(f"  {name:{self._width}}  waits: {whose} computes it right now"))
+        line(self._console, escape(f"  {name:{self._width}}  waits: {whose} is computing it right now"))
 
     def step_ended(self, result: StepResult) -> None:
         notes = _notes(result, most=2)
@@ -102,7 +102,7 @@ class TableReporter(Reporter):
         self._draw()
 
     def step_held(self, name: str, whose: str) -> None:
-        self._held[name] = f"{whose} computes it right now"
+        self._held[name] = f"{whose} is computing it right now"
         self._draw()
 
     def step_ended(self, result: StepResult) -> None:
@@ -164,9 +164,9 @@ def show_end(console: Console, result: RunResult) -> None:
     word = verdict.get(result.status, "[yellow]killed[/]")
     line(console, f"{escape(result.name)} {word} in {result.seconds:.1f} s, run {result.run_id}")
     if result.status == "KILLED":
-        line(console, "  go on where it was: the same command again")
+        line(console, "  run the same command to continue")
     elif failed := _to_go_on_at(result):
-        line(console, f"  once that is mended, go on at {failed.name}: the same command again")
+        line(console, f"  fix this, then run the same command to continue at {failed.name}")
     for text in closing_lines(result):
         line(console, escape(text))
 

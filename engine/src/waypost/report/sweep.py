@@ -77,9 +77,11 @@ def show_sweep(console: Console, result: SweepResult, keys: Sequence[str]) -> No
     total = sum(len(point.result.steps) for point in result.points)
     parts = [f"{executed} of {counted(total, 'step')} executed"]
     if skipped:
-        parts.append(f"{skipped} not started, since another one failed")
+        parts.append(f"{skipped} not started, because another one failed")
     if executed + skipped < total:
-        parts.append("the others were there or shared" if executed + skipped else "all were there or shared")
+        parts.append(
+            "the others were reused or shared" if executed + skipped else "all were reused or shared"
+        )
     line(console, ", ".join(parts))
     if best := result.best:
         line(console, f"best: [bold green]{escape(_swept(best, keys))}[/], run {best.result.run_id}")

@@ -21,7 +21,7 @@ from waypost.sources.memo import Memo
 from waypost.system.places import home
 from waypost.texts.sealed import variables_in
 
-FIRST = "it has not run here yet"
+FIRST = "it has not run on this tracking server yet"
 
 Lookup = Callable[[str], FinishedStep | None]
 
@@ -82,7 +82,7 @@ class Decider:
         inputs, unknown = self._inputs_of(step)
         key = inputs.key
         if unknown:
-            because = f"what is behind {unknown} cannot be told without fetching it (give its sha256)"
+            because = f"the content of {unknown} is unknown without downloading it: set its sha256"
             return Decision(key, inputs, None, because, is_shared=False)
         if not self._prepared.pipeline.steps[step.name].cache:
             return Decision(key, inputs, None, "it says cache: false", is_shared=False)

@@ -113,7 +113,7 @@ def ensure(
             except ProcessError as error:
                 place = python_env.conda or component.name
                 message = f"{place}: the environment cannot be built: {error.stderr.strip()}"
-                raise WaypostError(message, hint="--env local uses the engine's own") from error
+                raise WaypostError(message, hint="--env local uses Waypost's own") from error
             finally:
                 shutil.rmtree(temp, ignore_errors=True)
     return Environment(digest, target)
@@ -137,7 +137,7 @@ def download(component: Path, python_env: PythonEnv, folder: Path) -> None:
             output_of([*pip, *options, *hashed, *wanted])
             output_of([*check, "--python", str(temp / "env" / "bin" / "python"), *wanted])
         except ProcessError as error:
-            message = f"{component.name}: not all of its wheels are to be had: {error.stderr.strip()}"
+            message = f"{component.name}: some of its wheels are not available: {error.stderr.strip()}"
             raise WaypostError(message) from error
 
 

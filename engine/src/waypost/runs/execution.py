@@ -167,7 +167,7 @@ class Execution:
         step, decision = self._to_do(name)
         self.reporter.step_starting(name, decision.because)
         cause = (
-            "no earlier run has a result with the code, parameters and inputs of now;"
+            "no earlier run has a result for the current code, parameters and inputs;"
             f" execute it too: --from {name}"
         )
         self._note(StepResult(name, step.uses, "failed", cause=cause, because=decision.because))

@@ -147,7 +147,7 @@ class Inputs:
         known = step.paths.get(reference.output)
         found = Path(known) if known else tracker.output(step.run_id, self.artifact(reference))
         if found is None or not found.exists():
-            raise WaypostError(f"{name}: the output {reference} of run {step.run_id} is no longer there")
+            raise WaypostError(f"{name}: the output {reference} of run {step.run_id} is gone")
         if self.memo.digest(found) != step.digests[reference.output]:
             message = (
                 f"{name}: the output {reference} of run {step.run_id} is not what that run made: {found}"

@@ -107,10 +107,10 @@ def open_tools(
         with mirror(wanted=options.wandb, say=reporter.say, warn=reporter.warn) as kept:
             yield Tools(tracker, index, memo, executor, temp, kept, options.debug)
         for problem in filter(None, (index.problem, memo.problem)):
-            reporter.warn(f"the cache is not used: {problem}")
+            reporter.warn(f"the cache is disabled:  {problem}")
 
 
 def close_abandoned(tracker: Tracker, reporter: Reporter) -> None:
     """Closes the runs of processes that are gone, and says so."""
     for run_id in tracker.close_abandoned():
-        reporter.say(f"run {run_id} was left behind by a process that is gone: marked KILLED")
+        reporter.say(f"run {run_id} belongs to a process that is gone: marked KILLED")

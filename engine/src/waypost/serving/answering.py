@@ -82,7 +82,7 @@ def refusal(error: TableError, *headers: tuple[bytes, bytes], is_early: bool = F
 
 def failure(raised: Exception, request: str) -> Reply:
     """Returns the reply where the server itself fails; what failed is for its log, not for whoever asks."""
-    said = f"the server failed to answer; its log says why: look for {request}"
+    said = f"the server failed to answer; see its log for {request}"
     content = {"error_code": "INTERNAL_ERROR", "message": said}
     error = raised.__cause__ or raised
     frames = traceback.extract_tb(error.__traceback__)
@@ -142,7 +142,7 @@ class Answering:
         try:
             return await self._threads.run(function, self._seconds)
         except BusyError:
-            raise busy("all threads are at work, and enough waits for them already") from None
+            raise busy("the server is busy: all threads are at work, and the queue is full") from None
         except TimeoutError:
             said = f"no answer within {self._seconds:g} s"
             raise RequestError(said, status=504, hint="ask for fewer rows") from None

@@ -121,7 +121,7 @@ class Application:
         try:
             return self._refused(given, entry) or await self._answered(given, receive, entry)
         except asyncio.CancelledError:  # the server ends, and has waited for this long enough
-            return refusal(busy("the server is going down"))
+            return refusal(busy("the server is shutting down"))
         except GoneError:
             return Reply(GONE, b"", problem="the client went away")
         except Exception as error:  # a bug, of ours or of the model: counted, logged, and no other request's
@@ -222,7 +222,7 @@ class Application:
     def _readyz(self) -> Reply:
         """Says whether a request should be sent here: not while all threads are at work and enough waits."""
         if self._answering.is_full:
-            return refusal(busy("all threads are at work, and enough waits for them already"))
+            return refusal(busy("the server is busy: all threads are at work, and the queue is full"))
         return Reply(200, b"\n", b"text/plain")
 
     def _version(self) -> Reply:
@@ -301,7 +301,7 @@ class Application:
 
     def _end_by_force(self) -> None:
         """Ends the process, which should have ended by now; not even a full pipe keeps it."""
-        said = f"something is still at work {self._settings.forced:g} s after the signal: ended by force"
+        said = f"still busy {self._settings.forced:g} s after the signal: ended by force"
         at_most(_WRITING_SECONDS, lambda: _say(said), self._write_down)
         os._exit(1)
 
@@ -347,7 +347,7 @@ class Application:
             if self._guard.follow():
                 _say("the tokens were read again")
         except UsageError as error:
-            _say(f"the tokens of before go on: {error}")
+            _say(f"the previous tokens stay valid:  {error}")
 
 
 def _is_sent(given: dict[bytes, bytes]) -> bool:

@@ -66,7 +66,7 @@ class Hosted:
     def tell(self, trouble: str) -> None:
         """Says what is wrong, once."""
         if trouble and trouble != self._told:
-            self._say(f"the model of now goes on: {trouble}")
+            self._say(f"the current model stays:  {trouble}")
         self._told = trouble
 
     def _prepared(self, brought: Brought) -> Served:

@@ -24,7 +24,9 @@ def parse_other(text: str, option: str, share: float | None) -> tuple[str, float
     hit = _SHARE.fullmatch(text)
     if hit is None:
         if share is None:
-            raise UsageError(f"{option} {text}: which share of the requests?", hint=f"{option} {text}=5%")
+            raise UsageError(
+                f"{option} {text}: the share of the requests is missing", hint=f"{option} {text}=5%"
+            )
         return text, share
     found = float(hit[2]) / (100 if hit[3] else 1)
     if not 0 < found <= 1:

@@ -78,15 +78,15 @@ def parse_token(text: str, place: str, hint: str) -> str:
     """
     lines = text.strip().splitlines()
     if not lines:
-        raise UsageError(f"{place}: there is no token in it", hint=hint)
+        raise UsageError(f"{place}: it has no token", hint=hint)
     if all(line.lstrip().startswith("#") for line in lines if line.strip()):
-        raise UsageError(f"{place}: there is no token in it, only a comment", hint=hint)
+        raise UsageError(f"{place}: it has no token, only a comment", hint=hint)
     if len(lines) > 1:
         raise UsageError(f"{place}: {len(lines)} lines; a token is one line, and nothing else", hint=hint)
     token = lines[0]
     if " " in token or not token.isprintable():
         raise UsageError(
-            f"{place}: the token has blanks or invisible characters, which no request can bring", hint=hint
+            f"{place}: the token has blanks or invisible characters, which no request can carry", hint=hint
         )
     return token
 
@@ -97,7 +97,7 @@ def doubts(tokens: Tokens, file: Path | None) -> Iterator[str]:
         for token in own:
             if len(token) < _SHORT:
                 whose = f"the token of {name}" if name else "the token"
-                yield f"{whose} has {len(token)} characters: it can be guessed; take {_SHORT} or more"
+                yield f"{whose} has {len(token)} characters: it can be guessed; use {_SHORT} or more"
     mode = file.stat().st_mode if file is not None else 0
     if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield f"{file}: others on this machine can read the token: chmod 600 {file}"

@@ -74,7 +74,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
     from waypost.compat.uvicorn_heads import BoundedHeads
 
     if service.host not in _LOOPBACK and not service.is_guarded:
-        warn(f"{service.host}: whoever reaches this address can ask; set a token: {TOKEN}")
+        warn(f"{service.host}: anybody who reaches this address can send requests; set a token: {TOKEN}")
     check_origins(service.origins)
     check_certificate(service.certificate, service.key)
     with ExitStack() as stack:
@@ -134,8 +134,10 @@ def check_certificate(certificate: Path | None, key: Path | None) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-        hint = "PEM files; the key without a passphrase"
-        raise UsageError(f"{certificate}, {key}: no certificate with its key: {reason}", hint=hint) from error
+        hint = "give PEM files, the key without a passphrase"
+        raise UsageError(
+            f"{certificate}, {key}: not a certificate with its key:  {reason}", hint=hint
+        ) from error
 
 
 @contextlib.contextmanager

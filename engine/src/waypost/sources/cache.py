@@ -92,13 +92,15 @@ def unsound(home: Path) -> list[Finding]:
     found = []
     for item in items(home):
         if item.kind == "trees" and not is_intact(item.path):
-            problem = "its content is not what its name says"
-            found.append(Finding(f"trees/{item.name}", problem, "the next run makes it anew", "tree-differs"))
+            problem = "its content does not match its name"
+            found.append(
+                Finding(f"trees/{item.name}", problem, "the next run makes it again", "tree-differs")
+            )
         if item.kind == "mirrors":
             try:
                 git.git(item.path, "fsck", "--no-progress", "--connectivity-only")
             except ProcessError as error:
-                hint = "waypost cache clear removes it; the next run fetches it anew"
+                hint = "waypost cache clear removes it; the next run fetches it again"
                 found.append(Finding(f"mirrors/{item.name}", " ".join(error.stderr.split()), hint, "damaged"))
         if item.kind == "envs" and not (item.path / "bin" / "python").exists():
             found.append(Finding(f"envs/{item.name}", "it has no Python", "waypost cache clear", "damaged"))

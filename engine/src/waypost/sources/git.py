@@ -77,8 +77,8 @@ def git(repository: Path, *arguments: str) -> str:
     except ProcessError as error:
         if (folder := foreign_folder(error.stderr)) is None:
             raise
-        message = f"{folder}: git does not read this repository, since it belongs to another user"
-        hint = f"where you trust it: git config --global --add safe.directory {shlex.quote(folder)}"
+        message = f"{folder}: git refuses this repository, since it belongs to another user"
+        hint = f"if you trust it: git config --global --add safe.directory {shlex.quote(folder)}"
         raise ForeignRepositoryError(message, hint=hint) from error
 
 

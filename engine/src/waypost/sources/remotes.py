@@ -32,24 +32,24 @@ _HARMLESS = (
 _SEVERE = ("emptyName", "fullPathname", "hasDot", "hasDotdot", "hasDotgit", "nullSha1")
 
 
-CACHE_HINT = "make room, or name another folder: WAYPOST_HOME; what is used least goes by waypost cache gc"
+CACHE_HINT = "make room, or name another folder: WAYPOST_HOME; waypost cache gc removes what is used least"
 _TOLD: dict[Refusal | None, tuple[str, str]] = {
     Refusal.CUT_OFF: (f"the connection broke {_ATTEMPTS} times: {{said}}", "try again later"),
     Refusal.CREDENTIALS: (
-        "no access: the server asks for credentials and git has none that it takes",
+        "no access: the server asks for credentials, and git has none that it accepts",
         "private, or no such repository; set up a git credential helper",
     ),
-    Refusal.ACCESS: ("no access: {said}", "may this account, token or key read it?"),
+    Refusal.ACCESS: ("no access: {said}", "does this account, token or key have read access?"),
     Refusal.NETWORK: ("no network: {said}", "what is in the cache runs offline"),
     Refusal.ABSENT: ("no such repository: {said}", "is the URL right?"),
     Refusal.REJECTED: (
-        "it has something else meanwhile: {said}",
-        "what is there is never overwritten: take it in, or try again",
+        "it has changed in the meantime:  {said}",
+        "nothing is ever overwritten: merge it, or try again",
     ),
     Refusal.FULL: ("the cache's disk is full: {said}", CACHE_HINT),
     Refusal.FOREIGN: (
-        "git does not read this repository, since it belongs to another user",
-        "where you trust it: git config --global --add safe.directory FOLDER",
+        "git refuses this repository, since it belongs to another user",
+        "if you trust it: git config --global --add safe.directory FOLDER",
     ),
     Refusal.HIDDEN: (
         "no such repository, or no access to it (the server does not tell which)",
@@ -250,7 +250,7 @@ def _meaning(url: str, error: ProcessError) -> RemoteError:
     said = gist(redacted(stderr))[:300]
     if bad := bad_object(stderr):
         message = f"{shown}: git refuses object {bad.oid} of it: {bad.words} ({bad.kind})"
-        hint = "damaged, or made to do harm; its owner sees with `git fsck` what is wrong"
+        hint = "damaged or malicious; `git fsck` shows its owner what is wrong"
         return BadObjectError(message, hint=hint, kind=bad.kind)
     why = Refusal.NETWORK if error.timed_out else refusal(stderr)
     if why is Refusal.GONE:

@@ -114,7 +114,7 @@ class Mirror:
             try:
                 self.ensure(release.commit, tag=release.tag, with_head=with_head)
             except remotes.NoCommitError as error:
-                self._say(f"{error}; it is passed over")
+                self._say(f"{error}; skipped")
             else:
                 yield release
             with_head = False
@@ -362,7 +362,7 @@ class Store:
         Raises WaypostError where it is not what its name says.
         """
         if not is_intact(folder):
-            raise WaypostError(f"trees/{folder.name}: its content is not what its name says")
+            raise WaypostError(f"trees/{folder.name}: its content does not match its name")
         names = ", ".join(sorted(path.name for path in folder.iterdir()))
 
         def copy(new: Path) -> None:
@@ -396,7 +396,7 @@ class Store:
                 raise
             _set_read_only(new)
             if place.exists():  # what is there is not what its name says
-                self._say(f"the cache's copy of {names} was changed: made anew")
+                self._say(f"the cache's copy of {names} was changed: it is made again")
                 place.rename(self.trees / f"{_NEW}{place.name}")
             new.rename(place)
             self._sweep()

@@ -97,7 +97,7 @@ class Database:
         try:
             self._file.rename(self._file.with_name(f"{self._file.name}.aside-{time.time_ns()}"))
         except OSError as error:
-            raise sqlite3.OperationalError(f"{self._file} is somebody else's: {error}") from error
+            raise sqlite3.OperationalError(f"{self._file} belongs to another program:  {error}") from error
 
     def _make(self, connection: sqlite3.Connection) -> None:
         old = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()

@@ -23,7 +23,7 @@ def receive(connection: socket.socket, most: int, deadline: float | None = None)
     """Returns a message's head and what follows it.
 
     Args: `most` bytes are taken; `deadline` is on the clock `time.monotonic`.
-    Raises EOFError where the other side is gone or says more than that, TimeoutError, OSError.
+    Raises EOFError where the other process is gone or says more than that, TimeoutError, OSError.
     """
     head, rest = _SIZES.unpack(_read(connection, _SIZES.size, deadline))
     if head + rest > most:
@@ -40,6 +40,6 @@ def _read(connection: socket.socket, size: int, deadline: float | None) -> memor
             connection.settimeout(max(deadline - time.monotonic(), 0.001))
         count = connection.recv_into(content[done:])
         if not count:
-            raise EOFError("the other side is gone")
+            raise EOFError("the other process is gone")
         done += count
     return content

@@ -9,7 +9,7 @@ from typing import Any
 
 from waypost.texts.limits import Limits, shortened
 
-ESCAPE = r"where ${ is meant as it stands, it is \${"
+ESCAPE = r"write a literal ${ as \${"
 _KEY = re.compile(r"(\.*)((?:[^.\[\]]+|\[[^.\[\]]+\])(?:\.[^.\[\]]+|\[[^.\[\]]+\])*)")
 _MARK = re.compile(r"(\\*)\$\{|\}")
 _MOST_DOTS = 10  # in one key of a mapping
@@ -72,7 +72,7 @@ def parsed(text: str, limits: Limits) -> Parts:
         if len(open_ones) > limits.depth:
             raise ProblemError(limits.too_deep)
     if len(open_ones) > 1:
-        raise ProblemError(f"{shortened(text)!r}: a ${{ without its }}", ESCAPE)
+        raise ProblemError(f"{shortened(text)!r}: a ${{ without a closing }}", ESCAPE)
     return tuple(part for part in [*open_ones[0], text[position:]] if part)
 
 

@@ -84,7 +84,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"key {shortened(twice)!r} stands there twice")
+        raise ValueError(f"key {shortened(twice)!r} appears twice")
     return content
 
 

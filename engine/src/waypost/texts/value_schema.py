@@ -67,7 +67,7 @@ def value_problems(value: Any, schema: Any) -> list[Problem]:
     try:
         return list(_Check(schema).visit(value, schema, (), frozenset()))
     except (TypeError, AttributeError, RecursionError) as error:
-        raise SchemaError("it is none of JSON Schema's form") from error
+        raise SchemaError("it is not a JSON Schema") from error
 
 
 def schema_problems(schema: Any) -> list[str]:
@@ -110,7 +110,7 @@ class _Check:
         if schema is True or isinstance(value, Sealed):
             return
         if not isinstance(schema, dict):
-            yield Problem(".".join(path), "nothing may stand here")
+            yield Problem(".".join(path), "nothing is allowed here")
             return
         yield from self._others(value, schema, path, inside)
         types = schema.get("type", [])

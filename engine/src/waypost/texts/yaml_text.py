@@ -65,7 +65,7 @@ def read_argument(text: str, place: str, limits: Limits = WRITTEN) -> Any:
         try:
             return _built(text, place, _Builder(limits, core, as_written=True), has_lines=False)
         except FindingsError as error:
-            hint = "a text that begins so stands in quotes of its own: key='\"[a\"'"
+            hint = "quote a text that begins like this: key='\"[a\"'"
             raise FindingsError(replace(found, hint=hint) for found in error.findings) from error
     if problem := unreadable(text, limits):
         raise FindingsError([Finding(place, f"not valid YAML: {problem}")])
@@ -213,7 +213,7 @@ class _Builder:
             _refuse(event, f"a key of {len(key):,} characters, more than {self.limits.key:,}")
         is_merge = isinstance(event, ScalarEvent) and event.implicit[0] and event.value == _MERGE
         if frame.merged if is_merge else key in frame.content:
-            _refuse(event, f"key {shortened(key)!r} stands here twice")
+            _refuse(event, f"key {shortened(key)!r} appears twice")
         frame.key, frame.has_key = (_MERGE_KEY if is_merge else key), True
 
     def _merge(self, event: NodeEvent, frame: _Frame, value: Any) -> None:

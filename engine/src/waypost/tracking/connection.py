@@ -25,7 +25,7 @@ _AT_FIRST, _ON_THE_WAY, _AT_LAST = "3", "6", "0"
 _LAST_SECONDS = 5.0  # for a database that another process holds
 _LAST_LIMITS = {_RETRIES: _AT_LAST, "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # else 120 s
 _REFUSED = {
-    "UNAUTHENTICATED": "it wants to know who asks: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "UNAUTHENTICATED": "it asks for credentials: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
     "PERMISSION_DENIED": (
         "the user of MLFLOW_TRACKING_USERNAME may not do this; whoever made the experiment can grant EDIT"
     ),
@@ -36,11 +36,11 @@ _NO_FOLDERS = (
     f" migrate-filestore; or allow folders as they are: {_FOLDERS}=true"
 )
 _DECLINED = (
-    "it answers, and does not take this; what was finished is recorded: once that is mended, the same command"
-    " goes on"
+    "it answers, but refuses this request. Finished steps are recorded; once it is fixed, run the same"
+    " command to continue"
 )
 _SILENT = (
-    "is it up? It is named by MLFLOW_TRACKING_URI; what was finished is recorded: the same command goes on"
+    "is the server up (MLFLOW_TRACKING_URI)? Finished steps are recorded; run the same command to continue"
 )
 
 
@@ -175,4 +175,4 @@ class _Told(logging.Handler):
         """Hears urllib3's word before each new attempt."""
         if attempts_left(record) == int(os.environ.get(_RETRIES, _AT_FIRST)) - 1:
             server = redacted(tracking_uri())
-            self._say(f"tracking server {server} does not answer; it is asked again, with growing pauses")
+            self._say(f"tracking server {server} does not answer; retrying with growing pauses")

@@ -30,8 +30,8 @@ _QUIET_SECONDS = 2.0  # writers take turns all the time: no word about that
 _SERVERS = ("postgresql", "mysql", "mssql")
 _HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (
-    "it is damaged, or no SQLite file",
-    "put a copy of it back, or move it away: MLflow makes a new one",
+    "it is damaged, or not an SQLite file",
+    "restore a backup, or move it away: MLflow makes a new one",
 )
 _REFUSALS = {
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
@@ -40,7 +40,7 @@ _REFUSALS = {
         "it cannot be written to",
         "file and folder have to be writable; or name another one: MLFLOW_TRACKING_URI",
     ),
-    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "is its folder there, and may you write in it?"),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "does its folder exist, and can you write to it?"),
     sqlite3.SQLITE_FULL: ("its disk is full", "make room, and run the same command again"),
     sqlite3.SQLITE_IOERR: ("its disk cannot be read or written", "look at the disk, and at its quota"),
 }
@@ -129,7 +129,7 @@ class Turn:
                 raise _held(file, time.monotonic() - began)
             if not is_told:
                 is_told = True
-                LISTENER.get()(f"tracking database {file}: another process holds it; waiting")
+                LISTENER.get()(f"tracking database {file}: locked by another process; waiting")
 
     @property
     def _seconds(self) -> float:
@@ -210,8 +210,10 @@ def _refused(file: Path, code: int) -> WaypostError:
 
 
 def _held(file: Path, seconds: float) -> HeldError:
-    message = f"tracking database {file}: another process holds it, for more than {seconds:.0f} s"
-    return HeldError(message, hint=f"see which: fuser {file}; once it is free, the same command goes on")
+    message = f"tracking database {file}: locked by another process for more than {seconds:.0f} s"
+    return HeldError(
+        message, hint=f"see which: fuser {file}; once it is free, run the same command to continue"
+    )
 
 
 def _schema(uri: str, file: Path) -> tuple[str, str]:

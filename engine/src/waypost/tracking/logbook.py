@@ -37,7 +37,7 @@ class Logbook:
         self._partner.end()
         self._partner = None
         if not said:
-            return "", "the process that keeps the MLflow run ended without a word"
+            return "", "the process that keeps the MLflow run ended without an answer"
         return str(said[0]["run_id"]), str(said[0]["problem"])
 
 

@@ -58,7 +58,7 @@ class WandbMirror(Mirror):
         while not ended and (left := begun + patience - time.monotonic()) > 0:
             if not told and time.monotonic() - begun > _QUIET_SECONDS:
                 told = True
-                say(f"W&B: waiting until it has everything, {patience:.0f} s at most")
+                say(f"W&B: waiting for uploads, {patience:.0f} s at most")
             if not select.select([self._partner], [], [], min(left, _QUIET_SECONDS))[0]:
                 continue
             documents = self._partner.receive()
@@ -70,9 +70,9 @@ class WandbMirror(Mirror):
         self._partner.end()
         problem = str(ended.get("problem", ""))
         if not ended and time.monotonic() - begun >= patience:
-            problem = f"it has not taken everything within {patience:.0f} s"
+            problem = f"not everything was sent within {patience:.0f} s"
         elif not ended:
-            problem = "the process that talks to it ended without a word"
+            problem = "the process that talks to it ended without an answer"
         where = f"; kept here; send it: {_command(self._folders)}" if self._folders else ""
         if problem:
             self._warning = f"W&B: {problem}{where}"

@@ -192,7 +192,7 @@ class Registry:
             return tags
         above = tags.get("mlflow.parentRunId", "") if STEP_TAG in tags else ""
         hint = f"it is a step of runs:/{above}" if above else ""
-        raise UsageError(f"run {run_id} is no pipeline run of Waypost", hint=hint)
+        raise UsageError(f"run {run_id} is not a pipeline run of Waypost", hint=hint)
 
     def pipeline_of(self, run_id: str) -> str:
         """Returns the pipeline run that a step's run belongs to, else the run itself."""
