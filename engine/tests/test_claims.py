@@ -15,7 +15,7 @@ import mlflow
 import pytest
 
 from waypost.tracking import leases as module
-from waypost.tracking.leases import OWNER_TAG, Claims, Holder
+from waypost.tracking.leases import OWNER_TAG, Holder, Leases
 
 KEY = "0123456789abcdef0123"
 
@@ -43,15 +43,15 @@ def test_one_holder_at_a_time(workplace: Path) -> None:
     def work() -> None:
         client = client_of(workplace)
         run_id = open_run(client, here())
-        claims = Claims(client, "0")
+        leases = Leases(client, "0")
         together.wait()
         for _ in range(400):
-            if claims.ask(run_id, KEY) is None:
+            if leases.acquire(run_id, KEY) is None:
                 holding.append(run_id)
                 time.sleep(0.02)
                 wrong.extend(holding[1:])
                 holding.remove(run_id)
-                claims.leave(run_id, KEY)
+                leases.release(run_id, KEY)
                 served.append(run_id)
                 return
             time.sleep(random.uniform(0.01, 0.1))
@@ -70,17 +70,17 @@ def test_who_holds_it(workplace: Path) -> None:
     is left, or its run has ended, it is free.
     """
     client = client_of(workplace)
-    claims = Claims(client, "0")
+    leases = Leases(client, "0")
     first, second = open_run(client, here()), open_run(client, here(), "berta")
-    assert claims.ask(first, KEY) is None
-    assert claims.ask(first, KEY) is None
-    assert claims.ask(second, KEY) == Holder(first, "anna")
-    assert claims.ask(second, KEY[::-1]) is None
-    claims.leave(first, KEY)
-    assert claims.ask(second, KEY) is None
+    assert leases.acquire(first, KEY) is None
+    assert leases.acquire(first, KEY) is None
+    assert leases.acquire(second, KEY) == Holder(first, "anna")
+    assert leases.acquire(second, KEY[::-1]) is None
+    leases.release(first, KEY)
+    assert leases.acquire(second, KEY) is None
     client.set_terminated(second)
-    assert claims.ask(first, KEY) is None
-    claims.leave(first, KEY)
+    assert leases.acquire(first, KEY) is None
+    leases.release(first, KEY)
     assert not [tag for tag in client.get_run(first).data.tags if tag.startswith("waypost.computes")]
 
 
@@ -90,12 +90,12 @@ def test_stepping_back(workplace: Path) -> None:
     """
     client = client_of(workplace)
     first, second = sorted(open_run(client, here()) for _ in range(2))
-    one, other = Claims(client, "0"), Claims(client, "0")
+    one, other = Leases(client, "0"), Leases(client, "0")
     client.set_tag(second, f"waypost.computes.{KEY[:16]}", "asked")
-    assert one.ask(first, KEY) == Holder(second, "anna")
-    assert other.ask(second, KEY) == Holder(first, "anna")  # and steps back
-    one.leave(first, KEY)
-    assert other.ask(second, KEY) is None
+    assert one.acquire(first, KEY) == Holder(second, "anna")
+    assert other.acquire(second, KEY) == Holder(first, "anna")  # and steps back
+    one.release(first, KEY)
+    assert other.acquire(second, KEY) is None
 
 
 def test_nobody_asks_while_a_lesser_one_does(workplace: Path) -> None:
@@ -106,25 +106,25 @@ def test_nobody_asks_while_a_lesser_one_does(workplace: Path) -> None:
     runs = sorted(open_run(client, here(), f"user-{number}") for number in range(4))
     least, rest = runs[0], runs[1:]
     client.set_tag(least, f"waypost.computes.{KEY[:16]}", "asked")
-    each = {run_id: Claims(client, "0") for run_id in runs}
+    each = {run_id: Leases(client, "0") for run_id in runs}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client, "set_tag", lambda *_: pytest.fail("a tag was set, only to be taken away"))
-        said = [each[run_id].ask(run_id, KEY) for run_id in rest]
+        said = [each[run_id].acquire(run_id, KEY) for run_id in rest]
     assert [holder and holder.run_id for holder in said] == [least] * 3
-    assert each[least].ask(least, KEY) is None
+    assert each[least].acquire(least, KEY) is None
 
 
 def test_tag_that_goes_while_it_is_read(workplace: Path) -> None:
     """Where another run is found, but steps back before its tags are read, the key is not ours yet."""
     client = client_of(workplace)
     first, second = sorted(open_run(client, here()) for _ in range(2))
-    claims = Claims(client, "0")
+    leases = Leases(client, "0")
     without_tag = client.get_run(second)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(claims, "_others", lambda run_id, key: [without_tag])
-        assert claims.ask(first, KEY) == Holder(second, "anna")
-        assert claims.ask(first, KEY) == Holder(second, "anna")
-    assert claims.ask(first, KEY) is None
+        patch.setattr(leases, "_others", lambda run_id, key: [without_tag])
+        assert leases.acquire(first, KEY) == Holder(second, "anna")
+        assert leases.acquire(first, KEY) == Holder(second, "anna")
+    assert leases.acquire(first, KEY) is None
 
 
 def test_dead_holder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,18 +136,18 @@ def test_dead_holder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone.wait()
     dead = open_run(client, f"{socket.gethostname()}:{gone.pid}")
     mine = open_run(client, here())
-    assert Claims(client, "0").ask(dead, KEY) is None
-    assert Claims(client, "0").ask(mine, KEY) is None
+    assert Leases(client, "0").acquire(dead, KEY) is None
+    assert Leases(client, "0").acquire(mine, KEY) is None
 
     far, other = open_run(client, "elsewhere:1"), KEY[::-1]
-    assert Claims(client, "0").ask(far, other) is None
+    assert Leases(client, "0").acquire(far, other) is None
     monkeypatch.setattr(module, "_SILENCE_SECONDS", 0.3)
     monkeypatch.setattr(module, "BEAT_SECONDS", 0.0)
-    theirs, ours = Claims(client, "0"), Claims(client, "0")
+    theirs, ours = Leases(client, "0"), Leases(client, "0")
     for number in range(3):
         monkeypatch.setattr("waypost.tracking.leases.time.time", lambda now=number: now)
-        theirs.beat([far])
-        assert ours.ask(mine, other) == Holder(far, "anna")
+        theirs.renew([far])
+        assert ours.acquire(mine, other) == Holder(far, "anna")
         time.sleep(0.2)
     time.sleep(0.3)
-    assert ours.ask(mine, other) is None
+    assert ours.acquire(mine, other) is None

@@ -132,7 +132,7 @@ def test_run_uses_locked_content(
 def test_moved_tag(
     locked: Repository, library: Repository, workplace: Path, call: Call, annotated: bool
 ) -> None:
-    """The locked commit runs, warm and cold, with a loud warning that has both commits; verify exits 4."""
+    """The locked commit runs, warm and cold, with a warn warning that has both commits; verify exits 4."""
     old = lock_of(locked)["core/load"]["commit"]
     (library.path / "kit" / "words.py").write_text("WORD = 'evil'\n")
     new = library.release("1.0.0", annotated=annotated, force=True)

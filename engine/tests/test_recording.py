@@ -13,7 +13,7 @@ from waypost.contracts.provenance import ParameterFile, Place, Provenance, prove
 from waypost.errors import UsageError
 from waypost.interfaces.record import RunRecord, parse_record
 from waypost.release.kinds import read_subject
-from waypost.release.recording import Wish, write_run_record
+from waypost.release.recording import RecordRequest, write_run_record
 from waypost.runs import drafts
 from waypost.tracking.store import Tracker
 
@@ -72,7 +72,7 @@ class Runs:
 
 
 def recorded(pipeline: Repository, **wish: str) -> RunRecord:
-    file = write_run_record(read_subject(pipeline.path), Wish("1.0.0", **wish))
+    file = write_run_record(read_subject(pipeline.path), RecordRequest("1.0.0", **wish))
     return parse_record(RunRecord, file.read_text(), file.name)
 
 

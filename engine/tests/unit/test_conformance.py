@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from waypost.contracts.component import Component, PythonEnv
-from waypost.contracts.conformance import Source, conformance, obstacles
+from waypost.contracts.conformance import Source, conformance, release_findings
 from waypost.contracts.readme import readme_problems
 
 README = """\
@@ -239,7 +239,7 @@ def test_what_keeps_a_library_from_its_release() -> None:
         without_words(contract)
 
     found = source(broken, requirements={}, readme="", files=frozenset({"MLproject"}))
-    assert [(finding.category, finding.problem, finding.hint) for finding in obstacles(found)] == [
+    assert [(finding.category, finding.problem, finding.hint) for finding in release_findings(found)] == [
         (
             "contract",
             "its name is 'lod', its folder's 'load'",
@@ -251,7 +251,7 @@ def test_what_keeps_a_library_from_its_release() -> None:
         ("shared", "the library has no folder 'kits'", "did you mean 'kit'?"),
         ("environment", "requirements.txt is not a file in load, kits, environment", "only these come along"),
     ]
-    assert obstacles(source()) == []
+    assert release_findings(source()) == []
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_what_keeps_a_library_from_its_release() -> None:
 def test_schemas_of_parameters(schemas: dict[str, str], problem: str) -> None:
     """A schema that a contract names is there, and nothing in it is passed over in silence."""
     change = lambda contract: main(contract)["parameters"]["recipe"].update(schema="recipe.json")  # noqa: E731
-    found = obstacles(source(change, schemas=schemas))
+    found = release_findings(source(change, schemas=schemas))
     assert [finding.problem.startswith(problem) for finding in found] == ([True] if problem else [])
 
 
@@ -283,7 +283,7 @@ def test_schemas_of_parameters(schemas: dict[str, str], problem: str) -> None:
 def test_commands_that_say_no_file_of_the_folder(command: str) -> None:
     """Where only a shell knows what runs, nothing is told to be missing."""
     assert not [
-        f for f in obstacles(source(lambda c: main(c).update(command=command))) if "runs" in f.problem
+        f for f in release_findings(source(lambda c: main(c).update(command=command))) if "runs" in f.problem
     ]
 
 

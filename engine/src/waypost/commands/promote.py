@@ -11,7 +11,7 @@ import click
 from waypost.commands.options import as_json_option, trust_option
 from waypost.contracts.gate import parse_threshold
 from waypost.promotion.documents import PromotionDocument
-from waypost.promotion.promote import Wish
+from waypost.promotion.promote import PromotionRequest
 from waypost.promotion.promote import promote as execute
 from waypost.report.common import sayer, write_document
 from waypost.report.console import Console
@@ -93,10 +93,10 @@ def promote(
     thresholds = [parse_threshold(text, is_least=True) for text in minima]
     thresholds += [parse_threshold(text, is_least=False) for text in maxima]
     text = read_text(notes) if notes else ""
-    wish = Wish(
+    request = PromotionRequest(
         target, name, alias, tuple(thresholds), better_than, metric, better or "", step, text, trust, any_data
     )
-    found = execute(wish, sayer(console))
+    found = execute(request, sayer(console))
     if as_json:
         content = PromotionDocument(
             name=found.version.name,

@@ -14,7 +14,7 @@ from waypost.errors import FindingsError, UsageError
 from waypost.release import cut, records, tags
 from waypost.release.check import semver
 from waypost.release.kinds import read_subject
-from waypost.release.recording import Wish, write_run_record
+from waypost.release.recording import RecordRequest, write_run_record
 from waypost.release.run_record import signature_of_run
 from waypost.report.common import counted, line, sayer, show_finding, write_document
 from waypost.report.console import Console, escape
@@ -76,16 +76,16 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _cut(
-    wish: str, folder: Path, dry_run: bool, push: bool, branch: str, offline: bool, as_json: bool
+    bump: str, folder: Path, dry_run: bool, push: bool, branch: str, offline: bool, as_json: bool
 ) -> int:
 
     console = Console(stderr=as_json)
     subject = read_subject(folder)
-    step = cut.next_step(subject, wish)  # type: ignore[arg-type]
+    step = cut.next_step(subject, bump)  # type: ignore[arg-type]
     show_step(console, subject, step)
     for remark in subject.remarks():
         sayer(console)(remark)
-    findings = cut.obstacles(subject, step.version, branch, sayer(console), offline=offline)
+    findings = cut.findings_before(subject, step.version, branch, sayer(console), offline=offline)
     if findings:
         raise FindingsError(findings, consequence="nothing was released")
     released = cut.cut(subject, step, branch, sayer(console), push=push, offline=offline, rehearsal=dry_run)
@@ -105,11 +105,11 @@ def _cut(
     return 0
 
 
-def _add(wish: str, text: str) -> None:
-    @release.command(wish, help=text)
+def _add(bump: str, text: str) -> None:
+    @release.command(bump, help=text)
     @_options
     def command(**options: Any) -> int:
-        return _cut(wish, **options)
+        return _cut(bump, **options)
 
 
 _add("auto", "Bump as the interface changes demand.")
@@ -159,7 +159,7 @@ def yank(version: str, reason: str, push: bool, folder: Path) -> None:
 )
 @click.option("--supersede", default="", metavar="WHY", help="Why the existing run record is wrong.")
 @_folder
-def record(version: str, folder: Path, **wish: str) -> None:
+def record(version: str, folder: Path, **request: str) -> None:
     """Record the results of a release's production run in releases/VERSION.run.json.
 
     The run must be a complete one of `waypost run URL@VERSION`. The record keeps its parameter overrides;
@@ -171,7 +171,7 @@ def record(version: str, folder: Path, **wish: str) -> None:
       waypost run https://github.com/org/grades@1.4.13 && waypost release record 1.4.13
       waypost release record 1.4.13 --run 0123456789abcdef0123456789abcdef --supersede "of other data"
     """
-    file = write_run_record(read_subject(folder), Wish(version, **wish))
+    file = write_run_record(read_subject(folder), RecordRequest(version, **request))
     line(Console(), escape(f"{file} written; commit and push it"))
 
 

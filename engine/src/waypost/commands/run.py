@@ -17,7 +17,7 @@ from waypost.commands.request import RunRequest, pointed
 from waypost.errors import UsageError
 from waypost.pins.last_look import Look, ask_beside, has_lock, last_look
 from waypost.report.closing import show_current, write_result
-from waypost.runs.no_op import recall
+from waypost.runs.no_op import find_current
 
 
 @click.command()
@@ -107,7 +107,7 @@ def run(arguments: tuple[str, ...], overrides: str, **options: Any) -> int:
         if click.get_current_context().get_parameter_source("env") is ParameterSource.DEFAULT:
             options["env"] = ""  # what that run had
     request = RunRequest(folder, target, changes=(*changes, *shlex.split(overrides)), **options)
-    if request.quick and (current := recall(request.quick)):
+    if request.quick and (current := find_current(request.quick)):
         look = look_at(request.folder)
         show_current(current, sys.stderr if request.as_json else sys.stdout, look)
         if request.as_json:

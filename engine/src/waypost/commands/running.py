@@ -24,8 +24,8 @@ from waypost.report.common import write_document
 from waypost.report.console import Console
 from waypost.report.plan import plan_document, show_plan
 from waypost.runs.events import Reporter, RunResult
-from waypost.runs.no_op import remember
-from waypost.runs.preflight import Options, survey
+from waypost.runs.no_op import note_current
+from waypost.runs.preflight import Options, preflight
 from waypost.runs.prepare import Prepared, prepare
 from waypost.runs.runner import run
 from waypost.sources.store import Store
@@ -59,7 +59,7 @@ def _execute(request: RunRequest, temp: Path) -> int:
     reporter = report.reporter_for(Console(stderr=request.as_json), explain=request.explain)
     opened = open_request(request, reporter, temp)
     if request.dry_run:
-        found = survey(opened.prepared, opened.options) if request.explain else None
+        found = preflight(opened.prepared, opened.options) if request.explain else None
         if request.as_json:
             write_document(sys.stdout, plan_document(opened.prepared.plan, found))
         else:
@@ -108,7 +108,7 @@ def run_opened(opened: Opened, reporter: Reporter) -> RunResult:
         for text in look.lines(time.time()):
             reporter.say(f"  {text}")
     if request.quick:
-        remember(request.quick, opened.prepared, opened.options)
+        note_current(request.quick, opened.prepared, opened.options)
     return result
 
 
@@ -165,9 +165,11 @@ def _open(request: RunRequest, options: Options, reporter: Reporter, temp: Path)
         release = fetch_release(store, request.target, offline=offline)
         place = request.target.at(release.version or request.target.version)
         reporter.say(f"{place}: {release.tag or 'commit'} {release.commit[:12]}, {_word(release)}")
-        workspace = workspace_of_release(release, store, reporter.say, offline=offline, loud=reporter.warn)
+        workspace = workspace_of_release(
+            release, store, reporter.say, offline=offline, on_warning=reporter.warn
+        )
     else:
-        workspace = open_workspace(request.folder, reporter.say, offline=offline, loud=reporter.warn)
+        workspace = open_workspace(request.folder, reporter.say, offline=offline, on_warning=reporter.warn)
     if offline and workspace.wanted:
         reporter.say("offline: no remote is asked; what runs is verified by tree")
     return workspace, options

@@ -56,7 +56,7 @@ def conformance(source: Source) -> list[Finding]:
     return [finding for rule in RULES for finding in rule(source)]
 
 
-def obstacles(source: Source) -> list[Finding]:
+def release_findings(source: Source) -> list[Finding]:
     """Returns why nobody could lock or run a component: its library is not released like that."""
     return [finding for rule in OF_A_RELEASE for finding in rule(source)]
 

@@ -76,7 +76,7 @@ class Workspace:
     store: Store
     say: Say
     offline: bool = False
-    loud: Say | None = None
+    on_warning: Say | None = None
     release: FetchedRelease | None = None
     kept: Kept | None = None
     warnings: list[str] = field(default_factory=list)
@@ -145,24 +145,26 @@ class Workspace:
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
-        (self.loud or self.say)(message)
+        (self.on_warning or self.say)(message)
 
 
-def open_workspace(folder: Path, say: Say, *, offline: bool = False, loud: Say | None = None) -> Workspace:
+def open_workspace(
+    folder: Path, say: Say, *, offline: bool = False, on_warning: Say | None = None
+) -> Workspace:
     """Returns the workspace of a pipeline's folder. Raises UsageError, FindingsError."""
     folder = folder.resolve()
     pipeline = read_pipeline(folder)
     if findings := hold_findings(pipeline):
         raise FindingsError(findings, consequence="")
-    return Workspace(folder, pipeline, Store(home(), say), say, offline, loud)
+    return Workspace(folder, pipeline, Store(home(), say), say, offline, on_warning)
 
 
 def workspace_of_release(
-    release: FetchedRelease, store: Store, say: Say, *, offline: bool = False, loud: Say | None = None
+    release: FetchedRelease, store: Store, say: Say, *, offline: bool = False, on_warning: Say | None = None
 ) -> Workspace:
     """Returns the workspace of a release that was fetched. Raises FindingsError."""
     pipeline = read_pipeline(release.folder)
-    workspace = Workspace(release.folder, pipeline, store, say, offline, loud, release)
+    workspace = Workspace(release.folder, pipeline, store, say, offline, on_warning, release)
     for warning in release.warnings:
         workspace.warn(warning)
     return workspace

@@ -32,7 +32,7 @@ _LONGEST_DESCRIPTION = 5000  # characters that the registry keeps
 
 
 @dataclass(frozen=True)
-class Wish:
+class PromotionRequest:
     """What to promote (a run's id, or a release), and what it has to show before."""
 
     target: str
@@ -68,17 +68,17 @@ class Promotion:
         return self.before is self.version
 
 
-def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
+def promote(request: PromotionRequest, say: Callable[[str], None]) -> Promotion:
     """Registers a run's model, once it passes the gate, and moves the alias.
 
     Raises UsageError, FindingsError with everything that the gate says.
     """
     with tracking_errors():
         registry = Registry()
-        origin = registry.origin(registry.run_of(wish.target), wish.step)
-        findings = missed(origin.metrics(), list(wish.thresholds))
-        asked = _contest(wish, origin)
-        findings += contest_findings(registry, asked, wish.name, origin) if asked else []
+        origin = registry.origin(registry.run_of(request.target), request.step)
+        findings = missed(origin.metrics(), list(request.thresholds))
+        asked = _contest(request, origin)
+        findings += contest_findings(registry, asked, request.name, origin) if asked else []
         if findings:
             raise FindingsError(findings, consequence="nothing was promoted")
         folder = registry.file(origin.maker.run_id, origin.artifact)
@@ -87,22 +87,22 @@ def promote(wish: Wish, say: Callable[[str], None]) -> Promotion:
         say("compiling the model and comparing it with the original on held-out rows")
         said = read_mlmodel(folder)
         rows = _held_out(registry, origin, said)
-        made = _checked(folder, rows, is_trusted=wish.is_trusted)
-        before = registry.by_alias(wish.name, wish.alias)
-        shown = _shown(wish, asked, origin)
+        made = _checked(folder, rows, is_trusted=request.is_trusted)
+        before = registry.by_alias(request.name, request.alias)
+        shown = _shown(request, asked, origin)
         if before and before.run_id == origin.maker.run_id and _digest(before) == made.digest:
-            return Promotion(before, wish.alias, before, made, shown, *_differences(origin))
+            return Promotion(before, request.alias, before, made, shown, *_differences(origin))
         tags = _tags(origin, made)
-        version = registry.register(wish.name, origin.maker.run_id, origin.model_id, tags)
-        text = card(_facts(wish, origin, version, tags, made))
+        version = registry.register(request.name, origin.maker.run_id, origin.model_id, tags)
+        text = card(_facts(request, origin, version, tags, made))
         registry.describe(version, _cut(text))
-        place = f"model_card/{wish.name}-{version.version}"
+        place = f"model_card/{request.name}-{version.version}"
         registry.keep(origin.maker.run_id, text, f"{place}.md")
         registry.keep(origin.maker.run_id, made.proof.model_dump_json(indent=1), f"{place}-proof.json")
         if before:
-            registry.move(wish.name, previous_of(wish.alias), before.version)
-        registry.move(wish.name, wish.alias, version.version)
-        return Promotion(version, wish.alias, before, made, shown, *_differences(origin))
+            registry.move(request.name, previous_of(request.alias), before.version)
+        registry.move(request.name, request.alias, version.version)
+        return Promotion(version, request.alias, before, made, shown, *_differences(origin))
 
 
 def _differences(origin: Origin) -> tuple[tuple[str, ...], str]:
@@ -120,11 +120,11 @@ def _digest(version: Version) -> str:
     return version.tags.get("waypost.model.digest", "")
 
 
-def _contest(wish: Wish, origin: Origin) -> Contest | None:
-    if not wish.better_than:
+def _contest(request: PromotionRequest, origin: Origin) -> Contest | None:
+    if not request.better_than:
         return None
-    metric = wish.metric or (wish.thresholds[0].metric if wish.thresholds else "")
-    return contest(origin, wish.better_than, metric, wish.better, any_data=wish.any_data)
+    metric = request.metric or (request.thresholds[0].metric if request.thresholds else "")
+    return contest(origin, request.better_than, metric, request.better, any_data=request.any_data)
 
 
 def _held_out(registry: Registry, origin: Origin, said: MLmodel) -> Rows | None:
@@ -201,7 +201,7 @@ def _computed_by(origin: Origin, step: StepRun) -> str:
 
 
 def _facts(
-    wish: Wish,
+    request: PromotionRequest,
     origin: Origin,
     version: Version,
     tags: Mapping[str, str],
@@ -216,7 +216,7 @@ def _facts(
             components.append((step.name, " ".join(filter(None, said)), tree))
     prefix = "waypost.data."
     return Facts(
-        name=wish.name,
+        name=request.name,
         version=version.version,
         pipeline=tags.get("waypost.pipeline", ""),
         run_id=origin.run_id,
@@ -229,7 +229,7 @@ def _facts(
         qualities=_qualities(origin),
         said=made.said,
         proof=made.proof,
-        notes=wish.notes,
+        notes=request.notes,
         command=tags.get(COMMAND_TAG, ""),
         differing=_lines(tags.get(OVERRIDES_TAG, "")),
         dirty=tags.get(DIRTY_TAG, ""),
@@ -248,10 +248,10 @@ def _cut(text: str) -> str:
     return text[: text.rindex("\n\n", 0, _LONGEST_DESCRIPTION - len(more))] + more
 
 
-def _shown(wish: Wish, asked: Contest | None, origin: Origin) -> dict[str, float]:
+def _shown(request: PromotionRequest, asked: Contest | None, origin: Origin) -> dict[str, float]:
     """Returns the metrics that the gate looked at, else those that say how good the model is."""
     metrics = origin.metrics()
-    gate = [find_metric(t.metric, metrics) for t in wish.thresholds] + ([asked.metric] if asked else [])
+    gate = [find_metric(t.metric, metrics) for t in request.thresholds] + ([asked.metric] if asked else [])
     return {name: metrics[name] for name in gate or _qualities(origin)[:_MOST_SHOWN]}
 
 

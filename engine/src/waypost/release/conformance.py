@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from waypost.contracts.conformance import README, Source, conformance, obstacles
+from waypost.contracts.conformance import README, Source, conformance, release_findings
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.errors import Finding, FindingsError, UsageError
 from waypost.release.product import CHANGELOG, SETTINGS
@@ -60,7 +60,7 @@ def library_obstacles(folder: Path) -> list[Finding]:
     """Returns why nobody could lock or run what lies in a library. Raises FindingsError."""
     names = components_in(folder)
     content = content_of(folder, _folders(folder))
-    return [finding for name in names for finding in obstacles(_source(folder, name, content))]
+    return [finding for name in names for finding in release_findings(_source(folder, name, content))]
 
 
 def _folders(library: Path) -> list[str]:

@@ -56,19 +56,19 @@ class Released:
     pushed: bool
 
 
-def next_step(subject: Subject, wish: Bump | Literal["auto"]) -> Step:
+def next_step(subject: Subject, asked: Bump | Literal["auto"]) -> Step:
     """Returns the next version. Raises FindingsError for a bump that is less than the changes demand.
 
     A first release is 1.0.0, unless the version at hand says more or a bump is asked for.
     """
     base = next(iter(subject.records.values()), None)
     if base is None:
-        first = max(subject.version, Version("1.0.0")) if wish in ("auto", "major") else None
-        version = first or bumped(subject.version, "minor" if wish == "minor" else "patch")
+        first = max(subject.version, Version("1.0.0")) if asked in ("auto", "major") else None
+        version = first or bumped(subject.version, "minor" if asked == "minor" else "patch")
         return Step("", str(version), "major", "patch", {})
     changes = together(subject.changes_since(base), subject.noted_since(Version(base.version)))
     least = demanded(change for group in changes.values() for change in group)
-    bump: Bump = least if wish == "auto" else wish
+    bump: Bump = least if asked == "auto" else asked
     if BUMPS.index(bump) < BUMPS.index(least):
         kind = "breaking" if least == "major" else None
         findings = [
@@ -81,7 +81,7 @@ def next_step(subject: Subject, wish: Bump | Literal["auto"]) -> Step:
     return Step(base.version, str(bumped(Version(base.version), bump)), bump, least, changes)
 
 
-def obstacles(subject: Subject, version: str, branch: str, say: Say, *, offline: bool) -> list[Finding]:
+def findings_before(subject: Subject, version: str, branch: str, say: Say, *, offline: bool) -> list[Finding]:
     """Returns everything that stands in the way of a release."""
     found = [*_tree_obstacles(subject, branch, offline=offline), *_content_obstacles(subject)]
     if not subject.is_guest:

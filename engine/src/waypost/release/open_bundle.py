@@ -83,11 +83,11 @@ def is_bundle(file: Path) -> bool:
     return True
 
 
-def open_bundle(file: Path, say: Say, loud: Say) -> Opened:
+def open_bundle(file: Path, say: Say, warn: Say) -> Opened:
     """Checks a bundle and unpacks it into the cache. Raises IntegrityError, UsageError."""
     with scratch() as temp:
         facts, key = _unpacked(file, temp)
-        workspace = _workspace(file, facts, temp, Store(home(), say), say, loud)
+        workspace = _workspace(file, facts, temp, Store(home(), say), say, warn)
         kept = _keep(temp, facts, home() / "bundles" / key, say)
     return Opened(workspace, kept / "wheels", {url: kept / path for url, path in facts.data.items()})
 
@@ -175,7 +175,7 @@ def _written(archive: IO[bytes], member: Member, file: Path) -> str:
 
 
 def _workspace(
-    file: Path, facts: Bundle, folder: Path, store: Store, say: Say, loud: Say | None = None
+    file: Path, facts: Bundle, folder: Path, store: Store, say: Say, warn: Say | None = None
 ) -> Workspace:
     """Takes over the trees of an unpacked bundle; returns the release's workspace, which needs no others.
 
@@ -189,7 +189,7 @@ def _workspace(
     root = store.trees / facts.release / INSIDE
     memory = Store(home(), say).mirror(facts.url)
     release = verified_release(facts, root, {n: e.oid for n, e in top_entries(root).items()}, memory)
-    workspace = workspace_of_release(release, store, say, offline=True, loud=loud)
+    workspace = workspace_of_release(release, store, say, offline=True, on_warning=warn)
     lock = fresh_lock(workspace)
     pins = lock.components if lock else {}
     needed = {store.place(parts_of(uses, pin)).name: uses for uses, pin in pins.items()}

@@ -28,7 +28,7 @@ _URI = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
-class Wish:
+class RecordRequest:
     """Which run of a version to record: `run_id`, else the newest with the release's own parameters, on the
     tracking server `uri`, else where it was made; `supersede` says why an earlier record is wrong.
     """
@@ -39,63 +39,63 @@ class Wish:
     supersede: str = ""
 
 
-def write_run_record(subject: Subject, wish: Wish) -> Path:
+def write_run_record(subject: Subject, request: RecordRequest) -> Path:
     """Writes what the production run of a release gave into `releases`; it is for the user to commit.
 
     Raises UsageError where the run is not a whole one of the release's tag, or where one is recorded already
-    and the wish does not say why that is wrong.
+    and the request does not say why that is wrong.
     """
     names = subject.record_names()
-    earlier = run_record_of(wish.version, names)
-    if earlier and not wish.supersede:
+    earlier = run_record_of(request.version, names)
+    if earlier and not request.supersede:
         hint = 'a wrong one is superseded by another: --supersede "why it is wrong"'
         raise UsageError(
             f"{subject.folder / FOLDER / earlier} already exists: records never change", hint=hint
         )
-    if wish.supersede and not earlier:
-        raise UsageError(f"{wish.version} has no run record that could be superseded")
+    if request.supersede and not earlier:
+        raise UsageError(f"{request.version} has no run record that could be superseded")
     pipeline = pipeline_of(subject)
-    commit = git.object_at(subject.top, f"refs/tags/{subject.tag(wish.version)}^{{commit}}") or ""
-    for uri in _places(wish, commit):
+    commit = git.object_at(subject.top, f"refs/tags/{subject.tag(request.version)}^{{commit}}") or ""
+    for uri in _places(request, commit):
         os.environ[_URI] = uri
         with tracking_errors():
-            record = _record(pipeline, wish, commit)
+            record = _record(pipeline, request, commit)
         if record:
-            content = {**record.model_dump(), "supersedes": earlier or "", "reason": wish.supersede}
-            file = subject.folder / FOLDER / next_run_record(wish.version, names)
+            content = {**record.model_dump(), "supersedes": earlier or "", "reason": request.supersede}
+            file = subject.folder / FOLDER / next_run_record(request.version, names)
             file.write_text(record_text(RunRecord.model_validate(content)), encoding="utf-8")
             return file
-    release = redacted(f"{git.origin_of(subject.top)}@{wish.version}")
-    message = f"no finished run of {pipeline.name} {wish.version} with its own parameters"
+    release = redacted(f"{git.origin_of(subject.top)}@{request.version}")
+    message = f"no finished run of {pipeline.name} {request.version} with its own parameters"
     hint = f"run it: waypost run {release}; or name a run: --run ID, and where it was made: --tracking-uri"
     raise UsageError(message, hint=hint)
 
 
-def _places(wish: Wish, commit: str) -> Iterator[str]:
+def _places(request: RecordRequest, commit: str) -> Iterator[str]:
     """Gives the tracking stores to look at, one after the other; a file is not made by looking."""
-    if wish.uri or os.environ.get(_URI):
-        yield wish.uri or os.environ[_URI]
+    if request.uri or os.environ.get(_URI):
+        yield request.uri or os.environ[_URI]
         return
-    draft = drafts.find(wish.version, commit)
-    if draft and wish.run_id in ("", draft.run_id) and draft.is_there:
+    draft = drafts.find(request.version, commit)
+    if draft and request.run_id in ("", draft.run_id) and draft.is_there:
         yield draft.tracking_uri
-    elif (Path.cwd() / "mlflow.db").is_file() or wish.run_id:
+    elif (Path.cwd() / "mlflow.db").is_file() or request.run_id:
         yield tracking_uri()
 
 
-def _record(pipeline: PipelineRepository, wish: Wish, commit: str) -> RunRecord | None:
+def _record(pipeline: PipelineRepository, request: RecordRequest, commit: str) -> RunRecord | None:
     """Returns the record of the run that is wished for, None where this server has none."""
     tracker = Tracker(pipeline.name)
-    if wish.run_id:
-        return _checked(pipeline, tracker, wish.run_id, wish.version, commit)
-    for run_id in tracker.finished_runs("waypost.release", wish.version):
+    if request.run_id:
+        return _checked(pipeline, tracker, request.run_id, request.version, commit)
+    for run_id in tracker.finished_runs("waypost.release", request.version):
         tags = tracker.tags_of(run_id)
         is_other = contract.OVERRIDES_TAG in tags or "waypost.dev" in tags
         if is_other or (commit and tags.get("waypost.commit") != commit):
             continue
         facts = _facts(tracker, run_id)
         if facts is None or facts.is_default:
-            return _checked(pipeline, tracker, run_id, wish.version, commit)
+            return _checked(pipeline, tracker, run_id, request.version, commit)
     return None
 
 

@@ -56,7 +56,7 @@ def reproduce(
     if recorded is None:
         hint = "its production run is recorded by `waypost release record`; or give one: --against FILE"
         raise UsageError(f"{target}: there is no record of a run to compare with", hint=hint)
-    workspace = workspace_of_release(release, store, reporter.say, loud=reporter.warn)
+    workspace = workspace_of_release(release, store, reporter.say, on_warning=reporter.warn)
     prepared = prepare(workspace, _written(recorded, place), recorded.overrides)
     what = f"{release.tag or release.commit[:12]} ({release.commit[:12]})"
     return _compared(what, prepared, Options(env=env, cache=False), recorded, reporter)

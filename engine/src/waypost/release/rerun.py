@@ -68,7 +68,7 @@ def kept_by(run_id: str) -> Kept:
 
 
 def workspace_of_run(
-    kept: Kept, store: Store, into: Path, say: Say, loud: Say, *, offline: bool = False
+    kept: Kept, store: Store, into: Path, say: Say, warn: Say, *, offline: bool = False
 ) -> Workspace:
     """Returns the workspace of an earlier run, with its files as they were, in a copy where they can be had.
 
@@ -76,16 +76,16 @@ def workspace_of_run(
     """
     facts = kept.facts
     if facts.engine != __version__:
-        loud(f"run {kept.run_id} is of Waypost {facts.engine}, here is {__version__}: results may differ")
+        warn(f"run {kept.run_id} is of Waypost {facts.engine}, here is {__version__}: results may differ")
     if not facts.place.top:
         place = facts.place
         release = fetch_release(store, Target(place.url, place.inside, place.commit), offline=offline)
-        workspace = workspace_of_release(release, store, say, offline=offline, loud=loud)
+        workspace = workspace_of_release(release, store, say, offline=offline, on_warning=warn)
         workspace.pipeline, workspace.kept = parse_pipeline(kept.pipeline), kept
         return workspace
     if facts.place.commit:
         top = writable_copy(_at_commit(facts.place, store).parent, [INSIDE], into) / INSIDE
-        _change(top, kept, loud)
+        _change(top, kept, warn)
         _bring_inputs(top, facts)
         folder = top / facts.place.inside
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def workspace_of_run(
         folder = Path(facts.place.top)
         if not folder.is_dir():
             raise UsageError(f"run {kept.run_id}: its folder {folder} is gone, and was in no git repository")
-    return Workspace(folder, parse_pipeline(kept.pipeline), store, say, offline, loud, kept=kept)
+    return Workspace(folder, parse_pipeline(kept.pipeline), store, say, offline, warn, kept=kept)
 
 
 def _at_commit(place: Place, store: Store) -> Path:
@@ -116,14 +116,14 @@ def _at_commit(place: Place, store: Store) -> Path:
     return unpacked(store, mirror, place.commit)
 
 
-def _change(top: Path, kept: Kept, loud: Say) -> None:
+def _change(top: Path, kept: Kept, warn: Say) -> None:
     """Makes what was not committed then; where not all of that was kept, says so."""
     reasons = {
         "masked": "they held secrets, which are never kept",
         "too large": "they were too large to keep",
     }
     if reason := reasons.get(kept.facts.diff):
-        loud(f"run {kept.run_id}: uncommitted changes are not whole, {reason}: {named(kept.facts.dirty)}")
+        warn(f"run {kept.run_id}: uncommitted changes are not whole, {reason}: {named(kept.facts.dirty)}")
     try:
         apply(top, kept.diff)
     except ProcessError as error:

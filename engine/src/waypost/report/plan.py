@@ -9,13 +9,13 @@ from waypost.contracts.plan import Argument, Inline, Plan, PlannedStep, Referenc
 from waypost.errors import redacted
 from waypost.report.common import counted, line
 from waypost.report.console import Console, escape
-from waypost.runs.preflight import Survey
+from waypost.runs.preflight import Preflight
 from waypost.texts.yaml_text import read_yaml
 
 _WORDS = {"current": "[green]current[/]", "runs": "[cyan]runs[/]   ", "may run": "[dim]may run[/]"}
 
 
-def show_plan(console: Console, plan: Plan, found: Survey | None = None) -> None:
+def show_plan(console: Console, plan: Plan, found: Preflight | None = None) -> None:
     """Prints the plan as a tree: steps in order, their parameters, where inputs come from; of a survey
     what would run, and why.
     """
@@ -44,12 +44,12 @@ def _shown(name: str, argument: Argument) -> Iterator[str]:
     yield from (f"  {escape(text)}" for text in ([first, *rest] if rest else ()))
 
 
-def plan_document(plan: Plan, found: Survey | None = None) -> dict[str, Any]:
+def plan_document(plan: Plan, found: Preflight | None = None) -> dict[str, Any]:
     """Returns the plan as plain values for JSON; of a survey with what would run, and why."""
     return {"name": plan.name, "steps": [_step(step, found) for step in plan.steps]}
 
 
-def _step(step: PlannedStep, found: Survey | None) -> dict[str, Any]:
+def _step(step: PlannedStep, found: Preflight | None) -> dict[str, Any]:
     content: dict[str, Any] = {
         "name": step.name,
         "uses": step.uses,
@@ -69,7 +69,7 @@ def _value(argument: Argument) -> Any:
     return read_yaml(text, "argument") if isinstance(argument, Inline) else text
 
 
-def _decided(step: PlannedStep, found: Survey) -> tuple[str, str]:
+def _decided(step: PlannedStep, found: Preflight) -> tuple[str, str]:
     decision = found.decisions.get(step.name)
     why = decision.because if decision else f"it depends on {', '.join(step.needs)}"
     if step not in found.missing:

@@ -54,7 +54,7 @@ class Decision:
     by_order: bool = False
 
 
-class Decider:
+class CacheLookup:
     """Decides for the steps of one pipeline, from what they are given and from what may be taken over."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Decider:
         self.inputs = inputs
         self.reuse = reuse
 
-    def decide(self, step: PlannedStep, ask: Lookup, is_there: Callable[[str], bool]) -> Decision:
+    def look_up(self, step: PlannedStep, ask: Lookup, is_there: Callable[[str], bool]) -> Decision:
         """Returns the decision for a step whose needs are finished.
 
         `ask` is asked for a key that the index does not have, or no longer with all its outputs,

@@ -86,7 +86,7 @@ class _Dispatcher:
         while open_runs := [self.runs[run_id] for run_id in self._schedule.open_runs]:
             check()
             _hear(open_runs, self._watch)
-            self._tools.tracker.claims.beat(run.run_id for run in open_runs)
+            self._tools.tracker.leases.renew(run.run_id for run in open_runs)
             ended = [
                 Ended(StepId(run.run_id, result.name), result.state == "done")
                 for run in open_runs

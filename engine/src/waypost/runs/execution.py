@@ -15,7 +15,7 @@ from waypost.contracts.keys import FinishedStep
 from waypost.contracts.metrics import metric_tags
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import WaypostError
-from waypost.runs.cache_lookup import Decider, Decision, colleague
+from waypost.runs.cache_lookup import CacheLookup, Decision, colleague
 from waypost.runs.code import own_copy, worker_command
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, StepResult
@@ -76,7 +76,7 @@ class Execution:
         self,
         prepared: Prepared,
         environments: Mapping[str, Environment],
-        decider: Decider,
+        lookup: CacheLookup,
         tools: Tools,
         reporter: Reporter,
         parent: str,
@@ -90,7 +90,7 @@ class Execution:
         self.keys: dict[str, str] = {}
         self.began: float | None = None
         self._environments = environments
-        self._decider = decider
+        self._lookup = lookup
         self._tools = tools
         self._masks = Masks(prepared.variables)
         self._decisions: dict[str, Decision] = {}
@@ -101,21 +101,21 @@ class Execution:
         """Returns whether a step has to run whose needs are finished; the same as before unless `again`."""
         if again or name not in self._decisions:
             step = self.prepared.plan.step(name)
-            self._decisions[name] = self._decider.decide(
+            self._decisions[name] = self._lookup.look_up(
                 step, lambda key: self._ask(step, key), self._tools.tracker.is_finished
             )
         return self._decisions[name]
 
     def lease(self, name: str) -> bool:
         """Asks the other runs of the tracking server for a step's key; tells whether it is ours now."""
-        holder = self._tools.tracker.claims.ask(self.parent, self._decisions[name].key)
+        holder = self._tools.tracker.leases.acquire(self.parent, self._decisions[name].key)
         if holder:
             self._holders[name] = holder
         return holder is None
 
     def release(self, name: str) -> None:
         """Lets others compute a step's key."""
-        self._tools.tracker.claims.leave(self.parent, self._decisions[name].key)
+        self._tools.tracker.leases.release(self.parent, self._decisions[name].key)
 
     def tell_elsewhere(self, name: str) -> None:
         """Tells whose run a step waits for."""
@@ -183,10 +183,10 @@ class Execution:
         attempt = _Attempt(step, decision, run_id, temp / f"{step.name}.log")
         self._attempts.append(attempt)
         try:
-            recorded = {name: self._decider.inputs.recorded(a) for name, a in step.arguments.items()}
+            recorded = {name: self._lookup.inputs.recorded(a) for name, a in step.arguments.items()}
             tracker.log_parameters(run_id, recorded)
             values = {
-                name: self._decider.inputs.value(step, name, a, tracker, run_id, temp)
+                name: self._lookup.inputs.value(step, name, a, tracker, run_id, temp)
                 for name, a in step.arguments.items()
             }
             self.mirrored.step_started(step, run_id, decision.key, recorded, values)
@@ -238,7 +238,7 @@ class Execution:
             cause = self._find_outputs(step, attempt.run_id, paths)
         if cause:
             tracker.close(attempt.run_id, "FAILED")
-            tracker.claims.leave(self.parent, attempt.decision.key)
+            tracker.leases.release(self.parent, attempt.decision.key)
             where = tracker.artifact_location(attempt.run_id, f"logs/{step.name}.log")
             self.mirrored.step_ended(step, attempt.run_id, "failed")
             result = replace(attempt.result("failed"), warnings=tracker.warnings(attempt.run_id))
@@ -256,7 +256,7 @@ class Execution:
         tracker.complete(attempt.run_id, found.digests)
         # The step's process may have set a status of its own; ours is the last word.
         tracker.close(attempt.run_id, "FINISHED")
-        tracker.claims.leave(self.parent, attempt.decision.key)
+        tracker.leases.release(self.parent, attempt.decision.key)
         metrics = self._enter(step, attempt.decision, found)
         self.mirrored.step_ended(step, attempt.run_id, "done", found)
         if attempt.decision.is_shared:
@@ -301,13 +301,13 @@ class Execution:
         self._tools.tracker.tag(
             self.parent, tags, {f"{step.name}/{name}": value for name, value in metrics.items()}
         )
-        self._decider.inputs.finished[step.name] = found
+        self._lookup.inputs.finished[step.name] = found
         self.keys[step.name] = decision.key
         return metrics
 
     def _ask(self, step: PlannedStep, key: str) -> FinishedStep | None:
         """Returns a finished step that the tracking server knows: a colleague's, or one of before."""
-        found = self._decider.reuse.earlier.get(key) or self._tools.tracker.finished_step(key)
+        found = self._lookup.reuse.earlier.get(key) or self._tools.tracker.finished_step(key)
         return found and self._here(step, found)
 
     def _here(self, step: PlannedStep, found: FinishedStep) -> FinishedStep:
@@ -327,7 +327,7 @@ class Execution:
             "waypost.component": step.uses,
             "waypost.because": decision.because,
             **{f"waypost.tree.{name}": tree for name, tree in checkout.trees.items()},
-            **{f"{INPUT_TAG}.{name}": text for name, text in self._decider.inputs.digests(step).items()},
+            **{f"{INPUT_TAG}.{name}": text for name, text in self._lookup.inputs.digests(step).items()},
             **metric_tags(step.entry_point.metrics),
         }
         if checkout.pin:

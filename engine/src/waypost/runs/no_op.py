@@ -54,7 +54,7 @@ class Request:
         return keyed_digest(home(), digest_of(asked))  # passwords are among the settings
 
 
-def recall(request: Request) -> RunResult | None:
+def find_current(request: Request) -> RunResult | None:
     """Returns the run that has everything, None where there is none or a look at the files is needed."""
     if project_run():
         return None
@@ -76,9 +76,9 @@ def _current(row: tuple[str, str]) -> RunResult | None:
     return found if are_finished(found.tracking_uri, ids) else None
 
 
-def remember(request: Request, prepared: Prepared, options: Options) -> None:
+def note_current(request: Request, prepared: Prepared, options: Options) -> None:
     """Keeps that everything is current, where that is so and only files and variables decide it."""
-    from waypost.runs.preflight import survey
+    from waypost.runs.preflight import preflight
     from waypost.runs.prepare import input_files, locations
     from waypost.texts.sealed import variables_in
 
@@ -100,7 +100,7 @@ def remember(request: Request, prepared: Prepared, options: Options) -> None:
     # Pinned code and outputs may be newer, but their content is compared: as soon as they are old enough.
     for _ in range(2):
         began = time.time()
-        found = survey(prepared, options)
+        found = preflight(prepared, options)
         is_dirty = found.current is not None and found.current.dirty
         until_committed = _git_files([prepared.folder] if is_dirty else [])
         if until_committed is None:

@@ -11,7 +11,7 @@ from waypost.contracts.parameters import flat
 from waypost.contracts.schedule_messages import Node
 from waypost.errors import UsageError, redacted
 from waypost.runs import drafts
-from waypost.runs.cache_lookup import Decider, Reuse
+from waypost.runs.cache_lookup import CacheLookup, Reuse
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Execution, Tools
@@ -58,12 +58,12 @@ class PipelineRun:
             _earlier_steps(tools.tracker, options, prepared.pipeline.name),
         )
         digests = {step: environment.digest for step, environment in envs.items()}
-        decider = Decider(prepared, digests, tools.index, tools.memo, inputs, reuse)
+        lookup = CacheLookup(prepared, digests, tools.index, tools.memo, inputs, reuse)
         self._origin = origin_of(prepared, options)
         tags = {"waypost.version": __version__, **self._origin.tags}
         self.run_id = tools.tracker.open_pipeline(tags, parent=parent, name=name)
         mirrored = Mirrored(tools.mirror, prepared, self.run_id, tags, tools.tracker.uri)
-        self.execution = Execution(prepared, envs, decider, tools, reporter, self.run_id, mirrored)
+        self.execution = Execution(prepared, envs, lookup, tools, reporter, self.run_id, mirrored)
 
     @property
     def nodes(self) -> list[Node]:

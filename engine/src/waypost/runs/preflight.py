@@ -14,7 +14,7 @@ from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
 from waypost.errors import WaypostError, redacted
 from waypost.runs import environments
-from waypost.runs.cache_lookup import Decider, Decision, Reuse, colleague, unchanged
+from waypost.runs.cache_lookup import CacheLookup, Decision, Reuse, colleague, unchanged
 from waypost.runs.events import RunResult, StepResult
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
@@ -53,7 +53,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Survey:
+class Preflight:
     """The decision for each step whose inputs are known, by its name.
 
     `missing` are the steps that have to run, and those of which only their inputs will tell;
@@ -68,17 +68,17 @@ class Survey:
     asked_servers: bool = False
 
 
-def survey(prepared: Prepared, options: Options) -> Survey:
+def preflight(prepared: Prepared, options: Options) -> Preflight:
     """Returns what the index of this machine says; no tracking server is asked, nothing heavy imported."""
     finished: dict[str, FinishedStep] = {}
     memo, index = Memo(home()), Index(home(), tracking_uri())
     inputs = Inputs(prepared, memo, finished, options.data, options.offline)
     reuse = Reuse(options.cache, options.force, options.steps)
-    decider = Decider(prepared, digests(prepared, options.env), index, memo, inputs, reuse)
+    lookup = CacheLookup(prepared, digests(prepared, options.env), index, memo, inputs, reuse)
     decisions, missing = {}, []
     for step in prepared.plan.steps:
         if all(need in finished for need in step.needs):
-            decision = decider.decide(step, lambda _: None, lambda _: True)
+            decision = lookup.look_up(step, lambda _: None, lambda _: True)
             decisions[step.name] = decision
             if decision.earlier:
                 finished[step.name] = decision.earlier
@@ -91,7 +91,7 @@ def survey(prepared: Prepared, options: Options) -> Survey:
         if earlier:
             current = replace(_earlier_run(prepared, earlier, finished), dirty=dirty)
     outputs = tuple(Path(path) for step in finished.values() for path in step.paths.values())
-    return Survey(decisions, tuple(missing), current, outputs, inputs.asked_servers)
+    return Preflight(decisions, tuple(missing), current, outputs, inputs.asked_servers)
 
 
 def _recorded(

@@ -19,7 +19,7 @@ from waypost.runs.execution import Tools
 from waypost.runs.index import Index
 from waypost.runs.local_executor import LocalExecutor
 from waypost.runs.pipeline_run import PipelineRun
-from waypost.runs.preflight import Options, by_step, survey
+from waypost.runs.preflight import Options, by_step, preflight
 from waypost.runs.prepare import Prepared
 from waypost.sources.memo import Memo
 from waypost.system.places import home
@@ -41,7 +41,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
     Raises Interrupted after a signal that ends us, with all processes ended and all runs closed, and
     WaypostError where the tracking server does not answer.
     """
-    found = survey(prepared, options)
+    found = preflight(prepared, options)
     current = found.current
     if current and is_there(current):
         reporter.ended(current)

@@ -13,7 +13,7 @@ from waypost.errors import Finding, FindingsError, did_you_mean
 from waypost.runs.dispatch import drive
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.pipeline_run import PipelineRun
-from waypost.runs.preflight import Options, survey
+from waypost.runs.preflight import Options, preflight
 from waypost.runs.prepare import Prepared
 from waypost.runs.runner import build_environments, close_abandoned, is_there, open_tools
 from waypost.system.signals import check, held
@@ -112,10 +112,10 @@ def sweep(
         found[values] = Point(values, result, metrics.get(name))
         listener(found[values])
 
-    surveys = {values: survey(prepared, options) for values, prepared in pipelines}
+    checked = {values: preflight(prepared, options) for values, prepared in pipelines}
     waiting = []
     for values, prepared in pipelines:
-        current = surveys[values].current
+        current = checked[values].current
         if current and is_there(current):
             note(values, current)
         else:
@@ -126,7 +126,7 @@ def sweep(
     envs = {values: build_environments(prepared, options, reporter) for values, prepared in waiting}
     with (
         listening(reporter.say),
-        open_tools(first, envs[first_values], options, surveys[first_values].missing, reporter) as tools,
+        open_tools(first, envs[first_values], options, checked[first_values].missing, reporter) as tools,
         tracking_errors(),
         patience(reporter.say),
         held(),

@@ -39,7 +39,7 @@ class Holder:
     user: str
 
 
-class Claims:
+class Leases:
     """The keys that the pipeline runs of one experiment compute right now."""
 
     def __init__(self, client: MlflowClient, experiment_id: str) -> None:
@@ -50,7 +50,7 @@ class Claims:
         self._heard: dict[str, tuple[str, float]] = {}
         self._beaten = time.monotonic()
 
-    def ask(self, run_id: str, key: str) -> Holder | None:
+    def acquire(self, run_id: str, key: str) -> Holder | None:
         """Asks for a key in the name of a pipeline run: None means that it is ours now, and else who has it.
 
         To be asked again, some time later, until the key is ours or another run has finished it.
@@ -74,7 +74,7 @@ class Claims:
         # MLflow reads runs first, then their tags: one may be gone by now, and the key is not ours yet.
         return holder or _holder(others[0])
 
-    def leave(self, run_id: str, key: str) -> None:
+    def release(self, run_id: str, key: str) -> None:
         """Lets go of a key that a pipeline run asked for, where it did."""
         if (run_id, key) in self._asked:
             self._leave(run_id, key)
@@ -87,7 +87,7 @@ class Claims:
         with contextlib.suppress(MlflowException):  # gone already: the answer was lost, not the request
             self._client.delete_tag(run_id, _tag(key))
 
-    def beat(self, run_ids: Iterable[str]) -> None:
+    def renew(self, run_ids: Iterable[str]) -> None:
         """Shows other machines, now and then, that these runs' process is alive."""
         if time.monotonic() - self._beaten > BEAT_SECONDS:
             for run_id in run_ids:

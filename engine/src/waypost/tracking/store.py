@@ -25,7 +25,7 @@ from waypost.system.scratch import scratch
 from waypost.texts.digests import digest_of
 from waypost.tracking import names
 from waypost.tracking.connection import client, set_defaults, tracking_errors
-from waypost.tracking.leases import OWNER_TAG, Claims, is_alive_here
+from waypost.tracking.leases import OWNER_TAG, Leases, is_alive_here
 from waypost.tracking.local import project_run, tracking_uri
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Tracker:
             with _tables(self.uri):
                 self._client = client(self.uri)
             self.experiment_id = self._experiment(pipeline)
-        self.claims = Claims(self._client, self.experiment_id)
+        self.leases = Leases(self._client, self.experiment_id)
 
     def _experiment(self, name: str) -> str:
         if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
