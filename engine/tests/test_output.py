@@ -73,7 +73,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("in/a.csv", "../..", "your home"),
         ("in/a.csv", "/", "your home"),
         ("in/a.csv", "{cache}", "the cache lies here"),
-        ("in/a.csv", "{cache}/out", "in the cache"),
+        ("in/a.csv", "{cache}/out", "inside the cache"),
         ("memory://in/a.csv", "memory://in", "the input is here"),
         ("memory://in", "memory:///in/out/", "it is inside the input"),
         ("memory://in/*.csv", "memory://in/", "the input is here"),

@@ -641,7 +641,7 @@ def test_alias_moves_and_the_model_with_it(workplace: Path) -> None:
         client.set_registered_model_alias("grades", "champion", "2")
         wait_for(lambda: asked(canary=False)["x-model"] == "grades/2")
         client.delete_registered_model_alias("grades", "champion")
-        wait_for(lambda: any("the model of now goes on" in line for line in server.errors))
+        wait_for(lambda: any("the current model stays" in line for line in server.errors))
         assert asked(canary=False)["x-model"] == "grades/2"
         assert (
             'waypost_shadow_requests_total{model="grades/2",outcome="equal"}' in server.get("/metrics").text
