@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from check_data.drift import drift_results
+from check_data.pictures import drift_pictures
 from check_data.rules import Checks, Result, found_in, rule_results
 from check_data.suggest import suggested
 from check_data.user_tests import user_test_results
@@ -17,6 +18,7 @@ from componentkit.arguments import ComponentError
 from componentkit.expressions import rows_for
 from componentkit.pages import rendered
 from componentkit.step import Step, content_digest
+from componentkit.tables import with_unit
 
 
 def check(
@@ -25,12 +27,13 @@ def check(
     checks: Checks,
     tests: Path | None = None,
     everything: pd.DataFrame | None = None,
+    as_of: str = "",
 ) -> list[Result]:
     """Returns the result of every check. Raises ComponentError where a check cannot be made.
 
     Rules hold for `everything`, which is the data unless its reference rows are part of it.
     """
-    results = rule_results(data if everything is None else everything, checks)
+    results = rule_results(data if everything is None else everything, checks, as_of)
     if checks.drift is not None:
         if reference is None:
             raise ComponentError("checks: drift needs a reference or a reference_filter")
@@ -50,16 +53,25 @@ def part_by(data: pd.DataFrame, expression: str) -> tuple[pd.DataFrame, pd.DataF
     return checked, reference
 
 
-def page(results: list[Result], data: pd.DataFrame, name: str, digest: str) -> str:
+def page(
+    results: list[Result], data: pd.DataFrame, name: str, digest: str, pictures: dict[str, str] | None = None
+) -> str:
     """Returns the report as a self-contained HTML page: a row per column, those with failures first.
 
-    It names the file and its digest, but no run and no time: the same table gives the same page.
+    It names the file and its digest, but no run and no time: the same table gives the same page. `pictures`
+    are SVG, by column.
     """
     groups: dict[str, list[Result]] = {}
     for result in sorted(results, key=lambda result: result.passed):
         groups.setdefault(result.column, []).append(result)
     columns = [
-        {"name": column, "about": _about(data, column), "results": found} for column, found in groups.items()
+        {
+            "name": with_unit(column, data) if column else "",
+            "about": _about(data, column),
+            "picture": (pictures or {}).get(column, ""),
+            "results": found,
+        }
+        for column, found in groups.items()
     ]
     failed = sum(not result.passed for result in results)
     facts: dict[str, Any] = {"digest": digest, "rows": len(data), "width": data.shape[1]}
@@ -94,16 +106,16 @@ def run(step: Step) -> None:
     if step.args.reference_filter:
         data, reference = part_by(data, step.args.reference_filter)
     tests = Path(step.args.tests) if step.is_given("tests") else None
-    results = check(data, reference, checks, tests, everything)
+    results = check(data, reference, checks, tests, everything, step.args.as_of)
     failed = [result for result in results if not result.passed]
     with step.output("report") as path:
         report = [dataclasses.asdict(result) for result in results]
         path.write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
     name = Path(step.args.data).name
+    pictures = drift_pictures(data, reference, checks.drift) if checks.drift and reference is not None else {}
     with step.output("page") as path:
-        path.write_text(
-            page(results, everything, name, content_digest(Path(step.args.data))), encoding="utf-8"
-        )
+        digest = content_digest(Path(step.args.data))
+        path.write_text(page(results, everything, name, digest, pictures), encoding="utf-8")
     step.metrics(
         {
             "checks_failed": len(failed),

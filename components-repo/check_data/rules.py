@@ -10,7 +10,8 @@ import pandas as pd
 import pandera.pandas as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from componentkit.columns import as_text, kind_of, text_of
+from componentkit.arguments import ComponentError
+from componentkit.columns import NOUNS, as_text, kind_of, text_of
 from componentkit.expressions import names_in, rows_for
 from componentkit.tables import near
 
@@ -31,7 +32,10 @@ class _Strict(BaseModel):
 
 
 class Column(_Strict):
-    """Rules for one column; `missing` is the largest share of missing values, 0 to 1."""
+    """Rules for one column; `missing` is the largest share of missing values, 0 to 1.
+
+    `newest_within_days`: the newest date is no older than that on the day `as_of`.
+    """
 
     name: str
     type: Kind | None = None
@@ -41,6 +45,7 @@ class Column(_Strict):
     missing: float = Field(default=1.0, ge=0, le=1)
     finite: bool = True
     unique: bool = False
+    newest_within_days: float | None = Field(default=None, ge=0)
     optional: bool = False
 
 
@@ -87,11 +92,14 @@ class Result:
         return text
 
 
-def rule_results(data: pd.DataFrame, checks: Checks) -> list[Result]:
-    """Returns a result for every rule of `rows`, `columns`, `unique` and `relations`."""
+def rule_results(data: pd.DataFrame, checks: Checks, as_of: str = "") -> list[Result]:
+    """Returns a result for every rule of `rows`, `columns`, `unique` and `relations`.
+
+    Raises ComponentError where a rule needs a date `as_of`, and there is none.
+    """
     results = list(_row_results(len(data), checks.rows)) if checks.rows else []
     for column in checks.columns:
-        results += _column_results(data, column)
+        results += _column_results(data, column, as_of)
     for key in checks.unique:
         absent = [name for name in key if name not in data]
         label = f"unique together: {', '.join(key)}"
@@ -122,7 +130,7 @@ def _row_results(rows: int, bounds: Rows) -> Iterable[Result]:
         yield Result(f"at most {most:,} rows", "", rows <= most, detail=detail)
 
 
-def _column_results(data: pd.DataFrame, column: Column) -> list[Result]:
+def _column_results(data: pd.DataFrame, column: Column, as_of: str) -> list[Result]:
     name = column.name
     if name not in data:
         if column.optional:
@@ -144,7 +152,30 @@ def _column_results(data: pd.DataFrame, column: Column) -> list[Result]:
         results.append(Result(f"type {column.type}", name, passed, detail=f"is {values.dtype}"))
         if not passed:  # a range of the wrong type says nothing
             return results
+    if column.newest_within_days is not None:
+        results.append(_freshness(values, column.newest_within_days, as_of))
     return results + _value_results(values, column)
+
+
+def _freshness(values: pd.Series, days: float, as_of: str) -> Result:
+    """Returns whether the newest date is fresh enough on a given day: now would be another one each time."""
+    try:
+        day = pd.Timestamp(as_of) if as_of else None
+    except ValueError as error:
+        raise ComponentError(f"as_of {as_of!r} is no date: write it as 2026-01-31") from error
+    if day is None or pd.isna(day):
+        raise ComponentError(
+            f"column {values.name!r}: newest_within_days needs as_of, the day that it counts from, such as"
+            " as_of: 2026-01-31"
+        )
+    rule = f"newest at most {days:g} days before {as_of}"
+    if kind_of(values) != "date" or values.isna().all():
+        why = "all values are missing" if values.isna().all() else f"holds {NOUNS[kind_of(values)]}, no dates"
+        return Result(rule, str(values.name), passed=False, detail=why)
+    newest = pd.to_datetime(values.dropna()).max()
+    age = (day.tz_localize(newest.tz) - newest) / pd.Timedelta(1, unit="D")
+    said = f"{age:g} days before" if age >= 0 else f"{-age:g} days after"
+    return Result(rule, str(values.name), bool(age <= days), detail=f"found {newest}, {said}")
 
 
 def _value_results(values: pd.Series, column: Column) -> list[Result]:

@@ -65,6 +65,12 @@ def require_columns(table: pd.DataFrame, columns: list[str], *, purpose: str) ->
         raise ComponentError(f"{purpose}: {names} not in the table{near(missing[0], table.columns)}")
 
 
+def with_unit(name: object, table: pd.DataFrame) -> str:
+    """Returns a column's name with the unit that the recipe of preprocess gave it, such as "amount (EUR)"."""
+    unit = dict(table.attrs.get("units", {})).get(str(name))
+    return f"{name} ({unit})" if unit else str(name)
+
+
 def near(name: str, columns: Iterable[Any]) -> str:
     """Returns what a name that is not there may have meant, and what is there."""
     there = [str(column) for column in columns]
@@ -82,9 +88,9 @@ def _read(
         return read_csv(
             lambda: opened(path, compression), options, default="," if kind == "csv" else "\t", tell=tell
         )
-    if kind == "Excel":
-        return _excel(path)
     with opened(path, compression) as file:
+        if kind == "Excel":
+            return _excel(file, tell)
         source = io.BytesIO(file.read()) if compression else file
         if kind == "parquet":
             return pd.read_parquet(source)
@@ -94,15 +100,24 @@ def _read(
         return pd.read_json(source, lines=True, dtype=False, precise_float=True)
 
 
-def _excel(path: Path) -> pd.DataFrame:
-    package: Any = "openpyxl" if path.suffix.lower() == ".xlsx" else "xlrd"
+def _excel(file: Any, tell: Callable[[str], None]) -> pd.DataFrame:
+    """Returns the first sheet of a workbook that is not empty; `tell` hears of others."""
+    content = file.read()
+    package: Any = "openpyxl" if content.startswith(b"PK") else "xlrd"
     try:
-        return pd.read_excel(path, engine=package)
+        with pd.ExcelFile(io.BytesIO(content), engine=package) as book:
+            sheets = {str(name): pd.read_excel(book, sheet_name=name) for name in book.sheet_names}
     except ImportError as error:
         raise ComponentError(
-            f"{package}, which reads Excel, is not in this environment: save the table as CSV,"
-            " or add the package to environment/requirements.txt"
+            f"{package}, which reads this kind of Excel, is not in this environment: save it as .xlsx or CSV"
         ) from error
+    except KeyError as error:  # a zip archive of another kind
+        raise ValueError(f"no workbook: {error.args[0]}") from error
+    full = [name for name, sheet in sheets.items() if not sheet.empty] or list(sheets)
+    if len(full) > 1:
+        others = ", ".join(map(repr, full[1:6])) + (" …" if len(full) > 6 else "")
+        tell(f"sheet {full[0]!r} is read, {others} not")
+    return sheets[full[0]]
 
 
 def _sound(table: pd.DataFrame, name: str, tell: Callable[[str], None]) -> pd.DataFrame:
@@ -143,7 +158,25 @@ def _folder(path: Path, csv: CsvOptions | None, tell: Callable[[str], None]) -> 
             lacks = file.name if other[0] in tables[0] else files[0].name
             tell(f"{lacks} has no column {other[0]!r}, which other files have: it is missing there")
         tables.append(table)
-    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    return tables[0] if len(tables) == 1 else _joined(tables)
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Returns the rows of all tables, as `pd.concat` does; they give up each column that is joined, so that
+    there is no second copy of everything.
+    """
+    units = tables[0].attrs if all(table.attrs == tables[0].attrs for table in tables) else {}
+    columns: dict[Any, pd.Series] = {}
+    for name in dict.fromkeys(column for table in tables for column in table):
+        pieces = [table[[name]] if name in table else table[[]] for table in tables]
+        columns[name] = pd.concat(pieces, ignore_index=True)[name]
+        del pieces
+        for table in tables:
+            if name in table:
+                del table[name]
+    result = pd.DataFrame(columns, copy=False)
+    result.attrs = dict(units)
+    return result
 
 
 def _files(folder: Path) -> Iterable[Path]:

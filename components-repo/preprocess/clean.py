@@ -52,6 +52,7 @@ class Recipe(BaseModel):
     derive: dict[str, str] = {}
     bins: dict[str, Bins] = {}
     drop: list[str] = []
+    units: dict[str, str] = {}
 
 
 def clean(
@@ -59,7 +60,7 @@ def clean(
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Returns the cleaned table and the metrics; the given table is not changed.
 
-    Order: duplicates, rename, dates, cast, fill_missing, join_text, derive, bins, filter, drop. Raises
+    Order: duplicates, rename, dates, cast, fill_missing, join_text, derive, bins, filter, drop, units. Raises
     ComponentError that names rule and column where the recipe does not fit the table.
     """
     metrics: dict[str, float] = {"rows_before": len(table), "columns_before": table.shape[1]}
@@ -94,6 +95,9 @@ def clean(
     metrics["rows_filtered"] = before - len(result)
     require_columns(result, recipe.drop, purpose="drop")
     result = result.drop(columns=recipe.drop).reset_index(drop=True)
+    require_columns(result, list(recipe.units), purpose="units")
+    if recipe.units:  # kept in the Parquet file, beside the columns
+        result.attrs["units"] = dict(recipe.units)
     return result, metrics | {"rows_after": len(result), "columns_after": result.shape[1]}
 
 

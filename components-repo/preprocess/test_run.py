@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from componentkit.arguments import ComponentError
+from componentkit.tables import read_table, with_unit, write_table
 from preprocess.clean import Recipe, clean
+from segregate.split import split
 
 
 def cleaned(table: pd.DataFrame, keep: str = "", **recipe: Any) -> pd.DataFrame:
@@ -125,3 +128,17 @@ def test_misfit_is_named(recipe: dict[str, Any], keep: str, message: str) -> Non
     table = pd.DataFrame({"t": ["x", "y"], "n": [1.0, None], "h": [None, 1.5], "big": [1.0, 1e30]})
     with pytest.raises(ComponentError, match=message):
         cleaned(table, keep=keep, **recipe)
+
+
+def test_units_stay_with_the_table(tmp_path: Path) -> None:
+    """The units of a recipe are in the Parquet file, and still there after a split."""
+    table = pd.DataFrame({"a": range(10), "b": ["x", "y"] * 5})
+    result = cleaned(table, rename={"a": "n"}, units={"n": "EUR"}, keep="n >= 0")
+    write_table(result, tmp_path / "clean.parquet")
+    part = split(read_table(tmp_path / "clean.parquet"), "random", "", 0.3, 1).test.drop(columns=["b"])
+    write_table(part.reset_index(drop=True), tmp_path / "test.parquet")
+    again = read_table(tmp_path / "test.parquet")
+    assert [with_unit(name, again) for name in ("n", "b")] == ["n (EUR)", "b"]
+    assert not cleaned(table).attrs
+    with pytest.raises(ComponentError, match=r"units: column 'B' not in the table; did you mean 'b'"):
+        cleaned(table, units={"B": "EUR"})

@@ -6,6 +6,7 @@ import re
 import runpy
 import shlex
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,8 @@ def component(name: str, *arguments: str) -> object:
         ("preprocess", ["--data", "empty.csv"], "error: empty.csv: the file is empty"),
         ("preprocess", ["--data", "cut.parquet"], "error: cut.parquet: cannot be read as parquet: "),
         ("preprocess", ["--data", "nope.csv"], "nope.csv: no such file"),
-        ("preprocess", ["--data", "a.xlsx"], "error: a.xlsx: openpyxl, which reads Excel, is not in"),
+        ("preprocess", ["--data", "a.xlsx"], "error: a.xlsx: cannot be read as Excel: no workbook: "),
+        ("preprocess", ["--data", "a.xls"], "error: a.xls: xlrd, which reads this kind of Excel, is not in"),
         ("preprocess", ["--data", "header.csv"], "error: header.csv: the table has no rows"),
         (
             "preprocess",
@@ -181,7 +183,9 @@ def test_bad_data_is_one_line(
     """Data or parameters that cannot work: one line with file, column and rule; no stack trace."""
     Path("empty.csv").touch()
     Path("header.csv").write_text("a,b\n")
-    Path("a.xlsx").write_text("x")
+    with zipfile.ZipFile("a.xlsx", "w") as archive:
+        archive.writestr("other.txt", "x")
+    Path("a.xls").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(1000))
     Path("bad.yaml").write_text("droop: [a]\n")
     Path("good.csv").write_text("n,kind\n1,a\n2,a\n3,rare\n" if name == "segregate" else "n,kind\n1,a\n2,\n")
     Path("semicolons.csv").write_text("n;kind\n1;a\n")

@@ -49,6 +49,40 @@ def test_forms_of_a_table(tmp_path: Path, name: str, content: str, csv: dict[str
         pd.testing.assert_frame_equal(read_table(tmp_path / name, other), EXPECTED)
 
 
+def test_workbooks(tmp_path: Path) -> None:
+    """A workbook of Excel is read, dates and all; where there are several sheets with rows, the first."""
+    day = pd.Timestamp(2024, 5, 1)
+    sheet = EXPECTED.assign(
+        day=pd.Series([day, None], dtype="datetime64[us]"), whole=[1, 2], flag=[True, False]
+    )
+    said: list[str] = []
+    for sheets in (["a"], ["a", "b"]):
+        with pd.ExcelWriter(tmp_path / "t.xlsx", engine="openpyxl") as book:
+            pd.DataFrame().to_excel(book, sheet_name="cover")
+            for name in sheets:
+                sheet.to_excel(book, sheet_name=name, index=False)
+        found = read_table(tmp_path / "t.xlsx", tell=said.append)
+        pd.testing.assert_frame_equal(found, sheet, check_dtype=False)
+        assert [str(kind)[:10] for kind in found.dtypes] == ["float64", "str", "datetime64", "int64", "bool"]
+    assert said == ["t.xlsx: sheet 'a' is read, 'b' not"]
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.write(tmp_path / "t.xlsx", "t.xlsx")
+    assert len(read_table(tmp_path / "t.zip", tell=said.append)) == 2
+
+
+def test_parts_are_joined_as_pandas_does(tmp_path: Path) -> None:
+    """Joining column by column, without a second copy, gives what pandas' concat gives, types and all."""
+    parts = [
+        pd.DataFrame({"a": [1, 2], "b": ["x", None], "c": [True, False]}),
+        pd.DataFrame({"b": ["y"], "a": [1.5], "d": pd.to_datetime(["2024-01-01"])}),
+        pd.DataFrame({"a": [3], "b": ["z"], "c": [None], "d": pd.to_datetime(["2024-01-02"])}),
+    ]
+    for at, part in enumerate(parts):
+        part.to_parquet(tmp_path / f"{at}.parquet")
+    expected = pd.concat([pd.read_parquet(file) for file in sorted(tmp_path.glob("*"))], ignore_index=True)
+    pd.testing.assert_frame_equal(read_table(tmp_path, tell=lambda _: None), expected)
+
+
 def test_values_as_they_are_written(tmp_path: Path) -> None:
     """Thousands, words for missing values, and numbers of JSON that are texts."""
     (tmp_path / "t.csv").write_text("n;m\n1.200;?\n300;4\n")

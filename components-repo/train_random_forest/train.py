@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from componentkit.arguments import ComponentError
 from componentkit.step import Step, content_digest
-from componentkit.tables import require_columns
+from componentkit.tables import require_columns, with_unit
 from scoring import Labels, classification_metrics, confusion_figure, label_array, shortened
 from train_random_forest.fitness import check_finite, check_lists, check_target, concerns
 from train_random_forest.folds import (
@@ -209,7 +209,8 @@ def cross_validate(
 def run(step: Step) -> None:
     args = step.args
     config = step.config("model", ModelConfig)
-    features, labels = prepare(step.table("data"), args.target, config.features)
+    data = step.table("data")
+    features, labels = prepare(data, args.target, config.features)
     for text in concerns(features, labels, config.features, onehot=config.encode == "onehot"):
         step.warn(text)
     if config.threshold:
@@ -233,7 +234,7 @@ def run(step: Step) -> None:
     table = importances(model, held_out, truth, config, args.seed)
     with step.output("importances") as path:
         table.to_csv(path)
-    step.figure("importances", importance_figure(table))
+    step.figure("importances", importance_figure(table.rename(index=lambda name: with_unit(name, data))))
     if args.refit:
         started = time.monotonic()
         model = fitted(new, features, labels)
