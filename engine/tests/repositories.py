@@ -73,11 +73,11 @@ def make_repository(path: Path) -> Repository:
     return repository
 
 
-def make_library(path: Path, *names: str) -> Repository:
+def make_library(path: Path, *names: str, script: str = "") -> Repository:
     """A component library with one release, 1.0.0; its components print a parameter and share a folder."""
     repository = make_repository(path)
     for name in names or ("load", "clean"):
-        write_component(path, name, SCRIPT, text={"type": "string", "default": "hello"})
+        write_component(path, name, script or SCRIPT, text={"type": "string", "default": "hello"})
         edit_contract(path, name, lambda contract: contract.update(shared=["kit"]))
     (path / "kit").mkdir()
     (path / "kit" / "words.py").write_text("WORD = 'one'\n")

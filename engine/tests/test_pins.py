@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import Call
 from tests.forks import ALONE
 from tests.repositories import (
+    SCRIPT,
     Repository,
     edit_contract,
     edit_pipeline,
@@ -28,12 +29,34 @@ from tests.repositories import (
 
 WAYPOST = ("python", "-m", "waypost")
 RUN = (*WAYPOST, "run", "--env", "local")
+# Runs as short as these end before the remotes answer, which are asked beside them: steps wait for that.
+PATIENT = f"""{SCRIPT}
+import time
+
+def is_written(folder):
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            file = os.readlink(f"/proc/{{process}}/fd/1")
+        except OSError:
+            continue
+        if file.startswith(folder) and file.endswith("/verdict.json"):
+            return True
+
+while "WAIT_FOR_VERDICT" in os.environ and is_written(os.environ["WAIT_FOR_VERDICT"]):
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def waiting(workplace: Path) -> dict[str, str]:
+    """Variables that make each step wait until what the remotes say is known."""
+    return {"WAIT_FOR_VERDICT": str(workplace.parent / "temp")}
 
 
 @pytest.fixture
 def library(workplace: Path) -> Repository:
     """A component library with the release 1.0.0, served as `components`."""
-    return make_library(workplace.parent / "served" / "components")
+    return make_library(workplace.parent / "served" / "components", script=PATIENT)
 
 
 @pytest.fixture
@@ -105,13 +128,13 @@ def test_lock_bytes_depend_on_content_alone(locked: Repository, workplace: Path,
 
 
 def test_run_uses_locked_content(
-    locked: Repository, library: Repository, workplace: Path, call: Call
+    locked: Repository, library: Repository, workplace: Path, call: Call, waiting: dict[str, str]
 ) -> None:
     """A newer release changes nothing; the run's tags name version, commit, trees and lock."""
     (library.path / "kit" / "words.py").write_text("WORD = 'two'\n")
     library.release("1.1.0")
     forget(workplace)
-    result = call(*RUN, locked.path, "--json", env=ALONE)
+    result = call(*RUN, locked.path, "--json", env=waiting)
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
     assert document["warnings"] == []
@@ -130,7 +153,12 @@ def test_run_uses_locked_content(
 
 @pytest.mark.parametrize("annotated", [True, False], ids=["annotated", "lightweight"])
 def test_moved_tag(
-    locked: Repository, library: Repository, workplace: Path, call: Call, annotated: bool
+    locked: Repository,
+    library: Repository,
+    workplace: Path,
+    call: Call,
+    waiting: dict[str, str],
+    annotated: bool,
 ) -> None:
     """The locked commit runs, warm and cold, with a warn warning that has both commits; verify exits 4."""
     old = lock_of(locked)["core/load"]["commit"]
@@ -139,7 +167,7 @@ def test_moved_tag(
     for cache in ("warm", "cold"):
         if cache == "cold":
             forget(workplace)
-        result = call(*RUN, locked.path, "--json", env=ALONE)
+        result = call(*RUN, locked.path, "--no-cache", "--json", env=waiting)
         assert result.returncode == 0, result.stderr
         document = json.loads(result.stdout)
         [warning] = document["warnings"]
@@ -164,37 +192,39 @@ def test_moved_tag(
 
 
 def test_moved_tag_where_nothing_is_to_do(
-    locked: Repository, library: Repository, workplace: Path, call: Call
+    locked: Repository, library: Repository, workplace: Path, call: Call, waiting: dict[str, str]
 ) -> None:
     """A run with nothing to do waits for no remote: where the last look is older than a day, one begins
     beside it, and the next run has its word; --verify asks and waits.
     """
-    assert call(*RUN, locked.path, env=ALONE).returncode == 0
-    assert "no tag was moved" in call(*RUN, locked.path, env=ALONE).stdout
+    assert call(*RUN, locked.path, env=waiting).returncode == 0
+    assert "no tag was moved" in call(*RUN, locked.path, env=waiting).stdout
     (library.path / "kit" / "words.py").write_text("WORD = 'evil'\n")
     library.release("1.0.0", force=True)
     [note] = (workplace.parent / "cache" / "looks").glob("*.json")
     content = json.loads(note.read_text())
     note.write_text(json.dumps(content | {"asked": content["asked"] - 3 * 86400}))
-    late = call(*RUN, locked.path, env={**ALONE, "WAYPOST_LOOK": "beside"})
+    late = call(*RUN, locked.path, env={**waiting, "WAYPOST_LOOK": "beside"})
     assert "3 days ago" in late.stdout
     deadline = time.monotonic() + 60
     while "moved" not in note.read_text() and time.monotonic() < deadline:
         time.sleep(0.2)
-    told = call(*RUN, locked.path, "--json", env=ALONE)
+    told = call(*RUN, locked.path, "--json", env=waiting)
     assert "the tag was moved" in json.loads(told.stdout)["warnings"][0]
     note.unlink()
-    asked = call(*RUN, locked.path, "--verify", env=ALONE)
+    asked = call(*RUN, locked.path, "--verify", env=waiting)
     assert asked.returncode == 0
     assert "the tag was moved" in asked.stdout + asked.stderr
 
 
-def test_deleted_tag(locked: Repository, library: Repository, workplace: Path, call: Call) -> None:
+def test_deleted_tag(
+    locked: Repository, library: Repository, workplace: Path, call: Call, waiting: dict[str, str]
+) -> None:
     """The locked commit runs and a warning says so; verify says tag-deleted."""
     library.commit("later")
     library.git("tag", "-d", "v1.0.0")
     forget(workplace)
-    result = call(*RUN, locked.path, "--json", env=ALONE)
+    result = call(*RUN, locked.path, "--json", env=waiting)
     assert result.returncode == 0, result.stderr
     assert "the tag was deleted" in json.loads(result.stdout)["warnings"][0]
     verdict = call(*WAYPOST, "verify", locked.path)
@@ -252,7 +282,9 @@ def test_offline(locked: Repository, workplace: Path, call: Call) -> None:
     assert "offline" in result.stderr
 
 
-def test_server_down(locked: Repository, workplace: Path, call: Call, library: Repository) -> None:
+def test_server_down(
+    locked: Repository, workplace: Path, call: Call, waiting: dict[str, str], library: Repository
+) -> None:
     """No network: a warm cache runs and says how it was verified; a cold one exits 3, in plain words."""
     dead = "git://127.0.0.1:1/"
     env = {
@@ -260,7 +292,7 @@ def test_server_down(locked: Repository, workplace: Path, call: Call, library: R
         "GIT_CONFIG_KEY_0": f"url.{dead}.insteadOf",
         "GIT_CONFIG_VALUE_0": lock_of(locked)["core/load"]["git"].rpartition("components")[0],
     }
-    warm = call(*RUN, locked.path, env={**ALONE, **env})
+    warm = call(*RUN, locked.path, env={**waiting, **env})
     assert warm.returncode == 0, warm.stderr
     assert "its remote does not answer" in flat(warm.stdout)
     assert "verified by tree" in flat(warm.stdout)
@@ -555,7 +587,9 @@ def test_update_by_name_to_and_hold(locked: Repository, library: Repository, cal
     }
 
 
-def test_yanked(locked: Repository, library: Repository, workplace: Path, call: Call) -> None:
+def test_yanked(
+    locked: Repository, library: Repository, workplace: Path, call: Call, waiting: dict[str, str]
+) -> None:
     """A yanked release never gets into a new lock; an old run warns, verify tells."""
     library.release("1.1.0")
     records = library.path / "releases"
@@ -567,7 +601,7 @@ def test_yanked(locked: Repository, library: Repository, workplace: Path, call: 
     verdict = call(*WAYPOST, "verify", locked.path)
     assert verdict.returncode == 4
     assert "core 1.0.0  yanked" in verdict.stdout
-    result = call(*RUN, locked.path, "--json", env=ALONE)
+    result = call(*RUN, locked.path, "--json", env=waiting)
     assert result.returncode == 0
     assert "this release was yanked: leaks memory" in json.loads(result.stdout)["warnings"][0]
     same = call(*WAYPOST, "diff", locked.path, "core/load")
