@@ -127,7 +127,7 @@ def test_what_answers_ends_with_a_killed_engine(tmp_path: Path) -> None:
     git = ["git", "-C", str(tmp_path), "cat-file", "--batch"]
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     script = f"""
-        from waypost.sources.process import Answering
+        from waypost.system.process import Answering
         answering = Answering({git}, env={{}})
         assert b"missing" in answering.ask(b"nothing\\n").readline()
         print(answering._process.pid, flush=True)
@@ -143,6 +143,25 @@ def test_what_answers_ends_with_a_killed_engine(tmp_path: Path) -> None:
         engine.kill()
         engine.wait()
     assert left({"git": asked}) == []
+
+
+@pytest.mark.parametrize("change", ["", "process._tie = tuple"], ids=["setpriv", "without setpriv"])
+def test_what_is_fetched_ends_with_a_killed_engine(tmp_path: Path, change: str) -> None:
+    """A process that must not go on without the engine ends with it, though that is killed with -9."""
+    started = tmp_path / "started"
+    script = f"""
+        from waypost.system import process
+        {change}
+        process.bytes_of(["sh", "-c", "echo $$ >{started}; exec sleep 600"], tied=True)
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)]) as engine:
+        while not (started.is_file() and started.read_text().endswith("\n")):
+            time.sleep(0.02)
+        fetching = int(started.read_text())
+        assert alive({"fetching": fetching}) == ["fetching"]
+        engine.kill()
+        engine.wait()
+    assert left({"fetching": fetching}) == []
 
 
 @FORK
