@@ -16,8 +16,9 @@ from tests.repositories import RawRepository
 from waypost.contracts.lock import Wanted
 from waypost.contracts.trees import FILE, FOLDER, LINK, PROGRAM, SUBMODULE
 from waypost.pins.commit_contents import Commit, pins_at
+from waypost.sources.mirror import Mirror
 from waypost.sources.objects import Objects
-from waypost.sources.store import Mirror, Store, exact_tree
+from waypost.sources.store import Store, exact_tree
 from waypost.system.process import ProcessError
 
 LOCKED_EVERY = 100  # a lock asks git several times

@@ -15,8 +15,9 @@ from waypost.compat.git import foreign_folder
 from waypost.errors import WaypostError
 from waypost.sources import git, remotes
 from waypost.sources.git import ForeignRepositoryError
+from waypost.sources.mirror import waiting
 from waypost.sources.snapshots import trees_of
-from waypost.sources.store import Store, exact_tree, waiting
+from waypost.sources.store import Store, exact_tree
 from waypost.system.process import ProcessError
 
 Maker = Callable[..., Repository]

@@ -46,7 +46,8 @@ from waypost.runs.imports import reached
 from waypost.runs.local_executor import LocalExecutor, can_fork
 from waypost.sources import git, remotes
 from waypost.sources.files import read_project, read_python_env
-from waypost.sources.store import HEAD, Mirror, Store
+from waypost.sources.mirror import HEAD, Mirror
+from waypost.sources.store import Store
 from waypost.system.places import home
 from waypost.system.scratch import scratch, writable_copy
 from waypost.system.signals import check, heeded, held

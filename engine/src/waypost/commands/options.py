@@ -57,7 +57,7 @@ def wanted_on_wandb(pipeline: Pipeline, asked: bool | None) -> bool:
 
     Raises MissingExtraError where it should, and what that takes is not installed.
     """
-    from waypost.tracking.mirror import is_wanted
+    from waypost.tracking.wandb_mirror import is_wanted
 
     if asked is None:
         return is_wanted("wandb" in pipeline.tracking, by="`tracking: [wandb]` in pipeline.yaml")

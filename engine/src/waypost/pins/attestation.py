@@ -9,7 +9,7 @@ from waypost.interfaces.attested import Attested, Tagged, contradictions
 from waypost.interfaces.record import FOLDER, Record, RunRecord, is_record_of, parse_record, run_record_of
 from waypost.sources import objects, remotes
 from waypost.sources.known import Known
-from waypost.sources.store import Mirror
+from waypost.sources.mirror import Mirror
 
 UNRECORDED = "record-missing"
 CHANGED = "record-changed"

@@ -22,10 +22,10 @@ from waypost.sources.files import (
     read_python_env,
     read_requirements,
 )
+from waypost.sources.mirror import Mirror
 from waypost.sources.objects import Objects
 from waypost.sources.remotes import BadObjectError, CommitGoneError
 from waypost.sources.snapshots import snapshot
-from waypost.sources.store import Mirror
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from waypost.contracts.versions import version_of
 from waypost.errors import Finding, FindingsError, did_you_mean
 from waypost.interfaces.interface import interface_digest
 from waypost.sources import git
+from waypost.sources.mirror import MOST_TEXT_BYTES, Mirror
 from waypost.sources.objects import REFUSED, Objects, entries
-from waypost.sources.store import MOST_TEXT_BYTES, Mirror
 from waypost.sources.unpack import read_links
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"

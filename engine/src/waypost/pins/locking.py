@@ -19,7 +19,7 @@ from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import remotes
 from waypost.sources.files import read_component, read_parameters, write_text
-from waypost.sources.store import Mirror
+from waypost.sources.mirror import Mirror
 from waypost.texts.sealed import Variables
 
 _MOST_NAMED = 6

@@ -8,7 +8,7 @@ from waypost.contracts.lock import Lock, Pin
 from waypost.errors import Finding, IntegrityError, RemoteError
 from waypost.pins.workspace import Workspace
 from waypost.sources import remotes
-from waypost.sources.store import Mirror
+from waypost.sources.mirror import Mirror
 
 UNREACHED = "commit-unreached"
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from waypost.contracts.signers import OF_REPOSITORY, UNSIGNED, WRONG, Policy, object_findings
 from waypost.errors import Finding
 from waypost.sources.git import object_at
+from waypost.sources.mirror import Mirror
 from waypost.sources.settings import signers_of
 from waypost.sources.signatures import signature_problem, tag_object
-from waypost.sources.store import Mirror
 
 
 def signature_findings(

@@ -24,10 +24,11 @@ from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.sources import git
 from waypost.sources.files import read_component, requirements_digest
+from waypost.sources.mirror import Mirror
 from waypost.sources.objects import REFUSED
 from waypost.sources.remotes import BadObjectError
 from waypost.sources.snapshots import trees_of
-from waypost.sources.store import Mirror, is_intact
+from waypost.sources.store import is_intact
 from waypost.texts.scalars import yaml_1_1
 
 UNREACHABLE = "unreachable"

@@ -20,8 +20,9 @@ from waypost.errors import Finding, FindingsError, IntegrityError, redacted
 from waypost.interfaces.record import Record
 from waypost.sources import git
 from waypost.sources.files import read_pipeline, read_text
+from waypost.sources.mirror import Mirror, Say
 from waypost.sources.settings import read_keys
-from waypost.sources.store import Mirror, Say, Store
+from waypost.sources.store import Store
 from waypost.system.places import home
 
 

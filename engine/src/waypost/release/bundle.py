@@ -19,7 +19,8 @@ from waypost.release.open_bundle import is_bundle
 from waypost.runs import environments
 from waypost.runs.prepare import Prepared, prepare
 from waypost.sources.files import content_digest, read_python_env
-from waypost.sources.store import Say, Store
+from waypost.sources.mirror import Say
+from waypost.sources.store import Store
 from waypost.system.places import home
 from waypost.system.process import process_name
 from waypost.system.scratch import scratch

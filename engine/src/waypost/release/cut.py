@@ -25,7 +25,7 @@ from waypost.release.kinds import Package, PipelineRepository, read_subject
 from waypost.release.product import CHANGELOG, SETTINGS, Subject
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
-from waypost.sources.store import Say
+from waypost.sources.mirror import Say
 from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
 

@@ -21,7 +21,8 @@ from waypost.pins.signing import signature_findings
 from waypost.pins.workspace import FetchedRelease
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
-from waypost.sources.store import Mirror, Store
+from waypost.sources.mirror import Mirror
+from waypost.sources.store import Store
 from waypost.system.versions import made_with
 
 

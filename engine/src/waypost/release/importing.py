@@ -11,7 +11,7 @@ from waypost.errors import UsageError, WaypostError, redacted
 from waypost.release.export import BRANCH, Place, address, fetch_theirs, place_of, take_out
 from waypost.sources import git, history
 from waypost.sources.history import Split
-from waypost.sources.store import Say
+from waypost.sources.mirror import Say
 from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
 

@@ -28,8 +28,8 @@ from waypost.runs.wandb_events import Mirrored
 from waypost.sources.memo import Memo
 from waypost.texts.masks import Masks
 from waypost.tracking.leases import Holder
-from waypost.tracking.mirror import Mirror
 from waypost.tracking.store import INPUT_TAG, KEY_TAG, STEP_TAG, Tracker, step_variables
+from waypost.tracking.wandb_mirror import RunMirror
 
 _NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
 
@@ -43,7 +43,7 @@ class Tools:
     memo: Memo
     executor: Executor
     temp: Path
-    mirror: Mirror
+    mirror: RunMirror
     debug: bool = False
 
 
@@ -70,6 +70,12 @@ class Execution:
     """The steps of one pipeline run below the MLflow run `parent`: looked up, leased, started, recorded.
 
     It does what it is told, in any order that `contracts/schedule.py` may ask for, and keeps no policy.
+
+    Invariants. A step's result becomes visible in this order, so that a kill between two of them leaves
+    nothing half-done that anybody reuses: outputs and metrics (by the step itself), digests and the tag
+    `waypost.complete`, the status FINISHED, the end of the lease, the parent's tag, the index. Each
+    attempt is in `_attempts` from the opening of its run to its end, so that `kill` closes whatever was
+    opened. Exactly one result of each step is noted.
     """
 
     def __init__(
@@ -181,6 +187,7 @@ class Execution:
         run_id = tracker.open_step(self.parent, step.name, self._tags(step, decision))
         temp = Path(tempfile.mkdtemp(dir=self._tools.temp))
         attempt = _Attempt(step, decision, run_id, temp / f"{step.name}.log")
+        # From here on `kill` knows the run: no signal can leave it open. They are held between instructions.
         self._attempts.append(attempt)
         try:
             recorded = {name: self._lookup.inputs.recorded(a) for name, a in step.arguments.items()}
@@ -202,7 +209,7 @@ class Execution:
         for attempt in list(self._attempts):
             try:
                 code = attempt.running.poll() if attempt.running else 0
-            except LostError as error:
+            except LostError as error:  # the fork server is gone or cannot fork it: no fault of the step's
                 self._again(attempt, str(error))
                 continue
             if code is None and attempt.running and (late := self._lateness(attempt)):
@@ -230,6 +237,7 @@ class Execution:
         self._begin(attempt.step, attempt.decision, plain=True)
 
     def _end(self, attempt: _Attempt, code: int) -> None:
+        """Records how an attempt ended. It ended well only if all declared outputs are there and readable."""
         step, tracker = attempt.step, self._tools.tracker
         self._keep_log(attempt)
         cause = attempt.cause or (exit_cause(code, attempt.log) if code else "")

@@ -25,7 +25,14 @@ def can_fork() -> bool:
 
 
 class LocalExecutor:
-    """An `Executor`: processes on this machine."""
+    """An `Executor`: processes on this machine.
+
+    There is a fork server for each environment and set of variables that modules read when they are
+    imported; it is started when its first task is prepared. A task that is no plain Python, or that
+    forbids a fork (threads, a module of its own with the name of a loaded one), is a process of its
+    own. Invariant: a task runs in one place only. A server that is lost takes its tasks along, before
+    anybody is told that they are lost.
+    """
 
     def __init__(self, folder: Path, *, fork: bool) -> None:
         self._folder = folder

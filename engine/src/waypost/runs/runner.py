@@ -27,8 +27,8 @@ from waypost.system.scratch import scratch, sweep
 from waypost.tracking.connection import patience, tracking_errors
 from waypost.tracking.databases import listening
 from waypost.tracking.local import are_finished, tracking_uri
-from waypost.tracking.mirror import mirror
 from waypost.tracking.store import Tracker
+from waypost.tracking.wandb_mirror import run_mirror
 
 
 def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path | None = None) -> RunResult:
@@ -104,7 +104,7 @@ def open_tools(
         tracker = Tracker(prepared.pipeline.name)
         executor.announce(tracker.uri)
         index = Index(home(), tracker.uri)
-        with mirror(wanted=options.wandb, say=reporter.say, warn=reporter.warn) as kept:
+        with run_mirror(wanted=options.wandb, say=reporter.say, warn=reporter.warn) as kept:
             yield Tools(tracker, index, memo, executor, temp, kept, options.debug)
         for problem in filter(None, (index.problem, memo.problem)):
             reporter.warn(f"the cache is disabled:  {problem}")

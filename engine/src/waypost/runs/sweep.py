@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from waypost.contracts.metrics import SaidSide
@@ -133,8 +134,7 @@ def sweep(
     ):
         close_abandoned(tools.tracker, reporter)
         check()
-        run_id = tools.tracker.open_sweep()
-        try:
+        with _opened_sweep(tools.tracker) as run_id:
             opening = (
                 PipelineRun(
                     prepared,
@@ -152,11 +152,19 @@ def sweep(
             _record(tools.tracker, result)
             status = "FINISHED" if all(p.result.status == "FINISHED" for p in result.points) else "FAILED"
             tools.tracker.close(run_id, status)
-        except BaseException as error:
-            with last_words():
-                tools.tracker.close(run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-            raise
     return result
+
+
+@contextlib.contextmanager
+def _opened_sweep(tracker: Tracker) -> Iterator[str]:
+    """Gives the sweep's run, which has a terminal status then, whatever happened."""
+    run_id = tracker.open_sweep()
+    try:
+        yield run_id
+    except BaseException as error:
+        with last_words():
+            tracker.close(run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
 
 
 class _OnePoint(Reporter):

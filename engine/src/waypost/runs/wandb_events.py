@@ -11,14 +11,14 @@ from waypost.contracts.plan import Location, PlannedStep, Reference
 from waypost.errors import redacted
 from waypost.runs.prepare import Prepared, is_wandb, local_path
 from waypost.texts.sealed import variables_in
-from waypost.tracking.mirror import Mirror
+from waypost.tracking.wandb_mirror import RunMirror
 
 
 class Mirrored:
     """The events of one pipeline run; `parent` is its MLflow run, `tags` are what that says of it."""
 
     def __init__(
-        self, mirror: Mirror, prepared: Prepared, parent: str, tags: Mapping[str, str], tracking_uri: str
+        self, mirror: RunMirror, prepared: Prepared, parent: str, tags: Mapping[str, str], tracking_uri: str
     ) -> None:
         self._mirror = mirror
         self._prepared = prepared

@@ -1,8 +1,9 @@
-"""The cache: mirrors of component repositories, and the trees that steps run from.
+"""The trees of the cache: folders that steps run from, each named by the id that git gives its content.
 
-Everything in it can be made again, so a doubt is settled by throwing away. Mirrors are written
-under a lock of their own, trees under one for all; both appear by a rename. Whoever is killed
-leaves its lock free, and what it left half-done is swept by the next one that holds the lock.
+Everything here can be made again, so a doubt is settled by throwing away. Invariant: a folder that has a
+tree's name was that tree when it got the name, is read-only, and is hashed again, every byte, before it is
+used. All trees share one lock; a tree is made in a folder of another name, and appears by a rename. What a
+killed process left is swept by the next one that holds the lock.
 """
 
 from __future__ import annotations
@@ -13,35 +14,22 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import filelock
 
 from waypost.contracts import trees as git_trees
 from waypost.contracts.trees import Entry, object_id, tree_id, tree_of_folders
-from waypost.contracts.versions import Release, releases_of
-from waypost.errors import FindingsError, RemoteError, WaypostError, redacted
-from waypost.interfaces.record import FOLDER, version_of_record
-from waypost.sources import git, remotes
-from waypost.sources.known import Known, read_known, write_known
+from waypost.errors import WaypostError, redacted
 from waypost.sources.memo import Memo
-from waypost.sources.objects import Objects, entries
-from waypost.sources.unpack import checked_listing, unpack
+from waypost.sources.mirror import NEW, Mirror, Say, waiting
+from waypost.sources.objects import Objects
+from waypost.sources.unpack import unpack
 from waypost.system.places import home
 from waypost.system.scratch import remove
-from waypost.texts.json_text import read_json
 
-Say = Callable[[str], None]
-_NEW = ".new-"
 _TREES = "trees"
-_PINS = "refs/pins"
-_SEEN = "refs/seen"
-_TAGGED = "refs/tagged"
-_YANKED = ".yanked.json"
-HEAD = "refs/waypost/head"
-_PATIENCE_SECONDS = 0.3
-MOST_TEXT_BYTES = 16 << 20
 
 
 def exact_tree(folder: Path, *, digits: int = 40) -> str:
@@ -72,244 +60,6 @@ def is_cached(folder: Path) -> bool:
 def is_intact(place: Path) -> bool:
     """Tells whether a folder that is named by its tree id still holds that tree: every byte is hashed."""
     return exact_tree(place, digits=len(place.name)) == place.name
-
-
-def _yanked_version(name: str) -> str:
-    """Returns the version that a file in releases/ says was yanked, empty for other files."""
-    return name.removesuffix(_YANKED) if name.endswith(_YANKED) else ""
-
-
-class Mirror:
-    """A bare repository with the commits of a remote that were asked for, without their history."""
-
-    def __init__(self, folder: Path, url: str, say: Say) -> None:
-        self.folder = folder
-        self.url = url
-        self.remedy = ""  # the command that makes the remote, where somebody knows it
-        self._say = say
-        self._lock = filelock.FileLock(folder.with_suffix(".lock"))
-        self._releases: tuple[Release, ...] | None = None
-        self._no_commits: set[str] = set()
-
-    def tags(self) -> dict[str, str]:
-        """Asks the remote for its tags, name to commit. Raises RemoteError."""
-        try:
-            return remotes.tags_of(self.url)
-        except RemoteError as error:
-            error.hint = self.remedy or error.hint
-            raise
-
-    def releases(self) -> tuple[Release, ...]:
-        """Returns the remote's releases, newest first; asks once. Raises RemoteError."""
-        if self._releases is None:
-            self._releases = releases_of(self.tags())
-        return self._releases
-
-    def sound(self, releases: Iterable[Release], *, with_head: bool = False) -> Iterator[Release]:
-        """Gives releases whose commits are here then. A tag may name a file: it is said, and passed over.
-
-        `with_head` fetches what the default branch has now, together with the first. Raises RemoteError.
-        """
-        for release in releases:
-            try:
-                self.ensure(release.commit, tag=release.tag, with_head=with_head)
-            except remotes.NoCommitError as error:
-                self._say(f"{error}; skipped")
-            else:
-                yield release
-            with_head = False
-
-    def has(self, commit: str) -> bool:
-        """Tells whether a commit was fetched already."""
-        return (self.folder / _PINS / commit).is_file()
-
-    def ensure(self, commit: str, *, tag: str = "", with_head: bool = False) -> None:
-        """Fetches a commit and its trees unless they are here; one process does, the others wait.
-
-        `tag` helps with servers that give commits away by their refs only; `with_head` also
-        fetches what the default branch has now. Raises RemoteError.
-        """
-        if self.has(commit) and not with_head:
-            return
-        if commit in self._no_commits:
-            raise self._no_commit(commit, tag)
-        with self.locked(len(commit)):
-            if self.has(commit) and not with_head:
-                return
-            wanted = f"{commit}:{_PINS}/{commit}"
-            head = [f"+HEAD:{HEAD}"] if with_head else []
-            try:
-                remotes.fetch(self.folder, self.url, [wanted, *head])
-            except remotes.CommitGoneError:
-                # Without a default branch there is no HEAD; an old server knows refs only.
-                self._fetch_by_tag(commit, tag)
-                if with_head:
-                    self._fetch_head()
-            if with_head:
-                self._note_head()
-            if git.object_at(self.folder, f"{commit}^{{commit}}") is None:
-                git.git(self.folder, "update-ref", "-d", f"{_PINS}/{commit}")
-                self._no_commits.add(commit)
-                raise self._no_commit(commit, tag)
-
-    def _no_commit(self, oid: str, tag: str) -> remotes.NoCommitError:
-        what = f"the tag {tag}" if tag else oid
-        return remotes.NoCommitError(f"{redacted(self.url)}: {what} names no commit, but a file or folder")
-
-    def _fetch_by_tag(self, commit: str, tag: str) -> None:
-        try:
-            remotes.fetch(self.folder, self.url, [f"{commit}:{_PINS}/{commit}"])
-        except remotes.CommitGoneError:
-            if not tag or self.tags().get(tag) != commit:
-                raise
-            remotes.fetch(self.folder, self.url, [f"+refs/tags/{tag}:{_PINS}/{commit}"])
-
-    def complete(self, folders: Iterable[tuple[str, str]]) -> None:
-        """Fetches the files of folders (name, tree) that are not here yet, in one request, after a look at
-        all names in them. Raises FindingsError for what cannot be unpacked, RemoteError.
-        """
-        wanted = dict.fromkeys(folders)
-        with Objects(self.folder) as objects:
-            for name, tree in wanted:
-                checked_listing(objects, {name: tree})
-        self.fetch_files([tree for _, tree in wanted])
-
-    def fetch_files(self, trees: Sequence[str]) -> None:
-        """Fetches the files of trees that are not here yet, in one request; the names in them are known to be
-        harmless. Raises RemoteError.
-        """
-        if trees:
-            self._fetch_missing(lambda: git.missing_objects(self.folder, trees))
-
-    def _fetch_missing(self, missing: Callable[[], list[str]]) -> None:
-        if missing():
-            with self.locked():
-                if left := missing():
-                    remotes.fetch_objects(self.folder, self.url, left)
-
-    @property
-    def known(self) -> Known:
-        """What this machine saw of the remote."""
-        return read_known(self.folder)
-
-    def note_reached(self, commit: str) -> None:
-        """Keeps that a branch or a tag of the remote had a commit."""
-        with self.locked(len(commit)):
-            write_known(self.folder, self.known.with_reached(commit))
-
-    def remember(self, tag: str, commit: str) -> str:
-        """Returns the commit that this machine saw behind a tag first; that is this one if it is new."""
-        file = self.folder / _SEEN / tag
-        with self.locked(len(commit)):
-            if not file.is_file():
-                git.git(self.folder, "update-ref", f"{_SEEN}/{tag}", commit)
-        return file.read_text(encoding="ascii").strip()
-
-    def tag_ref(self, tag: str, *, fetch: bool) -> str:
-        """Returns the ref that has a tag with its own object; as the remote has it now where `fetch` is asked
-        for, else as it was fetched last, if it was. Raises RemoteError.
-        """
-        ref = f"{_TAGGED}/{tag}"
-        if fetch:
-            with self.locked():
-                remotes.fetch(self.folder, self.url, [f"+refs/tags/{tag}:{ref}"])
-        return ref
-
-    def remembered(self) -> dict[str, str]:
-        """Returns the tags that this machine saw, name to the commit then."""
-        folder = self.folder / _SEEN
-        return {p.name: p.read_text(encoding="ascii").strip() for p in folder.glob("*")}
-
-    def remembered_version(self, version: str) -> str:
-        """Returns the commit that this machine saw behind a version's tag, empty where it saw none."""
-        commits = (r.commit for r in releases_of(self.remembered()) if str(r.version) == version)
-        return next(commits, "")
-
-    def fetch_head(self) -> None:
-        """Fetches what the default branch has now, where the remote has one. Raises RemoteError."""
-        with self.locked():
-            self._fetch_head()
-            self._note_head()
-
-    def _fetch_head(self) -> None:
-        with contextlib.suppress(remotes.CommitGoneError):
-            remotes.fetch(self.folder, self.url, [f"+HEAD:{HEAD}"])
-
-    def _note_head(self) -> None:
-        """Keeps which records the default branch has: whoever rewrites it does not make them forgotten."""
-        known, records = self.known, self.records()
-        new = {v for name in records if (v := _yanked_version(name)) and v not in known.yanked}
-        reasons = {version: self._yank_reason(version) for version in new}
-        write_known(self.folder, known.with_records(records, reasons))
-
-    def records(self) -> dict[str, str]:
-        """Returns the files in releases/ on the default branch, name to git's id."""
-        tree = git.object_at(self.folder, f"{HEAD}:{FOLDER}")
-        found = entries(self.folder, tree) if tree else {}
-        return {name: entry.oid for name, entry in found.items() if name.endswith(".json")}
-
-    def yanked(self) -> dict[str, str]:
-        """Returns the versions that the default branch lists as yanked, or once did, with the reasons."""
-        records = self.records()
-        gone = "; the default branch had this record, and has it no more"
-        return {
-            version: reason + ("" if f"{version}{_YANKED}" in records else gone)
-            for version, reason in self.known.yanked.items()
-        }
-
-    def recorded(self) -> list[str]:
-        """Returns the versions that have a record on the default branch."""
-        return [version for name in self.records() if (version := version_of_record(f"{FOLDER}/{name}"))]
-
-    def _yank_reason(self, version: str) -> str:
-        """Returns why a version was yanked, as its record on the default branch says."""
-        path = f"{FOLDER}/{version}{_YANKED}"
-        try:
-            content = read_json(self.text(path) or "{}", path)
-        except FindingsError:
-            content = {}
-        reason = content.get("reason") if isinstance(content, dict) else None
-        return str(reason or "no reason given")
-
-    def text(self, path: str, commit: str = HEAD, *, fetch: bool = True) -> str | None:
-        """Returns a file's text at a commit that is here, or as the default branch has it; without `fetch`
-        only where it was read before.
-        """
-        folder, _, name = path.rpartition("/")
-        tree = git.object_at(self.folder, f"{commit}:{folder}")
-        entry = entries(self.folder, tree).get(name) if tree else None
-        if tree is None or entry is None or entry.mode not in (git_trees.FILE, git_trees.PROGRAM):
-            return None
-        oid = entry.oid
-
-        def missing() -> list[str]:
-            # Without the folders in it: they are not asked for, and may be as deep as a stranger likes.
-            return [o for o in git.missing_objects(self.folder, [tree], levels=2) if o == oid]
-
-        if fetch:
-            self._fetch_missing(missing)
-        elif missing():
-            return None
-        with Objects(self.folder) as objects:
-            return next(objects.blobs([oid], MOST_TEXT_BYTES)).decode(errors="replace")
-
-    @contextlib.contextmanager
-    def locked(self, digits: int = 0) -> Iterator[None]:
-        """Holds the mirror; it exists then, without anything that a killed process left.
-
-        Args: `digits` of the remote's ids, where they are known; else it is asked, once.
-        """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with waiting(self._lock, self._say, f"fetches {redacted(self.url)}"):
-            if not self.folder.is_dir():
-                digits = digits or remotes.digits_of(self.url)
-                new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.folder.parent))
-                git.create_bare(new, digits=digits)
-                new.rename(self.folder)
-            else:
-                for left in [*self.folder.rglob("*.lock"), *self.folder.glob("objects/**/tmp_*")]:
-                    left.unlink(missing_ok=True)
-            yield
 
 
 class Store:
@@ -387,7 +137,7 @@ class Store:
             if place.is_dir() and is_intact(place):
                 _note_use(place)
                 return
-            new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self.trees))
+            new = Path(tempfile.mkdtemp(prefix=NEW, dir=self.trees))
             try:
                 write(new)
                 _expect(new, place.name, names)
@@ -397,12 +147,12 @@ class Store:
             _set_read_only(new)
             if place.exists():  # what is there is not what its name says
                 self._say(f"the cache's copy of {names} was changed: it is made again")
-                place.rename(self.trees / f"{_NEW}{place.name}")
+                place.rename(self.trees / f"{NEW}{place.name}")
             new.rename(place)
             self._sweep()
 
     def _sweep(self) -> None:
-        for left in self.trees.glob(f"{_NEW}*"):
+        for left in self.trees.glob(f"{NEW}*"):
             remove(left)
 
 
@@ -410,23 +160,6 @@ def _note_use(place: Path) -> None:
     """Notes when a tree was used last, for `cache gc`; a cache that is read-only serves all the same."""
     with contextlib.suppress(OSError):
         os.utime(place)
-
-
-@contextlib.contextmanager
-def waiting(lock: filelock.BaseFileLock, say: Say, doing: str) -> Iterator[None]:
-    """Holds a lock; says for whom it waits where it has to."""
-    try:
-        lock.acquire(timeout=_PATIENCE_SECONDS)
-    except filelock.Timeout:
-        say(f"another process {doing}: waiting for it")
-        lock.acquire()
-    except OSError as error:
-        message = f"the cache cannot be written to: {lock.lock_file}: {error.strerror}"
-        raise WaypostError(message, hint=remotes.CACHE_HINT) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _expect(folder: Path, tree: str, names: str) -> None:

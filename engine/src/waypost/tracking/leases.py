@@ -5,6 +5,13 @@ run that wants to compute a key *asks* for it, by a tag on the pipeline's run, a
 *holds* the key once it looked and saw nobody: of two runs, the one whose tag was set later saw the other. Of
 several that ask at once, the one with the least run id stays, the others step back, and do not ask again
 while a lesser one asks: so the least is alone soon, however many there are (docs/decisions/0019).
+
+The states of a key, as one run sees it: not asked → asked → held → released. Invariant: a run holds a key
+only after a search that began when its own tag was set, and that found no other living run with the tag.
+Two runs cannot both have made that search: their tags were set one after the other, and the later one's
+search sees the earlier tag. What is not promised: that a run which is taken for dead (no sign for two
+minutes, on another machine) has stopped. Two runs may compute one key then; both give the same, and only a
+finished step is reused.
 """
 
 from __future__ import annotations
@@ -64,11 +71,13 @@ class Leases:
                 return holder
             self._client.set_tag(run_id, _tag(key), _ASKED)
             self._asked.add(mine)
+        # This search begins after our tag was set: whoever set theirs before is in it.
         others = self._others(run_id, key)
         if not others:
             self._client.set_tag(run_id, _tag(key), _HELD)
             self._held.add(mine)
             return None
+        # The least run id stays, the others step back. All of them see the same order, so one stays.
         if holder := _before(others, run_id, key):
             self._leave(run_id, key)
         # MLflow reads runs first, then their tags: one may be gone by now, and the key is not ours yet.

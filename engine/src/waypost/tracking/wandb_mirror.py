@@ -19,7 +19,7 @@ _AFTER_FAILURE_SECONDS = 20.0
 _QUIET_SECONDS = 3.0
 
 
-class Mirror:
+class RunMirror:
     """Hears what happens in pipeline runs, each known by the id of its MLflow run. This one keeps nothing.
 
     The events are the methods `_on_…` of `wandb_runs.Wandb`, their content is what those take.
@@ -34,7 +34,7 @@ class Mirror:
         return ""
 
 
-class WandbMirror(Mirror):
+class WandbMirror(RunMirror):
     """Passes everything on to the process that talks to W&B."""
 
     def __init__(self) -> None:
@@ -102,10 +102,12 @@ def is_wanted(asked: bool, *, by: str = "tracking on W&B") -> bool:
 
 
 @contextmanager
-def mirror(*, wanted: bool, say: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[Mirror]:
+def run_mirror(
+    *, wanted: bool, say: Callable[[str], None], warn: Callable[[str], None]
+) -> Iterator[RunMirror]:
     """Gives what is told of runs: passed on to W&B where that is wanted, and not switched off."""
     if not is_wanted(wanted):
-        yield Mirror()
+        yield RunMirror()
         return
     kept = WandbMirror()
     patience = _AFTER_FAILURE_SECONDS
