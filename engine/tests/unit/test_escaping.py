@@ -18,7 +18,9 @@ from waypost.inference.proof import Proof
 from waypost.promotion.card import Facts, card
 from waypost.report.common import columns, error_document, line, show_error, write_document
 from waypost.report.console import Console, escape
-from waypost.serving.openapi import openapi, page
+from waypost.serving.fields import Field
+from waypost.serving.openapi import openapi
+from waypost.serving.page import Shown, page
 from waypost.texts.escaping import (
     markdown_block,
     markdown_code,
@@ -177,9 +179,19 @@ def test_a_hostile_page() -> None:
     said = parse_mlmodel(
         json.dumps({"flavors": {"python_function": {}}, "signature": {"inputs": signature}}), "MLmodel"
     )
-    text = page(openapi(said, bad, {bad: 1.0}, needs_token=True), said, {bad: bad}, "the-nonce")
+    fields = (
+        Field(bad, "text", required=False, value=bad, description=bad),
+        Field(bad, "text", required=True, value=bad, choices=(bad, "b")),
+        Field(bad, "json", required=True, value=[bad]),
+        Field(bad, "time", required=True, value=bad),
+    )
+    document = openapi(said, bad, {bad: 1.0}, needs_token=True)
+    shown = Shown(document, said, {bad: bad}, fields, f"# {bad}\n\n{bad} [a](javascript:b) ![c](//d)\n\n<b>")
+    text = page(shown, "the-nonce")
     assert "<img" not in text
-    assert text.count("</textarea>") == text.count("</script>") == 1
+    assert "<a href=" not in text.replace('<a href="/openapi.json">', "")
+    assert text.count("</textarea>") == 3  # two fields, and the request
+    assert text.count("</script>") == 1
     assert text.count("the-nonce") == text.count('nonce="the-nonce"') == 2
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
-from waypost.serving.openapi import example_of, openapi, page
+from waypost.inference.example import example_rows
+from waypost.serving.openapi import example_of, openapi
+from waypost.serving.page import Shown, page
 
 COLUMNS = [{"name": "a", "type": "double", "required": False}, {"name": "it's <b>", "type": "string"}]
 
@@ -25,10 +27,15 @@ def said() -> MLmodel:
     return parse_mlmodel(json.dumps(content), "MLmodel")
 
 
+def example(said: MLmodel, folder: Path) -> dict[str, Any]:
+    """Returns the row that the page has."""
+    return example_of(said, example_rows(folder, said.inputs))
+
+
 def snippets(said: MLmodel, folder: Path, *, needs_token: bool = False) -> list[str]:
     """Returns what the page has for curl and for Python."""
-    document = openapi(said, "m", example_of(said, folder), needs_token=needs_token)
-    found = re.findall(r'<pre class="code">(.*?)</pre>', page(document, said, {}, "n"), re.DOTALL)
+    document = openapi(said, "m", example(said, folder), needs_token=needs_token)
+    found = re.findall(r'<pre class="code">(.*?)</pre>', page(Shown(document, said, {}), "n"), re.DOTALL)
     return [html.unescape(text) for text in found]
 
 
@@ -36,7 +43,7 @@ def test_an_example_is_valid_json(said: MLmodel, tmp_path: Path) -> None:
     """A value of the model's example that is missing is null, not NaN, wherever it is shown."""
     content = {"columns": ["a", "it's <b>"], "data": [[float("nan"), "x"]]}
     (tmp_path / "input_example.json").write_text(json.dumps(content))
-    assert example_of(said, tmp_path) == {"a": None, "it's <b>": "x"}
+    assert example(said, tmp_path) == {"a": None, "it's <b>": "x"}
     curl, python = snippets(said, tmp_path)
     assert "NaN" not in curl
     assert "nan" not in python
@@ -48,7 +55,7 @@ def test_snippets_send_the_example(said: MLmodel, tmp_path: Path, needs_token: b
     curl, python = snippets(said, tmp_path, needs_token=needs_token)
     shell = f'curl() {{ printf "%s\\n" "$@" >&2; cat; }}\n{curl}'
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, timeout=10)
-    expected: Any = {"dataframe_records": [example_of(said, tmp_path)], "params": {"probabilities": True}}
+    expected: Any = {"dataframe_records": [example(said, tmp_path)], "params": {"probabilities": True}}
     assert json.loads(done.stdout) == expected
     assert ("Authorization: Bearer" in done.stderr) == needs_token
     tree = ast.parse(python)

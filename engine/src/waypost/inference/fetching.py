@@ -59,6 +59,7 @@ class Brought(BaseModel):
     run_id: str = ""
     release: str = ""
     is_trusted: bool = False
+    card: str = ""
 
 
 class _Failed(BaseModel):
@@ -98,6 +99,7 @@ def _brought(found: Found, digest: str, *, is_trusted: bool) -> Brought:
         run_id=found.run_id,
         release=found.tags.get("waypost.release", ""),
         is_trusted=is_trusted,
+        card=found.card,
     )
 
 

@@ -479,6 +479,15 @@ class Plan(BaseModel):
         return sum(part.width for part in self.parts)
 
     @cached_property
+    def categories(self) -> dict[str, list[Any]]:
+        """The values that a column's encoder knows, by column."""
+        found: dict[str, list[Any]] = {}
+        for part in self.parts:
+            if isinstance(part, Codes | OneHot | NumberCategories):
+                found |= zip(part.columns, part.categories, strict=True)
+        return found
+
+    @cached_property
     def _slices(self) -> list[slice]:
         ends = np.cumsum([0, *(part.width for part in self.parts)]).tolist()
         return [slice(start, end) for start, end in pairwise(ends)]

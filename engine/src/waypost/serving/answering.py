@@ -23,6 +23,7 @@ from waypost.inference.model_cache import Ready
 from waypost.inference.original import Original, sampled
 from waypost.inference.table import Rows, Table
 from waypost.serving.bodies import SMALL_BYTES, busy
+from waypost.serving.fields import Field
 from waypost.serving.metrics import Entry
 from waypost.serving.original_requests import asked
 from waypost.serving.prediction_log import Answered, Journal
@@ -56,6 +57,7 @@ class Served:
     document: dict[str, Any]
     facts: dict[str, str]
     role: str = MAIN
+    fields: tuple[Field, ...] = ()
 
 
 @dataclass(slots=True)

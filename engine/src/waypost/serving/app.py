@@ -32,7 +32,7 @@ from waypost.serving.cors import Origins
 from waypost.serving.feedback import FEEDBACK, labels_of
 from waypost.serving.hosting import Hosted
 from waypost.serving.metrics import METRICS_TYPE, Entry, Monitor
-from waypost.serving.openapi import page
+from waypost.serving.page import Shown, page
 from waypost.serving.prediction_log import Journal
 from waypost.serving.protocol import JSON, content_type
 from waypost.serving.roles import Roles
@@ -246,9 +246,11 @@ class Application:
     def _docs(self) -> Reply:
         nonce = secrets.token_urlsafe(16)
         served = self._models.main.now
-        text = page(served.document, served.made.said, served.facts, nonce)
+        shown = Shown(served.document, served.made.said, served.facts, served.fields, served.brought.card)
+        text = page(shown, nonce)
         policy = (
-            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'"
+            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
         headers = [(b"content-security-policy", policy.encode())]
         return Reply(200, text.encode(), b"text/html; charset=utf-8", headers)

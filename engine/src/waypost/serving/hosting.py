@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from waypost.inference.compiled import Compiled
+from waypost.inference.example import example_rows
 from waypost.inference.fetching import Brought, read_state
 from waypost.inference.loading import differing
 from waypost.inference.model_cache import ready
 from waypost.serving.answering import MAIN, Served
 from waypost.serving.feedback import FEEDBACK, described
+from waypost.serving.fields import fields_of
 from waypost.serving.openapi import example_of, openapi
 from waypost.serving.prediction_log import check_columns
 from waypost.texts.escaping import one_line
@@ -77,7 +80,8 @@ class Hosted:
             check_columns(made.answers.layout)
         made.answers.warm()
         classes = None if made.answers.classes is None else made.answers.classes.tolist()
-        example = example_of(made.said, brought.folder)
+        rows = example_rows(brought.folder, made.said.inputs)
+        example = example_of(made.said, rows)
         facts = {
             "model": brought.label,
             "name": brought.name,
@@ -94,4 +98,6 @@ class Hosted:
         headers = [(b"x-model", label)]
         if self.role != MAIN:
             headers.append((b"x-model-role", self.role.encode()))
-        return Served(brought, made, classes, headers, document, facts, self.role)
+        known = made.answers.content.plan.categories if isinstance(made.answers, Compiled) else {}
+        fields = fields_of(made.said, [example, *rows[1:]], known)
+        return Served(brought, made, classes, headers, document, facts, self.role, fields)

@@ -1,19 +1,14 @@
-"""What a server says of its model: an OpenAPI document and a page, made from the model's signature."""
+"""What a server says of its model to programs: an OpenAPI document, made from the model's signature."""
 
 from __future__ import annotations
 
-import html
-import json
 import math
-import pprint
-import re
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from waypost import __version__
 from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.inference.columnar import ARROW, PARQUET
-from waypost.inference.example import example_rows
 from waypost.inference.layout import EXACT
 from waypost.serving.protocol import CSV, JSON
 
@@ -21,9 +16,9 @@ _TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text"
 _LARGEST = 3.4e38  # float32: scikit-learn's trees take nothing larger
 
 
-def example_of(said: MLmodel, folder: Path) -> dict[str, Any]:
-    """Returns a row that the model answers: of its input example, else one without values."""
-    if rows := example_rows(folder, said.inputs):
+def example_of(said: MLmodel, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns a row that the model answers: the first of its input example, else one without values."""
+    if rows:
         return {name: _valid(value) for name, value in rows[0].items()}
     empty = {"number": 0.0, "integer": 0, "boolean": False, "text": "", "other": None}
     return {c.name: empty[c.kind] if c.required else None for c in said.inputs}
@@ -210,47 +205,3 @@ def _csv(example: dict[str, Any]) -> str:
         return f'"{text.replace(chr(34), chr(34) * 2)}"' if set(text) & set(',"\n') else text
 
     return f"{','.join(map(cell, example))}\n{','.join(map(cell, example.values()))}\n"
-
-
-_HERE = "http://localhost:5000/invocations"  # the page writes its own address there
-
-
-def _curl(example: dict[str, Any], *, needs_token: bool) -> str:
-    token = ' -H "Authorization: Bearer $WAYPOST_TOKEN"' if needs_token else ""
-    body = json.dumps(example, indent=1, ensure_ascii=False)
-    return f"curl {_HERE} -H 'Content-Type: application/json'{token} -d @- <<'JSON'\n{body}\nJSON\n"
-
-
-def _python(example: dict[str, Any], *, needs_token: bool) -> str:
-    token = ', headers={"Authorization": f"Bearer {os.environ[\'WAYPOST_TOKEN\']}"}' if needs_token else ""
-    modules = "import os\n\nimport requests" if needs_token else "import requests"
-    body = pprint.pformat(example, sort_dicts=False, width=100)
-    return (
-        f"{modules}\n\nbody = {body}\nreply = requests.post({_HERE!r}, json=body{token}, timeout=30)\n"
-        "reply.raise_for_status()\nprint(reply.json())\n"
-    )
-
-
-def page(document: dict[str, Any], said: MLmodel, facts: dict[str, str], nonce: str) -> str:
-    """Returns the page: what the model takes, and a form that asks it. It needs nothing from elsewhere."""
-    post = document["paths"]["/invocations"]["post"]
-    example = post["requestBody"]["content"][JSON]["examples"]["probabilities"]["value"]
-    rows = "".join(
-        f"<tr><td>{html.escape(c.name)}</td><td>{c.type}</td><td>{'yes' if c.required else 'no'}</td></tr>"
-        for c in said.inputs
-    )
-    told = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in facts.items() if v)
-    field = '<p><label>Bearer token <input id="token" type="password" autocomplete="off"></label></p>'
-    filled = {
-        "TITLE": html.escape(document["info"]["title"]),
-        "NONCE": nonce,
-        "FACTS": told,
-        "TOKEN": field if "security" in document else "",
-        "EXAMPLE": html.escape(json.dumps(example, indent=1, ensure_ascii=False)),
-        "CURL": html.escape(_curl(example, needs_token="security" in document)),
-        "PYTHON": html.escape(_python(example, needs_token="security" in document)),
-        "COLUMNS": rows,
-    }
-    text = Path(__file__).with_name("docs.html").read_text(encoding="utf-8")
-    # In one pass: a name that looks like a mark of ours is no mark.
-    return re.sub("@([A-Z]+)@", lambda mark: filled[mark[1]], text)

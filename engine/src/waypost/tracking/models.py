@@ -24,7 +24,9 @@ _OUTPUT = re.compile(r"runs:/(?P<run>\w+)/(?P<path>.+)")
 
 @dataclass(frozen=True)
 class Found:
-    """A model on this machine: its `folder`; of a registered one, its name, version and tags."""
+    """A model on this machine: its `folder`; of a registered one, its name, version, tags and `card`, which
+    is the version's description.
+    """
 
     uri: str
     folder: Path
@@ -32,6 +34,7 @@ class Found:
     version: str = ""
     run_id: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    card: str = ""
 
     @property
     def label(self) -> str:
@@ -100,7 +103,8 @@ def _registered(uri: str) -> Found | None:
         return None
     place = asked.get_model_version_download_uri(found.name, found.version)
     folder = _local_or_downloaded(str(place))
-    return Found(uri, folder, found.name, str(found.version), str(found.run_id or ""), dict(found.tags))
+    tags, card = dict(found.tags), str(found.description or "")
+    return Found(uri, folder, found.name, str(found.version), str(found.run_id or ""), tags, card)
 
 
 def _output(uri: str) -> Found | None:
