@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
@@ -19,6 +20,7 @@ from tests.conftest import ROOT, Call
 from tests.pipelines import write_component, write_pipeline
 from waypost import api
 from waypost.errors import UsageError, WaypostError
+from waypost.report.console import python_console
 
 SAY = """
 import pathlib, sys, tempfile, mlflow
@@ -124,6 +126,20 @@ def test_a_model(tmp_path: Path) -> None:
         assert (scored.rows, scored.skipped, scored.was_there) == (60, 0, was_there)
     written = pd.read_parquet(tmp_path / "scored", columns=["prediction"])
     assert list(written["prediction"]) == list(model.predict(shuffled))
+
+
+def test_a_notebook_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel's stdout says that it is a terminal; no table is drawn over there, and no display a line."""
+
+    class Kernel(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stdout = Kernel()
+    monkeypatch.setattr("sys.stdout", stdout)
+    console = python_console()
+    console.print("[bold]done[/]")
+    assert (console.is_terminal, console.is_jupyter, stdout.getvalue()) == (False, False, "done\n")
 
 
 def test_the_names_of_the_interface() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from waypost.pins.verify import UNREACHABLE
 from waypost.pins.verify import verify as look
 from waypost.pins.workspace import open_workspace
 from waypost.report import runs as report
-from waypost.report.console import Console
+from waypost.report.console import python_console
 from waypost.runs.events import Reporter, RunResult
 from waypost.system.scratch import scratch
 from waypost.tracking.connection import client, tracking_errors
@@ -126,7 +125,7 @@ def run(
         dev=dev,
         offline=offline,
     )
-    reporter = Reporter() if quiet else report.reporter_for(Console(file=sys.stdout))
+    reporter = Reporter() if quiet else report.reporter_for(python_console())
     with scratch() as temp:
         opened = open_request(request, reporter, temp)
         result = _result(run_opened(opened, reporter), opened.prepared.plan)

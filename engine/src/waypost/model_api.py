@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from waypost.inference.layout import TableError
 from waypost.inference.model_cache import Ready, ready
 from waypost.inference.original import Original
 from waypost.report import common
-from waypost.report.console import Console
+from waypost.report.console import python_console
 from waypost.report.deploy import ScoreBar
 from waypost.system.scratch import scratch
 
@@ -153,7 +152,7 @@ def score(
         encoding=encoding_named("encoding", encoding),
     )
     job = Job(str(model), str(source), str(output), order, threads, overwrite, track, trust)
-    console = Console(file=sys.stdout)
+    console = python_console()
     with contextlib.ExitStack() as stack:
         progress = Progress() if quiet else stack.enter_context(ScoreBar(console))
         say = (lambda _: None) if quiet else common.sayer(console)

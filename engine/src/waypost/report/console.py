@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,3 +38,13 @@ class Console(_Console):
         """Gives the segments of whatever is printed."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else terminal_text(text).translate(_RELEASE), style, control)
+
+
+def python_console() -> Console:
+    """Returns the console of calls from Python: plain lines wherever stdout is not the process's own.
+
+    A notebook's stdout says that it is a terminal, but no cursor moves there; and Rich would give each line a
+    display of its own.
+    """
+    is_own = sys.stdout is sys.__stdout__
+    return Console(file=sys.stdout, force_jupyter=False, force_terminal=None if is_own else False)
