@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.conftest import ROOT, Call
+from tests.conftest import ROOT, Call, variables
+from tests.forks import Forks
 from tests.repositories import (
     Repository,
     edit_contract,
@@ -84,21 +86,8 @@ def test_first_release(library: Repository, call: Call) -> None:
     assert library.git("status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize(
-    ("change", "version", "refused"),
-    [
-        ("code", "1.0.1", None),
-        ("parameter", "1.1.0", "patch"),
-        ("default", "1.1.0", "patch"),
-        ("required", "2.0.0", "minor"),
-        ("removed", "2.0.0", "minor"),
-    ],
-)
-def test_versions_are_proved(
-    library: Repository, call: Call, change: str, version: str, refused: str | None
-) -> None:
-    """`auto` takes the least bump that the interface change demands; less is refused, with what broke."""
-    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+def change_interface(library: Repository, change: str) -> None:
+    """Changes what users of a library see of it, or its code alone."""
     if change == "code":
         (library.path / "load" / "run.py").write_text("print('x')\n")
     elif change == "removed":
@@ -106,22 +95,35 @@ def test_versions_are_proved(
     elif change == "default":
         edit_contract(library.path, "load", lambda c: parameters_of(c)["text"].update(default="bye"))
     else:
-        more = {"type": "int"} if change == "required" else {"type": "int", "default": 1}
-        edit_contract(library.path, "load", lambda c: parameters_of(c).update(more=more))
+        given = {"type": "int"} if change == "required" else {"type": "int", "default": 1}
+        edit_contract(library.path, "load", lambda c: parameters_of(c).update({change: given}))
     note(library)
-    if refused:
-        before = state_of(library)
-        result = call(*WAYPOST, "release", refused, "-C", library.path)
-        assert result.returncode == 1
-        assert f"this demands a {'major' if version == '2.0.0' else 'minor'} release" in result.stderr
-        assert state_of(library) == before
-        check = call(*WAYPOST, "semver-check", "-C", library.path, "--bump", refused)
-        assert check.returncode == 1
-    shown = call(*WAYPOST, "semver-check", "-C", library.path, "--json")
-    assert json.loads(shown.stdout)["least"] == version
-    result = call(*WAYPOST, "release", "--json", "-C", library.path)
-    assert json.loads(result.stdout)["version"] == version
-    assert library.git("describe", "--tags") == f"v{version}"
+
+
+def test_versions_are_proved(library: Repository, call: Call) -> None:
+    """`auto` takes the least bump that the interface change demands; less is refused, with what broke."""
+    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
+    for change, version, refused, least in (
+        ("code", "1.0.1", "", ""),
+        ("parameter", "1.1.0", "patch", "minor"),
+        ("default", "1.2.0", "patch", "minor"),
+        ("required", "2.0.0", "minor", "major"),
+        ("removed", "3.0.0", "minor", "major"),
+    ):
+        change_interface(library, change)
+        if refused:
+            before = state_of(library)
+            result = call(*WAYPOST, "release", refused, "-C", library.path)
+            assert result.returncode == 1
+            assert f"this demands a {least} release" in result.stderr
+            assert state_of(library) == before
+            check = call(*WAYPOST, "semver-check", "-C", library.path, "--bump", refused)
+            assert check.returncode == 1
+        shown = call(*WAYPOST, "semver-check", "-C", library.path, "--json")
+        assert json.loads(shown.stdout)["least"] == version
+        result = call(*WAYPOST, "release", "--json", "-C", library.path)
+        assert json.loads(result.stdout)["version"] == version
+        assert library.git("describe", "--tags") == f"v{version}"
 
 
 def test_all_obstacles_at_once(library: Repository, call: Call, workplace: Path) -> None:
@@ -154,50 +156,56 @@ def test_all_obstacles_at_once(library: Repository, call: Call, workplace: Path)
     assert state_of(library) == before
 
 
-@pytest.mark.parametrize(
-    "point", ["numbers", "hook", "signature", "tag signature", "push", "tag name", "branch"]
-)
-def test_failure_at_each_point(library: Repository, call: Call, point: str) -> None:
-    """Wherever a release fails, the repository is as it was, and the next try succeeds."""
-    bare = published(library)
-    git_folder = library.path / ".git"
-    hook = (
-        (bare if point == "push" else git_folder)
-        / "hooks"
-        / ("pre-receive" if point == "push" else "pre-commit")
-    )
-    if point == "numbers":
-        settings = library.path / "setup.cfg"
-        settings.write_text(SETTINGS + "\n[bumpversion:file:gone.txt]\n")
-        library.commit()
-        library.git("push", "-q", "origin", "main")
-    elif point in ("hook", "push"):
-        hook.parent.mkdir(exist_ok=True)
-        hook.write_text("#!/bin/sh\necho no such luck >&2\nexit 1\n")
-        hook.chmod(0o755)
+@contextlib.contextmanager
+def in_the_way(library: Repository, bare: Path, point: str) -> Iterator[None]:
+    """Makes a release fail at one of its points, for as long as the context lasts."""
+    file = library.path / "setup.cfg" if point == "numbers" else library.path / ".git" / "index.lock"
+    if point in ("hook", "push"):
+        name = "pre-receive" if point == "push" else "pre-commit"
+        file = (bare if point == "push" else library.path / ".git") / "hooks" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("#!/bin/sh\necho no such luck >&2\nexit 1\n")
+        file.chmod(0o755)
     elif point.endswith("signature"):
         library.git("config", "tag.gpgSign" if point.startswith("tag") else "commit.gpgSign", "true")
         library.git("config", "gpg.program", "/bin/false")
+    elif point == "numbers":
+        file.write_text(SETTINGS + "\n[bumpversion:file:gone.txt]\n")
+        library.commit()
+        library.git("push", "-q", "origin", "main")
     elif point == "tag name":
         library.git("tag", "v1.0.0/in-the-way")
     else:
-        (git_folder / "index.lock").touch()
-    before = state_of(library)
-    remote = Repository(bare).git("for-each-ref")
-    result = call(*WAYPOST, "release", "-C", library.path, *(["--push"] if point == "push" else []))
-    assert result.returncode != 0
-    assert "Traceback" not in result.stderr
-    assert state_of(library) == before
-    assert Repository(bare).git("for-each-ref") == remote
-    hook.unlink(missing_ok=True)
-    (git_folder / "index.lock").unlink(missing_ok=True)
-    for name in ("tag.gpgSign", "commit.gpgSign"):
-        subprocess.run(["git", "-C", library.path, "config", "--unset", name], check=False)
-    if point == "tag name":
-        library.git("tag", "-d", "v1.0.0/in-the-way")
+        file.touch()
+    yield
     if point == "numbers":
-        (library.path / "setup.cfg").write_text(SETTINGS)
+        file.write_text(SETTINGS)
         library.commit()
+        library.git("push", "-q", "origin", "main")
+    elif point == "tag name":
+        library.git("tag", "-d", "v1.0.0/in-the-way")
+    elif point.endswith("signature"):
+        library.git("config", "--unset", "tag.gpgSign" if point.startswith("tag") else "commit.gpgSign")
+    else:
+        file.unlink()
+
+
+def test_failure_at_each_point(library: Repository, call: Call) -> None:
+    """Wherever a release fails, the repository is as it was, byte by byte; once nothing is in the way, the
+    next try succeeds.
+    """
+    bare = published(library)
+    points = ("numbers", "hook", "signature", "tag signature", "push", "tag name", "branch")
+    for point in points:
+        with in_the_way(library, bare, point):
+            before = state_of(library)
+            remote = Repository(bare).git("for-each-ref")
+            push = ["--push"] if point == "push" else []
+            result = call(*WAYPOST, "release", "-C", library.path, *push)
+            assert result.returncode != 0, point
+            assert "Traceback" not in result.stderr
+            assert state_of(library) == before, point
+            assert Repository(bare).git("for-each-ref") == remote, point
     again = call(*WAYPOST, "release", "-C", library.path, "--push")
     assert again.returncode == 0, again.stderr
     assert (
@@ -468,9 +476,17 @@ def test_comparison_tells_each_difference() -> None:
     }
 
 
-@pytest.fixture
-def bundled(library: Repository, server: str, workplace: Path, call: Call) -> Path:
+@pytest.fixture(scope="module")
+def once_bundled(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of a released pipeline: a component with an environment, data of the release's own."""
+    folder = tmp_path_factory.mktemp("bundled")
+    env = variables(folder)
+
+    def done(*arguments: str | Path) -> None:
+        result = forks.run([*WAYPOST, *map(str, arguments)], folder, env)
+        assert result.returncode == 0, result.stderr
+
+    library = releasable(make_library(folder / "served" / "components"))
     requirements = (ROOT / "engine" / "requirements" / "dev.txt").read_text()
     start = requirements.index("\niniconfig==") + 1
     pinned = requirements[start : requirements.index("\n", requirements.index("sha256", start) + 200)]
@@ -485,22 +501,27 @@ def bundled(library: Repository, server: str, workplace: Path, call: Call) -> Pa
 
     edit_contract(library.path, "load", change)
     library.commit()
-    assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
-    pipeline = releasable(make_pipeline(workplace.parent / "served" / "grades", f"{server}/components"))
-    (pipeline.path / "data.csv").write_text("a\n1\n")
-    edit_pipeline(pipeline.path, lambda p: p["steps"]["load"].update({"with": {"text": "data.csv"}}))
-    locked = call(*WAYPOST, "lock", pipeline.path)
-    assert locked.returncode == 0, locked.stderr
-    pipeline.commit("lock")
-    assert call(*WAYPOST, "release", "-C", pipeline.path).returncode == 0
-    made = call(*WAYPOST, "bundle", f"{server}/grades@1.0.0", "-o", "grades.tar")
-    assert made.returncode == 0, made.stderr
-    again = call(*WAYPOST, "bundle", f"{server}/grades@1.0.0", "-o", "again.tar")
-    assert again.returncode == 0, again.stderr
-    assert (workplace / "grades.tar").read_bytes() == (workplace / "again.tar").read_bytes()
-    return workplace / "grades.tar"
+    done("release", "-C", library.path)
+    with git_daemon(library.path.parent) as server:
+        pipeline = releasable(make_pipeline(folder / "served" / "grades", f"{server}/components"))
+        (pipeline.path / "data.csv").write_text("a\n1\n")
+        edit_pipeline(pipeline.path, lambda p: p["steps"]["load"].update({"with": {"text": "data.csv"}}))
+        done("lock", pipeline.path)
+        pipeline.commit("lock")
+        done("release", "-C", pipeline.path)
+        done("bundle", f"{server}/grades@1.0.0", "-o", "grades.tar")
+        done("bundle", f"{server}/grades@1.0.0", "-o", "again.tar")
+    assert (folder / "grades.tar").read_bytes() == (folder / "again.tar").read_bytes()
+    return folder / "grades.tar"
 
 
+@pytest.fixture
+def bundled(once_bundled: Path, workplace: Path) -> Path:
+    """A copy of it in the workplace."""
+    return Path(shutil.copy(once_bundled, workplace))
+
+
+@pytest.mark.xdist_group("bundle")
 def test_bundle_runs_without_network(bundled: Path, workplace: Path, call: Call) -> None:
     """In a network namespace without any route, on an empty cache: the bundle runs, with its wheels."""
     assert call(*WAYPOST, "verify-bundle", bundled).returncode == 0
@@ -514,6 +535,7 @@ def test_bundle_runs_without_network(bundled: Path, workplace: Path, call: Call)
     assert Path(log).read_text() == "a\n1\n\n"
 
 
+@pytest.mark.xdist_group("bundle")
 @pytest.mark.parametrize("change", ["wheel removed", "wheel changed", "more", "cut off"])
 def test_bundle_that_is_not_whole(bundled: Path, workplace: Path, call: Call, change: str) -> None:
     """With one wheel removed or changed, a file more, or cut off: refused at the start."""
