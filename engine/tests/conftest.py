@@ -39,13 +39,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(tmp_path_factory: pytest.TempPathFactory, forks: Forks) -> Path:
     """A tracking store with its tables made: making them takes seconds, copying does not."""
     folder = tmp_path_factory.mktemp("store")
-    script = "import mlflow; mlflow.MlflowClient().search_experiments()"
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    env = {**os.environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    subprocess.run([sys.executable, "-c", script], check=True, env=env, cwd=folder)
+    env = {**variables(folder), "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}"}
+    forks.load("mlflow.cli", "mlflow.store.tracking.sqlalchemy_store")
+    made = forks.run(["mlflow", "experiments", "search"], folder, env)
+    assert made.returncode == 0, made.stderr
     return folder / "mlflow.db"
 
 

@@ -144,6 +144,11 @@ class Forks:
             self._channel.close()
             self._server.wait()
 
+    def load(self, *modules: str) -> None:
+        """Imports what most forks need, before the first one imports it for itself."""
+        if sys.platform == "linux":
+            self._connected().send(json.dumps({"import": modules}).encode())
+
     def run(
         self, command: Sequence[str], cwd: Path, env: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
@@ -168,7 +173,7 @@ class Forks:
     ) -> Process:
         """Does what subprocess.Popen does, with text, and with nothing on stdin."""
         found = _module(command)
-        if found is None or sys.platform != "linux" or not self._serves(env):
+        if found is None or sys.platform != "linux" or _fixed(env) != self._env:
             return subprocess.Popen(
                 command,
                 cwd=cwd,
@@ -179,7 +184,6 @@ class Forks:
                 text=True,
                 start_new_session=start_new_session,
             )
-        assert self._channel
         ours: list[IO[str] | None] = []
         theirs: list[int] = []
         for sink in (stdout, stderr):
@@ -193,29 +197,27 @@ class Forks:
         told, tell = os.pipe()
         request = {"module": found[0], "arguments": found[1], "folder": str(cwd), "variables": dict(env)}
         message = json.dumps({**request, "session": start_new_session}).encode()
-        socket.send_fds(self._channel, [message], [tell, *theirs])
+        socket.send_fds(self._connected(), [message], [tell, *theirs])
         for writer in (tell, *theirs):
             os.close(writer)
         return Fork(list(command), told, *ours)
 
-    def _serves(self, env: Mapping[str, str]) -> bool:
-        if _fixed(env) != self._env:
-            return False
+    def _connected(self) -> socket.socket:
+        """Returns the socket that leads to the process that forks; starts it at the first time."""
         if self._channel is None:
-            self._start(env)
-        return True
-
-    def _start(self, env: Mapping[str, str]) -> None:
-        self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with other:
-            self._server = subprocess.Popen(
-                [sys.executable, "-m", "tests.forks", str(other.fileno())],
-                cwd=_ENGINE,
-                env={**env, "OPENBLAS_NUM_THREADS": "1"},  # forks of a process of one thread are safe
-                pass_fds=[other.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            given = {name: text for name, text in os.environ.items() if not name.startswith(_NEVER)}
+            with other:
+                self._server = subprocess.Popen(
+                    [sys.executable, "-m", "tests.forks", str(other.fileno())],
+                    cwd=_ENGINE,
+                    # Forks of a process of one thread are safe.
+                    env={**given, **self._env, "OPENBLAS_NUM_THREADS": "1"},
+                    pass_fds=[other.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+        return self._channel
 
 
 def _opened(sink: int | IO[str], before: list[int]) -> int:
@@ -240,10 +242,13 @@ def serve(channel: socket.socket) -> None:
             while True:
                 for name in json.loads(here.recv(_LARGEST)):
                     importlib.import_module(name)
-        if os.fork() == 0:
+        request = json.loads(data)
+        for name in request.get("import", ()):
+            importlib.import_module(name)
+        if "module" in request and os.fork() == 0:
             channel.close()
             here.close()
-            _keep(json.loads(data), news, *fds)
+            _keep(request, news, *fds)
         for fd in fds:
             os.close(fd)
         with contextlib.suppress(ChildProcessError):
