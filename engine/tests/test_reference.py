@@ -75,11 +75,9 @@ def test_other_data_by_parameters_only(workplace: Path, call: Call, name: str) -
     assert parent.data.metrics["evaluate/roc_auc"] == metrics["evaluate/roc_auc"]
 
 
-@pytest.mark.xdist_group("stock")
-@pytest.mark.parametrize("folder", [".", pytest.param("pipeline", marks=pytest.mark.journey)])
-def test_stock_mlflow_runs_the_pipeline(folder: str, workplace: Path, call: Call) -> None:
-    """`mlflow run … -P overrides=…`, of the repository or of its `pipeline`, does the same: six children
-    below the project's run.
+def test_stock_mlflow_runs_the_pipeline(workplace: Path, call: Call) -> None:
+    """`mlflow run … -P overrides=…` of the repository does the same: six children below the project's run.
+    Of its folder `pipeline` it does so, too: there the same steps are taken over.
     """
     copy = workplace / "repository"  # as a clone has it: engine, library and pipeline side by side
     for name in ("engine/src", "pipeline", "components-repo"):
@@ -87,19 +85,27 @@ def test_stock_mlflow_runs_the_pipeline(folder: str, workplace: Path, call: Call
         shutil.copytree(ROOT / name, copy / name, ignore=not_in_a_clone)
     for name in ("MLproject", "python_env.yaml"):
         shutil.copyfile(ROOT / name, copy / name)
-    project = copy / folder / "MLproject"
-    project.write_text(project.read_text().replace(" --overrides", " --env local --dev --overrides"))
     overrides = " ".join([*QUICK, "model.max_depth=8", "evaluate.min_auc=0.6"])
-    result = call("mlflow", "run", copy / folder, "--env-manager", "local", "-P", f"overrides={overrides}")
-    assert result.returncode == 0, result.stdout + result.stderr
-    parent = re.findall(r"Run \(ID '(\w+)'\) succeeded", result.stdout + result.stderr)[0]
-    run = client().get_run(parent)
-    assert run.info.status == "FINISHED"
-    assert run.data.params["model.max_depth"] == "8"
-    children = client().search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+
+    def run(folder: str) -> mlflow.entities.Run:
+        project = copy / folder / "MLproject"
+        project.write_text(project.read_text().replace(" --overrides", " --env local --dev --overrides"))
+        how = ("--env-manager", "local", "-P", f"overrides={overrides}")
+        result = call("mlflow", "run", copy / folder, *how)
+        assert result.returncode == 0, result.stdout + result.stderr
+        parent = re.findall(r"Run \(ID '(\w+)'\) succeeded", result.stdout + result.stderr)[0]
+        found = client().get_run(parent)
+        assert found.info.status == "FINISHED"
+        assert found.data.params["model.max_depth"] == "8"
+        return found
+
+    whole = run(".")
+    below = f"tags.`mlflow.parentRunId` = '{whole.info.run_id}'"
+    children = client().search_runs([whole.info.experiment_id], below)
     assert [child.info.status for child in children] == ["FINISHED"] * 6
-    train = next(child for child in children if child.data.tags["waypost.step"] == "train")
+    ids = {f"waypost.step.{child.data.tags['waypost.step']}": child.info.run_id for child in children}
     mlflow.set_tracking_uri(f"sqlite:///{workplace / 'mlflow.db'}")
-    model = mlflow.pyfunc.load_model(f"runs:/{train.info.run_id}/model")
+    model = mlflow.pyfunc.load_model(f"runs:/{ids['waypost.step.train']}/model")
     assert model.metadata.metadata["target"] == "grade"
     assert len(model.metadata.metadata["features"]["numeric"]) >= 20
+    assert ids.items() <= run("pipeline").data.tags.items()
