@@ -549,10 +549,12 @@ class _Caller:
         self.bodies = bodies
         self.expected = expected
         self.seen: Counter[str] = Counter()
+        self.changes = 0
         self.wrong: list[str] = []
 
     async def run(self, name: int, count: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        before: list[str] = []
         for number in range(count):
             row = (name * 7919 + number) % len(self.bodies)
             body, identity = self.bodies[row], f"{name}-{number}"
@@ -571,6 +573,8 @@ class _Caller:
                 and content["predictions"] == [self.expected[model[0]][row]]
             )
             self.seen[model[0] if model else status] += 1
+            self.changes += model != before
+            before = model
             if not fits:
                 self.wrong.append(f"{head} {content}")
         writer.close()
@@ -586,8 +590,8 @@ def keep_moving(client: mlflow.MlflowClient, done: threading.Event, every: float
 
 @pytest.mark.journey
 @pytest.mark.timeout(600)
-def test_200_000_requests_while_the_alias_moves(workplace: Path) -> None:
-    """Two workers, 200,000 requests, the alias moving all the while: none fails, and each answer is the
+def test_many_requests_while_the_alias_moves(workplace: Path) -> None:
+    """Two workers, 40,000 requests, the alias moving twice a second: none fails, and each answer is the
     one of the model that it names, for the row that was asked.
     """
     mlflow.set_tracking_uri(f"sqlite:///{workplace / 'mlflow.db'}")
@@ -598,15 +602,15 @@ def test_200_000_requests_while_the_alias_moves(workplace: Path) -> None:
     expected = {f"grades/{i}": model.predict(rows).tolist() for i, model in enumerate(made, 1)}
     assert expected["grades/1"] != expected["grades/2"]
     bodies = [json.dumps(as_json(rows.iloc[[i]])).encode() for i in range(len(rows))]
-    options = ["--workers", "2", "--reload-every", "0.5", "--no-access-log"]
+    options = ["--workers", "2", "--reload-every", "0.1", "--no-access-log"]
     with serving("models:/grades@champion", *options, cwd=workplace) as server:
         caller = _Caller(urlsplit(server.url).port or 0, bodies, expected)
         done = threading.Event()
-        mover = threading.Thread(target=keep_moving, args=(client, done, 1.5))
+        mover = threading.Thread(target=keep_moving, args=(client, done, 0.5))
         mover.start()
 
         async def all_of_them() -> None:
-            await asyncio.gather(*(caller.run(name, 12_500) for name in range(16)))
+            await asyncio.gather(*(caller.run(name, 2_500) for name in range(16)))
 
         try:
             asyncio.run(all_of_them())
@@ -614,8 +618,9 @@ def test_200_000_requests_while_the_alias_moves(workplace: Path) -> None:
             done.set()
             mover.join()
         assert caller.wrong[:3] == []
-        assert sum(caller.seen.values()) == 200_000
-        assert min(caller.seen[name] for name in expected) > 10_000, caller.seen
+        assert sum(caller.seen.values()) == 40_000
+        assert min(caller.seen[name] for name in expected) > 2_000, caller.seen
+        assert caller.changes > 16 * 5, caller.changes  # of 16 connections, each saw the model change
         assert server.stop() == 0
 
 
