@@ -30,6 +30,7 @@ from sklearn.pipeline import make_pipeline
 
 from tests import models
 from tests.conftest import ROOT, Call
+from tests.forks import Forks
 from tests.repositories import free_port
 from tests.serving import serving
 from tests.test_reference import QUICK
@@ -139,13 +140,11 @@ def test_probabilities_csv_and_row_numbers(saved: Path, workplace: Path, call: C
 
 
 @contextlib.contextmanager
-def stock_server(folder: Path, cwd: Path) -> Iterator[str]:
+def stock_server(folder: Path, cwd: Path, forks: Forks) -> Iterator[str]:
     """Runs `mlflow models serve` on a model."""
     port = free_port()
     command = ["mlflow", "models", "serve", "-m", str(folder), "-p", str(port), "--env-manager", "local"]
-    process = subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    process = forks.start(command, cwd, dict(os.environ), start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -159,7 +158,9 @@ def stock_server(folder: Path, cwd: Path) -> Iterator[str]:
         process.wait()
 
 
-def all_four(call: Call, folder: Path, table: pd.DataFrame, workplace: Path) -> dict[str, list[str]]:
+def all_four(
+    call: Call, forks: Forks, folder: Path, table: pd.DataFrame, workplace: Path
+) -> dict[str, list[str]]:
     """Returns what `score`, `serve`, `mlflow models predict` and `mlflow models serve` say of a table."""
     name = folder.name
     table.to_csv(workplace / f"{name}.csv", index=False)
@@ -173,7 +174,7 @@ def all_four(call: Call, folder: Path, table: pd.DataFrame, workplace: Path) -> 
     asked = {"dataframe_split": json.loads(table.to_json(orient="split", double_precision=15))}
     with serving(folder, cwd=workplace) as server:
         online = server.ask(asked).json()["predictions"]
-    with stock_server(folder, workplace) as url:
+    with stock_server(folder, workplace, forks) as url:
         stock = requests.post(f"{url}/invocations", json=asked, timeout=60).json()["predictions"]
     return {
         "score": result_of(workplace / f"{name}-out")["prediction"].tolist(),
@@ -185,7 +186,7 @@ def all_four(call: Call, folder: Path, table: pd.DataFrame, workplace: Path) -> 
 
 @pytest.mark.journey
 @pytest.mark.parametrize("name", ["binary", "text"])
-def test_online_offline_and_stock_agree(name: str, workplace: Path, call: Call) -> None:
+def test_online_offline_and_stock_agree(name: str, workplace: Path, call: Call, forks: Forks) -> None:
     """A binary model without text, and one with: four ways to ask, the same answers."""
     table = rows(400, seed=9).replace({"city": {"": None}})  # type: ignore[arg-type]
     columns = ["amount", "age"] if name == "binary" else list(TABLE)
@@ -195,14 +196,14 @@ def test_online_offline_and_stock_agree(name: str, workplace: Path, call: Call) 
     )
     one.fit(TABLE[columns], models.labels(TABLE, 2 if name == "binary" else 5))
     folder = models.save(one, TABLE[columns], workplace / name)
-    found = all_four(call, folder, table[columns], workplace)
+    found = all_four(call, forks, folder, table[columns], workplace)
     assert len(found["score"]) == 400
     assert all(said == found["score"] for said in found.values())
 
 
 @pytest.mark.journey
 @pytest.mark.xdist_group("reference")
-def test_reference_model_online_offline_and_stock(workplace: Path, call: Call) -> None:
+def test_reference_model_online_offline_and_stock(workplace: Path, call: Call, forks: Forks) -> None:
     """The reference pipeline's model on its whole test table: four ways to ask, the same answers."""
     result = call(*RUN, ROOT / "pipeline", "--json", *QUICK, "evaluate.min_auc=0.6")
     assert result.returncode == 0, result.stderr
@@ -214,7 +215,7 @@ def test_reference_model_online_offline_and_stock(workplace: Path, call: Call) -
     table = pd.read_parquet(test)[names]
     # `mlflow models predict` takes no whole numbers in a CSV for a column of doubles.
     table = table.astype(dict.fromkeys(table.select_dtypes("number"), "float64"))
-    found = all_four(call, folder, table, workplace)
+    found = all_four(call, forks, folder, table, workplace)
     assert len(found["score"]) == 3000
     for way, said in found.items():
         assert said == found["score"], way
@@ -345,7 +346,7 @@ def test_changed_content_is_seen(saved: Path, workplace: Path, call: Call) -> No
 
 
 @pytest.mark.journey
-def test_killed_five_times_the_same_bytes(saved: Path, workplace: Path, call: Call) -> None:
+def test_killed_five_times_the_same_bytes(saved: Path, workplace: Path, call: Call, forks: Forks) -> None:
     """Killed with -9 five times at random points, then finished: every file is byte by byte that of an
     uninterrupted run, and nothing else is there.
     """
@@ -358,11 +359,8 @@ def test_killed_five_times_the_same_bytes(saved: Path, workplace: Path, call: Ca
     choose = random.Random()
     kills = 0
     for _ in range(5):
-        process = subprocess.Popen(
-            [str(a) for a in (*SCORE, saved, "big.csv", "broken", *options)],
-            stderr=subprocess.DEVNULL,
-            cwd=workplace,
-        )
+        command = [str(a) for a in (*SCORE, saved, "big.csv", "broken", *options)]
+        process = forks.start(command, workplace, dict(os.environ))
         # At least one part is written each time, so that there is something to go on with.
         before = len(list((workplace / "broken").glob("part-*")))
         for _ in range(600):
@@ -439,12 +437,12 @@ def test_input_is_not_the_output(saved: Path, workplace: Path, call: Call) -> No
 
 
 @pytest.mark.journey
-def test_interrupted_goes_on(saved: Path, workplace: Path, call: Call) -> None:
+def test_interrupted_goes_on(saved: Path, workplace: Path, call: Call, forks: Forks) -> None:
     """SIGINT: exit code 130, the run is closed as KILLED; the same command goes on and the run says so."""
     table = pd.concat([rows(20_000, seed) for seed in range(15)], ignore_index=True)
     table.to_parquet(workplace / "big.parquet")
     command = [str(a) for a in (*SCORE, saved, "big.parquet", "out", "--part-rows", "5000")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=workplace, text=True)
+    process = forks.start(command, workplace, dict(os.environ), stderr=subprocess.PIPE)
     for _ in range(6000):
         if list((workplace / "out").glob("part-*")):
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import Call
+from tests.forks import Forks
 from tests.pipelines import write_pipeline
 from tests.test_reuse import write_copier
 from tests.test_run import WAYPOST, by_step, client, runs
@@ -105,11 +107,14 @@ def test_a_failed_point_does_not_stop_the_others(scored: Path, call: Call) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_goes_on_after_an_interruption(scored: Path, call: Call, number: signal.Signals) -> None:
+def test_goes_on_after_an_interruption(
+    scored: Path, call: Call, forks: Forks, number: signal.Signals
+) -> None:
     """Interrupted or killed in the middle, the same command finishes and repeats nothing that was done."""
     (scored / "slow").touch()
     command = [*SWEEP, str(scored), "number=range(1,7)", "--jobs", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    env = dict(os.environ)
+    process = forks.start(command, Path.cwd(), env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     for _ in range(600):
         done = [run for run in by_step("score") if run.data.tags.get("waypost.complete")]
         if len(done) >= 2:
