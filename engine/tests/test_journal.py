@@ -18,6 +18,7 @@ from waypost.inference.limits import MIB, RequestError
 from waypost.inference.table import Rows, Table
 from waypost.serving.feedback import labels_of
 from waypost.serving.prediction_log import Answered, Journal, Label, check_columns
+from waypost.serving.retention import Retention, remove_outlived
 
 LAYOUT = Layout((Column(name="a", type="double"), Column(name="t", type="string")))
 
@@ -52,6 +53,19 @@ def test_long_texts_fill_no_memory(tmp_path: Path) -> None:
     (file,) = (tmp_path / "kept").glob("*.parquet")
     assert pq.read_metadata(file).num_rows == 5
     assert (journal.written, journal.dropped) == (5, 38)
+
+
+def test_what_is_written_can_be_removed(tmp_path: Path) -> None:
+    """Retention knows the log's files by the names that they get."""
+    journal = Journal(tmp_path, 1.0)
+    journal.take(answered(row()))
+    journal.label([Label("one", 0, "1")])
+    journal.flush()
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_outlived(tmp_path, Retention(days=1, size=MIB))
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_outlived(tmp_path, Retention(size=0))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_row_of_the_log(tmp_path: Path) -> None:

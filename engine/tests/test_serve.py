@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -49,8 +50,8 @@ from tests import models
 from tests.conftest import BIN, Call
 from tests.serving import SERVE, Server, serving
 from waypost.errors import UsageError
+from waypost.serving.certificates import check_certificate
 from waypost.serving.sampling import point
-from waypost.serving.workers import check_certificate
 
 TABLE = models.frame()
 NEW = models.frame(300, seed=5)
@@ -281,7 +282,7 @@ def test_token_guards_everything_but_health(
     saved: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With tokens, requests without one get 401, over TLS too; a file with others counts in all workers soon;
-    none is anywhere in what the server writes.
+    none is anywhere in what the server writes. So does another certificate.
     """
     file = workplace / "tokens"
     file.write_text("open-sesame\n")
@@ -303,6 +304,13 @@ def test_token_guards_everything_but_health(
         file.write_text("app: simsim-open-up-now\n")
         wait_for(lambda: {asked("open-sesame") for _ in range(10)} == {401})
         assert {asked("simsim-open-up-now") for _ in range(10)} == {200}
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        before = ssl.get_server_certificate(address)
+        key.write_text("half of a new pair")
+        wait_for(lambda: "the previous certificate stays" in "".join(server.errors))
+        assert ssl.get_server_certificate(address) == before
+        certificate(workplace)
+        wait_for(lambda: before not in {ssl.get_server_certificate(address) for _ in range(10)})
         assert server.stop() == 0
         said = server.out.read_text() + "".join(server.errors)
         assert '"caller":"app"' in said
@@ -498,10 +506,14 @@ def test_regressor_has_no_probabilities(workplace: Path) -> None:
 
 def test_predictions_are_logged(saved: Path, workplace: Path, call: Call) -> None:
     """With --log-predictions, requests are kept as parquet: columns, answer, model, request; labels that come
-    later, too. `waypost monitor` says from both how well the model does.
+    later, too. `waypost monitor` says from both how well the model does. What is older than --log-days goes.
     """
     log = workplace / "log"
-    with serving(saved, "--log-predictions", str(log), cwd=workplace) as server:
+    log.mkdir()
+    old = log / "predictions-20200101T000000-0123abcd-1-0.parquet"
+    old.write_bytes(b"x")
+    with serving(saved, "--log-predictions", str(log), "--log-days", "30", cwd=workplace) as server:
+        wait_for(lambda: not old.exists())
         reply = server.ask(as_json(NEW), headers={"X-Request-Id": "many"})
         told = reply.json()["predictions"]
         server.ask({"instances": [ONE]})

@@ -1,87 +1,74 @@
-"""Which runs of a tracking server are needed."""
+"""How long a log of predictions is kept, and which files are nobody's log."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from waypost.contracts.retention import TAKEN_OVER, RunFacts, families, reasons
+from waypost.commands.serve import serve
+from waypost.errors import UsageError
+from waypost.inference.limits import MIB
+from waypost.serving.retention import Retention, outlived, remove_outlived
 
-DAY = 86400.0
-NOW = 100 * DAY
-
-
-def run(run_id: str, day: float = 1, *, needs: tuple[str, ...] = (), **other: Any) -> RunFacts:
-    content = {"kind": "pipeline", "status": "FINISHED", "pipeline": "grades", "experiment": "e"}
-    return RunFacts(run_id=run_id, ended=day * DAY, needs=frozenset(needs), **{**content, **other})
+NOW = datetime(2026, 5, 10, 12, tzinfo=UTC)
 
 
-def step(run_id: str, parent: str, day: float = 1, **other: Any) -> RunFacts:
-    return run(run_id, day, kind="step", parent=parent, pipeline="", **other)
-
-
-def kept(*runs: RunFacts, wanted: dict[str, str] | None = None, lock: str = "") -> dict[str, str]:
-    return reasons(families(runs), wanted or {}, lock=lock, now=NOW, days=30)
-
-
-NEW = run("new", 99)
+def name(day: int, kind: str = "predictions", number: int = 0) -> str:
+    return f"{kind}-202605{day:02}T120000-0123abcd-77-{number}.parquet"
 
 
 @pytest.mark.parametrize(
-    ("runs", "expected"),
+    ("kept", "gone"),
     [
-        ([run("a")], {}),
-        ([run("a", status="FAILED"), step("b", "a")], {}),
-        ([run("a", 71)], {"a": "young"}),
-        ([run("a"), step("b", "a", 71)], {"a": "young"}),
-        ([run("a", status="RUNNING")], {"a": "running"}),
-        ([run("a", status="SCHEDULED")], {"a": "running"}),
-        ([run("a", status="KILLED"), step("b", "a", status="RUNNING")], {"a": "running"}),
-        ([run("a", is_marked=True)], {"a": "marked to be kept"}),
-        ([run("a"), step("b", "a", is_marked=True)], {"a": "marked to be kept"}),
-        ([run("a", release="1.0.0")], {"a": "run of a release"}),
-        ([run("a", release="1.0.0", status="FAILED")], {}),
-        ([run("a", pipeline="other")], {"a": "newest of its pipeline"}),
-        ([run("a", experiment="f")], {"a": "newest of its pipeline"}),
-        ([run("a", lock="sha256:x")], {"a": "newest with this lock"}),
-        ([run("a", lock="sha256:y")], {}),
+        (Retention(), []),
+        (Retention(days=3), [1, 2]),
+        (Retention(days=0.5), [1, 2, 8]),
+        (Retention(size=4), [1]),
+        (Retention(size=5), [1]),
+        (Retention(size=7), []),
+        (Retention(size=1), [1, 2, 8]),
+        (Retention(days=3, size=2), [1, 2]),
     ],
 )
-def test_kept_for_itself(runs: list[RunFacts], expected: dict[str, str]) -> None:
-    """A run is kept with all that is below it, for what it or any of those is."""
-    assert kept(NEW, *runs, lock="sha256:x") == {"new": "newest of its pipeline", **expected}
+def test_the_oldest_go(kept: Retention, gone: list[int]) -> None:
+    """What is older than so many days goes, then the oldest until the rest has the size."""
+    sizes = {name(8, "feedback"): 1, name(1): 3, name(10): 1, name(2): 2}
+    found = outlived(sizes.items(), kept, NOW)
+    assert found == [name(day, "feedback" if day == 8 else "predictions") for day in gone]
 
 
-def test_what_a_kept_run_took_a_result_from_is_kept() -> None:
-    """However long the chain is; what nothing kept leads to goes, whatever it took over itself."""
-    runs = [
-        run("first"), step("load", "first"), step("train", "first"),
-        run("second", 2, needs=("load",)), step("split", "second", 2),
-        run("third", 3, needs=("load", "split")), step("other", "third", 3),
-        run("newest", 60, needs=("split", "gone long ago")),
-    ]  # fmt: skip
-    assert kept(*runs) == {"newest": "newest of its pipeline", "second": TAKEN_OVER, "first": TAKEN_OVER}
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("notes.txt", "predictions.parquet", f".{name(1)}", f"{name(1)}.bak", f"my-{name(1)}"),
+        *(name(1).replace("0123abcd", "zzzz"), name(1).replace("0501T", "0540T")),
+        *(name(1).upper(), name(1) + "\n"),
+    ],
+)
+def test_what_is_called_otherwise_stays(other: str) -> None:
+    """A file whose name is not the log's is somebody else's, and counts for nothing."""
+    assert outlived([(other, 100 * MIB), (name(10), 1)], Retention(days=1, size=10), NOW) == []
 
 
-def test_what_others_want() -> None:
-    """A registered model's step keeps the run that it is part of, and so does a step of the index."""
-    runs = [NEW, run("a"), step("b", "a"), run("c"), step("d", "c")]
-    assert kept(*runs, wanted={"b": "made a registered model"}) == {
-        "new": "newest of its pipeline",
-        "a": "made a registered model",
-    }
+@pytest.mark.parametrize("option", ["--log-days", "--log-megabytes"])
+def test_there_is_a_log_to_keep(option: str) -> None:
+    """How long a log is kept means nothing without a log."""
+    result = CliRunner().invoke(serve, ["model", option, "3"])
+    assert isinstance(result.exception, UsageError)
+    assert "need a log" in str(result.exception)
 
 
-def test_families() -> None:
-    """A sweep is one; a step whose run is gone is one of its own; a circle of parents does not hang."""
-    runs = [
-        run("sweep", kind="sweep"), run("one", parent="sweep"), step("s", "one"),
-        step("orphan", "gone", 3), run("x", parent="y"), run("y", parent="x"),
-        run("nested", parent="somebody else's", day=2),
-    ]  # fmt: skip
-    found = {family.top.run_id: sorted(r.run_id for r in family.members) for family in families(runs)}
-    assert found["sweep"] == ["one", "s", "sweep"]
-    assert found["orphan"] == ["orphan"]
-    assert found["nested"] == ["nested"]
-    assert sum(map(len, found.values())) == len(runs)
+def test_only_files_in_the_folder_go(tmp_path: Path) -> None:
+    """Links, folders and what lies below stay; a folder that is not there is no trouble."""
+    (tmp_path / "kept").write_text("x")
+    (tmp_path / name(1)).write_text("x")
+    (tmp_path / name(2)).symlink_to(tmp_path / "kept")
+    (tmp_path / name(3)).mkdir()
+    (tmp_path / name(3) / name(4)).write_text("x")
+    remove_outlived(tmp_path, Retention(days=0.001))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["kept", name(2), name(3)])
+    assert (tmp_path / name(3) / name(4)).exists()
+    remove_outlived(tmp_path / "nowhere", Retention(days=1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from waypost.commands.options import model_argument, trust_option
-from waypost.errors import Interrupted
+from waypost.errors import Interrupted, UsageError
 from waypost.inference.limits import BECOMES, LARGEST_MIB, MIB
 from waypost.report import common
 from waypost.report.console import Console
@@ -63,7 +63,8 @@ if TYPE_CHECKING:
 @click.option(
     "--tls-cert",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Certificate for HTTPS (PEM, with its intermediate certificates).",
+    help="Certificate for HTTPS (PEM, with its intermediate certificates); a change takes effect without a "
+    "restart.",
 )
 @click.option(
     "--tls-key",
@@ -145,6 +146,18 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1),
     help="Share of the requests to log.",
 )
+@click.option(
+    "--log-days",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Remove files of the log after so many days.  [default: never]",
+)
+@click.option(
+    "--log-megabytes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Remove the oldest files of the log when it exceeds this size, in MiB.  [default: never]",
+)
 def serve(
     model: str,
     host: str,
@@ -166,6 +179,8 @@ def serve(
     shadow: str | None,
     log: Path | None,
     log_share: float,
+    log_days: float | None,
+    log_megabytes: int | None,
 ) -> int:
     """Serve MODEL over MLflow's scoring protocol, compiled where that is proved equal.
 
@@ -190,6 +205,8 @@ def serve(
     def started(address: str, models: Mapping[str, Brought]) -> None:
         show_service(console, models, address)
 
+    if log is None and (log_days or log_megabytes):
+        raise UsageError("--log-days and --log-megabytes need a log", hint="--log-predictions DIR")
     tokens = tokens_of(token_file, os.environ)
     for doubt in doubts(tokens, token_file):
         common.warn(console, doubt)
@@ -217,6 +234,8 @@ def serve(
         shadow=parse_other(shadow, "--shadow", 1.0) if shadow else None,
         log=log.resolve() if log else None,
         log_share=log_share,
+        log_days=log_days,
+        log_bytes=log_megabytes * MIB if log_megabytes else None,
     )
     with contextlib.suppress(Interrupted):  # the usual end: what was begun is finished
         execute(service, started, lambda text: common.warn(console, text))

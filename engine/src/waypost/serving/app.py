@@ -28,6 +28,7 @@ from waypost.inference.layout import TableError
 from waypost.inference.limits import Limits, RequestError
 from waypost.serving.answering import MAIN, Answering, Reply, Served, failure, refusal
 from waypost.serving.bodies import Bodies, GoneError, Receive, busy, is_gzip
+from waypost.serving.certificates import Certificate, own
 from waypost.serving.cors import Origins
 from waypost.serving.feedback import FEEDBACK, labels_of
 from waypost.serving.hosting import Hosted
@@ -35,6 +36,7 @@ from waypost.serving.metrics import METRICS_TYPE, Entry, Monitor
 from waypost.serving.page import Shown, page
 from waypost.serving.prediction_log import Journal
 from waypost.serving.protocol import JSON, content_type
+from waypost.serving.retention import Retention, remove_outlived
 from waypost.serving.roles import Roles
 from waypost.serving.settings import VARIABLE, Settings
 from waypost.serving.shadow import Shadow
@@ -49,7 +51,7 @@ GONE = 499
 
 _OPEN = ("/ping", "/health", "/livez", "/readyz")  # what asks for these has no token
 _FLUSH_SECONDS = 0.05
-_TOKENS_SECONDS = 1.0
+_TOKENS_SECONDS, _SWEEP_SECONDS = 1.0, 60.0
 _WRITING_SECONDS = 1.0
 
 Scope = dict[str, Any]
@@ -59,15 +61,17 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class Application:
     """Answers requests. The model is loaded when the server starts, and again when `state` names another."""
 
-    def __init__(self, settings: Settings, guard: Guard) -> None:
+    def __init__(self, settings: Settings, guard: Guard, certificate: Certificate | None = None) -> None:
         self._settings = settings
         self._guard = guard
+        self._certificate = certificate
         self._origins = Origins(settings.origins) if settings.origins else None
         self._monitor = Monitor(settings.state.parent, _written if settings.logs_access else None)
         self._bodies = Bodies(settings.most_bytes, settings.seconds)
         self._numbers = itertools.count()
         self._prefix = secrets.token_hex(4)
         self._journal = Journal(settings.log, settings.log_share) if settings.log else None
+        self._kept = Retention(settings.log_days, settings.log_bytes)
         self._models = Roles(settings, _say, needs_token=guard.bearer is not None)
         limits = Limits(settings.most_rows, settings.most_unpacked)
         self._answering = Answering(limits, settings.seconds, self._journal)
@@ -77,8 +81,8 @@ class Application:
             else None
         )
         self._chores = Threads(1, waiting=1, lost=1, name="chores")
-        self._next_look = 0.0
-        self._log_trouble = ""
+        self._next_look = self._next_sweep = 0.0
+        self._log_trouble = self._sweep_trouble = ""
         self._routes: dict[tuple[str, str], Callable[[], Reply]] = {
             **{("GET", path): self._ping for path in ("/ping", "/health", "/livez")},
             ("GET", "/readyz"): self._readyz,
@@ -301,6 +305,19 @@ class Application:
             self._log_trouble = trouble
         self._monitor.logged(self._journal.written, self._journal.dropped)
 
+    def _sweep_log(self) -> None:
+        """Removes what is kept no longer; a folder that cannot be written is told once."""
+        if self._settings.log is None:
+            return
+        trouble = ""
+        try:
+            remove_outlived(self._settings.log, self._kept)
+        except OSError as error:
+            trouble = f"{self._settings.log}: old files are not removed: {error}"
+        if trouble and trouble != self._sweep_trouble:
+            _say(trouble)
+        self._sweep_trouble = trouble
+
     def _end_by_force(self) -> None:
         """Ends the process, which should have ended by now; not even a full pipe keeps it."""
         said = f"still busy {self._settings.forced:g} s after the signal: ended by force"
@@ -322,15 +339,19 @@ class Application:
         self._monitor.flush()
 
     async def _follow(self) -> None:
-        """Looks whether other models or tokens are to be used, and whether predictions are to be logged."""
+        """Looks whether other models, tokens or certificates are to be used, and what the log needs."""
         if self._journal and self._journal.is_due():
             await self._chores.run(lambda _: self._write_log())
+        if self._kept.is_bounded and time.monotonic() > self._next_sweep:
+            self._next_sweep = time.monotonic() + _SWEEP_SECONDS
+            await self._chores.run(lambda _: self._sweep_log())
         for hosted in self._models.all:
             if hosted.has_changed():
                 await self._chores.run(partial(self._load_again, hosted))
         if time.monotonic() > self._next_look:
             self._next_look = time.monotonic() + _TOKENS_SECONDS
             self._follow_tokens()
+            self._follow_certificate()
 
     def _load(self) -> None:
         for hosted in self._models.all:
@@ -350,6 +371,13 @@ class Application:
                 _say("the tokens were read again")
         except UsageError as error:
             _say(f"the previous tokens stay valid:  {error}")
+
+    def _follow_certificate(self) -> None:
+        try:
+            if self._certificate and self._certificate.follow():
+                _say("the certificate was read again: new connections get it")
+        except UsageError as error:
+            _say(f"the previous certificate stays: {error}")
 
 
 def _is_sent(given: dict[bytes, bytes]) -> bool:
@@ -376,4 +404,4 @@ def ready_file(state: Path) -> Path:
 def application() -> Application:
     """Returns the application that the environment describes; uvicorn calls it in each worker."""
     settings = Settings.model_validate_json(os.environ[VARIABLE])
-    return Application(settings, Guard(settings.token_file, os.environ))
+    return Application(settings, Guard(settings.token_file, os.environ), own())

@@ -108,7 +108,10 @@ def _logged(folder: Path, most: int) -> tuple[dict[tuple[str, str], pd.DataFrame
         if rows >= most:
             is_whole = False
             break
-        frame = pq.read_table(file).to_pandas()
+        try:
+            frame = pq.read_table(file).to_pandas()
+        except FileNotFoundError:  # the server keeps its log no longer
+            continue
         rows += len(frame)
         for key, part in frame.groupby([MODEL, ROLE], sort=False):
             parts.setdefault((str(key[0]), str(key[1])), []).append(part)

@@ -40,6 +40,10 @@ class Settings(BaseModel):
     shadow: Other | None = None
     log: Path | None = None
     log_share: float = 1.0
+    log_days: float | None = None
+    log_bytes: int | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
     @property
     def answering(self) -> float:

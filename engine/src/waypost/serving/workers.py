@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from waypost.errors import UsageError
 from waypost.inference.fetching import Brought, bringing
 from waypost.serving.answering import MAIN
 from waypost.serving.app import ready_file
+from waypost.serving.certificates import check_certificate, tls_context
 from waypost.serving.cors import check_origins
 from waypost.serving.roles import CANARY, SHADOW
 from waypost.serving.settings import VARIABLE, Other, Settings
@@ -57,6 +57,8 @@ class Service:
     shadow: tuple[str, float] | None
     log: Path | None
     log_share: float
+    log_days: float | None = None
+    log_bytes: int | None = None
 
 
 Started = Callable[[str, Mapping[str, Brought]], None]
@@ -106,6 +108,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
             server_header=False,
             ssl_certfile=service.certificate,
             ssl_keyfile=service.key,
+            ssl_context_factory=tls_context if service.certificate else None,
             timeout_graceful_shutdown=settings.answering,  # type: ignore[arg-type]
         )
         listening = _bound(config)
@@ -121,23 +124,6 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
                 uvicorn.Server(config).run(sockets=[listening])
         finally:
             listening.close()
-
-
-def check_certificate(certificate: Path | None, key: Path | None) -> None:
-    """Raises UsageError unless both are given, or none, and they fit: uvicorn's own word is a stack trace."""
-    if certificate is None or key is None:
-        if certificate or key:
-            raise UsageError("TLS needs a certificate and its key", hint="--tls-cert FILE --tls-key FILE")
-        return
-    try:
-        # Without a password in hand OpenSSL would ask the terminal for one.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-        hint = "give PEM files, the key without a passphrase"
-        raise UsageError(
-            f"{certificate}, {key}: not a certificate with its key:  {reason}", hint=hint
-        ) from error
 
 
 @contextlib.contextmanager
@@ -184,4 +170,8 @@ def _settings(service: Service, state: Path, others: Mapping[str, Other]) -> Set
         shadow=others.get(SHADOW),
         log=service.log,
         log_share=service.log_share,
+        log_days=service.log_days,
+        log_bytes=service.log_bytes,
+        certificate=service.certificate.absolute() if service.certificate else None,
+        key=service.key.absolute() if service.key else None,
     )

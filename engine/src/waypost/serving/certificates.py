@@ -1,0 +1,97 @@
+"""The certificate of a server that speaks TLS, as its files are now: whoever renews it restarts nothing."""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from waypost.errors import UsageError
+from waypost.serving.settings import VARIABLE, Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+
+def check_certificate(certificate: Path | None, key: Path | None) -> None:
+    """Raises UsageError unless both are given, or none, and they fit: uvicorn's own word is a stack trace."""
+    if certificate is None or key is None:
+        if certificate or key:
+            raise UsageError("TLS needs a certificate and its key", hint="--tls-cert FILE --tls-key FILE")
+        return
+    try:
+        # Without a password in hand OpenSSL would ask the terminal for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        hint = "PEM files; the key without a passphrase"
+        raise UsageError(f"{certificate}, {key}: no certificate with its key: {reason}", hint=hint) from error
+
+
+class Certificate:
+    """A certificate with its key.
+
+    A context that has loaded one half of a new pair is of no use to anybody, so none is changed: each pair
+    has a context of its own, and a handshake takes the newest that is whole.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._files = (certificate, key)
+        self._stamp = self._stamp_now()
+        self._make: Callable[[], ssl.SSLContext] | None = None
+        self._now: ssl.SSLContext | None = None
+
+    def context(self, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """Returns the context that a server listens with; `make` returns one of the files as they are."""
+        self._make = make
+        front = make()
+
+        def choose(connection: ssl.SSLSocket | ssl.SSLObject, *_: object) -> None:
+            connection.context = self._now or front
+
+        front.sni_callback = choose  # it is called where a client names no server, too
+        return front
+
+    def follow(self) -> bool:
+        """Reads the files again where they changed, and tells whether they did; new connections get what is
+        there now. Raises UsageError where that is no pair: then the one of before counts.
+        """
+        stamp = self._stamp_now()
+        if stamp == self._stamp or self._make is None:
+            return False
+        self._stamp = stamp
+        check_certificate(*self._files)
+        try:
+            self._now = self._make()
+        except (OSError, ValueError) as error:  # they changed since
+            raise UsageError(f"{self._files[0]}: no certificate with its key: {error}") from error
+        return True
+
+    def _stamp_now(self) -> tuple[int, ...]:
+        found: list[int] = []
+        for file in self._files:
+            try:
+                status = file.stat()
+            except OSError:  # whoever reads it says why
+                found.append(-1)
+            else:
+                found += [status.st_mtime_ns, status.st_ino, status.st_size]
+        return tuple(found)
+
+
+@functools.cache
+def own() -> Certificate | None:
+    """Returns the certificate of this process, which serves what its environment describes."""
+    settings = Settings.model_validate_json(os.environ[VARIABLE])
+    if settings.certificate is None or settings.key is None:
+        return None
+    return Certificate(settings.certificate, settings.key)
+
+
+def tls_context(config: uvicorn.Config, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:  # noqa: ARG001 (uvicorn's form)
+    """Returns the context of this process: uvicorn's `ssl_context_factory`."""
+    certificate = own()
+    return certificate.context(make) if certificate else make()
