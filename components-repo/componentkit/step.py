@@ -94,7 +94,7 @@ class Step:
         except ValidationError as error:
             keys = set(_keys(model.model_json_schema()))
             places = [(".".join(map(str, e["loc"])), _problem(dict(e), keys)) for e in error.errors()]
-            problems = "; ".join(f"{place}: {message}" for place, message in places)
+            problems = "; ".join(f"{place}: {message}" if place else message for place, message in places)
             raise ComponentError(f"{parameter}: {problems}") from error
         except (yaml.YAMLError, OSError) as error:
             raise ComponentError(f"{parameter}: {' '.join(str(error).split())}") from error

@@ -18,6 +18,7 @@ from componentkit.delimited import CsvOptions, read_csv
 from componentkit.files import NOT_READABLE, check_beginning, kind_of, opened
 
 _MOST_NAMES = 30
+_WORKBOOKS = {b"PK": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd"}
 
 
 def read_table(
@@ -103,7 +104,9 @@ def _read(
 def _excel(file: Any, tell: Callable[[str], None]) -> pd.DataFrame:
     """Returns the first sheet of a workbook that is not empty; `tell` hears of others."""
     content = file.read()
-    package: Any = "openpyxl" if content.startswith(b"PK") else "xlrd"
+    package: Any = next((name for magic, name in _WORKBOOKS.items() if content.startswith(magic)), "")
+    if not package:
+        raise ValueError("no workbook begins so")
     try:
         with pd.ExcelFile(io.BytesIO(content), engine=package) as book:
             sheets = {str(name): pd.read_excel(book, sheet_name=name) for name in book.sheet_names}

@@ -163,7 +163,7 @@ def _by_time(table: pd.DataFrame, column: str, test_size: float, together: Seque
             f"time: column {column!r}: every row is of {boundary} or later, none is left for training"
         )
     is_train = ~is_test
-    said = [f"the test table begins with {column} {boundary}"]
+    said = [f"the test table begins at {column} = {boundary}"]
     if gap:
         near = is_train & _is_near(table[column], boundary, gap)
         is_train &= ~near

@@ -122,6 +122,7 @@ def component(name: str, *arguments: str) -> object:
         ("preprocess", ["--data", "cut.parquet"], "error: cut.parquet: cannot be read as parquet: "),
         ("preprocess", ["--data", "nope.csv"], "nope.csv: no such file"),
         ("preprocess", ["--data", "a.xlsx"], "error: a.xlsx: cannot be read as Excel: no workbook: "),
+        ("preprocess", ["--data", "b.xlsx"], "error: b.xlsx: cannot be read as Excel: no workbook begins so"),
         ("preprocess", ["--data", "a.xls"], "error: a.xls: xlrd, which reads this kind of Excel, is not in"),
         ("preprocess", ["--data", "header.csv"], "error: header.csv: the table has no rows"),
         (
@@ -185,6 +186,7 @@ def test_bad_data_is_one_line(
     Path("header.csv").write_text("a,b\n")
     with zipfile.ZipFile("a.xlsx", "w") as archive:
         archive.writestr("other.txt", "x")
+    Path("b.xlsx").write_text("x")
     Path("a.xls").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(1000))
     Path("bad.yaml").write_text("droop: [a]\n")
     Path("good.csv").write_text("n,kind\n1,a\n2,a\n3,rare\n" if name == "segregate" else "n,kind\n1,a\n2,\n")

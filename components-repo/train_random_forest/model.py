@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -74,6 +82,15 @@ class ModelConfig(_Strict):
     class_weight: Literal["none", "balanced", "balanced_subsample"] | dict[Any, Weight] = "none"
     threshold: Threshold | None = None
     permutation: Permutation = Permutation()
+
+    @field_validator("class_weight", mode="wrap")
+    @classmethod
+    def _says_which(cls, value: Any, checked: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return checked(value)
+        except ValidationError as error:
+            known = "none, balanced, balanced_subsample, or a weight above 0 for each class"
+            raise ValueError(f"{value!r} is not one of {known}") from error
 
     @model_validator(mode="after")
     def _weighs_once(self) -> ModelConfig:

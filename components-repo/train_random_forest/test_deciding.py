@@ -100,6 +100,9 @@ def test_class_weights() -> None:
     assert balanced["forest"].class_weight == "balanced"
     with pytest.raises(ValidationError, match="class_weight is given twice, once in forest"):
         config(class_weight="balanced", forest={"class_weight": "balanced"})
+    for odd in ("balance", {"a": 0}, 3):
+        with pytest.raises(ValidationError, match=r"1 validation error[^;]*is not one of none, balanced, "):
+            config(class_weight=odd)
 
 
 def test_intervals_hold_the_truth() -> None:

@@ -29,7 +29,7 @@ class Threshold(BaseModel):
     false_positive: float | None = Field(default=None, ge=0)
     false_negative: float | None = Field(default=None, ge=0)
     value: float | None = Field(default=None, ge=0, le=1)
-    positive: str | int | float | bool | None = None
+    positive: Any = None
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Threshold:
