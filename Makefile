@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint types rules release assets record library update-pins update-locks reproduce docs bench bench-deploy soak fuzz bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint types rules release assets record library update-pins update-locks reproduce docs bench bench-deploy soak fuzz tables bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken s
 
 fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts each (`make check`: 300 each)
 	@cd engine && FUZZ_CASES=5000 ../$(BIN)/python -m pytest -n 2 -m journey tests/test_fuzz_*.py
+
+tables: $(READY) ## two large tables from a file to a server, by configuration alone (some minutes)
+	@cd engine && ../$(BIN)/python -m pytest tests/slow_tables.py
 
 MUTANTS := VIRTUAL_ENV=../$(VENV) ../$(BIN)/uv run --active --no-project --with mutmut==3.8.1 python -m tests.mutants
 
