@@ -16,11 +16,20 @@ from typing import Any
 
 import mlflow
 import pytest
-import yaml
 
 from tests.conftest import Call
+from tests.forks import Forks
 from tests.pipelines import reference_as_locked, write_component, write_pipeline
-from tests.repositories import Repository, edit_contract, free_port, git_daemon, make_library, make_pipeline
+from tests.repositories import (
+    Repository,
+    edit_contract,
+    edit_pipeline,
+    free_port,
+    git_daemon,
+    make_library,
+    make_pipeline,
+    parameters_of,
+)
 from tests.test_release import published, releasable
 from tests.test_run import RUN, WAYPOST
 from tests.wandb_files import OfflineRun, offline_runs
@@ -73,9 +82,7 @@ def write_learner(
         "second": {"uses": "parts/learn", "with": second},
     }
     write_pipeline(root, steps, {"rounds": 4, "url": "https://me:secret@example.org/x"})
-    file = root / "pipeline.yaml"
-    content = yaml.safe_load(file.read_text()) | {"tracking": list(tracking)}
-    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    edit_pipeline(root, lambda content: content.update(tracking=list(tracking)))
 
 
 def by_job(folder: Path) -> dict[str, OfflineRun]:
@@ -187,12 +194,10 @@ def test_what_a_step_logs(workplace: Path, call: Call) -> None:
     assert names(newest.used) == {("first-out", "result")}
 
 
-def test_metrics_while_they_are_logged(workplace: Path, call: Call) -> None:
+def test_metrics_while_they_are_logged(workplace: Path, call: Call, forks: Forks) -> None:
     """A loss is on W&B while the step that measures it still runs; a run that is killed ends there, too."""
     write_learner(workplace / "small", seconds=0.5)
-    process = subprocess.Popen(
-        [*RUN, "small", "rounds=600"], cwd=workplace, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-    )
+    process = forks.start([*RUN, "small", "rounds=600"], workplace, dict(os.environ))
     seen = 0
     for _ in range(600):
         runs = by_job(workplace)
@@ -213,29 +218,25 @@ def test_metrics_while_they_are_logged(workplace: Path, call: Call) -> None:
     assert call(*RUN, "small", "rounds=2", "--no-wandb").returncode == 0  # and sweeps
 
 
-def test_sweep(workplace: Path, call: Call) -> None:
-    """Each point of a sweep is a group of its own; a step that two have in common is in one of them."""
+def test_sweep_with_a_point_that_fails(workplace: Path, call: Call) -> None:
+    """Each point of a sweep is a group of its own; a step that two have in common is in one of them. A step
+    that fails, and its pipeline, failed there too; what it measured before is kept.
+    """
     write_learner(workplace / "small", tracking=("mlflow",))
     file = workplace / "small" / "pipeline.yaml"
     file.write_text(file.read_text().replace("rounds: '2'", "rounds: ${more}"))
     (workplace / "small" / "params.yaml").write_text("rounds: 1\nmore: 1\n")
-    result = call(*WAYPOST, "sweep", workplace / "small", "more=1,2", "--env", "local", "--wandb")
-    assert result.returncode == 0, result.stdout + result.stderr
-    groups: dict[str, list[str]] = {}
+    result = call(*WAYPOST, "sweep", workplace / "small", "more=1,3", "--env", "local", "--wandb")
+    assert result.returncode == 1, result.stdout + result.stderr
+    groups: dict[str, dict[str, OfflineRun]] = {}
     for run in offline_runs(workplace):
-        groups.setdefault(run.group, []).append(run.job_type)
+        groups.setdefault(run.group, {})[run.job_type] = run
     jobs = sorted(sorted(group) for group in groups.values())
     assert jobs == [["first", "pipeline", "second"], ["pipeline", "second"]]
-
-
-def test_failed_step(workplace: Path, call: Call) -> None:
-    """A step that fails, and its pipeline, failed there too; what it measured before is kept."""
-    write_learner(workplace / "small")
-    result = call(*RUN, workplace / "small", "rounds=3")
-    assert result.returncode == 1
-    runs = by_job(workplace)
-    assert {name: run.exit_code for name, run in runs.items()} == {"pipeline": 1, "first": 1}
-    assert runs["first"].summary["loss"] == pytest.approx(1 / 3)
+    good, bad = sorted(groups.values(), key=lambda group: group["second"].exit_code or 0)
+    assert {good[name].exit_code for name in ("pipeline", "second")} == {0}
+    assert {bad[name].exit_code for name in ("pipeline", "second")} == {1}
+    assert bad["second"].summary["loss"] == pytest.approx(1 / 3)
 
 
 def test_server_that_is_not_there(workplace: Path, call: Call) -> None:
@@ -254,16 +255,19 @@ def test_server_that_is_not_there(workplace: Path, call: Call) -> None:
     assert names(runs["first"].logged) == {("first-out", "result")}
 
 
-@pytest.mark.parametrize("how", ["option", "mode", "never"])
-def test_silent_when_off(workplace: Path, call: Call, how: str) -> None:
+def test_silent_when_off(workplace: Path, call: Call) -> None:
     """Switched off by an option, by WANDB_MODE, or never on: no word of it, no file."""
-    write_learner(workplace / "small", tracking=("mlflow",) if how == "never" else ("mlflow", "wandb"))
-    options = ["--no-wandb"] if how == "option" else []
-    env = {"WANDB_MODE": "disabled"} if how == "mode" else {}
-    result = call(*RUN, workplace / "small", *options, env=env)
-    assert result.returncode == 0, result.stdout
-    assert "W&B" not in result.stdout + result.stderr
-    assert not (workplace / "wandb").exists()
+    root = workplace / "small"
+    write_component(root / "parts", "say", "import sys\nprint(sys.argv)\n", word={})
+    write_pipeline(root, {"one": {"uses": "parts/say", "with": {"word": "${word}"}}}, {"word": "a"})
+    off = {"never": ([], {}), "option": (["--no-wandb"], {}), "mode": ([], {"WANDB_MODE": "disabled"})}
+    for how, (options, env) in off.items():
+        result = call(*RUN, root, *options, f"word={how}", env=env)
+        assert result.returncode == 0, result.stdout
+        assert "done" in result.stdout
+        assert "W&B" not in result.stdout + result.stderr
+        assert not (workplace / "wandb").exists()
+        edit_pipeline(root, lambda content: content.update(tracking=["mlflow", "wandb"]))
 
 
 def test_tracking_in_pipeline_yaml() -> None:
@@ -284,7 +288,7 @@ def test_nothing_of_it_is_imported_when_off(workplace: Path) -> None:
 
 def test_release_is_an_alias(workplace: Path, call: Call) -> None:
     """A release's run: its version is an alias of what it made and a tag, configuration has its commit,
-    and its components' versions and commits.
+    and its components' versions and commits. What it wrote offline is sent by the command that it gave.
     """
     library = releasable(make_library(workplace.parent / "served" / "components"))
     code = "import mlflow\nwith mlflow.start_run():\n    mlflow.log_text('x,y\\n1,2\\n', 'out.csv')\n"
@@ -294,11 +298,14 @@ def test_release_is_an_alias(workplace: Path, call: Call) -> None:
         contract["entry_points"]["main"]["outputs"] = {"out": {"path": "out.csv"}}
 
     edit_contract(library.path, "load", outputs)
+    edit_contract(library.path, "clean", lambda c: parameters_of(c)["text"].update(type="path"))
     library.commit("output")
     published(library)
     with git_daemon(library.path.parent) as server:
         assert call("python", "-m", "waypost", "release", "--push", "-C", library.path).returncode == 0
         pipeline = releasable(make_pipeline(workplace.parent / "served" / "grades", "../components.git"))
+        given = {"text": "${steps.load.outputs.out}"}
+        edit_pipeline(pipeline.path, lambda content: content["steps"]["clean"].update({"with": given}))
         release_pipeline(pipeline, server, call)
         target = f"{server}/grades.git@1.0.0"
         result = call(*RUN, target, "--wandb")
@@ -321,12 +328,17 @@ def test_release_is_an_alias(workplace: Path, call: Call) -> None:
         ]
         (used,) = newest.used
         assert (used.name, set(used.aliases)) == ("load-out", {"latest", "1.0.0"})
-        # Sent by the command that the run gave, it comes back by W&B's own.
+        # Sent by the command that the run gave, with the same lineage, it comes back by W&B's own.
         send = re.search(r"for run in .*", result.stdout)
         assert send
         with wandb_server() as there:
             env = {"WANDB_BASE_URL": there.url, "WANDB_API_KEY": KEY}
-            assert call("bash", "-c", send[0], env=env).returncode == 0
+            sent = call("bash", "-c", send[0], env=env)
+            assert sent.returncode == 0, sent.stdout + sent.stderr
+            assert not there.unknown
+            assert {run.about["jobType"] for run in there.runs.values()} == {"pipeline", "load", "clean"}
+            # The second run's pipeline used it, too: it took the step over.
+            assert makers(there, "pinned")["load-out"] == ("load", {"clean", "pipeline"})
             name = f"{ENTITY}/pinned/load-out:1.0.0"
             got = call("wandb", "artifact", "get", name, "--root", workplace / "got", env=env)
             assert got.returncode == 0, got.stdout + got.stderr
@@ -364,56 +376,17 @@ def makers(server: Wandb, project: str = "small") -> dict[str, tuple[str, set[st
     }
 
 
-def test_online(online: Wandb, workplace: Path, call: Call) -> None:
+def test_online_and_as_input(online: Wandb, workplace: Path, call: Call) -> None:
     """With a key: group, job types, metrics, files and lineage arrive on the server while the run goes on,
     and the run says where to look.
+
+    What is on W&B goes into a step by its alias: fetched once, part of the step's key, noted as used;
+    a moved alias is other data. Stock MLflow resolves it too, and W&B's own command gives it back.
     """
     write_learner(workplace / "small")
     result = call(*RUN, workplace / "small", "--json")
     assert result.returncode == 0, result.stderr
-    assert not online.unknown
-    group = f"small-{json.loads(result.stdout)['run_id'][:8]}"
-    assert f"W&B: {online.url}/{ENTITY}/small/groups/{group}" in result.stderr
-    assert "warning" not in result.stderr
-    by_type = {run.about["jobType"]: run for run in online.runs.values()}
-    assert set(by_type) == {"pipeline", "first", "second"}
-    assert {run.about["groupName"] for run in online.runs.values()} == {group}
-    assert [row["loss"] for row in by_type["first"].history if "loss" in row] == [
-        1,
-        0.5,
-        pytest.approx(1 / 3),
-        0.25,
-    ]
-    assert {run.exit_code for run in online.runs.values()} == {0}
-    assert makers(online) == {
-        "first-weights-input": ("", {"first"}),
-        "first-out": ("first", {"second"}),
-        "second-out": ("second", set()),
-    }
-    assert any(path.endswith(".png") for path in online.files)
-
-
-def test_offline_runs_are_sent_later(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an offline run wrote is sent by the command that the run gave, with the same lineage."""
-    write_learner(workplace / "small")
-    result = call(*RUN, workplace / "small")
-    command = re.search(r"for run in .*", result.stdout)
-    assert command
-    with wandb_server() as server:
-        env = {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
-        sent = call("bash", "-c", command[0], env=env)
-        assert sent.returncode == 0, sent.stdout + sent.stderr
-        assert not server.unknown
-        assert {run.about["jobType"] for run in server.runs.values()} == {"pipeline", "first", "second"}
-        assert makers(server)["first-out"] == ("first", {"second"})
-
-
-def test_artifact_as_input(online: Wandb, workplace: Path, call: Call) -> None:
-    """What is on W&B goes into a step by its alias: fetched once, part of the step's key, noted as used;
-    a moved alias is other data. Stock MLflow resolves it too, and W&B's own command gives it back.
-    """
-    write_learner(workplace / "small")
-    assert call(*RUN, workplace / "small").returncode == 0
+    arrived(online, f"small-{json.loads(result.stdout)['run_id'][:8]}", result.stderr)
     uri = f"wandb://{ENTITY}/small/first-out:latest"
     shutil.copytree(workplace / "small", workplace / "next")
     file = workplace / "next" / "pipeline.yaml"
@@ -436,12 +409,12 @@ def test_artifact_as_input(online: Wandb, workplace: Path, call: Call) -> None:
     assert len(online.runs) == before
     # The alias moves to what another run made.
     assert call(*RUN, workplace / "small", "rounds=5").returncode == 0
-    assert run()["first"] == "done"
+    assert run("--steps", "first", "--no-wandb")["first"] == "done"
 
-    code = "import sys, mlflow; print(open(mlflow.artifacts.download_artifacts(sys.argv[1])).read())"
-    for name in (uri, f"{uri}/out.txt"):
-        fetched = call(sys.executable, "-c", code, name)
-        assert fetched.stdout.strip() == "weights 5", fetched.stderr
+    code = "import sys, mlflow\nfor name in sys.argv[1:]:\n"
+    code += "    print(open(mlflow.artifacts.download_artifacts(name)).read())\n"
+    fetched = call(sys.executable, "-c", code, uri, f"{uri}/out.txt")
+    assert fetched.stdout.splitlines() == ["weights 5"] * 2, fetched.stderr
     stock = call(
         *("mlflow", "run", workplace / "small" / "parts" / "learn", "--env-manager", "local"),
         *("-P", f"weights={uri}", "-P", "rounds=1", "-P", "seconds=0"),
@@ -451,6 +424,25 @@ def test_artifact_as_input(online: Wandb, workplace: Path, call: Call) -> None:
     assert got.returncode == 0, got.stdout + got.stderr
     assert (workplace / "got" / "out.txt").read_text() == "weights 4"
     assert not online.unknown
+
+
+def arrived(server: Wandb, group: str, said: str) -> None:
+    """Asserts that one run of the learner is on the server, as a whole."""
+    assert not server.unknown
+    assert f"W&B: {server.url}/{ENTITY}/small/groups/{group}" in said
+    assert "warning" not in said
+    by_type = {run.about["jobType"]: run for run in server.runs.values()}
+    assert set(by_type) == {"pipeline", "first", "second"}
+    assert {run.about["groupName"] for run in server.runs.values()} == {group}
+    losses = [row["loss"] for row in by_type["first"].history if "loss" in row]
+    assert losses == [1, 0.5, pytest.approx(1 / 3), 0.25]
+    assert {run.exit_code for run in server.runs.values()} == {0}
+    assert makers(server) == {
+        "first-weights-input": ("", {"first"}),
+        "first-out": ("first", {"second"}),
+        "second-out": ("second", set()),
+    }
+    assert any(path.endswith(".png") for path in server.files)
 
 
 def test_artifact_that_is_not_there(online: Wandb, workplace: Path, call: Call) -> None:
@@ -471,19 +463,13 @@ def test_artifact_that_is_not_there(online: Wandb, workplace: Path, call: Call) 
         assert "started" not in result.stdout
 
 
-def test_server_that_goes_away(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_goes_away(workplace: Path, forks: Forks) -> None:
     """W&B goes away in the middle of a run: the run finishes, and one warning says how to send the rest."""
     write_learner(workplace / "small", seconds=1.0)
     with wandb_server() as server:
         env = {**os.environ, "WANDB_BASE_URL": server.url, "WANDB_API_KEY": KEY}
-        process = subprocess.Popen(
-            [*RUN, "small", "rounds=5"],
-            cwd=workplace,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        command = [*RUN, "small", "rounds=5"]
+        process = forks.start(command, workplace, env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for _ in range(300):
             if len(server.runs) == 2:
                 break
