@@ -78,13 +78,13 @@ def test_each_kind_has_its_control() -> None:
 
 def test_what_is_known_of_a_column_is_told() -> None:
     """Description and range come from metadata; without it, the example's range is told as such."""
-    columns = {"amount": {"description": "In <euros>", "minimum": 5, "maximum": 99.5}}
+    columns = {"amount": {"description": "In <euros>", "minimum": 5, "maximum": 1234567.5}}
     said = model({"columns": columns})
     amount = fields_of(said, ROWS, {})[0]
-    assert (amount.description, amount.minimum, amount.maximum) == ("In <euros>", 5.0, 99.5)
+    assert (amount.description, amount.minimum, amount.maximum) == ("In <euros>", 5.0, 1234567.5)
     text = shown(said, (amount,))
-    assert "In &lt;euros&gt; · trained on 5 to 99.5" in text
-    assert 'min="5" max="99.5"' in text
+    assert "In &lt;euros&gt; · trained on 5 to 1234568" in text
+    assert 'min="5.0" max="1234567.5"' in text
     assert "in the example 10.5 to 90" in shown(model(), fields_of(model(), ROWS, {}))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, TypeAdapter, ValidationError
 
 from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.inference.layout import EXACT
@@ -26,8 +26,8 @@ class Described(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     description: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: FiniteFloat | None = None
+    maximum: FiniteFloat | None = None
 
 
 _DESCRIBED = TypeAdapter(dict[str, Described])

@@ -117,7 +117,7 @@ def _control(field: Field, own: str) -> str:
         case "number" | "integer":
             step = "any" if field.kind == "number" else "1"
             limits = "".join(
-                f' {name}="{bound:g}"'
+                f' {name}="{bound!r}"'
                 for name, bound in (("min", field.minimum), ("max", field.maximum))
                 if bound is not None
             )
