@@ -52,11 +52,11 @@ reproduce: $(READY) ## execute a release from its tag and compare: make reproduc
 
 test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`)
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"
-	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m "not journey"
+	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"
 
 journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken servers
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
-	@cd components-repo && ../$(BIN)/python -m pytest -n 2 -m journey
+	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
 
 fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts each (`make check`: 300 each)
 	@cd engine && FUZZ_CASES=5000 ../$(BIN)/python -m pytest -n 2 -m journey tests/test_fuzz_*.py
@@ -91,7 +91,7 @@ rules: $(READY)
 # Fast tests and journeys at once: they are collected once, and no core waits for the last one of a part.
 check: lint ## everything that CI checks: lint, types, imports, workflows, records, tests, coverage
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=
-	@cd components-repo && ../$(BIN)/python -m pytest -n 2
+	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup
 	@cd engine && ../$(BIN)/coverage report
 
 docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files

@@ -18,6 +18,13 @@ BIN = Path(sys.executable).parent
 Call = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts what takes longest first: no long test is left when all others have ended."""
+    items.sort(
+        key=lambda item: (item.get_closest_marker("journey") is None, item.path.name != "test_stock.py")
+    )
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking store with its tables made: making them takes seconds, copying does not."""

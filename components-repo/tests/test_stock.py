@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -18,13 +19,19 @@ import yaml
 from mlflow.entities import Run
 from sklearn.datasets import load_wine
 
+from tests import warm
 from tests.conftest import LIBRARY, Call
 
 
-def stock(call: Call, uri: str | Path, *options: str, **parameters: object) -> str:
-    """Runs `mlflow run` and returns the id of its run."""
+def forked(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs `mlflow …` in the current folder, as a fork."""
+    return warm.mlflow(*map(str, arguments), cwd=Path.cwd(), env={**os.environ, **variables})
+
+
+def stock(command: Call, uri: str | Path, *options: str, **parameters: object) -> str:
+    """Runs `mlflow run`, where `command` runs `mlflow`, and returns the id of its run."""
     flags = [part for name, value in parameters.items() for part in ("-P", f"{name}={value}")]
-    result = call("mlflow", "run", uri, "--env-manager", "local", *options, *flags)
+    result = command("run", uri, "--env-manager", "local", *options, *flags)
     assert result.returncode == 0, result.stdout + result.stderr
     found: list[str] = re.findall(r"Run \(ID '(\w+)'\) succeeded", result.stdout + result.stderr)
     return found[0]
@@ -44,7 +51,7 @@ def contexts(run: Run) -> list[str]:
     return [tag.value for dataset in datasets for tag in dataset.tags]
 
 
-def test_six_components(workplace: Path, call: Call) -> None:
+def test_six_components(workplace: Path) -> None:
     """From a file to an evaluated model by `mlflow run` alone, each input the URI of an output."""
     table = load_wine(as_frame=True).frame
     table["target"] = "class_" + table["target"].astype("str")
@@ -54,20 +61,20 @@ def test_six_components(workplace: Path, call: Call) -> None:
         yaml.safe_dump({"features": {"numeric": features}, "forest": {"n_estimators": 20}})
     )
     Path("checks.yaml").write_text("rows: {minimum: 100}\ncolumns: [{name: target, missing: 0}]\n")
-    data = stock(call, LIBRARY / "download", url=workplace / "wine.csv.gz")
+    data = stock(forked, LIBRARY / "download", url=workplace / "wine.csv.gz")
     assert artifacts(data) == {"data"}
-    clean = stock(call, LIBRARY / "preprocess", data=f"runs:/{data}/data")
+    clean = stock(forked, LIBRARY / "preprocess", data=f"runs:/{data}/data")
     assert artifacts(clean) == {"clean.parquet"}
     cleaned = f"runs:/{clean}/clean.parquet"
-    checked = stock(call, LIBRARY / "check_data", data=cleaned, checks=workplace / "checks.yaml")
+    checked = stock(forked, LIBRARY / "check_data", data=cleaned, checks=workplace / "checks.yaml")
     assert artifacts(checked) == {"checks.html", "checks.json"}
-    split = stock(call, LIBRARY / "segregate", data=cleaned, strategy="stratified", column="target")
-    assert artifacts(split) == {"train.parquet", "test.parquet"}
+    split = stock(forked, LIBRARY / "segregate", data=cleaned, strategy="stratified", column="target")
+    assert artifacts(split) == {"train.parquet", "test.parquet", "split.html"}
     train = {"data": f"runs:/{split}/train.parquet", "target": "target"}
-    model = stock(call, LIBRARY / "train_random_forest", model=workplace / "model.yaml", **train)
+    model = stock(forked, LIBRARY / "train_random_forest", model=workplace / "model.yaml", **train)
     assert artifacts(model) >= {"importances.csv", "plots"}
     judged = stock(
-        call, LIBRARY / "evaluate", model=f"runs:/{model}/model", data=f"runs:/{split}/test.parquet"
+        forked, LIBRARY / "evaluate", model=f"runs:/{model}/model", data=f"runs:/{split}/test.parquet"
     )
     assert artifacts(judged) == {"metrics.json", "plots", "predictions.parquet"}
     run = client().get_run(judged)
@@ -79,12 +86,12 @@ def test_six_components(workplace: Path, call: Call) -> None:
     odd = table[features].head(3).astype(float)
     odd.iloc[0, 0] = None
     odd.to_csv("odd.csv", index=False)
-    scored = call(
-        *("mlflow", "models", "predict", "-m", f"runs:/{model}/model", "-i", "odd.csv"),
+    scored = forked(
+        *("models", "predict", "-m", f"runs:/{model}/model", "-i", "odd.csv"),
         *("-t", "csv", "--env-manager", "local"),
         MLFLOW_TRACKING_URI=f"sqlite:///{workplace / 'mlflow.db'}",
     )
-    assert scored.returncode == 0, scored.stderr
+    assert scored.returncode == 0, scored.stdout
     assert "class_" in scored.stdout
 
 
@@ -130,7 +137,7 @@ def test_component_of_a_git_repository(workplace: Path, call: Call) -> None:
     Path("a.csv").write_text("x,y\n1,a\n1,a\n2,b\n")
     given = {"data": workplace / "a.csv", "filter": "x > 1"}
     with served(library) as url:
-        run_id = stock(call, f"{url}#preprocess", "-v", "v1.0.0", **given)
+        run_id = stock(partial(call, "mlflow"), f"{url}#preprocess", "-v", "v1.0.0", **given)
     metrics = client().get_run(run_id).data.metrics
     assert (metrics["rows_before"], metrics["rows_duplicate"], metrics["rows_after"]) == (3, 1, 1)
 
