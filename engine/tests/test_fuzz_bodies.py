@@ -352,7 +352,7 @@ def answer(kind: str, body: bytes, chance: random.Random) -> None:
     compiled, original = answering()
     if chance.random() < 0.1:
         kind, asks, wants = asked(kind, body, original.layout, (), LIMITS, unpacker().check)
-        original.respond(kind, asks, LIMITS, chances=wants)
+        original.respond(kind, asks, LIMITS, chances=wants, keeps=False)
         return
     content = parsed(kind, body)
     if chance.random() < 0.2:

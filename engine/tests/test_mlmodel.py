@@ -122,12 +122,12 @@ def test_what_a_model_was_made_with_is_told(tmp_path: Path) -> None:
     said = parse_mlmodel("flavors: {python_function: {python_version: 3.1.2}}", "MLmodel")
     assert differing(tmp_path, said) == (
         f"the model was made with Python 3.1.2 (here {platform.python_version()}): "
-        "it may answer otherwise here"
+        "it may answer otherwise here; --env model"
     )
     (tmp_path / "requirements.txt").write_text("numpy==0.1\n" + "".join(f"no-{i}\n" for i in range(9)))
     told = differing(tmp_path, said)
     assert "numpy==0.1 (here" in told
-    assert told.endswith("no-2 (not here), 6 more: it may answer otherwise here")
+    assert told.endswith("no-2 (not here), 6 more: it may answer otherwise here; --env model")
     (tmp_path / "requirements.txt").write_bytes(b"\xff")
     assert differing(tmp_path, parse_mlmodel("flavors: {sklearn: {}}", "MLmodel")) == ""
 

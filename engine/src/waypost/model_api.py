@@ -16,7 +16,7 @@ from waypost.errors import WaypostError
 from waypost.inference.compiled import Answer
 from waypost.inference.fetching import bringing
 from waypost.inference.layout import TableError
-from waypost.inference.model_cache import Ready, ready
+from waypost.inference.model_cache import Ready, ready, ready_in_its_environment
 from waypost.inference.original import Original
 from waypost.report import common
 from waypost.report.console import python_console
@@ -101,16 +101,21 @@ class Scored:
     manifest: Mapping[str, Any] = field(repr=False)
 
 
-def load_model(uri: str | Path, *, trust: bool = False) -> Model:
+def load_model(uri: str | Path, *, trust: bool = False, env: Literal["local", "model"] = "local") -> Model:
     """Returns a model ready to answer; compiling it takes some seconds where that was not done before.
 
     Args: `uri` is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/PATH, or a folder with an MLflow model.
-    `trust` loads a model whose loading may run code.
+    `trust` loads a model whose loading may run code; `env="model"` runs it in the environment that it asks
+    for.
 
     Raises WaypostError where it is not there, or loading it is not safe and it is not trusted.
     """
-    with scratch() as temp, bringing(str(uri), temp / "model.state", is_trusted=trust) as brought:
-        made = ready(brought.folder, is_trusted=trust)
+    in_own = env == "model"
+    with (
+        scratch() as temp,
+        bringing(str(uri), temp / "model.state", is_trusted=trust, in_own=in_own) as brought,
+    ):
+        made = ready_in_its_environment(brought.folder) if in_own else ready(brought.folder, is_trusted=trust)
     reason = "" if made.proof.is_equal else made.proof.reason
     return Model(brought.label, made.digest, reason, made)
 
@@ -133,6 +138,7 @@ def score(
     overwrite: bool = False,
     track: bool = True,
     trust: bool = False,
+    env: Literal["local", "model"] = "local",
     quiet: bool = False,
 ) -> Scored:
     """Answers each row of the table `source` with a model, and writes the answers into the folder `output`.
@@ -151,7 +157,7 @@ def score(
         decimal=sign_named("decimal", decimal),
         encoding=encoding_named("encoding", encoding),
     )
-    job = Job(str(model), str(source), str(output), order, threads, overwrite, track, trust)
+    job = Job(str(model), str(source), str(output), order, threads, overwrite, track, trust, env == "model")
     console = python_console()
     with contextlib.ExitStack() as stack:
         progress = Progress() if quiet else stack.enter_context(ScoreBar(console))

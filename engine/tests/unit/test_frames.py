@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from waypost.compat.mlflow_serving import RefusedError
+from waypost.compat.mlflow_serving import RefusedError, rows_in
 from waypost.contracts.mlmodel import Column
 from waypost.inference.frames import exact, frame_of
-from waypost.inference.original import labels_of, rows_in
+from waypost.inference.original import labels_of
 
 EXACT: dict[str, tuple[pa.Array, pa.DataType]] = {
     "whole numbers as double": (pa.array([1, None, -(2**53)]), pa.float64()),

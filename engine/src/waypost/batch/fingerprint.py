@@ -21,7 +21,7 @@ ALL = "all"
 ERROR_KEYS = (ROW, "file", "file_row", "column", "problem")
 """What a line of errors says beside the ids."""
 _MADE_WITH = ("numpy", "onnxruntime", "pyarrow")
-_NEW = ("keep", "separator", "decimal", "encoding")  # left out of a plan where nothing is said of them
+_NEW = ("keep", "separator", "decimal", "encoding", "env")  # left out of a plan where nothing is said of them
 _MOST_WORDS = 80
 
 
@@ -39,6 +39,8 @@ class Order(BaseModel):
     separator: str | None = None
     decimal: str | None = None
     encoding: str | None = None
+    env: str | None = None
+    """The environment that the model asks for, where it runs there."""
 
     @property
     def asked(self) -> Asked:

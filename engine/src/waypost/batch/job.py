@@ -22,10 +22,10 @@ from waypost.batch.scoring import Progress, Scored, manifest_text, score
 from waypost.batch.sink import Sink
 from waypost.contracts.mlmodel import MLmodel
 from waypost.errors import redacted
-from waypost.inference.fetching import bringing
+from waypost.inference.fetching import Brought, bringing
 from waypost.inference.layout import Layout
 from waypost.inference.loading import differing
-from waypost.inference.model_cache import ready
+from waypost.inference.model_cache import Ready, ready, ready_in_its_environment
 from waypost.system.machine import cores
 from waypost.system.scratch import scratch, sweep
 from waypost.tracking.logbook import Logbook
@@ -46,6 +46,8 @@ class Job:
     overwrite: bool = False
     track: bool = True
     is_trusted: bool = False
+    in_own: bool = False
+    """The model runs in the environment that it asks for."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,16 @@ def _look(given: Input, order: Order, said: MLmodel) -> None:
     given.check()
 
 
+def _made(brought: Brought, warn: Callable[[str], None]) -> Ready:
+    """Returns the model that was brought, ready to answer. Raises WaypostError."""
+    if brought.environment:
+        return ready_in_its_environment(brought.folder)
+    made = ready(brought.folder, is_trusted=brought.is_trusted)
+    if words := differing(brought.folder, made.said):
+        warn(f"{brought.label}: {words}")
+    return made
+
+
 def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable[[str], None]) -> Done:
     """Scores a table, below an MLflow run. Raises WaypostError."""
     began = time.monotonic()
@@ -119,11 +131,17 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
         temp = stack.enter_context(scratch())
         look = partial(_look, given, job.order)
         brought = stack.enter_context(
-            bringing(job.model, temp / "model.state", is_trusted=job.is_trusted, say=say, look=look)
+            bringing(
+                job.model,
+                temp / "model.state",
+                is_trusted=job.is_trusted,
+                in_own=job.in_own,
+                say=say,
+                look=look,
+            )
         )
-        made = ready(brought.folder, is_trusted=job.is_trusted)
-        if words := differing(brought.folder, made.said):
-            warn(f"{brought.label}: {words}")
+        made = _made(brought, warn)
+        order = job.order.model_copy(update={"env": brought.environment[:12] or None})
         stack.enter_context(_NoPandas().in_force(is_compiled=made.proof.is_equal))
         if not made.proof.is_equal:
             say(f"the original answers: {made.proof.reason}")
@@ -143,11 +161,11 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
                 "model": job.model,
                 "input": redacted(job.source),
                 "output": redacted(job.output),
-                **{name: str(value) for name, value in job.order.written().items()},
+                **{name: str(value) for name, value in order.written().items()},
             }
             book = Logbook(f"score {brought.label}", EXPERIMENT, tags, parameters)
         try:
-            scored = score(brought, made, given, digests, sink, job.order, job.threads or cores(), progress)
+            scored = score(brought, made, given, digests, sink, order, job.threads or cores(), progress)
         except BaseException as error:
             if book:
                 book.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", {}, {})

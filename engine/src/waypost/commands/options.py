@@ -51,6 +51,15 @@ trust_option = click.option(
     help="Load the model even if that can run arbitrary code, as pickles can. Only for sources you trust.",
 )
 
+model_env_option = click.option(
+    "--env",
+    type=click.Choice(["local", "model"]),
+    default="local",
+    show_default=True,
+    help="model: run the model in the environment that it asks for, built by uv once (needs --trust); local: "
+    "run it in Waypost's.",
+)
+
 
 def wanted_on_wandb(pipeline: Pipeline, asked: bool | None) -> bool:
     """Tells whether W&B hears of runs: what was asked for counts, else what the pipeline says.

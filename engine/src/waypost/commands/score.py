@@ -10,7 +10,7 @@ import click
 from waypost.batch.fingerprint import Order, encoding_named, names_in, sign_named
 from waypost.batch.job import Job
 from waypost.batch.job import run as execute
-from waypost.commands.options import as_json_option, model_argument, trust_option
+from waypost.commands.options import as_json_option, model_argument, model_env_option, trust_option
 from waypost.report import common
 from waypost.report.console import Console
 from waypost.report.deploy import ScoreBar, show_scored
@@ -57,6 +57,7 @@ from waypost.report.deploy import ScoreBar, show_scored
     "--track/--no-track", default=True, help="Log an MLflow run with the digests of input and output."
 )
 @trust_option
+@model_env_option
 @as_json_option
 def score(
     model: str,
@@ -75,6 +76,7 @@ def score(
     overwrite: bool,
     track: bool,
     trust: bool,
+    env: str,
     as_json: bool,
 ) -> int:
     """Score each row of INPUT with MODEL, and write the answers into the folder OUTPUT.
@@ -106,7 +108,7 @@ def score(
         decimal=sign_named("--decimal", decimal),
         encoding=encoding_named("--encoding", encoding),
     )
-    job = Job(model, source, output, order, threads, overwrite, track, trust)
+    job = Job(model, source, output, order, threads, overwrite, track, trust, env == "model")
     with ScoreBar(console) as bar:
         done = execute(job, bar, common.sayer(console), lambda text: common.warn(console, text))
     if as_json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from waypost.commands.options import model_argument, trust_option
+from waypost.commands.options import model_argument, model_env_option, trust_option
 from waypost.errors import Interrupted, UsageError
 from waypost.inference.limits import BECOMES, LARGEST_MIB, MIB
 from waypost.report import common
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     help="Number of server processes; a compiled model needs at most one per core.",
 )
 @trust_option
+@model_env_option
 @click.option(
     "--reload-every",
     default=5.0,
@@ -164,6 +165,7 @@ def serve(
     port: int,
     workers: int,
     trust: bool,
+    env: str,
     reload_every: float,
     token_file: Path | None,
     tls_cert: Path | None,
@@ -236,6 +238,7 @@ def serve(
         log_share=log_share,
         log_days=log_days,
         log_bytes=log_megabytes * MIB if log_megabytes else None,
+        in_own=env == "model",
     )
     with contextlib.suppress(Interrupted):  # the usual end: what was begun is finished
         execute(service, started, lambda text: common.warn(console, text))

@@ -1,7 +1,8 @@
 """How MLflow's scoring server reads a body, asks a model and writes its reply: by its own code.
 
-None of it is documented: `scoring_server.invocations`, `proto_json_utils`, scikit-learn's wrapper.
-Seen with MLflow 3.17. It imports MLflow when it is called.
+It imports nothing of Waypost: a model's own environment runs it, too (`inference/model_process.py`). None of
+it is documented: `scoring_server.invocations`, `proto_json_utils`, scikit-learn's wrapper. Seen with MLflow
+3.17. It imports MLflow when it is called.
 """
 
 from __future__ import annotations
@@ -63,6 +64,18 @@ def refused_by(model: Any, data: Any) -> Any:
         raise RefusedError(f"{type(error).__name__}: {error}") from error
 
 
+def rows_in(data: Any) -> int:
+    """Returns how many rows a model is asked about, whatever it is asked with."""
+    if isinstance(data, dict):
+        return max((len(values) for values in data.values() if _is_sized(values)), default=1)
+    return len(data) if _is_sized(data) else 1
+
+
+def _is_sized(values: Any) -> bool:
+    is_text = isinstance(values, (str, bytes, dict))
+    return hasattr(values, "__len__") and not is_text and getattr(values, "ndim", 1) != 0
+
+
 def frame(model: Model, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
     """Returns the pandas frame that the server makes of `dataframe_split`."""
     from mlflow.utils import proto_json_utils
@@ -108,8 +121,17 @@ def raw(model: Any) -> Any:
     return inner.get_raw_model() if hasattr(inner, "get_raw_model") else None
 
 
-def serve_as_mlflow() -> None:
-    """Tells MLflow that this process serves: type hints are read more widely then."""
-    from mlflow.environment_variables import _MLFLOW_IS_IN_SERVING_ENVIRONMENT as SERVES
+SERVES = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
+"""The variable by which MLflow knows that a process serves: type hints are read more widely then."""
 
-    os.environ[SERVES.name] = "true"
+
+def serve_as_mlflow() -> None:
+    """Tells MLflow that this process serves."""
+    os.environ[SERVES] = "true"
+
+
+def load_model(folder: str) -> Any:
+    """Returns a model as a pyfunc. Raises what its files and MLflow make of it."""
+    import mlflow.pyfunc
+
+    return mlflow.pyfunc.load_model(folder, suppress_warnings=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -52,14 +52,23 @@ def find_environment(
     Args: `text_of` gives the text of a file in its folder, None where there is no such file; `folder` and
     `contract` are how messages name the folder, and the MLproject in it. Raises FindingsError.
     """
-    for file in environment_files(component):
+    if found := read_environment(environment_files(component), text_of, folder):
+        return found
+    if named := component.python_env or component.conda_env:
+        raise FindingsError([Finding(contract, f"no {named} here")])
+    return PythonEnv()
+
+
+def read_environment(
+    files: Iterable[File], text_of: Callable[[str], str | None], folder: str
+) -> PythonEnv | None:
+    """Returns what the first file that is there asks for, None where none is. Raises FindingsError."""
+    for file in files:
         text = text_of(file.name)
         if text is not None:
             place = posixpath.normpath(f"{folder}/{file.name}")
             return _conda_environment(text, file.name, place) if file.is_conda else _python_env(text, place)
-    if named := component.python_env or component.conda_env:
-        raise FindingsError([Finding(contract, f"no {named} here")])
-    return PythonEnv()
+    return None
 
 
 def asks_for_packages(python_env: PythonEnv) -> bool:

@@ -67,6 +67,13 @@ class Pyfunc(_Loose):
     model_path: str = ""
     python_version: str = ""
     code: str | None = None
+    env: str | dict[str, str] | None = None
+
+    @property
+    def environment_files(self) -> tuple[str, str]:
+        """The files that say what the model needs: for Python alone, and for conda."""
+        named = self.env if isinstance(self.env, dict) else {"conda": self.env or "conda.yaml"}
+        return named.get("virtualenv", "python_env.yaml"), named.get("conda", "conda.yaml")
 
 
 class _Signature(_Loose):

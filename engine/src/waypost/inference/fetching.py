@@ -19,7 +19,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
-from waypost.errors import WaypostError
+from waypost.errors import UsageError, WaypostError
+from waypost.inference.environment import built
 from waypost.inference.model_cache import compiled_before, proved
 from waypost.inference.proof import Rows
 from waypost.sources.files import (
@@ -60,6 +61,16 @@ class Brought(BaseModel):
     release: str = ""
     is_trusted: bool = False
     card: str = ""
+    environment: str = ""
+    """The digest of the environment that the model asks for, where it is to run there."""
+
+
+class How(BaseModel):
+    """How a model is brought."""
+
+    is_trusted: bool
+    in_own: bool
+    rows: Rows | None
 
 
 class _Failed(BaseModel):
@@ -88,7 +99,7 @@ class State(BaseModel):
         raise error
 
 
-def _brought(found: Found, digest: str, *, is_trusted: bool) -> Brought:
+def _brought(found: Found, digest: str, environment: str = "", *, is_trusted: bool) -> Brought:
     return Brought(
         uri=found.uri,
         label=found.label,
@@ -100,6 +111,7 @@ def _brought(found: Found, digest: str, *, is_trusted: bool) -> Brought:
         release=found.tags.get("waypost.release", ""),
         is_trusted=is_trusted,
         card=found.card,
+        environment=environment,
     )
 
 
@@ -109,6 +121,7 @@ def bringing(
     state: Path,
     *,
     is_trusted: bool = False,
+    in_own: bool = False,
     every: float | None = None,
     rows: Rows | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -116,11 +129,15 @@ def bringing(
 ) -> Iterator[Brought]:
     """Gives a model; `state` is a file that says which it is from then on.
 
-    Args: `every` so many seconds an alias is looked up anew while the context lasts (None: never);
+    Args: `in_own`: it is to run in the environment that it asks for, which is built where it is not there;
+    `every` so many seconds an alias is looked up anew while the context lasts (None: never);
     `rows` are real ones to compare the model's forms on, beside its own; `look` hears what the model says of
     itself before it is brought and compiled, and may refuse it. Raises WaypostError.
     """
-    if is_local(uri):
+    if in_own and not is_trusted:
+        problem = "--env model: what a model needs is installed and loaded, which may run any code"
+        raise UsageError(problem, hint="if you know where it comes from: --trust")
+    if is_local(uri) and not in_own:
         found = find(uri)
         if look:
             look(read_mlmodel(found.folder))
@@ -130,12 +147,13 @@ def bringing(
             _write(state, State(brought=brought))
             yield brought
             return
-    say(f"{uri}: fetching the model, and compiling it if needed")
+    task = "building what it asks for" if in_own else "compiling it"
+    say(f"{uri}: fetching the model, and {task} if needed")
     given = state.with_suffix(".rows")
     given.write_text(json.dumps(rows), encoding="utf-8")
     again = every if every and follows_alias(uri) else 0
     command = [sys.executable, "-m", "waypost.inference.fetching"]
-    arguments = [str(state), uri, str(int(is_trusted)), str(again), str(given)]
+    arguments = [str(state), uri, str(int(is_trusted)), str(int(in_own)), str(again), str(given)]
     process = Background([*command, *arguments], state.with_suffix(".out"))
     heard = 0
     said = state.with_suffix(_SAYS)
@@ -188,18 +206,18 @@ def _write(file: Path, state: State) -> None:
     write_text(file, state.model_dump_json())
 
 
-def main(state: str, uri: str, is_trusted: str, every: str, rows: str) -> None:
+def main(state: str, uri: str, is_trusted: str, in_own: str, every: str, rows: str) -> None:
     """Brings a model and says so in a file; with `every` above 0 seconds again and again."""
     file, seconds = Path(state), float(every)
     given: Rows | None = json.loads(Path(rows).read_text(encoding="utf-8"))
-    trusts = is_trusted == "1"
+    how = How(is_trusted=is_trusted == "1", in_own=in_own == "1", rows=given)
     hear = partial(write_text, file.with_suffix(_SAYS))
     with listening(partial(_append, file.with_suffix(_WAITS))):
-        said = _attempted(partial(_first, uri, given, hear, is_trusted=trusts), State())
+        said = _attempted(partial(_first, uri, how, hear), State())
     _write(file, said)
     while seconds and said.brought:
         time.sleep(seconds)
-        said = _attempted(partial(_next, uri, said, file.parent, is_trusted=trusts), said)
+        said = _attempted(partial(_next, uri, how, said, file.parent), said)
         _write(file, said)
 
 
@@ -214,7 +232,7 @@ def _attempted(look: Callable[[], State], before: State) -> State:
     return State(brought=before.brought, failed=failed)
 
 
-def _first(uri: str, rows: Rows | None, hear: Callable[[str], object], *, is_trusted: bool) -> State:
+def _first(uri: str, how: How, hear: Callable[[str], object]) -> State:
     """Returns the model of a URI; `hear` gets its MLmodel before its other files are brought."""
     text = "" if is_local(uri) else mlmodel_of(uri)
     if text:
@@ -222,13 +240,17 @@ def _first(uri: str, rows: Rows | None, hear: Callable[[str], object], *, is_tru
     found = find(uri)
     if not text:
         hear(mlmodel_text(found.folder))
+    if how.in_own:
+        environment = built(found.folder, read_mlmodel(found.folder), LISTENER.get())
+        digest = content_digest(found.folder)
+        return State(brought=_brought(found, digest, environment.digest, is_trusted=how.is_trusted))
     size = sum(file.stat().st_size for file in content_files(found.folder))
-    with contextlib.nullcontext() if is_trusted else bounded(_CHECK_SECONDS + size / _BYTES_PER_SECOND):
-        made = proved(found.folder, is_trusted=is_trusted, rows=rows)
-    return State(brought=_brought(found, made.digest, is_trusted=is_trusted))
+    with contextlib.nullcontext() if how.is_trusted else bounded(_CHECK_SECONDS + size / _BYTES_PER_SECOND):
+        made = proved(found.folder, is_trusted=how.is_trusted, rows=how.rows)
+    return State(brought=_brought(found, made.digest, is_trusted=how.is_trusted))
 
 
-def _next(uri: str, before: State, place: Path, *, is_trusted: bool) -> State:
+def _next(uri: str, how: How, before: State, place: Path) -> State:
     """Returns the model of now. Another one than before is checked by another process: this one goes on."""
     found = find(uri)
     known = before.brought
@@ -240,9 +262,12 @@ def _next(uri: str, before: State, place: Path, *, is_trusted: bool) -> State:
     try:
         with (
             tempfile.TemporaryDirectory(dir=place) as temp,
-            bringing(str(found.folder), Path(temp, "model.state"), is_trusted=is_trusted) as checked,
+            bringing(
+                str(found.folder), Path(temp, "model.state"), is_trusted=how.is_trusted, in_own=how.in_own
+            ) as checked,
         ):
-            return State(brought=_brought(found, checked.digest, is_trusted=is_trusted))
+            brought = _brought(found, checked.digest, checked.environment, is_trusted=how.is_trusted)
+            return State(brought=brought)
     except WaypostError as error:
         failed = _Failed(message=str(error), hint=error.hint, exit_code=error.exit_code)
         return State(brought=known, failed=failed, refused=name)

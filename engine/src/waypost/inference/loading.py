@@ -53,7 +53,11 @@ def differing(folder: Path, said: MLmodel) -> str:
     with contextlib.suppress(WaypostError):  # there is no such file, or it is no text
         found += unmet(read_text(folder / "requirements.txt"), _version)
     told = [*found[:_MOST_TOLD], *([f"{len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else [])]
-    return f"the model was made with {', '.join(told)}: it may answer otherwise here" if found else ""
+    return (
+        f"the model was made with {', '.join(told)}: it may answer otherwise here; --env model"
+        if found
+        else ""
+    )
 
 
 def _version(package: str) -> str | None:

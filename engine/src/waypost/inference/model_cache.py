@@ -16,12 +16,14 @@ from waypost.contracts.mlmodel import MLmodel
 from waypost.errors import WaypostError
 from waypost.inference.compiled import Compiled, Content
 from waypost.inference.compiling import NotCompilableError, compiled_form
+from waypost.inference.environment import built
 from waypost.inference.example import example_rows
 from waypost.inference.forest import Stored
 from waypost.inference.layout import Layout
 from waypost.inference.loading import SKLEARN, load
 from waypost.inference.original import Original
 from waypost.inference.proof import Proof, Rows, count_of, prove
+from waypost.inference.remote import A_DAY, Remote
 from waypost.sources.files import content_digest, read_mlmodel, read_text
 from waypost.system.places import home
 from waypost.texts.digests import digest_of
@@ -113,6 +115,18 @@ def kept(digest: str) -> Kept:
     if proof is None:
         raise WaypostError(f"{place}: the compiled form is gone", hint="say it again")
     return Kept(place, proof)
+
+
+def ready_in_its_environment(
+    folder: Path, *, seconds: float = A_DAY, say: Callable[[str], None] = lambda _: None
+) -> Ready:
+    """Returns a trusted model whose original runs in the environment that it asks for, built where it is not
+    there; each answer is there within so many `seconds`. Raises WaypostError.
+    """
+    said = read_mlmodel(folder)
+    original = Remote(folder, said, built(folder, said, say), seconds=seconds)
+    proof = Proof(is_equal=False, reason="it runs in its own environment", versions={})
+    return Ready(folder, content_digest(folder), said, proof, original, is_trusted=True)
 
 
 def compiled_before(digest: str, rows: Rows | None = None) -> bool:

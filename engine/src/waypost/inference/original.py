@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waypost.compat import mlflow_serving as serving
-from waypost.compat.mlflow_serving import RefusedError
+from waypost.compat.mlflow_serving import RefusedError, rows_in
 from waypost.contracts.mlmodel import MLmodel
 from waypost.inference.compiled import Answer
 from waypost.inference.frames import frame_of
@@ -45,6 +45,8 @@ class Response:
 class Original:
     """A model that MLflow loaded; any number of threads may ask at once."""
 
+    layout: Layout
+
     def __init__(self, model: Any, said: MLmodel) -> None:
         self.layout = Layout(said.inputs)
         self.model = model
@@ -66,8 +68,11 @@ class Original:
         serving.serve_as_mlflow()
         _ = _one_thread.libraries
 
-    def respond(self, kind: str, body: bytes | dict[str, Any], limits: Limits, *, chances: bool) -> Response:
-        """Returns MLflow's reply to a body, with the probabilities of each class where they are wanted.
+    def respond(
+        self, kind: str, body: bytes | dict[str, Any], limits: Limits, *, chances: bool, keeps: bool
+    ) -> Response:
+        """Returns MLflow's reply to a body, with the `chances` of each class where they are wanted; `keeps`:
+        with what was asked and said.
 
         Raises RequestError where MLflow or the model refuses it, or it has more rows than may be.
         """
@@ -76,7 +81,7 @@ class Original:
         try:
             reply = serving.invoked(question, kind, body)
         except RefusedError as error:
-            raise question.refusal or RequestError(_line(error)) from error
+            raise question.refusal or RequestError(line_of(error)) from error
         if chances:
             reply = self._with_chances(reply, question.data)
         return Response(
@@ -84,15 +89,19 @@ class Original:
             question.rows,
             question.began - began,
             question.seconds,
-            question.data,
-            question.said,
+            question.data if keeps else None,
+            question.said if keeps else None,
         )
 
     def _with_chances(self, reply: bytes, data: Any) -> bytes:
         chances = self._probabilities(data)
+        return self.with_chances(reply, None if chances is None else chances.tolist())
+
+    def with_chances(self, reply: bytes, chances: list[Any] | None) -> bytes:
+        """Returns a reply with the probability of each class. Raises RequestError where there is none."""
         if self.classes is None or chances is None:
             raise RequestError("params: this model has no probabilities")
-        more = {"classes": self.classes.tolist(), "probabilities": chances.tolist()}
+        more = {"classes": self.classes.tolist(), "probabilities": chances}
         return reply[:-1] + b", " + json.dumps(more).encode()[1:]
 
     def of_table(self, table: pa.Table) -> Answer:
@@ -106,7 +115,7 @@ class Original:
                 labels = labels_of(serving.refused_by(self.model, frame), len(frame))
                 chances = self._probabilities(frame)
         except RefusedError as error:
-            raise TableError(_line(error)) from error
+            raise TableError(line_of(error)) from error
         return Answer(labels, np.empty((len(frame), 0)) if chances is None else chances)
 
     def _probabilities(self, data: Any) -> Any:
@@ -147,18 +156,6 @@ class _Question:
         return self.said
 
 
-def rows_in(data: Any) -> int:
-    """Returns how many rows a model is asked about, whatever it is asked with."""
-    if isinstance(data, dict):
-        return max((len(values) for values in data.values() if _is_sized(values)), default=1)
-    return len(data) if _is_sized(data) else 1
-
-
-def _is_sized(values: Any) -> bool:
-    is_text = isinstance(values, (str, bytes, dict))
-    return hasattr(values, "__len__") and not is_text and getattr(values, "ndim", 1) != 0
-
-
 def labels_of(said: Any, rows: int) -> NDArray[Any]:
     """Returns an answer a row, shape (rows, …); of a table with several columns its records.
 
@@ -169,26 +166,30 @@ def labels_of(said: Any, rows: int) -> NDArray[Any]:
     if isinstance(said, pd.DataFrame) and len(said.columns) == 1:
         said = said.iloc[:, 0]
     if isinstance(said, (pd.Series, np.ndarray)):
-        found = np.asarray(said)
-    else:
-        found = _as_objects(serving.jsonable(said))
+        return counted(np.asarray(said), rows)
+    return counted(as_objects(serving.jsonable(said)), rows)
+
+
+def counted(found: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Returns answers as they are. Raises RefusedError where there are not as many as rows."""
     if found.ndim == 0 or len(found) != rows:
         count = "one answer" if found.ndim == 0 else f"{len(found)} answers"
         raise RefusedError(f"the model gives {count} for {rows} rows")
     return found
 
 
-def _as_objects(said: Any) -> NDArray[Any]:
+def as_objects(said: Any) -> NDArray[Any]:
+    """Returns what JSON holds as answers, one for each entry of a list."""
     if not isinstance(said, (list, tuple)):
         return np.array(said, dtype=object)
-    if all(np.isscalar(value) for value in said):
-        return np.asarray(said)
     found = np.empty(len(said), dtype=object)
-    found[:] = said
+    for place, value in enumerate(said):  # one by one: lists of equal length would be a table
+        found[place] = value
     return found
 
 
-def _line(error: RefusedError) -> str:
+def line_of(error: RefusedError) -> str:
+    """Returns what is said of rows that a model refuses."""
     return f"the model refuses the rows: {' '.join(str(error).split())[:400]}"
 
 

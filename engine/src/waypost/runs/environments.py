@@ -31,6 +31,11 @@ class Environment:
     digest: str
     folder: Path
 
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.folder / "bin" / "python"
+
     def variables(self) -> dict[str, str]:
         """Returns what activating the environment would set."""
         path = os.pathsep.join([str(self.folder / "bin"), os.environ.get("PATH", os.defpath)])

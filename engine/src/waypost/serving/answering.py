@@ -210,12 +210,13 @@ class Answering:
                 kind, body, original.layout, served.made.said.params, self._limits, self._unpacker.check
             )
             entry.validate = time.perf_counter() - began
-            told = original.respond(*given[:2], self._limits, chances=given[2])
+            keeps = self._journal is not None and self._journal.keeps(entry.id)
+            told = original.respond(*given[:2], self._limits, chances=given[2], keeps=keeps)
         except WaypostError as error:
             is_told = problem is not None and not (isinstance(error, TableError) and error.status != 400)
             raise (problem if problem and is_told else error) from error
         entry.parse, entry.predict, entry.rows = told.parse, told.predict, told.rows
-        if self._journal and self._journal.keeps(entry.id):
+        if self._journal and keeps:
             if pair := sampled(told, original.layout):
                 self._journal.take(_answered(served, entry, *pair))
             else:

@@ -9,7 +9,7 @@ from waypost.inference.compiled import Compiled
 from waypost.inference.example import example_rows
 from waypost.inference.fetching import Brought, read_state
 from waypost.inference.loading import differing
-from waypost.inference.model_cache import ready
+from waypost.inference.model_cache import ready, ready_in_its_environment
 from waypost.serving.answering import MAIN, Served
 from waypost.serving.feedback import FEEDBACK, described
 from waypost.serving.fields import fields_of
@@ -22,13 +22,21 @@ class Hosted:
     """The model that the file `state` names (`inference/fetching.py` writes it). `say` hears of it."""
 
     def __init__(
-        self, state: Path, say: Callable[[str], None], *, role: str, needs_token: bool, is_logged: bool
+        self,
+        state: Path,
+        say: Callable[[str], None],
+        *,
+        role: str,
+        needs_token: bool,
+        is_logged: bool,
+        seconds: float,
     ) -> None:
         self._state = state
         self.role = role
         self._is_logged = is_logged
         self._say = say
         self._needs_token = needs_token
+        self._seconds = seconds
         self._served: Served | None = None
         self._stamp: tuple[int, int] = (0, 0)
         self._told = ""
@@ -73,9 +81,12 @@ class Hosted:
         self._told = trouble
 
     def _prepared(self, brought: Brought) -> Served:
-        made = ready(brought.folder, is_trusted=brought.is_trusted)
-        if words := differing(brought.folder, made.said):
-            self._say(f"{brought.label}: {words}")
+        if brought.environment:
+            made = ready_in_its_environment(brought.folder, seconds=self._seconds)
+        else:
+            made = ready(brought.folder, is_trusted=brought.is_trusted)
+            if words := differing(brought.folder, made.said):
+                self._say(f"{brought.label}: {words}")
         if self._is_logged:
             check_columns(made.answers.layout)
         made.answers.warm()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from waypost.errors import UsageError
 from waypost.serving.answering import MAIN, Served
 from waypost.serving.hosting import Hosted
 from waypost.serving.sampling import point
-from waypost.serving.settings import Other, Settings
+from waypost.serving.settings import Settings
 
 CANARY, SHADOW = "canary", "shadow"
 _SHARE = re.compile(r"(.+)=(\d+(?:\.\d+)?)(%?)")
@@ -40,16 +41,19 @@ class Roles:
     """The models of now. Which one answers a request is decided by its id, in each worker alike."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None], *, needs_token: bool) -> None:
-        is_logged = settings.log is not None
+        def hosted(state: Path, role: str) -> Hosted:
+            return Hosted(
+                state,
+                say,
+                role=role,
+                needs_token=needs_token,
+                is_logged=settings.log is not None,
+                seconds=settings.seconds,
+            )
 
-        def hosted(other: Other | None, role: str) -> Hosted | None:
-            if other is None:
-                return None
-            return Hosted(other.state, say, role=role, needs_token=needs_token, is_logged=is_logged)
-
-        self.main = Hosted(settings.state, say, role=MAIN, needs_token=needs_token, is_logged=is_logged)
-        self.canary = hosted(settings.canary, CANARY)
-        self.shadow = hosted(settings.shadow, SHADOW)
+        self.main = hosted(settings.state, MAIN)
+        self.canary = hosted(settings.canary.state, CANARY) if settings.canary else None
+        self.shadow = hosted(settings.shadow.state, SHADOW) if settings.shadow else None
         self.all = [one for one in (self.main, self.canary, self.shadow) if one is not None]
         self._shares = {CANARY: settings.canary, SHADOW: settings.shadow}
         self.is_one = len(self.all) == 1

@@ -59,6 +59,8 @@ class Service:
     log_share: float
     log_days: float | None = None
     log_bytes: int | None = None
+    in_own: bool = False
+    """Each model runs in the environment that it asks for."""
 
 
 Started = Callable[[str, Mapping[str, Brought]], None]
@@ -88,7 +90,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
         for role, (uri, share) in ((role, given) for role, given in wanted.items() if given):
             file = state if role == MAIN else temp / f"{role}.state"
             models[role] = stack.enter_context(
-                bringing(uri, file, is_trusted=service.is_trusted, every=service.every)
+                bringing(uri, file, is_trusted=service.is_trusted, in_own=service.in_own, every=service.every)
             )
             others[role] = Other(state=file, share=share)
         settings = _settings(service, state, others)

@@ -1,0 +1,207 @@
+"""The original in the environment that the model asks for: a process that is asked by messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waypost.compat import mlflow_serving
+from waypost.compat.mlflow_serving import RefusedError
+from waypost.contracts.mlmodel import MLmodel
+from waypost.errors import WaypostError
+from waypost.inference import model_process
+from waypost.inference.compiled import Answer
+from waypost.inference.frames import fitted
+from waypost.inference.layout import Layout, TableError
+from waypost.inference.limits import Limits, RequestError
+from waypost.inference.original import Original, Response, as_objects, counted, line_of
+from waypost.runs.environments import Environment
+from waypost.system import messages
+from waypost.system.process import Companion
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LOADING_SECONDS = 300.0
+A_DAY = 86_400.0
+_MOST_MESSAGE = 1 << 40  # the model is trusted
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_AGAIN = "ask again later"
+
+
+class Remote(Original):
+    """A model that a process of its environment loaded. Any number of threads may ask; it answers one by one.
+
+    A process that falls, or takes longer than `seconds`, is ended; the next question starts another one.
+    """
+
+    def __init__(
+        self, folder: Path, said: MLmodel, environment: Environment, *, seconds: float = A_DAY
+    ) -> None:
+        self.layout = Layout(said.inputs)
+        self._folder = folder
+        self._environment = environment
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._companion: Companion | None = None
+        self._classes: list[Any] | None = None
+        self._serves = False
+
+    def __del__(self) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Ends the process, if there is one."""
+        if self._companion:
+            self._companion.end()
+
+    @property
+    def estimator(self) -> Any:
+        """What scikit-learn has learned stays over there."""
+        return None
+
+    @cached_property
+    def classes(self) -> NDArray[Any] | None:
+        """The classes of one target, None of a model that has none. Raises WaypostError: it does not load."""
+        with self._lock:
+            self._running()
+        return None if self._classes is None else np.asarray(self._classes)
+
+    def warm(self) -> None:
+        """Loads the model as a server does. Raises WaypostError where it does not load."""
+        self._serves = True
+        _ = self.classes
+
+    def respond(
+        self, kind: str, body: bytes | dict[str, Any], limits: Limits, *, chances: bool, keeps: bool
+    ) -> Response:
+        """Returns the reply of MLflow's server over there, as `Original.respond` does."""
+        asked = {"is_table": False, "kind": kind, "rows": limits.rows, "chances": chances, "keeps": keeps}
+        content = json.dumps(body).encode() if isinstance(body, dict) else body
+        said, rest = self._asked(asked, content)
+        limits.check_rows(said.get("rows", 0), Layout(()))
+        if "refused" in said:
+            raise RequestError(line_of(RefusedError(said["refused"])))
+        size = said["size"]
+        reply = bytes(rest[:size])
+        if chances:
+            reply = self.with_chances(reply, said["chances"])
+        data = _table(rest[size:]) if keeps else None
+        answers = as_objects(json.loads(reply).get("predictions")) if data is not None else None
+        return Response(reply, said["rows"], said["parse"], said["predict"], data, answers)
+
+    def of_table(self, table: pa.Table) -> Answer:
+        """Returns the answers for the rows of an Arrow table, as `Original.of_table` does."""
+        import pyarrow as pa
+
+        sink = pa.BufferOutputStream()
+        asked = fitted(table, self.layout.columns)
+        with pa.ipc.new_stream(sink, asked.schema) as writer:
+            writer.write_table(asked)
+        try:
+            said, _ = self._asked({"is_table": True, "chances": self.classes is not None}, sink.getvalue())
+        except RequestError as error:  # no row is to blame
+            raise WaypostError(str(error)) from error
+        try:
+            labels = _labels(said, len(table))
+        except RefusedError as error:
+            raise TableError(line_of(error)) from error
+        chances = said["chances"]
+        return Answer(labels, np.empty((len(table), 0)) if chances is None else np.asarray(chances))
+
+    def of_frame(self, frame: Any) -> Answer:
+        """Returns the answers for the rows of a pandas frame. Raises TableError where they are refused."""
+        import pyarrow as pa
+
+        return self.of_table(pa.Table.from_pandas(frame, preserve_index=False))
+
+    def _asked(self, asked: dict[str, Any], *rest: messages.Bytes) -> tuple[dict[str, Any], memoryview]:
+        """Returns what the process says to a question. Raises RequestError where there is no answer."""
+        if not self._lock.acquire(timeout=self._seconds):
+            raise RequestError("the model is busy with other requests", status=503, hint=_AGAIN)
+        try:
+            companion = self._running()
+            try:
+                return _told(companion, asked, *rest, seconds=self._seconds)
+            except TimeoutError:
+                companion.end()
+                said = f"no answer within {self._seconds:g} s"
+                raise RequestError(said, status=504, hint="ask for fewer rows") from None
+            except (EOFError, OSError):
+                said = f"the model's process has fallen ({_how(companion.end())})"
+                raise RequestError(said, status=503, hint=_AGAIN) from None
+        finally:
+            self._lock.release()
+
+    def _running(self) -> Companion:
+        """Returns the process, started where it is not there. Whoever calls has the lock."""
+        if self._companion is None or not self._companion.is_alive():
+            self._companion = None
+            self._companion = self._started()
+        return self._companion
+
+    def _started(self) -> Companion:
+        files = [model_process.__file__, messages.__file__, mlflow_serving.__file__, str(self._folder)]
+        companion = Companion([str(self._environment.python), *files], env=self._variables())
+        try:
+            said, _ = _told(companion, {}, seconds=LOADING_SECONDS)
+            self._check(said)
+        except (TimeoutError, EOFError, OSError) as error:
+            how = _how(companion.end())
+            raise WaypostError(f"{self._folder}: loading it ended its process ({how})") from error
+        except BaseException:
+            companion.end()
+            raise
+        self._classes = said["classes"]
+        return companion
+
+    def _check(self, said: dict[str, Any]) -> None:
+        """Raises WaypostError unless a process says that it loaded the model."""
+        if name := said.get("missing"):
+            problem = f"it needs the module {name!r}, which its environment does not have"
+            hint = "log the model with it: pip_requirements=[…], or code_paths=[…] for modules of your own"
+            raise WaypostError(f"{self._folder}: it cannot be loaded: {problem}", hint=hint)
+        if words := said.get("failed"):
+            raise WaypostError(f"{self._folder}: it cannot be loaded in its environment: {words}")
+
+    def _variables(self) -> dict[str, str]:
+        variables = {**os.environ, **self._environment.variables()}
+        if self._serves:  # as originals here: threads cost a row more than they save
+            variables = {**dict.fromkeys(_THREADS, "1"), **variables, mlflow_serving.SERVES: "true"}
+        return variables
+
+
+def _told(
+    companion: Companion, asked: dict[str, Any], *rest: messages.Bytes, seconds: float
+) -> tuple[dict[str, Any], memoryview]:
+    head, content = companion.ask(json.dumps(asked).encode(), *rest, most=_MOST_MESSAGE, seconds=seconds)
+    return json.loads(head), content
+
+
+def _labels(said: dict[str, Any], rows: int) -> NDArray[Any]:
+    """Returns an answer a row. Raises RefusedError where there is none."""
+    if "refused" in said:
+        raise RefusedError(said["refused"])
+    return counted(as_objects(said["labels"]), rows)
+
+
+def _how(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _table(content: memoryview) -> Any:
+    """Returns the frame that a model was asked with, None where it was none."""
+    import pyarrow as pa
+
+    if not content:
+        return None
+    with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
+        return stream.read_all().to_pandas()
