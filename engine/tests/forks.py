@@ -184,16 +184,7 @@ class Forks:
                 text=True,
                 start_new_session=start_new_session,
             )
-        ours: list[IO[str] | None] = []
-        theirs: list[int] = []
-        for sink in (stdout, stderr):
-            if sink == subprocess.PIPE:
-                reader, writer = os.pipe()
-                ours.append(os.fdopen(reader, encoding="utf-8"))
-                theirs.append(writer)
-            else:
-                ours.append(None)
-                theirs.append(_opened(sink, theirs))
+        ours, theirs = _streams(stdout, stderr)
         told, tell = os.pipe()
         request = {"module": found[0], "arguments": found[1], "folder": str(cwd), "variables": dict(env)}
         message = json.dumps({**request, "session": start_new_session}).encode()
@@ -220,13 +211,26 @@ class Forks:
         return self._channel
 
 
-def _opened(sink: int | IO[str], before: list[int]) -> int:
-    """Returns a descriptor, to be closed, of what subprocess.Popen takes for an output that is no pipe."""
-    if sink == subprocess.STDOUT:
-        return os.dup(before[0])
-    if sink == subprocess.DEVNULL:
-        return os.open(os.devnull, os.O_WRONLY)
-    return os.dup(sink if isinstance(sink, int) else sink.fileno())
+def _streams(*sinks: int | IO[str]) -> tuple[list[IO[str] | None], list[int]]:
+    """Returns what we read of each output, if it is a pipe, and what the fork writes on.
+
+    An output is what subprocess.Popen takes for one. Who sends the descriptors closes them.
+    """
+    ours: list[IO[str] | None] = []
+    theirs: list[int] = []
+    for sink in sinks:
+        ours.append(None)
+        if sink == subprocess.PIPE:
+            reader, writer = os.pipe()
+            ours[-1] = os.fdopen(reader, encoding="utf-8")
+            theirs.append(writer)
+        elif sink == subprocess.STDOUT:
+            theirs.append(os.dup(theirs[0]))
+        elif sink == subprocess.DEVNULL:
+            theirs.append(os.open(os.devnull, os.O_WRONLY))
+        else:
+            theirs.append(os.dup(sink if isinstance(sink, int) else sink.fileno()))
+    return ours, theirs
 
 
 def serve(channel: socket.socket) -> None:

@@ -111,22 +111,23 @@ def test_failure_is_a_failed_run(project: Path, call: Call) -> None:
 def test_what_a_project_leaves_goes_with_it(project: Path, call: Call, tmp_path: Path) -> None:
     """Daemons of a project that has ended, and of one that was cancelled, are gone."""
     for name, rest in (("done", ""), ("cancelled", "time.sleep(600)")):
-        place = tmp_path / name
-        place.mkdir()
-        (project / "hello" / "run.py").write_text(f"{FAMILY}\nleave_family({str(place)!r})\n{rest}\n")
-        script = (
-            "import mlflow, pathlib, sys, time\n"
-            f"place, project = pathlib.Path({str(place)!r}), {str(project / 'hello')!r}\n"
-            "options = dict(backend='waypost', env_manager='local', synchronous=False)\n"
-            "run = mlflow.projects.run(project, parameters={'word': 'x'}, **options)\n"
-            "while len([n for n in place.iterdir() if '.' not in n.name]) < 7: time.sleep(0.02)\n"
-            f"run.cancel() if {bool(rest)} else run.wait()\n"
-            "print(run.get_status(), [n.name for n in place.iterdir()"
-            " if pathlib.Path('/proc', n.read_text().strip()).exists()])\n"
-        )
-        result = call(sys.executable, "-c", script)
-        state = "FAILED" if rest else "FINISHED"
-        assert result.stdout.splitlines()[-1:] == [f"{state} []"], result.stdout + result.stderr
+        shutil.copytree(project / "hello", project / name)
+        (project / name / "run.py").write_text(f"{FAMILY}\nleave_family({str(tmp_path / name)!r})\n{rest}\n")
+        (tmp_path / name).mkdir()
+    script = (
+        "import mlflow, pathlib, time\n"
+        "options = dict(backend='waypost', env_manager='local', synchronous=False)\n"
+        "for name in ('done', 'cancelled'):\n"
+        f"    place = pathlib.Path({str(tmp_path)!r}, name)\n"
+        f"    project = {str(project)!r} + '/' + name\n"
+        "    run = mlflow.projects.run(project, parameters={'word': 'x'}, **options)\n"
+        "    while len([n for n in place.iterdir() if '.' not in n.name]) < 7: time.sleep(0.02)\n"
+        "    run.cancel() if name == 'cancelled' else run.wait()\n"
+        "    print(run.get_status(), [n.name for n in place.iterdir()"
+        " if pathlib.Path('/proc', n.read_text().strip()).exists()])\n"
+    )
+    result = call(sys.executable, "-c", script)
+    assert result.stdout.splitlines()[-2:] == ["FINISHED []", "FAILED []"], result.stdout + result.stderr
 
 
 def test_a_parent_imports_once(workplace: Path, call: Call) -> None:

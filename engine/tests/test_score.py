@@ -439,7 +439,7 @@ def test_input_is_not_the_output(saved: Path, workplace: Path, call: Call) -> No
 @pytest.mark.journey
 def test_interrupted_goes_on(saved: Path, workplace: Path, call: Call, forks: Forks) -> None:
     """SIGINT: exit code 130, the run is closed as KILLED; the same command goes on and the run says so."""
-    table = pd.concat([rows(20_000, seed) for seed in range(15)], ignore_index=True)
+    table = pd.concat([rows(20_000, seed) for seed in range(8)], ignore_index=True)
     table.to_parquet(workplace / "big.parquet")
     command = [str(a) for a in (*SCORE, saved, "big.parquet", "out", "--part-rows", "5000")]
     process = forks.start(command, workplace, dict(os.environ), stderr=subprocess.PIPE)
