@@ -103,6 +103,16 @@ INTEGER = {"type": "integer"}
             "t run: breaking: option '--size': 1 value became 2 values",
         ),
         (
+            verb(option(nargs=0)),
+            verb(option(nargs=1)),
+            "t run: breaking: option '--size': 0 values became 1 value",
+        ),
+        (
+            verb(option(nargs=1)),
+            verb(option(nargs=0)),
+            "t run: breaking: option '--size': 1 value became 0 values",
+        ),
+        (
             verb(option(variables=["T_SIZE"])),
             verb(option()),
             "t run: breaking: option '--size': environment variable 'T_SIZE' was removed",
@@ -179,6 +189,27 @@ def test_changes(before: dict[str, Any], after: dict[str, Any], expected: str) -
 def test_equal_interfaces(before: dict[str, Any]) -> None:
     """The same interface is no change, and demands no more than a patch."""
     assert package_changes(interface(**before), interface(**before)) == {}
+
+
+def test_what_breaks_comes_first() -> None:
+    """In each group the changes that break users stand before the others."""
+    before, after = (
+        verb(option(default=1), option("--x")),
+        verb(option(default=2), option("--y"), option("--z")),
+    )
+    assert [text.split(": ")[1] for text in changes(before, after)] == [
+        "breaking",
+        "changed",
+        "added",
+        "added",
+    ]
+
+
+@pytest.mark.parametrize("one", [{"signature": "(a: int)"}, {}])
+def test_a_signature_that_is_not_known_is_not_compared(one: dict[str, Any]) -> None:
+    """A name without a signature on one side says nothing of its parameters."""
+    sides = [{"api": {"t.A": {"kind": "class", **facts}}} for facts in (one, {})]
+    assert changes(*sides) == changes(*reversed(sides)) == []
 
 
 def test_options_are_matched_by_spelling() -> None:

@@ -141,6 +141,10 @@ def test_a_record_that_came_back_is_where_its_trees_are(history: Repository) -> 
     history.commit("back")
     commit = recorded(history)
     assert found_in(history) == ([commit], [])
+    (history.path / "releases" / "1.0.0.json").unlink()
+    history.commit("gone again")
+    recorded(history)
+    assert found_in(history) == ([commit], [])
 
 
 def test_a_named_commit_is_believed_only_where_it_fits(history: Repository) -> None:
@@ -160,6 +164,15 @@ def test_a_named_commit_is_believed_only_where_it_fits(history: Repository) -> N
     assert found_in(history) == ([], [says])
     recorded(history, commit="f" * 40)
     assert found_in(history) == ([], ["its commit is not in this history"])
+    write(history, "releases/.keep", "")
+    recorded(history, name="0.9.0", version="0.9.0", trees={"gone": old}, commit=first)
+    recorded(history, name="1.0.1")
+    right = recorded(history, name="1.0.2", version="1.0.2")
+    says = f"it says tree {old[:12]} for gone, its commit {first[:12]} has nothing"
+    assert found_in(history) == (
+        [right],
+        [says, "its commit is not in this history", "it says version 1.0.0"],
+    )
 
 
 def test_a_record_has_the_version_of_its_name(history: Repository) -> None:

@@ -16,6 +16,7 @@ from waypost.contracts.provenance import (
     command,
     difference_lines,
     differing,
+    named,
     parse_provenance,
     provenance_text,
     tags,
@@ -34,6 +35,7 @@ def test_what_a_run_keeps_is_read_again() -> None:
     kept = provenance(files=(file,), overrides=("url=https://u:secret1@host",), steps=("a", "b"))
     text = provenance_text(kept)
     assert "secret" not in text
+    assert '"schema": 1' in text
     again = parse_provenance(text)
     assert provenance_text(again) == text
     assert again.steps == ("a", "b")
@@ -46,6 +48,7 @@ def test_parameters_that_differ() -> None:
     found = differing(merged(texts, ["depth=7", "+new=x"]).content, plain.content)
     assert difference_lines(found) == ["depth=7 (2)", "names=[b, c] ([a])", "new=x (new)"]
     assert differing(plain.content, plain.content) == {}
+    assert difference_lines(differing({"a": 1}, {"a": 1, "b": 2})) == ["b=nothing (2)"]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,9 @@ def test_parameters_that_differ() -> None:
         ({}, "waypost run pipeline"),
         ({"overrides": ("names=[a, b]",)}, "waypost run pipeline 'names=[a, b]'"),
         ({"place": Place(top="/x")}, "waypost run ."),
+        ({"place": Place(url="https://host/x", inside="p")}, "waypost run p"),
+        ({"place": Place(inside="p", release="1.0.0")}, "waypost run p"),
+        ({"steps": ("a", "b")}, "waypost run pipeline --steps=a,b"),
         (
             {"place": Place(url="https://u:p@host/x", commit="c", release="1.0.0"), "overrides": ("a=1",)},
             "waypost run https://host/x@1.0.0 a=1",
@@ -84,6 +90,8 @@ def test_tags_have_limits() -> None:
     found = tags(many, {"x": ("y" * 9000, None)})
     assert all(len(text) < 5000 for text in found.values())
     assert found["waypost.dirty"].endswith("19.py and 4980 more")
+    assert named(("x",) * 20).endswith(", x")
+    assert named(("x",) * 21).endswith(", x and 1 more")
 
 
 def test_uncommitted_changes_are_made_again(tmp_path: Path) -> None:

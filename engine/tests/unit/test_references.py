@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from waypost.contracts.interpolation import Interpolation
 from waypost.contracts.parameters import Parameters, canonical_yaml, flat, merged
 from waypost.errors import FindingsError
+from waypost.texts.limits import Limits
 from waypost.texts.sealed import Sealed, Variables, opened, variables_in
 
 SECRET = "s3cr3t o'mine"
@@ -143,6 +145,12 @@ def test_the_place_is_where_it_stands() -> None:
         "more.yaml: b.c",
         "params.yaml: b.d",
     ]
+    texts = [("params.yaml", "m: {a: 1, b: '${x}'}\nt: ${m}\n"), ("more.yaml", "t: {a: 5}\nm: {7: '${y}'}\n")]
+    assert sorted(finding.place for finding in merged(texts, []).findings) == [
+        "more.yaml: m.7",
+        "params.yaml: m.b",
+        "params.yaml: t.b",
+    ]
 
 
 def laughs(levels: int, form: str = "'{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}'") -> str:
@@ -208,6 +216,7 @@ def test_defaults_of_variables() -> None:
         "a: ${oc.env:GONE,x, y}\nb: ${oc.env:TOKEN,x}\nc: ${oc.env:GONE,null}\nd: \"${oc.env:GONE,'q '}\"\n"
     )
     text += "e: ${oc.env:GONE,${f}}\nf: 3\ng: '${oc.env:GONE,}'\n"
+    assert of("a: '${oc.env:GONE,http://x}'").plain() == {"a": "http://x"}
     content = of(text).plain()
     assert content == {"a": "x, y", "b": "${oc.env:TOKEN}", "c": None, "d": "q ", "e": "3", "f": 3, "g": ""}
     assert not any(isinstance(content[key], Sealed) for key in "acdefg")
@@ -234,6 +243,8 @@ def test_merging_onto_a_reference() -> None:
         "t": {"a": 5, "b": {"c": 2}},
         "u": 3,
     }
+    texts = [("params.yaml", "m: {a: 1}\nt: 'x${m}'\n"), ("more.yaml", "t: {b: 1}\n")]
+    assert merged(texts, []).plain()["t"] == {"b": 1}
 
 
 def test_overrides_keep_to_the_limits() -> None:
@@ -248,6 +259,7 @@ def test_overrides_keep_to_the_limits() -> None:
         "command line: a='",
     ]
     assert len(places[0]) < 80
+    assert told(of("a: 1", f"+{'b.' * 99}b=1")) == []
     with pytest.raises(FindingsError, match="a key of more than 100 names"):
         of("a: 1", f"+{'a.' * 5_000}b=1")
     with pytest.raises(FindingsError, match="a key of more than 100 names"):
@@ -269,3 +281,84 @@ def test_quotes_around_a_default(default: str, value: str) -> None:
     """A pair of quotes is no part of the text; one alone is."""
     text = json.dumps(f"${{oc.env:GONE,{default}}}")
     assert of(f"a: {text}").plain()["a"] == value
+
+
+def small(tree: dict[str, Any], limits: Limits) -> tuple[Any, list[str]]:
+    """Returns a tree resolved within limits, and what is wrong in it."""
+    found = Interpolation(tree, VARIABLES, lambda path: ".".join(map(str, path)), limits)
+    return found.whole(), [f"{finding.place}: {finding.problem}" for finding in found.findings]
+
+
+@pytest.mark.parametrize(
+    ("values", "is_fine"),
+    [
+        (["${c1}", "${c2}", "${c3}", "${c4}", 1], True),
+        (["${c1}", "${c2}", "${c3}", "${c4}", "${c5}", 1], False),
+        (["${c1}", "${c2}", "${c3}", "${c4}", "${oc.env:TOKEN}"], True),
+        (["${c1}", "${c2}", "${b.${k}}"], True),
+        (["${c1}", "${c2}", "${c3}", "${b.${k}}"], False),
+    ],
+)
+def test_as_deep_as_the_limit_says(values: list[Any], *, is_fine: bool) -> None:
+    """A chain of references, and references within references, may be as deep as the limit, and no deeper."""
+    tree = {**{f"c{n}": value for n, value in enumerate(values)}, "k": "x", "b": {"x": 5}}
+    _, wrong = small(tree, Limits(depth=5))
+    assert len(wrong) == (0 if is_fine else 1)
+    assert all("levels deep" in text for text in wrong)
+
+
+def test_a_place_behind_references_is_as_deep_as_they_are() -> None:
+    """What is followed on the way to a place counts, even where the place itself is known already."""
+    chain = {f"c{n}": f"${{c{n + 1}}}" for n in range(4)}
+    _, wrong = small({"m": {"b": [1]}, "a": "${m}", **chain, "c4": "${a.b}"}, Limits(depth=5))
+    assert len(wrong) == 1
+
+
+@pytest.mark.parametrize(("depth", "found"), [(3, 1), (2, None)])
+def test_as_many_hops_as_the_limit_says(depth: int, found: int | None) -> None:
+    """A place is looked for through so many references, and no more."""
+    tree = {"a0": "${a1}", "a1": "${a2}", "a2": "${m}", "m": {"b": 1}}
+    interpolation = Interpolation(tree, VARIABLES, str, Limits(depth=depth))
+    assert interpolation.target("${a0.b}") == found
+
+
+@pytest.mark.parametrize("text", ["${m.${l}}", "${a.c}"])
+def test_targets_are_as_deep_as_the_limit_says(text: str) -> None:
+    """To look for what a reference names begins at depth 0, and each reference on the way is one deeper."""
+    tree = {"a": "${m.${k}}", "m": {"b": {"c": 5}}, "k": "b", "l": "${k}"}
+    assert Interpolation(tree, VARIABLES, str, Limits(depth=3)).target(text) in (5, {"c": 5})
+
+
+@pytest.mark.parametrize(
+    ("text", "characters"),
+    [("${oc.env:TOKEN}", 15), ("${oc.env:GONE,null}", 4), ("${oc.env:GONE,x}", 1), ("${oc.env:GONE,'x'}", 3)],
+)
+def test_how_much_a_variable_is(text: str, characters: int) -> None:
+    """A variable is one value, as long as its reference; a default is as long as it is written."""
+    tree = {"a": text}
+    assert small(tree, Limits(values=3, characters=1 + characters))[1] == []
+    assert len(small(tree, Limits(values=2))[1]) == 1
+    assert len(small(tree, Limits(characters=characters))[1]) == 1
+
+
+@pytest.mark.parametrize("text", ["${m}x", "x${m}", "${oc.env:TOKEN}"])
+def test_only_what_is_one_reference_is_followed(text: str) -> None:
+    """A text with a reference in it, or a variable, has nothing below it."""
+    tree = {"m": {"k": 1}, "oc": {"env:TOKEN": {"k": 1}}, "a": text, "b": "${a.k}"}
+    assert "b: no parameter 'a.k'" in small(tree, Limits())[1]
+
+
+def test_too_much_altogether_is_told_of_the_file() -> None:
+    """What is wrong with the whole names no key."""
+    tens = "".join(f"l{n}: [{', '.join([f'${{l{n - 1}}}'] * 10)}]\n" for n in range(1, 5)).replace(
+        "${", "'${"
+    )
+    text = "l0: x\n" + tens.replace("}", "}'") + "".join(f"e{n}: ${{l4}}\n" for n in range(9))
+    assert told(of(text)) == ["params.yaml: with what it refers to, it is more than 100,000 values"]
+
+
+def test_keys_that_are_replaced_or_added_below_others() -> None:
+    """$replace leaves what lies beside its key; what is no mapping on the way becomes one."""
+    texts = [("p", "a: {b: {x: 1}, c: 2}\nd: 1\n"), ("m", "$replace: [a.b, d.e]\na: {b: {y: 1}}\n")]
+    assert merged(texts, []).plain() == {"a": {"b": {"y": 1}, "c": 2}, "d": {"e": {}}}
+    assert of("m: {n: 1}", "[m][n]=5", "+.a=1").plain() == {"m": {"n": 5}, ".a": 1}

@@ -118,6 +118,7 @@ def test_paths_that_are_refused(path: str) -> None:
         (b"100644a\0" + bytes(20), "the tree is malformed or cut off"),
         (b"9 a\0" + bytes(20), "the tree is malformed or cut off"),
         (b"x", "the tree is malformed or cut off"),
+        (b"100644 " + b"a" * 13, "the tree is malformed or cut off"),
     ],
 )
 def test_trees_that_are_refused(body: bytes, problem: str) -> None:
@@ -125,6 +126,11 @@ def test_trees_that_are_refused(body: bytes, problem: str) -> None:
     with pytest.raises(TreeError) as refused:
         read_tree(body)
     assert str(refused.value) == problem
+
+
+def test_a_name_that_begins_with_a_space() -> None:
+    """The mode ends at the first space: what follows is the name."""
+    assert read_tree(body_of((FOLDER, b" a"))) == {" a": Entry(FOLDER, OID)}
 
 
 NAMES = st.text(min_size=1, max_size=12).filter(lambda name: not name_problem(name))
@@ -169,6 +175,8 @@ def test_any_bytes_are_a_tree_or_refused(body: bytes) -> None:
         ("c/a", b"\xff", False),
         ("c/a", b"a\0b", False),
         ("c/a", b"x/" * 600, False),
+        ("c/d/a", b"./" * (MOST_PATH_BYTES // 2), True),
+        ("c/d/a", b"./" * (MOST_PATH_BYTES // 2) + b"x", False),
         ("c/a", b".git/config", False),
     ],
 )
@@ -224,6 +232,30 @@ def test_one_bad_folder_does_not_hide_the_others() -> None:
     found = walk({"bad": "11" * 20, "good": "22" * 20}, reader(trees))
     assert set(found.problems) == {"bad"}
     assert found.of_kind("blob") == {"good/a": OID}
+
+
+def test_a_folder_with_a_problem_ends_there() -> None:
+    """What else is in a bad folder is passed over; the folders after it are still looked at."""
+    two = b"".join(body_of((FOLDER, name), oid=oid) for name, oid in ((b"x", "11" * 20), (b"y", "22" * 20)))
+    trees = {
+        "00" * 20: two,
+        "11" * 20: body_of((FILE, b"..")),
+        "22" * 20: b"",
+        "33" * 20: body_of((FILE, b"f")),
+    }
+    trees["44" * 20] = body_of((FOLDER, b"z"), oid="33" * 20)
+    found = walk({"bad": "00" * 20, "good": "44" * 20}, reader(trees))
+    assert set(found.problems) == {"bad"}
+    assert set(found.part(["good"]).entries) == {"good/z", "good/z/f"}
+
+
+def test_listings_are_put_together_and_parted() -> None:
+    """One takes over what another has; a part is what lies in some of the folders, with their problems."""
+    entry = Entry(FILE, OID)
+    one, other = Listing({"a/x": entry}, {"b": "old"}), Listing({"c/x": entry}, {"b": "new", "d": "bad"})
+    one.add(other)
+    assert one == Listing({"a/x": entry, "c/x": entry}, {"b": "new", "d": "bad"})
+    assert one.part(["c", "d"]) == Listing({"c/x": entry}, {"d": "bad"})
 
 
 def test_a_tree_bomb_costs_no_more_than_the_limit() -> None:
@@ -287,6 +319,9 @@ def test_as_many_as_the_limits_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST_ENTRIES_AT_ONCE", 3)
     found = walk({"c": "11" * 20, "d": "22" * 20}, reader(full))
     assert found.problems == {"d": "it has more than the 3 files and folders that are unpacked"}
+    monkeypatch.setattr(listing, "MOST_ENTRIES_AT_ONCE", 5)
+    found = walk({"c": "11" * 20, "d": "11" * 20}, reader(full))
+    assert found.problems == {"d": "it has more than the 5 files and folders that are unpacked"}
 
 
 def test_reading_stops_where_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +338,12 @@ def test_reading_stops_where_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> 
     walk({f"c{n}": oid for n, oid in enumerate(trees)}, one_by_one)
     assert len(read) == 2
     bad = {"11" * 20: body_of((FILE, b"..")), "22" * 20: body_of((FILE, b"a"), (FILE, b"b"), (FILE, b"c"))}
-    assert set(walk({"bad": "11" * 20, "good": "22" * 20}, reader(bad)).problems) == {"bad"}
+    bad["33" * 20] = b""
+    assert set(walk({"bad": "11" * 20, "good": "22" * 20, "none": "33" * 20}, reader(bad)).problems) == {
+        "bad"
+    }
+    with pytest.raises(ValueError, match="shorter"):
+        walk({"c": "11" * 20}, lambda _: iter(()))
 
 
 def test_the_deepest_and_the_longest() -> None:

@@ -28,7 +28,10 @@ SCHEMA: dict[str, Any] = {
         "none": False,
         "few": {"type": "array", "minItems": 1, "maxItems": 2},
         "word": {"type": ["string", "null"], "maxLength": 3},
+        "same": {"const": "x"},
         "loop": {"$ref": "#/$defs/Loop"},
+        "gone": {"$ref": "#/$defs/Gone"},
+        "bare": {"$ref": "Column"},
         "lost": {"$ref": "http://elsewhere/schema.json"},
         "wrong": {"minimum": "x"},
     },
@@ -46,6 +49,7 @@ SCHEMA: dict[str, Any] = {
         {"rows": 3},
         {"rows": 3.0},
         {"one": {"name": "a"}, "any": [[{}]], "few": [1], "word": None},
+        {"few": [1, 2], "word": "abc", "same": "x"},
         {"columns": sealed([Variable("NAMES")]), "rows": sealed(["1", Variable("N")])},
     ],
 )
@@ -72,6 +76,7 @@ def test_values_that_fit(value: Any) -> None:
         ({"one": {"name": 1}}, ("one.name", "1: string is expected", "")),
         ({"none": 1}, ("none", "nothing is allowed here", "")),
         ({"few": []}, ("few", "0 items: at least 1 and at most 2 are expected", "")),
+        ({"same": "y"}, ("same", "'y' is not one of x", "")),
         ({"word": "long"}, ("word", "4 characters: at most 3 are expected", "")),
     ],
 )
@@ -81,10 +86,10 @@ def test_values_that_do_not_fit(value: Any, problem: tuple[str, str, str]) -> No
     assert (found.place or ".", found.problem, found.hint) == problem
 
 
-@pytest.mark.parametrize("key", ["loop", "lost", "wrong"])
+@pytest.mark.parametrize("key", ["loop", "lost", "gone", "bare", "wrong"])
 def test_schemas_that_cannot_be_used(key: str) -> None:
     """A reference that leads nowhere, or round in a circle, and a wrong form are errors of the schema."""
-    with pytest.raises(SchemaError):
+    with pytest.raises(SchemaError, match="not a JSON Schema" if key == "wrong" else "leads nowhere"):
         value_problems({key: 1}, SCHEMA)
 
 
@@ -116,6 +121,10 @@ def test_a_schema_is_looked_through_within_limits(monkeypatch: pytest.MonkeyPatc
     assert schema_problems(deep) == []
     monkeypatch.setattr("waypost.texts.value_schema._MOST_LOOKS", 3)
     assert schema_problems(deep) == ["the keyword 'if' is not checked"]
+    monkeypatch.setattr("waypost.texts.value_schema._MOST_LOOKS", 2)
+    assert value_problems([1], {"items": {}}) == []
+    with pytest.raises(SchemaError, match="branches too much"):
+        value_problems([1, 2], {"items": {}})
 
 
 @pytest.mark.parametrize(
