@@ -73,11 +73,11 @@ mutants: $(READY) ## change the rules one at a time: which change does no unit t
 lint: $(READY) ## style, types, import contracts, workflows, forms, locks, records: about a minute
 	@$(MAKE) --no-print-directory --jobs=2 types rules
 
-types: $(READY)
+types: $(READY) ## the half of `make lint` that mypy does
 	@cd engine && ../$(BIN)/mypy
 	@cd components-repo && ../$(BIN)/mypy
 
-rules: $(READY)
+rules: $(READY) ## the other half: style, import contracts, workflows, forms, locks, records
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables --check
