@@ -12,7 +12,9 @@ import pytest
 from waypost.compat.mlflow_serving import RefusedError, rows_in
 from waypost.contracts.mlmodel import Column
 from waypost.inference.frames import exact, frame_of
+from waypost.inference.layout import Layout, TableError
 from waypost.inference.original import labels_of
+from waypost.inference.table import from_arrow
 
 EXACT: dict[str, tuple[pa.Array, pa.DataType]] = {
     "whole numbers as double": (pa.array([1, None, -(2**53)]), pa.float64()),
@@ -99,3 +101,12 @@ def test_rows_are_counted_whatever_a_model_is_asked_with() -> None:
     asked = [pd.DataFrame({"a": [1, 2]}), {"a": np.array([1, 2]), "b": 1}, np.zeros((2, 3)), ["x", "y"]]
     assert [rows_in(data) for data in asked] == [2] * 4
     assert [rows_in(data) for data in ("text", 1.5, {"a": np.array("x")}, {})] == [1] * 4
+
+
+@pytest.mark.parametrize("given", [2, 2.0, -1, 2**53 + 1])
+def test_other_numbers_are_no_booleans(given: float) -> None:
+    """Of numbers in a boolean column 0 and 1 are taken, others are refused, as MLflow refuses them all."""
+    layout = Layout((Column(name="b", type="boolean"),))
+    assert from_arrow(pa.table({"b": [0, 1]}), layout).numbers.tolist() == [[0.0], [1.0]]
+    with pytest.raises(TableError, match=r"column 'b', row 1: boolean: .* is no boolean"):
+        from_arrow(pa.table({"b": [type(given)(1), given]}), layout)

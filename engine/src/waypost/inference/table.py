@@ -165,9 +165,14 @@ def _check_whole(numbers: Floats, layout: Layout) -> None:
 
 
 def _check_strict(numbers: Floats, layout: Layout) -> None:
-    """Raises TableError where a value of a whole-number column is missing or has a fraction."""
+    """Raises TableError where a value of a whole-number column is missing or has a fraction, or one of a
+    boolean column is neither 0 nor 1.
+    """
     for position, column in layout.strict:
-        wrong = ~(numbers[:, position] == np.floor(numbers[:, position]))
+        values = numbers[:, position]
+        wrong = ~(values == np.floor(values))
+        if column.type == "boolean":
+            wrong |= (values < 0) | (values > 1)
         if wrong.any():
             row = int(np.argmax(wrong))
             raise _no_whole(column, row, numbers[row, position], TableError)
