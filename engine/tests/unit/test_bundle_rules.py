@@ -92,6 +92,7 @@ def test_a_whole_bundle() -> None:
         (file(f"trees/{TREE}/" + "a/" * 65 + "b"), "deeper"),
         (file(f"trees/{TREE}/b", MOST_FILE_BYTES + 1), "or is larger, than what is unpacked"),
         (file(WHEEL + "2", MOST_FILE_BYTES + 1), ""),
+        (folder(f"trees/{OTHER}"), ""),
     ],
 )
 def test_members_that_no_bundle_holds(member: Member, problem: str) -> None:
@@ -104,6 +105,10 @@ def test_as_much_as_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tree may have as many files, as deep and as large, as the limits say, and not one more."""
     deep = [folder(f"trees/{TREE}/" + "/".join("a" * n)) for n in range(1, MOST_DEPTH + 1)]
     assert problems(*deep) == []
+    long = [f"trees/{TREE}"]
+    while len(long) < 5:
+        long.append(f"{long[-1]}/{'a' * 240}")
+    assert problems(*map(folder, long[1:]), file(f"{long[-1]}/{'b' * 50}")) == []
     assert problems(*deep, folder(deep[-1].name + "/a")) == []
     assert len(problems(*deep, folder(deep[-1].name + "/a"), folder(deep[-1].name + "/a/a"))) == 1
     assert problems(file(f"trees/{TREE}/b", MOST_FILE_BYTES)) == []

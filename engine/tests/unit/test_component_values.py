@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.component import Parameter, argument_text, requirement_file
+from waypost.contracts.component import Parameter, argument_text, requirement_file, sealed_text
+from waypost.texts.sealed import Sealed, Variable, Variables, sealed
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,16 @@ def test_kinds_are_not_mixed(kind: Any, value: Any) -> None:
 def test_requirement_files(line: str, file: str | None) -> None:
     """A line of `dependencies` names a file by -r or --requirement only."""
     assert requirement_file(line) == file
+
+
+@pytest.mark.parametrize(("values", "fits"), [({"N": "5"}, True), ({"N": "x"}, False), (None, True)])
+def test_a_sealed_value_fits_or_is_refused_unseen(values: dict[str, str] | None, *, fits: bool) -> None:
+    """A variable's value is looked at where it is known, and it is not shown."""
+    value = sealed([Variable("N")])
+    assert isinstance(value, Sealed)
+    variables = Variables(frozenset({"N"}), values)
+    if fits:
+        assert sealed_text(Parameter(type="int"), value, variables) is value
+        return
+    with pytest.raises(ValueError, match=r"the value of \$\{oc.env:N\} does not fit the parameter"):
+        sealed_text(Parameter(type="int"), value, variables)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from waypost.contracts.component import PythonEnv, parse_component
-from waypost.contracts.environment import buildable, find_environment, request, serves
+from waypost.contracts.environment import asks_for_packages, buildable, find_environment, request, serves
 from waypost.errors import FindingsError
 
 
@@ -13,6 +13,13 @@ def read(contract: str, **files: str) -> PythonEnv:
     """Returns what a component in the folder `load` asks for; `files` by name, with `_` for the dot."""
     texts = {name.replace("__", "/").replace("_yaml", ".yaml"): text for name, text in files.items()}
     return find_environment(parse_component(contract, "MLproject"), texts.get, "load", "load/MLproject")
+
+
+def test_what_asks_for_packages() -> None:
+    """Dependencies do, and a conda.yaml does without any."""
+    assert asks_for_packages(PythonEnv(dependencies=("numpy",)))
+    assert asks_for_packages(PythonEnv(conda="name: x"))
+    assert not asks_for_packages(PythonEnv())
 
 
 def conda(dependencies: str) -> PythonEnv:

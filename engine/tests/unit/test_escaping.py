@@ -64,6 +64,11 @@ def test_terminal_text_is_printable(text: str) -> None:
     assert len(one_line(text).splitlines()) <= 1
 
 
+def test_json_has_no_delete() -> None:
+    """JSON takes DEL as it stands; a terminal does not."""
+    assert terminal_json('"a\x7f"') == '"a\\u007f"'
+
+
 @given(st.text())
 def test_json_says_the_same(text: str) -> None:
     """A document in a terminal is the same document, without a control character."""

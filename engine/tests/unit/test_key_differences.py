@@ -20,6 +20,12 @@ BASE: dict[str, Any] = {
 }
 
 
+def test_inputs_are_kept_without_credentials() -> None:
+    """What is kept to explain a difference has every input, and no password."""
+    inputs = StepInputs(**BASE | {"arguments": {"url": "https://u:secret@host/x"}})
+    assert inputs.shown() == BASE | {"arguments": {"url": "https://host/x"}}
+
+
 def changed(key: str, value: Any) -> str:
     content = BASE | {key: BASE[key] | value if isinstance(value, dict) else value}
     return difference(BASE, content)

@@ -57,6 +57,9 @@ def test_a_run_keeps_what_is_declared() -> None:
     assert list(metrics_in(tags)) == list(metrics)
     assert set(metrics_in(tags).values()) == {MetricFacts(better="lower")}
     assert metric_tags({}) == {}
+    assert metric_tags({"a": Metric(unit="s"), "b": Metric()}) == {
+        "waypost.metrics.1": '{"a": {"unit": "s"}, "b": {}}'
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.mlmodel import parse_mlmodel
+from waypost.contracts.mlmodel import parse_mlmodel, signature_in
 from waypost.errors import FindingsError
 
 SKOPS = "{sklearn: {pickled_model: model.skops, serialization_format: skops}}"
@@ -39,6 +39,7 @@ def test_columns_are_read() -> None:
         ),
     ):
         assert parse_mlmodel(signed(double, other), "MLmodel").inputs == ()
+    assert parse_mlmodel(f"flavors: {SKOPS}\nsignature: {{inputs: '5'}}", "MLmodel").inputs == ()
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,13 @@ def test_paths_that_stay_inside() -> None:
     content = "{model_path: a/b, data: ..a, code: lib, artifacts: {x: {path: c/d}, y: 1}, env: ../x}"
     assert parse_mlmodel(f"flavors: {{python_function: {content}}}", "MLmodel").flavors
     assert parse_mlmodel("flavors: {python_function: {artifacts: [a]}}", "MLmodel").flavors
+
+
+def test_a_signature_as_it_is_written() -> None:
+    """Each part that is there is read; what is no mapping of texts is refused."""
+    text = "signature: {inputs: '[{}]', outputs: null, params: '[1]'}"
+    assert signature_in(text, "MLmodel") == {"inputs": [{}], "params": [1]}
+    assert signature_in("flavors: {}", "MLmodel") == {}
+    for wrong in ("signature: 1", "signature: {inputs: [1]}"):
+        with pytest.raises(FindingsError, match="a mapping of texts is expected"):
+            signature_in(wrong, "MLmodel")

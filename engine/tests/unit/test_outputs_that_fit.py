@@ -80,6 +80,9 @@ def test_what_is_read_of_a_models_metadata() -> None:
     assert findings(bare, wanted, target="grade") == []
     [other] = findings(TRAIN, READS, target="grade")
     assert "it reads 'features'" in other
+    assert "say it" not in other
+    [nothing] = findings({"model": TRAIN["scores"]}, {"takes": "mlflow-model"})
+    assert "of that type" not in nothing
 
 
 def test_declarations_that_make_no_sense() -> None:
@@ -120,6 +123,7 @@ def test_it_is_part_of_the_interface() -> None:
     assert interface_digest(plain) != interface_digest(declared)
     assert interface_of(component_with("c", interface_of(declared))) == interface_of(declared)
     assert {change.kind for change in interface_changes(plain, declared)} == {"added", "changed"}
+    assert list(interface_changes(declared, declared)) == []
     gone = [str(change) for change in interface_changes(declared, plain)]
     assert "breaking: metadata of output 'model': 'target' was removed" in gone
     assert "changed: parameter 'model': takes mlflow-model became anything" in gone

@@ -35,6 +35,13 @@ def test_selection(only: list[str], start: str | None, chosen: set[str]) -> None
     assert plan.select(only, start) == chosen
 
 
+def test_what_a_step_needs() -> None:
+    """A step and all that it needs, directly or not."""
+    plan, _ = planned(STEPS)
+    assert plan is not None
+    assert plan.needed_for(["more"]) == {"load", "learn", "more"}
+
+
 @pytest.mark.parametrize(("only", "start"), [(["lern"], None), ([], "lern")])
 def test_unknown_steps(only: list[str], start: str | None) -> None:
     """A step that is not there is named with the nearest one."""

@@ -41,6 +41,13 @@ def test_no_spelling_escapes_a_policy(url: str) -> None:
     assert covering(url, ["https://github.com/or", "github.com/organisation", "example.org"]) is None
 
 
+def test_other_names_are_other_places() -> None:
+    """Letters that only look alike in capitals, and a scheme within a path, make no other place of it."""
+    assert covering("https://straße.de/x", ["strasse.de"]) is None
+    assert covering("https://host/straße", ["host/strasse"]) is None
+    assert covering("https://github.com/org/a://b", ["github.com/org", "b"]) == "github.com/org"
+
+
 def test_the_nearest_place_counts() -> None:
     """Of several the most precise one, and `*` where no other speaks of it; folders are places, too."""
     places = ["*", "github.com/org", "github.com/org/grades", "/srv/git"]

@@ -178,3 +178,11 @@ def test_as_much_as_the_limits_say() -> None:
     assert "more than 4 levels" in refusal(read_json, "[[[[[1]]]]]")
     assert "more than 4 levels" in refusal(read_json, '[1, {"a": [[[1]]]}, 2]')
     assert "more than 8" in refusal(read_json, "123456789")
+
+
+def test_every_value_of_a_list_is_looked_at() -> None:
+    """Half a character is found wherever it stands, and marks within texts count for nothing."""
+    assert "surrogate" in refusal(read_json, '["\\ud800", []]')
+    assert read_json(json.dumps(["[" * 30] + [1] * 18), "file", FEW)
+    assert read_json(json.dumps(["[" * 30] + [1] * 19), "file", FEW)
+    assert "more than 20 values" in refusal(read_json, json.dumps(["[" * 30] + [1] * 20))
