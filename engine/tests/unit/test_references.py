@@ -13,6 +13,7 @@ from waypost.contracts.interpolation import Interpolation
 from waypost.contracts.parameters import Parameters, canonical_yaml, flat, merged
 from waypost.errors import FindingsError
 from waypost.texts.limits import Limits
+from waypost.texts.scalars import Written
 from waypost.texts.sealed import Sealed, Variables, opened, variables_in
 
 SECRET = "s3cr3t o'mine"
@@ -362,3 +363,45 @@ def test_keys_that_are_replaced_or_added_below_others() -> None:
     texts = [("p", "a: {b: {x: 1}, c: 2}\nd: 1\n"), ("m", "$replace: [a.b, d.e]\na: {b: {y: 1}}\n")]
     assert merged(texts, []).plain() == {"a": {"b": {"y": 1}, "c": 2}, "d": {"e": {}}}
     assert of("m: {n: 1}", "[m][n]=5", "+.a=1").plain() == {"m": {"n": 5}, ".a": 1}
+
+
+@pytest.mark.parametrize(
+    ("tree", "values", "characters"),
+    [
+        ({"a": "xy"}, 3, 3),
+        ({"a": 12}, 3, 3),
+        ({"a": True}, 3, 5),
+        ({"a": Written(1.5, "1.50")}, 3, 5),
+        ({"a": [1, [23]], "bc": {}}, 8, 6),
+        ({"a": "xyz", "b": "${a}${a}!"}, 5, 12),
+    ],
+)
+def test_how_much_a_tree_is(tree: dict[str, Any], values: int, characters: int) -> None:
+    """Keys, members, lists and mappings count, each once; texts by their characters, as they are written."""
+    assert small(tree, Limits(values=values, characters=characters))[1] == []
+    assert len(small(tree, Limits(values=values - 1))[1]) == 1
+    assert len(small(tree, Limits(characters=characters - 1))[1]) == 1
+
+
+def test_a_tree_may_be_as_high_as_the_limit_says() -> None:
+    """What a reference stands for counts with what is around it."""
+    tree = {"a": [[1]], "b": ["${a}"]}
+    assert small(tree, Limits(depth=4))[1] == []
+    assert len(small(tree, Limits(depth=3))[1]) == 1
+
+
+def test_as_many_references_as_the_limit_says() -> None:
+    """They are counted over the whole tree; the first one that is too many is told, and no other."""
+    tree = {"m": 1, **{f"a{n}": "${m}" for n in range(5)}}
+    assert small({**tree, "b": "${m}${m}"}, Limits(references=7))[1] == []
+    assert small(tree, Limits(references=3))[1] == ["a3: more than 3 references up to here"]
+    assert small({"m": 1, "a": "${m}${m}"}, Limits(references=2))[1] == []
+
+
+def test_values_of_others_count_up_to_the_limit() -> None:
+    """What is given to steps is counted together: as many as the limit says, and not one more."""
+    found = Interpolation({"m": [1, 2]}, VARIABLES, str, Limits(values=7))
+    assert found.value("${m}", "one") == ([1, 2], True)
+    assert found.value("${m}", "two") == ([1, 2], True)
+    assert found.value(1, "three") == (1, True)
+    assert found.value(1, "four") == (None, False)

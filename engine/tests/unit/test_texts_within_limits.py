@@ -12,7 +12,7 @@ import yaml
 
 from waypost.errors import FindingsError
 from waypost.texts.json_text import read_json
-from waypost.texts.limits import Limits
+from waypost.texts.limits import Limits, shortened
 from waypost.texts.yaml_text import read_yaml
 
 FEW = Limits(characters=200, values=20, depth=4, key=10, number=8)
@@ -186,3 +186,11 @@ def test_every_value_of_a_list_is_looked_at() -> None:
     assert read_json(json.dumps(["[" * 30] + [1] * 18), "file", FEW)
     assert read_json(json.dumps(["[" * 30] + [1] * 19), "file", FEW)
     assert "more than 20 values" in refusal(read_json, json.dumps(["[" * 30] + [1] * 20))
+
+
+def test_yaml_as_much_as_the_limits_say() -> None:
+    """Keys, numbers and values may be as long and as many as the limits say, and not more."""
+    assert read_yaml(f"{'k' * 10}: 12345678", "file", FEW) == {"k" * 10: 12345678}
+    assert len(read_yaml(f"[{'1, ' * 19}]", "file", FEW)) == 19
+    assert "more than 20 values" in refusal(read_yaml, f"[{'1, ' * 20}]")
+    assert (shortened("x" * 60), shortened("x" * 61)) == ("x" * 60, "x" * 60 + "…")
