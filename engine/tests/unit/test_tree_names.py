@@ -252,9 +252,12 @@ def test_a_folder_with_a_problem_ends_there() -> None:
 def test_listings_are_put_together_and_parted() -> None:
     """One takes over what another has; a part is what lies in some of the folders, with their problems."""
     entry = Entry(FILE, OID)
-    one, other = Listing({"a/x": entry}, {"b": "old"}), Listing({"c/x": entry}, {"b": "new", "d": "bad"})
+    one, other = (
+        Listing({"a/x": entry}, {"a": "odd", "b": "old"}),
+        Listing({"c/x": entry}, {"b": "new", "d": "bad"}),
+    )
     one.add(other)
-    assert one == Listing({"a/x": entry, "c/x": entry}, {"b": "new", "d": "bad"})
+    assert one == Listing({"a/x": entry, "c/x": entry}, {"a": "odd", "b": "new", "d": "bad"})
     assert one.part(["c", "d"]) == Listing({"c/x": entry}, {"d": "bad"})
 
 
