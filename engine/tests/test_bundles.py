@@ -341,7 +341,7 @@ def test_only_a_bundle_is_replaced(good: Path, outside: Path) -> None:
     contents = [b"", b"text", file.read_bytes(), gzip.compress(file.read_bytes())]
     for content in contents:
         file.write_bytes(content)
-        with pytest.raises(UsageError, match="there is something else here"):
+        with pytest.raises(UsageError, match="not a bundle, so it is not replaced"):
             bundle(Target("file:///nowhere", "", "==1.0.0"), file, unheard, wheels=False)
         assert file.read_bytes() == content
     assert is_bundle(good)

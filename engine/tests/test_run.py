@@ -126,7 +126,7 @@ def test_failure_then_resume(small: Path, call: Call) -> None:
     assert parent().info.status == "FAILED"
     assert by_step("two")[0].info.status == "FAILED"
     Path("broken").unlink()
-    assert "the same command again" in result.stdout
+    assert "run the same command to continue at two" in result.stdout
     resumed = call(*RUN, small)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert len(by_step("one")) == 1

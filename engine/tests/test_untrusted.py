@@ -198,7 +198,7 @@ HOSTILE: dict[str, tuple[str, Edit, str]] = {
     "values that are no numbers": (
         "forest",
         holds("values", lambda v: np.full_like(v, np.inf)),
-        "is no number",
+        "is not a number",
     ),
     "more nodes than it says": ("forest", says("node_count", 1), "another number of nodes"),
     "nodes below 0": ("forest", says("node_count", -1), "another number of nodes"),
@@ -242,12 +242,12 @@ HOSTILE: dict[str, tuple[str, Edit, str]] = {
     "kernel: fewer weights": ("kernel", holds("_dual_coef_", lambda v: v[:, :1].copy()), "do not fit"),
     "kernel: fewer intercepts": ("kernel", holds("_intercept_", lambda v: v[:1]), "do not fit"),
     "kernel: chances": ("kernel", holds("_probA", lambda v: np.zeros(1)), "do not fit"),
-    "kernel: computed before": ("kernel", says("kernel", "precomputed"), "not known"),
+    "kernel: computed before": ("kernel", says("kernel", "precomputed"), "kernel is unknown"),
     "neighbours: a label outside": ("neighbours", holds("_y", lambda y: y + 10**9), "do not fit"),
     "neighbours: shorter rows": ("neighbours", holds("_fit_X", lambda v: v[:, :1].copy()), "do not fit"),
     "neighbours: fewer rows": ("neighbours", holds("_fit_X", lambda v: v[:3]), "do not fit"),
     "neighbours: more of them asked": ("neighbours", says("n_neighbors", 10**9), "do not fit"),
-    "neighbours: another distance": ("neighbours", says("metric", "haversine"), "not known"),
+    "neighbours: another distance": ("neighbours", says("metric", "haversine"), "metric is unknown"),
     "clusters: shorter centres": (
         "clusters",
         holds("cluster_centers_", lambda v: v[:, :1].copy()),
@@ -263,7 +263,7 @@ HOSTILE: dict[str, tuple[str, Edit, str]] = {
     "words: a column below 0": ("words", says("red", -1), "no columns"),
     "words: two in one column": ("words", says("red", 0), "no columns"),
     "words: files by name": ("words", says("input", "filename"), "reads the files"),
-    "words: a pattern that takes for ever": ("words", says("token_pattern", "(a+)+$"), "for ever"),
+    "words: a pattern that takes for ever": ("words", says("token_pattern", "(a+)+$"), "may never end"),
     "words: long n-grams": ("words", says("ngram_range", [1, 10**6]), "too many words"),
     "random state beyond its end": (
         "random state",

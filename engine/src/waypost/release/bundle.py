@@ -36,7 +36,9 @@ def bundle(target: Target, file: Path, say: Say, *, wheels: bool) -> Bundle:
     Raises WaypostError where anything is missing.
     """
     if file.exists() and not is_bundle(file):
-        raise UsageError(f"{file}: there is something else here", hint="give another name, or move it away")
+        raise UsageError(
+            f"{file}: not a bundle, so it is not replaced", hint="give another name, or move it away"
+        )
     store = Store(home(), say)
     release = fetch_release(store, target)
     workspace = workspace_of_release(release, store, say)

@@ -14,6 +14,7 @@ from waypost.errors import UsageError
 from waypost.system.places import home
 from waypost.texts.digests import digest_of
 from waypost.tracking.connection import client, set_defaults, tracking_errors
+from waypost.tracking.databases import Turn
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.store import downloaded, output_of
 
@@ -88,7 +89,7 @@ def mlmodel_of(uri: str) -> str:
 
         mlflow.set_tracking_uri(tracking_uri())
         try:
-            return str(mlflow.artifacts.load_text(f"{uri.rstrip('/')}/{FILE}"))
+            return Turn(tracking_uri())(lambda: str(mlflow.artifacts.load_text(f"{uri.rstrip('/')}/{FILE}")))
         except Exception:  # whatever a store makes of a file that it does not have
             return ""
 
