@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import math
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,12 +13,14 @@ from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
+from pyarrow import parquet
 
 from componentkit.arguments import ComponentError
 from componentkit.delimited import CsvOptions, read_csv
 from componentkit.files import NOT_READABLE, check_beginning, kind_of, opened
 
 _MOST_NAMES = 30
+_MOST_READS = 32  # of a Parquet file: each looks at its footer again
 _WORKBOOKS = {b"PK": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd"}
 
 
@@ -94,11 +97,32 @@ def _read(
             return _excel(file, tell)
         source = io.BytesIO(file.read()) if compression else file
         if kind == "parquet":
-            return pd.read_parquet(source)
+            return _parquet(source)
         if kind == "feather":
             return pd.read_feather(source)
         # Values stay what JSON says: "007" is a text, and a text with a date in it, too.
         return pd.read_json(source, lines=True, dtype=False, precise_float=True)
+
+
+def _parquet(file: Any) -> pd.DataFrame:
+    """Returns a table that is read some columns at a time: Arrow keeps the memory of what it has given away,
+    and would hold a second copy of all of it. What has an index, or names that could mean several columns, is
+    read at once.
+    """
+    schema = parquet.read_schema(file)
+    names = list(schema.names)
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    is_plain = len(set(names)) == len(names) and not any("." in name for name in names)
+    if not names or not is_plain or not all(isinstance(each, dict) for each in index):
+        return _read_parquet(file)
+    step = math.ceil(len(names) / _MOST_READS)
+    parts = [_read_parquet(file, names[start : start + step]) for start in range(0, len(names), step)]
+    return pd.concat(parts, axis=1)
+
+
+def _read_parquet(file: Any, names: list[str] | None = None) -> pd.DataFrame:
+    file.seek(0)
+    return pd.read_parquet(file, columns=names)
 
 
 def _excel(file: Any, tell: Callable[[str], None]) -> pd.DataFrame:

@@ -49,6 +49,26 @@ def test_forms_of_a_table(tmp_path: Path, name: str, content: str, csv: dict[str
         pd.testing.assert_frame_equal(read_table(tmp_path / name, other), EXPECTED)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({f"x{n}": [n, n + 1] for n in range(70)} | {"s": ["a", None], "b": [True, False]}),
+        pd.DataFrame({"a.b": [1.5, 2.0], "a": ["x", "y"]}),
+        pd.DataFrame({"d": pd.Series([pd.Timestamp("2026-01-31"), pd.NaT]), "c": pd.Categorical(["u", "v"])}),
+        pd.DataFrame({"n": [1, 2], "m": [3, 4]}, index=pd.RangeIndex(5, 9, 2)),
+    ],
+    ids=["many columns", "names with dots", "dates and categories", "an index of numbers"],
+)
+def test_columns_that_are_read_in_turn(tmp_path: Path, table: pd.DataFrame) -> None:
+    """A Parquet file is read some columns at a time, and is the table that pandas reads at once."""
+    table.attrs["units"] = {"x1": "EUR"}
+    table.to_parquet(tmp_path / "t.parquet")
+    at_once = pd.read_parquet(tmp_path / "t.parquet").reset_index(drop=True)
+    found = read_table(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(found, at_once)
+    assert found.attrs == at_once.attrs == {"units": {"x1": "EUR"}}
+
+
 def test_workbooks(tmp_path: Path) -> None:
     """A workbook of Excel is read, dates and all; where there are several sheets with rows, the first."""
     day = pd.Timestamp(2024, 5, 1)
