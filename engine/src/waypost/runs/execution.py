@@ -145,6 +145,7 @@ class Execution:
             self._tools.index.add_step(decision.key, pipeline, step.name, kept)
         else:
             self._tools.index.note_latest(decision.key, pipeline, step.name)
+        told = self._tools.tracker.warnings(earlier.run_id)
         metrics = self._enter(step, decision, earlier)
         self.mirrored.step_reused(step, earlier)
         because = decision.because
@@ -158,7 +159,7 @@ class Execution:
                 models=models_of(step, earlier),
                 because=because,
                 user=colleague(earlier),
-                warnings=self._tools.tracker.warnings(earlier.run_id),
+                warnings=told,
             )
         )
 
@@ -252,11 +253,12 @@ class Execution:
             result = replace(attempt.result("failed"), warnings=tracker.warnings(attempt.run_id))
             self._note(replace(result, cause=cause, tail=tail_of(attempt.log), log=where, exit_code=code))
             return
+        measured, told = tracker.outcome(attempt.run_id)
         found = FinishedStep(
             attempt.run_id,
             {name: self._tools.memo.digest(path) for name, path in paths.items()},
             {name: str(path) for name, path in paths.items()},
-            tracker.metrics(attempt.run_id),
+            measured,
             attempt.decision.inputs.shown(),
             time.monotonic() - attempt.started,
             attempt.running.memory if attempt.running else 0,
@@ -269,7 +271,6 @@ class Execution:
         self.mirrored.step_ended(step, attempt.run_id, "done", found)
         if attempt.decision.is_shared:
             self._tools.index.add_step(attempt.decision.key, self.prepared.pipeline.name, step.name, found)
-        told = tracker.warnings(attempt.run_id)
         models = models_of(step, found)
         self._note(replace(attempt.result("done"), metrics=metrics, models=models, warnings=told))
 

@@ -177,11 +177,16 @@ class Tracker:
         self._client.set_terminated(run_id, status=status)
 
     def metrics(self, run_id: str) -> dict[str, float]:
-        return dict(self._client.get_run(run_id).data.metrics)
+        return self.outcome(run_id)[0]
 
     def warnings(self, run_id: str) -> tuple[str, ...]:
         """Returns what a component told of its work: the lines of the tag that it has for them."""
-        return tuple(filter(None, self._client.get_run(run_id).data.tags.get(WARNINGS_TAG, "").splitlines()))
+        return self.outcome(run_id)[1]
+
+    def outcome(self, run_id: str) -> tuple[dict[str, float], tuple[str, ...]]:
+        """Returns the metrics of a step's run, and what its component told of its work, by one request."""
+        data = self._client.get_run(run_id).data
+        return dict(data.metrics), tuple(filter(None, data.tags.get(WARNINGS_TAG, "").splitlines()))
 
     def artifact_location(self, run_id: str, artifact: str) -> str:
         """Returns where an artifact is to be found: a path where it is local, else a URI."""
