@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from waypost.commands.options import as_json_option, env_option
+from waypost.commands.options import as_json_option, checked_pipeline_option, env_option
 from waypost.pins.workspace import open_workspace
 from waypost.promotion.drift import Question
 from waypost.promotion.drift import check_drift as execute
@@ -20,15 +20,7 @@ from waypost.system.scratch import scratch
 @click.command("check-drift")
 @click.argument("model")
 @click.argument("samples", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-p",
-    "--pipeline",
-    "folder",
-    default=".",
-    metavar="PIPELINE",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a pipeline that checks its data; the component runs in the version pinned there.",
-)
+@checked_pipeline_option
 @click.option(
     "--component",
     metavar="SOURCE/COMPONENT",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from waypost.commands.options import env_option
+from waypost.commands.options import checked_pipeline_option, env_option
 from waypost.errors import UsageError
 from waypost.pins.workspace import open_workspace
 from waypost.report.common import line, sayer
@@ -23,15 +23,7 @@ def checks() -> None:
 
 @checks.command()
 @click.argument("table", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "-p",
-    "--pipeline",
-    "folder",
-    default=".",
-    metavar="PIPELINE",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a pipeline that checks its data; the component runs in the version pinned there.",
-)
+@checked_pipeline_option
 @click.option(
     "--output",
     default="checks.yaml",
@@ -59,7 +51,7 @@ def suggest(table: Path, folder: Path, output: Path, component: str, env: str, *
       waypost checks suggest loans.csv -p pipeline --output pipeline/checks.yaml
     """
     if output.exists():
-        raise UsageError(f"{output} is there already", hint="name another file: --output FILE")
+        raise UsageError(f"{output} already exists", hint="name another file: --output FILE")
     console = Console()
     workspace = open_workspace(folder, sayer(console))
     with scratch() as temp:

@@ -44,6 +44,15 @@ wandb_option = click.option(
     help="Log the run to Weights & Biases, too. [default: `tracking` in pipeline.yaml]",
 )
 
+checked_pipeline_option = click.option(
+    "-p",
+    "--pipeline",
+    "folder",
+    default=".",
+    metavar="PIPELINE",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of a pipeline that checks its data; the component runs in the version pinned there.",
+)
 model_argument = click.argument("model")
 trust_option = click.option(
     "--trust",
