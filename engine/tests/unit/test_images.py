@@ -208,7 +208,7 @@ def test_only_what_is_ours_is_replaced(tmp_path: Path) -> None:
     files = {"Containerfile": b"FROM scratch\n", "model/MLmodel": b"x"}
     check_free(place, overwrite=False)
     write(place, files, manifest(files))
-    with pytest.raises(UsageError, match="there is an image here"):
+    with pytest.raises(UsageError, match="an image was written here before"):
         check_free(place, overwrite=False)
     check_free(place, overwrite=True)
     assert (place / "model").stat().st_mode & 0o777 == 0o755
@@ -223,7 +223,7 @@ def test_only_what_is_ours_is_replaced(tmp_path: Path) -> None:
         check_free(place, overwrite=True)
     (place / "README.md").write_bytes(b"y")
     (place / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"there is something here: notes\.txt"):
+    with pytest.raises(UsageError, match=r"not empty, it has notes\.txt"):
         check_free(place, overwrite=True)
 
 
@@ -235,5 +235,5 @@ def test_a_folder_of_others_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             check_free(place, overwrite=True)
     (tmp_path / MANIFEST).write_text('{"schema": 2}')
-    with pytest.raises(UsageError, match="there is something here"):
+    with pytest.raises(UsageError, match="not empty, it has"):
         check_free(tmp_path, overwrite=True)

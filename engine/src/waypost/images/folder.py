@@ -44,7 +44,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     """
     if not folder.is_dir():
         if folder.exists() or folder.is_symlink():
-            raise UsageError(f"{folder}: this is no folder", hint=_ELSE)
+            raise UsageError(f"{folder}: this is not a folder", hint=_ELSE)
         return
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not _is_plain(path)}
     if not there:
@@ -52,11 +52,11 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
     listed = _manifest_in(folder).files
     for name, path in sorted(there.items()):
         if name != MANIFEST and name not in listed:
-            raise UsageError(f"{folder}: there is something here: {name}", hint=_ELSE)
+            raise UsageError(f"{folder}: not empty, it has {name}", hint=_ELSE)
         if path.is_symlink() or (name != MANIFEST and content_digest(path) != listed[name]):
             raise UsageError(f"{path}: this was changed since it was written", hint=_ELSE)
     if not overwrite:
-        raise UsageError(f"{folder}: there is an image here", hint="make it again: --overwrite")
+        raise UsageError(f"{folder}: an image was written here before", hint="replace it: --overwrite")
 
 
 def _is_plain(path: Path) -> bool:
@@ -69,7 +69,7 @@ def _manifest_in(folder: Path) -> Manifest:
         return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError) as error:
         name = min(path.name for path in folder.iterdir())
-        raise UsageError(f"{folder}: there is something here: {name}", hint=_ELSE) from error
+        raise UsageError(f"{folder}: not empty, it has {name}", hint=_ELSE) from error
 
 
 def write(folder: Path, files: Mapping[str, Content], manifest: Manifest) -> None:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.errors import UsageError, WaypostError
 from waypost.inference.environment import built
+from waypost.inference.loading import TRUST_HINT
 from waypost.inference.model_cache import compiled_before, proved
 from waypost.inference.proof import Rows
 from waypost.sources.files import (
@@ -135,8 +136,8 @@ def bringing(
     itself before it is brought and compiled, and may refuse it. Raises WaypostError.
     """
     if in_own and not is_trusted:
-        problem = "--env model: what a model needs is installed and loaded, which may run any code"
-        raise UsageError(problem, hint="if you know where it comes from: --trust")
+        problem = "--env model: what a model needs is installed and loaded, which may run arbitrary code"
+        raise UsageError(problem, hint=TRUST_HINT)
     if is_local(uri) and not in_own:
         found = find(uri)
         if look:

@@ -19,6 +19,7 @@ from waypost.sources.files import read_text
 from waypost.tracking import models
 
 SKLEARN = "mlflow.sklearn"
+TRUST_HINT = "if you trust its source: --trust"
 _MOST_TOLD = 5
 
 
@@ -31,8 +32,7 @@ def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Original:
     try:
         return Original(models.load_pyfunc(folder) if is_trusted else _checked(folder, said), said)
     except UnsafeError as error:
-        hint = "if you trust its source: --trust"
-        raise UsageError(f"{folder}: {error}", hint=hint) from error
+        raise UsageError(f"{folder}: {error}", hint=TRUST_HINT) from error
     except WaypostError:
         raise
     except ModuleNotFoundError as error:
