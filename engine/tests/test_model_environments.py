@@ -212,9 +212,9 @@ def test_files_of_an_environment(text: str, files: tuple[str, str]) -> None:
 
 
 def test_environment_of_a_stranger_is_not_built(tmp_path: Path) -> None:
-    """What a model needs may run any code when it is installed: that takes --trust."""
+    """What a model needs may run arbitrary code when it is installed: that takes --trust."""
     with (
-        pytest.raises(UsageError, match="may run any code") as error,
+        pytest.raises(UsageError, match="may run arbitrary code") as error,
         bringing(str(tmp_path), tmp_path / "state", in_own=True),
     ):
         pass
