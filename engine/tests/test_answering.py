@@ -20,7 +20,7 @@ import pytest
 from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.inference.columnar import PARQUET
 from waypost.inference.compiled import Answer
-from waypost.inference.fetching import Brought
+from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import Layout
 from waypost.inference.limits import Limits, RequestError
 from waypost.inference.model_cache import Ready
@@ -60,7 +60,7 @@ class Model:
 def served(model: Any, *, compiled: bool) -> Served:
     proof = Proof(is_equal=compiled, reason="", versions={})
     made = Ready(Path(), "", MLmodel(flavors={"sklearn": {}}), proof, model)
-    return Served(Brought(uri="m", label="m", folder=Path(), digest=""), made, None, [], {}, {})
+    return Served(FetchedModel(uri="m", label="m", folder=Path(), digest=""), made, None, [], {}, {})
 
 
 async def ask(beside: Answering, model: Any, body: bytes, kind: str = JSON, *, compiled: bool = False) -> Any:

@@ -17,7 +17,7 @@ import pytest
 from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.errors import UsageError
 from waypost.inference.compiled import Answer
-from waypost.inference.fetching import Brought
+from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import Layout
 from waypost.inference.limits import RequestError
 from waypost.inference.model_cache import Ready
@@ -60,8 +60,8 @@ def served(
     proof = Proof(is_equal=compiled, reason="", versions={})
     model: Any = Model(label, odd)
     made = Ready(Path(), "", MLmodel(flavors={"sklearn": {}}), proof, model)
-    brought = Brought(uri=label, label=label, folder=Path(), digest="")
-    return Served(brought, made, None, [(b"x-model", label.encode())], {}, {"model": label}, role)
+    fetched = FetchedModel(uri=label, label=label, folder=Path(), digest="")
+    return Served(fetched, made, None, [(b"x-model", label.encode())], {}, {"model": label}, role)
 
 
 class Told:
@@ -377,7 +377,7 @@ def test_a_shadow_is_asked_and_not_heard(tmp_path: Path) -> None:
         told, found = shadowed(tmp_path, model, log=tmp_path / outcome, seconds=0.1)
         assert time.perf_counter() - began < 2
         assert [one.json() for one in told] == [{"predictions": ["m"]}] * 3
-        assert told[0].headers["x-shadow-model"] == model.brought.label
+        assert told[0].headers["x-shadow-model"] == model.fetched.label
         assert set(found) <= {outcome, "dropped"} if outcome == "late" else found == {outcome: 3}
         assert sum(found.values()) == 3
     gate.set()

@@ -21,7 +21,7 @@ from tests.serving import serving
 from waypost.contracts.mlmodel import parse_mlmodel
 from waypost.errors import UsageError, WaypostError
 from waypost.inference.environment import built
-from waypost.inference.fetching import bringing
+from waypost.inference.fetching import fetched_model
 from waypost.inference.limits import Limits, RequestError
 from waypost.inference.remote import Remote
 from waypost.runs.environments import Environment
@@ -215,7 +215,7 @@ def test_environment_of_a_stranger_is_not_built(tmp_path: Path) -> None:
     """What a model needs may run arbitrary code when it is installed: that takes --trust."""
     with (
         pytest.raises(UsageError, match="may run arbitrary code") as error,
-        bringing(str(tmp_path), tmp_path / "state", in_own=True),
+        fetched_model(str(tmp_path), tmp_path / "state", in_own=True),
     ):
         pass
     assert "--trust" in error.value.hint

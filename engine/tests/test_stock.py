@@ -37,7 +37,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler,
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from waypost.inference.columnar import PARQUET
-from waypost.inference.fetching import Brought
+from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import TableError
 from waypost.inference.limits import Limits
 from waypost.inference.model_cache import ready
@@ -341,7 +341,7 @@ def compared(
     made = ready(folder, is_trusted=True)
     made.answers.warm()
     classes = None if made.answers.classes is None else made.answers.classes.tolist()
-    served = Served(Brought(uri="m", label="m", folder=folder, digest=""), made, classes, [], {}, {})
+    served = Served(FetchedModel(uri="m", label="m", folder=folder, digest=""), made, classes, [], {}, {})
     answering = Answering(Limits(rows=1000), 60.0, None)
     reader = str(model.metadata.signature), type(made.answers).__name__
     is_brief = reader in known

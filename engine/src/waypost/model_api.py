@@ -14,7 +14,7 @@ from waypost.batch.job import run as execute
 from waypost.batch.scoring import Progress
 from waypost.errors import WaypostError
 from waypost.inference.compiled import Answer
-from waypost.inference.fetching import bringing
+from waypost.inference.fetching import fetched_model
 from waypost.inference.layout import TableError
 from waypost.inference.model_cache import Ready, ready, ready_in_its_environment
 from waypost.inference.original import Original
@@ -48,7 +48,7 @@ class Model:
     @property
     def columns(self) -> dict[str, str]:
         """The columns that the model asks for, with the types of its signature."""
-        return {column.name: column.type for column in self._ready.said.inputs}
+        return {column.name: column.type for column in self._ready.mlmodel.inputs}
 
     def predict(self, frame: pd.DataFrame) -> pd.Series | pd.DataFrame:
         """Returns the answer for each row, with the index of the frame; of a model that answers with several
@@ -79,7 +79,7 @@ class Model:
         made = self._ready
         if isinstance(made.answers, Original):
             return made.answers.of_frame(frame)
-        wanted = [column.name for column in made.said.inputs if column.name in frame.columns]
+        wanted = [column.name for column in made.mlmodel.inputs if column.name in frame.columns]
         try:
             return made.answers.of_table(pa.Table.from_pandas(frame[wanted], preserve_index=False))
         except (TableError, pa.ArrowException, TypeError, ValueError):
@@ -113,11 +113,11 @@ def load_model(uri: str | Path, *, trust: bool = False, env: Literal["local", "m
     in_own = env == "model"
     with (
         scratch() as temp,
-        bringing(str(uri), temp / "model.state", is_trusted=trust, in_own=in_own) as brought,
+        fetched_model(str(uri), temp / "model.state", is_trusted=trust, in_own=in_own) as fetched,
     ):
-        made = ready_in_its_environment(brought.folder) if in_own else ready(brought.folder, is_trusted=trust)
+        made = ready_in_its_environment(fetched.folder) if in_own else ready(fetched.folder, is_trusted=trust)
     reason = "" if made.proof.is_equal else made.proof.reason
-    return Model(brought.label, made.digest, reason, made)
+    return Model(fetched.label, made.digest, reason, made)
 
 
 def score(

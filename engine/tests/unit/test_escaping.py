@@ -227,7 +227,7 @@ def test_a_hostile_card() -> None:
         data={bad: "d"},
         metrics=metrics,
         qualities=list(metrics)[:1],
-        said=said,
+        mlmodel=said,
         proof=Proof(is_equal=False, reason=bad),
     )
     text = card(facts)

@@ -26,7 +26,7 @@ from waypost.batch.sink import Sink
 from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.errors import UsageError, WaypostError
 from waypost.inference.compiled import Answer
-from waypost.inference.fetching import Brought
+from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.model_cache import Ready
 from waypost.inference.proof import Proof
@@ -75,11 +75,11 @@ def scored(
     given.check()
     answers: Any = model or Doubling()
     made = Ready(Path("m"), "d", SAID, Proof(is_equal=True), answers)
-    brought = Brought(uri="m", label="m", folder=Path("m"), digest="0123456789abcdef")
+    fetched = FetchedModel(uri="m", label="m", folder=Path("m"), digest="0123456789abcdef")
     with Digests(listing) as digests:
         for number in range(len(listing.sources)):
             digests.of(number)
-        return score(brought, made, given, digests, Sink(str(output)), wanted, 1, progress or Progress())
+        return score(fetched, made, given, digests, Sink(str(output)), wanted, 1, progress or Progress())
 
 
 def result(folder: Path) -> pd.DataFrame:
@@ -273,8 +273,8 @@ def test_digest_decides_what_is_gone_on_with(here: Path) -> None:
 
 def test_what_differs_is_said_in_words() -> None:
     """No JSON: the options, the files, the model, the versions; nothing where nothing differs."""
-    brought = Brought(uri="m", label="m/1", folder=Path("m"), digest="0123456789abcdef")
-    now = Plan.model_validate(plan_of(brought, [], Order(ids=("id",), part_rows=5)))
+    fetched = FetchedModel(uri="m", label="m/1", folder=Path("m"), digest="0123456789abcdef")
+    now = Plan.model_validate(plan_of(fetched, [], Order(ids=("id",), part_rows=5)))
     assert list(differences(now, now, {})) == []
     old = now.model_copy(
         update={
@@ -289,7 +289,7 @@ def test_what_differs_is_said_in_words() -> None:
     )
     assert list(differences(old, now, {})) == []
     other = Order(ids=("id", "x"), keep=("all",), probabilities=True, separator=";")
-    then = Plan.model_validate(plan_of(brought.model_copy(update={"label": "m/2"}), [], other))
+    then = Plan.model_validate(plan_of(fetched.model_copy(update={"label": "m/2"}), [], other))
     then.made_with["numpy"] = "1.0"
     assert list(differences(then, now, {})) == [
         "another model: m/2 (01234567…), now m/1 (01234567…)",

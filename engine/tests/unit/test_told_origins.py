@@ -23,7 +23,7 @@ SAID = parse_mlmodel('{"flavors": {"python_function": {}}}', "MLmodel")
 def again(**more: object) -> str:
     """Returns what a card says of how its model is made again."""
     known = {"name": "n", "version": "1", "pipeline": "p", "run_id": "r1", "commit": "c1", "components": []}
-    given = {"data": {}, "metrics": {}, "qualities": [], "said": SAID, "proof": PROOF}
+    given = {"data": {}, "metrics": {}, "qualities": [], "mlmodel": SAID, "proof": PROOF}
     text = card(Facts(**{**known, "release": "", "release_url": "", **given, **more}))  # type: ignore[arg-type]
     return text.partition("## How to reproduce it\n")[2]
 

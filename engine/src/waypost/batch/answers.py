@@ -153,7 +153,7 @@ class Asking:
         classes = self.made.answers.classes
         if classes is not None:
             return pa.array(classes.tolist()).slice(0, 0)
-        outputs = self.made.said.outputs
+        outputs = self.made.mlmodel.outputs
         return pa.array([], type_of(outputs[0].type) if len(outputs) == 1 else pa.float64())
 
 

@@ -40,8 +40,8 @@ def pieces(opened: Open, columns: list[str], peek: Peek, wanted: Wanted, *, leni
     import pyarrow as pa
 
     if wanted.carried and not wanted.layout.columns:
-        said = "the model names no columns, so that nobody knows which of these are numbers as they stand"
-        raise TableError(said, hint="write the table as Parquet, or carry no columns over")
+        problem = "the model names no columns, so that nobody knows which of these are numbers as they stand"
+        raise TableError(problem, hint="write the table as Parquet, or carry no columns over")
     reader = _Reader(opened, columns, peek.dialect, wanted)
     try:
         if peek.rows == 0:

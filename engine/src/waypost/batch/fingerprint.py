@@ -14,7 +14,7 @@ from waypost.batch.inputs import Source
 from waypost.batch.output_folder import SCHEMA, File, Plan
 from waypost.errors import UsageError, did_you_mean, redacted
 from waypost.inference.dialect import Asked
-from waypost.inference.fetching import Brought
+from waypost.inference.fetching import FetchedModel
 
 ROW, PREDICTION, PROBABILITY = "row", "prediction", "probability_"
 ALL = "all"
@@ -86,11 +86,11 @@ class Order(BaseModel):
         return {key: value for key, value in content.items() if value or key not in _NEW}
 
 
-def plan_of(brought: Brought, sources: Sequence[Source], order: Order) -> dict[str, Any]:
+def plan_of(fetched: FetchedModel, sources: Sequence[Source], order: Order) -> dict[str, Any]:
     """Returns everything that decides a result: what was begun is gone on with only if it is the same."""
     return {
         "schema": SCHEMA,
-        "model": {"label": brought.label, "digest": brought.digest},
+        "model": {"label": fetched.label, "digest": fetched.digest},
         "order": order.written(),
         "inputs": [told(source) for source in sources],
         "made_with": {name: version(name) for name in _MADE_WITH},

@@ -98,8 +98,8 @@ class Listing:
             raise UsageError(f"{redacted(url)}: {error}") from error
         chosen = [path for path in paths if _form_of(path)]
         if not chosen:
-            said = "there are no tables" if paths else "there is nothing"
-            raise UsageError(f"{redacted(url)}: {said} here", hint=_TOLD)
+            problem = "there are no tables" if paths else "there is nothing"
+            raise UsageError(f"{redacted(url)}: {problem} here", hint=_TOLD)
         self.sources = [self._source(path) for path in chosen]
         self.plain_fs = plain(self.fs)
 

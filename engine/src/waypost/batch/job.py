@@ -22,7 +22,7 @@ from waypost.batch.scoring import Progress, Scored, manifest_text, score
 from waypost.batch.sink import Sink
 from waypost.contracts.mlmodel import MLmodel
 from waypost.errors import redacted
-from waypost.inference.fetching import Brought, bringing
+from waypost.inference.fetching import FetchedModel, fetched_model
 from waypost.inference.layout import Layout
 from waypost.inference.loading import differing
 from waypost.inference.model_cache import Ready, ready, ready_in_its_environment
@@ -97,22 +97,22 @@ def _input(job: Job, listing: Listing, say: Callable[[str], None]) -> Input:
     return given
 
 
-def _look(given: Input, order: Order, said: MLmodel) -> None:
+def _look(given: Input, order: Order, mlmodel: MLmodel) -> None:
     """Raises UsageError, TableError where an input has not the columns that a model asks for."""
-    given.layout = Layout(said.inputs)
+    given.layout = Layout(mlmodel.inputs)
     given.carried = order.carried(given.names() if order.keeps_all else ())
     order.check_names(given.carried)
     order.check_there(given.carried, given.names())
     given.check()
 
 
-def _made(brought: Brought, warn: Callable[[str], None]) -> Ready:
-    """Returns the model that was brought, ready to answer. Raises WaypostError."""
-    if brought.environment:
-        return ready_in_its_environment(brought.folder)
-    made = ready(brought.folder, is_trusted=brought.is_trusted)
-    if words := differing(brought.folder, made.said):
-        warn(f"{brought.label}: {words}")
+def _made(fetched: FetchedModel, warn: Callable[[str], None]) -> Ready:
+    """Returns the model that was fetched, ready to answer. Raises WaypostError."""
+    if fetched.environment:
+        return ready_in_its_environment(fetched.folder)
+    made = ready(fetched.folder, is_trusted=fetched.is_trusted)
+    if words := differing(fetched.folder, made.mlmodel):
+        warn(f"{fetched.label}: {words}")
     return made
 
 
@@ -130,8 +130,8 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
     with ExitStack() as stack:
         temp = stack.enter_context(scratch())
         look = partial(_look, given, job.order)
-        brought = stack.enter_context(
-            bringing(
+        fetched = stack.enter_context(
+            fetched_model(
                 job.model,
                 temp / "model.state",
                 is_trusted=job.is_trusted,
@@ -140,12 +140,12 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
                 look=look,
             )
         )
-        made = _made(brought, warn)
-        order = job.order.model_copy(update={"env": brought.environment[:12] or None})
+        made = _made(fetched, warn)
+        order = job.order.model_copy(update={"env": fetched.environment[:12] or None})
         stack.enter_context(_NoPandas().in_force(is_compiled=made.proof.is_equal))
         if not made.proof.is_equal:
             say(f"the original answers: {made.proof.reason}")
-        check_apart_from_model(sink, brought.folder)
+        check_apart_from_model(sink, fetched.folder)
         digests = stack.enter_context(Digests(listing))
         if job.overwrite:
             remove_result(sink)
@@ -153,9 +153,9 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
         book = None
         if job.track and not is_current:
             tags = {
-                "waypost.model": brought.label,
-                "waypost.model.digest": brought.digest,
-                "waypost.release": brought.release,
+                "waypost.model": fetched.label,
+                "waypost.model.digest": fetched.digest,
+                "waypost.release": fetched.release,
             }
             parameters = {
                 "model": job.model,
@@ -163,9 +163,9 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
                 "output": redacted(job.output),
                 **{name: str(value) for name, value in order.written().items()},
             }
-            book = Logbook(f"score {brought.label}", EXPERIMENT, tags, parameters)
+            book = Logbook(f"score {fetched.label}", EXPERIMENT, tags, parameters)
         try:
-            scored = score(brought, made, given, digests, sink, order, job.threads or cores(), progress)
+            scored = score(fetched, made, given, digests, sink, order, job.threads or cores(), progress)
         except BaseException as error:
             if book:
                 book.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", {}, {})
@@ -177,4 +177,4 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
             run_id, problem = book.close("FINISHED", metrics, {"manifest.json": manifest_text(scored)})
             if problem:
                 warn(f"the result is there, but it is not tracked: {problem}")
-        return Done(scored, brought.label, seconds, run_id)
+        return Done(scored, fetched.label, seconds, run_id)

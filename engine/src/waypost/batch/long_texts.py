@@ -105,8 +105,8 @@ def too_long(batches: Sequence[pa.RecordBatch], most: int) -> TableError:
         name: sum(map(_most_bytes, (batch[name] for batch in batches))) for name in batches[0].schema.names
     }
     name = max(sizes, key=sizes.__getitem__)
-    said = f"column {name!r}: the texts of {rows:,} rows are more than {most >> 20:,} MiB"
-    return TableError(said, column=name, hint="take fewer rows at once: --part-rows")
+    problem = f"column {name!r}: the texts of {rows:,} rows are more than {most >> 20:,} MiB"
+    return TableError(problem, column=name, hint="take fewer rows at once: --part-rows")
 
 
 def written_out(batch: pa.RecordBatch, texts: Collection[str]) -> pa.RecordBatch:

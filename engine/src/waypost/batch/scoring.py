@@ -43,7 +43,7 @@ from waypost.batch.output_folder import (
 from waypost.batch.readers import Input
 from waypost.batch.sink import Sink
 from waypost.errors import UsageError, WaypostError
-from waypost.inference.fetching import Brought
+from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import TableError
 from waypost.inference.model_cache import Ready
 
@@ -89,7 +89,7 @@ class _Part:
 
 
 def score(
-    brought: Brought,
+    fetched: FetchedModel,
     made: Ready,
     given: Input,
     digests: Digests,
@@ -105,7 +105,7 @@ def score(
     """
     sink.sweep()
     there = sink.names()
-    plan = plan_of(brought, given.sources, order)
+    plan = plan_of(fetched, given.sources, order)
     if MANIFEST in there:
         return _finished(sink, there, plan, digests)
     begun = notes(sink, there)
@@ -169,8 +169,8 @@ def _finished(sink: Sink, there: set[str], plan: dict[str, Any], digests: Digest
     check_whole(sink, there, manifest)
     remove_notes(sink, there)
     count = len(manifest.parts)
-    said: dict[str, Any] = json.loads(sink.read(MANIFEST))
-    return Scored(manifest.rows, manifest.skipped, count, count, said, is_current=True)
+    document: dict[str, Any] = json.loads(sink.read(MANIFEST))
+    return Scored(manifest.rows, manifest.skipped, count, count, document, is_current=True)
 
 
 def _manifest(

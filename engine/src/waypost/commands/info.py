@@ -27,7 +27,7 @@ def info(model: str, as_json: bool) -> int:
       waypost info models:/grades/3 --json
     """
     version, folder = find(model)
-    said = read_mlmodel(folder)
+    mlmodel = read_mlmodel(folder)
     if as_json:
         content = ModelDocument(
             name=version.name,
@@ -36,10 +36,10 @@ def info(model: str, as_json: bool) -> int:
             run_id=version.run_id,
             folder=str(folder),
             tags=version.tags,
-            inputs=tuple(said.inputs),
-            outputs=tuple(said.outputs),
+            inputs=tuple(mlmodel.inputs),
+            outputs=tuple(mlmodel.outputs),
         )
         write_document(sys.stdout, content)
     else:
-        show_info(Console(), version, said)
+        show_info(Console(), version, mlmodel)
     return 0

@@ -24,7 +24,7 @@ from waypost.serving.workers import serve as execute
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from waypost.inference.fetching import Brought
+    from waypost.inference.fetching import FetchedModel
 
 
 @click.command()
@@ -204,7 +204,7 @@ def serve(
     """
     console = Console(stderr=True)
 
-    def started(address: str, models: Mapping[str, Brought]) -> None:
+    def started(address: str, models: Mapping[str, FetchedModel]) -> None:
         show_service(console, models, address)
 
     if log is None and (log_days or log_megabytes):

@@ -104,10 +104,10 @@ def signature_words(stderr: str) -> str:
     """Returns why `git verify-tag` refused an ssh signature: which key made it, and what is wrong; never
     nothing.
     """
-    said = [line for line in stderr.splitlines() if line and not line.startswith(_IN_ANY_CASE)]
+    words = [line for line in stderr.splitlines() if line and not line.startswith(_IN_ANY_CASE)]
     key = _SIGNED_WITH.search(stderr)
     whose = [f"{key[1]} is none of the keys that count"] if key else []
-    return "; ".join([*whose, *said]) or "git does not verify it"
+    return "; ".join([*whose, *words]) or "git does not verify it"
 
 
 def is_cut_off(stderr: str) -> bool:

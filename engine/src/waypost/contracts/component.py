@@ -232,10 +232,10 @@ def _typed_defaults(content: dict[str, Any]) -> dict[str, Any]:
         for key, parameter in _mappings(entry.get("parameters")):
             if parameter.get("type", "string") in _TYPED:
                 continue
-            said = content["entry_points"][name]["parameters"][key]
-            changed = {"default": _as_text(said["default"])} if "default" in said else {}
-            if isinstance(said.get("choices"), list):
-                changed["choices"] = [_as_text(choice) for choice in said["choices"]]
+            written = content["entry_points"][name]["parameters"][key]
+            changed = {"default": _as_text(written["default"])} if "default" in written else {}
+            if isinstance(written.get("choices"), list):
+                changed["choices"] = [_as_text(choice) for choice in written["choices"]]
             entry["parameters"][key] = {**parameter, **changed}
     return made
 

@@ -68,7 +68,7 @@ def metric_to_compare(asked: str, metrics: Mapping[str, float], facts: Mapping[s
 
 def qualities(metrics: Collection[str], facts: Mapping[str, MetricFacts]) -> list[str]:
     """Returns the metrics that say how good a model is, as far as contracts declare it, in their order."""
-    return [name for name, said in facts.items() if said.kind == "quality" and name in metrics]
+    return [name for name, metric in facts.items() if metric.kind == "quality" and name in metrics]
 
 
 def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:

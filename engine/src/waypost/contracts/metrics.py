@@ -55,17 +55,17 @@ WrittenMetric = Annotated[Metric, BeforeValidator(_described_only, json_schema_i
 
 def metric_tags(metrics: Mapping[str, Metric]) -> dict[str, str]:
     """Returns the tags by which a step's run says what its metrics are; more than one where they are many."""
-    said = [
+    entries = [
         f"{json.dumps(name)}: {json.dumps(metric.facts.model_dump(exclude_defaults=True))}"
         for name, metric in metrics.items()
     ]
-    return {f"{_TAG}.{number}": text for number, text in enumerate(_packed(said), 1)}
+    return {f"{_TAG}.{number}": text for number, text in enumerate(_packed(entries), 1)}
 
 
-def _packed(said: Iterable[str]) -> Iterator[str]:
+def _packed(entries: Iterable[str]) -> Iterator[str]:
     """Gives JSON mappings that hold the members, each as long as a tag may be."""
     found: list[str] = []
-    for member in said:
+    for member in entries:
         if found and len(", ".join([*found, member])) > _MOST:
             yield f"{{{', '.join(found)}}}"
             found = []
@@ -83,6 +83,7 @@ def metrics_in(tags: Mapping[str, str]) -> dict[str, MetricFacts]:
     number = 1
     while text := tags.get(f"{_TAG}.{number}"):
         with contextlib.suppress(FindingsError, ValidationError, AttributeError):
-            found |= {name: MetricFacts.model_validate(said) for name, said in read_json(text, _TAG).items()}
+            facts = read_json(text, _TAG).items()
+            found |= {name: MetricFacts.model_validate(fact) for name, fact in facts}
         number += 1
     return found

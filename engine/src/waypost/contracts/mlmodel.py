@@ -144,11 +144,13 @@ def signature_in(text: str, file: str) -> dict[str, Any]:
 
     It is {"inputs": […], "outputs": […], "params": […]}, as MLflow writes it. Raises FindingsError.
     """
-    said = load_mapping(text, file, _WIDE).get("signature") or {}
+    signature = load_mapping(text, file, _WIDE).get("signature") or {}
     place = f"{file}: signature"
-    if not isinstance(said, dict) or not all(isinstance(entries, str | None) for entries in said.values()):
+    if not isinstance(signature, dict) or not all(
+        isinstance(entries, str | None) for entries in signature.values()
+    ):
         raise FindingsError([Finding(place, "a mapping of texts is expected")])
-    return {name: read_json(entries, place) for name, entries in said.items() if entries}
+    return {name: read_json(entries, place) for name, entries in signature.items() if entries}
 
 
 def _listed(text: str | None) -> list[Any]:

@@ -60,11 +60,11 @@ def _differences(
             yield f"{kind} {name!r} is in its table, and not in the contract"
         else:
             for column, texts in expected[name].items():
-                said = found[name].get(column)
+                cell = found[name].get(column)
                 # A type may be followed by its range and choices.
-                shown = said.partition(",")[0] if said is not None and column == "type" else said
+                shown = cell.partition(",")[0] if cell is not None and column == "type" else cell
                 if shown is not None and shown not in map(_plain, texts):
-                    yield f"{kind} {name!r}: {column} is {said!r} there, {texts[0]!r} in the contract"
+                    yield f"{kind} {name!r}: {column} is {cell!r} there, {texts[0]!r} in the contract"
 
 
 def _tables(text: str) -> dict[str, dict[str, Row]]:

@@ -15,7 +15,7 @@ from waypost.images.identity import Identity
 from waypost.images.locked import engine_lock, installer_lock, locked, wanted_of
 from waypost.images.texts import Image, texts
 from waypost.images.wheel import engine_wheel
-from waypost.inference.fetching import Brought, bringing
+from waypost.inference.fetching import FetchedModel, fetched_model
 from waypost.inference.model_cache import Kept, kept
 from waypost.sources.files import content_digest, content_files, read_mlmodel, read_text
 from waypost.system.scratch import scratch
@@ -40,63 +40,63 @@ def build(request: Request, say: Say, warn: Say) -> Manifest:
     """
     folder = request.folder.resolve()
     check_free(folder, overwrite=request.overwrite)
-    with scratch() as temp, bringing(
+    with scratch() as temp, fetched_model(
         request.uri, temp / "model.state", is_trusted=request.is_trusted, say=say
-    ) as brought:  # fmt: skip
-        files, manifest = _content(brought, kept(brought.digest), warn)
-        check_free(folder, overwrite=request.overwrite)  # bringing a model may take long
+    ) as fetched:  # fmt: skip
+        files, manifest = _content(fetched, kept(fetched.digest), warn)
+        check_free(folder, overwrite=request.overwrite)  # fetching a model may take long
         write(folder, files, manifest)
     return manifest
 
 
-def _content(brought: Brought, form: Kept, warn: Say) -> tuple[dict[str, Content], Manifest]:
+def _content(fetched: FetchedModel, form: Kept, warn: Say) -> tuple[dict[str, Content], Manifest]:
     """Returns the files by their paths, and what lists them."""
-    model = identity_of(brought)
+    model = identity_of(fetched)
     answers = "the compiled form" if form.proof.is_equal else "the original"
     name, wheel = engine_wheel()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    lock = _lock(brought, form, warn)
-    image = Image(model, __version__, python, name, answers, brought.is_trusted)
+    lock = _lock(fetched, form, warn)
+    image = Image(model, __version__, python, name, answers, fetched.is_trusted)
     files: dict[str, Content] = {
         **texts(image),
         name: wheel,
         "requirements.txt": lock.encode(),
         "uv.txt": installer_lock(lock).encode(),
         **{f"compiled/{form.place.name}/{file.name}": file for file in sorted(form.place.iterdir())},
-        **{f"model/{path}": file for path, file in model_files(brought.folder).items()},
+        **{f"model/{path}": file for path, file in model_files(fetched.folder).items()},
     }
     manifest = Manifest(
         engine=__version__,
         python=python,
         model=model,
         is_compiled=form.proof.is_equal,
-        is_trusted=brought.is_trusted,
+        is_trusted=fetched.is_trusted,
         files={path: _digest(files[path]) for path in sorted(files)},
     )
     return files, manifest
 
 
-def identity_of(brought: Brought) -> Identity:
+def identity_of(fetched: FetchedModel) -> Identity:
     """Returns what a model is called: of one that is not registered, its folder's or artifact's name."""
     return Identity(
-        label=brought.label,
-        name=brought.name or brought.uri.rstrip("/").rpartition("/")[2],
-        version=brought.version,
-        run=brought.run_id or read_mlmodel(brought.folder).run_id or "",
-        release=brought.release,
-        digest=brought.digest,
+        label=fetched.label,
+        name=fetched.name or fetched.uri.rstrip("/").rpartition("/")[2],
+        version=fetched.version,
+        run=fetched.run_id or read_mlmodel(fetched.folder).run_id or "",
+        release=fetched.release,
+        digest=fetched.digest,
     )
 
 
-def _lock(brought: Brought, form: Kept, warn: Say) -> str:
+def _lock(fetched: FetchedModel, form: Kept, warn: Say) -> str:
     lock = engine_lock()
-    file = brought.folder / "requirements.txt"
+    file = fetched.folder / "requirements.txt"
     proved = form.proof.versions if form.proof.is_equal else {}
     text = read_text(file) if file.is_file() else ""
-    wanted = wanted_of(text, lock, proved, is_trusted=brought.is_trusted)
+    wanted = wanted_of(text, lock, proved, is_trusted=fetched.is_trusted)
     if wanted.left_out:
         warn(f"left out, since the model is not trusted: {', '.join(wanted.left_out)}")
-    return locked(wanted, lock, is_trusted=brought.is_trusted)
+    return locked(wanted, lock, is_trusted=fetched.is_trusted)
 
 
 def model_files(folder: Path) -> dict[str, Path]:

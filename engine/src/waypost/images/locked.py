@@ -115,7 +115,7 @@ def _resolved(requirements: Iterable[str], lock: str, *, is_trusted: bool) -> st
         try:
             output_of([*command, *options, *only, "--output-file", str(target), str(source)], supervised=True)
         except ProcessError as error:
-            said = " ".join(error.stderr.split())[:_MOST_SAID]
+            words = " ".join(error.stderr.split())[:_MOST_SAID]
             hint = "log the model with what it needs, in versions that fit the engine's: pip_requirements=[…]"
-            raise WaypostError(f"the image has no lock: {said}", hint=hint) from error
+            raise WaypostError(f"the image has no lock: {words}", hint=hint) from error
         return read_text(target)

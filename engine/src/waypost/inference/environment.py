@@ -17,12 +17,12 @@ from waypost.texts.escaping import one_line
 _INSTEAD = "without --env model it runs with the versions that are here"
 
 
-def environment_of(folder: Path, said: MLmodel) -> PythonEnv:
+def environment_of(folder: Path, mlmodel: MLmodel) -> PythonEnv:
     """Returns what a model asks for.
 
     Raises WaypostError where it says nothing of that, FindingsError where uv cannot build it.
     """
-    plain, conda = said.pyfunc.environment_files
+    plain, conda = mlmodel.pyfunc.environment_files
 
     def text_of(name: str) -> str | None:
         return read_text(folder / name) if (folder / name).is_file() else None
@@ -34,10 +34,10 @@ def environment_of(folder: Path, said: MLmodel) -> PythonEnv:
     return buildable(found)
 
 
-def built(folder: Path, said: MLmodel, say: Callable[[str], None]) -> Environment:
+def built(folder: Path, mlmodel: MLmodel, say: Callable[[str], None]) -> Environment:
     """Returns the environment of a model, built first where it is not there yet. Raises WaypostError."""
     try:
-        wanted = environment_of(folder, said)
+        wanted = environment_of(folder, mlmodel)
         return ensure(folder, wanted, home(), say)
     except FindingsError as error:
         words = "; ".join(f"{finding.place}: {finding.problem}" for finding in error.findings)

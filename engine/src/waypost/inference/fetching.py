@@ -1,4 +1,4 @@
-"""A model is brought here, checked and compiled by a process of its own: MLflow and scikit-learn are large,
+"""A model is fetched, checked and compiled by a process of its own: MLflow and scikit-learn are large,
 and what serves or scores stays small; a model that ends whoever loads it ends nobody else. For an alias the
 process goes on, and tells when it moves.
 """
@@ -47,7 +47,7 @@ _CHECK_SECONDS, _BYTES_PER_SECOND = 300, 1 << 20
 Look = Callable[[MLmodel], None]
 
 
-class Brought(BaseModel):
+class FetchedModel(BaseModel):
     """A model on this machine, compiled or proved not to be compilable."""
 
     model_config = ConfigDict(frozen=True)
@@ -66,8 +66,8 @@ class Brought(BaseModel):
     """The digest of the environment that the model asks for, where it is to run there."""
 
 
-class How(BaseModel):
-    """How a model is brought."""
+class FetchOptions(BaseModel):
+    """How a model is fetched."""
 
     is_trusted: bool
     in_own: bool
@@ -86,22 +86,22 @@ class State(BaseModel):
     `refused` is the model that was looked at in vain: it is not looked at again.
     """
 
-    brought: Brought | None = None
+    fetched: FetchedModel | None = None
     failed: _Failed | None = None
     refused: str = ""
 
-    def result(self) -> Brought:
+    def result(self) -> FetchedModel:
         """Returns the model. Raises WaypostError where there is none."""
-        if self.brought:
-            return self.brought
+        if self.fetched:
+            return self.fetched
         failed = self.failed or _Failed(message="the process that checks the model ended without an answer")
         error = WaypostError(failed.message, hint=failed.hint)
         error.exit_code = failed.exit_code
         raise error
 
 
-def _brought(found: Found, digest: str, environment: str = "", *, is_trusted: bool) -> Brought:
-    return Brought(
+def _fetched(found: Found, digest: str, environment: str = "", *, is_trusted: bool) -> FetchedModel:
+    return FetchedModel(
         uri=found.uri,
         label=found.label,
         folder=found.folder,
@@ -117,7 +117,7 @@ def _brought(found: Found, digest: str, environment: str = "", *, is_trusted: bo
 
 
 @contextlib.contextmanager
-def bringing(
+def fetched_model(
     uri: str,
     state: Path,
     *,
@@ -127,13 +127,13 @@ def bringing(
     rows: Rows | None = None,
     say: Callable[[str], None] = lambda _: None,
     look: Look | None = None,
-) -> Iterator[Brought]:
+) -> Iterator[FetchedModel]:
     """Gives a model; `state` is a file that says which it is from then on.
 
     Args: `in_own`: it is to run in the environment that it asks for, which is built where it is not there;
     `every` so many seconds an alias is looked up anew while the context lasts (None: never);
     `rows` are real ones to compare the model's forms on, beside its own; `look` hears what the model says of
-    itself before it is brought and compiled, and may refuse it. Raises WaypostError.
+    itself before it is fetched and compiled, and may refuse it. Raises WaypostError.
     """
     if in_own and not is_trusted:
         problem = "--env model: what a model needs is installed and loaded, which may run arbitrary code"
@@ -144,9 +144,9 @@ def bringing(
             look(read_mlmodel(found.folder))
         digest = content_digest(found.folder)
         if compiled_before(digest, rows):
-            brought = _brought(found, digest, is_trusted=is_trusted)
-            _write(state, State(brought=brought))
-            yield brought
+            fetched = _fetched(found, digest, is_trusted=is_trusted)
+            _write(state, State(fetched=fetched))
+            yield fetched
             return
     task = "building what it asks for" if in_own else "compiling it"
     say(f"{uri}: fetching the model, and {task} if needed")
@@ -157,23 +157,23 @@ def bringing(
     arguments = [str(state), uri, str(int(is_trusted)), str(int(in_own)), str(again), str(given)]
     process = Background([*command, *arguments], state.with_suffix(".out"))
     heard = 0
-    said = state.with_suffix(_SAYS)
+    mlmodel = state.with_suffix(_SAYS)
     try:
         while not state.exists() and process.result() is None:
             heard = _passed_on(state.with_suffix(_WAITS), heard)
-            look = _looked(look, said, uri)
+            look = _looked(look, mlmodel, uri)
             time.sleep(_LOOK_SECONDS)
-        _looked(look, said, uri)
+        _looked(look, mlmodel, uri)
         yield (read_state(state) if state.exists() else _ended(uri, process.ended_by())).result()
     finally:
         process.end()
 
 
-def _looked(look: Look | None, said: Path, uri: str) -> Look | None:
+def _looked(look: Look | None, mlmodel: Path, uri: str) -> Look | None:
     """Lets somebody look once at what a model says of itself, where that is there; returns who is left."""
-    if look is None or not said.exists():
+    if look is None or not mlmodel.exists():
         return look
-    look(parse_mlmodel(read_text(said), f"{uri}: MLmodel"))
+    look(parse_mlmodel(read_text(mlmodel), f"{uri}: MLmodel"))
     return None
 
 
@@ -194,8 +194,8 @@ def _ended(uri: str, by: signal.Signals | None) -> State:
     """Returns what is said of a model whose check took the process with it."""
     if by is None:
         return State()
-    how = "took too long" if by is signal.SIGALRM else f"ended by {by.name}"
-    return State(failed=_Failed(message=f"{uri}: the model is refused: its check {how}"))
+    options = "took too long" if by is signal.SIGALRM else f"ended by {by.name}"
+    return State(failed=_Failed(message=f"{uri}: the model is refused: its check {options}"))
 
 
 def read_state(file: Path) -> State:
@@ -207,19 +207,19 @@ def _write(file: Path, state: State) -> None:
     write_text(file, state.model_dump_json())
 
 
-def main(state: str, uri: str, is_trusted: str, in_own: str, every: str, rows: str) -> None:
-    """Brings a model and says so in a file; with `every` above 0 seconds again and again."""
-    file, seconds = Path(state), float(every)
+def main(state_file: str, uri: str, is_trusted: str, in_own: str, every: str, rows: str) -> None:
+    """Fetches a model and says so in a file; with `every` above 0 seconds again and again."""
+    file, seconds = Path(state_file), float(every)
     given: Rows | None = json.loads(Path(rows).read_text(encoding="utf-8"))
-    how = How(is_trusted=is_trusted == "1", in_own=in_own == "1", rows=given)
+    options = FetchOptions(is_trusted=is_trusted == "1", in_own=in_own == "1", rows=given)
     hear = partial(write_text, file.with_suffix(_SAYS))
     with listening(partial(_append, file.with_suffix(_WAITS))):
-        said = _attempted(partial(_first, uri, how, hear), State())
-    _write(file, said)
-    while seconds and said.brought:
+        state = _attempted(partial(_first, uri, options, hear), State())
+    _write(file, state)
+    while seconds and state.fetched:
         time.sleep(seconds)
-        said = _attempted(partial(_next, uri, how, said, file.parent), said)
-        _write(file, said)
+        state = _attempted(partial(_next, uri, options, state, file.parent), state)
+        _write(file, state)
 
 
 def _attempted(look: Callable[[], State], before: State) -> State:
@@ -230,48 +230,53 @@ def _attempted(look: Callable[[], State], before: State) -> State:
         failed = _Failed(message=str(error), hint=error.hint, exit_code=error.exit_code)
     except Exception:  # a bug: whoever waits for the file must hear of it
         failed = _Failed(message=traceback.format_exc())
-    return State(brought=before.brought, failed=failed)
+    return State(fetched=before.fetched, failed=failed)
 
 
-def _first(uri: str, how: How, hear: Callable[[str], object]) -> State:
-    """Returns the model of a URI; `hear` gets its MLmodel before its other files are brought."""
+def _first(uri: str, options: FetchOptions, hear: Callable[[str], object]) -> State:
+    """Returns the model of a URI; `hear` gets its MLmodel before its other files are fetched."""
     text = "" if is_local(uri) else mlmodel_of(uri)
     if text:
         hear(text)
     found = find(uri)
     if not text:
         hear(mlmodel_text(found.folder))
-    if how.in_own:
+    if options.in_own:
         environment = built(found.folder, read_mlmodel(found.folder), LISTENER.get())
         digest = content_digest(found.folder)
-        return State(brought=_brought(found, digest, environment.digest, is_trusted=how.is_trusted))
+        return State(fetched=_fetched(found, digest, environment.digest, is_trusted=options.is_trusted))
     size = sum(file.stat().st_size for file in content_files(found.folder))
-    with contextlib.nullcontext() if how.is_trusted else bounded(_CHECK_SECONDS + size / _BYTES_PER_SECOND):
-        made = proved(found.folder, is_trusted=how.is_trusted, rows=how.rows)
-    return State(brought=_brought(found, made.digest, is_trusted=how.is_trusted))
+    with (
+        contextlib.nullcontext() if options.is_trusted else bounded(_CHECK_SECONDS + size / _BYTES_PER_SECOND)
+    ):
+        made = proved(found.folder, is_trusted=options.is_trusted, rows=options.rows)
+    return State(fetched=_fetched(found, made.digest, is_trusted=options.is_trusted))
 
 
-def _next(uri: str, how: How, before: State, place: Path) -> State:
+def _next(uri: str, options: FetchOptions, before: State, place: Path) -> State:
     """Returns the model of now. Another one than before is checked by another process: this one goes on."""
     found = find(uri)
-    known = before.brought
+    known = before.fetched
     if known and (found.label, found.folder) == (known.label, known.folder):
-        return State(brought=known)
+        return State(fetched=known)
     name = f"{found.label} {found.folder}"
     if name == before.refused:
         return before
     try:
         with (
             tempfile.TemporaryDirectory(dir=place) as temp,
-            bringing(
-                str(found.folder), Path(temp, "model.state"), is_trusted=how.is_trusted, in_own=how.in_own
+            fetched_model(
+                str(found.folder),
+                Path(temp, "model.state"),
+                is_trusted=options.is_trusted,
+                in_own=options.in_own,
             ) as checked,
         ):
-            brought = _brought(found, checked.digest, checked.environment, is_trusted=how.is_trusted)
-            return State(brought=brought)
+            fetched = _fetched(found, checked.digest, checked.environment, is_trusted=options.is_trusted)
+            return State(fetched=fetched)
     except WaypostError as error:
         failed = _Failed(message=str(error), hint=error.hint, exit_code=error.exit_code)
-        return State(brought=known, failed=failed, refused=name)
+        return State(fetched=known, failed=failed, refused=name)
 
 
 if __name__ == "__main__":

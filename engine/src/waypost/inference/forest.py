@@ -203,19 +203,19 @@ class Forest:
     def _sum_of(self, leaves: Features) -> Floats:
         """Returns the sum of what leaves say, shape (outputs,), for their numbers, shape (trees,)."""
         # "clip" looks at no number twice; all are in the table.
-        said = self._leaves.take(leaves.astype(np.int64), 0, None, "clip")
-        return self._one_after_another(said)
+        values = self._leaves.take(leaves.astype(np.int64), 0, None, "clip")
+        return self._one_after_another(values)
 
     def _add_up(self, found: list[Features], sums: Floats) -> None:
         """Adds up what leaves say: per tree their numbers, shape (rows, 1)."""
         sums[:] = 0
-        said = np.empty((_SUM_ROWS, sums.shape[1]))
+        values = np.empty((_SUM_ROWS, sums.shape[1]))
         for start in range(0, len(sums), _SUM_ROWS):
             part = sums[start : start + _SUM_ROWS]
             for leaves in found:
                 numbers = leaves[start : start + _SUM_ROWS, 0].astype(np.int64)
-                np.take(self._leaves, numbers, axis=0, out=said[: len(part)], mode="clip")
-                part += said[: len(part)]
+                np.take(self._leaves, numbers, axis=0, out=values[: len(part)], mode="clip")
+                part += values[: len(part)]
 
 
 def _accumulated(values: Floats) -> Floats:

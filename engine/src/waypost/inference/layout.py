@@ -94,11 +94,13 @@ class Layout:
     def check_bounds(self, names: Collection[str]) -> None:
         """Raises TableError (413) where there are far more columns than the model has, or longer names."""
         if len(names) > self.most_names:
-            said = f"{len(names):,} columns; {self.most_names:,} are the limit"
-            raise TableError(said, status=413, hint=f"the model has {len(self.columns):,}; /docs lists them")
+            problem = f"{len(names):,} columns; {self.most_names:,} are the limit"
+            raise TableError(
+                problem, status=413, hint=f"the model has {len(self.columns):,}; /docs lists them"
+            )
         if max(map(len, names), default=0) > self.longest_name:
-            said = f"the name of a column has more than {self.longest_name:,} characters"
-            raise TableError(said, status=413, hint="/docs lists the model's columns")
+            problem = f"the name of a column has more than {self.longest_name:,} characters"
+            raise TableError(problem, status=413, hint="/docs lists the model's columns")
 
     @cached_property
     def strict(self) -> list[tuple[int, Column]]:

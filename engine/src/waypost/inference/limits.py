@@ -31,8 +31,8 @@ class Limits:
         if rows > self.rows:
             raise RequestError(f"{rows:,} rows; {self.rows:,} are the limit", status=413, hint=_FEWER)
         if rows * len(layout.columns) * _CELL_BYTES > self.bytes:
-            said = f"{rows:,} rows of {len(layout.columns):,} columns"
-            raise RequestError(f"{said} are a table of more than {self._mib}", status=413, hint=_FEWER)
+            problem = f"{rows:,} rows of {len(layout.columns):,} columns"
+            raise RequestError(f"{problem} are a table of more than {self._mib}", status=413, hint=_FEWER)
 
     def check_bytes(self, size: int) -> None:
         """Raises RequestError (413) where texts of that many bytes are too much."""
@@ -41,8 +41,8 @@ class Limits:
 
     def too_large(self) -> RequestError:
         """Returns the error for a body that becomes too large."""
-        said = f"unpacked, the body is larger than {self._mib} when it is unpacked"
-        return RequestError(said, status=413, hint=_FEWER)
+        problem = f"unpacked, the body is larger than {self._mib} when it is unpacked"
+        return RequestError(problem, status=413, hint=_FEWER)
 
     @property
     def _mib(self) -> str:

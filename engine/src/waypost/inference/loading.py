@@ -23,14 +23,14 @@ TRUST_HINT = "if you trust its source: --trust"
 _MOST_TOLD = 5
 
 
-def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Original:
+def load(folder: Path, mlmodel: MLmodel, *, is_trusted: bool = False) -> Original:
     """Returns the original.
 
     Raises UsageError where it is not trusted, and loading or asking it may do harm; WaypostError where it
     cannot be loaded.
     """
     try:
-        return Original(models.load_pyfunc(folder) if is_trusted else _checked(folder, said), said)
+        return Original(models.load_pyfunc(folder) if is_trusted else _checked(folder, mlmodel), mlmodel)
     except UnsafeError as error:
         raise UsageError(f"{folder}: {error}", hint=TRUST_HINT) from error
     except WaypostError:
@@ -44,10 +44,10 @@ def load(folder: Path, said: MLmodel, *, is_trusted: bool = False) -> Original:
         raise WaypostError(f"{folder}: it cannot be loaded: {type(error).__name__}: {words}") from error
 
 
-def differing(folder: Path, said: MLmodel) -> str:
+def differing(folder: Path, mlmodel: MLmodel) -> str:
     """Returns what a model was made with that is not here, as MLflow warns of it; "" where all is."""
     found = []
-    made, here = said.pyfunc.python_version, platform.python_version()
+    made, here = mlmodel.pyfunc.python_version, platform.python_version()
     if made and made.split(".")[:2] != here.split(".")[:2]:
         found.append(f"Python {made} (here {here})")
     with contextlib.suppress(WaypostError):  # there is no such file, or it is no text
@@ -67,30 +67,30 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _checked(folder: Path, said: MLmodel) -> Any:
+def _checked(folder: Path, mlmodel: MLmodel) -> Any:
     """Returns the pyfunc of a model that brings no code. Raises UnsafeError for any other.
 
     MLflow is told what was loaded; it loads nothing.
     """
-    estimator = harmless(_skops_file(folder, said))
-    return mlflow_serving.sklearn_model(folder, estimator, said.pyfunc.predict_fn)
+    estimator = harmless(_skops_file(folder, mlmodel))
+    return mlflow_serving.sklearn_model(folder, estimator, mlmodel.pyfunc.predict_fn)
 
 
-def _skops_file(folder: Path, said: MLmodel) -> Path:
+def _skops_file(folder: Path, mlmodel: MLmodel) -> Path:
     """Returns the file of a model that brings no code. Raises UnsafeError for any other."""
-    sklearn = said.sklearn
+    sklearn = mlmodel.sklearn
     code = "which may run arbitrary code"
     if sklearn is None:
-        raise UnsafeError(f"it is a model of the flavour {', '.join(sorted(said.flavors))}, {code}")
+        raise UnsafeError(f"it is a model of the flavour {', '.join(sorted(mlmodel.flavors))}, {code}")
     if sklearn.serialization_format != "skops":
         raise UnsafeError(f"it is stored as {sklearn.serialization_format}, {code}")
-    if sklearn.code or said.pyfunc.code:
+    if sklearn.code or mlmodel.pyfunc.code:
         raise UnsafeError(f"it brings code of its own, {code}")
-    if said.pyfunc.loader_module != SKLEARN:
-        raise UnsafeError(f"it is loaded by {said.pyfunc.loader_module}, {code}")
-    if said.pyfunc.predict_fn not in mlflow_serving.FUNCTIONS:
-        raise UnsafeError(f"it is asked by {said.pyfunc.predict_fn}, {code}")
-    name = said.pyfunc.model_path or sklearn.pickled_model  # as MLflow's pyfunc has it
+    if mlmodel.pyfunc.loader_module != SKLEARN:
+        raise UnsafeError(f"it is loaded by {mlmodel.pyfunc.loader_module}, {code}")
+    if mlmodel.pyfunc.predict_fn not in mlflow_serving.FUNCTIONS:
+        raise UnsafeError(f"it is asked by {mlmodel.pyfunc.predict_fn}, {code}")
+    name = mlmodel.pyfunc.model_path or sklearn.pickled_model  # as MLflow's pyfunc has it
     file = folder / name
     if not file.is_file():
         raise UnsafeError(f"there is no {name}")

@@ -41,7 +41,7 @@ class Proved:
 
     folder: Path
     digest: str
-    said: MLmodel
+    mlmodel: MLmodel
     proof: Proof
 
 
@@ -57,7 +57,7 @@ class Ready(Proved):
         """The model as MLflow loads it, which takes seconds; for what the compiled form does not read."""
         if isinstance(self.answers, Original):
             return self.answers
-        loaded = load(self.folder, self.said, is_trusted=self.is_trusted)
+        loaded = load(self.folder, self.mlmodel, is_trusted=self.is_trusted)
         loaded.warm()
         return loaded
 
@@ -85,14 +85,14 @@ def proved(
     `rows` are real rows to compare on, beside the model's own input example. Raises UsageError where
     loading or asking the model may do harm and it is not trusted.
     """
-    said = read_mlmodel(folder)
+    mlmodel = read_mlmodel(folder)
     digest = content_digest(folder)
     place = _place(digest)
     proof = _proof_in(place, count_of(rows))
     if proof is None:
-        _compile(folder, said, place, is_trusted=is_trusted, rows=rows, say=say)
+        _compile(folder, mlmodel, place, is_trusted=is_trusted, rows=rows, say=say)
         proof = Proof.model_validate_json(read_text(place / _PROOF))
-    return Proved(folder, digest, said, proof)
+    return Proved(folder, digest, mlmodel, proof)
 
 
 def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] = lambda _: None) -> Ready:
@@ -102,10 +102,10 @@ def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] 
     if made.proof.is_equal:
         place = _place(made.digest)
         content = Content.model_validate_json(read_text(place / _CONTENT))
-        answers = Compiled(content, Stored.load(place), Layout(made.said.inputs))
+        answers = Compiled(content, Stored.load(place), Layout(made.mlmodel.inputs))
     else:
-        answers = load(folder, made.said, is_trusted=is_trusted)
-    return Ready(folder, made.digest, made.said, made.proof, answers, is_trusted)
+        answers = load(folder, made.mlmodel, is_trusted=is_trusted)
+    return Ready(folder, made.digest, made.mlmodel, made.proof, answers, is_trusted)
 
 
 def kept(digest: str) -> Kept:
@@ -123,10 +123,10 @@ def ready_in_its_environment(
     """Returns a trusted model whose original runs in the environment that it asks for, built where it is not
     there; each answer is there within so many `seconds`. Raises WaypostError.
     """
-    said = read_mlmodel(folder)
-    original = Remote(folder, said, built(folder, said, say), seconds=seconds)
+    mlmodel = read_mlmodel(folder)
+    original = Remote(folder, mlmodel, built(folder, mlmodel, say), seconds=seconds)
     proof = Proof(is_equal=False, reason="it runs in its own environment", versions={})
-    return Ready(folder, content_digest(folder), said, proof, original, is_trusted=True)
+    return Ready(folder, content_digest(folder), mlmodel, proof, original, is_trusted=True)
 
 
 def compiled_before(digest: str, rows: Rows | None = None) -> bool:
@@ -160,7 +160,7 @@ def _is(file: Path, digest: str) -> bool:
 
 def _compile(
     folder: Path,
-    said: MLmodel,
+    mlmodel: MLmodel,
     place: Path,
     *,
     is_trusted: bool,
@@ -176,8 +176,8 @@ def _compile(
         with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as temp:
             new = Path(temp, "form")
             new.mkdir()
-            model = load(folder, said, is_trusted=is_trusted)
-            found = _compiled_into(new, model, said, _real_rows(folder, said, rows))
+            model = load(folder, mlmodel, is_trusted=is_trusted)
+            found = _compiled_into(new, model, mlmodel, _real_rows(folder, mlmodel, rows))
             digests = {file.name: content_digest(file) for file in sorted(new.iterdir())}
             proof = found.model_copy(update={"files": digests})
             (new / _PROOF).write_text(proof.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -193,10 +193,10 @@ def _put(new: Path, place: Path) -> None:
         file.replace(place / file.name)
 
 
-def _compiled_into(new: Path, original: Original, said: MLmodel, rows: Rows) -> Proof:
+def _compiled_into(new: Path, original: Original, mlmodel: MLmodel, rows: Rows) -> Proof:
     """Writes the compiled form, where it is equal; returns the proof."""
     try:
-        content, forest = compiled_form(_compilable(original, said), said.inputs)
+        content, forest = compiled_form(_compilable(original, mlmodel), mlmodel.inputs)
         proof = prove(original, Compiled(content, forest, original.layout), rows, _versions())
         if proof.is_equal:
             (new / _CONTENT).write_text(content.model_dump_json(), encoding="utf-8")
@@ -210,22 +210,22 @@ def _compiled_into(new: Path, original: Original, said: MLmodel, rows: Rows) -> 
     return Proof(is_equal=False, reason=reason, versions=_versions())
 
 
-def _compilable(original: Original, said: MLmodel) -> Any:
+def _compilable(original: Original, mlmodel: MLmodel) -> Any:
     """Returns the estimator of a model that answers by its `predict`. Raises NotCompilableError."""
-    if said.sklearn is None or said.pyfunc.loader_module != SKLEARN:
+    if mlmodel.sklearn is None or mlmodel.pyfunc.loader_module != SKLEARN:
         raise NotCompilableError("only scikit-learn models are compiled")
-    if said.pyfunc.predict_fn != "predict":
-        raise NotCompilableError(f"the model answers by {said.pyfunc.predict_fn}, not by predict")
-    if said.params:
+    if mlmodel.pyfunc.predict_fn != "predict":
+        raise NotCompilableError(f"the model answers by {mlmodel.pyfunc.predict_fn}, not by predict")
+    if mlmodel.params:
         raise NotCompilableError("the model takes parameters")
     return original.estimator
 
 
-def _real_rows(folder: Path, said: MLmodel, rows: Rows | None) -> Rows:
+def _real_rows(folder: Path, mlmodel: MLmodel, rows: Rows | None) -> Rows:
     """Returns the rows of the model's input example, and the given ones after them."""
-    example = example_rows(folder, said.inputs)
+    example = example_rows(folder, mlmodel.inputs)
     given = rows or {}
-    return {c.name: [*(row[c.name] for row in example), *given.get(c.name, ())] for c in said.inputs}
+    return {c.name: [*(row[c.name] for row in example), *given.get(c.name, ())] for c in mlmodel.inputs}
 
 
 def _versions() -> dict[str, str]:

@@ -91,11 +91,11 @@ class Process:
             told = self._serving.invoked(question, asked["kind"], bytes(body))
         except (self._serving.RefusedError, _TooManyError) as error:
             return {"refused": _line(error), "rows": question.rows}, b""
-        said: dict[str, Any] = {"rows": question.rows, "size": len(told)}
-        said |= {"parse": question.began - began, "predict": question.seconds}
+        head: dict[str, Any] = {"rows": question.rows, "size": len(told)}
+        head |= {"parse": question.began - began, "predict": question.seconds}
         if asked["chances"]:
-            said["chances"] = self._probabilities(question.data)
-        return said, told + (_arrow(question.data) if asked["keeps"] else b"")
+            head["chances"] = self._probabilities(question.data)
+        return head, told + (_arrow(question.data) if asked["keeps"] else b"")
 
     def _of_table(self, body: memoryview, *, wants: bool) -> dict[str, Any]:
         """Returns the answers for the rows of an Arrow stream."""
@@ -112,13 +112,13 @@ class Process:
         return _labels(self._serving.refused_by(self._chances, data), self._serving)
 
 
-def _labels(said: Any, serving: Any) -> Any:
+def _labels(answer: Any, serving: Any) -> Any:
     """Returns answers as JSON; of a table with several columns its records."""
-    if getattr(said, "ndim", 0) == 2 and hasattr(said, "iloc") and len(said.columns) == 1:
-        said = said.iloc[:, 0]
-    if hasattr(said, "iloc") and said.ndim == 1:
-        said = said.to_numpy()
-    return said.tolist() if hasattr(said, "dtype") else serving.jsonable(said)
+    if getattr(answer, "ndim", 0) == 2 and hasattr(answer, "iloc") and len(answer.columns) == 1:
+        answer = answer.iloc[:, 0]
+    if hasattr(answer, "iloc") and answer.ndim == 1:
+        answer = answer.to_numpy()
+    return answer.tolist() if hasattr(answer, "dtype") else serving.jsonable(answer)
 
 
 def _arrow(data: Any) -> bytes:
@@ -165,9 +165,9 @@ def main(messages_file: str, serving_file: str, folder: str, number: str) -> Non
     threading.Thread(target=_end_with, args=[int(number)], daemon=True).start()
     with socket.socket(fileno=int(number)) as connection, contextlib.suppress(EOFError, OSError):
         while True:
-            said, rest = process.answer(*messages.receive(connection, _MOST_MESSAGE))
+            reply, rest = process.answer(*messages.receive(connection, _MOST_MESSAGE))
             try:
-                head = json.dumps(said).encode()
+                head = json.dumps(reply).encode()
             except (TypeError, ValueError) as error:
                 head, rest = json.dumps({"refused": f"the answer is no JSON: {_line(error)}"}).encode(), b""
             messages.send(connection, head, rest)

@@ -39,7 +39,7 @@ class Response:
     parse: float
     predict: float
     data: Any
-    said: Any
+    answer: Any
 
 
 class Original:
@@ -47,8 +47,8 @@ class Original:
 
     layout: Layout
 
-    def __init__(self, model: Any, said: MLmodel) -> None:
-        self.layout = Layout(said.inputs)
+    def __init__(self, model: Any, mlmodel: MLmodel) -> None:
+        self.layout = Layout(mlmodel.inputs)
         self.model = model
         self._chances = serving.asked_by(model, "predict_proba")
 
@@ -90,7 +90,7 @@ class Original:
             question.began - began,
             question.seconds,
             question.data if keeps else None,
-            question.said if keeps else None,
+            question.answer if keeps else None,
         )
 
     def _with_chances(self, reply: bytes, data: Any) -> bytes:
@@ -132,7 +132,7 @@ class _Question:
         self._model = model
         self._limits = limits
         self.data: Any = None
-        self.said: Any = None
+        self.answer: Any = None
         self.rows = 0
         self.began = self.seconds = 0.0
         self.refusal: RequestError | None = None
@@ -151,23 +151,23 @@ class _Question:
             self.refusal = error
             raise
         with _one_thread.for_rows(self.rows):
-            self.said = self._model.predict(data, params=params)
+            self.answer = self._model.predict(data, params=params)
         self.seconds = time.perf_counter() - self.began
-        return self.said
+        return self.answer
 
 
-def labels_of(said: Any, rows: int) -> NDArray[Any]:
+def labels_of(answer: Any, rows: int) -> NDArray[Any]:
     """Returns an answer a row, shape (rows, …); of a table with several columns its records.
 
     Raises RefusedError where there are not as many answers as rows.
     """
     import pandas as pd
 
-    if isinstance(said, pd.DataFrame) and len(said.columns) == 1:
-        said = said.iloc[:, 0]
-    if isinstance(said, (pd.Series, np.ndarray)):
-        return counted(np.asarray(said), rows)
-    return counted(as_objects(serving.jsonable(said)), rows)
+    if isinstance(answer, pd.DataFrame) and len(answer.columns) == 1:
+        answer = answer.iloc[:, 0]
+    if isinstance(answer, (pd.Series, np.ndarray)):
+        return counted(np.asarray(answer), rows)
+    return counted(as_objects(serving.jsonable(answer)), rows)
 
 
 def counted(found: NDArray[Any], rows: int) -> NDArray[Any]:
@@ -178,12 +178,12 @@ def counted(found: NDArray[Any], rows: int) -> NDArray[Any]:
     return found
 
 
-def as_objects(said: Any) -> NDArray[Any]:
+def as_objects(answer: Any) -> NDArray[Any]:
     """Returns what JSON holds as answers, one for each entry of a list."""
-    if not isinstance(said, (list, tuple)):
-        return np.array(said, dtype=object)
-    found = np.empty(len(said), dtype=object)
-    for place, value in enumerate(said):  # one by one: lists of equal length would be a table
+    if not isinstance(answer, (list, tuple)):
+        return np.array(answer, dtype=object)
+    found = np.empty(len(answer), dtype=object)
+    for place, value in enumerate(answer):  # one by one: lists of equal length would be a table
         found[place] = value
     return found
 
@@ -246,6 +246,6 @@ def sampled(told: Response, layout: Layout) -> tuple[Table, Answer] | None:
     try:
         frame = told.data if isinstance(told.data, pd.DataFrame) else pd.DataFrame(told.data)
         table = from_arrow(pa.Table.from_pandas(frame, preserve_index=False), layout)
-        return table, Answer(labels_of(told.said, told.rows), np.empty((told.rows, 0)))
+        return table, Answer(labels_of(told.answer, told.rows), np.empty((told.rows, 0)))
     except (TableError, RefusedError, pa.ArrowException, TypeError, ValueError):
         return None

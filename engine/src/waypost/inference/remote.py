@@ -44,9 +44,9 @@ class Remote(Original):
     """
 
     def __init__(
-        self, folder: Path, said: MLmodel, environment: Environment, *, seconds: float = A_DAY
+        self, folder: Path, mlmodel: MLmodel, environment: Environment, *, seconds: float = A_DAY
     ) -> None:
-        self.layout = Layout(said.inputs)
+        self.layout = Layout(mlmodel.inputs)
         self._folder = folder
         self._environment = environment
         self._seconds = seconds
@@ -86,17 +86,17 @@ class Remote(Original):
         """Returns the reply of MLflow's server over there, as `Original.respond` does."""
         asked = {"is_table": False, "kind": kind, "rows": limits.rows, "chances": chances, "keeps": keeps}
         content = json.dumps(body).encode() if isinstance(body, dict) else body
-        said, rest = self._asked(asked, content)
-        limits.check_rows(said.get("rows", 0), Layout(()))
-        if "refused" in said:
-            raise RequestError(line_of(RefusedError(said["refused"])))
-        size = said["size"]
+        head, rest = self._asked(asked, content)
+        limits.check_rows(head.get("rows", 0), Layout(()))
+        if "refused" in head:
+            raise RequestError(line_of(RefusedError(head["refused"])))
+        size = head["size"]
         reply = bytes(rest[:size])
         if chances:
-            reply = self.with_chances(reply, said["chances"])
+            reply = self.with_chances(reply, head["chances"])
         data = _table(rest[size:]) if keeps else None
         answers = as_objects(json.loads(reply).get("predictions")) if data is not None else None
-        return Response(reply, said["rows"], said["parse"], said["predict"], data, answers)
+        return Response(reply, head["rows"], head["parse"], head["predict"], data, answers)
 
     def of_table(self, table: pa.Table) -> Answer:
         """Returns the answers for the rows of an Arrow table, as `Original.of_table` does."""
@@ -107,14 +107,14 @@ class Remote(Original):
         with pa.ipc.new_stream(sink, asked.schema) as writer:
             writer.write_table(asked)
         try:
-            said, _ = self._asked({"is_table": True, "chances": self.classes is not None}, sink.getvalue())
+            head, _ = self._asked({"is_table": True, "chances": self.classes is not None}, sink.getvalue())
         except RequestError as error:  # no row is to blame
             raise WaypostError(str(error)) from error
         try:
-            labels = _labels(said, len(table))
+            labels = _labels(head, len(table))
         except RefusedError as error:
             raise TableError(line_of(error)) from error
-        chances = said["chances"]
+        chances = head["chances"]
         return Answer(labels, np.empty((len(table), 0)) if chances is None else np.asarray(chances))
 
     def of_frame(self, frame: Any) -> Answer:
@@ -133,11 +133,11 @@ class Remote(Original):
                 return _told(companion, asked, *rest, seconds=self._seconds)
             except TimeoutError:
                 companion.end()
-                said = f"no answer within {self._seconds:g} s"
-                raise RequestError(said, status=504, hint="ask for fewer rows") from None
+                problem = f"no answer within {self._seconds:g} s"
+                raise RequestError(problem, status=504, hint="ask for fewer rows") from None
             except (EOFError, OSError):
-                said = f"the model's process has fallen ({_how(companion.end())})"
-                raise RequestError(said, status=503, hint=_AGAIN) from None
+                problem = f"the model's process has fallen ({_how(companion.end())})"
+                raise RequestError(problem, status=503, hint=_AGAIN) from None
         finally:
             self._lock.release()
 
@@ -152,24 +152,24 @@ class Remote(Original):
         files = [model_process.__file__, messages.__file__, mlflow_serving.__file__, str(self._folder)]
         companion = Companion([str(self._environment.python), *files], env=self._variables())
         try:
-            said, _ = _told(companion, {}, seconds=LOADING_SECONDS)
-            self._check(said)
+            head, _ = _told(companion, {}, seconds=LOADING_SECONDS)
+            self._check(head)
         except (TimeoutError, EOFError, OSError) as error:
             how = _how(companion.end())
             raise WaypostError(f"{self._folder}: loading it ended its process ({how})") from error
         except BaseException:
             companion.end()
             raise
-        self._classes = said["classes"]
+        self._classes = head["classes"]
         return companion
 
-    def _check(self, said: dict[str, Any]) -> None:
+    def _check(self, head: dict[str, Any]) -> None:
         """Raises WaypostError unless a process says that it loaded the model."""
-        if name := said.get("missing"):
+        if name := head.get("missing"):
             problem = f"it needs the module {name!r}, which its environment does not have"
             hint = "log the model with it: pip_requirements=[…], or code_paths=[…] for modules of your own"
             raise WaypostError(f"{self._folder}: it cannot be loaded: {problem}", hint=hint)
-        if words := said.get("failed"):
+        if words := head.get("failed"):
             raise WaypostError(f"{self._folder}: it cannot be loaded in its environment: {words}")
 
     def _variables(self) -> dict[str, str]:
@@ -186,11 +186,11 @@ def _told(
     return json.loads(head), content
 
 
-def _labels(said: dict[str, Any], rows: int) -> NDArray[Any]:
+def _labels(head: dict[str, Any], rows: int) -> NDArray[Any]:
     """Returns an answer a row. Raises RefusedError where there is none."""
-    if "refused" in said:
-        raise RefusedError(said["refused"])
-    return counted(as_objects(said["labels"]), rows)
+    if "refused" in head:
+        raise RefusedError(head["refused"])
+    return counted(as_objects(head["labels"]), rows)
 
 
 def _how(code: int) -> str:

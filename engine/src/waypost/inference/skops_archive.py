@@ -101,7 +101,7 @@ def _arrays(schema: Any) -> dict[str, int]:
     is said in full wherever it stands; so what is built is not larger than what is said, and has no cycle.
     """
     arrays: dict[str, int] = {}
-    said: dict[int, Any] = {}
+    seen: dict[int, Any] = {}
     left = [schema]
     while left:
         part = left.pop()
@@ -109,7 +109,7 @@ def _arrays(schema: Any) -> dict[str, int]:
             left += part
         elif isinstance(part, dict):
             left += part.values()
-            if "__id__" in part and not _is_alike(said.setdefault(part["__id__"], part), part):
+            if "__id__" in part and not _is_alike(seen.setdefault(part["__id__"], part), part):
                 raise UnsafeError("its file says a part twice, and differently")
             if "__loader__" in part:
                 _check_part(part)

@@ -56,11 +56,12 @@ class Commit:
     @property
     def released(self) -> str:
         """The day (UTC) of the commit. Raises FindingsError where it has none."""
-        said = git.git(self._mirror.folder, "log", "-1", "--format=%ct", "--end-of-options", self.id).strip()
+        mirror = self._mirror.folder
+        seconds = git.git(mirror, "log", "-1", "--format=%ct", "--end-of-options", self.id).strip()
         try:
-            return datetime.fromtimestamp(int(said), UTC).date().isoformat()
+            return datetime.fromtimestamp(int(seconds), UTC).date().isoformat()
         except (ValueError, OverflowError, OSError):
-            problem = f"its date, {shown(said)} seconds, is none"
+            problem = f"its date, {shown(seconds)} seconds, is none"
             raise FindingsError([Finding(f"commit {self.id}", problem)], consequence="") from None
 
     def tree(self, folder: str) -> str | None:

@@ -33,7 +33,7 @@ class Facts:
     data: Mapping[str, str]
     metrics: Mapping[str, float]
     qualities: Sequence[str]
-    said: MLmodel
+    mlmodel: MLmodel
     proof: Proof
     notes: str = ""
     command: str = ""
@@ -50,7 +50,7 @@ def card(facts: Facts) -> str:
         _table("By class", ("class", "rows", "precision", "recall", "f1"), _by_class(facts.metrics)),
         _table("By slice", ("slice", "rows", "accuracy", "roc_auc"), _by_slice(facts.metrics)),
         _limits(facts),
-        _features(facts.said),
+        _features(facts.mlmodel),
         _table(
             "Data",
             ("table", "sha256"),
@@ -67,9 +67,9 @@ def card(facts: Facts) -> str:
 
 
 def _origin(facts: Facts) -> str:
-    flavour = "scikit-learn pipeline" if facts.said.sklearn else "MLflow model"
+    flavour = "scikit-learn pipeline" if facts.mlmodel.sklearn else "MLflow model"
     release = f"release {facts.release}" if facts.release else "no release"
-    target = (facts.said.metadata or {}).get("target")
+    target = (facts.mlmodel.metadata or {}).get("target")
     answers = f" It predicts {markdown_code(str(target))}." if target else ""
     maker = f" by the pipeline {markdown_text(facts.pipeline)}" if facts.pipeline else ""
     return f"A {flavour}{maker}, {release}, run `{facts.run_id}`.{answers}"
@@ -147,12 +147,12 @@ def _limits(facts: Facts) -> str:
     return "\n".join(["## Limits", *lines, *([f"\n{facts.notes.strip()}"] if facts.notes.strip() else [])])
 
 
-def _features(said: MLmodel) -> str:
+def _features(mlmodel: MLmodel) -> str:
     kinds: dict[str, list[str]] = {}
-    for column in said.inputs:
+    for column in mlmodel.inputs:
         kinds.setdefault(column.type, []).append(markdown_code(column.name))
     lines = [f"- {kind}: {', '.join(names)}" for kind, names in kinds.items()]
-    return "\n".join([f"## Features ({len(said.inputs)})", *lines]) if lines else ""
+    return "\n".join([f"## Features ({len(mlmodel.inputs)})", *lines]) if lines else ""
 
 
 def _again(facts: Facts) -> str:

@@ -55,13 +55,13 @@ def check_drift(
     """
     version, folder = info(question.model)
     label = f"{version.name}/{version.version}"
-    said = read_mlmodel(folder)
-    columns = tuple(column for column in said.inputs if column.kind != "other")
+    mlmodel = read_mlmodel(folder)
+    columns = tuple(column for column in mlmodel.inputs if column.kind != "other")
     names = [column.name for column in columns]
     samples = _samples(question.samples, label, names)
     with tracking_errors():
         reference = _reference(Registry(), version.run_id, names)
-    numeric, categorical = _compared(said, columns, reference, samples, say)
+    numeric, categorical = _compared(mlmodel, columns, reference, samples, say)
     say(f"{samples.num_rows:,} logged rows of {label} against {reference.num_rows:,} rows of training data")
     files = {"data": _written(samples, temp / "samples.parquet")}
     files["reference"] = _written(reference.select(names), temp / "training.parquet")
@@ -109,14 +109,14 @@ def _reference(registry: Registry, run_id: str, names: Sequence[str]) -> pa.Tabl
 
 
 def _compared(
-    said: MLmodel,
+    mlmodel: MLmodel,
     columns: Sequence[Column],
     reference: pa.Table,
     samples: pa.Table,
     say: Callable[[str], None],
 ) -> tuple[list[str], list[str]]:
     """Returns (numeric, categorical): the columns that can be compared."""
-    known = (said.metadata or {}).get("features") or {}
+    known = (mlmodel.metadata or {}).get("features") or {}
     numeric, categorical, left = [], [], []
     for column in columns:
         name = column.name

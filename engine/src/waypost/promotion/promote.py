@@ -13,7 +13,7 @@ from waypost.contracts.mlmodel import MLmodel
 from waypost.contracts.provenance import COMMAND_TAG, DIRTY_TAG, OVERRIDES_TAG
 from waypost.errors import FindingsError, UsageError
 from waypost.inference.example import fits
-from waypost.inference.fetching import bringing
+from waypost.inference.fetching import fetched_model
 from waypost.inference.model_cache import Proved, proved
 from waypost.inference.proof import Rows, count_of
 from waypost.promotion.aliases import previous_of
@@ -85,8 +85,8 @@ def promote(request: PromotionRequest, say: Callable[[str], None]) -> Promotion:
         if folder is None:
             raise UsageError(f"run {origin.maker.run_id}: its model {origin.artifact!r} is gone")
         say("compiling the model and comparing it with the original on held-out rows")
-        said = read_mlmodel(folder)
-        rows = _held_out(registry, origin, said)
+        mlmodel = read_mlmodel(folder)
+        rows = _held_out(registry, origin, mlmodel)
         made = _checked(folder, rows, is_trusted=request.is_trusted)
         before = registry.by_alias(request.name, request.alias)
         shown = _shown(request, asked, origin)
@@ -112,7 +112,10 @@ def _differences(origin: Origin) -> tuple[tuple[str, ...], str]:
 
 def _checked(folder: Path, rows: Rows | None, *, is_trusted: bool) -> Proved:
     """Returns a model that a process of its own has checked, and compared on rows that it was measured on."""
-    with scratch() as temp, bringing(str(folder), temp / "model.state", is_trusted=is_trusted, rows=rows):
+    with (
+        scratch() as temp,
+        fetched_model(str(folder), temp / "model.state", is_trusted=is_trusted, rows=rows),
+    ):
         return proved(folder, is_trusted=is_trusted, rows=rows)
 
 
@@ -127,12 +130,12 @@ def _contest(request: PromotionRequest, origin: Origin) -> Contest | None:
     return contest(origin, request.better_than, metric, request.better, any_data=request.any_data)
 
 
-def _held_out(registry: Registry, origin: Origin, said: MLmodel) -> Rows | None:
+def _held_out(registry: Registry, origin: Origin, mlmodel: MLmodel) -> Rows | None:
     """Returns rows that the model was measured on, None where there are none at hand."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = [column.name for column in said.inputs]
+    names = [column.name for column in mlmodel.inputs]
     if not names:
         return None
     for step in origin.steps.values():
@@ -142,13 +145,13 @@ def _held_out(registry: Registry, origin: Origin, said: MLmodel) -> Rows | None:
                 continue
             table = pq.read_table(file).slice(0, _PROOF_ROWS)
             if set(names) <= set(table.schema.names):
-                return _fitting({name: _plain(table[name], pa) for name in names}, said)
+                return _fitting({name: _plain(table[name], pa) for name in names}, mlmodel)
     return None
 
 
-def _fitting(rows: Rows, said: MLmodel) -> Rows:
+def _fitting(rows: Rows, mlmodel: MLmodel) -> Rows:
     """Returns the rows whose values the model's columns can hold."""
-    kinds = [(rows[column.name], column.kind) for column in said.inputs]
+    kinds = [(rows[column.name], column.kind) for column in mlmodel.inputs]
     kept = [row for row in range(count_of(rows)) if all(fits(values[row], kind) for values, kind in kinds)]
     return {name: [values[row] for row in kept] for name, values in rows.items()}
 
@@ -172,8 +175,8 @@ def _tags(origin: Origin, made: Proved) -> dict[str, str]:
         "waypost.model.digest": made.digest,
         "waypost.compiled": "true" if made.proof.is_equal else f"false: {made.proof.reason}"[:250],
     }
-    if made.said.signature:
-        tags["waypost.signature"] = digest_of(made.said.signature.model_dump())
+    if made.mlmodel.signature:
+        tags["waypost.signature"] = digest_of(made.mlmodel.signature.model_dump())
     for step in origin.steps.values():
         if found := _component(origin, step):
             tags[f"waypost.component.{step.name}"] = found
@@ -212,8 +215,8 @@ def _facts(
         uses = step.tags.get("waypost.component", "")
         tree = step.tags.get(f"waypost.tree.{uses.rpartition('/')[2]}", "")
         if uses:
-            said = (origin.component_of(step), _computed_by(origin, step))
-            components.append((step.name, " ".join(filter(None, said)), tree))
+            whose = (origin.component_of(step), _computed_by(origin, step))
+            components.append((step.name, " ".join(filter(None, whose)), tree))
     prefix = "waypost.data."
     return Facts(
         name=request.name,
@@ -227,7 +230,7 @@ def _facts(
         data={k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)},
         metrics=origin.metrics(),
         qualities=_qualities(origin),
-        said=made.said,
+        mlmodel=made.mlmodel,
         proof=made.proof,
         notes=request.notes,
         command=tags.get(COMMAND_TAG, ""),

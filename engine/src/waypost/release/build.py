@@ -38,9 +38,9 @@ def check_build(
     try:
         output_of([find_uv_bin(), "build", *wheel, str(source / subject.prefix)])
     except ProcessError as error:
-        said = " ".join(error.stderr.split())[-_MOST:]
+        words = " ".join(error.stderr.split())[-_MOST:]
         hint = "try it: uv build; without an index: --offline, which does not build it"
-        raise WaypostError(f"nothing was released: the wheel cannot be built: {said}", hint=hint) from error
+        raise WaypostError(f"nothing was released: the wheel cannot be built: {words}", hint=hint) from error
     for built in target.glob("*.whl"):
         found = _metadata(built)
         if found["Version"] is None or Version(found["Version"]) != Version(version):

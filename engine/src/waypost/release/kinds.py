@@ -136,10 +136,10 @@ class PipelineRepository(Subject):
 
     def _facts_of(self, base: Record) -> PipelineFacts:
         """Returns what a release says in its own tree, where that is here, else in its record."""
-        said = PipelineFacts(pins={uses: Pinned(pin.version) for uses, pin in base.pins.items()})
+        facts = PipelineFacts(pins={uses: Pinned(pin.version) for uses, pin in base.pins.items()})
         commit = base.commit or git.object_at(self.top, f"refs/tags/{self.tag(base.version)}^{{commit}}")
         if commit is None:
-            return said
+            return facts
         at = Path("." if base.commit else self.prefix) / base.pipeline
         names = (pipeline_file.FILE, PARAMETERS_FILE, LOCK_FILE)
         pipeline, parameters, lock = (self._text_at(commit, (at / name).as_posix()) for name in names)
@@ -152,21 +152,21 @@ class PipelineRepository(Subject):
                     lock,
                     lambda path: self._text_at(commit, posixpath.normpath(at / path)),
                 )
-        return said
+        return facts
 
     def _facts_in(
         self, pipeline: str, parameters: str, lock: str, text_of: Callable[[str], str]
     ) -> PipelineFacts:
         """Returns what users of a pipeline rely on, from the texts of its files."""
-        said = pipeline_file.parse_pipeline(pipeline)
+        file = pipeline_file.parse_pipeline(pipeline)
         files = [(PARAMETERS_FILE, parameters)] if parameters else []
-        values = merged(files, (), Variables(frozenset(said.variables))).plain()
+        values = merged(files, (), Variables(frozenset(file.variables))).plain()
         pins = parse_lock(lock, "waypost lock").components if lock else {}
         return PipelineFacts(
-            steps=said.steps,
+            steps=file.steps,
             defaults=leaves(values),
             pins={uses: Pinned(str(pin), pin.interface) for uses, pin in pins.items()},
-            outputs=step_outputs(self.place, said, pins, text_of),
+            outputs=step_outputs(self.place, file, pins, text_of),
         )
 
     def _text_here(self, path: str) -> str:

@@ -110,8 +110,8 @@ def _asked(folder: Path, source: Path, asked: Mapping[str, Any]) -> dict[str, An
         answer = bytes_of(command, cwd=folder, env=env, stdin=json.dumps(asked).encode(), timeout=_SECONDS)
         found: dict[str, Any] = json.loads(answer)
     except (ProcessError, ValueError) as error:
-        said = getattr(error, "stderr", "").strip().splitlines() or ["no word"]
-        raise UsageError(f"{folder}: its interface cannot be read: {said[-1]}") from error
+        words = getattr(error, "stderr", "").strip().splitlines() or ["no word"]
+        raise UsageError(f"{folder}: its interface cannot be read: {words[-1]}") from error
     if problem := found.get("error"):
         hint = f"install what it needs where waypost runs ({sys.prefix}), or mend [tool.waypost.interface]"
         raise UsageError(f"{folder / FILE}: {problem}", hint=hint)

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from waypost.batch import scoring
 from waypost.batch.job import Done
 from waypost.images.folder import Manifest
-from waypost.inference.fetching import Brought
+from waypost.inference.fetching import FetchedModel
 from waypost.promotion.promote import Promotion
 from waypost.report.common import counted, line, warn
 from waypost.report.console import Console, escape
@@ -22,12 +22,12 @@ from waypost.report.console import Console, escape
 _LINE_SECONDS = 10.0
 
 
-def show_service(console: Console, models: Mapping[str, Brought], address: str) -> None:
+def show_service(console: Console, models: Mapping[str, FetchedModel], address: str) -> None:
     """Prints what is served where, the main model first."""
     main, *others = models.items()
     line(console, f"[green]✓[/] serving [bold]{escape(main[1].label)}[/] at {address}")
-    for role, brought in others:
-        line(console, f"  {role}: [bold]{escape(brought.label)}[/]")
+    for role, fetched in others:
+        line(console, f"  {role}: [bold]{escape(fetched.label)}[/]")
     line(console, f"  try it: {address}/docs")
 
 

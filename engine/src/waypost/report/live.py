@@ -41,8 +41,8 @@ def _facts(model: ModelReport, compared: str) -> list[tuple[str, str]]:
     if not model.drift:
         return [*facts, ("drift", "too few rows to compare")]
     moved = [one for one in model.drift if one.psi >= _MOVED][:_MOST_COLUMNS]
-    said = ", ".join(f"{one.column} {one.psi:.2f}{_far(one)}" for one in moved) or "none"
-    return [*facts, ("drift", f"{said} (PSI of {len(model.drift)} columns, against {compared})")]
+    drifted = ", ".join(f"{one.column} {one.psi:.2f}{_far(one)}" for one in moved) or "none"
+    return [*facts, ("drift", f"{drifted} (PSI of {len(model.drift)} columns, against {compared})")]
 
 
 def _far(one: Moved) -> str:
@@ -74,7 +74,7 @@ def live_page(report: LiveReport) -> str:
 
 def _section(model: ModelReport, compared: str) -> str:
     facts = [
-        f"<tr><td>{_text(name)}</td><td>{_text(said)}</td></tr>" for name, said in _facts(model, compared)
+        f"<tr><td>{_text(name)}</td><td>{_text(fact)}</td></tr>" for name, fact in _facts(model, compared)
     ]
     shares = {} if "mean" in model.predictions else model.predictions
     drift = [(one.column, min(one.psi / (2 * _FAR), 1.0), f"{one.psi:.3f}") for one in model.drift]
@@ -87,8 +87,8 @@ def _section(model: ModelReport, compared: str) -> str:
 
 def _bars(title: str, bars: Sequence[tuple[str, float, str]]) -> str:
     rows: Iterable[str] = (
-        f'<tr><td>{_text(name)}</td><td><meter value="{share:.4f}">{said}</meter></td><td>{said}</td></tr>'
-        for name, share, said in bars
+        f'<tr><td>{_text(name)}</td><td><meter value="{share:.4f}">{text}</meter></td><td>{text}</td></tr>'
+        for name, share, text in bars
     )
     return f"<h3>{title}</h3><table>{''.join(rows)}</table>" if bars else ""
 

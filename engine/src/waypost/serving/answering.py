@@ -16,7 +16,7 @@ import orjson
 
 from waypost.errors import WaypostError
 from waypost.inference.compiled import Answer
-from waypost.inference.fetching import Brought
+from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import OddError, TableError
 from waypost.inference.limits import Limits, RequestError
 from waypost.inference.model_cache import Ready
@@ -50,7 +50,7 @@ MAIN = "main"
 class Served:
     """The model of now, with what does not change from request to request."""
 
-    brought: Brought
+    fetched: FetchedModel
     made: Ready
     classes: list[Any] | None
     headers: Headers
@@ -84,8 +84,8 @@ def refusal(error: TableError, *headers: tuple[bytes, bytes], is_early: bool = F
 
 def failure(raised: Exception, request: str) -> Reply:
     """Returns the reply where the server itself fails; what failed is for its log, not for whoever asks."""
-    said = f"the server failed to answer; see its log for {request}"
-    content = {"error_code": "INTERNAL_ERROR", "message": said}
+    problem = f"the server failed to answer; see its log for {request}"
+    content = {"error_code": "INTERNAL_ERROR", "message": problem}
     error = raised.__cause__ or raised
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
@@ -146,8 +146,8 @@ class Answering:
         except BusyError:
             raise busy("the server is busy: all threads are at work, and the queue is full") from None
         except TimeoutError:
-            said = f"no answer within {self._seconds:g} s"
-            raise RequestError(said, status=504, hint="ask for fewer rows") from None
+            problem = f"no answer within {self._seconds:g} s"
+            raise RequestError(problem, status=504, hint="ask for fewer rows") from None
 
     def _computed(self, served: Served, kind: str, body: bytes, entry: Entry, work: Work[Reply]) -> Reply:
         """Answers a large request, all in a thread."""
@@ -207,7 +207,7 @@ class Answering:
                 original = served.made.original
             began = time.perf_counter()
             given = asked(
-                kind, body, original.layout, served.made.said.params, self._limits, self._unpacker.check
+                kind, body, original.layout, served.made.mlmodel.params, self._limits, self._unpacker.check
             )
             entry.validate = time.perf_counter() - began
             keeps = self._journal is not None and self._journal.keeps(entry.id)
@@ -239,4 +239,4 @@ def _timing(entry: Entry) -> tuple[bytes, bytes]:
 def _answered(served: Served, entry: Entry, table: Table | Rows, answer: Answer) -> Answered:
     seconds = entry.parse + entry.validate + entry.predict
     layout = served.made.answers.layout
-    return Answered(entry.id, served.brought.label, served.role, seconds, layout, table, answer)
+    return Answered(entry.id, served.fetched.label, served.role, seconds, layout, table, answer)

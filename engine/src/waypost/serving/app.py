@@ -109,7 +109,7 @@ class Application:
         if path not in self._paths:
             path = path.rstrip("/") or "/"
         client = scope["client"][0] if scope.get("client") else ""
-        label = self._models.main.now.brought.label
+        label = self._models.main.now.fetched.label
         entry = Entry(began, name.decode(), client, scope["method"], path, label)
         made = await self._made(given, receive, entry)
         entry.status, entry.problem = made.status, made.problem
@@ -180,7 +180,7 @@ class Application:
         # The same one from here to the answer, whatever becomes of the alias.
         served = self._models.main.now if self._models.is_one else self._models.chosen(entry.id)
         if not self._models.is_one:
-            entry.model, entry.role = served.brought.label, served.role
+            entry.model, entry.role = served.fetched.label, served.role
         try:
             kind = content_type(given.get(b"content-type", b"").decode("latin-1"))
             encoding = given.get(b"content-encoding")
@@ -250,7 +250,7 @@ class Application:
     def _docs(self) -> Reply:
         nonce = secrets.token_urlsafe(16)
         served = self._models.main.now
-        shown = Shown(served.document, served.made.said, served.facts, served.fields, served.brought.card)
+        shown = Shown(served.document, served.made.mlmodel, served.facts, served.fields, served.fetched.card)
         text = page(shown, nonce)
         policy = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "
@@ -320,8 +320,8 @@ class Application:
 
     def _end_by_force(self) -> None:
         """Ends the process, which should have ended by now; not even a full pipe keeps it."""
-        said = f"still busy {self._settings.forced:g} s after the signal: ended by force"
-        at_most(_WRITING_SECONDS, lambda: _say(said), self._write_down)
+        problem = f"still busy {self._settings.forced:g} s after the signal: ended by force"
+        at_most(_WRITING_SECONDS, lambda: _say(problem), self._write_down)
         os._exit(1)
 
     async def _again(self, chore: Callable[[], Awaitable[None]]) -> None:

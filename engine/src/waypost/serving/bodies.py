@@ -57,8 +57,8 @@ class Bodies:
             if task not in self._late or task is None:
                 raise
             task.uncancel()
-            said = f"the body did not arrive within {self._seconds:g} s"
-            raise RequestError(said, status=408) from None
+            problem = f"the body did not arrive within {self._seconds:g} s"
+            raise RequestError(problem, status=408) from None
         finally:
             del self._deadlines[task]
             self._late.discard(task)
@@ -157,8 +157,8 @@ def is_gzip(encoding: bytes) -> bool:
     if name in (b"", b"identity"):
         return False
     if name not in (b"gzip", b"x-gzip"):
-        said = f"the Content-Encoding {encoding.decode('latin-1')!r} cannot be read"
-        raise RequestError(said, status=415, hint="send gzip, or the body as it is")
+        problem = f"the Content-Encoding {encoding.decode('latin-1')!r} cannot be read"
+        raise RequestError(problem, status=415, hint="send gzip, or the body as it is")
     return True
 
 

@@ -56,25 +56,25 @@ class Field:
 
 
 def fields_of(
-    said: MLmodel, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Sequence[Value]]
+    mlmodel: MLmodel, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Sequence[Value]]
 ) -> tuple[Field, ...]:
     """Returns the fields of a form; none for a model without columns, or with more than anybody fills in.
 
     Args: `rows` are those of the model's example, the first one fills the form; `known` are categories.
     """
-    if len(said.inputs) > MOST_FIELDS:
+    if len(mlmodel.inputs) > MOST_FIELDS:
         return ()
-    described = _described(said)
+    described = _described(mlmodel)
     return tuple(
         _field(column, rows, known.get(column.name, ()), described.get(column.name, Described()))
-        for column in said.inputs
+        for column in mlmodel.inputs
     )
 
 
-def _described(said: MLmodel) -> dict[str, Described]:
+def _described(mlmodel: MLmodel) -> dict[str, Described]:
     """Returns what the metadata says of columns; nothing where it has another form."""
     try:
-        return _DESCRIBED.validate_python((said.metadata or {}).get("columns", {}))
+        return _DESCRIBED.validate_python((mlmodel.metadata or {}).get("columns", {}))
     except ValidationError:
         return {}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from waypost.inference.compiled import Compiled
 from waypost.inference.example import example_rows
-from waypost.inference.fetching import Brought, read_state
+from waypost.inference.fetching import FetchedModel, read_state
 from waypost.inference.loading import differing
 from waypost.inference.model_cache import ready, ready_in_its_environment
 from waypost.serving.answering import MAIN, Served
@@ -64,14 +64,14 @@ class Hosted:
         self._stamp = self._stamp_now()
         state = read_state(self._state)
         self.tell(state.failed.message if state.failed else "")
-        brought = state.result()
-        if self._served and self._served.brought == brought:
+        fetched = state.result()
+        if self._served and self._served.fetched == fetched:
             return False
-        served = self._prepared(brought)
+        served = self._prepared(fetched)
         is_first = self._served is None
         self._served = served
         if not is_first:
-            self._say(f"now serving {brought.label}{'' if self.role == MAIN else f' as {self.role}'}")
+            self._say(f"now serving {fetched.label}{'' if self.role == MAIN else f' as {self.role}'}")
         return True
 
     def tell(self, trouble: str) -> None:
@@ -80,35 +80,35 @@ class Hosted:
             self._say(f"the current model stays:  {trouble}")
         self._told = trouble
 
-    def _prepared(self, brought: Brought) -> Served:
-        if brought.environment:
-            made = ready_in_its_environment(brought.folder, seconds=self._seconds)
+    def _prepared(self, fetched: FetchedModel) -> Served:
+        if fetched.environment:
+            made = ready_in_its_environment(fetched.folder, seconds=self._seconds)
         else:
-            made = ready(brought.folder, is_trusted=brought.is_trusted)
-            if words := differing(brought.folder, made.said):
-                self._say(f"{brought.label}: {words}")
+            made = ready(fetched.folder, is_trusted=fetched.is_trusted)
+            if words := differing(fetched.folder, made.mlmodel):
+                self._say(f"{fetched.label}: {words}")
         if self._is_logged:
             check_columns(made.answers.layout)
         made.answers.warm()
         classes = None if made.answers.classes is None else made.answers.classes.tolist()
-        rows = example_rows(brought.folder, made.said.inputs)
-        example = example_of(made.said, rows)
+        rows = example_rows(fetched.folder, made.mlmodel.inputs)
+        example = example_of(made.mlmodel, rows)
         facts = {
-            "model": brought.label,
-            "name": brought.name,
-            "version": brought.version,
-            "release": brought.release,
-            "run": brought.run_id,
-            "digest": brought.digest,
+            "model": fetched.label,
+            "name": fetched.name,
+            "version": fetched.version,
+            "release": fetched.release,
+            "run": fetched.run_id,
+            "digest": fetched.digest,
             "compiled": "yes" if made.proof.is_equal else f"no: {made.proof.reason}",
         }
-        label = one_line(brought.label).encode("ascii", "replace")
-        document = openapi(made.said, brought.label, example, needs_token=self._needs_token)
+        label = one_line(fetched.label).encode("ascii", "replace")
+        document = openapi(made.mlmodel, fetched.label, example, needs_token=self._needs_token)
         if self._is_logged:
             document["paths"][FEEDBACK] = {"post": described()}
         headers = [(b"x-model", label)]
         if self.role != MAIN:
             headers.append((b"x-model-role", self.role.encode()))
         known = made.answers.content.plan.categories if isinstance(made.answers, Compiled) else {}
-        fields = fields_of(made.said, [example, *rows[1:]], known)
-        return Served(brought, made, classes, headers, document, facts, self.role, fields)
+        fields = fields_of(made.mlmodel, [example, *rows[1:]], known)
+        return Served(fetched, made, classes, headers, document, facts, self.role, fields)

@@ -25,7 +25,7 @@ _LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 @dataclass(slots=True)
 class Entry:
     """A request that was answered, as the access log has it: a line of JSON. Times are in seconds; `caller`
-    is the name of the token that was brought, `role` that of the model where there are several.
+    is the name of the token that came with it, `role` that of the model where there are several.
     """
 
     time: datetime
@@ -183,7 +183,7 @@ class _Shown:
         """Gives what is counted where there are several models."""
         from prometheus_client.core import CounterMetricFamily
 
-        for name, labels, said in (
+        for name, labels, value in (
             ("models", ["role", "model", "status"], "Invocations by the model that answered"),
             ("shadow", ["model", "outcome"], "Invocations that a shadow was asked, too"),
         ):
@@ -193,7 +193,7 @@ class _Shown:
                     _add(sums, key.split(_BETWEEN), seconds, count)
             if sums:
                 prefix = f"waypost_{name.removesuffix('s')}"
-                requests = CounterMetricFamily(f"{prefix}_requests", said, labels=labels)
+                requests = CounterMetricFamily(f"{prefix}_requests", value, labels=labels)
                 taken = CounterMetricFamily(f"{prefix}_seconds", "Seconds that they took", labels=labels)
                 for key in sorted(sums):
                     requests.add_metric(key.split(_BETWEEN), sums[key][0])

@@ -244,5 +244,5 @@ def _table(file: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(file) if file.suffix.lower() == ".csv" else pd.read_parquet(file)
     except (OSError, ValueError, pa.ArrowException) as error:
-        said = " ".join(str(error).split())[:300]
-        raise UsageError(f"{file}: not a table of Parquet or CSV: {said}") from error
+        words = " ".join(str(error).split())[:300]
+        raise UsageError(f"{file}: not a table of Parquet or CSV: {words}") from error

@@ -16,12 +16,12 @@ _TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text"
 _LARGEST = 3.4e38  # float32: scikit-learn's trees take nothing larger
 
 
-def example_of(said: MLmodel, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def example_of(mlmodel: MLmodel, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns a row that the model answers: the first of its input example, else one without values."""
     if rows:
         return {name: _valid(value) for name, value in rows[0].items()}
     empty = {"number": 0.0, "integer": 0, "boolean": False, "text": "", "other": None}
-    return {c.name: empty[c.kind] if c.required else None for c in said.inputs}
+    return {c.name: empty[c.kind] if c.required else None for c in mlmodel.inputs}
 
 
 def _valid(value: Any) -> Any:
@@ -29,19 +29,19 @@ def _valid(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def openapi(said: MLmodel, label: str, example: dict[str, Any], *, needs_token: bool) -> dict[str, Any]:
+def openapi(mlmodel: MLmodel, label: str, example: dict[str, Any], *, needs_token: bool) -> dict[str, Any]:
     """Returns the OpenAPI 3.1 document."""
     invocations = {
         "summary": "Predict",
         "operationId": "invocations",
-        "requestBody": {"required": True, "content": _bodies(said, example)},
+        "requestBody": {"required": True, "content": _bodies(mlmodel, example)},
         "responses": _responses(needs_token=needs_token),
     }
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
             "title": label,
-            "version": said.model_id or __version__,
+            "version": mlmodel.model_id or __version__,
             "description": "MLflow's scoring protocol, served by Waypost.",
         },
         "paths": {
@@ -49,7 +49,7 @@ def openapi(said: MLmodel, label: str, example: dict[str, Any], *, needs_token: 
             **{path: {"get": _look(text, needs_token=False)} for path, text in _OPEN.items()},
             **{path: {"get": _look(text, needs_token=needs_token)} for path, text in _GUARDED.items()},
         },
-        "components": {"schemas": {"Row": _row(said), "Answer": _answer(said), "Problem": _PROBLEM}},
+        "components": {"schemas": {"Row": _row(mlmodel), "Answer": _answer(mlmodel), "Problem": _PROBLEM}},
     }
     if needs_token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
@@ -89,7 +89,7 @@ def _responses(*, needs_token: bool) -> dict[str, Any]:
     }
 
 
-def _bodies(said: MLmodel, example: dict[str, Any]) -> dict[str, Any]:
+def _bodies(mlmodel: MLmodel, example: dict[str, Any]) -> dict[str, Any]:
     """Returns what a request may bring, by its type."""
     binary = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
     split = {"columns": list(example), "data": [list(example.values())]}
@@ -100,8 +100,8 @@ def _bodies(said: MLmodel, example: dict[str, Any]) -> dict[str, Any]:
             "value": {"dataframe_records": [example], "params": {"probabilities": True}},
         },
     }
-    params = _PARAMS | {"properties": _PARAMS["properties"] | {name: {} for name in said.params}}
-    body = {"oneOf": [_form(name, form, params) for name, form in _forms(said).items()]}
+    params = _PARAMS | {"properties": _PARAMS["properties"] | {name: {} for name in mlmodel.params}}
+    body = {"oneOf": [_form(name, form, params) for name, form in _forms(mlmodel).items()]}
     return {
         JSON: {"schema": body, "examples": examples},
         CSV: {"schema": {"type": "string"}, "example": _csv(example)},
@@ -120,7 +120,7 @@ def _form(name: str, form: dict[str, Any], params: dict[str, Any]) -> dict[str, 
     }
 
 
-def _forms(said: MLmodel) -> dict[str, Any]:
+def _forms(mlmodel: MLmodel) -> dict[str, Any]:
     """Returns the schemas of a table in JSON, by the key that holds it."""
     cell = {"type": ["number", "string", "boolean", "null"]}
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
@@ -136,22 +136,22 @@ def _forms(said: MLmodel) -> dict[str, Any]:
     }
     columns = {
         "type": "object",
-        "properties": {c.name: {"type": "array", "items": _schema(c)} for c in said.inputs},
-        "required": _required(said),
+        "properties": {c.name: {"type": "array", "items": _schema(c)} for c in mlmodel.inputs},
+        "required": _required(mlmodel),
     }
     return {"dataframe_split": split, "dataframe_records": rows, "instances": rows, "inputs": columns}
 
 
-def _row(said: MLmodel) -> dict[str, Any]:
+def _row(mlmodel: MLmodel) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {c.name: _schema(c) for c in said.inputs},
-        "required": _required(said),
+        "properties": {c.name: _schema(c) for c in mlmodel.inputs},
+        "required": _required(mlmodel),
     }
 
 
-def _required(said: MLmodel) -> list[str]:
-    return [c.name for c in said.inputs if c.required]
+def _required(mlmodel: MLmodel) -> list[str]:
+    return [c.name for c in mlmodel.inputs if c.required]
 
 
 _PARAMS: dict[str, Any] = {
@@ -172,9 +172,9 @@ _PROBLEM = {
 }
 
 
-def _answer(said: MLmodel) -> dict[str, Any]:
-    output = said.outputs[0] if said.outputs else None
-    is_one = output is not None and len(said.outputs) == 1 and output.kind != "other"
+def _answer(mlmodel: MLmodel) -> dict[str, Any]:
+    output = mlmodel.outputs[0] if mlmodel.outputs else None
+    is_one = output is not None and len(mlmodel.outputs) == 1 and output.kind != "other"
     label = {"type": _TYPES[output.kind]} if output and is_one else {}
     return {
         "type": "object",

@@ -25,7 +25,7 @@ class Shown:
     """What the page shows of a model: `document` describes the server, `card` is Markdown."""
 
     document: Mapping[str, Any]
-    said: MLmodel
+    mlmodel: MLmodel
     facts: Mapping[str, str]
     fields: Sequence[Field] = ()
     card: str = ""
@@ -71,7 +71,7 @@ def page(shown: Shown, nonce: str) -> str:
         else "",
         "COLUMNS": "".join(
             f"<tr><td>{_text(c.name)}</td><td>{c.type}</td><td>{'yes' if c.required else 'no'}</td></tr>"
-            for c in shown.said.inputs
+            for c in shown.mlmodel.inputs
         ),
     }
     text = Path(__file__).with_name("docs.html").read_text(encoding="utf-8")

@@ -152,8 +152,8 @@ def check_columns(layout: Layout) -> None:
     """Raises UsageError for a model whose columns have names of the log's."""
     for name in OURS:
         if name in layout.names:
-            said = f"the model's column {name!r} has the name of a column of the log"
-            raise UsageError(said, hint="serve it without --log-predictions")
+            problem = f"the model's column {name!r} has the name of a column of the log"
+            raise UsageError(problem, hint="serve it without --log-predictions")
 
 
 def _alike(tables: Sequence[pa.Table | None]) -> list[pa.Table]:

@@ -37,8 +37,8 @@ def content_type(header: str) -> str:
     kind, _, rest = header.partition(";")
     kind = kind.strip().lower()
     if kind not in TYPES:
-        said = repr(kind) if kind else "no Content-Type"
-        raise RequestError(f"{said} cannot be read", status=415, hint=f"send one of: {', '.join(TYPES)}")
+        given = repr(kind) if kind else "no Content-Type"
+        raise RequestError(f"{given} cannot be read", status=415, hint=f"send one of: {', '.join(TYPES)}")
     name, _, value = rest.partition("=")
     if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
         raise RequestError(f"the charset {value.strip()!r} cannot be read", status=415, hint="send utf-8")
@@ -117,8 +117,8 @@ def form_of(content: dict[str, Any]) -> str:
     if len(forms) != 1:
         if not forms and "data" in content:
             raise RequestError("the body is a table as MLflow 1 took it", hint=_WRAPPED_HINT)
-        said = f"both {forms[0]} and {forms[1]}" if forms else "none of the forms of a table"
-        raise RequestError(f"the body has {said}", hint=_FORMS_HINT)
+        given = f"both {forms[0]} and {forms[1]}" if forms else "none of the forms of a table"
+        raise RequestError(f"the body has {given}", hint=_FORMS_HINT)
     form = forms[0]
     for key in content:
         if key not in (form, "params"):

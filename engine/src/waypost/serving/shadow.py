@@ -41,10 +41,10 @@ class Shadow:
     def ask(self, served: Served, kind: str, body: bytes, entry: Entry, made: Reply) -> None:
         """Asks what was answered with a reply, and comes back at once."""
         if len(self._tasks) > _MOST_WAITING or self._held + len(body) > self._most_bytes:
-            self._monitor.shadowed(served.brought.label, DROPPED, 0.0)
+            self._monitor.shadowed(served.fetched.label, DROPPED, 0.0)
             return
         self._held += len(body)
-        own = dataclasses.replace(entry, model=served.brought.label, role=served.role)
+        own = dataclasses.replace(entry, model=served.fetched.label, role=served.role)
         task = asyncio.create_task(self._asked(served, kind, body, own, made))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -61,7 +61,7 @@ class Shadow:
             outcome = FAILED
         finally:
             self._held -= len(body)
-        self._monitor.shadowed(served.brought.label, outcome, time.perf_counter() - began)
+        self._monitor.shadowed(served.fetched.label, outcome, time.perf_counter() - began)
 
     def end(self) -> None:
         """Forgets what it was asked."""

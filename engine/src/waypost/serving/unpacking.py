@@ -94,8 +94,8 @@ class Unpacker:
                 )
             except TimeoutError:
                 companion.end()
-                said = f"the body could not be read within {self._seconds:g} s"
-                raise RequestError(said, status=413, hint="send fewer rows at once") from None
+                problem = f"the body could not be read within {self._seconds:g} s"
+                raise RequestError(problem, status=413, hint="send fewer rows at once") from None
             except (EOFError, OSError):
                 raise _fallen(companion.end(), kind) from None
         told = _Told.model_validate_json(head)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from waypost.compat.uvicorn import Workers, bound
 from waypost.errors import UsageError
-from waypost.inference.fetching import Brought, bringing
+from waypost.inference.fetching import FetchedModel, fetched_model
 from waypost.serving.answering import MAIN
 from waypost.serving.app import ready_file
 from waypost.serving.certificates import check_certificate, tls_context
@@ -63,7 +63,7 @@ class Service:
     """Each model runs in the environment that it asks for."""
 
 
-Started = Callable[[str, Mapping[str, Brought]], None]
+Started = Callable[[str, Mapping[str, FetchedModel]], None]
 """Is told of the address, and of the models by their roles."""
 
 
@@ -71,7 +71,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
     """Serves until SIGINT or SIGTERM; requests that have begun are finished then, within `service.grace`.
 
     Args: `started` is told once a worker answers. Raises WaypostError where the model cannot be
-    brought, UsageError where the address is taken.
+    fetched, UsageError where the address is taken.
     """
     import uvicorn
 
@@ -86,11 +86,13 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
         state = temp / "model.state"
         wanted = {MAIN: (service.uri, 1.0), CANARY: service.canary, SHADOW: service.shadow}
         others: dict[str, Other] = {}
-        models: dict[str, Brought] = {}
+        models: dict[str, FetchedModel] = {}
         for role, (uri, share) in ((role, given) for role, given in wanted.items() if given):
             file = state if role == MAIN else temp / f"{role}.state"
             models[role] = stack.enter_context(
-                bringing(uri, file, is_trusted=service.is_trusted, in_own=service.in_own, every=service.every)
+                fetched_model(
+                    uri, file, is_trusted=service.is_trusted, in_own=service.in_own, every=service.every
+                )
             )
             others[role] = Other(state=file, share=share)
         settings = _settings(service, state, others)

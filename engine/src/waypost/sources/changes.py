@@ -28,10 +28,10 @@ class WorkTree:
 def work_tree(folder: Path) -> WorkTree | None:
     """Returns the repository around a folder, None outside of one, or before its first commit."""
     try:
-        said = git.git(folder, "rev-parse", "--show-toplevel", "--show-prefix", "HEAD^{commit}")
+        words = git.git(folder, "rev-parse", "--show-toplevel", "--show-prefix", "HEAD^{commit}")
     except ProcessError:
         return None
-    top, inside, commit, *_ = said.split("\n")
+    top, inside, commit, *_ = words.split("\n")
     return WorkTree(Path(top), inside.rstrip("/"), commit, git.url_of_origin(Path(top)))
 
 

@@ -17,12 +17,12 @@ def validator(url: str) -> str:
     """
     try:
         with urllib.request.urlopen(_question(url), timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310
-            said = answer.headers
+            headers = answer.headers
     except (OSError, ValueError, http.client.HTTPException):
         return ""
-    if tag := said.get("ETag", ""):
+    if tag := headers.get("ETag", ""):
         return f"ETag {tag}"
-    date, length = said.get("Last-Modified"), said.get("Content-Length")
+    date, length = headers.get("Last-Modified"), headers.get("Content-Length")
     return f"{date}, {length} bytes" if date and length else ""
 
 

@@ -111,8 +111,8 @@ def bytes_of(
         try:
             output, errors = _said(process, stdin, timeout)
         except subprocess.TimeoutExpired as error:
-            said = f"no answer after {timeout:g} s"
-            raise ProcessError(arguments, -1, said, timed_out=True) from error
+            problem = f"no answer after {timeout:g} s"
+            raise ProcessError(arguments, -1, problem, timed_out=True) from error
         finally:
             if process.poll() is None:
                 _end_group(process, supervised=supervised)
@@ -175,15 +175,15 @@ class Answering:
 
     def failure(self) -> ProcessError:
         """Returns what the process said of why it answers no longer, and ends it."""
-        said = b""
+        words = b""
         if self._process and self._errors:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE_SECONDS)
             self._errors.seek(0)
-            said = self._errors.read(1 << 16)
+            words = self._errors.read(1 << 16)
         code = self._process.returncode if self._process else -1
         self.end()
-        return ProcessError(self._arguments, -1 if code is None else code, said.decode(errors="replace"))
+        return ProcessError(self._arguments, -1 if code is None else code, words.decode(errors="replace"))
 
     def end(self) -> None:
         """Ends it; the next question starts another one."""

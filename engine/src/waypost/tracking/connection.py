@@ -90,8 +90,8 @@ def tracking_errors() -> Iterator[None]:
     except database_errors() as error:
         if told := refusal(tracking_uri(), error):
             raise told from error
-        said = " ".join(str(getattr(error, "orig", None) or error).split())
-        message = f"tracking database {redacted(tracking_uri())}: {redacted(said)}"
+        words = " ".join(str(getattr(error, "orig", None) or error).split())
+        message = f"tracking database {redacted(tracking_uri())}: {redacted(words)}"
         raise WaypostError(message, hint=_SILENT) from error
     except MlflowException as error:
         if told := refusal(tracking_uri(), error):

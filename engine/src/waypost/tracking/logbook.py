@@ -31,14 +31,14 @@ class Logbook:
         if self._partner is None:
             return "", ""
         self._partner.send({"status": status, "metrics": metrics, "files": files})
-        said: list[dict[str, Any]] | None = []
-        while said == []:
-            said = self._partner.receive()
+        messages: list[dict[str, Any]] | None = []
+        while messages == []:
+            messages = self._partner.receive()
         self._partner.end()
         self._partner = None
-        if not said:
+        if not messages:
             return "", "the process that keeps the MLflow run ended without an answer"
-        return str(said[0]["run_id"]), str(said[0]["problem"])
+        return str(messages[0]["run_id"]), str(messages[0]["problem"])
 
 
 def main(number: int) -> None:

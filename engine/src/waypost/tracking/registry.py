@@ -163,8 +163,8 @@ class Registry:
         if len(chosen) != 1:
             names = ", ".join(name for name, _ in chosen)
             hint = f"name the step: --step, one of {names}" if chosen else "log one with mlflow"
-            said = f"{len(chosen)} models" if chosen else "no model"
-            raise UsageError(f"run {run_id}: {said}", hint=hint)
+            count = f"{len(chosen)} models" if chosen else "no model"
+            raise UsageError(f"run {run_id}: {count}", hint=hint)
         ((name, artifact), model_id), *_ = chosen.items()
         return Origin(run_id, dict(run.data.tags), steps, name, artifact, model_id)
 

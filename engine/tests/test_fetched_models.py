@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Call
 from tests.test_score import SCORE
 from waypost.errors import WaypostError
-from waypost.inference.fetching import Brought, How, State, _next, bringing
+from waypost.inference.fetching import FetchedModel, FetchOptions, State, _next, fetched_model
 
 # A pickle that aborts whoever loads it, as native code does that reads beyond an array.
 ABORTS = b"cos\nabort\n(tR."
@@ -49,14 +49,14 @@ def test_lost_process_is_one_line(aborting: Path, workplace: Path, call: Call) -
 
 def test_lost_process_leaves_the_model_of_now(aborting: Path, tmp_path: Path) -> None:
     """Where an alias moves to such a model, the one of before goes on, and the new one is not tried again."""
-    before = State(brought=Brought(uri="models:/m@a", label="m/1", folder=tmp_path, digest="0"))
-    how = How(is_trusted=True, in_own=False, rows=None)
-    after = _next(str(aborting), how, before, tmp_path)
-    assert after.brought == before.brought
+    before = State(fetched=FetchedModel(uri="models:/m@a", label="m/1", folder=tmp_path, digest="0"))
+    options = FetchOptions(is_trusted=True, in_own=False, rows=None)
+    after = _next(str(aborting), options, before, tmp_path)
+    assert after.fetched == before.fetched
     assert after.failed
     assert after.failed.message.endswith("its check ended by SIGABRT")
     began = time.monotonic()
-    assert _next(str(aborting), how, after, tmp_path) == after
+    assert _next(str(aborting), options, after, tmp_path) == after
     assert time.monotonic() - began < 0.5
 
 
@@ -86,6 +86,6 @@ def test_model_that_is_refused_says_why(workplace: Path) -> None:
     (folder / "MLmodel").write_text("flavors: {sklearn: {pickled_model: ../x}}")
     with (
         pytest.raises(WaypostError, match="leaves the model's folder"),
-        bringing(str(folder), workplace / "s"),
+        fetched_model(str(folder), workplace / "s"),
     ):
         pass
