@@ -32,9 +32,9 @@ from waypost.inference.layout import Layout, TableError
 from waypost.inference.loading import load
 from waypost.inference.model_cache import Ready, ready
 from waypost.inference.original import Original
-from waypost.inference.preprocessing import Words
 from waypost.inference.proof import prove
 from waypost.inference.table import Table, from_arrow, from_columns
+from waypost.inference.words import Words
 from waypost.sources.files import read_mlmodel
 
 

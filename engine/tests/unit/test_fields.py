@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
-from waypost.inference.preprocessing import Codes, NumberCategories, Numbers, OneHot, Plan
+from waypost.inference.categories import Codes, NumberCategories, OneHot
+from waypost.inference.features import Numbers
+from waypost.inference.preprocessing import Plan
 from waypost.serving.fields import MOST_FIELDS, Field, Value, fields_of
 from waypost.serving.markdown import html_of
 from waypost.serving.openapi import example_of, openapi

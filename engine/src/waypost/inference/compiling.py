@@ -9,9 +9,12 @@ import numpy as np
 
 from waypost.contracts.mlmodel import Column
 from waypost.errors import WaypostError
+from waypost.inference.categories import Codes, NumberCategories, OneHot
 from waypost.inference.compiled import Content, Cut
+from waypost.inference.features import Numbers
 from waypost.inference.forest import MOST_LEAVES, Stored, leading_feature, stored_form
-from waypost.inference.preprocessing import Codes, NumberCategories, Numbers, OneHot, Part, Plan, Words
+from waypost.inference.preprocessing import Part, Plan
+from waypost.inference.words import Words
 
 # ONNX Runtime reads a tree by a function that calls itself: at some 15,000 levels its stack ends.
 _DEEPEST = 1000
@@ -286,9 +289,9 @@ def _filled(step: Any, kind: type | tuple[type, ...]) -> Any:
         if step.func is np.ravel:
             return None
         if isinstance(step.func, operator.methodcaller):
-            made = step.func.__reduce__()
-            if made[1][0] == "fillna" and len(made[1]) == 2 and isinstance(made[1][1], kind):
-                return made[1][1]
+            reduced = step.func.__reduce__()
+            if reduced[1][0] == "fillna" and len(reduced[1]) == 2 and isinstance(reduced[1][1], kind):
+                return reduced[1][1]
     raise _unknown(step)
 
 

@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict
 
 from waypost.compat.mlflow_serving import frame
 from waypost.contracts.mlmodel import Column
+from waypost.inference.categories import Codes, NumberCategories, OneHot
 from waypost.inference.compiled import Answer, Compiled
 from waypost.inference.compiling import borders_of
+from waypost.inference.features import Numbers
 from waypost.inference.layout import EXACT, TableError
 from waypost.inference.original import Original
-from waypost.inference.preprocessing import Codes, NumberCategories, Numbers, OneHot, Words
 from waypost.inference.table import from_arrow, from_rows
+from waypost.inference.words import Words
 
 TOLERANCE = 1e-5
 """Largest difference of a probability; MLflow and Waypost agree to that, labels agree exactly."""
@@ -174,14 +176,14 @@ def _probes(compiled: Compiled, rows: Rows, *, with_missing: bool) -> Rows:
     """Returns rows made of the model's own constants and of values that it has never seen."""
     choose = random.Random(0)  # noqa: S311 (the same probes every time)
     known = _known_values(compiled, choose)
-    made: Rows = {}
+    probes: Rows = {}
     for column in compiled.layout.columns:
         seen = (v for v in rows.get(column.name, ()) if isinstance(v, (str, int)) or _is_number(v))
         values = _fitting(column, [*known[column.name], *seen])
         if with_missing and column.kind in ("number", "text"):
             values += [None] * max(1, len(values) // 10)
-        made[column.name] = choose.choices(values, k=_PROBES)
-    return made
+        probes[column.name] = choose.choices(values, k=_PROBES)
+    return probes
 
 
 def _known_values(compiled: Compiled, choose: random.Random) -> dict[str, list[Any]]:
