@@ -76,14 +76,14 @@ class Model:
     def _answer(self, frame: pd.DataFrame) -> Answer:
         import pyarrow as pa
 
-        made = self._ready
-        if isinstance(made.answers, Original):
-            return made.answers.of_frame(frame)
-        wanted = [column.name for column in made.mlmodel.inputs if column.name in frame.columns]
+        model = self._ready
+        if isinstance(model.answers, Original):
+            return model.answers.of_frame(frame)
+        wanted = [column.name for column in model.mlmodel.inputs if column.name in frame.columns]
         try:
-            return made.answers.of_table(pa.Table.from_pandas(frame[wanted], preserve_index=False))
+            return model.answers.of_table(pa.Table.from_pandas(frame[wanted], preserve_index=False))
         except (TableError, pa.ArrowException, TypeError, ValueError):
-            return made.original.of_frame(frame)  # what MLflow makes of it, or its refusal
+            return model.original.of_frame(frame)  # what MLflow makes of it, or its refusal
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,11 @@ def load_model(uri: str | Path, *, trust: bool = False, env: Literal["local", "m
         scratch() as temp,
         fetched_model(str(uri), temp / "model.state", is_trusted=trust, in_own=in_own) as fetched,
     ):
-        made = ready_in_its_environment(fetched.folder) if in_own else ready(fetched.folder, is_trusted=trust)
-    reason = "" if made.proof.is_equal else made.proof.reason
-    return Model(fetched.label, made.digest, reason, made)
+        model = (
+            ready_in_its_environment(fetched.folder) if in_own else ready(fetched.folder, is_trusted=trust)
+        )
+    reason = "" if model.proof.is_equal else model.proof.reason
+    return Model(fetched.label, model.digest, reason, model)
 
 
 def score(

@@ -27,7 +27,7 @@ _BLOCK_ROWS = 16_384  # rows that are answered at once
 class Asking:
     """Asks a model about rows; its methods run in several threads at the same time."""
 
-    made: Ready
+    model: Ready
     given: Input
     order: Order
 
@@ -61,8 +61,8 @@ class Asking:
             return [self._answer(rows)]
         except TableError as error:
             file, row = self.given.place_of(first + (error.row or 0))
-            told = error if error.row is None else error.at_row(row)
-            message = f"{file}: {told}"
+            placed = error if error.row is None else error.at_row(row)
+            message = f"{file}: {placed}"
             raise TableError(message, column=error.column, row=error.row, hint=error.hint) from error
 
     def _some(
@@ -101,7 +101,7 @@ class Asking:
 
     def _answer(self, rows: pa.Table) -> Answer:
         """Returns the model's answers; it does not see what is only carried over."""
-        return self.made.answers.of_table(rows.select(self._wanted.asked_of(rows.schema.names)))
+        return self.model.answers.of_table(rows.select(self._wanted.asked_of(rows.schema.names)))
 
     def _told(self, rows: pa.Table, first: int, place: int, error: TableError) -> dict[str, Any]:
         """Returns a line of errors."""
@@ -116,9 +116,9 @@ class Asking:
         carried = {name: rows[self._wanted.kept_as(name)] for name in self.given.carried}
         if not self.order.ids:
             carried = {ROW: pa.array(numbers), **carried}
-        made = dict(self._answers(answers))
-        self.order.check_names(list(self.given.carried), list(made))
-        return pa.table({**carried, **made})
+        columns = dict(self._answers(answers))
+        self.order.check_names(list(self.given.carried), list(columns))
+        return pa.table({**carried, **columns})
 
     def _answers(self, answers: Sequence[Answer]) -> Iterator[tuple[str, Any]]:
         """Gives the columns of an answer: what the model says, and probabilities where they are wanted."""
@@ -138,7 +138,7 @@ class Asking:
 
     def _classes(self) -> list[Any]:
         """Returns the classes of a model. Raises UsageError where it has no probability of each."""
-        classes = self.made.answers.classes
+        classes = self.model.answers.classes
         if classes is None:
             problem = "--probabilities: this model has none, or several for a row"
             raise UsageError(problem, hint="leave it out")
@@ -150,10 +150,10 @@ class Asking:
 
         if labels:
             return _column(PREDICTION, labels)
-        classes = self.made.answers.classes
+        classes = self.model.answers.classes
         if classes is not None:
             return pa.array(classes.tolist()).slice(0, 0)
-        outputs = self.made.mlmodel.outputs
+        outputs = self.model.mlmodel.outputs
         return pa.array([], type_of(outputs[0].type) if len(outputs) == 1 else pa.float64())
 
 

@@ -117,8 +117,8 @@ class Listing:
         info = self.fs.info(path)
         if info.get("type") == "other":  # to open a pipe is to wait for whoever writes; a device has no end
             raise UsageError(f"{path}: a pipe or a device, not a file", hint="write the table to a file")
-        told = {key: str(info[key]) for key in ("ETag", "etag", "mtime", "LastModified") if key in info}
-        return Source(path, int(info.get("size") or 0), str(sorted(told.items())), self._name(path))
+        facts = {key: str(info[key]) for key in ("ETag", "etag", "mtime", "LastModified") if key in info}
+        return Source(path, int(info.get("size") or 0), str(sorted(facts.items())), self._name(path))
 
     def _name(self, path: str) -> str:
         """Returns a file's path below what all files have in common, its name where it is the only one."""

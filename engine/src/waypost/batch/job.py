@@ -106,14 +106,14 @@ def _look(given: Input, order: Order, mlmodel: MLmodel) -> None:
     given.check()
 
 
-def _made(fetched: FetchedModel, warn: Callable[[str], None]) -> Ready:
+def _loaded(fetched: FetchedModel, warn: Callable[[str], None]) -> Ready:
     """Returns the model that was fetched, ready to answer. Raises WaypostError."""
     if fetched.environment:
         return ready_in_its_environment(fetched.folder)
-    made = ready(fetched.folder, is_trusted=fetched.is_trusted)
-    if words := differing(fetched.folder, made.mlmodel):
+    model = ready(fetched.folder, is_trusted=fetched.is_trusted)
+    if words := differing(fetched.folder, model.mlmodel):
         warn(f"{fetched.label}: {words}")
-    return made
+    return model
 
 
 def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable[[str], None]) -> Done:
@@ -140,32 +140,19 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
                 look=look,
             )
         )
-        made = _made(fetched, warn)
+        model = _loaded(fetched, warn)
         order = job.order.model_copy(update={"env": fetched.environment[:12] or None})
-        stack.enter_context(_NoPandas().in_force(is_compiled=made.proof.is_equal))
-        if not made.proof.is_equal:
-            say(f"the original answers: {made.proof.reason}")
+        stack.enter_context(_NoPandas().in_force(is_compiled=model.proof.is_equal))
+        if not model.proof.is_equal:
+            say(f"the original answers: {model.proof.reason}")
         check_apart_from_model(sink, fetched.folder)
         digests = stack.enter_context(Digests(listing))
         if job.overwrite:
             remove_result(sink)
         is_current = MANIFEST in sink.names()
-        book = None
-        if job.track and not is_current:
-            tags = {
-                "waypost.model": fetched.label,
-                "waypost.model.digest": fetched.digest,
-                "waypost.release": fetched.release,
-            }
-            parameters = {
-                "model": job.model,
-                "input": redacted(job.source),
-                "output": redacted(job.output),
-                **{name: str(value) for name, value in order.written().items()},
-            }
-            book = Logbook(f"score {fetched.label}", EXPERIMENT, tags, parameters)
+        book = _book(job, fetched, order) if job.track and not is_current else None
         try:
-            scored = score(fetched, made, given, digests, sink, order, job.threads or cores(), progress)
+            scored = score(fetched, model, given, digests, sink, order, job.threads or cores(), progress)
         except BaseException as error:
             if book:
                 book.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", {}, {})
@@ -178,3 +165,19 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
             if problem:
                 warn(f"the result is there, but it is not tracked: {problem}")
         return Done(scored, fetched.label, seconds, run_id)
+
+
+def _book(job: Job, fetched: FetchedModel, order: Order) -> Logbook:
+    """Opens the MLflow run that records the scoring."""
+    tags = {
+        "waypost.model": fetched.label,
+        "waypost.model.digest": fetched.digest,
+        "waypost.release": fetched.release,
+    }
+    parameters = {
+        "model": job.model,
+        "input": redacted(job.source),
+        "output": redacted(job.output),
+        **{name: str(value) for name, value in order.written().items()},
+    }
+    return Logbook(f"score {fetched.label}", EXPERIMENT, tags, parameters)

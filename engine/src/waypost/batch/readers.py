@@ -259,8 +259,8 @@ def _named(source: Source) -> Iterator[None]:
     try:
         yield
     except TableError as error:
-        told = TableError(f"{source.name}: {error}", column=error.column, row=error.row, hint=error.hint)
-        raise told from error
+        placed = TableError(f"{source.name}: {error}", column=error.column, row=error.row, hint=error.hint)
+        raise placed from error
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{source.name}: cannot be read: {' '.join(str(error).split())}") from error
 

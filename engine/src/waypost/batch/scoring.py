@@ -90,7 +90,7 @@ class _Part:
 
 def score(
     fetched: FetchedModel,
-    made: Ready,
+    model: Ready,
     given: Input,
     digests: Digests,
     sink: Sink,
@@ -115,7 +115,7 @@ def score(
     if PLAN not in there:
         sink.write(PLAN, text_of(plan))
     progress.starting(given.rows(), sum(source.size for source in given.sources))
-    work = _Work(Asking(made, given, order), sink, there, begun, digests, frozenset(known))
+    work = _Work(Asking(model, given, order), sink, there, begun, digests, frozenset(known))
     try:
         parts = _answered(given, order, work, threads, progress)
     except (TableError, UsageError):  # the same again would end alike: nothing is left to go on with

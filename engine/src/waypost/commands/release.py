@@ -78,7 +78,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _cut(
     bump: str, folder: Path, dry_run: bool, push: bool, branch: str, offline: bool, as_json: bool
 ) -> int:
-
+    """Cuts a release, or tells what it would be; returns the exit code."""
     console = Console(stderr=as_json)
     subject = read_subject(folder)
     step = cut.next_step(subject, bump)  # type: ignore[arg-type]

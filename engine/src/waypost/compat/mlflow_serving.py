@@ -36,12 +36,12 @@ def invoked(model: Model, kind: str, body: bytes | dict[str, Any]) -> bytes:
 
     try:
         invoke: Any = scoring_server.invocations  # it has no types
-        told = invoke(body, kind, model, model.metadata.get_input_schema())
+        response = invoke(body, kind, model, model.metadata.get_input_schema())
     except MlflowException as error:
         raise RefusedError(_reason(error)) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise RefusedError(f"the answer cannot be written as JSON: {error}") from error
-    return bytes(told.response, "utf-8")
+    return bytes(response.response, "utf-8")
 
 
 def _reason(error: Exception) -> str:

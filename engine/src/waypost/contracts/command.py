@@ -117,12 +117,12 @@ def python_command(template: str, values: Mapping[str, str]) -> PythonCommand | 
     program, *rest = words or [""]
     if program not in ("python", "python3") or not rest:
         return None
-    made = tuple(filled(word, values) for word in rest)
+    arguments = tuple(filled(word, values) for word in rest)
     if rest[0] == "-m" and len(rest) > 1:
-        return PythonCommand(made[2:], module=made[1], variables=variables)
-    if made[0].startswith("-"):
+        return PythonCommand(arguments[2:], module=arguments[1], variables=variables)
+    if arguments[0].startswith("-"):
         return None
-    return PythonCommand(made[1:], file=made[0], variables=variables)
+    return PythonCommand(arguments[1:], file=arguments[0], variables=variables)
 
 
 def _parts(template: str) -> Iterator[str | _Placeholder]:

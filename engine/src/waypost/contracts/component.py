@@ -227,8 +227,8 @@ def parse_component(text: str, file: str, schema: Schema = core) -> Component:
 
 def _typed_defaults(content: dict[str, Any]) -> dict[str, Any]:
     """Returns a contract's content, in which a default or choice of a text is what was written."""
-    made: dict[str, Any] = unwritten(content)
-    for name, entry in _mappings(made.get("entry_points")):
+    typed: dict[str, Any] = unwritten(content)
+    for name, entry in _mappings(typed.get("entry_points")):
         for key, parameter in _mappings(entry.get("parameters")):
             if parameter.get("type", "string") in _TYPED:
                 continue
@@ -237,7 +237,7 @@ def _typed_defaults(content: dict[str, Any]) -> dict[str, Any]:
             if isinstance(written.get("choices"), list):
                 changed["choices"] = [_as_text(choice) for choice in written["choices"]]
             entry["parameters"][key] = {**parameter, **changed}
-    return made
+    return typed
 
 
 def _mappings(content: Any) -> list[tuple[Any, dict[Any, Any]]]:

@@ -135,8 +135,8 @@ def parse_mlmodel(text: str, file: str) -> MLmodel:
         problem = error.errors(include_url=False)[0]
         words = problem["msg"].removeprefix("Value error, ").splitlines()[0]
         place = ".".join(map(str, problem["loc"]))
-        told = f"not an MLflow model: {place}: {words}" if place else f"not an MLflow model: {words}"
-        raise FindingsError([Finding(file, told)]) from error
+        message = f"not an MLflow model: {place}: {words}" if place else f"not an MLflow model: {words}"
+        raise FindingsError([Finding(file, message)]) from error
 
 
 def signature_in(text: str, file: str) -> dict[str, Any]:

@@ -154,10 +154,10 @@ def parse_pipeline(text: str, file: str = FILE) -> Pipeline:
 
 def _with_texts(content: dict[str, Any]) -> dict[str, Any]:
     """Returns a pipeline's content, in which versions and the arguments of steps have their texts."""
-    made: dict[str, Any] = unwritten(content)
+    typed: dict[str, Any] = unwritten(content)
     for group, key in (("components", "version"), ("steps", "with")):
-        if isinstance(made.get(group), dict):
-            for name, entry in made[group].items():
+        if isinstance(typed.get(group), dict):
+            for name, entry in typed[group].items():
                 if isinstance(entry, dict) and key in entry:
-                    made[group][name] = {**entry, key: content[group][name][key]}
-    return made
+                    typed[group][name] = {**entry, key: content[group][name][key]}
+    return typed

@@ -171,6 +171,7 @@ def _entry_point(
     find: Callable[[str], Component],
     findings: list[Finding],
 ) -> EntryPoint | None:
+    """Returns the entry point that a step executes; None where a finding says why there is none."""
     step = pipeline.steps[name]
     if step.source not in pipeline.components:
         return None  # source_findings has it
@@ -207,6 +208,7 @@ def _arguments(
     entry_points: Mapping[str, EntryPoint | None],
     findings: list[Finding],
 ) -> dict[str, Argument]:
+    """Returns what a step is given, by parameter: its `with`, checked against the contract, and defaults."""
     step, entry_point = pipeline.steps[name], entry_points[name]
     contract = entry_point.parameters if entry_point else {}
     arguments: dict[str, Argument] = {}

@@ -47,7 +47,7 @@ def texts(image: Image) -> dict[str, bytes]:
     What strangers named stands in labels and annotations alone, quoted; all else is a slug, a number or ours.
     """
     model = image.model
-    told = {key: one_line(value) for key, value in _facts(image).items() if value}
+    labels = {key: one_line(value) for key, value in _facts(image).items() if value}
     values = {
         "slug": model.slug,
         "tag": model.tag,
@@ -56,8 +56,8 @@ def texts(image: Image) -> dict[str, bytes]:
         "wheel": image.wheel,
         "place": f"/opt/waypost/models/{model.slug}-{model.tag}",
         "options": "".join(f', "{option}"' for option in (["--trust"] if image.is_trusted else [])),
-        "labels": " \\\n      ".join(f"{key}={_in_containerfile(value)}" for key, value in told.items()),
-        "annotations": _lines(told, 4),
+        "labels": " \\\n      ".join(f"{key}={_in_containerfile(value)}" for key, value in labels.items()),
+        "annotations": _lines(labels, 4),
         "grace": str(GRACE),
         "endpoints": str(_ENDPOINTS_SECONDS),
         "until_killed": str(_ENDPOINTS_SECONDS + GRACE + _MARGIN_SECONDS),
@@ -88,8 +88,8 @@ def _in_containerfile(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
 
 
-def _lines(told: Mapping[str, str], indent: int) -> str:
+def _lines(labels: Mapping[str, str], indent: int) -> str:
     """Returns a mapping as lines of YAML, which reads JSON's texts."""
     return "\n".join(
-        f"{' ' * indent}{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()
+        f"{' ' * indent}{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in labels.items()
     )

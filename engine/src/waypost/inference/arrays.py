@@ -215,7 +215,7 @@ def check_codes(model: Any) -> None:
     dropped = model._drop_idx_after_grouping
     left_out = [None] * count if dropped is None else list(dropped)
     require(count == len(groups) == len(firsts) == len(left_out) == len(model._n_features_outs), problem)
-    made = []
+    sizes = []
     for values, group, first, drop in zip(model.categories_, groups, firsts, left_out, strict=True):
         _check_categories(values, problem)
         codes = len(values)
@@ -225,8 +225,8 @@ def check_codes(model: Any) -> None:
         if first is not None:
             _check_codes_of(first, len(values), problem)
         require(drop is None or (isinstance(drop, (int, np.integer)) and 0 <= drop < codes), problem)
-        made.append(codes - (drop is not None))
-    require([int(number) for number in model._n_features_outs] == made, problem)
+        sizes.append(codes - (drop is not None))
+    require([int(number) for number in model._n_features_outs] == sizes, problem)
 
 
 def _check_categories(values: Array, problem: str) -> None:

@@ -249,8 +249,8 @@ def _first(uri: str, options: FetchOptions, hear: Callable[[str], object]) -> St
     with (
         contextlib.nullcontext() if options.is_trusted else bounded(_CHECK_SECONDS + size / _BYTES_PER_SECOND)
     ):
-        made = proved(found.folder, is_trusted=options.is_trusted, rows=options.rows)
-    return State(fetched=_fetched(found, made.digest, is_trusted=options.is_trusted))
+        proved_model = proved(found.folder, is_trusted=options.is_trusted, rows=options.rows)
+    return State(fetched=_fetched(found, proved_model.digest, is_trusted=options.is_trusted))
 
 
 def _next(uri: str, options: FetchOptions, before: State, place: Path) -> State:

@@ -62,11 +62,11 @@ def exact(values: Any, wanted: pa.DataType) -> Any:
     if values.null_count and of.is_integer(wanted):
         return None
     try:
-        made = values.cast(wanted)
-        back = made.cast(given) if of.is_floating(given) and of.is_floating(wanted) else values
+        converted = values.cast(wanted)
+        back = converted.cast(given) if of.is_floating(given) and of.is_floating(wanted) else values
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    return made if back.equals(values) or _differ_in_nan_alone(back, values) else None
+    return converted if back.equals(values) or _differ_in_nan_alone(back, values) else None
 
 
 def _differ_in_nan_alone(one: Any, other: Any) -> bool:

@@ -47,14 +47,14 @@ def load(folder: Path, mlmodel: MLmodel, *, is_trusted: bool = False) -> Origina
 def differing(folder: Path, mlmodel: MLmodel) -> str:
     """Returns what a model was made with that is not here, as MLflow warns of it; "" where all is."""
     found = []
-    made, here = mlmodel.pyfunc.python_version, platform.python_version()
-    if made and made.split(".")[:2] != here.split(".")[:2]:
-        found.append(f"Python {made} (here {here})")
+    theirs, here = mlmodel.pyfunc.python_version, platform.python_version()
+    if theirs and theirs.split(".")[:2] != here.split(".")[:2]:
+        found.append(f"Python {theirs} (here {here})")
     with contextlib.suppress(WaypostError):  # there is no such file, or it is no text
         found += unmet(read_text(folder / "requirements.txt"), _version)
-    told = [*found[:_MOST_TOLD], *([f"{len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else [])]
+    shown = [*found[:_MOST_TOLD], *([f"{len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else [])]
     return (
-        f"the model was made with {', '.join(told)}: it may answer otherwise here; --env model"
+        f"the model was made with {', '.join(shown)}: it may answer otherwise here; --env model"
         if found
         else ""
     )

@@ -97,15 +97,15 @@ def proved(
 
 def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] = lambda _: None) -> Ready:
     """Returns a model, compiled where that is proved equal, else the original. Raises as `proved`."""
-    made = proved(folder, is_trusted=is_trusted, say=say)
+    proved_model = proved(folder, is_trusted=is_trusted, say=say)
     answers: Compiled | Original
-    if made.proof.is_equal:
-        place = _place(made.digest)
+    if proved_model.proof.is_equal:
+        place = _place(proved_model.digest)
         content = Content.model_validate_json(read_text(place / _CONTENT))
-        answers = Compiled(content, Stored.load(place), Layout(made.mlmodel.inputs))
+        answers = Compiled(content, Stored.load(place), Layout(proved_model.mlmodel.inputs))
     else:
-        answers = load(folder, made.mlmodel, is_trusted=is_trusted)
-    return Ready(folder, made.digest, made.mlmodel, made.proof, answers, is_trusted)
+        answers = load(folder, proved_model.mlmodel, is_trusted=is_trusted)
+    return Ready(folder, proved_model.digest, proved_model.mlmodel, proved_model.proof, answers, is_trusted)
 
 
 def kept(digest: str) -> Kept:

@@ -88,14 +88,14 @@ class Process:
         """Returns what MLflow's server replies to a body of a request, and the frame that it was read as."""
         question, began = _Question(self._model, self._serving, asked["rows"]), time.perf_counter()
         try:
-            told = self._serving.invoked(question, asked["kind"], bytes(body))
+            reply = self._serving.invoked(question, asked["kind"], bytes(body))
         except (self._serving.RefusedError, _TooManyError) as error:
             return {"refused": _line(error), "rows": question.rows}, b""
-        head: dict[str, Any] = {"rows": question.rows, "size": len(told)}
+        head: dict[str, Any] = {"rows": question.rows, "size": len(reply)}
         head |= {"parse": question.began - began, "predict": question.seconds}
         if asked["chances"]:
             head["chances"] = self._probabilities(question.data)
-        return head, told + (_arrow(question.data) if asked["keeps"] else b"")
+        return head, reply + (_arrow(question.data) if asked["keeps"] else b"")
 
     def _of_table(self, body: memoryview, *, wants: bool) -> dict[str, Any]:
         """Returns the answers for the rows of an Arrow stream."""

@@ -238,14 +238,14 @@ class _OneThread:
 _one_thread = _OneThread()
 
 
-def sampled(told: Response, layout: Layout) -> tuple[Table, Answer] | None:
+def sampled(response: Response, layout: Layout) -> tuple[Table, Answer] | None:
     """Returns what a model was asked and said as rows of its columns, None where it is none."""
     import pandas as pd
     import pyarrow as pa
 
     try:
-        frame = told.data if isinstance(told.data, pd.DataFrame) else pd.DataFrame(told.data)
+        frame = response.data if isinstance(response.data, pd.DataFrame) else pd.DataFrame(response.data)
         table = from_arrow(pa.Table.from_pandas(frame, preserve_index=False), layout)
-        return table, Answer(labels_of(told.answer, told.rows), np.empty((told.rows, 0)))
+        return table, Answer(labels_of(response.answer, response.rows), np.empty((response.rows, 0)))
     except (TableError, RefusedError, pa.ArrowException, TypeError, ValueError):
         return None

@@ -208,6 +208,7 @@ def _differing(locked: Iterable[Mapping[str, str]], local: Mapping[str, str]) ->
 def _from_remote(
     workspace: Workspace, source: str, pins: Mapping[str, Pin], differing: set[str]
 ) -> dict[str, Path]:
+    """Returns the folders of a source's pinned components, fetched where they are not in the store."""
     mirror = workspace.mirror(source)
     parts = {uses: parts_of(uses, pin) for uses, pin in pins.items()}
     if workspace.offline and not all(mirror.has(pin.commit) for pin in pins.values()):

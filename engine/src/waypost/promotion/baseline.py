@@ -63,11 +63,11 @@ def _measured_on(registry: Registry, origin: Origin, metric: str) -> dict[str, s
     an empty one.
     """
     step = origin.step_of(metric)
-    given, told = step.inputs, step.input_digests
-    found = {name: told.get(name, "") for name in {**told, **given}}
+    given, digests = step.inputs, step.input_digests
+    found = {name: digests.get(name, "") for name in {**digests, **given}}
     for name, (run_id, path) in given.items():
         if run_id == origin.maker.run_id:
             found.pop(name)
-        elif name not in told:  # a step of an engine that did not write them down
+        elif name not in digests:  # a step of an engine that did not write them down
             found[name] = registry.digest(run_id, path)
     return found

@@ -169,9 +169,9 @@ def _again(facts: Facts) -> str:
     elif not facts.release:
         lines.append("The run has neither a release nor a commit: it cannot be made again for certain.")
     if facts.differing:
-        told = ", ".join(markdown_code(one_line(text)) for text in facts.differing)
-        lines.append(f"\nParameters that differ from params.yaml (what that has): {told}.")
+        overrides = ", ".join(markdown_code(one_line(text)) for text in facts.differing)
+        lines.append(f"\nParameters that differ from params.yaml (what that has): {overrides}.")
     if facts.dirty:
-        told = markdown_text(facts.dirty)
-        lines.append(f"\n**Its files were not all committed**: {told}. The run keeps the changes.")
+        files = markdown_text(facts.dirty)
+        lines.append(f"\n**Its files were not all committed**: {files}. The run keeps the changes.")
     return "\n".join(lines)

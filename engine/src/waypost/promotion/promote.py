@@ -87,22 +87,24 @@ def promote(request: PromotionRequest, say: Callable[[str], None]) -> Promotion:
         say("compiling the model and comparing it with the original on held-out rows")
         mlmodel = read_mlmodel(folder)
         rows = _held_out(registry, origin, mlmodel)
-        made = _checked(folder, rows, is_trusted=request.is_trusted)
+        proved_model = _checked(folder, rows, is_trusted=request.is_trusted)
         before = registry.by_alias(request.name, request.alias)
         shown = _shown(request, asked, origin)
-        if before and before.run_id == origin.maker.run_id and _digest(before) == made.digest:
-            return Promotion(before, request.alias, before, made, shown, *_differences(origin))
-        tags = _tags(origin, made)
+        if before and before.run_id == origin.maker.run_id and _digest(before) == proved_model.digest:
+            return Promotion(before, request.alias, before, proved_model, shown, *_differences(origin))
+        tags = _tags(origin, proved_model)
         version = registry.register(request.name, origin.maker.run_id, origin.model_id, tags)
-        text = card(_facts(request, origin, version, tags, made))
+        text = card(_facts(request, origin, version, tags, proved_model))
         registry.describe(version, _cut(text))
         place = f"model_card/{request.name}-{version.version}"
         registry.keep(origin.maker.run_id, text, f"{place}.md")
-        registry.keep(origin.maker.run_id, made.proof.model_dump_json(indent=1), f"{place}-proof.json")
+        registry.keep(
+            origin.maker.run_id, proved_model.proof.model_dump_json(indent=1), f"{place}-proof.json"
+        )
         if before:
             registry.move(request.name, previous_of(request.alias), before.version)
         registry.move(request.name, request.alias, version.version)
-        return Promotion(version, request.alias, before, made, shown, *_differences(origin))
+        return Promotion(version, request.alias, before, proved_model, shown, *_differences(origin))
 
 
 def _differences(origin: Origin) -> tuple[tuple[str, ...], str]:
@@ -164,7 +166,7 @@ def _plain(column: Any, pa: Any) -> list[Any]:
     return values
 
 
-def _tags(origin: Origin, made: Proved) -> dict[str, str]:
+def _tags(origin: Origin, proved_model: Proved) -> dict[str, str]:
     """Returns what leads back from a registered version to everything that it was made of."""
     kept = ("waypost.release", "waypost.release.url", "waypost.commit", "waypost.lock", "waypost.dev", *_MADE)
     tags = {name: origin.tags[name] for name in kept if name in origin.tags}
@@ -172,11 +174,13 @@ def _tags(origin: Origin, made: Proved) -> dict[str, str]:
         "waypost.run": origin.run_id,
         "waypost.step": origin.step,
         "waypost.pipeline": origin.tags.get("waypost.pipeline", ""),
-        "waypost.model.digest": made.digest,
-        "waypost.compiled": "true" if made.proof.is_equal else f"false: {made.proof.reason}"[:250],
+        "waypost.model.digest": proved_model.digest,
+        "waypost.compiled": "true"
+        if proved_model.proof.is_equal
+        else f"false: {proved_model.proof.reason}"[:250],
     }
-    if made.mlmodel.signature:
-        tags["waypost.signature"] = digest_of(made.mlmodel.signature.model_dump())
+    if proved_model.mlmodel.signature:
+        tags["waypost.signature"] = digest_of(proved_model.mlmodel.signature.model_dump())
     for step in origin.steps.values():
         if found := _component(origin, step):
             tags[f"waypost.component.{step.name}"] = found
@@ -208,8 +212,9 @@ def _facts(
     origin: Origin,
     version: Version,
     tags: Mapping[str, str],
-    made: Proved,
+    proved_model: Proved,
 ) -> Facts:
+    """Returns what the model's card says: where it comes from, how good it is, how it was proved."""
     components = []
     for step in origin.steps.values():
         uses = step.tags.get("waypost.component", "")
@@ -230,8 +235,8 @@ def _facts(
         data={k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)},
         metrics=origin.metrics(),
         qualities=_qualities(origin),
-        mlmodel=made.mlmodel,
-        proof=made.proof,
+        mlmodel=proved_model.mlmodel,
+        proof=proved_model.proof,
         notes=request.notes,
         command=tags.get(COMMAND_TAG, ""),
         differing=_lines(tags.get(OVERRIDES_TAG, "")),

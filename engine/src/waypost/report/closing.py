@@ -68,14 +68,14 @@ def closing_lines(result: RunResult) -> list[str]:
 
 def _warning_lines(result: RunResult) -> list[str]:
     """Returns what the components tell of their results, step by step."""
-    told = [
+    lines = [
         f"  warning: {step.name}: {shortened(text, _LONGEST)}"
         for step in result.steps
         for text in step.warnings
     ]
-    more = len(told) - _MOST_LISTED
+    more = len(lines) - _MOST_LISTED
     return [
-        *told[:_MOST_LISTED],
+        *lines[:_MOST_LISTED],
         *([f"  … and {more} more warnings, in the runs of the steps"] if more > 0 else []),
     ]
 

@@ -82,6 +82,7 @@ def _lock_text(prepared: Prepared, workspace: Workspace) -> str:
 
 
 def _facts(prepared: Prepared, given: Given, options: Options) -> tuple[Provenance, bytes]:
+    """Returns where the files of a run come from, and the diff of what was not committed."""
     kept = given.workspace.kept
     if kept:  # made again from another run: that run's tree, with the parameters of now
         place, dirty, state, diff = kept.facts.place, kept.facts.dirty, kept.facts.diff, kept.diff
@@ -134,8 +135,8 @@ def _uncommitted(prepared: Prepared, tree: WorkTree | None) -> tuple[tuple[str, 
     if diff is None:
         return tuple(files), "too large", b""
     masks = Masks(prepared.variables)
-    told = masks.text(redacted(diff.decode(errors="surrogateescape"))).encode(errors="surrogateescape")
-    return tuple(files), "whole" if told == diff else "masked", told
+    shown = masks.text(redacted(diff.decode(errors="surrogateescape"))).encode(errors="surrogateescape")
+    return tuple(files), "whole" if shown == diff else "masked", shown
 
 
 def _outside(prepared: Prepared, top: Path) -> dict[str, str]:

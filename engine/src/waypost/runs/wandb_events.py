@@ -24,10 +24,10 @@ class Mirrored:
         self._prepared = prepared
         self._parent = parent
         self._alias = prepared.release.get("waypost.release", "")
-        told = {key.removeprefix("waypost."): value for key, value in tags.items()}
-        engine = told.pop("version")
+        config = {key.removeprefix("waypost."): value for key, value in tags.items()}
+        engine = config.pop("version")
         self._about = {
-            "pipeline": {"name": prepared.pipeline.name, "run_id": parent, **told},
+            "pipeline": {"name": prepared.pipeline.name, "run_id": parent, **config},
             "mlflow": {"tracking_uri": redacted(tracking_uri)},
             "waypost": engine,
         }

@@ -51,7 +51,7 @@ class Served:
     """The model of now, with what does not change from request to request."""
 
     fetched: FetchedModel
-    made: Ready
+    model: Ready
     classes: list[Any] | None
     headers: Headers
     document: dict[str, Any]
@@ -115,7 +115,7 @@ class Answering:
 
         Raises TableError, RequestError where there is no answer.
         """
-        if isinstance(served.made.answers, Original):
+        if isinstance(served.model.answers, Original):
             return await self.in_thread(partial(self._left_to_mlflow, served, kind, body, entry))
         try:
             return await self._compiled(served, kind, body, entry, in_thread=in_thread)
@@ -130,7 +130,7 @@ class Answering:
         if in_thread or len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
             return await self.in_thread(partial(self._computed, served, kind, body, entry))
         table, wants = self._read(served, kind, body, entry)
-        if len(table) <= _QUICK_ROWS and served.made.proof.is_equal:
+        if len(table) <= _QUICK_ROWS and served.model.proof.is_equal:
             return self._predicted(served, table, entry, wants=wants)
         return await self.in_thread(partial(self._predicted, served, table, entry, wants=wants))
 
@@ -165,7 +165,7 @@ class Answering:
         began = time.perf_counter()
         content = parsed(kind, body)
         read = time.perf_counter()
-        layout = served.made.answers.layout
+        layout = served.model.answers.layout
         table, wants = table_of(kind, content, layout, self._limits, self._unpacker.unpack)
         entry.parse, entry.validate, entry.rows = read - began, time.perf_counter() - read, len(table)
         return table, wants
@@ -180,7 +180,7 @@ class Answering:
         wants: bool,
     ) -> Reply:
         began = time.perf_counter()
-        answers: Any = served.made.answers  # a compiled form: `answer` has looked
+        answers: Any = served.model.answers  # a compiled form: `answer` has looked
         if not len(table):
             raise OddError("there are no rows")
         answer = answers.predict(table, work.check if work else None)
@@ -204,24 +204,24 @@ class Answering:
         try:
             with self._loading:
                 work.check()
-                original = served.made.original
+                original = served.model.original
             began = time.perf_counter()
             given = asked(
-                kind, body, original.layout, served.made.mlmodel.params, self._limits, self._unpacker.check
+                kind, body, original.layout, served.model.mlmodel.params, self._limits, self._unpacker.check
             )
             entry.validate = time.perf_counter() - began
             keeps = self._journal is not None and self._journal.keeps(entry.id)
-            told = original.respond(*given[:2], self._limits, chances=given[2], keeps=keeps)
+            response = original.respond(*given[:2], self._limits, chances=given[2], keeps=keeps)
         except WaypostError as error:
             is_told = problem is not None and not (isinstance(error, TableError) and error.status != 400)
             raise (problem if problem and is_told else error) from error
-        entry.parse, entry.predict, entry.rows = told.parse, told.predict, told.rows
+        entry.parse, entry.predict, entry.rows = response.parse, response.predict, response.rows
         if self._journal and keeps:
-            if pair := sampled(told, original.layout):
+            if pair := sampled(response, original.layout):
                 self._journal.take(_answered(served, entry, *pair))
             else:
-                self._journal.lose(told.rows)
-        return Reply(200, told.body, headers=[_timing(entry), *served.headers])
+                self._journal.lose(response.rows)
+        return Reply(200, response.body, headers=[_timing(entry), *served.headers])
 
     def end(self) -> None:
         """Ends what was started for it. Threads that are still at work end with the process."""
@@ -238,5 +238,5 @@ def _timing(entry: Entry) -> tuple[bytes, bytes]:
 
 def _answered(served: Served, entry: Entry, table: Table | Rows, answer: Answer) -> Answered:
     seconds = entry.parse + entry.validate + entry.predict
-    layout = served.made.answers.layout
+    layout = served.model.answers.layout
     return Answered(entry.id, served.fetched.label, served.role, seconds, layout, table, answer)

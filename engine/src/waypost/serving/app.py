@@ -111,16 +111,16 @@ class Application:
         client = scope["client"][0] if scope.get("client") else ""
         label = self._models.main.now.fetched.label
         entry = Entry(began, name.decode(), client, scope["method"], path, label)
-        made = await self._made(given, receive, entry)
-        entry.status, entry.problem = made.status, made.problem
+        reply = await self._reply_to(given, receive, entry)
+        entry.status, entry.problem = reply.status, reply.problem
         entry.seconds = time.perf_counter() - started
         if path not in self._paths:
             entry.path = "other"  # a path that somebody made up is no label of a metric
-        if made.status != GONE:
-            await self._send(made, given, entry, receive, send)
+        if reply.status != GONE:
+            await self._send(reply, given, entry, receive, send)
         self._monitor.note(entry)
 
-    async def _made(self, given: dict[bytes, bytes], receive: Receive, entry: Entry) -> Reply:
+    async def _reply_to(self, given: dict[bytes, bytes], receive: Receive, entry: Entry) -> Reply:
         """Returns the reply to a request, whatever happens."""
         try:
             return self._refused(given, entry) or await self._answered(given, receive, entry)
@@ -129,26 +129,26 @@ class Application:
         except GoneError:
             return Reply(GONE, b"", problem="the client went away")
         except Exception as error:  # a bug, of ours or of the model: counted, logged, and no other request's
-            made = failure(error, entry.id)
-            _say(f"request {entry.id}: {made.problem}")
-            return made
+            reply = failure(error, entry.id)
+            _say(f"request {entry.id}: {reply.problem}")
+            return reply
 
     async def _send(
-        self, made: Reply, given: dict[bytes, bytes], entry: Entry, receive: Receive, send: Send
+        self, reply: Reply, given: dict[bytes, bytes], entry: Entry, receive: Receive, send: Send
     ) -> None:
         headers = [
-            (b"content-type", made.type),
-            (b"content-length", b"%d" % len(made.body)),
+            (b"content-type", reply.type),
+            (b"content-length", b"%d" % len(reply.body)),
             (b"x-request-id", entry.id.encode()),
-            *made.headers,
+            *reply.headers,
         ]
         if self._origins:
             headers += self._origins.headers(given)
-        if made.is_early and b"expect" in given:  # a client that waits to be asked for its body, and is not
+        if reply.is_early and b"expect" in given:  # a client that waits to be asked for its body, and is not
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": made.status, "headers": headers})
-        body = b"" if entry.method == "HEAD" else made.body
-        if made.is_early and _is_sent(given):
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        body = b"" if entry.method == "HEAD" else reply.body
+        if reply.is_early and _is_sent(given):
             await send({"type": "http.response.body", "body": body, "more_body": True})
             body = b""
             await self._bodies.drain(receive)
@@ -175,6 +175,7 @@ class Application:
         return None
 
     async def _answered(self, given: dict[bytes, bytes], receive: Receive, entry: Entry) -> Reply:
+        """Returns the reply to a request that is let in: a page, an answer, or what becomes of feedback."""
         if entry.path not in self._posts:
             return self._routes["GET", entry.path]()
         # The same one from here to the answer, whatever becomes of the alias.
@@ -192,10 +193,10 @@ class Application:
             if is_packed:
                 body = await self._bodies.unpacked(body, self._answering.in_thread)
             if entry.path == INVOCATIONS:
-                made = await self._answering.answer(served, kind, body, entry)
+                reply = await self._answering.answer(served, kind, body, entry)
                 if self._shadow:
-                    self._ask_shadow(self._shadow, served, kind, body, entry, made)
-                return made
+                    self._ask_shadow(self._shadow, served, kind, body, entry, reply)
+                return reply
             return await self._taken(kind, body)
         except TableError as error:
             return refusal(error, *served.headers)
@@ -203,13 +204,13 @@ class Application:
             self._bodies.release(body)
 
     def _ask_shadow(
-        self, shadow: Shadow, served: Served, kind: str, body: bytes, entry: Entry, made: Reply
+        self, shadow: Shadow, served: Served, kind: str, body: bytes, entry: Entry, reply: Reply
     ) -> None:
         """Has a shadow asked what the main model has answered, where it is to be; the reply says so."""
         other = self._models.shadowed(entry.id) if served.role == MAIN else None
         if other is not None:
-            shadow.ask(other, kind, body, entry, made)
-            made.headers.append((b"x-shadow-model", other.headers[0][1]))
+            shadow.ask(other, kind, body, entry, reply)
+            reply.headers.append((b"x-shadow-model", other.headers[0][1]))
 
     async def _taken(self, kind: str, body: bytes) -> Reply:
         """Keeps the labels of a body. Raises RequestError."""
@@ -234,7 +235,7 @@ class Application:
 
     def _model(self) -> Reply:
         served = self._models.main.now
-        proof = served.made.proof
+        proof = served.model.proof
         content = {
             **served.facts,
             "waypost": __version__,
@@ -250,7 +251,7 @@ class Application:
     def _docs(self) -> Reply:
         nonce = secrets.token_urlsafe(16)
         served = self._models.main.now
-        shown = Shown(served.document, served.made.mlmodel, served.facts, served.fields, served.fetched.card)
+        shown = Shown(served.document, served.model.mlmodel, served.facts, served.fields, served.fetched.card)
         text = page(shown, nonce)
         policy = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "

@@ -81,18 +81,19 @@ class Hosted:
         self._told = trouble
 
     def _prepared(self, fetched: FetchedModel) -> Served:
+        """Returns a fetched model, loaded and warm, with all that does not change from request to request."""
         if fetched.environment:
-            made = ready_in_its_environment(fetched.folder, seconds=self._seconds)
+            model = ready_in_its_environment(fetched.folder, seconds=self._seconds)
         else:
-            made = ready(fetched.folder, is_trusted=fetched.is_trusted)
-            if words := differing(fetched.folder, made.mlmodel):
+            model = ready(fetched.folder, is_trusted=fetched.is_trusted)
+            if words := differing(fetched.folder, model.mlmodel):
                 self._say(f"{fetched.label}: {words}")
         if self._is_logged:
-            check_columns(made.answers.layout)
-        made.answers.warm()
-        classes = None if made.answers.classes is None else made.answers.classes.tolist()
-        rows = example_rows(fetched.folder, made.mlmodel.inputs)
-        example = example_of(made.mlmodel, rows)
+            check_columns(model.answers.layout)
+        model.answers.warm()
+        classes = None if model.answers.classes is None else model.answers.classes.tolist()
+        rows = example_rows(fetched.folder, model.mlmodel.inputs)
+        example = example_of(model.mlmodel, rows)
         facts = {
             "model": fetched.label,
             "name": fetched.name,
@@ -100,15 +101,15 @@ class Hosted:
             "release": fetched.release,
             "run": fetched.run_id,
             "digest": fetched.digest,
-            "compiled": "yes" if made.proof.is_equal else f"no: {made.proof.reason}",
+            "compiled": "yes" if model.proof.is_equal else f"no: {model.proof.reason}",
         }
         label = one_line(fetched.label).encode("ascii", "replace")
-        document = openapi(made.mlmodel, fetched.label, example, needs_token=self._needs_token)
+        document = openapi(model.mlmodel, fetched.label, example, needs_token=self._needs_token)
         if self._is_logged:
             document["paths"][FEEDBACK] = {"post": described()}
         headers = [(b"x-model", label)]
         if self.role != MAIN:
             headers.append((b"x-model-role", self.role.encode()))
-        known = made.answers.content.plan.categories if isinstance(made.answers, Compiled) else {}
-        fields = fields_of(made.mlmodel, [example, *rows[1:]], known)
-        return Served(fetched, made, classes, headers, document, facts, self.role, fields)
+        known = model.answers.content.plan.categories if isinstance(model.answers, Compiled) else {}
+        fields = fields_of(model.mlmodel, [example, *rows[1:]], known)
+        return Served(fetched, model, classes, headers, document, facts, self.role, fields)

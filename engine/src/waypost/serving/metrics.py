@@ -149,6 +149,7 @@ class _Shown:
         self._models = models
 
     def collect(self) -> Iterator[Any]:
+        """Gives the sums over all workers, as prometheus_client asks its collectors."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         requests = CounterMetricFamily("waypost_requests", "Requests", labels=["path", "status"])

@@ -94,7 +94,7 @@ def _field(number: int, field: Field) -> str:
     """Returns the label, the control and the hints of a column; the script finds it by `data-kind`."""
     own = f'id="f{number}" data-name="{html.escape(field.name)}" data-kind="{field.kind}"'
     hints = _hints(field)
-    told = f' aria-describedby="h{number}"' if hints else ""
+    described = f' aria-describedby="h{number}"' if hints else ""
     missing = ""
     if field.kind == "text" and not field.choices and field.may_miss:
         checked = " checked" if field.value is None else ""
@@ -103,10 +103,11 @@ def _field(number: int, field: Field) -> str:
     mark = "" if field.required else " <small>optional</small>"
     label = f'<label for="f{number}">{_text(field.name)}{mark}</label>'
     hint = f'<small id="h{number}">{_text(hints)}</small>' if hints else ""
-    return f'<div class="field">{label}{_control(field, own + told)}{missing}{hint}</div>\n'
+    return f'<div class="field">{label}{_control(field, own + described)}{missing}{hint}</div>\n'
 
 
 def _control(field: Field, own: str) -> str:
+    """Returns the HTML control for a column: a choice, a checkbox, a number or a text."""
     value = field.value
     if field.choices:
         options = [*([None] if field.may_miss else []), *field.choices]

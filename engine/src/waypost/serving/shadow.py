@@ -38,22 +38,22 @@ class Shadow:
         self._held = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, served: Served, kind: str, body: bytes, entry: Entry, made: Reply) -> None:
+    def ask(self, served: Served, kind: str, body: bytes, entry: Entry, reply: Reply) -> None:
         """Asks what was answered with a reply, and comes back at once."""
         if len(self._tasks) > _MOST_WAITING or self._held + len(body) > self._most_bytes:
             self._monitor.shadowed(served.fetched.label, DROPPED, 0.0)
             return
         self._held += len(body)
         own = dataclasses.replace(entry, model=served.fetched.label, role=served.role)
-        task = asyncio.create_task(self._asked(served, kind, body, own, made))
+        task = asyncio.create_task(self._asked(served, kind, body, own, reply))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _asked(self, served: Served, kind: str, body: bytes, entry: Entry, made: Reply) -> None:
+    async def _asked(self, served: Served, kind: str, body: bytes, entry: Entry, reply: Reply) -> None:
         began = time.perf_counter()
         try:
-            told = await self._answering.answer(served, kind, body, entry, in_thread=True)
-            is_equal = await self._answering.in_thread(lambda _: agree(made.body, told.body))
+            answer = await self._answering.answer(served, kind, body, entry, in_thread=True)
+            is_equal = await self._answering.in_thread(lambda _: agree(reply.body, answer.body))
             outcome = EQUAL if is_equal else DIFFERENT
         except TableError as error:
             outcome = _OUTCOMES.get(error.status, REFUSED)

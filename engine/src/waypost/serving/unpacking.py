@@ -70,8 +70,8 @@ class Unpacker:
 
     def unpack(self, kind: str, body: bytes, layout: Layout, limits: Limits) -> Table:
         """Returns the table that a Parquet or Arrow body holds. Raises TableError, RequestError."""
-        told, rest = self._asked(kind, body, layout, limits, is_checked=False)
-        return _table_of(told.rows, rest, layout)
+        reply, rest = self._asked(kind, body, layout, limits, is_checked=False)
+        return _table_of(reply.rows, rest, layout)
 
     def check(self, kind: str, body: bytes, layout: Layout, limits: Limits) -> bytes:
         """Returns what a Parquet or Arrow body holds as plain Parquet. Raises TableError, RequestError."""
@@ -98,10 +98,10 @@ class Unpacker:
                 raise RequestError(problem, status=413, hint="send fewer rows at once") from None
             except (EOFError, OSError):
                 raise _fallen(companion.end(), kind) from None
-        told = _Told.model_validate_json(head)
-        if told.problem:
-            raise told.error()
-        return told, rest
+        reply = _Told.model_validate_json(head)
+        if reply.problem:
+            raise reply.error()
+        return reply, rest
 
     @contextlib.contextmanager
     def _companion(self, limits: Limits) -> Iterator[Companion]:
@@ -202,8 +202,8 @@ def main(most: str, number: str) -> None:
     threading.Thread(target=_end_with, args=[int(number)], daemon=True).start()
     with socket.socket(fileno=int(number)) as connection, contextlib.suppress(EOFError, OSError):
         while True:
-            told, content = _answer(*messages.receive(connection, _MOST_MESSAGE))
-            messages.send(connection, told.model_dump_json().encode(), *content)
+            reply, content = _answer(*messages.receive(connection, _MOST_MESSAGE))
+            messages.send(connection, reply.model_dump_json().encode(), *content)
 
 
 if __name__ == "__main__":

@@ -75,8 +75,6 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
     """
     import uvicorn
 
-    from waypost.compat.uvicorn_heads import BoundedHeads
-
     if service.host not in _LOOPBACK and not service.is_guarded:
         warn(f"{service.host}: anybody who reaches this address can send requests; set a token: {TOKEN}")
     check_origins(service.origins)
@@ -97,24 +95,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
             others[role] = Other(state=file, share=share)
         settings = _settings(service, state, others)
         os.environ[VARIABLE] = settings.model_dump_json()
-        config = uvicorn.Config(
-            "waypost.serving.app:application",
-            factory=True,
-            host=service.host,
-            port=service.port,
-            workers=service.workers,
-            access_log=False,
-            log_level="warning",
-            lifespan="on",
-            http=BoundedHeads,
-            ws="none",
-            proxy_headers=False,
-            server_header=False,
-            ssl_certfile=service.certificate,
-            ssl_keyfile=service.key,
-            ssl_context_factory=tls_context if service.certificate else None,
-            timeout_graceful_shutdown=settings.answering,  # type: ignore[arg-type]
-        )
+        config = _config(service, settings)
         listening = _bound(config)
         try:
             scheme = "https" if service.certificate else "http"
@@ -128,6 +109,32 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
                 uvicorn.Server(config).run(sockets=[listening])
         finally:
             listening.close()
+
+
+def _config(service: Service, settings: Settings) -> uvicorn.Config:
+    """Returns what uvicorn is to do."""
+    import uvicorn
+
+    from waypost.compat.uvicorn_heads import BoundedHeads
+
+    return uvicorn.Config(
+        "waypost.serving.app:application",
+        factory=True,
+        host=service.host,
+        port=service.port,
+        workers=service.workers,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        http=BoundedHeads,
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        ssl_certfile=service.certificate,
+        ssl_keyfile=service.key,
+        ssl_context_factory=tls_context if service.certificate else None,
+        timeout_graceful_shutdown=settings.answering,  # type: ignore[arg-type]
+    )
 
 
 @contextlib.contextmanager

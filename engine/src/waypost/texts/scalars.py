@@ -97,8 +97,8 @@ def _unwritten(content: Any, done: dict[int, Any]) -> Any:
     if id(content) in done:
         return done[id(content)]
     if isinstance(content, dict):
-        done[id(content)] = made = {key: _unwritten(child, done) for key, child in content.items()}
-        return made
+        done[id(content)] = copy = {key: _unwritten(child, done) for key, child in content.items()}
+        return copy
     if isinstance(content, list):
         done[id(content)] = members = [_unwritten(child, done) for child in content]
         return members

@@ -88,14 +88,14 @@ def tracking_errors() -> Iterator[None]:
     try:
         yield
     except database_errors() as error:
-        if told := refusal(tracking_uri(), error):
-            raise told from error
+        if problem := refusal(tracking_uri(), error):
+            raise problem from error
         words = " ".join(str(getattr(error, "orig", None) or error).split())
         message = f"tracking database {redacted(tracking_uri())}: {redacted(words)}"
         raise WaypostError(message, hint=_SILENT) from error
     except MlflowException as error:
-        if told := refusal(tracking_uri(), error):
-            raise told from error
+        if problem := refusal(tracking_uri(), error):
+            raise problem from error
         if is_folder(tracking_uri()) and os.environ.get(_FOLDERS, "").lower() not in ("true", "1"):
             message = f"tracking store {tracking_uri()}: MLflow does not write to folders any more"
             raise WaypostError(message, hint=_NO_FOLDERS) from error

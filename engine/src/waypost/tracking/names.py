@@ -35,12 +35,12 @@ def parameters(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def _parameter(name: str) -> str:
-    made = _ODD.sub("_", name)
-    normal = posixpath.normpath(made)
-    is_path = made == normal and normal != "." and not normal.startswith(("..", "/"))
-    if made == name and is_path and len(name) <= _LONGEST:
+    allowed = _ODD.sub("_", name)
+    normal = posixpath.normpath(allowed)
+    is_path = allowed == normal and normal != "." and not normal.startswith(("..", "/"))
+    if allowed == name and is_path and len(name) <= _LONGEST:
         return name
-    start = made if is_path else made.replace("/", "_").lstrip(".")
+    start = allowed if is_path else allowed.replace("/", "_").lstrip(".")
     end = f"-{digest_of(name)[:8]}"
     return start[: _LONGEST - len(end)].rstrip("/") + end
 

@@ -94,8 +94,8 @@ class Origin:
 
     def judges(self) -> list[StepRun]:
         """Returns the steps that were given the model, without one the step that made it."""
-        made = self.maker.run_id
-        given = [s for s in self.steps.values() if any(run_id == made for run_id, _ in s.inputs.values())]
+        maker = self.maker.run_id
+        given = [s for s in self.steps.values() if any(run_id == maker for run_id, _ in s.inputs.values())]
         return given or [self.maker]
 
     def step_of(self, metric: str) -> StepRun:
@@ -218,10 +218,10 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        made = self._client.create_model_version(
+        version = self._client.create_model_version(
             name, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
         )
-        return Version(name, str(made.version), run_id, dict(tags))
+        return Version(name, str(version.version), run_id, dict(tags))
 
     def describe(self, version: Version, text: str) -> None:
         """Gives a version its description (Markdown)."""

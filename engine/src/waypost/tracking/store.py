@@ -128,8 +128,8 @@ class Tracker:
         return self._create(name, {**tags, PARENT_TAG: parent, STEP_TAG: name})
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
-        told = {k: redacted(v) for k, v in {**user_tag(), **tags}.items()}
-        run = self._client.create_run(self.experiment_id, run_name=redacted(name), tags=told)
+        shown = {k: redacted(v) for k, v in {**user_tag(), **tags}.items()}
+        run = self._client.create_run(self.experiment_id, run_name=redacted(name), tags=shown)
         return str(run.info.run_id)
 
     def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:

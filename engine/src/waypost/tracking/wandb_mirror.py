@@ -54,10 +54,10 @@ class WandbMirror(RunMirror):
         """Waits until W&B has everything, for so many seconds; then says where it is."""
         self.tell("over")
         ended: Mapping[str, Any] = {}
-        begun, told = time.monotonic(), False
+        begun, is_told = time.monotonic(), False
         while not ended and (left := begun + patience - time.monotonic()) > 0:
-            if not told and time.monotonic() - begun > _QUIET_SECONDS:
-                told = True
+            if not is_told and time.monotonic() - begun > _QUIET_SECONDS:
+                is_told = True
                 say(f"W&B: waiting for uploads, {patience:.0f} s at most")
             if not select.select([self._partner], [], [], min(left, _QUIET_SECONDS))[0]:
                 continue
