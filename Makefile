@@ -80,6 +80,7 @@ rules: $(READY) ## the other half: style, import contracts, workflows, forms, lo
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables --check
+	@cd engine && ../$(BIN)/python -m docs.verbs --check
 	@cd engine && ../$(BIN)/lint-imports --no-cache
 	@PRE_COMMIT_HOME=$(VENV)/pre-commit $(BIN)/pre-commit run --all-files
 	@$(BIN)/waypost release check-records
@@ -93,7 +94,8 @@ check: lint ## everything that CI checks: lint, types, imports, workflows, recor
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup
 	@cd engine && ../$(BIN)/coverage report
 
-docs: $(READY) ## write the tables of the components' READMEs anew from their MLproject files
+docs: $(READY) ## write what follows from the code: the tables of the components' READMEs, docs/verbs.md
+	@cd engine && ../$(BIN)/python -m docs.verbs
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables && ../$(BIN)/python -m docs.component_schemas
 
 bench: $(READY) ## measure Waypost and its peers side by side, write engine/benchmarks/RESULTS.md (some 15 minutes)

@@ -1,0 +1,1 @@
+"""What writes the pages of docs/ that follow from the code."""
