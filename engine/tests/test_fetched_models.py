@@ -12,8 +12,9 @@ import pytest
 
 from tests.conftest import Call
 from tests.test_score import SCORE
-from waypost.errors import WaypostError
+from waypost.errors import UsageError, WaypostError
 from waypost.inference.fetching import FetchedModel, FetchOptions, State, _next, fetched_model
+from waypost.tracking.models import find
 
 # A pickle that aborts whoever loads it, as native code does that reads beyond an array.
 ABORTS = b"cos\nabort\n(tR."
@@ -89,3 +90,11 @@ def test_model_that_is_refused_says_why(workplace: Path) -> None:
         fetched_model(str(folder), workplace / "s"),
     ):
         pass
+
+
+def test_model_that_nobody_registered(workplace: Path) -> None:
+    """MLflow's words, and where it was looked for: mostly that is another server than one thinks."""
+    with pytest.raises(UsageError, match=r"models:/nope@champion: .*nope not found") as error:
+        find("models:/nope@champion")
+    hint = f"looked for on sqlite:///{workplace / 'mlflow.db'}; MLFLOW_TRACKING_URI names another server"
+    assert error.value.hint == hint

@@ -212,6 +212,16 @@ def test_five_mistakes_in_one_go(small: Path, call: Call) -> None:
     assert runs() == []
 
 
+def test_parameters_that_cannot_be_read(small: Path, call: Call) -> None:
+    """That alone is told, not each name that is missing for it."""
+    (small / "params.yaml").write_text("word: [1\n")
+    for more in ((), ("word=hello",)):
+        result = call(*RUN, small, *more)
+        assert result.returncode == 1
+        assert "not valid YAML" in result.stderr
+        assert result.stderr.rstrip().endswith("1 problem found, nothing was run")
+
+
 def test_unknown_keys_are_found(small: Path, call: Call) -> None:
     """A key that pipeline.yaml does not know is told with the nearest one."""
     file = small / "pipeline.yaml"

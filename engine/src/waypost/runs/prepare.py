@@ -95,8 +95,9 @@ def prepare(
     try:
         parameters = merged(texts, overrides, variables)
     except FindingsError as error:
+        # Without a file that cannot be read every name would be missing: what says so would bury the cause.
+        parameters = merged(texts, (), variables)
         findings += error.findings
-        parameters = merged(texts, (), variables) if overrides else merged((), ())
     findings += parameters.findings
 
     code, problems = checkouts(workspace, dev=dev)

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from waypost.contracts.mlmodel import FILE
 from waypost.contracts.urls import scheme_of
-from waypost.errors import UsageError
+from waypost.errors import UsageError, redacted
 from waypost.system.places import home
 from waypost.texts.digests import digest_of
 from waypost.tracking.connection import client, set_defaults, tracking_errors
@@ -73,7 +73,9 @@ def find(uri: str) -> Found:
             return _registered(uri) or _output(uri) or Found(uri, _local_or_downloaded(uri))
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise UsageError(f"{uri}: {error.message}") from error
+                place = redacted(tracking_uri())
+                hint = f"looked for on {place}; MLFLOW_TRACKING_URI names another server"
+                raise UsageError(f"{uri}: {error.message}", hint=hint) from error
             raise
         except OSError as error:
             raise UsageError(f"{uri}: {error}") from error
