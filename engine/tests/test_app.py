@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +27,7 @@ from waypost.inference.proof import Proof
 from waypost.inference.table import Rows, Table
 from waypost.serving.answering import MAIN, Served
 from waypost.serving.app import Application
-from waypost.serving.bodies import gunzipped
+from waypost.serving.bodies import SMALL_BYTES, gunzipped
 from waypost.serving.cors import check_origins
 from waypost.serving.roles import CANARY, SHADOW, parse_other
 from waypost.serving.settings import Other, Settings
@@ -174,6 +176,42 @@ def test_a_failure_is_counted_logged_and_told(
     said = capsys.readouterr().err
     assert said.startswith(f"waypost serve: request mine: {type(error).__name__}")
     assert said.count("\n") == 1
+
+
+LEFT = b'{"instances": [{"a": "x"}]}'  # MLflow's own code is asked about it
+REFUSED = b'{"instances": [{"b": 1.0}]}'
+ANSWERED = b'{"instances": [{"a": 2.0}]}'
+IN_THREAD = b" " * SMALL_BYTES
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (BODY, 200),
+        (IN_THREAD + BODY, 200),
+        (REFUSED, 400),
+        (IN_THREAD + REFUSED, 400),
+        (LEFT, 400),
+        (IN_THREAD + LEFT, 400),
+        (ANSWERED, 500),
+        (IN_THREAD + ANSWERED, 500),
+        (b"{not json", 400),
+    ],
+)
+def test_a_request_leaves_nothing_behind(tmp_path: Path, body: bytes, status: int) -> None:
+    """A body, and what it became, are freed with the reply, whatever that is: while a server runs, garbage is
+    collected far too seldom for bodies of some MB.
+    """
+    app = application(tmp_path, served(odd=lambda: 1 / 0))
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(body)
+        assert asyncio.run(asked(app, body)).status == status
+        time.sleep(0.01)  # a thread lets go of its work after the reply
+        assert sys.getrefcount(body) == before
+    finally:
+        gc.enable()
 
 
 def test_paths_of_clients_and_of_orchestrators(tmp_path: Path) -> None:

@@ -74,8 +74,22 @@ class Reply:
     is_early: bool = False
 
 
+def let_go(error: BaseException) -> None:
+    """Has an error, and those that it came of, forget where they were raised.
+
+    The frames hold a body and what it became, and among them are those that wait for a thread, whose future
+    holds the error: a ring that stays until garbage is collected, which is seldom here (`app.py`).
+    """
+    left: list[BaseException | None] = [error]
+    while left:
+        if (one := left.pop()) is not None:
+            left += [one.__cause__, one.__context__]
+            one.__traceback__ = one.__cause__ = one.__context__ = None
+
+
 def refusal(error: TableError, *headers: tuple[bytes, bytes], is_early: bool = False) -> Reply:
-    """Returns the reply that says why there is no answer."""
+    """Returns the reply that says why there is no answer; the error is let go."""
+    let_go(error)
     more = [(b"retry-after", _RETRY_SECONDS)] if error.status == 503 else []
     return Reply(
         error.status, error_reply(error), headers=[*headers, *more], problem=str(error), is_early=is_early
@@ -89,6 +103,7 @@ def failure(raised: Exception, request: str) -> Reply:
     error = raised.__cause__ or raised
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    let_go(raised)
     return Reply(500, orjson.dumps(content), problem=f"{type(error).__name__}: {error}{place}"[:_LONGEST])
 
 

@@ -52,6 +52,7 @@ class Work(Generic[T]):
             result = self._function(self)
         except BaseException as error:  # whoever waits for the result gets it
             self.future.set_exception(_carried(error))
+            del self  # its frame is in the error's traceback, which the future holds
         else:
             self.future.set_result(result)
 
