@@ -10,15 +10,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from waypost.system.cgroups import bounds
+
 # What threads and libraries reserve and do not use.
 _RESERVED_BYTES, _RESERVED_BYTES_PER_CORE = 4 << 30, 256 << 20
 
 
 def cores() -> int:
-    """Returns how many processor cores this process may use."""
+    """Returns how many processor cores this process may use, or its container may keep busy."""
+    found = os.cpu_count() or 1
     with contextlib.suppress(AttributeError):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        found = len(os.sched_getaffinity(0))
+    limit = bounds().cpus
+    return found if limit is None else max(min(found, int(limit)), 1)
 
 
 def packages() -> list[Path]:
@@ -28,10 +32,22 @@ def packages() -> list[Path]:
 
 def available_memory() -> int | None:
     """Returns the bytes that can be had without swapping, None where the system does not tell."""
+    return _least(_said_of_memory("MemAvailable"), bounds().left)
+
+
+def total_memory() -> int | None:
+    """Returns the bytes that this process, or its container, may ever use, None where nobody tells."""
+    return _least(_said_of_memory("MemTotal"), bounds().memory)
+
+
+def _least(*found: int | None) -> int | None:
+    return min((each for each in found if each is not None), default=None)
+
+
+def _said_of_memory(name: str) -> int | None:
     with contextlib.suppress(OSError):
-        found = re.search(
-            r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE
-        )
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        found = re.search(rf"^{name}: +(\d+) kB", text, re.MULTILINE)
         return int(found[1]) * 1024 if found else None
     return None
 
