@@ -20,6 +20,9 @@ from tests.test_run import RUN, WORKERS, by_step, runs
 from waypost.contracts.command import PythonCommand, python_command
 from waypost.runs.imports import reached
 from waypost.sources.files import read_component
+from waypost.system.gpus import Gpus
+from waypost.system.machine import cores
+from waypost.system.places import home
 
 STATE = """
 import json, os, signal, sys, tempfile, threading
@@ -199,6 +202,49 @@ def test_independent_steps_run_at_the_same_time(workplace: Path, call: Call, wor
     assert "met" in log_of("one") + log_of("two")
     assert call(*RUN, root, "--worker", worker, "--jobs", "1", "--no-cache").returncode == 0
     assert "met" not in log_of("one") + log_of("two")
+
+
+def test_steps_have_what_they_ask_for(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two steps that ask for all processors never meet; each has a GPU of its own, but for one that another
+    process has; more than there is, is told before anything runs. None of it changes a step's key.
+    """
+    root, places = workplace / "small", [str(workplace / name) for name in "abc"]
+    code = MEET + "import os\nprint('sees', os.environ['CUDA_VISIBLE_DEVICES'])\n"
+    write_component(root / "parts", "meet", code, me={}, other={})
+    pairs = {"one": (0, 1), "two": (1, 0), "three": (2, 2)}
+
+    def ask(**resources: dict[str, int]) -> None:
+        steps = {
+            name: {
+                "uses": "parts/meet",
+                "with": {"me": places[me], "other": places[other]},
+                "resources": resources.get(name, {}),
+            }
+            for name, (me, other) in pairs.items()
+        }
+        write_pipeline(root, steps)
+
+    command = (*RUN, root, "--jobs", "2")
+    ask(one={"cpus": 1000}, two={"gpus": 3})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    refused = call(*command)
+    assert refused.returncode == 1
+    assert "steps.one.resources.cpus\n    it asks for 1000, this machine has" in refused.stderr
+    assert "steps.two.resources.gpus\n    it asks for 3, this machine has 2" in refused.stderr
+    assert runs() == []
+    ask(one={"cpus": cores()}, two={"cpus": cores()})
+    assert call(*command).returncode == 0
+    assert "met" not in log_of("one") + log_of("two")
+    assert "sees 0,1" in log_of("three")
+    ask(one={"gpus": 1}, two={"gpus": 1})
+    assert "current" in call(*command).stdout
+    assert call(*command, "--no-cache").returncode == 0
+    assert {"sees 0", "sees 1"} == {log_of(name).splitlines()[-1] for name in ("one", "two")}
+    others = Gpus(home() / "locks")
+    assert others.take("somebody", 1)
+    result = call(*command, "--no-cache")
+    assert {"sees 1"} == {log_of(name).splitlines()[-1] for name in ("one", "two")}, result.stdout
+    others.close()
 
 
 def test_running_steps_end_when_one_fails(workplace: Path, call: Call) -> None:

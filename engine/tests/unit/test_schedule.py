@@ -2,8 +2,8 @@
 
 `> event` is told; the lines after it are what the schedule says to that, in this order. Steps are `run.name`.
 `open run a b<a (c)`: b needs a, c was not selected. A step that is looked up answers with its key, and with
-marks: `=` it can be taken over, `!` no other may be the same, `o` it runs by order (no lease), `4G` it needs
-so much memory.
+marks: `=` it can be taken over, `!` no other may be the same, `o` it runs by order (no lease), and what it
+needs: `4G` of memory, `2c` processors, `1g` GPU. `machine 4 8G 1g` comes first: what there is of these.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waypost.contracts.schedule import Schedule, pause_after
+from waypost.contracts.schedule_line import Capacity, Demand
 from waypost.contracts.schedule_messages import (
     Cancel,
     Cancelled,
@@ -39,7 +40,9 @@ from waypost.contracts.schedule_messages import (
     Start,
     State,
     StepId,
+    Taken,
     TakeOver,
+    TellBusy,
     TellElsewhere,
 )
 
@@ -53,6 +56,7 @@ WORDS = {
     Release: "release",
     Start: "start",
     TakeOver: "take over",
+    TellBusy: "busy",
     TellElsewhere: "tell",
 }
 
@@ -62,7 +66,22 @@ def step_of(text: str) -> StepId:
     return StepId(run, name)
 
 
-def event_of(text: str) -> Event:
+def amount(words: list[str], unit: str) -> int | None:
+    """Returns how much of something is meant, None where nothing is said of it."""
+    return next((int(word[:-1]) for word in words if word.endswith(unit) and word[:-1].isdigit()), None)
+
+
+def machine_of(words: list[str], places: int) -> Capacity:
+    memory = amount(words, "G")
+    return Capacity(places, int(words[0]), None if memory is None else memory * GIB, amount(words, "g"))
+
+
+def demand_of(words: list[str]) -> Demand:
+    cpus, memory, gpus = (amount(words, unit) or 0 for unit in "cGg")
+    return Demand(cpus, GIB * memory, gpus)
+
+
+def event_of(text: str) -> Event:  # noqa: C901 (a case a word)
     """Returns an event as the cases write it."""
     verb, _, rest = text.partition(" ")
     words = rest.split()
@@ -75,14 +94,13 @@ def event_of(text: str) -> Event:
             return Opened(words[0], nodes)
         case "found":
             marks = words[2:]
-            gigabytes = next((int(mark[:-1]) for mark in marks if mark.endswith("G")), 0)
             return LookedUp(
                 step_of(words[0]),
                 words[1],
                 reusable="=" in marks,
                 shareable="!" not in marks,
                 leased=not {"!", "o"} & set(marks),
-                memory=gigabytes * GIB,
+                demand=demand_of(marks),
             )
         case "leased":
             return Leased(step_of(words[0]))
@@ -92,8 +110,11 @@ def event_of(text: str) -> Event:
             return Ended(step_of(words[0]), verb == "ended")
         case "closed":
             return Closed(words[0])
+        case "taken":
+            return Taken(step_of(words[0]), float(words[1]))
         case "time":
-            return Passed(float(words[0]), int(words[1][:-1]) * GIB if words[1:] else None)
+            free = amount(words[1:], "G")
+            return Passed(float(words[0]), None if free is None else free * GIB, amount(words[1:], "g"))
         case "cancelled":
             return Cancelled()
     raise AssertionError(text)
@@ -109,9 +130,12 @@ def said(instruction: Instruction) -> str:
 
 def played(case: str, places: int) -> str:
     """Returns the conversation as it goes with the events of a case."""
-    schedule, lines = Schedule(places), []
+    schedule, lines = Schedule(Capacity(places)), []
     for line in case.strip().splitlines():
-        if line.strip().startswith("> "):
+        if line.strip().startswith("> machine"):
+            schedule = Schedule(machine_of(line.split()[2:], places))
+            lines.append(line.strip())
+        elif line.strip().startswith("> "):
             lines.append(line.strip())
             lines += map(said, schedule.handle(event_of(line.strip()[2:])))
     return "\n".join(lines)
@@ -152,7 +176,7 @@ def test_on_one_place() -> None:
 
 def test_states() -> None:
     """Where steps are can be asked at any time."""
-    schedule = Schedule(1)
+    schedule = Schedule(Capacity(1))
     seen = []
     events = "open p a b<a c", "found p.a ka", "found p.c kc", "leased p.a", "found p.a ka", "failed p.a"
     for event in events:
@@ -174,7 +198,7 @@ def test_states() -> None:
 @pytest.mark.parametrize("event", ["found p.b k", "leased p.a", "ended p.a", "refused p.a 1", "found q.a k"])
 def test_answers_to_nothing(event: str) -> None:
     """An answer to what was not asked is a mistake of the runner's, and is said to be one."""
-    schedule = Schedule(1)
+    schedule = Schedule(Capacity(1))
     schedule.handle(Opened("p", [Node("a"), Node("b", ("a",))]))
     with pytest.raises(ValueError, match=r"not (looked up|leasing|running), but"):
         schedule.handle(event_of(event))
@@ -190,13 +214,17 @@ def test_pauses() -> None:
     assert pause_after(60.0, 0.5) == 7.5
 
 
+DEMANDS = {"a": (2, 3, 0), "b": (0, 9, 0), "c": (3, 0, 0), "d": (1, 1, 1), "e": (0, 0, 2), "xb": (1, 4, 0)}
+
+
 class World:
     """Carries out instructions at random: leases are refused, steps fail, others finish keys meanwhile."""
 
     def __init__(self, seed: int, places: int, graphs: list[list[Node]]) -> None:
         self.random = random.Random(seed)
-        self.places = places
-        self.schedule = Schedule(places)
+        self.machine = Capacity(places, 3, 8, 2)
+        self.schedule = Schedule(self.machine)
+        self.demands = {name: Demand(*given) for name, given in DEMANDS.items()}
         self.graphs = {f"r{number}": graph for number, graph in enumerate(graphs)}
         self.finished: set[str] = set()
         self.running: dict[StepId, str] = {}
@@ -205,6 +233,7 @@ class World:
         self.closed: Counter[str] = Counter()
         self.leases: dict[StepId, str] = {}
         self.pending: list[Event] = []
+        self.now = 0.0
 
     def key(self, step: StepId) -> str:
         """Steps of one name are the same in all runs, but for those called private."""
@@ -229,8 +258,10 @@ class World:
             case LookUp():
                 assert all(StepId(step.run, need) in self.ended for need in needs)
                 reusable = key in self.finished and not private
+                demand = self.demands.get(step.name, Demand())
+                shared = not private
                 self.pending.append(
-                    LookedUp(step, key, reusable=reusable, shareable=not private, leased=not private)
+                    LookedUp(step, key, reusable=reusable, shareable=shared, leased=shared, demand=demand)
                 )
             case Lease():
                 if self.random.random() < 0.5:
@@ -243,17 +274,29 @@ class World:
             case TakeOver():
                 assert key in self.finished
                 self.ended.add(step)
+            case Start() if instruction.gpus and self.random.random() < 0.2:
+                self.pending.append(Taken(step, self.now + 1))
             case Start():
                 assert step.run not in self.failed
                 assert private or self.leases[step] == key
                 assert private or key not in self.running.values()
                 self.running[step] = key
-                assert len(self.running) <= self.places
+                self.check_sums()
+
+    def check_sums(self) -> None:
+        """What runs together is no more than there is; one that needs more memory shares it with nobody."""
+        running = [self.demands.get(step.name, Demand()) for step in self.running]
+        assert len(running) <= self.machine.places
+        assert sum(each.gpus for each in running) <= 2
+        assert len(running) == 1 or sum(each.cpus for each in running) <= 3
+        memory = [each.memory for each in running if each.memory]
+        assert len(memory) == 1 or sum(memory) <= 8
 
     def play(self) -> None:
         for run, graph in self.graphs.items():
             self.pending.append(Opened(run, graph))
         for now in range(100_000):
+            self.now = float(now)
             if not self.schedule.open_runs and not self.pending:
                 return
             self.random.shuffle(self.pending)
@@ -273,7 +316,7 @@ class World:
                 self.tell(Ended(step, ok))
             if self.random.random() < 0.1:  # another run of the server finishes something
                 self.finished.add(self.random.choice("abcdef"))
-            self.tell(Passed(float(now)))
+            self.tell(Passed(self.now, None, self.random.choice([0, 1, 2, 2])))
         raise AssertionError("it does not end")
 
 
@@ -291,7 +334,7 @@ def graph(draw: st.DrawFn) -> list[Node]:
 @given(st.integers(), st.integers(1, 4), st.lists(graph(), min_size=1, max_size=4))
 def test_any_order_of_things(seed: int, places: int, graphs: list[list[Node]]) -> None:
     """Whatever happens in whatever order: every run ends and is closed once, nothing starts before what it
-    needs, without its lease, twice at once, above the number of places, or after a failure.
+    needs, without its lease, twice at once, above what there is, or after a failure.
     """
     world = World(seed, places, graphs)
     world.play()
@@ -308,7 +351,7 @@ def test_ten_thousand_steps() -> None:
     pipelines of ten steps is scheduled within the time of a test.
     """
     chain = [Node(f"x{n}", (f"x{n - 1}",) if n else ()) for n in range(10)]
-    schedule, told = Schedule(4), 0
+    schedule, told = Schedule(Capacity(4)), 0
     for run in range(1000):
         schedule.handle(Opened(str(run), chain))
     queue = [StepId(str(run), "x0") for run in range(1000)]

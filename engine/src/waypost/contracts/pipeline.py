@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from waypost.contracts.names import PathInside, Uses
+from waypost.contracts.resources import Resources
 from waypost.contracts.urls import url_problem
 from waypost.errors import Finding, did_you_mean, redacted
 from waypost.texts.parsing import Strict, load_mapping, parse
@@ -80,6 +81,14 @@ class Step(Strict):
     after: tuple[str, ...] = ()
     cache: bool = True
     limits: Limits = Limits()
+    resources: Resources = Resources()
+
+    @model_validator(mode="after")
+    def _within_limits(self) -> Step:
+        asked, limit = self.resources.memory_mb, self.limits.memory_mb
+        if asked and limit and asked > limit:
+            raise ValueError(f"resources.memory_mb, {asked}, is more than limits.memory_mb lets it take")
+        return self
 
     @field_validator("arguments", mode="before")
     @classmethod

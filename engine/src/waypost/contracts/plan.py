@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import graphlib
+import heapq
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from waypost.contracts.checks import entry_point_problems
@@ -85,8 +87,12 @@ class Plan:
     name: str
     steps: tuple[PlannedStep, ...]
 
+    @cached_property
+    def _by_name(self) -> dict[str, PlannedStep]:
+        return {step.name: step for step in self.steps}
+
     def step(self, name: str) -> PlannedStep:
-        return next(step for step in self.steps if step.name == name)
+        return self._by_name[name]
 
     def needed_for(self, names: Iterable[str]) -> frozenset[str]:
         """Returns these steps and all that they need, directly or not."""
@@ -101,7 +107,7 @@ class Plan:
 
         Raises FindingsError for names that the pipeline does not have.
         """
-        names = [step.name for step in self.steps]
+        names = self._by_name
         asked = [*only, *([start] if start else [])]
         if unknown := [name for name in asked if name not in names]:
             raise FindingsError(
@@ -315,10 +321,11 @@ def _in_order(steps: Mapping[str, PlannedStep]) -> tuple[PlannedStep, ...]:
     sorter.prepare()
     position = {name: index for index, name in enumerate(steps)}
     ordered: list[PlannedStep] = []
-    ready: list[str] = []
+    ready: list[tuple[int, str]] = []
     while sorter.is_active():
-        ready = sorted([*ready, *sorter.get_ready()], key=position.__getitem__)
-        first = ready.pop(0)
+        for name in sorter.get_ready():
+            heapq.heappush(ready, (position[name], name))
+        _, first = heapq.heappop(ready)
         ordered.append(steps[first])
         sorter.done(first)
     return tuple(ordered)

@@ -5,20 +5,23 @@ ended. The states of a step, and what leads from one to the next, are drawn in d
 
 Invariants:
 - A step is looked up only when all steps that it needs are finished.
-- Of the steps with one shareable key, at most one holds a place at any time, whichever pipelines they are
-  of; the others wait for it, and are looked up again when it has ended.
-- No more steps hold a place than there are places. One step always may, whatever memory it needs.
+- Of the steps with one shareable key, at most one is on its way at any time, whichever pipelines they are
+  of; the others wait for it, and are looked up again when it is finished.
+- No more steps hold a place than there are places, nor more of the machine than there is (schedule_line.py).
 - A step whose key other runs of the tracking server may compute starts only under a lease, and only after
   it was looked up under that lease.
 - After a step of a pipeline has failed, no other step of that pipeline starts.
 - A run is closed once, when all of its steps have ended, or will not start.
+- What an event costs does not grow with the steps that it does not concern.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass, field
 
+from waypost.contracts.schedule_line import NOTHING, Capacity, Demand, Line
 from waypost.contracts.schedule_messages import (
     Cancel,
     Cancelled,
@@ -39,19 +42,23 @@ from waypost.contracts.schedule_messages import (
     Start,
     State,
     StepId,
+    Taken,
     TakeOver,
+    TellBusy,
     TellElsewhere,
 )
+from waypost.contracts.schedule_twins import Twins
 
 _OVER = (State.DONE, State.REUSED, State.FAILED, State.SKIPPED)
 _NOT_BEGUN = (State.WAITING, State.PENDING, State.ELSEWHERE)
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class _Step:
     """What is known of a step. It holds a place from the moment that it may start until it has ended."""
 
     id: StepId
+    run: _Run
     selected: bool
     missing: int  # how many of the steps that it needs are not finished
     dependents: list[_Step] = field(default_factory=list)
@@ -60,50 +67,69 @@ class _Step:
     is_leased: bool = False
     refusals: int = 0
     is_stale: bool = False  # it was refused since it was looked up: the key may be finished by now
-    not_before: float = -math.inf
+    is_told: bool = False  # that it waits for what others have
 
     @property
     def key(self) -> str:
         """The key by which others are the same step, empty where none is."""
-        return self.found.key if self.found and self.found.shareable else ""
+        return _key(self.found) if self.found else ""
 
     @property
     def needs_lease(self) -> bool:
         return self.found is not None and self.found.leased
 
     @property
-    def memory(self) -> int:
-        return self.found.memory if self.found else 0
+    def demand(self) -> Demand:
+        return self.found.demand if self.found else NOTHING
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class _Run:
     name: str
-    steps: list[_Step]
+    number: int
     left: int  # how many steps have no last state yet
+    steps: list[_Step] = field(default_factory=list)
     has_failed: bool = False
 
 
-class Schedule:
-    """The steps of all pipeline runs of a process, on so many places."""
+def _key(found: LookedUp) -> str:
+    return found.key if found.shareable else ""
 
-    def __init__(self, places: int) -> None:
-        self._places = places
+
+class Schedule:
+    """The steps of all pipeline runs of a process, on what there is. Runs that were opened first go first."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._capacity = capacity
         self._runs: dict[str, _Run] = {}
         self._steps: dict[StepId, _Step] = {}
-        self._wanting: dict[StepId, _Step] = {}  # those that would take a place, the first of them first
-        self._asking: dict[StepId, _Step] = {}  # those of whose keys other runs may see that we asked
-        self._placed: dict[StepId, _Step] = {}
-        self._twins: dict[str, dict[StepId, _Step]] = {}  # by the key that a placed step computes
-        self._now = 0.0
-        self._free: int | None = None
+        self._opened = 0
+        self._asking: set[StepId] = set()  # those of whose keys other runs may see that we asked
+        self._begin()
         self._said: list[Instruction] = []
         self._over: list[_Run] = []
+
+    def _begin(self) -> None:
+        self._line: Line[StepId] = Line(self._capacity)
+        self._twins: Twins[StepId] = Twins()
+        # Those that asked and wait in the line, by what they may lack.
+        self._hoping: dict[int, dict[StepId, None]] = defaultdict(dict)
+        self._asking.clear()
 
     @property
     def open_runs(self) -> list[str]:
         """The runs that are not closed, in the order in which they were opened."""
         return list(self._runs)
+
+    @property
+    def is_hungry(self) -> bool:
+        """Tells whether another run's steps could start: a place is free, and nobody's turn has come."""
+        return not self._line.is_full and not self._line.has_next
+
+    @property
+    def wants_gpus(self) -> bool:
+        """Tells whether a step waits for GPUs."""
+        return self._line.wants_gpus
 
     def states(self, run: str) -> dict[str, State]:
         """Returns where the steps of a run are."""
@@ -123,12 +149,14 @@ class Schedule:
                 self._leased(self._asked(event.step, State.LEASING))
             case Refused():
                 self._refused(self._asked(event.step, State.LEASING), event.until)
+            case Taken():
+                self._taken(self._asked(event.step, State.RUNNING), event.until)
             case Ended():
                 self._ended(self._asked(event.step, State.RUNNING), ok=event.ok)
             case Closed():
                 del self._runs[event.run]
             case Passed():
-                self._now, self._free = event.now, event.free
+                self._line.pass_time(event.now, event.free, event.gpus)
             case Cancelled():
                 self._cancel(event.status)
         self._advance()
@@ -148,29 +176,33 @@ class Schedule:
     # What becomes of a step when something happened.
 
     def _open(self, event: Opened) -> None:
+        run = self._runs[event.run] = _Run(event.run, self._opened, len(event.nodes))
+        self._opened += 1
         steps = {
-            node.name: _Step(StepId(event.run, node.name), node.selected, len(set(node.needs)))
+            node.name: _Step(StepId(event.run, node.name), run, node.selected, len(set(node.needs)))
             for node in event.nodes
         }
         for node in event.nodes:
             for need in set(node.needs):
                 steps[need].dependents.append(steps[node.name])
-        run = self._runs[event.run] = _Run(event.run, list(steps.values()), len(steps))
+        run.steps += steps.values()
         if not steps:
             self._over.append(run)
         self._steps |= {step.id: step for step in steps.values()}
-        for step in steps.values():
+        for step in run.steps:
             if not step.missing:
                 self._look_up(step)
 
     def _look_up(self, step: _Step) -> None:
+        self._quit(step)
         step.state = State.LOOKED_UP
-        self._forget(step)
         self._say(LookUp(step.id, again=step.found is not None))
 
     def _looked_up(self, step: _Step, found: LookedUp) -> None:
+        if step.key != _key(found):
+            self._pass_on(step)
         step.found, step.is_stale = found, False
-        if self._runs[step.id.run].has_failed:
+        if step.run.has_failed:
             self._give_up(step)
         elif found.reusable:
             self._release(step)
@@ -181,38 +213,46 @@ class Schedule:
             self._fail(step)
         elif step.is_leased:
             step.state = State.RUNNING
-            self._say(Start(step.id))
-        else:
+            self._say(Start(step.id, step.demand.gpus))
+        elif self._twins.join(step.key, step.id):
             self._want(step, State.PENDING)
-
-    def _want(self, step: _Step, state: State) -> None:
-        step.state = state
-        self._wanting[step.id] = step
+        else:
+            self._release(step)
+            step.state = State.ELSEWHERE
 
     def _leased(self, step: _Step) -> None:
         """Another run may have finished the step after it was looked up, and before we asked."""
         step.is_leased = True
-        if self._runs[step.id.run].has_failed:
+        if step.run.has_failed:
             self._give_up(step)
         else:
             self._look_up(step)
 
     def _refused(self, step: _Step, until: float) -> None:
-        self._leave_place(step)
-        step.refusals += 1
-        step.is_stale = True
-        step.not_before = until
-        if self._runs[step.id.run].has_failed:
+        """It asks again for all that have its key."""
+        self._line.give_back(step.id)
+        if step.run.has_failed:
             self._give_up(step)
             return
+        step.refusals += 1
         if step.refusals == 2:  # a first refusal is often over at once
             self._say(TellElsewhere(step.id))
-        self._want(step, State.ELSEWHERE)
+        step.is_stale = True
+        self._want(step, State.ELSEWHERE, until)
+
+    def _taken(self, step: _Step, until: float) -> None:
+        """Others may compute it, until it has its GPUs."""
+        self._release(step)
+        if step.run.has_failed:
+            self._give_up(step)
+            return
+        step.is_stale = step.needs_lease
+        self._want(step, State.PENDING, until)
 
     def _ended(self, step: _Step, *, ok: bool) -> None:
         step.is_leased = False
-        self._asking.pop(step.id, None)  # whoever recorded its end has let go of its key
-        self._leave_place(step)
+        self._asking.discard(step.id)  # whoever recorded its end has let go of its key
+        self._line.give_back(step.id)
         if ok:
             self._finish(step, State.DONE)
         else:
@@ -220,114 +260,104 @@ class Schedule:
 
     def _end(self, step: _Step, state: State) -> None:
         step.state = state
-        run = self._runs[step.id.run]
-        run.left -= 1
-        if not run.left:
-            self._over.append(run)
+        step.run.left -= 1
+        if not step.run.left:
+            self._over.append(step.run)
 
     def _finish(self, step: _Step, state: State) -> None:
         self._end(step, state)
+        for twin in self._twins.end(step.key, step.id):
+            self._look_up(self._steps[twin])
         for dependent in step.dependents:
             dependent.missing -= 1
-            if not dependent.missing and not self._runs[step.id.run].has_failed:
+            if not dependent.missing and not step.run.has_failed:
                 self._look_up(dependent)
 
     def _fail(self, step: _Step) -> None:
-        run = self._runs[step.id.run]
-        run.has_failed = True
         self._end(step, State.FAILED)
-        for each in run.steps:
-            if each.state in _NOT_BEGUN:
-                self._give_up(each)
+        if not step.run.has_failed:  # else all the others know
+            step.run.has_failed = True
+            for each in step.run.steps:
+                if each.state in _NOT_BEGUN:
+                    self._give_up(each)
+        self._pass_on(step)
 
     def _give_up(self, step: _Step) -> None:
         self._release(step)
-        self._forget(step)
+        self._quit(step)
         self._end(step, State.SKIPPED)
+        self._pass_on(step)
+
+    def _pass_on(self, step: _Step) -> None:
+        """A step wants its key no more: one that has the same goes on in its place, unless it will give up
+        itself.
+        """
+        twin = self._twins.leave(step.key, step.id)
+        if twin and not self._steps[twin].run.has_failed:
+            self._look_up(self._steps[twin])
 
     def _cancel(self, status: str) -> None:
-        for run in list(self._runs.values()):
+        self._begin()
+        for run in self._runs.values():
             for step in run.steps:
-                self._placed.pop(step.id, None)
-                self._asking.pop(step.id, None)
-                self._forget(step)
                 if step.state not in _OVER:
                     step.state = State.CANCELLED
             self._say(Cancel(run.name, status))
-            del self._runs[run.name]
+        self._runs.clear()
 
     # Places and leases.
 
+    def _want(self, step: _Step, state: State, not_before: float = -math.inf) -> None:
+        step.state = state
+        self._line.join(step.id, step.demand, step.run.number, not_before)
+        if step.id in self._asking:
+            self._hoping[step.demand.kinds][step.id] = None
+
+    def _quit(self, step: _Step) -> None:
+        """A step that waits for its turn does no more."""
+        self._line.leave(step.id)
+        self._hoping[step.demand.kinds].pop(step.id, None)
+
     def _take_place(self, step: _Step) -> None:
-        del self._wanting[step.id]
-        self._placed[step.id] = step
-        if self._free is not None:
-            self._free -= step.memory
-
-    def _leave_place(self, step: _Step) -> None:
-        if self._placed.pop(step.id, None):
-            for twin in list(self._twins.pop(step.key, {}).values()):
-                self._look_up(twin)
-
-    def _forget(self, step: _Step) -> None:
-        """A step that wanted to run does no more."""
-        self._wanting.pop(step.id, None)
-        self._twins.get(step.key, {}).pop(step.id, None)
+        self._line.take(step.id)
+        self._hoping[step.demand.kinds].pop(step.id, None)
 
     def _release(self, step: _Step) -> None:
         """Others may have its key, and its place."""
-        if self._asking.pop(step.id, None):
+        if step.id in self._asking:
+            self._asking.discard(step.id)
+            self._hoping[step.demand.kinds].pop(step.id, None)
             step.is_leased = False
             self._say(Release(step.id))
-        self._leave_place(step)
-
-    @property
-    def _has_place(self) -> bool:
-        return len(self._placed) < self._places
-
-    def _fits(self, step: _Step) -> bool:
-        """Tells whether the memory is there; where nothing runs, nothing is waited for."""
-        return not self._placed or self._free is None or step.memory <= self._free
+        self._line.give_back(step.id)
 
     def _advance(self) -> None:
-        """Gives places to those that want one, and closes runs that are over.
-
-        Where no place is free, nobody is looked at but those that asked for a key: so an event costs the
-        same, however many steps wait.
-        """
-        for step in list(self._wanting.values()) if self._has_place else ():
-            if not self._has_place:
-                break
-            if step.key and step.key in {each.key for each in self._placed.values()}:
-                self._wait_here(step)
-            elif self._fits(step) and step.not_before <= self._now:
-                self._go_on(step)
-        for step in list(self._asking.values()):
-            if step.id in self._wanting and not (self._has_place and self._fits(step)):
-                self._release(step)
+        """Gives places to those whose turn it is, and closes runs that are over."""
+        while step := self._line.first():
+            self._go_on(self._steps[step])
+        for kinds, hoping in self._hoping.items():
+            # Who cannot start now lets others have the key.
+            for step in list(hoping) if kinds & self._line.lacking else ():
+                self._release(self._steps[step])
+        if self._line.held_up and not self._steps[self._line.held_up].is_told:
+            self._steps[self._line.held_up].is_told = True
+            self._say(TellBusy(self._line.held_up))
         for run in self._over:
             self._say(Close(run.name, "FAILED" if run.has_failed else "FINISHED"))
         self._over.clear()
 
-    def _wait_here(self, step: _Step) -> None:
-        """Another step of this process computes the key right now."""
-        self._forget(step)
-        self._release(step)
-        self._twins.setdefault(step.key, {})[step.id] = step
-        step.state = State.ELSEWHERE
-
     def _go_on(self, step: _Step) -> None:
-        if not step.needs_lease:
-            self._take_place(step)
-            step.state = State.RUNNING
-            self._say(Start(step.id))
-        elif step.is_stale:
+        if step.is_stale:
             self._look_up(step)
-        else:
-            self._take_place(step)
-            self._asking[step.id] = step
+            return
+        self._take_place(step)
+        if step.needs_lease:
+            self._asking.add(step.id)
             step.state = State.LEASING
             self._say(Lease(step.id))
+        else:
+            step.state = State.RUNNING
+            self._say(Start(step.id, step.demand.gpus))
 
 
 _PAUSE_PER_ASKING, _LONGEST_PAUSE_SECONDS = 20.0, 15.0

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from waypost.contracts.schedule_line import NOTHING, Demand
+
 
 class State(StrEnum):
     """Where a step is."""
@@ -58,7 +60,7 @@ class LookedUp:
     """The answer to LookUp: whether a finished step can be taken over, and what the step needs if none can.
 
     Steps with the same `key` are one if both are `shareable`; `leased` says that other runs may compute it,
-    too. `memory` is in bytes, 0 where it is not known.
+    too. `demand` is what a machine has to have for it.
     """
 
     step: StepId
@@ -66,7 +68,7 @@ class LookedUp:
     reusable: bool = False
     shareable: bool = True
     leased: bool = True
-    memory: int = 0
+    demand: Demand = NOTHING
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,16 @@ class Leased:
 @dataclass(frozen=True)
 class Refused:
     """The answer to Lease: another run has the key. Not to be asked for again before `until`."""
+
+    step: StepId
+    until: float
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The answer to Start: the GPUs that were free are another process's by now. Not to be started before
+    `until`.
+    """
 
     step: StepId
     until: float
@@ -101,12 +113,13 @@ class Closed:
 
 @dataclass(frozen=True)
 class Passed:
-    """Time went by: it is `now` (seconds of any clock), and so many bytes of memory are free, None where
-    that is not known.
+    """Time went by: it is `now` (seconds of any clock), so many bytes of memory are free, and so many GPUs
+    are not another process's; None where that is not known.
     """
 
     now: float
     free: int | None = None
+    gpus: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,7 @@ class Cancelled:
     status: str = "KILLED"
 
 
-Event = Opened | LookedUp | Leased | Refused | Ended | Closed | Passed | Cancelled
+Event = Opened | LookedUp | Leased | Refused | Taken | Ended | Closed | Passed | Cancelled
 
 
 # Instructions: what to do, in this order.
@@ -152,6 +165,13 @@ class TellElsewhere:
 
 
 @dataclass(frozen=True)
+class TellBusy:
+    """Tell that the step waits for GPUs that other processes have, once."""
+
+    step: StepId
+
+
+@dataclass(frozen=True)
 class TakeOver:
     """Take the result that was found for this step's."""
 
@@ -160,9 +180,10 @@ class TakeOver:
 
 @dataclass(frozen=True)
 class Start:
-    """Start the step's process."""
+    """Start the step's process, with so many GPUs."""
 
     step: StepId
+    gpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -188,4 +209,4 @@ class Cancel:
     status: str
 
 
-Instruction = LookUp | Lease | Release | TellElsewhere | TakeOver | Start | Reject | Close | Cancel
+Instruction = LookUp | Lease | Release | TellElsewhere | TellBusy | TakeOver | Start | Reject | Close | Cancel

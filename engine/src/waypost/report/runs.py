@@ -56,8 +56,8 @@ class PlainReporter(Reporter):
         why = f": {because}" if self._explain else ""
         line(self._console, escape(f"  {name:{self._width}}  started{why}"))
 
-    def step_held(self, name: str, whose: str) -> None:
-        line(self._console, escape(f"  {name:{self._width}}  waits: {whose} is computing it right now"))
+    def step_held(self, name: str, cause: str) -> None:
+        line(self._console, escape(f"  {name:{self._width}}  waits: {cause}"))
 
     def step_ended(self, result: StepResult) -> None:
         notes = _notes(result, most=2)
@@ -101,8 +101,8 @@ class TableReporter(Reporter):
         self._because[name] = because
         self._draw()
 
-    def step_held(self, name: str, whose: str) -> None:
-        self._held[name] = f"{whose} is computing it right now"
+    def step_held(self, name: str, cause: str) -> None:
+        self._held[name] = cause
         self._draw()
 
     def step_ended(self, result: StepResult) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
 
 from waypost.contracts.schedule import Schedule, pause_after
+from waypost.contracts.schedule_line import NOTHING
 from waypost.contracts.schedule_messages import (
     Cancel,
     Cancelled,
@@ -27,35 +28,37 @@ from waypost.contracts.schedule_messages import (
     Release,
     Start,
     StepId,
+    Taken,
     TakeOver,
+    TellBusy,
     TellElsewhere,
 )
 from waypost.pins.watch import Watch
 from waypost.runs.execution import Tools
+from waypost.runs.executor import holder_of
 from waypost.runs.pipeline_run import PipelineRun
 from waypost.runs.preflight import Options
-from waypost.system.machine import available_memory, cores
 from waypost.system.signals import check, held
 from waypost.tracking.connection import last_words
 
 _TICK_SECONDS = 0.05
+_GPU_SECONDS = 1.0  # until GPUs that somebody else was quicker to take are looked at again
 
 
 def drive(
     opening: Iterable[PipelineRun], options: Options, tools: Tools, watch: Watch | None = None
 ) -> list[PipelineRun]:
-    """Opens pipeline runs, executes them side by side, and closes each as soon as it has ended.
+    """Opens pipeline runs, as soon as there is room for their steps, executes them side by side, and closes
+    each when it has ended.
 
     A step that several of them have in common runs once. A failed step lets those that run already
     end, and no other one of its pipeline start. Raises Interrupted with everything ended and closed:
     from the first opening to the last closing signals are held.
     """
-    dispatcher = _Dispatcher(options.jobs or cores(), tools, watch)
+    dispatcher = _Dispatcher(iter(opening), options.jobs, tools, watch)
     status = "KILLED"
     with held():
         try:
-            for each in opening:
-                dispatcher.open(each)
             dispatcher.work()
         except Exception:
             status = "FAILED"
@@ -68,22 +71,19 @@ def drive(
 class _Dispatcher:
     """Carries out what the schedule says, and tells it how that ended."""
 
-    def __init__(self, places: int, tools: Tools, watch: Watch | None) -> None:
+    def __init__(self, opening: Iterator[PipelineRun], jobs: int, tools: Tools, watch: Watch | None) -> None:
         self.runs: dict[str, PipelineRun] = {}
-        self._schedule = Schedule(places)
+        self._opening: Iterator[PipelineRun] | None = opening
+        self._schedule = Schedule(tools.executor.capacity(jobs))
         self._tools = tools
         self._watch = watch
         self._to_do: deque[Instruction] = deque()
 
-    def open(self, run: PipelineRun) -> None:
-        self.runs[run.run_id] = run
-        self._tell(Opened(run.run_id, run.nodes))
-        run.begin()
-        check()
-
     def work(self) -> None:
         """Returns when all runs are closed."""
-        while open_runs := [self.runs[run_id] for run_id in self._schedule.open_runs]:
+        while self._opening or self._schedule.open_runs:
+            self._open_next()
+            open_runs = [self.runs[run_id] for run_id in self._schedule.open_runs]
             check()
             _hear(open_runs, self._watch)
             self._tools.tracker.leases.renew(run.run_id for run in open_runs)
@@ -92,12 +92,31 @@ class _Dispatcher:
                 for run in open_runs
                 for result in run.execution.poll()
             ]
-            self._tell(Passed(monotonic(), available_memory()), *ended)
+            for event in ended:
+                self._tools.executor.give_back(holder_of(event.step.run, event.step.name))
+            self._pass_time(gpus=self._schedule.wants_gpus)
+            self._tell(*ended)
             has_acted = self._carry_out_all()
             if not ended and not has_acted:
                 self._tools.executor.wait(_TICK_SECONDS)
             for run in open_runs:
                 run.execution.reporter.tick()
+
+    def _open_next(self) -> None:
+        """Opens a run if there is room for its steps: of a thousand, those that run are enough."""
+        if not self._opening or not self._schedule.is_hungry:
+            return
+        run = next(self._opening, None)
+        if run is None:
+            self._opening = None
+            return
+        self.runs[run.run_id] = run
+        self._tell(Opened(run.run_id, run.nodes))
+        run.begin()
+
+    def _pass_time(self, *, gpus: bool) -> None:
+        left = self._tools.executor.left(gpus=gpus)
+        self._tell(Passed(monotonic(), left.memory, left.gpus))
 
     def cancel(self, status: str) -> None:
         """Ends what is left and closes it, while something else may be on its way up."""
@@ -118,39 +137,63 @@ class _Dispatcher:
 
     def _carry_out(self, instruction: Instruction) -> Event | None:
         """Returns what the schedule wants to know of it."""
-        if isinstance(instruction, Close | Cancel):
-            self._end(instruction)
-            return None
+        match instruction:
+            case LookUp():
+                return self._look_up(instruction)
+            case Lease():
+                return self._lease(instruction.step)
+            case Start():
+                return self._start(instruction)
+            case Close() | Cancel():
+                self._end(instruction)
+            case _:
+                self._note(instruction)
+        return None
+
+    def _look_up(self, instruction: LookUp) -> LookedUp:
+        step = instruction.step
+        execution = self.runs[step.run].execution
+        decision = execution.look_up(step.name, again=instruction.again)
+        demand = NOTHING if decision.earlier else execution.demand_of(step.name)
+        if demand.gpus and not self._schedule.wants_gpus:
+            self._pass_time(gpus=True)
+        return LookedUp(
+            step,
+            decision.key,
+            reusable=decision.earlier is not None,
+            shareable=decision.is_shared,
+            leased=decision.is_shared and not decision.by_order,
+            demand=demand,
+        )
+
+    def _lease(self, step: StepId) -> Leased | Refused:
+        began = monotonic()
+        if self.runs[step.run].execution.lease(step.name):
+            return Leased(step)
+        now = monotonic()
+        return Refused(step, now + pause_after(now - began, random.uniform(0.5, 1.5)))  # noqa: S311
+
+    def _start(self, instruction: Start) -> Taken | None:
+        step, gpus = instruction.step, instruction.gpus
+        if gpus and not self._tools.executor.take_gpus(holder_of(step.run, step.name), gpus):
+            return Taken(step, monotonic() + _GPU_SECONDS)
+        self.runs[step.run].execution.start(step.name)
+        return None
+
+    def _note(self, instruction: Release | TellElsewhere | TellBusy | TakeOver | Reject) -> None:
         step = instruction.step
         execution = self.runs[step.run].execution
         match instruction:
-            case LookUp():
-                decision = execution.look_up(step.name, again=instruction.again)
-                return LookedUp(
-                    step,
-                    decision.key,
-                    reusable=decision.earlier is not None,
-                    shareable=decision.is_shared,
-                    leased=decision.is_shared and not decision.by_order,
-                    memory=0 if decision.earlier else execution.memory_of(step.name),
-                )
-            case Lease():
-                began = monotonic()
-                if execution.lease(step.name):
-                    return Leased(step)
-                now = monotonic()
-                return Refused(step, now + pause_after(now - began, random.uniform(0.5, 1.5)))  # noqa: S311
             case Release():
                 execution.release(step.name)
             case TellElsewhere():
                 execution.tell_elsewhere(step.name)
+            case TellBusy():
+                execution.tell_busy(step.name)
             case TakeOver():
                 execution.take_over(step.name)
-            case Start():
-                execution.start(step.name)
             case Reject():
                 execution.reject(step.name)
-        return None
 
     def _end(self, instruction: Close | Cancel) -> None:
         run = self.runs[instruction.run]

@@ -83,8 +83,8 @@ class Reporter:
     def step_starting(self, name: str, because: str) -> None:
         """A step's process is about to start."""
 
-    def step_held(self, name: str, whose: str) -> None:
-        """A step waits for the same one of another run, which may be somebody else's, to end."""
+    def step_held(self, name: str, cause: str) -> None:
+        """A step waits for somebody else: the same one of another run, or a process that has the GPUs."""
 
     def step_ended(self, result: StepResult) -> None:
         """A step ended, or will not be executed."""

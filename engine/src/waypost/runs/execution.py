@@ -14,12 +14,14 @@ from waypost.contracts.component import command_line
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.metrics import metric_tags
 from waypost.contracts.plan import PlannedStep
+from waypost.contracts.resources import MIB
+from waypost.contracts.schedule_line import Demand
 from waypost.errors import WaypostError
 from waypost.runs.cache_lookup import CacheLookup, Decision, colleague
 from waypost.runs.code import own_copy, worker_command
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, StepResult
-from waypost.runs.executor import OF_EVERY_STEP, Executor, LostError, Running, Task
+from waypost.runs.executor import OF_EVERY_STEP, Executor, LostError, Running, Task, holder_of
 from waypost.runs.index import Index
 from waypost.runs.logs import exit_cause, mask, not_logged, tail_of
 from waypost.runs.preflight import declared_metrics, model_problem, models_of
@@ -126,12 +128,17 @@ class Execution:
     def tell_elsewhere(self, name: str) -> None:
         """Tells whose run a step waits for."""
         holder = self._holders[name]
-        self.reporter.step_held(name, f"run {holder.run_id} of {holder.user or 'somebody'}")
+        whose = f"run {holder.run_id} of {holder.user or 'somebody'}"
+        self.reporter.step_held(name, f"{whose} is computing it right now")
 
-    def memory_of(self, name: str) -> int:
-        """Returns what a step needed when it ran last, in bytes; 0 where that is not known."""
+    def demand_of(self, name: str) -> Demand:
+        """Returns what a machine has to have for a step."""
         latest = self._tools.index.latest(self.prepared.pipeline.name, name)
-        return latest.memory if latest else 0
+        return self.prepared.pipeline.steps[name].resources.demand(latest.memory if latest else 0)
+
+    def tell_busy(self, name: str) -> None:
+        """Tells that a step waits for what other processes have of this machine."""
+        self.reporter.step_held(name, "other processes of this machine have the GPUs")
 
     def take_over(self, name: str) -> None:
         """Takes the result that was found for a step's."""
@@ -294,8 +301,8 @@ class Execution:
         for step in self.prepared.plan.steps:
             if step.name not in noted:
                 self._note(StepResult(step.name, step.uses, "skipped"))
-        order = [step.name for step in self.prepared.plan.steps]
-        self.results.sort(key=lambda result: order.index(result.name))
+        order = {step.name: place for place, step in enumerate(self.prepared.plan.steps)}
+        self.results.sort(key=lambda result: order[result.name])
 
     def _note(self, result: StepResult) -> None:
         self.results.append(result)
@@ -358,7 +365,8 @@ class Execution:
             self._variables(step, attempt.run_id),
             attempt.log,
             modules,
-            (limits.memory_mb or 0) * 1024 * 1024,
+            (limits.memory_mb or 0) * MIB,
+            holder_of(self.parent, step.name),
         )
 
     def _variables(self, step: PlannedStep, run_id: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from waypost.contracts.command import PythonCommand
+from waypost.contracts.schedule_line import Capacity
 from waypost.runs.environments import Environment
 
 OF_EVERY_STEP = {
@@ -27,7 +28,8 @@ OF_EVERY_STEP = {
 class Task:
     """What a step executes: `shell` is its command, `python` the same where it is plain Python.
 
-    `modules` is what its code imports, `memory` its limit in bytes (0: none).
+    `modules` is what its code imports, `memory` its limit in bytes (0: none), `holder` in whose name it was
+    given GPUs, if it was.
     """
 
     step: str
@@ -38,6 +40,20 @@ class Task:
     log: Path
     modules: Sequence[str] = ()
     memory: int = 0
+    holder: str = ""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is not in use right now: bytes of memory, and GPUs that no other process has; None: not known."""
+
+    memory: int | None = None
+    gpus: int | None = None
+
+
+def holder_of(run_id: str, step: str) -> str:
+    """Returns in whose name a step of a pipeline run holds GPUs."""
+    return f"{run_id}/{step}"
 
 
 class Running(Protocol):
@@ -75,6 +91,18 @@ class Executor(Protocol):
 
         Raises LostError where only that can run it.
         """
+
+    def capacity(self, jobs: int) -> Capacity:
+        """Returns what there is for tasks, of which `jobs` may run at once (0: as many as make sense)."""
+
+    def left(self, *, gpus: bool) -> Left:
+        """Returns what is left of it; GPUs are looked for where somebody waits for them."""
+
+    def take_gpus(self, holder: str, count: int) -> bool:
+        """Keeps GPUs for the task of a `holder` until `give_back`; tells whether there were so many."""
+
+    def give_back(self, holder: str) -> None:
+        """Others may have what a holder was given, if it was."""
 
     def wait(self, seconds: float) -> None:
         """Waits until something may have happened, `seconds` at most."""

@@ -8,12 +8,17 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from waypost.contracts.command import PythonCommand
+from waypost.contracts.schedule_line import Capacity
 from waypost.runs.environments import Environment
-from waypost.runs.executor import OF_EVERY_STEP, LostError, Running, Task
+from waypost.runs.executor import OF_EVERY_STEP, Left, LostError, Running, Task
+from waypost.system.gpus import Gpus
+from waypost.system.machine import available_memory, cores, total_memory
+from waypost.system.places import home
 from waypost.system.process import GRACE_SECONDS, Partner, Shell, end_group
 
 _POLL_SECONDS = 0.02
@@ -22,6 +27,11 @@ _POLL_SECONDS = 0.02
 def can_fork() -> bool:
     """Tells whether forks are safe here: macOS forbids them to much that is written in C."""
     return sys.platform == "linux"
+
+
+def this_machine(jobs: int, gpus: int | None = None) -> Capacity:
+    """Returns what this machine has for steps, of which `jobs` may run at once (0: one per core)."""
+    return Capacity(jobs or cores(), cores(), total_memory(), gpus)
 
 
 class LocalExecutor:
@@ -34,9 +44,10 @@ class LocalExecutor:
     anybody is told that they are lost.
     """
 
-    def __init__(self, folder: Path, *, fork: bool) -> None:
+    def __init__(self, folder: Path, *, fork: bool, gpus: Gpus | None = None) -> None:
         self._folder = folder
         self._fork = fork
+        self._gpus = gpus or Gpus(home() / "locks")
         self._workers: dict[tuple[str, frozenset[tuple[str, str]]], _Worker] = {}
         self._plain: list[_Plain] = []
         self._count = 0
@@ -55,11 +66,28 @@ class LocalExecutor:
 
     def start(self, environment: Environment, task: Task, *, plain: bool = False) -> Running:
         """Starts a task. Raises LostError where only a plain process can run it."""
+        task = replace(task, variables={**task.variables, **self._gpus.variables(task.holder)})
         if not task.python or not self._fork or plain:
             running = _Plain(task)
             self._plain.append(running)
             return running
         return self._worker(environment, task.python).start(task)
+
+    def capacity(self, jobs: int) -> Capacity:
+        """Returns what this machine has; its GPUs are counted when a step asks for one."""
+        return this_machine(jobs)
+
+    def left(self, *, gpus: bool) -> Left:
+        """Returns what is not in use on this machine."""
+        return Left(available_memory(), self._gpus.free() if gpus else None)
+
+    def take_gpus(self, holder: str, count: int) -> bool:
+        """Keeps GPUs for a task, which sees no others, until `give_back`."""
+        return self._gpus.take(holder, count)
+
+    def give_back(self, holder: str) -> None:
+        """Others may have the GPUs that a holder was given, if it was."""
+        self._gpus.give_back(holder)
 
     def wait(self, seconds: float) -> None:
         """Waits until something may have happened, `seconds` at most."""
@@ -79,6 +107,7 @@ class LocalExecutor:
             running.end()
         for worker in self._workers.values():
             worker.close()
+        self._gpus.close()
 
     def _worker(self, environment: Environment, python: PythonCommand) -> _Worker:
         # What a module reads when it is imported must be there when the worker starts.

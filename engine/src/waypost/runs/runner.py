@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from waypost.contracts.component import PythonEnv
+from waypost.contracts.pipeline import FILE
 from waypost.contracts.plan import PlannedStep
+from waypost.contracts.resources import lacks
+from waypost.errors import FindingsError
 from waypost.pins.watch import Watch
 from waypost.runs import environments
 from waypost.runs.code import worker_command
@@ -17,11 +20,12 @@ from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Tools
 from waypost.runs.index import Index
-from waypost.runs.local_executor import LocalExecutor
+from waypost.runs.local_executor import LocalExecutor, this_machine
 from waypost.runs.pipeline_run import PipelineRun
-from waypost.runs.preflight import Options, by_step, preflight
+from waypost.runs.preflight import Options, Preflight, by_step, preflight
 from waypost.runs.prepare import Prepared
 from waypost.sources.memo import Memo
+from waypost.system.gpus import visible_gpus
 from waypost.system.places import home
 from waypost.system.scratch import scratch, sweep
 from waypost.tracking.connection import patience, tracking_errors
@@ -47,6 +51,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
         reporter.ended(current)
         return current
     with contextlib.ExitStack() as stack:
+        require_room([(prepared, found)], options)
         heard = stack.enter_context(Watch(watched)) if watched else None
         envs = build_environments(prepared, options, reporter)
         stack.enter_context(listening(reporter.say))
@@ -71,6 +76,19 @@ def is_there(result: RunResult) -> bool:
 
 def _ids(result: RunResult) -> list[str]:
     return [result.run_id, *(step.run_id for step in result.steps)]
+
+
+def require_room(asked: Iterable[tuple[Prepared, Preflight]], options: Options) -> None:
+    """Raises FindingsError where a step that may run asks for more than this machine has."""
+    steps = {
+        step.name: prepared.pipeline.steps[step.name].resources
+        for prepared, found in asked
+        for step in found.missing
+        if options.steps is None or step.name in options.steps
+    }
+    gpus = len(visible_gpus()) if any(each.gpus for each in steps.values()) else None
+    if findings := list(lacks(steps, this_machine(options.jobs, gpus), "this machine", FILE)):
+        raise FindingsError(findings)
 
 
 def build_environments(prepared: Prepared, options: Options, reporter: Reporter) -> dict[str, Environment]:

@@ -16,7 +16,7 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.runs.pipeline_run import PipelineRun
 from waypost.runs.preflight import Options, preflight
 from waypost.runs.prepare import Prepared
-from waypost.runs.runner import build_environments, close_abandoned, is_there, open_tools
+from waypost.runs.runner import build_environments, close_abandoned, is_there, open_tools, require_room
 from waypost.system.signals import check, held
 from waypost.tracking.connection import last_words, patience, tracking_errors
 from waypost.tracking.databases import listening
@@ -123,6 +123,7 @@ def sweep(
             waiting.append((values, prepared))
     if not waiting:
         return _sorted("", metric, found.values(), minimize=minimize)
+    require_room([(prepared, checked[values]) for values, prepared in waiting], options)
     first_values, first = waiting[0]
     envs = {values: build_environments(prepared, options, reporter) for values, prepared in waiting}
     with (

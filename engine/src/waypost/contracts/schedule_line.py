@@ -1,0 +1,192 @@
+"""Who holds what of a machine, and who is next: places, processors, memory and GPUs.
+
+Invariants:
+- What is held is never more than there is, but for processors and memory of one that is alone.
+- Nobody passes one who came before and lacks what the later one needs, too: so everybody gets their turn,
+  however much they ask for. Who needs no GPU passes those that wait for one, and who needs no memory that
+  is known passes those that wait for memory.
+- Whatever is asked of the line costs the logarithm of its length at most.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+CPUS, MEMORY, GPUS = 1, 2, 4
+"""What one may lack, as bits. Everybody needs processors; of the others that is not so."""
+_ALL = CPUS | MEMORY | GPUS
+_MILLI = 1000
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What there is: `places` for steps, processors, bytes of memory, GPUs; None where nothing bounds it."""
+
+    places: int
+    cpus: int | None = None
+    memory: int | None = None
+    gpus: int | None = None
+
+    @property
+    def share(self) -> int:
+        """What a step takes that says nothing of processors, in thousandths: one, or less where more steps
+        may run than there are processors.
+        """
+        return 0 if self.cpus is None else _MILLI * self.cpus // max(self.places, self.cpus)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one needs: processors and GPUs as it says, bytes as it says or as they were last; 0 is unsaid."""
+
+    cpus: int = 0
+    memory: int = 0
+    gpus: int = 0
+
+    @property
+    def kinds(self) -> int:
+        """What it may lack."""
+        return CPUS | MEMORY * bool(self.memory) | GPUS * bool(self.gpus)
+
+
+NOTHING = Demand()
+
+
+@dataclass(order=True)
+class _Entry(Generic[Item]):
+    order: tuple[int, int]
+    item: Item = field(compare=False)
+    demand: Demand = field(compare=False)
+    is_waiting: bool = field(default=True, compare=False)
+
+
+class Line(Generic[Item]):
+    """Those that hold something, and those that wait for their turn, of whom the least `order` is next."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._capacity = capacity
+        self._waiting: dict[Item, _Entry[Item]] = {}
+        self._holding: dict[Item, Demand] = {}
+        # Those whose time has come, by what they may lack; left ones go when they are met.
+        self._ready: dict[int, list[_Entry[Item]]] = {}
+        self._later: list[tuple[float, int, _Entry[Item]]] = []
+        self._tickets = itertools.count()
+        self._cpus = self._memory = self._gpus = 0  # held
+        self._wanting_gpus = 0
+        self._now = 0.0
+        self._free: int | None = None
+        self._unlocked = capacity.gpus
+        self.lacking = 0
+        """What the last answer of `first` lacked: whoever may lack some of it does not start now."""
+        self.held_up: Item | None = None
+        """Who was next and waits for GPUs, none of which is held here."""
+
+    def __contains__(self, item: Item) -> bool:
+        return item in self._waiting
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._holding) >= self._capacity.places
+
+    @property
+    def has_next(self) -> bool:
+        """Tells whether somebody waits whose time has come."""
+        return any(self._heads())
+
+    @property
+    def wants_gpus(self) -> bool:
+        """Tells whether somebody waits for GPUs."""
+        return self._wanting_gpus > 0
+
+    def join(self, item: Item, demand: Demand, rank: int, not_before: float = -math.inf) -> None:
+        """Lets one wait behind those of its rank, and of lesser ones."""
+        ticket = next(self._tickets)
+        entry = self._waiting[item] = _Entry((rank, ticket), item, demand)
+        self._wanting_gpus += bool(demand.gpus)
+        if not_before > self._now:
+            heapq.heappush(self._later, (not_before, ticket, entry))
+        else:
+            self._push(entry)
+
+    def leave(self, item: Item) -> None:
+        """One waits no more."""
+        if entry := self._waiting.pop(item, None):
+            entry.is_waiting = False
+            self._wanting_gpus -= bool(entry.demand.gpus)
+
+    def take(self, item: Item) -> None:
+        """Gives one that waits what it needs."""
+        demand = self._waiting[item].demand
+        self.leave(item)
+        self._holding[item] = demand
+        self._hold(demand, 1)
+        if self._free is not None:
+            self._free -= demand.memory
+
+    def give_back(self, item: Item) -> None:
+        """One needs what it holds no more."""
+        if demand := self._holding.pop(item, None):
+            self._hold(demand, -1)
+
+    def pass_time(self, now: float, free: int | None, gpus: int | None) -> None:
+        """It is `now`; so many bytes are free, and so many GPUs are ours to use, where that is known."""
+        self._now, self._free = now, free
+        self._unlocked = self._unlocked if gpus is None else gpus
+        while self._later and self._later[0][0] <= now:
+            _, _, entry = heapq.heappop(self._later)
+            if entry.is_waiting:
+                self._push(entry)
+
+    def first(self) -> Item | None:
+        """Returns who may take what it needs now, None where nobody may."""
+        self.held_up = None
+        self.lacking = _ALL if self.is_full else 0
+        for entry in sorted(self._heads()):
+            if entry.demand.kinds & self.lacking:
+                continue
+            found = self._lacks(entry.demand)
+            if not found:
+                return entry.item
+            if found & GPUS and not self._gpus:
+                self.held_up = entry.item
+            self.lacking |= _ALL if found & CPUS else found
+        return None
+
+    def _push(self, entry: _Entry[Item]) -> None:
+        heapq.heappush(self._ready.setdefault(entry.demand.kinds, []), entry)
+
+    def _heads(self) -> Iterator[_Entry[Item]]:
+        for queue in self._ready.values():
+            while queue and not queue[0].is_waiting:
+                heapq.heappop(queue)
+            if queue:
+                yield queue[0]
+
+    def _hold(self, demand: Demand, sign: int) -> None:
+        self._cpus += sign * self._milli(demand)
+        self._memory += sign * demand.memory
+        self._gpus += sign * demand.gpus
+
+    def _milli(self, demand: Demand) -> int:
+        return _MILLI * demand.cpus or self._capacity.share
+
+    def _lacks(self, demand: Demand) -> int:
+        """Returns what is not there for one, as bits."""
+        gpus = self._unlocked is not None and self._gpus + demand.gpus > self._unlocked
+        lacking = GPUS if demand.gpus and gpus else 0
+        if not self._holding:  # there is nothing to wait for
+            return lacking
+        cpus, memory = self._capacity.cpus, self._capacity.memory
+        if cpus is not None and self._cpus + self._milli(demand) > _MILLI * cpus:
+            lacking |= CPUS
+        is_short = self._free is not None and demand.memory > self._free
+        if demand.memory and (is_short or (memory is not None and self._memory + demand.memory > memory)):
+            lacking |= MEMORY
+        return lacking
