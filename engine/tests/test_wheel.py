@@ -19,7 +19,19 @@ from waypost.commands.verbs import VERBS
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("wheel")]
 LOCK = ROOT / "pipeline" / "requirements.txt"
 NOT_OURS = {
-    *("fsspec", "httptools", "mlflow", "numpy", "onnx", "onnxruntime", "orjson", "pandas", "pillow"),
+    *(
+        "dask",
+        "distributed",
+        "fsspec",
+        "httptools",
+        "mlflow",
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "orjson",
+        "pandas",
+        "pillow",
+    ),
     *("prometheus-client", "pyarrow", "scikit-learn", "skops", "uvloop", "wandb"),
 }
 MOST_BYTES = 320_000_000  # of the environment; with everything it is over a gigabyte
@@ -118,7 +130,8 @@ def test_a_verb_names_its_extra(core: Path, workplace: Path, call: Call, verb: s
     """A verb that needs an extra says so in one line with the command, whatever else it is given."""
     result = call(core, verb, "models:/a@b")
     assert result.returncode == 1
-    expected = f"error: waypost {verb} needs waypost[serve]: pip install 'waypost[serve]'\n"
+    extra = VERBS[verb].extra
+    expected = f"error: waypost {verb} needs waypost[{extra}]: pip install 'waypost[{extra}]'\n"
     assert (result.stdout, result.stderr) == ("", expected)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from waypost.contracts.pipeline import Pipeline
     from waypost.contracts.target import Target
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 pipeline_argument = click.argument(
     "folder", metavar="[PIPELINE]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -68,6 +71,26 @@ model_env_option = click.option(
     help="model: run the model in the environment that it asks for, built by uv once (needs --trust); local: "
     "run it in Waypost's.",
 )
+
+
+on_option = click.option(
+    "--on",
+    metavar="ADDRESS",
+    help="Work on the Dask cluster whose scheduler is at ADDRESS, such as tls://scheduler:8786.",
+)
+
+
+def tls_options(command: _F) -> _F:
+    """Adds the options for certificates, by the names that Dask's own commands have for them."""
+    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    for option, about in (
+        ("--tls-key", "Private key of the certificate (PEM)."),
+        ("--tls-cert", "Certificate to show to the cluster (PEM)."),
+        ("--tls-ca-file", "Certificate of the authority that the cluster's are signed by (PEM)."),
+    ):
+        add = click.option(option, type=file, help=f"{about} [default: as Dask's configuration says]")
+        command = add(command)
+    return command
 
 
 def wanted_on_wandb(pipeline: Pipeline, asked: bool | None) -> bool:

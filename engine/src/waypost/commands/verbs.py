@@ -92,6 +92,11 @@ VERBS = {
         "bundle",
         "Check a bundle as `run` would: archive, list, every byte and tree, record, lock and plan.",
     ),
+    "worker": Verb(
+        "worker",
+        "Start a worker for the Dask scheduler at ADDRESS (tls://HOST:8786), with this machine's resources.",
+        "dask",
+    ),
 }
 
 

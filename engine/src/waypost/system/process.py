@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from waypost.system import messages, supervisor
 
@@ -204,6 +204,13 @@ def start_apart(arguments: Sequence[str]) -> None:
     """Starts a process that goes on when this one ends, and says nothing."""
     quiet = subprocess.DEVNULL
     subprocess.Popen(arguments, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
+def become(arguments: Sequence[str]) -> NoReturn:
+    """Goes on as another program, in this process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(arguments[0], list(arguments))  # noqa: S606 (no shell is meant)
 
 
 class Background:

@@ -1,0 +1,278 @@
+"""A connection to a Dask cluster: its workers, what they have, and whether their versions fit.
+
+Resources have these names on Dask: `CPU` is a core, `MEMORY_MB` a MiB of memory, `GPU` a device. `waypost
+worker` fills them in; a task that asks for what no worker has waits without end, so whoever submits one
+compares first (`Worker.resources`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dask.config
+from distributed import Client, Future, KilledWorker, wait
+from distributed.versions import VersionMismatchWarning
+
+from waypost.cluster.security import Role, Tls, check_encrypted, check_reachable, context_of, parse_address
+from waypost.cluster.tasks import Document, FailedError, Target, call_of, result_of
+from waypost.cluster.versions import OF_WORKERS, differences
+from waypost.errors import FindingsError, RemoteError, WaypostError
+
+CPU, MEMORY, GPU = "CPU", "MEMORY_MB", "GPU"
+SECONDS = 10.0
+"""How long a connection may take."""
+TTL = "distributed.scheduler.worker-ttl"
+_CLOSING_SECONDS = 5.0
+_LOGGERS = ("distributed", "distributed.client", "tornado.application")
+_AGAIN = "what is finished is kept; run the same command to continue"
+_START = "start one: waypost worker {address}"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker's process: `address` is where it is reached, `name` what people call it.
+
+    `memory` is its limit in bytes (0: none); `resources` are those of the whole worker, free or not.
+    """
+
+    address: str
+    name: str
+    host: str
+    threads: int
+    memory: int
+    resources: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    @property
+    def slots(self) -> int:
+        """How many tasks of a core each it runs at the same time."""
+        return max(1, min(self.threads, int(self.resources.get(CPU, self.threads))))
+
+    def has(self, wanted: Mapping[str, float]) -> bool:
+        """Tells whether it can ever run what asks for so much."""
+        return all(self.resources.get(name, 0.0) >= amount for name, amount in wanted.items())
+
+
+class WorkersDiedError(WaypostError):
+    """A task was given up, since so many workers died while it ran."""
+
+    def __init__(self, error: KilledWorker) -> None:
+        limit = error.last_worker.memory_limit
+        memory = f": the limit is {limit >> 20:,} MiB" if limit else ""
+        super().__init__(
+            f"{error.allowed_failures + 1} workers died while it ran, the last one was"
+            f" {error.last_worker.name}; the usual cause is memory{memory}"
+        )
+
+
+class Cluster:
+    """A scheduler that answers, and its workers. Any thread may call but the one of Dask's loop."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        self.client = client
+        self.address = address
+
+    @property
+    def is_there(self) -> bool:
+        """Tells whether the scheduler answers. Where it did not once, all tasks of before are lost."""
+        return bool(self.client.status == "running")
+
+    def check_there(self) -> None:
+        """Raises RemoteError where the scheduler is gone."""
+        if not self.is_there:
+            said = f"{self.address}: the scheduler is gone"
+            raise RemoteError(said, hint=_AGAIN)
+
+    def workers(self) -> list[Worker]:
+        """Returns the workers of now, in the order of their names. Raises RemoteError where none is there."""
+        with self._asking():
+            found = self.client.scheduler_info(n_workers=-1)["workers"]
+        workers = [_worker(address, said) for address, said in found.items()]
+        return sorted(workers, key=lambda worker: (worker.name, worker.address))
+
+    def some_workers(self) -> list[Worker]:
+        """Returns the workers. Raises RemoteError where there is none: tasks would wait in silence."""
+        if found := self.workers():
+            return found
+        said = f"{self.address}: the scheduler has no workers"
+        raise RemoteError(said, hint=_START.format(address=self.address))
+
+    def check_versions(self, packages: Iterable[str] = ()) -> None:
+        """Raises FindingsError where scheduler or workers have other versions than we have: of Python, of
+        Dask, and workers of Waypost and of `packages`.
+        """
+        with self._asking():
+            said = self.client.get_versions(packages=[*OF_WORKERS, *packages])
+        names = {worker.address: worker.name for worker in self.workers()}
+        found = {names.get(at, at): theirs["packages"] for at, theirs in said["workers"].items()}
+        ours, scheduler = said["client"]["packages"], said["scheduler"]["packages"]
+        if problems := differences(ours, scheduler, found, packages):
+            raise FindingsError(problems)
+
+    def check_scheduler(self) -> None:
+        """Raises FindingsError where the scheduler has another version of Python or Dask than we have."""
+        with self._asking():
+            said = self.client.get_versions(packages=OF_WORKERS)
+        if problems := differences(said["client"]["packages"], said["scheduler"]["packages"], {}):
+            raise FindingsError(problems)
+
+    def worker_ttl(self) -> str | None:
+        """Returns after how long a silent worker is given up, as the scheduler's configuration has it."""
+        with self._asking():
+            found = self.client.run_on_scheduler(dask.config.get, TTL, default=None)
+        return None if found is None else str(found)
+
+    def submit(
+        self,
+        key: str,
+        target: Target,
+        document: Document,
+        *,
+        resources: Mapping[str, float] | None = None,
+        workers: Iterable[str] | None = None,
+        priority: int = 0,
+    ) -> Future:
+        """Starts a task under a name of its own; `result_of(future.result())` is what came of it.
+
+        Args: `workers` are the addresses of those that may run it, where not all may.
+        """
+        return self.client.submit(
+            call_of(target, document),
+            key=key,
+            resources=dict(resources or {}) or None,
+            workers=list(workers) if workers is not None else None,
+            priority=priority,
+            pure=False,
+        )
+
+    def ask_each(
+        self, workers: Iterable[Worker], target: Target, document: Document, seconds: float
+    ) -> dict[Worker, Any]:
+        """Returns what a function gives on each worker, whatever else these are doing; where there is no
+        answer in time, or an error, the WaypostError that says so.
+        """
+        answers: dict[Worker, Any] = {}
+        call = _beside(call_of(target, document))
+
+        def ask(worker: Worker) -> None:
+            try:
+                answers[worker] = result_of(self.client.run(call, workers=[worker.address])[worker.address])
+            except FailedError as error:
+                answers[worker] = error
+            except (OSError, KeyError) as error:  # it is gone
+                answers[worker] = WaypostError(f"it is gone: {' '.join(str(error).split())}")
+
+        self.check_there()
+        threads = {worker: threading.Thread(target=ask, args=(worker,), daemon=True) for worker in workers}
+        for thread in threads.values():
+            thread.start()
+        until = time.monotonic() + seconds
+        for thread in threads.values():
+            thread.join(max(until - time.monotonic(), 0.0))
+        self.check_there()
+        silent = WaypostError(f"no answer within {seconds:g} s")
+        return {worker: answers.get(worker, silent) for worker in threads}
+
+    def wait(self, tasks: Iterable[Future], seconds: float) -> set[Future]:
+        """Returns those of the tasks that have ended, after one of them has, or so many seconds."""
+        waiting = list(tasks)
+        with contextlib.suppress(TimeoutError), self.client.as_current():
+            wait(waiting, timeout=seconds, return_when="FIRST_COMPLETED")
+        return {task for task in waiting if task.done()}
+
+    def check(self, task: Future) -> None:
+        """Raises what a task that has ended failed by: RemoteError where the scheduler is or was gone,
+        WorkersDiedError, or what its function raised.
+        """
+        if task.status == "finished":
+            return
+        self.check_there()
+        if task.status != "error":
+            said = f"{self.address}: the scheduler was gone"
+            raise RemoteError(said, hint=_AGAIN)
+        error = task.exception()
+        if isinstance(error, KilledWorker):
+            raise WorkersDiedError(error)
+        raise error
+
+    def processing(self) -> dict[str, str]:
+        """Returns which worker (by address) is at which of all tasks (by key)."""
+        with self._asking():
+            found = self.client.processing()
+        return {str(key): address for address, keys in found.items() for key in keys}
+
+    def cancel(self, tasks: Iterable[Future]) -> None:
+        """Takes back tasks that have not begun; what runs goes on."""
+        if self.is_there:
+            with contextlib.suppress(OSError):
+                self.client.cancel(list(tasks))
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        self.check_there()
+        try:
+            yield
+        except OSError as error:
+            self.check_there()
+            raise RemoteError(f"{self.address}: {' '.join(str(error).split())}") from error
+
+
+@contextlib.contextmanager
+def connected(
+    address: str,
+    tls: Tls | None = None,
+    *,
+    role: Role = "client",
+    warn: Callable[[str], None] = lambda _: None,
+    seconds: float = SECONDS,
+) -> Iterator[Cluster]:
+    """Gives a cluster, as long as the context lasts.
+
+    Raises UsageError for an address or certificates that cannot be used, RemoteError that says in one line
+    why no scheduler answers.
+    """
+    place = parse_address(address)
+    check_encrypted(place, warn)
+    security = (tls or Tls()).security(role)
+    check_reachable(place, context_of(place, security, role), seconds)
+    for name in _LOGGERS:  # what they say, we say in our own words
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # `check_versions` tells
+            client = Client(str(place), security=security, timeout=seconds, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise RemoteError(f"{place}: what listens there is no scheduler of Dask's: {said}") from error
+    try:
+        yield Cluster(client, str(place))
+    finally:
+        client.close(timeout=_CLOSING_SECONDS)
+
+
+def _worker(address: str, said: Mapping[str, Any]) -> Worker:
+    return Worker(
+        address,
+        str(said["name"]),
+        str(said["host"]),
+        int(said["nthreads"]),
+        int(said["memory_limit"] or 0),
+        dict(said["resources"] or {}),
+    )
+
+
+def _beside(call: Callable[[], str]) -> Callable[[], Any]:
+    """Returns a call that does not hold up the loop in which a worker answers its scheduler."""
+
+    async def beside() -> str:
+        import asyncio
+
+        return await asyncio.to_thread(call)
+
+    return beside

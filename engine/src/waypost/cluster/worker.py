@@ -1,0 +1,88 @@
+"""`waypost worker`: this process becomes a worker of Dask's, with this machine's resources.
+
+All that runs is `dask worker`, with the arguments that this module makes. It has a thread for each core,
+since a step takes one at least, and a nanny, which starts it again where it falls. The nanny sets
+OMP_NUM_THREADS and its like to 1 for the worker: what a worker starts has to get its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dask.utils import parse_timedelta
+
+from waypost.cluster.connection import Cluster, connected
+from waypost.cluster.resources import Resources
+from waypost.cluster.security import Tls, parse_address
+from waypost.errors import RemoteError
+
+ADVISED_TTL = 60.0
+_DEATH_SECONDS = 60
+_LOOK_SECONDS = 1.0
+_MIB = 1 << 20
+
+
+def arguments(
+    address: str, resources: Resources, tls: Tls, name: str = "", more: Sequence[str] = ()
+) -> list[str]:
+    """Returns the arguments of `dask worker`; `more` are others of its own, which come last and count."""
+    there = " ".join(f"{key}={amount}" for key, amount in resources.on_dask().items())
+    files = {"--tls-ca-file": tls.ca, "--tls-cert": tls.cert, "--tls-key": tls.key}
+    return [
+        str(parse_address(address)),
+        *("--name", name or f"{socket.gethostname()}-{os.getpid()}"),
+        *("--nworkers", "1", "--nthreads", str(resources.cpus)),
+        *("--memory-limit", str(resources.memory_mb * _MIB)),
+        *("--resources", there),
+        *("--nanny", "--no-dashboard", "--death-timeout", str(_DEATH_SECONDS)),
+        *(text for option, file in files.items() if file for text in (option, str(Path(file).resolve()))),
+        *more,
+    ]
+
+
+def check(
+    address: str, tls: Tls, wait: float, say: Callable[[str], None], warn: Callable[[str], None]
+) -> None:
+    """Looks at a scheduler, of which `wait` seconds may pass until it is there.
+
+    Raises UsageError, RemoteError where it cannot be reached, FindingsError where its versions do not fit.
+    """
+    until = time.monotonic() + wait
+    while True:
+        try:
+            with connected(address, tls, role="worker", warn=warn) as cluster:
+                cluster.check_scheduler()
+                _advise(cluster, warn)
+        except RemoteError as error:
+            if time.monotonic() > until:
+                raise
+            say(f"{error}; waiting for {wait:g} s at most")
+        else:
+            return
+        say = warn = _silent
+        time.sleep(_LOOK_SECONDS)
+
+
+def _silent(_: str) -> None:
+    """Hears again what was told before."""
+
+
+def _advise(cluster: Cluster, warn: Callable[[str], None]) -> None:
+    ttl = cluster.worker_ttl()
+    seconds = parse_timedelta(ttl) if ttl else None
+    if seconds is None or seconds > ADVISED_TTL:
+        said = f"after {ttl}" if ttl else "never"
+        warn(
+            f"{cluster.address}: a machine that stops is noticed {said}; start the scheduler with"
+            f" DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL={ADVISED_TTL:g}s"
+        )
+
+
+def shown(command: Sequence[str]) -> str:
+    """Returns a command as a person types it."""
+    return shlex.join(["dask", "worker", *command])
