@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from waypost.batch import long_texts, scoring
+from waypost.batch import cutting, long_texts
+from waypost.batch.cutting import parts
 from waypost.batch.inputs import Listing
 from waypost.batch.long_texts import rows_at_once
 from waypost.batch.readers import Input
-from waypost.batch.scoring import parts
 from waypost.contracts.mlmodel import Column
 from waypost.inference.layout import Layout, TableError
 
@@ -79,7 +79,7 @@ def test_pages_that_become_too_much_are_refused(
     monkeypatch.setattr(long_texts, "MOST_TEXT_BYTES", 8 << 20)
     monkeypatch.setattr(long_texts, "_FEW_ROWS", 16)
     monkeypatch.setattr(long_texts, "_ENOUGH_BYTES", 1 << 20)
-    monkeypatch.setattr(scoring, "MOST_PART_BYTES", 16 << 20)
+    monkeypatch.setattr(cutting, "MOST_PART_BYTES", 16 << 20)
     given = undictionaried(tmp_path / "x.parquet", ["x" * 50_000] * ROWS, encoding)
     assert (tmp_path / "x.parquet").stat().st_size < 50_000
     with pytest.raises(
@@ -106,7 +106,7 @@ def test_wide_texts_are_read_whole(tmp_path: Path, encoding: str, monkeypatch: p
 
 def test_a_part_of_csv_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that are large, and compressed to nothing, do not fill a part without end."""
-    monkeypatch.setattr(scoring, "MOST_PART_BYTES", 4 << 20)
+    monkeypatch.setattr(cutting, "MOST_PART_BYTES", 4 << 20)
     with gzip.open(tmp_path / "x.csv.gz", "wt") as file:
         file.write("a,t\n" + f"1,{'x' * 100_000}\n" * 100)
     given = Input(Listing(str(tmp_path / "x.csv.gz")), LAYOUT)

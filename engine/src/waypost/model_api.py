@@ -141,6 +141,7 @@ def score(
     track: bool = True,
     trust: bool = False,
     env: Literal["local", "model"] = "local",
+    on: str = "",
     quiet: bool = False,
 ) -> Scored:
     """Answers each row of the table `source` with a model, and writes the answers into the folder `output`.
@@ -159,7 +160,9 @@ def score(
         decimal=sign_named("decimal", decimal),
         encoding=encoding_named("encoding", encoding),
     )
-    job = Job(str(model), str(source), str(output), order, threads, overwrite, track, trust, env == "model")
+    job = Job(
+        str(model), str(source), str(output), order, threads, overwrite, track, trust, env == "model", on
+    )
     console = python_console()
     with contextlib.ExitStack() as stack:
         progress = Progress() if quiet else stack.enter_context(ScoreBar(console))

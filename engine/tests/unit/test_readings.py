@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from waypost.batch.conversion import converted
+from waypost.batch.cutting import parts
 from waypost.batch.inputs import Listing
 from waypost.batch.readers import Input
-from waypost.batch.scoring import parts
 from waypost.contracts.mlmodel import Column
 from waypost.inference.dialect import Asked
 from waypost.inference.layout import Layout, TableError

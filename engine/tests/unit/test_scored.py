@@ -21,7 +21,7 @@ from waypost.batch.inputs import Listing
 from waypost.batch.job import Job, run
 from waypost.batch.output_folder import MANIFEST, PLAN, Plan
 from waypost.batch.readers import Input
-from waypost.batch.scoring import Progress, Scored, score
+from waypost.batch.scoring import Progress, Scored, on_threads, score
 from waypost.batch.sink import Sink
 from waypost.contracts.mlmodel import Column, MLmodel
 from waypost.errors import UsageError, WaypostError
@@ -79,7 +79,8 @@ def scored(
     with Digests(listing) as digests:
         for number in range(len(listing.sources)):
             digests.of(number)
-        return score(fetched, made, given, digests, Sink(str(output)), wanted, 1, progress or Progress())
+        answered = on_threads(made, given, wanted, 1)
+        return score(fetched, given, digests, Sink(str(output)), wanted, answered, progress or Progress())
 
 
 def result(folder: Path) -> pd.DataFrame:

@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from waypost.batch.fingerprint import PREDICTION, PROBABILITY, ROW, Order
+from waypost.batch.parts import errors_name, part_name
 from waypost.batch.pieces import Wanted
 from waypost.batch.readers import Input
 from waypost.errors import UsageError, WaypostError
@@ -23,6 +26,15 @@ if TYPE_CHECKING:
 _BLOCK_ROWS = 16_384  # rows that are answered at once
 
 
+@dataclass(frozen=True)
+class Content:
+    """What is written of a part: its files by name, the errors before the answers; rows answered and not."""
+
+    files: dict[str, Any]
+    rows: int
+    skipped: int
+
+
 @dataclass
 class Asking:
     """Asks a model about rows; its methods run in several threads at the same time."""
@@ -34,6 +46,17 @@ class Asking:
     @property
     def _wanted(self) -> Wanted:
         return self.given.wanted
+
+    def part(self, number: int, rows: pa.Table) -> Content:
+        """Returns what is written of a part's rows."""
+        problems: list[dict[str, Any]] = []
+        answered = self.table(rows, number * self.order.part_rows, problems)
+        files: dict[str, Any] = {}
+        if problems:
+            lines = [orjson.dumps(problem, option=orjson.OPT_APPEND_NEWLINE) for problem in problems]
+            files[errors_name(number)] = b"".join(lines)
+        files[part_name(number, self.order)] = encoded(answered, self.order.format)
+        return Content(files, rows.num_rows - len(problems), len(problems))
 
     def table(self, rows: pa.Table, first: int, problems: list[dict[str, Any]]) -> pa.Table:
         """Returns what is written of some rows, from number `first` on; of what is skipped, the problems."""

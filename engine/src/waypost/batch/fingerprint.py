@@ -20,7 +20,7 @@ ROW, PREDICTION, PROBABILITY = "row", "prediction", "probability_"
 ALL = "all"
 ERROR_KEYS = (ROW, "file", "file_row", "column", "problem")
 """What a line of errors says beside the ids."""
-_MADE_WITH = ("numpy", "onnxruntime", "pyarrow")
+MADE_WITH = ("numpy", "onnxruntime", "pyarrow")
 _NEW = ("keep", "separator", "decimal", "encoding", "env")  # left out of a plan where nothing is said of them
 _MOST_WORDS = 80
 
@@ -93,8 +93,13 @@ def plan_of(fetched: FetchedModel, sources: Sequence[Source], order: Order) -> d
         "model": {"label": fetched.label, "digest": fetched.digest},
         "order": order.written(),
         "inputs": [told(source) for source in sources],
-        "made_with": {name: version(name) for name in _MADE_WITH},
+        "made_with": made_with(),
     }
+
+
+def made_with() -> dict[str, str]:
+    """Returns the versions that the bytes of a result depend on."""
+    return {name: version(name) for name in MADE_WITH}
 
 
 def told(source: Source) -> dict[str, Any]:

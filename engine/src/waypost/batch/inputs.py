@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -102,6 +102,19 @@ class Listing:
             raise UsageError(f"{redacted(url)}: {problem} here", hint=_TOLD)
         self.sources = [self._source(path) for path in chosen]
         self.plain_fs = plain(self.fs)
+
+    @classmethod
+    def of(cls, url: str, sources: Iterable[Source]) -> Listing:
+        """Returns a listing that was made before, perhaps on another machine; nothing is looked up."""
+        import fsspec
+
+        listing = cls.__new__(cls)
+        listing.url = url
+        listing.fs, listing.root = fsspec.core.url_to_fs(url)
+        listing.is_folder = listing.is_pattern = False
+        listing.sources = list(sources)
+        listing.plain_fs = plain(listing.fs)
+        return listing
 
     def _paths(self) -> set[str]:
         if self.is_folder:

@@ -10,26 +10,32 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from waypost.batch.fingerprint import Order
+from waypost import extras
+from waypost.batch.fingerprint import MADE_WITH, Order
 from waypost.batch.input_digests import Digests
 from waypost.batch.inputs import Listing
 from waypost.batch.output_folder import MANIFEST, remove_result
 from waypost.batch.overlap import check_apart, check_apart_from_model
 from waypost.batch.readers import Input
-from waypost.batch.scoring import Progress, Scored, manifest_text, score
+from waypost.batch.scoring import Answering, Progress, Scored, manifest_text, on_threads, score
 from waypost.batch.sink import Sink
 from waypost.contracts.mlmodel import MLmodel
-from waypost.errors import redacted
+from waypost.errors import UsageError, redacted
 from waypost.inference.fetching import FetchedModel, fetched_model
 from waypost.inference.layout import Layout
 from waypost.inference.loading import differing
-from waypost.inference.model_cache import Ready, ready, ready_in_its_environment
+from waypost.inference.model_cache import Ready, kept, ready, ready_in_its_environment
+from waypost.inference.proof import Proof
+from waypost.sources.files import read_mlmodel
 from waypost.system.machine import cores
 from waypost.system.scratch import scratch, sweep
 from waypost.tracking.logbook import Logbook
 from waypost.tracking.models import is_local
+
+if TYPE_CHECKING:
+    from waypost.cluster.connection import Cluster
 
 EXPERIMENT = "scoring"
 
@@ -48,6 +54,25 @@ class Job:
     is_trusted: bool = False
     in_own: bool = False
     """The model runs in the environment that it asks for."""
+    on: str = ""
+    """The address of a scheduler of Dask's, where a cluster scores."""
+    certificates: tuple[Path | None, Path | None, Path | None] = (None, None, None)
+    """For that: the authority's, our own, its key, as far as Dask's configuration does not say them."""
+
+    def check(self) -> None:
+        """Raises UsageError where options do not go together, MissingExtraError."""
+        self.order.check_names(self.order.carried())
+        if not self.on:
+            return
+        extras.require("dask", "--on")
+        if self.threads:
+            raise UsageError(
+                "--threads: with --on, each worker has as many as it has cores", hint="leave it out"
+            )
+        for url in (self.model, self.source, self.output):
+            if redacted(url) != url:
+                said = f"{redacted(url)}: with a password or a token in it, it cannot go to a cluster"
+                raise UsageError(said, hint="let the workers have it as variables or files of their own")
 
 
 @dataclass(frozen=True)
@@ -106,14 +131,64 @@ def _look(given: Input, order: Order, mlmodel: MLmodel) -> None:
     given.check()
 
 
-def _loaded(fetched: FetchedModel, warn: Callable[[str], None]) -> Ready:
+def _loaded(fetched: FetchedModel) -> Ready:
     """Returns the model that was fetched, ready to answer. Raises WaypostError."""
     if fetched.environment:
         return ready_in_its_environment(fetched.folder)
-    model = ready(fetched.folder, is_trusted=fetched.is_trusted)
-    if words := differing(fetched.folder, model.mlmodel):
-        warn(f"{fetched.label}: {words}")
-    return model
+    return ready(fetched.folder, is_trusted=fetched.is_trusted)
+
+
+def _proof(fetched: FetchedModel) -> Proof:
+    """Returns which form of a model answers, without loading it."""
+    if fetched.environment:
+        return Proof(is_equal=False, reason="it runs in its own environment", versions={})
+    return kept(fetched.digest).proof
+
+
+def _answering(
+    job: Job,
+    fetched: FetchedModel,
+    given: Input,
+    order: Order,
+    cluster: Cluster | None,
+    stack: ExitStack,
+    say: Callable[[str], None],
+) -> Answering:
+    """Returns what answers: threads of this machine, or the workers of a cluster."""
+    if cluster is None:
+        model = _loaded(fetched)
+        proof = model.proof
+        answering = on_threads(model, given, order, job.threads or cores())
+    else:
+        from waypost.batch.cluster_job import WantedModel
+        from waypost.batch.on_cluster import on_cluster
+
+        proof = _proof(fetched)
+        uri = str(fetched.folder) if is_local(job.model) else job.model
+        wanted = WantedModel.of(fetched, uri, is_compiled=proof.is_equal)
+        answering = on_cluster(cluster, wanted, given, say)
+    stack.enter_context(_NoPandas().in_force(is_compiled=proof.is_equal))
+    if not proof.is_equal:
+        say(f"the original answers: {proof.reason}")
+    return answering
+
+
+@contextlib.contextmanager
+def _cluster(job: Job, warn: Callable[[str], None]) -> Iterator[Cluster | None]:
+    """Gives the cluster that scores, None where this machine does.
+
+    Raises WaypostError where it cannot be reached, has no workers, or other versions.
+    """
+    if not job.on:
+        yield None
+        return
+    from waypost.cluster.connection import connected
+    from waypost.cluster.security import Tls
+
+    with connected(job.on, Tls(*job.certificates), warn=warn) as cluster:
+        cluster.some_workers()
+        cluster.check_versions(MADE_WITH)
+        yield cluster
 
 
 def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable[[str], None]) -> Done:
@@ -121,13 +196,14 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
     began = time.monotonic()
     _use_lean_allocator()
     sweep()
-    job.order.check_names(job.order.carried())
+    job.check()
     sink, listing = Sink(job.output), Listing(job.source)
     check_apart(sink, listing)
     if is_local(job.model):
         check_apart_from_model(sink, Path(job.model))
     given = _input(job, listing, say)
     with ExitStack() as stack:
+        cluster = stack.enter_context(_cluster(job, warn))
         temp = stack.enter_context(scratch())
         look = partial(_look, given, job.order)
         fetched = stack.enter_context(
@@ -140,11 +216,10 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
                 look=look,
             )
         )
-        model = _loaded(fetched, warn)
+        if not fetched.environment and (words := differing(fetched.folder, read_mlmodel(fetched.folder))):
+            warn(f"{fetched.label}: {words}")
         order = job.order.model_copy(update={"env": fetched.environment[:12] or None})
-        stack.enter_context(_NoPandas().in_force(is_compiled=model.proof.is_equal))
-        if not model.proof.is_equal:
-            say(f"the original answers: {model.proof.reason}")
+        answered = _answering(job, fetched, given, order, cluster, stack, say)
         check_apart_from_model(sink, fetched.folder)
         digests = stack.enter_context(Digests(listing))
         if job.overwrite:
@@ -152,7 +227,7 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
         is_current = MANIFEST in sink.names()
         book = _book(job, fetched, order) if job.track and not is_current else None
         try:
-            scored = score(fetched, model, given, digests, sink, order, job.threads or cores(), progress)
+            scored = score(fetched, given, digests, sink, order, answered, progress)
         except BaseException as error:
             if book:
                 book.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", {}, {})
@@ -178,6 +253,7 @@ def _book(job: Job, fetched: FetchedModel, order: Order) -> Logbook:
         "model": job.model,
         "input": redacted(job.source),
         "output": redacted(job.output),
+        **({"on": job.on} if job.on else {}),
         **{name: str(value) for name, value in order.written().items()},
     }
     return Logbook(f"score {fetched.label}", EXPERIMENT, tags, parameters)

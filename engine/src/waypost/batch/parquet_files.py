@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from waypost.batch.long_texts import gathered, long_texts, rows_at_once, written_out
 from waypost.batch.pieces import Open, Peek, Piece, Wanted
@@ -25,7 +25,8 @@ def peeked(opened: Open) -> Peek:
     try:
         with opened() as (file, _):
             facts = pq.read_metadata(file)
-            return Peek(facts.schema.to_arrow_schema(), facts.num_rows)
+            groups = tuple(facts.row_group(i).num_rows for i in range(facts.num_row_groups))
+            return Peek(facts.schema.to_arrow_schema(), facts.num_rows, groups=groups)
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"cannot be read: {error}") from error
 
@@ -37,8 +38,12 @@ def check_types(schema: pa.Schema, wanted: Wanted) -> None:
             check_type(schema.field(column.name).type, column)
 
 
-def pieces(opened: Open, columns: list[str], size: int, batch_rows: int) -> Iterator[Piece]:
-    """Gives the rows of a file of so many bytes, about `batch_rows` at a time. Raises TableError."""
+def pieces(
+    opened: Open, columns: list[str], size: int, batch_rows: int, within: range | None = None
+) -> Iterator[Piece]:
+    """Gives the rows of a file of so many bytes, about `batch_rows` at a time: all, or those of a range, for
+    which no row group without such rows is read. Raises TableError.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -52,15 +57,44 @@ def pieces(opened: Open, columns: list[str], size: int, batch_rows: int) -> Iter
             total = max(file.metadata.num_rows, 1)
             rows = 0
             most = rows_at_once(file.metadata, columns, batch_rows)
-            read = (
-                written_out(batch, long)
-                for batch in file.iter_batches(most, columns=columns, use_threads=False)
-            )
+            groups, skipped = _groups(file.metadata, within)
+            batches = file.iter_batches(most, row_groups=groups, columns=columns, use_threads=False)
+            if within is not None:
+                batches = _slices(batches, skipped, len(within))
+            read = (written_out(batch, long) for batch in batches)
             for batch in read if most == batch_rows else gathered(read, batch_rows):
                 rows += batch.num_rows
                 yield Piece(batch, read=int(size * rows / total))
         except (pa.ArrowException, OSError) as error:
             raise TableError(f"cannot be read: {error}") from error
+
+
+def _groups(facts: Any, within: range | None) -> tuple[list[int] | None, int]:
+    """Returns (row groups that have rows of a range, how many of the first one's come before it)."""
+    if within is None:
+        return None, 0
+    chosen: list[int] = []
+    begin = skipped = 0
+    for number in range(facts.num_row_groups):
+        end = begin + facts.row_group(number).num_rows
+        if begin < within.stop and end > within.start:
+            skipped = skipped if chosen else within.start - begin
+            chosen.append(number)
+        begin = end
+    return chosen, max(skipped, 0)
+
+
+def _slices(batches: Iterator[pa.RecordBatch], skipped: int, count: int) -> Iterator[pa.RecordBatch]:
+    """Gives so many rows of batches, after some that are skipped."""
+    for batch in batches:
+        passed = min(skipped, batch.num_rows)
+        skipped -= passed
+        chosen = batch.slice(passed, count)
+        count -= chosen.num_rows
+        if chosen.num_rows:
+            yield chosen
+        if not count:
+            return
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -107,9 +107,10 @@ class Piece:
 @dataclass(frozen=True)
 class Peek:
     """What a file says of itself before its rows are read: its columns, the number of rows where it knows it,
-    and of a CSV how it is written.
+    of a CSV how it is written, and of Parquet the rows of each row group.
     """
 
     schema: pa.Schema
     rows: int | None = None
     dialect: Dialect = field(default_factory=Dialect)
+    groups: tuple[int, ...] = ()

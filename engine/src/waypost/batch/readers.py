@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +121,64 @@ class Input:
                 total += self.peek(source).rows or 0
         return total
 
+    @property
+    def has_groups(self) -> bool:
+        """Tells whether any rows can be read without those before them: those of Parquet files."""
+        return all(source.form == "parquet" for source in self.sources)
+
+    def groups(self) -> list[int]:
+        """Returns the rows of each row group of all files. From then on the file of each row is known."""
+        self._begins.clear()
+        found: list[int] = []
+        rows = 0
+        for source in self.sources:
+            self._begins.append(rows)
+            with _named(source):
+                found += self.peek(source).groups
+                rows += self.peek(source).rows or 0
+        return found
+
+    def knowing(
+        self,
+        begins: Sequence[int],
+        kept: Mapping[str, Any] | None = None,
+        problems: Mapping[int, Problem] | None = None,
+    ) -> Input:
+        """Returns the same input where some things are known: the first row of each file, the types of what
+        is carried over, rows that cannot be answered.
+        """
+        return replace(
+            self,
+            malformed=[],
+            problems=dict(problems or {}),
+            _begins=list(begins),
+            _kept=dict(kept or self._kept),
+        )
+
+    @property
+    def begins(self) -> list[int]:
+        """The first rows of the files, as far as they are known."""
+        return list(self._begins)
+
+    @property
+    def kept_types(self) -> dict[str, Any]:
+        """The types of what is carried over, of all files."""
+        return dict(self._kept)
+
+    def between(self, first: int, stop: int) -> Iterator[tuple[pa.RecordBatch, int]]:
+        """Gives the rows from number `first` to `stop` of Parquet files, as `batches` does; which rows a file
+        has, is known.
+        """
+        for number, source in enumerate(self.sources):
+            begin = self._begins[number]
+            end = self._begins[number + 1] if number + 1 < len(self._begins) else stop
+            if begin >= stop or end <= first:
+                continue
+            self.current = source.name
+            with _named(source):
+                for piece in self._pieces(source, range(max(first - begin, 0), min(stop, end) - begin)):
+                    yield self._completed(piece.batch, source), piece.read
+
     def place_of(self, row: int) -> tuple[str, int]:
         """Returns (name of the file, number in it) of a row that was read."""
         number = self.file_of(row)
@@ -146,8 +204,8 @@ class Input:
                     first += piece.batch.num_rows
             done += source.size
 
-    def _pieces(self, source: Source) -> Iterator[Piece]:
-        """Gives the rows of a file, at least one piece."""
+    def _pieces(self, source: Source, within: range | None = None) -> Iterator[Piece]:
+        """Gives the rows of a file, at least one piece; of a Parquet file those of a range."""
         import pyarrow as pa
 
         wanted, peek = self.wanted, self.peek(source)
@@ -155,19 +213,19 @@ class Input:
         above = self._named_above(source)
         own = [name for name in columns if name not in above]
         count = 0
-        for piece in self._read(source, own, peek):
+        for piece in self._read(source, own, peek, within):
             count += 1
             yield piece
         if not count:
             kept = [peek.schema.field(name) for name in own]
             yield Piece(pa.RecordBatch.from_pylist([], pa.schema(kept)), read=source.size)
 
-    def _read(self, source: Source, columns: list[str], peek: Peek) -> Iterator[Piece]:
+    def _read(self, source: Source, columns: list[str], peek: Peek, within: range | None) -> Iterator[Piece]:
         opened = partial(self._opened, source)
         match source.form:
             case "parquet":
                 parquet_files.check_types(peek.schema, self.wanted)
-                return parquet_files.pieces(opened, columns, source.size, self.batch_rows)
+                return parquet_files.pieces(opened, columns, source.size, self.batch_rows, within)
             case "jsonl":
                 return json_files.pieces(opened, columns, peek.schema, self.wanted)
             case _:

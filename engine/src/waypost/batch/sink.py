@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,9 @@ from waypost.system.process import is_gone, process_name
 
 # Where results lie: the folder itself, and these below it.
 _FOLDERS = (".", "_errors", "_parts")
+WORK = "_work"
+"""Where other machines put files of parts; below it a folder for each process that gives out work."""
+_WORK = re.compile(rf"{WORK}/(?P<owner>[0-9a-f]{{8}}-[0-9]+)-[0-9a-f]{{8}}/.*")
 _REMOVERS = 8  # at the same time
 _HALF_WRITTEN = re.compile(
     r"\.(?:part-[0-9]{5,}\.(?:parquet|csv|jsonl)|malformed\.txt|_(?:plan|manifest)\.json|[0-9]{5,}\.json)"
@@ -67,7 +71,7 @@ class Sink:
                 return set()
             self.fs.invalidate_cache()
             found = {path.removeprefix(self.root).lstrip("/") for path in self.fs.find(self.root)}
-        return {name for name in found if not name.rpartition("/")[2].startswith(".")}
+        return {name for name in found if not (_is_hidden(name) or _WORK.fullmatch(name))}
 
     def write(self, name: str, content: Any) -> None:
         """Writes a file (bytes, or what gives a buffer) that is not there, or is the same.
@@ -84,17 +88,65 @@ class Sink:
     def _write_here(self, name: str, content: memoryview) -> None:
         file = Path(self.root, name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        new = file.with_name(f".{file.name}.{process_name()}-{secrets.token_hex(4)}")
+        new = _beside(file)
         try:
             with new.open("xb") as opened:
                 opened.write(content)
-            if _is_named(new, file):
-                return
-            if file.is_symlink() or (file.exists() and file.read_bytes() != content):
-                raise UsageError(f"{self.place(name)}: another process has written it in the meantime")
-            new.replace(file)
+            self._name_here(new, name)
         finally:
             new.unlink(missing_ok=True)
+
+    def _name_here(self, new: Path, name: str) -> None:
+        """Gives a whole file its name, which nobody has, or one of the same content."""
+        file = Path(self.root, name)
+        if _is_named(new, file):
+            return
+        if file.is_symlink() or (file.exists() and file.read_bytes() != new.read_bytes()):
+            raise UsageError(f"{self.place(name)}: another process has written it in the meantime")
+        new.replace(file)
+
+    def new_work(self) -> str:
+        """Makes a place for what other machines write; returns its name."""
+        name = f"{WORK}/{process_name()}-{secrets.token_hex(4)}"
+        with self._told(name):
+            self.fs.makedirs(f"{self.root}/{name}", exist_ok=True)
+        return name
+
+    def put(self, name: str, content: Any) -> None:
+        """Writes a file in a place of work that is there, whatever is there of it. Raises WaypostError."""
+        view = memoryview(content)
+        with self._told(name):
+            if not self.is_local:
+                self.fs.pipe_file(f"{self.root}/{name}", bytes(view))
+                return
+            new = _beside(Path(self.root, name))
+            try:
+                new.write_bytes(view)
+                new.replace(Path(self.root, name))
+            finally:
+                new.unlink(missing_ok=True)
+
+    def adopt(self, place: str, name: str) -> None:
+        """Gives a file of a place of work its name among the results. Raises as `write`."""
+        with self._told(name):
+            if self.is_local:
+                Path(self.root, name).parent.mkdir(parents=True, exist_ok=True)
+                self._name_here(Path(self.root, place), name)
+            else:  # the store copies it, and shows it when it is whole
+                self.fs.mv(f"{self.root}/{place}", f"{self.root}/{name}")
+
+    def remove_work(self, name: str = WORK) -> None:
+        """Removes a place of work, or all of them."""
+        with self._told(name), contextlib.suppress(FileNotFoundError):
+            for path in self.fs.find(f"{self.root}/{name}"):
+                if _WORK.fullmatch(path.removeprefix(self.root).lstrip("/")):
+                    self.fs.rm_file(path)
+        if self.is_local:
+            for folder in sorted(Path(self.root, WORK).glob("*"), reverse=True):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            with contextlib.suppress(OSError):
+                Path(self.root, WORK).rmdir()
 
     def read(self, name: str) -> bytes:
         """Returns a file's content. Raises WaypostError, UsageError for what is no file."""
@@ -126,6 +178,10 @@ class Sink:
                     owner = _HALF_WRITTEN.fullmatch(file.name)
                     if owner and is_gone(owner["owner"]):
                         file.unlink(missing_ok=True)
+        for folder_of_work in Path(self.root, WORK).glob("*") if self.is_local else ():
+            owner = _WORK.fullmatch(f"{WORK}/{folder_of_work.name}/")
+            if owner and is_gone(owner["owner"]):
+                shutil.rmtree(folder_of_work, ignore_errors=True)
 
     @contextlib.contextmanager
     def _told(self, name: str = "") -> Iterator[None]:
@@ -134,6 +190,15 @@ class Sink:
             yield
         except OSError as error:
             raise WaypostError(f"{self.place(name)}: cannot be read or written: {error}") from error
+
+
+def _is_hidden(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(".")
+
+
+def _beside(file: Path) -> Path:
+    """Returns the name of a file that is being written, which becomes another one."""
+    return file.with_name(f".{file.name}.{process_name()}-{secrets.token_hex(4)}")
 
 
 def _is_named(new: Path, file: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +11,14 @@ import click
 from waypost.batch.fingerprint import Order, encoding_named, names_in, sign_named
 from waypost.batch.job import Job
 from waypost.batch.job import run as execute
-from waypost.commands.options import as_json_option, model_argument, model_env_option, trust_option
+from waypost.commands.options import (
+    as_json_option,
+    model_argument,
+    model_env_option,
+    on_option,
+    tls_options,
+    trust_option,
+)
 from waypost.report import common
 from waypost.report.console import Console
 from waypost.report.deploy import ScoreBar, show_scored
@@ -56,6 +64,8 @@ from waypost.report.deploy import ScoreBar, show_scored
 @click.option(
     "--track/--no-track", default=True, help="Log an MLflow run with the digests of input and output."
 )
+@on_option
+@tls_options
 @trust_option
 @model_env_option
 @as_json_option
@@ -75,6 +85,10 @@ def score(
     threads: int | None,
     overwrite: bool,
     track: bool,
+    on: str | None,
+    tls_ca_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     trust: bool,
     env: str,
     as_json: bool,
@@ -87,7 +101,9 @@ def score(
     is detected from its first rows, and reported if it is unusual. OUTPUT gets part files, each complete or
     absent, and _manifest.json last.
 
-    Memory use does not grow with INPUT. The same command continues after an interruption at any point.
+    Memory use does not grow with INPUT. The same command continues after an interruption at any point. With
+    --on, the workers of a Dask cluster score; they see INPUT and OUTPUT by the same paths or URLs, and the
+    result is the same to the last byte.
 
     \b
     Examples:
@@ -95,6 +111,7 @@ def score(
       waypost score models:/grades/3 "s3://bucket/2026-1[01]/*.csv.gz" s3://bucket/scored --on-error skip
       waypost score models:/grades@champion loans-by-month scored --id loan_id --keep branch,month
       waypost score runs:/0123456789abcdef/model kredite.csv scored.csv --separator ";" --decimal , --keep all
+      waypost score models:/grades@champion /data/loans.parquet /data/scored --on tls://scheduler:8786
     """
     console = Console(stderr=True)
     order = Order(
@@ -108,7 +125,10 @@ def score(
         decimal=sign_named("--decimal", decimal),
         encoding=encoding_named("--encoding", encoding),
     )
-    job = Job(model, source, output, order, threads, overwrite, track, trust, env == "model")
+    certificates = (tls_ca_file, tls_cert, tls_key)
+    job = Job(
+        model, source, output, order, threads, overwrite, track, trust, env == "model", on or "", certificates
+    )
     with ScoreBar(console) as bar:
         done = execute(job, bar, common.sayer(console), lambda text: common.warn(console, text))
     if as_json:

@@ -1,0 +1,192 @@
+"""What the client and the workers of a cluster say to each other about a table: documents, no secret in them.
+
+The order lies as a file in a place of work below the output, where the workers put the files of their parts
+and the answer that lists them. A task says which parts it is about, and where that place is. So nothing of a
+result passes through Dask; and when the place is gone, a worker that was believed dead can write nothing any
+more.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from waypost.batch.fingerprint import Order
+from waypost.batch.inputs import Source
+from waypost.batch.parts import Attempt
+from waypost.batch.pieces import Problem
+from waypost.inference.fetching import FetchedModel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENDS_BYTES = 64 * 1024
+MOST_ENDS = 16
+_METADATA = b"waypost"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class WantedModel(_Document):
+    """The model that each worker fetches for itself; `is_compiled` tells which of its forms answers."""
+
+    uri: str
+    label: str
+    digest: str
+    is_trusted: bool
+    environment: str
+    is_compiled: bool
+
+    @classmethod
+    def of(cls, fetched: FetchedModel, uri: str, *, is_compiled: bool) -> WantedModel:
+        """Returns what names the same model elsewhere: an alias may move meanwhile."""
+        name = f"models:/{fetched.name}/{fetched.version}" if fetched.version else uri
+        return cls(
+            uri=name,
+            label=fetched.label,
+            digest=fetched.digest,
+            is_trusted=fetched.is_trusted,
+            environment=fetched.environment,
+            is_compiled=is_compiled,
+        )
+
+
+class ScoringJob(_Document):
+    """A table to score. `begins` are the first rows of its files, where workers read it themselves, and
+    `ends` digests of how some of them begin and end; `kept` are the types of what is carried over.
+    """
+
+    model: WantedModel
+    order: Order
+    versions: dict[str, str]
+    source: str
+    files: list[tuple[str, int, str, str]]
+    carried: list[str]
+    kept: str
+    begins: list[int] = []
+    rows: int = 0
+    ends: dict[int, str] = {}
+
+    @property
+    def sources(self) -> list[Source]:
+        """The files of the input."""
+        return [Source(*file) for file in self.files]
+
+    def content(self) -> bytes:
+        """Returns the file that says it."""
+        return self.model_dump_json().encode()
+
+
+class Task(_Document):
+    """Parts to answer: `order` is the digest of the file `job.json` in `place`, below `output`."""
+
+    output: str
+    place: str
+    order: str
+    parts: list[int] = []
+    attempt: int = 1
+    is_spooled: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called on the cluster: the same parts of the same order have the same name."""
+        parts = f"{self.parts[0]:05}-{self.parts[-1]:05}"
+        return f"waypost-score-{self.order[:12]}-{parts}-{self.attempt}"
+
+    @property
+    def answer(self) -> str:
+        """The name of the file that says what came of it."""
+        return f"{self.place}/{self.parts[0]:05}.{self.attempt}.json"
+
+
+class AnsweredPart(_Document):
+    """A part whose files lie in the place of work."""
+
+    number: int
+    files: dict[str, tuple[str, str]]
+    rows: int
+    skipped: int
+
+    @property
+    def attempts(self) -> dict[str, Attempt]:
+        """Its files by their names."""
+        return {name: Attempt(*file) for name, file in self.files.items()}
+
+
+class Failed(_Document):
+    """Why parts could not be answered: an error of ours."""
+
+    kind: str
+    message: str
+    hint: str
+    exit_code: int
+    column: str = ""
+
+
+class Answer(_Document):
+    """What came of a task."""
+
+    parts: list[AnsweredPart] = []
+    failed: Failed | None = None
+
+
+def job_file(place: str) -> str:
+    """Returns the name of the order in a place of work."""
+    return f"{place}/job.json"
+
+
+def spool_file(place: str, number: int) -> str:
+    """Returns the name of the rows of a part in a place of work."""
+    return f"{place}/{number:05}.arrow"
+
+
+def types_text(types: dict[str, pa.DataType]) -> str:
+    """Returns types of columns as a text."""
+    import pyarrow as pa
+
+    return base64.b64encode(pa.schema(types).serialize()).decode()
+
+
+def parse_types(text: str) -> dict[str, pa.DataType]:
+    """Returns the types of columns that a text says."""
+    import pyarrow as pa
+
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
+    return dict(zip(schema.names, schema.types, strict=True))
+
+
+def spooled(rows: pa.Table, begins: list[int], problems: dict[int, Problem]) -> bytes:
+    """Returns a part's rows as a file, with what is known of them."""
+    import pyarrow as pa
+
+    known = {"begins": begins, "problems": {n: [p.row, p.column, p.words] for n, p in problems.items()}}
+    table = rows.replace_schema_metadata({_METADATA: json.dumps(known).encode()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(memoryview(sink.getvalue()))
+
+
+def unspooled(content: bytes) -> tuple[pa.Table, list[int], dict[int, Problem]]:
+    """Returns (rows, first rows of the files, problems by the number of their row)."""
+    import pyarrow as pa
+
+    with pa.ipc.open_file(pa.py_buffer(content)) as reader:
+        table = reader.read_all()
+    known: dict[str, Any] = json.loads(table.schema.metadata[_METADATA])
+    problems = {int(number): Problem(*problem) for number, problem in known["problems"].items()}
+    return table.replace_schema_metadata(None), known["begins"], problems
+
+
+def ends_digest(file: Any, size: int) -> str:
+    """Returns the digest of how a file begins and ends."""
+    found = hashlib.sha256(file.read(ENDS_BYTES))
+    file.seek(max(size - ENDS_BYTES, 0))
+    found.update(file.read(ENDS_BYTES))
+    return found.hexdigest()

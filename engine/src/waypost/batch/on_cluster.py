@@ -1,0 +1,165 @@
+"""A table scored on a cluster: this machine plans the parts, workers answer them, this machine puts them in
+place.
+
+Workers read Parquet files themselves. Of any other input this machine reads the rows, since only reading from
+the beginning tells where a row of a CSV begins, and puts them into the place of work. Every worker is looked
+at before anything is scored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from waypost.batch.cluster_job import (
+    ENDS_BYTES,
+    MOST_ENDS,
+    ScoringJob,
+    Task,
+    WantedModel,
+    ends_digest,
+    job_file,
+    spool_file,
+    spooled,
+    types_text,
+)
+from waypost.batch.cutting import parts
+from waypost.batch.fingerprint import made_with
+from waypost.batch.giving_out import Work, give_out
+from waypost.batch.parts import Part, Parts
+from waypost.batch.readers import Input
+from waypost.batch.scoring import Answering, Progress
+from waypost.batch.shares import shares
+from waypost.batch.sink import Sink
+from waypost.cluster.connection import Cluster, Worker
+from waypost.cluster.tasks import Target
+from waypost.errors import Finding, FindingsError, WaypostError
+
+_LOOK_SECONDS = 600.0
+_SPOOLED_PARTS = 8
+"""So many parts are one task where their rows are read here."""
+_LOOK = Target("waypost.batch.on_worker", "look")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a scoring works: its output as others name it, and a place of work below that."""
+
+    sink: Sink
+    name: str
+    order: str
+
+    def task(self, numbers: Sequence[int] = (), *, is_spooled: bool = False) -> Task:
+        """Returns the task to answer parts, of which there may be none to ask."""
+        output = self.sink.url if not self.sink.is_local else os.path.abspath(self.sink.root)  # noqa: PTH100
+        return Task(
+            output=output, place=self.name, order=self.order, parts=list(numbers), is_spooled=is_spooled
+        )
+
+
+def on_cluster(cluster: Cluster, model: WantedModel, given: Input, say: Callable[[str], None]) -> Answering:
+    """Returns what has the workers of a cluster answer."""
+
+    def answered(work: Parts, progress: Progress) -> list[Part]:
+        name = work.sink.new_work()
+        try:
+            groups = given.groups() if given.has_groups else []
+            job = _job(model, work, sum(groups))
+            content = job.content()
+            work.sink.put(job_file(name), content)
+            place = Place(work.sink, name, hashlib.sha256(content).hexdigest())
+            workers = cluster.some_workers()
+            say(f"{cluster.address}: {len(workers)} workers get ready")
+            check_workers(cluster, workers, place)
+            progress.starting(given.rows(), sum(source.size for source in given.sources))
+            planned = _planned(work, place, groups, workers) if sum(groups) else _spooled(work, place)
+            return give_out(cluster, work, planned, progress, say)
+        finally:
+            with contextlib.suppress(WaypostError):
+                work.sink.remove_work(name)
+
+    return answered
+
+
+def check_workers(cluster: Cluster, workers: Sequence[Worker], place: Place) -> None:
+    """Has each worker fetch the model and look at the files. Raises FindingsError with all that is wrong."""
+    found = cluster.ask_each(workers, _LOOK, place.task().model_dump(), _LOOK_SECONDS)
+    wrong: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for worker, said in found.items():
+        if isinstance(said, WaypostError):
+            wrong[str(said), said.hint].append(worker.name)
+        for problem, hint in said if isinstance(said, list) else ():
+            wrong[problem, hint].append(worker.name)
+    findings = [Finding(_named(names), problem, hint) for (problem, hint), names in wrong.items()]
+    if findings:
+        raise FindingsError(findings, consequence="nothing was scored")
+
+
+def _named(names: Sequence[str]) -> str:
+    return f"{'worker' if len(names) == 1 else 'workers'} {', '.join(sorted(names))}"
+
+
+def _job(model: WantedModel, work: Parts, rows: int) -> ScoringJob:
+    given = work.given
+    return ScoringJob(
+        model=model,
+        order=work.order,
+        versions=made_with(),
+        source=given.files.url,
+        files=[(source.path, source.size, source.state, source.name) for source in given.sources],
+        carried=list(given.carried),
+        kept=types_text(given.kept_types),
+        begins=given.begins if rows else [],
+        rows=rows,
+        ends=_ends(given) if rows and not given.files.is_remote else {},
+    )
+
+
+def _ends(given: Input) -> dict[int, str]:
+    """Returns the digests of how the first files begin and end."""
+    found = {}
+    for number, source in enumerate(given.sources[:MOST_ENDS]):
+        with given.files.fs.open(source.path, "rb", block_size=ENDS_BYTES) as file:
+            found[number] = ends_digest(file, source.size)
+    return found
+
+
+def _planned(work: Parts, place: Place, groups: Sequence[int], workers: Sequence[Worker]) -> Iterator[Work]:
+    """Gives what workers read themselves: parts that are there, and tasks for the others."""
+    size, rows = work.order.part_rows, sum(groups)
+    lengths = {number: min(size, rows - number * size) for number in range(-(-rows // size))}
+    there = {number: part for number, length in lengths.items() if (part := work.taken_up(number, length))}
+    yield Work(there=there)
+    total = sum(source.size for source in work.given.sources)
+    left = lengths.keys() - there.keys()
+    for numbers in shares(groups, size, left, sum(worker.slots for worker in workers)):
+        until = int(total * min((numbers[-1] + 1) * size, rows) / rows)
+        yield Work(task=place.task(numbers), read=until)
+
+
+def _spooled(work: Parts, place: Place) -> Iterator[Work]:
+    """Gives what this machine reads: the rows of the parts lie in the place of work."""
+    waiting: list[int] = []
+    read = 0
+    for number, (rows, until) in enumerate(parts(work.given, work.order.part_rows)):
+        read = until
+        if part := work.taken_up(number, rows.num_rows):
+            yield Work(there={number: part}, read=until)
+            continue
+        first = number * work.order.part_rows
+        problems = {
+            row: problem
+            for row in range(first, first + rows.num_rows)
+            if (problem := work.given.problems.get(row))
+        }
+        work.sink.put(spool_file(place.name, number), spooled(rows, work.given.begins, problems))
+        waiting.append(number)
+        if len(waiting) == _SPOOLED_PARTS:
+            yield Work(task=place.task(waiting, is_spooled=True), read=read)
+            waiting = []
+    if waiting:
+        yield Work(task=place.task(waiting, is_spooled=True), read=read)

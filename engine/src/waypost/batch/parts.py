@@ -1,0 +1,147 @@
+"""Parts of a result: taken up where they are there as they were written, written where they are not.
+
+Before the files of a part there is a note that lists them; so each file of a scoring is listed, whenever that
+is killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from waypost.batch.fingerprint import Order
+from waypost.batch.input_digests import Digests
+from waypost.batch.output_folder import (
+    MALFORMED,
+    SCHEMA,
+    Note,
+    check_is_as_written,
+    note_name,
+    text_of,
+)
+from waypost.batch.readers import Input
+from waypost.batch.sink import Sink
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that is there: its files' digests by name, rows answered, and those that could not be."""
+
+    name: str
+    files: dict[str, str]
+    rows: int
+    skipped: int
+    is_old: bool = False
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A file of a part that lies, whole, at another place below the output: `place` is its name there."""
+
+    place: str
+    sha256: str
+
+
+def part_name(number: int, order: Order) -> str:
+    """Returns the name of a part's file."""
+    return f"part-{number:05}.{order.format}"
+
+
+def errors_name(number: int) -> str:
+    """Returns the name of the file that says which rows of a part have no answer."""
+    return f"_errors/part-{number:05}.jsonl"
+
+
+@dataclass
+class Parts:
+    """The parts in an output folder; its methods run in several threads at the same time.
+
+    `there` are the files that were there before, `begun` the notes among them; `known` are the files of the
+    input that are proved to be what they were.
+    """
+
+    given: Input
+    order: Order
+    sink: Sink
+    there: set[str]
+    begun: dict[str, Note]
+    digests: Digests
+    known: frozenset[int]
+
+    def taken_up(self, number: int, rows: int) -> Part | None:
+        """Returns a part of so many rows that is there. Where it is not whole, what is there of it goes.
+
+        Raises UsageError where a file was changed since it was written.
+        """
+        name = part_name(number, self.order)
+        note = self.begun.get(note_name(number))
+        if not note or name not in note.files:
+            return None
+        if self._are_same(self._files(number, rows)) and self._are_there(note):
+            return Part(name, note.files, note.rows, note.skipped, is_old=True)
+        self._remove(number, note)
+        return None
+
+    def write(self, number: int, files: Mapping[str, Any], rows: int, skipped: int) -> Part:
+        """Writes the files of a part, of which so many rows are answered, and so many are not."""
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        self._note(number, digests, rows, skipped)
+        for name, content in files.items():
+            self.sink.write(name, content)
+        return Part(part_name(number, self.order), digests, rows, skipped)
+
+    def adopt(self, number: int, files: Mapping[str, Attempt], rows: int, skipped: int) -> Part:
+        """Does the same with files that others have written below the output."""
+        digests = {name: attempt.sha256 for name, attempt in files.items()}
+        self._note(number, digests, rows, skipped)
+        for name, attempt in files.items():
+            self.sink.adopt(attempt.place, name)
+        return Part(part_name(number, self.order), digests, rows, skipped)
+
+    def malformed(self, lines: list[str]) -> dict[str, str]:
+        """Writes the lines that are no rows; returns the file's digest by its name, nothing where all are."""
+        note = self.begun.get(note_name("malformed"))
+        if note:
+            self._remove("malformed", note)
+        if not lines:
+            return {}
+        content = "\n".join(lines).encode() + b"\n"
+        digests = {MALFORMED: hashlib.sha256(content).hexdigest()}
+        self._note("malformed", digests)
+        self.sink.write(MALFORMED, content)
+        return digests
+
+    def _files(self, number: int, rows: int) -> range:
+        """Returns the files of the input that the rows of a part are from."""
+        first = number * self.order.part_rows
+        return range(self.given.file_of(first), self.given.file_of(first + max(rows, 1) - 1) + 1)
+
+    def _are_same(self, files: range) -> bool:
+        """Tells whether files of the input are proved to be what they were when their rows were answered.
+
+        Of a file on another machine, what its store says of it was compared before.
+        """
+        return self.given.files.is_remote or self.known.issuperset(files)
+
+    def _are_there(self, note: Note) -> bool:
+        """Tells whether all files of a note are there. Raises UsageError where one was changed."""
+        present = [name for name in note.files if name in self.there]
+        for name in present:
+            check_is_as_written(self.sink, name, note.files[name])
+        return len(present) == len(note.files)
+
+    def _remove(self, number: int | str, note: Note) -> None:
+        """Removes what was written of a part, the note last. Raises UsageError where it was changed since."""
+        self._are_there(note)
+        self.sink.remove([name for name in note.files if name in self.there])
+        self.sink.remove([note_name(number)])
+
+    def _note(self, number: int | str, digests: dict[str, str], rows: int = 0, skipped: int = 0) -> None:
+        """Writes the note that lists the files of a part."""
+        note: dict[str, Any] = {"schema": SCHEMA, "files": digests, "rows": rows, "skipped": skipped}
+        if not self.given.files.is_remote:
+            files: Iterable[int] = self._files(number, rows + skipped) if isinstance(number, int) else ()
+            note["inputs"] = {i: digest for i in files if (digest := self.digests.known(i))}
+        self.sink.write(note_name(number), text_of(note))
