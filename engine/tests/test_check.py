@@ -57,11 +57,10 @@ def test_a_broken_library(workplace: Path, call: Call) -> None:
 
 
 def test_what_is_no_library(workplace: Path) -> None:
-    """A folder without components is a usage error; of a pipeline it names what looks at that."""
-    (workplace / "pipeline.yaml").touch()
+    """A folder without components is a usage error, which names what has some."""
     with pytest.raises(UsageError, match="no components here") as error:
         check_library(workplace)
-    assert "waypost lock --check" in error.value.hint
+    assert error.value.hint == "the folder of a library, or of a pipeline (pipeline.yaml)"
 
 
 def test_what_git_ignores_is_not_looked_at(workplace: Path) -> None:

@@ -18,18 +18,21 @@ from waypost.release.importing import take_in
 from waypost.report.common import columns, line, sayer, write_document
 from waypost.report.console import Console, escape
 from waypost.report.pins import show_contract
+from waypost.scaffold.library import copy_of, new_component
+from waypost.scaffold.writing import write
 
 GUEST = Path("components-repo")
 
 
 @click.group()
 def components() -> None:
-    """Inspect the components of a pipeline; export a library to a repository of its own.
+    """Inspect the components of a pipeline; add one to a library; export a library.
 
     \b
     Examples:
       waypost components list pipeline
       waypost components info core/preprocess -p pipeline
+      waypost components new clean
       waypost components export ../components.git
     """
 
@@ -107,6 +110,29 @@ library_option = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help=f"Folder of the library. [default: {GUEST} if there is one, else the current folder]",
 )
+
+
+@components.command()
+@click.argument("name")
+@click.option(
+    "--like", metavar="COMPONENT", default="", help="Component of the library to begin as a copy of."
+)
+@library_option
+def new(name: str, like: str, library: Path) -> None:
+    """Add a component to a library: contract, code, test, README; it works as it is, also under stock MLflow.
+
+    \b
+    Examples:
+      waypost components new clean
+      waypost components new clean_orders --like preprocess
+      waypost components new clean --library components
+    """
+    console = Console()
+    files = copy_of(library, like, name) if like else new_component(library, name)
+    write(library, files)
+    line(console, f"[green]✓[/] {escape(str(library / name))}: {len(files)} files")
+    for step in (f"python -m pytest {library / name}", f"waypost check {library}"):
+        line(console, f"  {escape(step)}")
 
 
 @components.command()

@@ -31,12 +31,12 @@ VERBS = {
     ),
     "check": Verb(
         "check",
-        "Check every component of a library for what its users would stumble over.",
+        "Check a library, or a pipeline, for what its users would stumble over.",
     ),
     "checks": Verb("checks", "Suggest the rules that a pipeline checks a table by."),
     "components": Verb(
         "components",
-        "Inspect the components of a pipeline; export a library to a repository of its own.",
+        "Inspect the components of a pipeline; add one to a library; export a library.",
     ),
     "diff": Verb(
         "update",
@@ -48,6 +48,7 @@ VERBS = {
         "Write a folder from which any container engine builds an image that serves MODEL.",
         "serve",
     ),
+    "init": Verb("init", "Make a new repository: of a pipeline, or of a component library."),
     "info": Verb(
         "info", "Show where a registered model comes from: run, release, component trees, data, signature."
     ),

@@ -7,9 +7,10 @@ its head (parameter, output, metric), its columns by theirs; which there are is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from waypost.contracts.component import EntryPoint, Parameter
+from waypost.texts.escaping import markdown_code
 
 START, END = "<!-- contract -->", "<!-- /contract -->"
 _CELL = re.compile(r"(?<!\\)\|")
@@ -91,3 +92,41 @@ def _plain(text: str) -> str:
     line = " ".join(text.split())
     code = re.fullmatch(r"(`+) ?(.+?) ?\1", line)
     return code[2] if code else line
+
+
+def contract_tables(entry_point: EntryPoint) -> str:
+    """Returns the tables of an entry point as a README has them, between their two marks."""
+    parameters = [
+        (markdown_code(name), *(texts[0] for texts in _of_parameter(parameter).values()))
+        for name, parameter in entry_point.parameters.items()
+    ]
+    outputs = [
+        (markdown_code(n), markdown_code(o.path), o.type, o.description)
+        for n, o in entry_point.outputs.items()
+    ]
+    metrics = [
+        (markdown_code(n), m.kind, m.better, m.unit, m.description) for n, m in entry_point.metrics.items()
+    ]
+    tables = [
+        _table(("parameter", "type", "default", _DESCRIBED), parameters),
+        _table(("output", "artifact", "type", _DESCRIBED), outputs),
+        _table(("metric", "kind", "better", "unit", _DESCRIBED), metrics),
+    ]
+    return "\n".join([START, "\n\n".join(filter(None, tables)), END])
+
+
+def with_tables(text: str, entry_point: EntryPoint) -> str:
+    """Returns a README with its tables as the contract has them; they come last where there are none."""
+    tables = contract_tables(entry_point)
+    head, start, rest = text.partition(START)
+    _, end, tail = rest.partition(END)
+    return f"{head}{tables}{tail}" if start and end else f"{text.rstrip()}\n\n{tables}\n"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
+    columns = list(head)
+    edges = f"|{'---|' * len(columns)}"
+    return (
+        "\n".join([f"| {' | '.join(columns)} |", edges, *(f"| {line} |" for line in lines)]) if lines else ""
+    )

@@ -77,6 +77,15 @@ class Resolver:
             self._commits[key] = Commit(mirror, commit)
         return self._commits[key]
 
+    def offered(self, want: Wanted) -> list[str]:
+        """Returns the components that a requirement gets. Raises FindingsError, IntegrityError."""
+        choice = self._choose(want.source, want)
+        if self._doubts:
+            raise IntegrityError(self._doubts, consequence=_NOTHING_WRITTEN)
+        if choice is None:
+            raise FindingsError(self.problems[want.source], consequence=_NOTHING_WRITTEN)
+        return self.commit(choice.mirror, choice.commit).components
+
     def newest_of_all(self, source: str) -> Release | None:
         """Returns the newest stable release of a source, whatever the pipeline asks for."""
         releases = self.workspace.mirror(source).releases()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.contracts.conformance import README, Source, conformance, release_findings
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.contracts.readme import readme_problems, with_tables
 from waypost.errors import Finding, FindingsError, UsageError
 from waypost.release.product import CHANGELOG, SETTINGS
-from waypost.sources.files import components_in, read_component, read_python_env, read_text
+from waypost.sources.files import components_in, read_component, read_python_env, read_text, write_text
 from waypost.sources.snapshots import content_of
 
 _OF_A_LIBRARY = {
@@ -32,20 +33,22 @@ class Conformance:
 
 def check_library(folder: Path) -> Conformance:
     """Looks at every component of a library. Raises UsageError where there is none."""
-    names = components_in(folder)
-    if not names:
-        is_pipeline = (folder / PIPELINE_FILE).is_file()
-        hint = (
-            "of a pipeline: waypost lock --check, waypost verify, waypost run --dry-run"
-            if is_pipeline
-            else ""
-        )
+    found = check_components(folder)
+    if not found.components:
+        hint = f"the folder of a library, or of a pipeline ({PIPELINE_FILE})"
         raise UsageError(f"{folder.resolve()}: no components here", hint=hint)
-    findings = [
+    missing = [
         Finding(name, "is missing", hint, "library")
         for name, hint in _OF_A_LIBRARY.items()
         if not (folder / name).is_file()
     ]
+    return Conformance(found.components, (*missing, *found.findings))
+
+
+def check_components(folder: Path) -> Conformance:
+    """Looks at every component in a folder, which may be none."""
+    names = components_in(folder)
+    findings: list[Finding] = []
     content = content_of(folder, _folders(folder))
     imports: dict[str, frozenset[str]] = {}
     for name in names:
@@ -54,6 +57,24 @@ def check_library(folder: Path) -> Conformance:
         except FindingsError as error:
             findings += [Finding(f.place, f.problem, f.hint, "contract") for f in error.findings]
     return Conformance(tuple(names), tuple(dict.fromkeys(findings)))
+
+
+def write_tables(say: Callable[[str], None]) -> Callable[[Path], None]:
+    """Returns what writes the tables of the contracts into the READMEs of a folder's components."""
+
+    def write(folder: Path) -> None:
+        for name in components_in(folder):
+            try:
+                main = read_component(folder, name, name).entry_points.get("main")
+            except FindingsError:
+                continue  # which a check tells
+            file = folder / name / README
+            before = read_text(file) if file.is_file() else f"# {name}\n"
+            if main and list(readme_problems(before if file.is_file() else "", main)):
+                write_text(file, with_tables(before, main))
+                say(f"{file}: its tables are those of the contract now")
+
+    return write
 
 
 def library_obstacles(folder: Path) -> list[Finding]:

@@ -29,10 +29,17 @@ def exit_cause(code: int, log: Path) -> str:
         number = -code if code < 0 else code - 128
         name = _signal_name(number)
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-    lines = tail_of(log).splitlines()
-    stated = [line for line in lines if re.match(r"(run\.py: )?error: ", line)]
-    last = stated[-1] if stated else next((line for line in reversed(lines) if line.strip()), "")
+    lines = _last_lines(log)
+    stated = [line for line in lines[-_TAIL_LINES:] if re.match(r"(run\.py: )?error: ", line)]
+    last = stated[-1] if stated else _raised(lines) or next(filter(str.strip, reversed(lines)), "")
     return re.sub(r"^(run\.py: )?error: ", "", last) or f"exit code {code}"
+
+
+def _raised(lines: Sequence[str]) -> str:
+    """Returns the line of the last stack trace that names the exception: its message may go on for more."""
+    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call")]
+    frames = lines[starts[-1] + 1 :] if starts else []
+    return next((line for line in frames if line.strip() and not line.startswith(" ")), "")
 
 
 def not_logged(name: str, path: str, logged: Sequence[str]) -> str:
@@ -56,9 +63,13 @@ def _signal_name(number: int) -> str:
 
 def tail_of(log: Path) -> str:
     """Returns the last lines of a log, empty where there is none."""
+    return "\n".join(_last_lines(log)[-_TAIL_LINES:])
+
+
+def _last_lines(log: Path) -> list[str]:
+    """Returns the lines at the end of a log, however much was written before."""
     if not log.exists():
-        return ""
+        return []
     with log.open("rb") as file:
-        file.seek(max(log.stat().st_size - _TAIL_BYTES, 0))  # however much was written
-        lines = file.read().decode(errors="replace").splitlines()
-    return "\n".join(lines[-_TAIL_LINES:])
+        file.seek(max(log.stat().st_size - _TAIL_BYTES, 0))
+        return file.read().decode(errors="replace").splitlines()

@@ -147,6 +147,14 @@ def top_of(folder: Path) -> Path | None:
         return None
 
 
+def user_name() -> str:
+    """Returns the name that the user's commits have, empty where git knows none."""
+    try:
+        return git(Path.cwd(), "config", "user.name").strip()
+    except ProcessError:
+        return ""
+
+
 def origin_of(folder: Path) -> str:
     """Returns the URL that a folder's repository came from, else the repository's own folder: what
     relative URLs are relative to, as for submodules.

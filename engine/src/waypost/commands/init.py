@@ -1,0 +1,124 @@
+"""`waypost init`: a new repository, of a pipeline or of a component library."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from waypost.errors import UsageError
+from waypost.report.common import line, sayer
+from waypost.report.console import Console, escape
+from waypost.scaffold import library, repository
+from waypost.scaffold.adopting import adopted, parameters_text, pipeline_text
+from waypost.scaffold.environment import locked
+from waypost.scaffold.writing import New, check_free, write
+from waypost.sources import git
+
+_folder = click.argument(
+    "folder", default=".", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path)
+)
+_name = click.option("--name", default="", metavar="NAME", help="Name. [default: that of the folder]")
+
+
+@click.group()
+def init() -> None:
+    """Make a new repository: of a pipeline, or of a component library.
+
+    \b
+    Examples:
+      waypost init pipeline grades
+      waypost init pipeline grades --from ../components.git --components download,preprocess
+      waypost init library components
+    """
+
+
+@init.command()
+@_folder
+@_name
+@click.option(
+    "--from",
+    "url",
+    metavar="URL[@VERSION]",
+    default="",
+    help="Library to take components from. [default: two new components in DIR/components]",
+)
+@click.option(
+    "--components",
+    metavar="A,B",
+    default="",
+    help="Components of that library, in the order of the steps.",
+)
+@click.option("--as", "source", metavar="NAME", default="", help="What pipeline.yaml calls the library.")
+def pipeline(folder: Path, name: str, url: str, components: str, source: str) -> None:
+    """Make a pipeline in DIR, which runs at once: on data that scikit-learn brings along, or, with --from, on
+    yours, once params.yaml says where it is.
+
+    Nothing that is in DIR is replaced.
+
+    \b
+    Examples:
+      waypost init pipeline grades && cd grades && waypost lock && waypost run
+      waypost init pipeline grades --from ../components.git@~=1.4 --components download,preprocess,segregate
+    """
+    console = Console()
+    name = name or repository.name_of(folder)
+    if url:
+        asked = [part.strip() for part in components.split(",") if part.strip()]
+        found = adopted(url, asked, source, sayer(console))
+        texts = pipeline_text(name, found), parameters_text(found)
+        files: New = repository.pipeline_of(name, _owner(folder), *texts)
+    else:
+        if components or source:
+            raise UsageError("--components and --as belong to --from", hint="--from URL[@VERSION]")
+        files = _with_lock(console, folder, name)
+    write(folder, files)
+    _told(
+        console, folder, files, ["waypost lock", *([] if not url else ["fill in params.yaml"]), "waypost run"]
+    )
+
+
+@init.command("library")
+@_folder
+@_name
+def library_(folder: Path, name: str) -> None:
+    """Make a component library in DIR, with two components that work.
+
+    Nothing that is in DIR is replaced.
+
+    \b
+    Example:
+      waypost init library components && cd components && waypost check
+    """
+    console = Console()
+    name = name or repository.name_of(folder)
+    check_free(folder, repository.library_repository(name, "", ""))
+    files = repository.library_repository(name, _owner(folder), _lock(console))
+    write(folder, files)
+    _told(console, folder, files, ["waypost check", "waypost components new NAME", "waypost release"])
+
+
+def _with_lock(console: Console, folder: Path, name: str) -> New:
+    """Returns the files of a pipeline with components of its own; whether they are free is asked first."""
+    check_free(folder, repository.pipeline_repository(name, "", ""))
+    return repository.pipeline_repository(name, _owner(folder), _lock(console))
+
+
+def _lock(console: Console) -> str:
+    sayer(console)("resolving the environment of the components")
+    return locked(library.requirements_in())
+
+
+def _owner(folder: Path) -> str:
+    """Returns who owns new files: as git has it, else the folder's name."""
+    return git.user_name() or repository.name_of(folder)
+
+
+def _told(console: Console, folder: Path, files: New, steps: list[str]) -> None:
+    line(console, f"[green]✓[/] {escape(str(folder))}: {len(files)} files")
+    here = folder.resolve() == Path.cwd()
+    first = [] if here else [f"cd {shlex.quote(str(folder))}"]
+    begun = [] if git.top_of(folder) else ["git init", "git add --all", "git commit --message 'Begin'"]
+    for step in [*first, *begun, *steps]:
+        line(console, f"  {escape(step)}")

@@ -1,0 +1,99 @@
+"""Is a pipeline what its users may expect? The rules are in contracts/pipeline_conformance.py."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from waypost.contracts.component import FILE as PROJECT_FILE
+from waypost.contracts.lock import FILE as LOCK_FILE
+from waypost.contracts.pipeline import FILE, PARAMETERS_FILE
+from waypost.contracts.pipeline_conformance import two_versions, unpinned_data, unused_parameters
+from waypost.contracts.plan import Location
+from waypost.errors import Finding, FindingsError
+from waypost.pins.workspace import Workspace, fresh_lock
+from waypost.release.conformance import Conformance, check_components
+from waypost.release.product import CHANGELOG, SETTINGS
+from waypost.runs.prepare import Prepared, prepare
+from waypost.sources import git
+
+_OF_A_PIPELINE = {
+    PROJECT_FILE: "without it stock MLflow cannot run the pipeline: mlflow run",
+    "README.md": "what does it do, and how is it run?",
+}
+_OF_A_REPOSITORY = {
+    "LICENSE": "may others use it, and how?",
+    CHANGELOG: "what changed for its users? https://keepachangelog.com",
+    SETTINGS: "[bumpversion], current_version = 0.1.0, commit = False, tag = False",
+}
+
+
+def check_pipeline(workspace: Workspace, mend: Callable[[Path], None] | None = None) -> Conformance:
+    """Looks at a pipeline, and at the components that lie in its own repository; `mend` is called with
+    their folders before.
+
+    Nothing is executed; components that are not on this machine are fetched. Raises RemoteError.
+    """
+    folder = workspace.folder
+    top = git.top_of(folder) or folder
+    findings = [*_missing(folder, _OF_A_PIPELINE), *_missing(top, _OF_A_REPOSITORY)]
+    findings += [*_lock_findings(workspace), *_absolute(workspace), *two_versions(workspace.pipeline)]
+    names: list[str] = []
+    for library in _own(workspace, top):
+        if mend:
+            mend(library)
+        found = check_components(library)
+        place = library.relative_to(top).as_posix()
+        names += [f"{place}/{name}" for name in found.components]
+        findings += [
+            Finding(posixpath.join(place, f.place), f.problem, f.hint, f.category) for f in found.findings
+        ]
+    try:
+        findings += _of_a_plan(prepare(workspace, (), ()))
+    except FindingsError as error:
+        findings += [Finding(f.place, f.problem, f.hint, f.category or "plan") for f in error.findings]
+    return Conformance(tuple(names), tuple(dict.fromkeys(findings)))
+
+
+def _missing(folder: Path, files: dict[str, str]) -> Iterator[Finding]:
+    for name, hint in files.items():
+        if not (folder / name).is_file():
+            yield Finding(name, "is missing", hint, "files")
+
+
+def _lock_findings(workspace: Workspace) -> Iterator[Finding]:
+    try:
+        fresh_lock(workspace)
+    except FindingsError as error:
+        for finding in error.findings:
+            yield Finding(finding.place or LOCK_FILE, finding.problem, finding.hint, finding.category)
+
+
+def _absolute(workspace: Workspace) -> Iterator[Finding]:
+    """Gives the folders that only this machine has."""
+    for name, source in workspace.pipeline.components.items():
+        for key, text in (("path", source.path), ("git", source.git)):
+            if text and Path(text.removeprefix("file://")).is_absolute():
+                place = f"{FILE}: components.{name}.{key}"
+                yield Finding(place, f"{text} is a place on this machine", "nobody else has it", "paths")
+
+
+def _own(workspace: Workspace, top: Path) -> list[Path]:
+    """Returns the folders of components that are part of the pipeline's repository, and of no library."""
+    folders = (workspace.local(n) for n, s in workspace.pipeline.components.items() if s.git is None)
+    found = {
+        folder for folder in folders if folder and folder.is_dir() and folder.is_relative_to(top.resolve())
+    }
+    return sorted(folder for folder in found if not (folder / SETTINGS).is_file())
+
+
+def _of_a_plan(prepared: Prepared) -> Iterator[Finding]:
+    yield from unused_parameters(prepared.pipeline, prepared.parameters)
+    yield from unpinned_data(prepared.plan)
+    for step in prepared.plan.steps:
+        for name, argument in step.arguments.items():
+            if isinstance(argument, Location) and argument.text and Path(argument.text).is_absolute():
+                place = f"{FILE}: steps.{step.name}.with.{name}"
+                problem = f"{argument} is a place on this machine"
+                yield Finding(place, problem, f"a path beside {PARAMETERS_FILE}, or a URL", "paths")

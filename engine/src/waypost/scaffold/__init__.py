@@ -1,0 +1,1 @@
+"""New repositories and components, written from templates."""

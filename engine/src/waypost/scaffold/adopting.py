@@ -1,0 +1,172 @@
+"""A new pipeline with components of somebody's library: what it asks for, and its steps."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.contracts.component import Component, EntryPoint, Parameter
+from waypost.contracts.lock import Wanted
+from waypost.contracts.pipeline import Pipeline
+from waypost.contracts.target import parse_target
+from waypost.contracts.urls import full_url
+from waypost.errors import Finding, FindingsError, UsageError, did_you_mean
+from waypost.pins.locking import Resolver
+from waypost.pins.workspace import Workspace
+from waypost.sources.store import Store
+from waypost.system.places import home
+from waypost.texts.escaping import one_line
+from waypost.texts.parsing import parse
+
+_NOTHING = "/dev/null"
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """Components of a library: what pipeline.yaml calls the library, where it is, what is asked of it."""
+
+    source: str
+    git: str
+    requirement: str
+    components: Mapping[str, Component]
+
+
+def adopted(text: str, names: Sequence[str], source: str, say: Callable[[str], None]) -> Adopted:
+    """Returns components of a library, named `URL` (its newest release) or `URL@VERSION`.
+
+    Raises UsageError where a name is none of the library's, and where none is given, with those that there
+    are; FindingsError, IntegrityError, RemoteError.
+    """
+    target = parse_target(text if "@" in text.rpartition("/")[2] else f"{text}@latest", str(Path.cwd()))
+    if target is None or target.folder:
+        raise UsageError(f"{text}: not of the form URL[@VERSION]")
+    source = source or _source_of(target.url)
+    git = full_url(target.url, str(Path.cwd()))
+    content = {
+        "name": "new",
+        "components": {source: {"git": git, "version": target.version}},
+        "steps": {"any": {"uses": f"{source}/any"}},
+    }
+    workspace = Workspace(Path.cwd(), parse(Pipeline, content, text), Store(home(), say), say)
+    resolver = Resolver(workspace)
+    there = resolver.offered(Wanted(source, "", git, target.version))
+    if unknown := [name for name in names if name not in there]:
+        raise UsageError(f"{text} has no component {unknown[0]!r}", hint=did_you_mean(unknown[0], there))
+    if not names:
+        raise UsageError(f"{text}: which components?", hint=f"--components {','.join(there)}")
+    wants = {f"{source}/{name}": Wanted(source, name, git, target.version) for name in names}
+    pins = resolver.pins(wants)
+    if problems := [finding for found in resolver.problems.values() for finding in found]:
+        raise FindingsError(problems, consequence="nothing was written")
+    version = next(iter(pins.values())).version
+    components = {name: resolver.contracts[f"{source}/{name}"] for name in names}
+    return Adopted(source, git, _requirement(target.version, version), components)
+
+
+def _source_of(url: str) -> str:
+    last = url.rstrip("/").rpartition("/")[2].removesuffix(".git")
+    return re.sub(r"[^a-z0-9_-]+", "-", last.lower()).strip("-_0123456789") or "library"
+
+
+def _requirement(asked: str, version: str) -> str:
+    """Returns what pipeline.yaml asks for: what was asked; for the newest, releases that are compatible."""
+    parts = version.split(".")
+    return f"~={parts[0]}.{parts[1]}" if asked == "*" and len(parts) > 1 else asked
+
+
+def pipeline_text(name: str, library: Adopted) -> str:
+    """Returns a pipeline.yaml with a step for each component, every parameter described.
+
+    A required one is an earlier step's output where one fits, else a parameter of params.yaml.
+    """
+    lines = [
+        f"name: {name}",
+        "",
+        "components:",
+        f"  {library.source}: {{git: {_scalar(library.git)}, version: {_scalar(library.requirement)}}}",
+        "",
+        "steps:",
+    ]
+    done: dict[str, EntryPoint] = {}
+    for step, component in library.components.items():
+        main = _main(step, component)
+        lines += [f"  {step}:  # {_remark(main.description)}", f"    uses: {library.source}/{step}"]
+        lines += _with(step, main, done)
+        done[step] = main
+    return "\n".join(lines) + "\n"
+
+
+def parameters_text(library: Adopted) -> str:
+    """Returns a params.yaml with what the steps require and no other step gives."""
+    lines = ["# What the steps of pipeline.yaml require, and no other step gives."]
+    done: dict[str, EntryPoint] = {}
+    for step, component in library.components.items():
+        main = _main(step, component)
+        wanted = [(n, p) for n, p in main.parameters.items() if p.is_required and not _given(n, p, done)]
+        if wanted:
+            lines.append(f"{step}:")
+            lines += [f"  {key}: ???  # {_remark(parameter.description)}" for key, parameter in wanted]
+        done[step] = main
+    return "\n".join(lines) + "\n"
+
+
+def _main(step: str, component: Component) -> EntryPoint:
+    if "main" not in component.entry_points:
+        problem = "it has no entry point 'main', which a step uses"
+        raise FindingsError([Finding(step, problem)], consequence="nothing was written")
+    return component.entry_points["main"]
+
+
+def _with(step: str, main: EntryPoint, done: Mapping[str, EntryPoint]) -> Iterator[str]:
+    if not main.parameters:
+        return
+    has_value = any(p.is_required or _given(n, p, done) for n, p in main.parameters.items())
+    yield "    with:" if has_value else "    # with:"
+    for key, parameter in main.parameters.items():
+        about = f"  # {_remark(parameter.description)}" if parameter.description else ""
+        if given := _given(key, parameter, done):
+            yield f"      {key}: {given}{about}"
+        elif parameter.is_required:
+            yield f"      {key}: ${{{step}.{key}}}{about}"
+        else:
+            yield f"      # {key}: {_default(parameter)}{about}"
+
+
+def _given(key: str, parameter: Parameter, done: Mapping[str, EntryPoint]) -> str:
+    """Returns the output of an earlier step that fits a path: of its type, or else of its name; of several,
+    the newest. Only what is required is given, or what asks for a type.
+    """
+    if parameter.type != "path" or not (parameter.is_required or parameter.takes):
+        return ""
+    outputs = [
+        (output.type, name, f"${{steps.{step}.outputs.{name}}}")
+        for step, main in reversed(list(done.items()))
+        for name, output in main.outputs.items()
+    ]
+    named = [text for kind, name, text in outputs if name == key and kind in ("", parameter.takes)]
+    typed = [text for kind, _, text in outputs if parameter.takes and kind == parameter.takes]
+    return next(iter([*named, *typed]), "")
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.default in ("", _NOTHING):
+        return '""'
+    return _scalar(parameter.default)
+
+
+def _scalar(value: object) -> str:
+    """Returns a value as YAML, on one line."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_./~][\w./~-]*", value) and not _means_else(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _means_else(text: str) -> bool:
+    return text.lower() in ("true", "false", "null", "yes", "no", "on", "off", "y", "n", "~")
+
+
+def _remark(text: str) -> str:
+    return one_line(" ".join(text.split()))

@@ -1,0 +1,112 @@
+"""A new component library, and a new component in one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from waypost.contracts.component import FILE, parse_component
+from waypost.contracts.readme import with_tables
+from waypost.errors import UsageError
+from waypost.scaffold import texts
+from waypost.scaffold.environment import LOCK, SOURCE, lock_command
+from waypost.scaffold.writing import Link
+from waypost.sources.files import components_in
+from waypost.sources.snapshots import content_of
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_ENVIRONMENT = "environment"
+EXAMPLES = ("load", "train")
+PLAIN = "component"
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError for a name that is not the same everywhere: folder, module, MLflow, a pipeline."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name of a component: small letters, digits and _, a letter first",
+            hint=f"such as {re.sub('[^a-z0-9_]+', '_', name.lower()).strip('_') or 'clean'}",
+        )
+
+
+def library(lock: str, values: Mapping[str, str], below: str = "") -> dict[str, str | Link]:
+    """Returns the files of the components' folder: their environment, and the components of the example."""
+    requirements = texts.filled(f"library/{_ENVIRONMENT}/{SOURCE}", values)
+    files: dict[str, str | Link] = {
+        f"{below}{_ENVIRONMENT}/{SOURCE}": requirements,
+        f"{below}{_ENVIRONMENT}/{LOCK}": lock,
+        f"{below}pyproject.toml": texts.filled("library/pyproject.toml", values),
+    }
+    for name in EXAMPLES:
+        files |= component(name, name, below)
+    return files
+
+
+def component(name: str, template: str = PLAIN, below: str = "") -> dict[str, str | Link]:
+    """Returns the files of a component made from a template."""
+    check_name(name)
+    values = {"name": name, "module": name, "contract": ""}
+    files: dict[str, str | Link] = {**texts.folder(template, values, f"{below}{name}/")}
+    files[f"{below}{name}/python_env.yaml"] = texts.filled("component/python_env.yaml", {})
+    files[f"{below}{name}/{LOCK}"] = Link(f"../{_ENVIRONMENT}/{LOCK}")
+    contract = parse_component(str(files[f"{below}{name}/{FILE}"]), FILE)
+    readme = str(files[f"{below}{name}/README.md"])
+    files[f"{below}{name}/README.md"] = with_tables(readme, contract.entry_points["main"])
+    return files
+
+
+def new_component(root: Path, name: str) -> dict[str, str | Link]:
+    """Returns the files of a new component of the library `root`.
+
+    Raises UsageError where the library has no environment that the component could share.
+    """
+    if not (root / _ENVIRONMENT / LOCK).is_file():
+        raise UsageError(
+            f"{root.resolve()}: no {_ENVIRONMENT}/{LOCK} here, which a new component shares",
+            hint="--library FOLDER names one, `waypost init library` makes one; --like COMPONENT needs none",
+        )
+    return component(name)
+
+
+def requirements_in() -> str:
+    """Returns what a new environment asks for."""
+    return texts.filled(f"library/{_ENVIRONMENT}/{SOURCE}", {})
+
+
+def readme_values(name: str) -> dict[str, str]:
+    """Returns what the README of a library says."""
+    return {"name": name, "lock_command": lock_command(_ENVIRONMENT)}
+
+
+def copy_of(root: Path, like: str, name: str) -> dict[str, str | Link]:
+    """Returns the files of a component of the library `root`, under another name.
+
+    Raises UsageError where there is no such component, or where a file of it is no text.
+    """
+    check_name(name)
+    there = components_in(root)
+    if like not in there:
+        raise UsageError(f"no component {like!r} in {root}", hint=f"there are: {', '.join(there) or 'none'}")
+    files: dict[str, str | Link] = {}
+    for path in content_of(root, [like])[like]:
+        target = f"{name}/{path.relative_to(root / like).as_posix()}"
+        if path.is_symlink():
+            files[target] = Link(str(path.readlink()))
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise UsageError(f"{path} is no text", hint="copy the folder by hand") from None
+        files[target] = _renamed(text, path.name, like, name)
+    return files
+
+
+def _renamed(text: str, file: str, old: str, new: str) -> str:
+    """Returns a file of a component under its new name: where it is named, not where the word is meant."""
+    if file == FILE:
+        return re.sub(rf"^name:\s*[\"']?{re.escape(old)}[\"']?\s*$", f"name: {new}", text, flags=re.MULTILINE)
+    if file == "README.md":
+        text = re.sub(rf"^# {re.escape(old)}$", f"# {new}", text, count=1, flags=re.MULTILINE)
+        return text.replace(f"mlflow run {old} ", f"mlflow run {new} ")
+    return text

@@ -1,0 +1,72 @@
+"""A new repository: of a pipeline, or of a component library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from waypost import __version__
+from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.scaffold import library, texts
+from waypost.scaffold.environment import python_version
+from waypost.scaffold.writing import Link
+
+_LIBRARY_CHECKS = ("waypost check", "waypost release check-records", "waypost semver-check")
+_PIPELINE_CHECKS = (
+    "waypost check",
+    "waypost lock --check",
+    "waypost verify",
+    "waypost release check-records",
+    "waypost semver-check",
+)
+WORKFLOW = ".github/workflows/check.yml"
+
+
+def library_repository(name: str, owner: str, lock: str) -> dict[str, str | Link]:
+    """Returns the files of a new library with its example components."""
+    values = library.readme_values(name)
+    return {
+        "README.md": texts.filled("library/README.md", values),
+        **_common(owner, _LIBRARY_CHECKS),
+        **library.library(lock, values),
+    }
+
+
+def pipeline_repository(name: str, owner: str, lock: str) -> dict[str, str | Link]:
+    """Returns the files of a new pipeline whose components lie beside it, in a folder of their own."""
+    values = {"name": name, "python": python_version(), "engine": __version__}
+    return {
+        **texts.folder("pipeline", values),
+        **_common(owner, _PIPELINE_CHECKS),
+        **library.library(lock, {}, "components/"),
+    }
+
+
+def pipeline_of(name: str, owner: str, pipeline: str, parameters: str) -> dict[str, str | Link]:
+    """Returns the files of a new pipeline with the steps that `pipeline` has."""
+    values = {"name": name, "python": python_version(), "engine": __version__}
+    files: dict[str, str | Link] = {**texts.folder("pipeline", values), **_common(owner, _PIPELINE_CHECKS)}
+    return {**files, PIPELINE_FILE: pipeline, "params.yaml": parameters}
+
+
+def _common(owner: str, checks: Sequence[str]) -> dict[str, str | Link]:
+    year = str(datetime.now(UTC).year)
+    return {
+        ".gitignore": texts.filled("repository/gitignore", {}),
+        "CHANGELOG.md": texts.filled("repository/CHANGELOG.md", {}),
+        "LICENSE": texts.filled("repository/LICENSE", {"owner": owner, "year": year}),
+        "setup.cfg": texts.filled("repository/setup.cfg", {}),
+        WORKFLOW: _workflow(checks),
+    }
+
+
+def _workflow(checks: Sequence[str]) -> str:
+    commands = "\n".join(f"      - run: {check}" for check in checks)
+    values = {"python": python_version(), "engine": __version__, "commands": commands}
+    return texts.filled("workflow.yml", values)
+
+
+def name_of(folder: Path) -> str:
+    """Returns what a repository in a folder is called."""
+    return folder.resolve().name

@@ -1,0 +1,32 @@
+"""The texts of new files: templates with values as `@{name}`, since `$` is for pipelines and shells."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from pathlib import Path
+
+from waypost.sources.files import read_text
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+class _Text(string.Template):
+    delimiter = "@"
+
+
+def filled(name: str, values: Mapping[str, str]) -> str:
+    """Returns a template with its values."""
+    return _Text(read_text(_TEMPLATES / name)).substitute(values)
+
+
+def folder(name: str, values: Mapping[str, str], below: str = "") -> dict[str, str]:
+    """Returns the files of a folder of templates, by their paths `below` a new folder."""
+    place = _TEMPLATES / name
+    files = sorted(file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file())
+    # Programs end in .py.in, so that no tool takes them for the engine's own.
+    return {f"{below}{_named(file)}": filled(f"{name}/{file}", values) for file in files}
+
+
+def _named(file: str) -> str:
+    return file.removesuffix(".in") if file.endswith(".py.in") else file

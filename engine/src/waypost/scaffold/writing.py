@@ -1,0 +1,58 @@
+"""New files, written together or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.errors import Finding, FindingsError
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link, by what it names."""
+
+    to: str
+
+
+New = Mapping[str, str | Link]
+"""New files by their paths below a folder."""
+
+
+def check_free(folder: Path, files: New) -> None:
+    """Raises FindingsError with each file that is there already: nothing of anybody's is replaced."""
+    there = [name for name in files if (folder / name).exists() or (folder / name).is_symlink()]
+    if there:
+        findings = [Finding(str(folder / name), "is there already") for name in sorted(there)]
+        raise FindingsError(findings, consequence="nothing was written")
+
+
+def write(folder: Path, files: New) -> None:
+    """Writes new files; takes back what it wrote where that fails. Raises FindingsError, OSError."""
+    check_free(folder, files)
+    written: list[Path] = []
+    try:
+        for name, content in files.items():
+            file = folder / name
+            _make(file.parent, written)
+            written.append(file)
+            if isinstance(content, Link):
+                file.symlink_to(content.to)
+            else:
+                file.write_text(content, encoding="utf-8")
+    except BaseException:
+        for path in reversed(written):
+            with contextlib.suppress(OSError):  # the first error is what counts
+                (path.rmdir if path.is_dir() and not path.is_symlink() else path.unlink)()
+        raise
+
+
+def _make(folder: Path, written: list[Path]) -> None:
+    """Makes a folder and those above it, and notes which were not there."""
+    if folder.is_dir():
+        return
+    _make(folder.parent, written)
+    folder.mkdir()
+    written.append(folder)

@@ -1,0 +1,145 @@
+"""The texts of new repositories and components."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from waypost.contracts.component import Component, parse_component
+from waypost.contracts.pipeline import parse_pipeline
+from waypost.contracts.readme import contract_tables, readme_problems, with_tables
+from waypost.errors import FindingsError, UsageError
+from waypost.scaffold import library, repository
+from waypost.scaffold.adopting import Adopted, parameters_text, pipeline_text
+from waypost.scaffold.writing import Link, write
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        repository.pipeline_repository("grades", "Ada", "lock"),
+        repository.library_repository("parts", "Ada", "lock"),
+        library.component("clean"),
+    ],
+)
+def test_new_files_can_be_read(files: dict[str, str | Link]) -> None:
+    """YAML, Python, setup.cfg can be read; no place of a template is left open."""
+    for name, text in files.items():
+        if isinstance(text, Link):
+            assert text.to == "../environment/requirements.txt"
+            continue
+        assert "@{" not in text, name
+        if name.endswith(".py"):
+            ast.parse(text)
+        elif name.endswith((".yaml", ".yml", "MLproject")):
+            assert yaml.safe_load(text), name
+        elif name.endswith(".cfg"):
+            configparser.ConfigParser().read_string(text)
+
+
+@pytest.mark.parametrize("template", ["component", "load", "train"])
+def test_the_readme_of_a_new_component_has_its_contract(template: str) -> None:
+    """The tables are those of the contract."""
+    files = library.component("x1", template)
+    main = parse_component(str(files["x1/MLproject"]), "MLproject").entry_points["main"]
+    assert list(readme_problems(str(files["x1/README.md"]), main)) == []
+
+
+def test_tables_are_written_anew_between_their_marks() -> None:
+    """What is around them stays; where there are none, they come last; twice is the same."""
+    described = {"type": "path", "description": "a | b"}
+    main = component("x", {"data": described}).entry_points["main"]
+    assert with_tables("# x", main) == f"# x\n\n{contract_tables(main)}\n"
+    old = "before\n<!-- contract -->\nold\n<!-- /contract -->\nafter\n"
+    new = with_tables(old, main)
+    assert new == f"before\n{contract_tables(main)}\nafter\n"
+    assert with_tables(new, main) == new
+    assert list(readme_problems(new, main)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Clean Orders", "such as clean_orders"),
+        ("1a", "such as 1a"),
+        ("../x", "such as x"),
+        ("", "such as clean"),
+    ],
+)
+def test_names_that_are_none(name: str, hint: str) -> None:
+    """A name is one everywhere: a folder, a module, MLflow's, a pipeline's."""
+    with pytest.raises(UsageError, match="is no name of a component") as error:
+        library.check_name(name)
+    assert hint in error.value.hint
+
+
+def test_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:
+    """All that is there already is named; where writing fails, nothing of it is left."""
+    (tmp_path / "a").write_text("mine")
+    (tmp_path / "c").symlink_to("nowhere")
+    with pytest.raises(FindingsError) as error:
+        write(tmp_path, {"a": "new", "b/x": "new", "c": "new"})
+    assert [Path(finding.place).name for finding in error.value.findings] == ["a", "c"]
+    assert (tmp_path / "a").read_text() == "mine"
+    with pytest.raises(OSError, match="too long"):
+        write(tmp_path, {"b/x": "new", "b/" + "y" * 300: "new"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+
+
+def component(name: str, parameters: dict[str, Any], outputs: dict[str, Any] | None = None) -> Component:
+    main = {
+        "parameters": parameters,
+        "outputs": outputs or {},
+        "command": "x",
+        "description": f"Does {name}.",
+    }
+    return Component.model_validate({"name": name, "entry_points": {"main": main}})
+
+
+TABLE = {"path": "t.parquet", "type": "table"}
+
+
+def test_steps_of_adopted_components() -> None:
+    """Required inputs are outputs that fit, else parameters to fill in; the rest stands there by default."""
+    components = {
+        "load": component("load", {"url": {"description": "where\nit is"}}, {"data": {"path": "data"}}),
+        "clean": component(
+            "clean",
+            {"data": {"type": "path"}, "recipe": {"type": "path", "default": ""}, "on": {"default": "true"}},
+            {"clean": TABLE},
+        ),
+        "train": component(
+            "train", {"table": {"type": "path", "takes": "table"}, "depth": {"type": "int", "default": 8}}
+        ),
+        "idle": component("idle", {"flag": {"type": "bool", "default": True}}),
+    }
+    found = Adopted("core", "https://example.org/core.git", "~=1.4", components)
+    text = pipeline_text("grades", found)
+    assert text.splitlines()[6:] == [
+        "  load:  # Does load.",
+        "    uses: core/load",
+        "    with:",
+        "      url: ${load.url}  # where it is",
+        "  clean:  # Does clean.",
+        "    uses: core/clean",
+        "    with:",
+        "      data: ${steps.load.outputs.data}",
+        '      # recipe: ""',
+        '      # on: "true"',
+        "  train:  # Does train.",
+        "    uses: core/train",
+        "    with:",
+        "      table: ${steps.clean.outputs.clean}",
+        "      # depth: 8",
+        "  idle:  # Does idle.",
+        "    uses: core/idle",
+        "    # with:",
+        "      # flag: true",
+    ]
+    assert set(parse_pipeline(text).steps) == set(components)
+    assert parameters_text(found).splitlines()[1:] == ["load:", "  url: ???  # where it is"]
