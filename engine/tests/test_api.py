@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 
 import waypost
 from tests import models
-from tests.conftest import ROOT, Call
+from tests.conftest import ROOT
 from tests.pipelines import write_component, write_pipeline
 from waypost import api
 from waypost.errors import UsageError, WaypostError
@@ -64,7 +63,20 @@ print(json.dumps(told))
 """
 
 
-def test_a_cell(workplace: Path, call: Call) -> None:
+def executed(*cells: str) -> tuple[str, str]:
+    """Executes a notebook in a kernel of its own; returns what its first cell printed, and its last showed."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    first, *_, last = notebook.cells
+    printed = [output.text for output in first.outputs if output.get("name") == "stdout"]
+    [shown] = [output.data["text/plain"] for output in last.outputs if output.output_type == "execute_result"]
+    return "".join(printed), shown
+
+
+def test_cells(workplace: Path) -> None:
     """A run gives its metrics and outputs; the same again executes nothing; what fails is an exception."""
     write_component(workplace / "small" / "parts", "say", SAY, word={}, times={})
     contract = workplace / "small" / "parts" / "say" / "MLproject"
@@ -72,9 +84,9 @@ def test_a_cell(workplace: Path, call: Call) -> None:
     contract.write_text(contract.read_text() + declared)
     step = {"uses": "parts/say", "with": {"word": "${word}", "times": "${times}"}}
     write_pipeline(workplace / "small", {"say": step}, {"word": "a", "times": 1})
-    result = call(sys.executable, "-c", CELL)
-    assert result.returncode == 0, result.stderr
-    told = json.loads(result.stdout)  # nothing else is said: it is quiet
+    printed, shown = executed(CELL, 'waypost.run("small", {"times": 3}, env="local", quiet=True)')
+    told = json.loads(printed)  # nothing else is said: it is quiet
+    assert "say/letters" in shown
     first, again, other = told["ids"]
     assert (first == again, told["there"]) == (True, [False, True])
     assert other != first
