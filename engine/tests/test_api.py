@@ -64,7 +64,7 @@ print(json.dumps(told))
 
 
 def executed(*cells: str) -> tuple[str, str]:
-    """Executes a notebook in a kernel of its own; returns what its first cell printed, and its last showed."""
+    """Executes a notebook in a kernel; returns what its first cell printed, and what its last showed."""
     import nbformat
     from nbclient import NotebookClient
 
