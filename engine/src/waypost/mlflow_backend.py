@@ -214,7 +214,7 @@ class _Prepared:
     """An entry point with its values, its environment, and the modules that its code imports."""
 
     def __init__(self, folder: Path, name: str, values: dict[str, Any], config: dict[str, Any]) -> None:
-        project = read_project(folder)  # before MLflow reads it, which knows no limits
+        contract = read_project(folder)  # before MLflow reads it, which knows no limits
         project = load_project(str(folder))  # type: ignore[no-untyped-call]
         self.name = str(project.name or folder.name)
         self.folder = folder
@@ -226,7 +226,7 @@ class _Prepared:
             raise FindingsError(Finding(place, *problem) for problem in problems)
         self.shell = " ".join([filled(entry_point.command, quoted), *extra])
         raw = {key: "".join(shlex.split(value)) for key, value in quoted.items()}
-        self.environment = _environment(folder, project, config.get(PROJECT_ENV_MANAGER))
+        self.environment = _environment(folder, contract, config.get(PROJECT_ENV_MANAGER))
         self.python: PythonCommand | None = None
         self.modules: tuple[str, ...] = ()
         if python := python_command(entry_point.command, raw):
