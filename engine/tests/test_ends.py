@@ -17,21 +17,20 @@ import pytest
 from tests.daemons import FAMILY, alive, ids, left
 from waypost.contracts.command import PythonCommand
 from waypost.runs import environments
-from waypost.runs.executor import OF_EVERY_STEP, LostError, Running, Task
-from waypost.runs.local_executor import LocalExecutor
+from waypost.runs.processes import OF_EVERY_STEP, Process, Processes, Task, WorkerLostError
 from waypost.system.process import Background, ProcessError, output_of
 
 FORK = pytest.mark.parametrize("fork", [True, False], ids=["fork", "process"])
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part in it is Linux's")
-Start = Callable[[str, str], tuple[Running, dict[str, int]]]
+Start = Callable[[str, str], tuple[Process, dict[str, int]]]
 
 
 @contextmanager
-def workers(folder: Path, *, fork: bool) -> Iterator[tuple[LocalExecutor, Start]]:
+def workers(folder: Path, *, fork: bool) -> Iterator[tuple[Processes, Start]]:
     """Gives workers, and a function that starts a task that leaves a family and then does something."""
-    with closing(LocalExecutor(folder, fork=fork)) as found:
+    with closing(Processes(folder, fork=fork)) as found:
 
-        def start(name: str, then: str) -> tuple[Running, dict[str, int]]:
+        def start(name: str, then: str) -> tuple[Process, dict[str, int]]:
             home = folder / name
             (home / "family").mkdir(parents=True, exist_ok=True)
             (home / "run.py").write_text(f"{FAMILY}\nimport sys\nleave_family(sys.argv[1])\n{then}\n")
@@ -45,7 +44,7 @@ def workers(folder: Path, *, fork: bool) -> Iterator[tuple[LocalExecutor, Start]
         yield found, start
 
 
-def ended(found: LocalExecutor, running: Running) -> int:
+def ended(found: Processes, running: Process) -> int:
     """Waits for the end of a task; returns its exit code."""
     for _ in range(300):
         if (code := running.poll()) is not None:
@@ -98,7 +97,7 @@ def test_families_of_a_lost_worker(tmp_path: Path) -> None:
     """A worker that is killed with -9 takes its steps along, and their families."""
     with workers(tmp_path, fork=True) as (found, start):
         running, family = start("one", "os.kill(os.getppid(), 9)\ntime.sleep(600)")
-        with pytest.raises(LostError):
+        with pytest.raises(WorkerLostError):
             ended(found, running)
         assert alive(family) == []
 

@@ -24,7 +24,7 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.system.scratch import scratch
 from waypost.tracking.connection import client, tracking_errors
 from waypost.tracking.local import tracking_uri
-from waypost.tracking.store import output_of
+from waypost.tracking.runs import output_of
 
 
 class RunFailedError(WaypostError):

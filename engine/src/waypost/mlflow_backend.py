@@ -41,9 +41,8 @@ from waypost.pins.commit_contents import Commit
 from waypost.release.fetched import unpacked
 from waypost.runs import environments
 from waypost.runs.environments import Environment
-from waypost.runs.executor import OF_EVERY_STEP, LostError, Running, Task
 from waypost.runs.imports import reached
-from waypost.runs.local_executor import LocalExecutor, can_fork
+from waypost.runs.processes import OF_EVERY_STEP, Process, Processes, Task, WorkerLostError, can_fork
 from waypost.sources import git, remotes
 from waypost.sources.files import read_project, read_python_env
 from waypost.sources.mirror import HEAD, Mirror
@@ -123,7 +122,7 @@ class _Submitted(SubmittedRun):
         joins = get_run_env_vars(run_id, experiment_id)  # type: ignore[no-untyped-call]
         variables = {**os.environ, **job.environment.variables(), **OF_EVERY_STEP, **joins}
         self._environment = job.environment
-        self._running: Running | None = None
+        self._running: Process | None = None
         self._task = Task(job.name, job.shell, job.python, job.folder, variables, self._log, job.modules)
         self._executor = _executor(_inherited())
 
@@ -174,7 +173,7 @@ class _Submitted(SubmittedRun):
         if self._code is None:
             self._close(1, status)
 
-    def _start(self, *, plain: bool = False) -> Running:
+    def _start(self, *, plain: bool = False) -> Process:
         return self._executor.start(self._environment, self._task, plain=plain)
 
     def _poll(self) -> int | None:
@@ -182,7 +181,7 @@ class _Submitted(SubmittedRun):
             self._executor.wait(0)
             try:
                 code = self._running.poll()
-            except LostError as error:
+            except WorkerLostError as error:
                 _log.warning("%s; it runs as a plain process", error)
                 self._running = self._start(plain=True)
                 return None
@@ -311,11 +310,11 @@ def _inherited() -> frozenset[tuple[str, str]]:
 
 
 @functools.cache
-def _executor(_: frozenset[tuple[str, str]]) -> LocalExecutor:
+def _executor(_: frozenset[tuple[str, str]]) -> Processes:
     """Returns the workers of this process, others where it has changed its variables: a parent project that
     runs many others imports once.
     """
-    executor = LocalExecutor(Path(tempfile.mkdtemp(dir=_folder())), fork=can_fork())
+    executor = Processes(Path(tempfile.mkdtemp(dir=_folder())), fork=can_fork())
     atexit.register(executor.close)
     return executor
 

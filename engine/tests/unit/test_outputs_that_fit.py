@@ -14,7 +14,7 @@ from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.plan import make_plan
 from waypost.interfaces.interface import component_with, interface_changes, interface_digest, interface_of
-from waypost.runs.preflight import model_problem
+from waypost.runs.outputs import model_problem
 
 MODEL = {"type": "mlflow-model", "metadata": ["classes", "target"]}
 TRAIN: dict[str, Any] = {

@@ -24,6 +24,30 @@ from waypost.texts.sealed import variables_in
 FIRST = "it has not run on this tracking server yet"
 
 Lookup = Callable[[str], FinishedStep | None]
+Whole = Callable[[PlannedStep, FinishedStep], bool]
+"""Tells whether all that a finished step gave can be taken over."""
+
+
+def is_whole_here(memo: Memo) -> Whole:
+    """Returns the rule for steps that execute here: all declared outputs are here, byte for byte."""
+
+    def is_whole(step: PlannedStep, found: FinishedStep) -> bool:
+        for output in step.entry_point.outputs:
+            path = Path(found.paths.get(output, ""))
+            if output not in found.paths or not path.exists():
+                return False
+            if memo.digest(path) != found.digests[output]:
+                return False
+        return True
+
+    return is_whole
+
+
+def is_recorded(step: PlannedStep, found: FinishedStep) -> bool:
+    """The rule for steps that execute elsewhere: the digests of all declared outputs are known. Whoever needs
+    one fetches it, and compares.
+    """
+    return step.entry_point.outputs.keys() <= found.digests.keys()
 
 
 @dataclass(frozen=True)
@@ -62,14 +86,14 @@ class CacheLookup:
         prepared: Prepared,
         environments: Mapping[str, str],
         index: Index,
-        memo: Memo,
+        is_whole: Whole,
         inputs: Inputs,
         reuse: Reuse,
     ) -> None:
         self._prepared = prepared
         self._environments = environments
         self._index = index
-        self._memo = memo
+        self._is_whole = is_whole
         self.inputs = inputs
         self.reuse = reuse
 
@@ -108,16 +132,6 @@ class CacheLookup:
         if name in self.reuse.force:
             return "--force"
         return "" if self.reuse.cache or key in self.reuse.earlier else "--no-cache"
-
-    def _is_whole(self, step: PlannedStep, found: FinishedStep) -> bool:
-        """Tells whether a finished step's declared outputs are all here, byte for byte."""
-        for output in step.entry_point.outputs:
-            path = Path(found.paths.get(output, ""))
-            if output not in found.paths or not path.exists():
-                return False
-            if self._memo.digest(path) != found.digests[output]:
-                return False
-        return True
 
     def _inputs_of(self, step: PlannedStep) -> tuple[StepInputs, str]:
         """Returns what the key is made of, and the argument whose content is not known, mostly none."""

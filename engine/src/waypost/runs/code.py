@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from waypost.contracts.command import PythonCommand, python_command
 from waypost.contracts.plan import PlannedStep
-from waypost.pins.checkout import Checkout
 from waypost.runs.imports import reached
 from waypost.runs.prepare import Prepared
 from waypost.sources.memo import Memo
@@ -17,13 +16,14 @@ from waypost.system.scratch import writable_copy
 from waypost.texts.digests import digest_of
 
 
-def own_copy(code: Checkout, temp: Path) -> Path | None:
-    """Returns a copy of a component's folder for one step, with what it shares beside it; None where the
-    folder is the user's. What a step writes into its own folder must not change what the cache has.
+def own_copy(folder: Path, trees: Iterable[str], temp: Path) -> Path | None:
+    """Returns a copy of a component's folder for one step, with what it shares beside it (the names of
+    `trees`); None where the folder is the user's. What a step writes into its own folder must not change what
+    the cache has.
     """
-    if not is_cached(code.folder):
+    if not is_cached(folder):
         return None
-    return writable_copy(code.folder.parent, code.trees, temp) / code.folder.name
+    return writable_copy(folder.parent, trees, temp) / folder.name
 
 
 def worker_command(

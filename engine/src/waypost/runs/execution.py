@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from waypost.contracts.component import command_line
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.metrics import metric_tags
 from waypost.contracts.plan import PlannedStep
-from waypost.contracts.resources import MIB
 from waypost.contracts.schedule_line import Demand
 from waypost.errors import WaypostError
 from waypost.runs.cache_lookup import CacheLookup, Decision, colleague
-from waypost.runs.code import own_copy, worker_command
-from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, StepResult
-from waypost.runs.executor import OF_EVERY_STEP, Executor, LostError, Running, Task, holder_of
+from waypost.runs.executor import Ended, Executor, LostError, Running, Work
 from waypost.runs.index import Index
-from waypost.runs.logs import exit_cause, mask, not_logged, tail_of
-from waypost.runs.preflight import declared_metrics, model_problem, models_of
+from waypost.runs.preflight import declared_metrics, models_of
 from waypost.runs.prepare import Prepared
 from waypost.runs.wandb_events import Mirrored
 from waypost.sources.memo import Memo
-from waypost.texts.masks import Masks
 from waypost.tracking.leases import Holder
-from waypost.tracking.store import INPUT_TAG, KEY_TAG, STEP_TAG, Tracker, step_variables
+from waypost.tracking.store import INPUT_TAG, KEY_TAG, STEP_TAG, Tracker
 from waypost.tracking.wandb_mirror import RunMirror
-
-_NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
 
 
 @dataclass(frozen=True)
@@ -46,24 +34,22 @@ class Tools:
     executor: Executor
     temp: Path
     mirror: RunMirror
-    debug: bool = False
 
 
 @dataclass
 class _Attempt:
-    """A step's process on its way; `copy` is what was made of its component's folder for it alone."""
+    """A step on its way; what keeps it from that is the `cause`."""
 
     step: PlannedStep
     decision: Decision
     run_id: str
-    log: Path
+    number: int
     running: Running | None = None
-    copy: Path | None = None
     cause: str = ""
     started: float = field(default_factory=time.monotonic)
 
-    def result(self, state: str) -> StepResult:
-        seconds = time.monotonic() - self.started
+    def result(self, state: str, seconds: float = 0.0) -> StepResult:
+        seconds = seconds or time.monotonic() - self.started
         name, uses, because = self.step.name, self.step.uses, self.decision.because
         return StepResult(name, uses, state, self.run_id, seconds, because=because)
 
@@ -83,7 +69,6 @@ class Execution:
     def __init__(
         self,
         prepared: Prepared,
-        environments: Mapping[str, Environment],
         lookup: CacheLookup,
         tools: Tools,
         reporter: Reporter,
@@ -97,10 +82,8 @@ class Execution:
         self.results: list[StepResult] = []
         self.keys: dict[str, str] = {}
         self.began: float | None = None
-        self._environments = environments
         self._lookup = lookup
         self._tools = tools
-        self._masks = Masks(prepared.variables)
         self._decisions: dict[str, Decision] = {}
         self._holders: dict[str, Holder] = {}
         self._attempts: list[_Attempt] = []
@@ -190,24 +173,31 @@ class Execution:
         self.began = self.began or time.monotonic()
         return self.prepared.plan.step(name), self._decisions[name]
 
-    def _begin(self, step: PlannedStep, decision: Decision, *, plain: bool = False) -> None:
-        tracker = self._tools.tracker
+    def _begin(self, step: PlannedStep, decision: Decision, number: int = 1, lost: str = "") -> None:
+        tracker, inputs = self._tools.tracker, self._lookup.inputs
         run_id = tracker.open_step(self.parent, step.name, self._tags(step, decision))
-        temp = Path(tempfile.mkdtemp(dir=self._tools.temp))
-        attempt = _Attempt(step, decision, run_id, temp / f"{step.name}.log")
+        attempt = _Attempt(step, decision, run_id, number)
         # From here on `kill` knows the run: no signal can leave it open. They are held between instructions.
         self._attempts.append(attempt)
         try:
-            recorded = {name: self._lookup.inputs.recorded(a) for name, a in step.arguments.items()}
+            recorded = {name: inputs.recorded(a) for name, a in step.arguments.items()}
             tracker.log_parameters(run_id, recorded)
-            values = {
-                name: self._lookup.inputs.value(step, name, a, tracker, run_id, temp)
-                for name, a in step.arguments.items()
-            }
-            self.mirrored.step_started(step, run_id, decision.key, recorded, values)
-            attempt.copy = own_copy(self.prepared.checkout(step), temp)
-            task = self._task(attempt, values)
-            attempt.running = self._tools.executor.start(self._environments[step.name], task, plain=plain)
+            for name, text in inputs.inline(step).items():
+                tracker.log_text(run_id, text, f"parameters/{name}.yaml")
+            attempt.running = self._tools.executor.start(
+                Work(
+                    self.prepared,
+                    step,
+                    inputs,
+                    self.parent,
+                    run_id,
+                    decision.key,
+                    decision.inputs.variables,
+                    number,
+                    lost,
+                )
+            )
+            self.mirrored.step_started(step, run_id, decision.key, recorded, attempt.running.values)
         except WaypostError as error:
             attempt.cause = str(error)
 
@@ -216,59 +206,44 @@ class Execution:
         before = len(self.results)
         for attempt in list(self._attempts):
             try:
-                code = attempt.running.poll() if attempt.running else 0
-            except LostError as error:  # the fork server is gone or cannot fork it: no fault of the step's
+                has_ended = attempt.running is None or attempt.running.poll()
+            except LostError as error:
                 self._again(attempt, str(error))
                 continue
-            if code is None and attempt.running and (late := self._lateness(attempt)):
-                attempt.running.end()
-                attempt.cause, code = late, 1
-            if code is not None:
+            if has_ended:
+                ended = attempt.running.result() if attempt.running else Ended(cause=attempt.cause)
                 self._attempts.remove(attempt)
-                self._end(attempt, code)
-                self._drop_copy(attempt)
+                self._end(attempt, ended)
         return self.results[before:]
 
-    def _lateness(self, attempt: _Attempt) -> str:
-        limit = self.prepared.pipeline.steps[attempt.step.name].limits.minutes
-        late = limit is not None and time.monotonic() - attempt.started > 60 * limit
-        return f"it took longer than its limit, {limit:g} minutes" if late else ""
-
     def _again(self, attempt: _Attempt, cause: str) -> None:
-        """Runs a step once more, as a plain process: its worker was lost, or could not fork it."""
-        self.reporter.say(f"{attempt.step.name}: {cause}; it runs as a plain process")
+        """Runs a step once more, below a run of its own: what executed it is gone."""
         self._attempts.remove(attempt)
-        self._keep_log(attempt)
-        self._drop_copy(attempt)
         self._tools.tracker.close(attempt.run_id, "KILLED")
         self.mirrored.step_ended(attempt.step, attempt.run_id, "killed")
-        self._begin(attempt.step, attempt.decision, plain=True)
+        self._begin(attempt.step, attempt.decision, attempt.number + 1, cause)
 
-    def _end(self, attempt: _Attempt, code: int) -> None:
+    def _end(self, attempt: _Attempt, ended: Ended) -> None:
         """Records how an attempt ended. It ended well only if all declared outputs are there and readable."""
         step, tracker = attempt.step, self._tools.tracker
-        self._keep_log(attempt)
-        cause = attempt.cause or (exit_cause(code, attempt.log) if code else "")
-        paths: dict[str, Path] = {}
-        if not cause:
-            cause = self._find_outputs(step, attempt.run_id, paths)
-        if cause:
+        if ended.cause:
             tracker.close(attempt.run_id, "FAILED")
             tracker.leases.release(self.parent, attempt.decision.key)
             where = tracker.artifact_location(attempt.run_id, f"logs/{step.name}.log")
             self.mirrored.step_ended(step, attempt.run_id, "failed")
-            result = replace(attempt.result("failed"), warnings=tracker.warnings(attempt.run_id))
-            self._note(replace(result, cause=cause, tail=tail_of(attempt.log), log=where, exit_code=code))
+            told = tracker.warnings(attempt.run_id)
+            result = replace(attempt.result("failed", ended.seconds), warnings=told)
+            self._note(replace(result, cause=ended.cause, tail=ended.tail, log=where, exit_code=ended.code))
             return
         measured, told = tracker.outcome(attempt.run_id)
         found = FinishedStep(
             attempt.run_id,
-            {name: self._tools.memo.digest(path) for name, path in paths.items()},
-            {name: str(path) for name, path in paths.items()},
+            ended.digests,
+            ended.paths,
             measured,
             attempt.decision.inputs.shown(),
-            time.monotonic() - attempt.started,
-            attempt.running.memory if attempt.running else 0,
+            ended.seconds or time.monotonic() - attempt.started,
+            ended.memory,
         )
         tracker.complete(attempt.run_id, found.digests)
         # The step's process may have set a status of its own; ours is the last word.
@@ -278,8 +253,8 @@ class Execution:
         self.mirrored.step_ended(step, attempt.run_id, "done", found)
         if attempt.decision.is_shared:
             self._tools.index.add_step(attempt.decision.key, self.prepared.pipeline.name, step.name, found)
-        models = models_of(step, found)
-        self._note(replace(attempt.result("done"), metrics=metrics, models=models, warnings=told))
+        result = attempt.result("done", ended.seconds)
+        self._note(replace(result, metrics=metrics, models=ended.models, warnings=told))
 
     def kill(self) -> None:
         """Ends all processes and closes their runs."""
@@ -291,7 +266,8 @@ class Execution:
         for attempt in attempts:
             self._tools.tracker.close(attempt.run_id, "KILLED")
         for attempt in attempts:
-            self._keep_log(attempt)
+            if attempt.running:
+                attempt.running.keep_log()
             self.mirrored.step_ended(attempt.step, attempt.run_id, "killed")
             self._note(attempt.result("killed"))
 
@@ -327,7 +303,9 @@ class Execution:
         return found and self._here(step, found)
 
     def _here(self, step: PlannedStep, found: FinishedStep) -> FinishedStep:
-        """Returns a finished step with the places of its outputs on this machine."""
+        """Returns a finished step with the places of its outputs, where steps are executed here."""
+        if self._tools.executor.is_elsewhere:
+            return found
         outputs = step.entry_point.outputs
         places = {
             name: str(path)
@@ -352,49 +330,3 @@ class Execution:
                 "waypost.component.commit": checkout.pin.commit,
             }
         return tags
-
-    def _task(self, attempt: _Attempt, values: Mapping[str, str]) -> Task:
-        step = attempt.step
-        limits = self.prepared.pipeline.steps[step.name].limits
-        python, modules = worker_command(self.prepared, step, values, self._tools.memo)
-        return Task(
-            step.name,
-            command_line(step.entry_point, values),
-            python,
-            attempt.copy or self.prepared.checkout(step).folder,
-            self._variables(step, attempt.run_id),
-            attempt.log,
-            modules,
-            (limits.memory_mb or 0) * MIB,
-            holder_of(self.parent, step.name),
-        )
-
-    def _variables(self, step: PlannedStep, run_id: str) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
-        return {
-            **kept,
-            **self._environments[step.name].variables(),
-            **step_variables(self._tools.tracker, run_id),
-            **OF_EVERY_STEP,
-            **({"COMPONENT_DEBUG": "1"} if self._tools.debug else {}),
-        }
-
-    def _find_outputs(self, step: PlannedStep, run_id: str, paths: dict[str, Path]) -> str:
-        """Fills `paths` with where the outputs are; returns what is wrong where one is not there."""
-        for name, output in step.entry_point.outputs.items():
-            path = self._tools.tracker.output(run_id, output.path)
-            if path is None:
-                return not_logged(name, output.path, self._tools.tracker.logged(run_id))
-            if output.type == "mlflow-model" and (problem := model_problem(path, output.metadata)):
-                return f"the step ended well, but its output {name!r} ({output.path}) {problem}"
-            paths[name] = path
-        return ""
-
-    def _drop_copy(self, attempt: _Attempt) -> None:
-        if attempt.copy:
-            shutil.rmtree(attempt.copy.parent, ignore_errors=True)
-
-    def _keep_log(self, attempt: _Attempt) -> None:
-        mask(attempt.log, self._masks)
-        if attempt.log.exists():
-            self._tools.tracker.log_file(attempt.run_id, attempt.log, "logs")

@@ -1,46 +1,65 @@
 """Where steps execute: a port. What runs a pipeline knows no more of it than this.
 
-`local_executor.py` is the adapter for this machine.
+`local_executor.py` is the adapter for this machine, `dask_executor.py` the one for a Dask cluster. What is of
+a machine (the folder with the code, the environment, files, the log, paths of outputs) is the adapter's:
+a `Work` names all of it by content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from waypost.contracts.command import PythonCommand
+from waypost.contracts.plan import PlannedStep
 from waypost.contracts.schedule_line import Capacity
-from waypost.runs.environments import Environment
+from waypost.runs.events import Reporter
+from waypost.runs.inputs import Inputs
+from waypost.runs.prepare import Prepared
+from waypost.sources.memo import Memo
+from waypost.tracking.store import Tracker
 
-OF_EVERY_STEP = {
-    # Environments are byte-compiled when they are built; nothing is written into work trees.
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONUNBUFFERED": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-}
-"""Variables of all steps, and of what executes them."""
+if TYPE_CHECKING:
+    from waypost.runs.preflight import Options
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a step executes: `shell` is its command, `python` the same where it is plain Python.
+class Work:
+    """One attempt at a step, below the run `run_id`, which is below that of its pipeline, `parent`.
 
-    `modules` is what its code imports, `memory` its limit in bytes (0: none), `holder` in whose name it was
-    given GPUs, if it was.
+    `inputs` knows what its arguments refer to, `variables` are the digests of those that decide its result;
+    `lost` says what became of the attempt before this one.
     """
 
-    step: str
-    shell: str
-    python: PythonCommand | None
-    folder: Path
-    variables: Mapping[str, str]
-    log: Path
-    modules: Sequence[str] = ()
+    prepared: Prepared
+    step: PlannedStep
+    inputs: Inputs
+    parent: str
+    run_id: str
+    key: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    attempt: int = 1
+    lost: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt ended. `cause` is empty where it ended well and all its outputs were there: then they
+    have `digests`, and `paths` where they are on this machine; `models` are the artifacts that are models.
+
+    `tail` are the last lines of its log, `seconds` what it took where it did not begin at once, `memory` its
+    peak in bytes, 0 where that is not known.
+    """
+
+    code: int = 0
+    cause: str = ""
+    tail: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+    seconds: float = 0.0
     memory: int = 0
-    holder: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,39 +76,44 @@ def holder_of(run_id: str, step: str) -> str:
 
 
 class Running(Protocol):
-    """A step's process on its way."""
-
-    def poll(self) -> int | None:
-        """Returns the exit code (-N: signal N), None while it runs."""
-
-    def end(self) -> None:
-        """Ends it and its children: SIGTERM, and SIGKILL after some seconds."""
+    """An attempt on its way; `values` are the arguments that it was given, as far as they are known here."""
 
     @property
-    def memory(self) -> int:
-        """Its peak in bytes, 0 where that is not known."""
+    def values(self) -> Mapping[str, str]: ...
+
+    def poll(self) -> bool:
+        """Tells whether it has ended. Raises LostError."""
+
+    def end(self) -> None:
+        """Ends it and all that it started."""
+
+    def keep_log(self) -> None:
+        """Makes its log an artifact of its run, without secrets; whoever ended it calls this."""
+
+    def result(self) -> Ended:
+        """Keeps the log, and returns how it ended."""
 
 
 class LostError(Exception):
-    """The worker that a step ran in is gone, or cannot fork it; a plain process can run it."""
+    """An attempt is gone by no fault of the step's, and nothing of it goes on: another one may succeed."""
 
 
 class Executor(Protocol):
-    """Executes tasks until it is closed, which ends whatever still runs.
+    """Executes work until it is closed, which ends whatever still runs.
 
-    All calls come from one thread, and none of them but `wait` may take long.
+    All calls come from one thread, and none of them but `prepare`, `announce` and `wait` may take long.
     """
 
-    def prepare(self, environment: Environment, python: PythonCommand | None, modules: Sequence[str]) -> None:
-        """Gets ready for tasks with such a command, whose code imports `modules`, before there is one."""
+    is_elsewhere: bool
+    """Whether steps execute on other machines: what they leave is then known by digest, and not fetched."""
 
-    def announce(self, store: str) -> None:
-        """Tells where steps will log to: MLflow's tracking URI."""
+    def prepare(self, prepared: Prepared, missing: Iterable[PlannedStep]) -> None:
+        """Gets ready for a pipeline, of which the `missing` steps will have to run. Raises WaypostError."""
 
-    def start(self, environment: Environment, task: Task, *, plain: bool = False) -> Running:
-        """Starts a task; as a process that shares nothing with others where it has to be `plain`.
+    def announce(self, tracker: Tracker) -> None:
+        """Tells where steps will log to; now or never it says what keeps them from running.
 
-        Raises LostError where only that can run it.
+        Raises FindingsError.
         """
 
     def capacity(self, jobs: int) -> Capacity:
@@ -104,8 +128,17 @@ class Executor(Protocol):
     def give_back(self, holder: str) -> None:
         """Others may have what a holder was given, if it was."""
 
+    def start(self, work: Work) -> Running:
+        """Starts an attempt. Raises WaypostError where something that it is given is not there."""
+
     def wait(self, seconds: float) -> None:
-        """Waits until something may have happened, `seconds` at most."""
+        """Waits until something may have happened, `seconds` at most. Raises WaypostError where nothing will
+        happen any more.
+        """
 
     def close(self) -> None:
         """Ends all that it started."""
+
+
+Site = Callable[[Path, Memo, "Options", Reporter], Executor]
+"""Gives the executor for a process's runs: it may write below the folder until it is closed."""

@@ -20,7 +20,7 @@ from waypost.sources.files import content_digest
 from waypost.sources.memo import Memo
 from waypost.texts.masks import Masks
 from waypost.texts.sealed import Sealed, opened
-from waypost.tracking.store import Tracker
+from waypost.tracking.runs import Runs
 
 # Runs and versions do not change; an alias of a model or of an artifact may move.
 _NEVER_CHANGES = re.compile(r"runs:/.+|models:/[^@]+/\d+(/.*)?|models:/m-\w+|wandb://[^:]+:v\d+(/.*)?")
@@ -72,6 +72,18 @@ class Inputs:
         """Tells whether the content behind a URL counted that can change."""
         return bool(self._asked)
 
+    def local(self, step: PlannedStep) -> dict[str, Path]:
+        """Returns the files and folders of this machine that a step is given, by parameter."""
+        found = {n: self._file_of(a) for n, a in step.arguments.items() if isinstance(a, Location)}
+        return {name: path for name, path in found.items() if path is not None}
+
+    def _file_of(self, location: Location) -> Path | None:
+        return self._local(location) or self.bundled.get(location.text)
+
+    def content_behind(self, location: Location) -> str:
+        """Returns what a server said of the content behind an address, empty where it was not asked."""
+        return self._asked.get(location.text, "")
+
     def _local(self, location: Location) -> Path | None:
         return local_path(location, self.prepared.folder, self.prepared.variables)
 
@@ -94,18 +106,19 @@ class Inputs:
             return f"runs:/{self.finished[argument.step].run_id}/{self.artifact(argument)}"
         return str(argument)
 
-    def value(
-        self, step: PlannedStep, name: str, argument: Argument, tracker: Tracker, run_id: str, temp: Path
-    ) -> str:
+    def inline(self, step: PlannedStep) -> dict[str, str]:
+        """Returns the texts that become files for a step, by the names of its parameters."""
+        return {name: a.text for name, a in step.arguments.items() if isinstance(a, Inline)}
+
+    def value(self, step: PlannedStep, name: str, argument: Argument, runs: Runs, temp: Path) -> str:
         """Returns the text for the command line: files as local paths, variables by their values.
 
         A file that has to be made for it goes to `temp`. Raises WaypostError where an earlier
         output is gone, or is not what it was.
         """
         if isinstance(argument, Reference):
-            return str(self._output(name, argument, tracker))
+            return str(self._output(name, argument, runs))
         if isinstance(argument, Inline):
-            tracker.log_text(run_id, argument.text, f"parameters/{name}.yaml")
             return str(self._file(temp / f"{name}.yaml", argument))
         if isinstance(argument, Location):
             return self._place(argument)
@@ -128,8 +141,8 @@ class Inputs:
             from waypost.tracking.wandb_inputs import fetched
 
             with self._masking():
-                return str(fetched(address, self._asked.get(location.text, "")))
-        path = self._local(location) or self.bundled.get(location.text)
+                return str(fetched(address, self.content_behind(location)))
+        path = self._file_of(location)
         return str(path) if path else address
 
     @contextlib.contextmanager
@@ -142,10 +155,10 @@ class Inputs:
             # The cause has the address in it.
             raise type(error)(masks.text(str(error)), hint=masks.text(error.hint)) from None
 
-    def _output(self, name: str, reference: Reference, tracker: Tracker) -> Path:
+    def _output(self, name: str, reference: Reference, runs: Runs) -> Path:
         step = self.finished[reference.step]
         known = step.paths.get(reference.output)
-        found = Path(known) if known else tracker.output(step.run_id, self.artifact(reference))
+        found = Path(known) if known else runs.output(step.run_id, self.artifact(reference))
         if found is None or not found.exists():
             raise WaypostError(f"{name}: the output {reference} of run {step.run_id} is gone")
         if self.memo.digest(found) != step.digests[reference.output]:

@@ -1,32 +1,34 @@
-"""Steps on this machine: forks of a worker that has imported what they need, or plain processes."""
+"""Steps on this machine: code, environment, arguments and log as files, and a process for each step."""
 
 from __future__ import annotations
 
 import os
-import select
-import signal
-import sys
+import shutil
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from waypost.contracts.command import PythonCommand
+from waypost.contracts.component import PythonEnv, command_line
+from waypost.contracts.plan import PlannedStep
+from waypost.contracts.resources import MIB
 from waypost.contracts.schedule_line import Capacity
+from waypost.runs import environments
+from waypost.runs.code import own_copy, worker_command
 from waypost.runs.environments import Environment
-from waypost.runs.executor import OF_EVERY_STEP, Left, LostError, Running, Task
+from waypost.runs.events import Reporter
+from waypost.runs.executor import Ended, Left, LostError, Work, holder_of
+from waypost.runs.logs import exit_cause, mask, tail_of
+from waypost.runs.outputs import Outputs, find_outputs
+from waypost.runs.preflight import Options, by_step
+from waypost.runs.prepare import Prepared
+from waypost.runs.processes import NOT_INHERITED, OF_EVERY_STEP, Process, Processes, Task, WorkerLostError
+from waypost.sources.memo import Memo
 from waypost.system.gpus import Gpus
 from waypost.system.machine import available_memory, cores, total_memory
 from waypost.system.places import home
-from waypost.system.process import GRACE_SECONDS, Partner, Shell, end_group
-
-_POLL_SECONDS = 0.02
-
-
-def can_fork() -> bool:
-    """Tells whether forks are safe here: macOS forbids them to much that is written in C."""
-    return sys.platform == "linux"
+from waypost.texts.masks import Masks
+from waypost.tracking.store import Tracker, step_variables
 
 
 def this_machine(jobs: int, gpus: int | None = None) -> Capacity:
@@ -35,43 +37,30 @@ def this_machine(jobs: int, gpus: int | None = None) -> Capacity:
 
 
 class LocalExecutor:
-    """An `Executor`: processes on this machine.
+    """An `Executor`: this machine."""
 
-    There is a fork server for each environment and set of variables that modules read when they are
-    imported; it is started when its first task is prepared. A task that is no plain Python, or that
-    forbids a fork (threads, a module of its own with the name of a loaded one), is a process of its
-    own. Invariant: a task runs in one place only. A server that is lost takes its tasks along, before
-    anybody is told that they are lost.
-    """
+    is_elsewhere = False
 
-    def __init__(self, folder: Path, *, fork: bool, gpus: Gpus | None = None) -> None:
-        self._folder = folder
-        self._fork = fork
-        self._gpus = gpus or Gpus(home() / "locks")
-        self._workers: dict[tuple[str, frozenset[tuple[str, str]]], _Worker] = {}
-        self._plain: list[_Plain] = []
-        self._count = 0
-        self._store = ""
+    def __init__(self, temp: Path, memo: Memo, options: Options, reporter: Reporter) -> None:
+        self.memo = memo
+        self._temp = temp
+        self._options = options
+        self._say = reporter.say
+        self._processes = Processes(temp, fork=options.fork)
+        self._gpus = Gpus(home() / "locks")
+        self._environments: dict[Path, Environment] = {}
+        self._tracker: Tracker | None = None
 
-    def prepare(self, environment: Environment, python: PythonCommand | None, modules: Sequence[str]) -> None:
-        """Starts the worker for such commands where there is none yet, and has it import modules."""
-        if python and self._fork:
-            self._worker(environment, python).prepare(modules)
+    def prepare(self, prepared: Prepared, missing: Iterable[PlannedStep]) -> None:
+        """Builds all environments, and has workers import what the missing steps need."""
+        envs = by_step(prepared, self._options.env, self._environment)
+        for step in missing:
+            values = dict.fromkeys(step.entry_point.parameters, "")
+            self._processes.prepare(envs[step.name], *worker_command(prepared, step, values, self.memo))
 
-    def announce(self, store: str) -> None:
-        """Tells the workers, also those that will start, where steps will log to."""
-        self._store = store
-        for worker in self._workers.values():
-            worker.announce(store)
-
-    def start(self, environment: Environment, task: Task, *, plain: bool = False) -> Running:
-        """Starts a task. Raises LostError where only a plain process can run it."""
-        task = replace(task, variables={**task.variables, **self._gpus.variables(task.holder)})
-        if not task.python or not self._fork or plain:
-            running = _Plain(task)
-            self._plain.append(running)
-            return running
-        return self._worker(environment, task.python).start(task)
+    def announce(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._processes.announce(tracker.uri)
 
     def capacity(self, jobs: int) -> Capacity:
         """Returns what this machine has; its GPUs are counted when a step asks for one."""
@@ -82,166 +71,153 @@ class LocalExecutor:
         return Left(available_memory(), self._gpus.free() if gpus else None)
 
     def take_gpus(self, holder: str, count: int) -> bool:
-        """Keeps GPUs for a task, which sees no others, until `give_back`."""
+        """Keeps GPUs for a step, which sees no others, until `give_back`."""
         return self._gpus.take(holder, count)
 
     def give_back(self, holder: str) -> None:
         """Others may have the GPUs that a holder was given, if it was."""
         self._gpus.give_back(holder)
 
-    def wait(self, seconds: float) -> None:
-        """Waits until something may have happened, `seconds` at most."""
-        alive = [worker for worker in self._workers.values() if worker.is_there]
-        self._plain = [running for running in self._plain if running.poll() is None]
-        until = time.monotonic() + seconds
-        while True:
-            left = max(until - time.monotonic(), 0)
-            readable, _, _ = select.select(alive, [], [], min(left, _POLL_SECONDS) if self._plain else left)
-            for worker in readable:
-                worker.listen()
-            if readable or not left or any(running.poll() is not None for running in self._plain):
-                return
-
-    def close(self) -> None:
-        for running in self._plain:
-            running.end()
-        for worker in self._workers.values():
-            worker.close()
-        self._gpus.close()
-
-    def _worker(self, environment: Environment, python: PythonCommand) -> _Worker:
-        # What a module reads when it is imported must be there when the worker starts.
-        variables = {name: value for name, value in python.variables.items() if name != "PYTHONPATH"}
-        key = (environment.digest, frozenset(variables.items()))
-        worker = self._workers.get(key)
-        if worker is None or not worker.is_there:
-            self._count += 1
-            worker = _Worker(environment, variables, self._folder, self._count)
-            self._workers[key] = worker
-            if self._store:
-                worker.announce(self._store)
-        return worker
-
-
-class _Plain:
-    def __init__(self, task: Task) -> None:
-        limit = f"ulimit -d {task.memory // 1024}; " if task.memory else ""
-        self._process = Shell(limit + task.shell, cwd=task.folder, env=task.variables, log=task.log)
-        self.memory = 0
-
-    def poll(self) -> int | None:
-        return self._process.poll()
-
-    def end(self) -> None:
-        self._process.end()
-
-
-class _Forked:
-    def __init__(self, worker: _Worker) -> None:
-        self._worker = worker
-        self.process = 0
-        self.code: int | None = None
-        self.lost = ""
-        self.memory = 0
-
-    def poll(self) -> int | None:
-        if self.lost:
-            raise LostError(self.lost)
-        return self.code
-
-    def end(self) -> None:
-        until = time.monotonic() + GRACE_SECONDS
-        number = signal.SIGTERM
-        while self.code is None and not self.lost and self._worker.is_there:
-            if self.process:
-                end_group(self.process, number)
-            if time.monotonic() > until:
-                number = signal.SIGKILL
-            self._worker.listen(_POLL_SECONDS)
-
-
-class _Worker:
-    """One process that forks; it lies in `folder` with its log and what steps report."""
-
-    def __init__(
-        self, environment: Environment, variables: Mapping[str, str], folder: Path, number: int
-    ) -> None:
-        self._folder = folder
-        self._log = folder / f"worker-{number}.log"
-        self._steps: dict[str, _Forked] = {}
-        self._count = 0
-        self._asked: set[str] = set()
-        env = {**os.environ, **environment.variables(), **variables, **OF_EVERY_STEP}
-        program = Path(__file__).with_name("fork_server.py")
-        self._partner = Partner(
-            [str(environment.folder / "bin" / "python"), str(program)],
-            env=env,
-            log=self._log,
-            supervised=True,
-        )
-        self.is_there = True
-
-    def fileno(self) -> int:
-        return self._partner.fileno()
-
-    def prepare(self, modules: Sequence[str]) -> None:
-        wanted = [module for module in modules if module not in self._asked]
-        self._asked.update(wanted)
-        self._partner.send({"import": wanted})
-
-    def announce(self, store: str) -> None:
-        self._partner.send({"store": store})
-
-    def start(self, task: Task) -> _Forked:
-        if task.python is None:
-            raise LostError("not plain Python")
-        self._count += 1
-        name = f"{task.step}-{self._count}"
-        request: dict[str, Any] = {
-            "step": name,
-            "import": list(task.modules),
-            "arguments": list(task.python.arguments),
-            "folder": str(task.folder),
-            "variables": {**task.variables, **task.python.variables},
-            "log": str(task.log),
-            "report": str(self._folder / f"{name}.json"),
-            "memory": task.memory,
-        }
-        if task.python.file:
-            request["file"] = task.python.file
-        else:
-            request["module"] = task.python.module
-        self._steps[name] = running = _Forked(self)
-        if not self._partner.send(request):
-            self._lost()
+    def start(self, work: Work) -> _Running:
+        """Starts an attempt: the first one as a fork where that can be, others as plain processes."""
+        if work.lost:
+            self._say(f"{work.step.name}: {work.lost}; it runs as a plain process")
+        running = _Running(self, work, self.tracker, Path(tempfile.mkdtemp(dir=self._temp)))
+        try:
+            running.begin()
+        except BaseException:
+            running.drop_copy()
+            raise
         return running
 
-    def listen(self, seconds: float = 0.0) -> None:
-        """Hears what the process says, waiting `seconds` at most."""
-        if not select.select([self], [], [], seconds)[0]:
-            return
-        documents = self._partner.receive()
-        if documents is None:
-            self._lost()
-            return
-        for document in documents:
-            step = self._steps[document["step"]]
-            step.process = document.get("process", step.process)
-            step.lost = document.get("unsafe", "")
-            if "code" in document:
-                step.code, step.memory = document["code"], document["memory"]
-
-    def _lost(self) -> None:
-        self.is_there = False
-        self._partner.end()  # and its steps: none runs twice at the same time
-        last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        cause = f"its worker is gone{': ' if last else ''}{''.join(last)}"
-        for step in self._steps.values():
-            if step.code is None:
-                step.lost = cause
+    def wait(self, seconds: float) -> None:
+        self._processes.wait(seconds)
 
     def close(self) -> None:
-        for step in self._steps.values():
-            if step.process and step.code is None:
-                step.end()
-        self._partner.end()
+        self._processes.close()
+        self._gpus.close()
+
+    @property
+    def tracker(self) -> Tracker:
+        """Where steps log to. Raises ValueError before that is announced."""
+        if self._tracker is None:
+            raise ValueError("nobody said where steps log to")
+        return self._tracker
+
+    def task(
+        self, work: Work, values: Mapping[str, str], folder: Path, log: Path
+    ) -> tuple[Environment, Task]:
+        """Returns what a process executes, and in which environment."""
+        step, prepared = work.step, work.prepared
+        environment = self._environments[prepared.checkout(step).folder]
+        limits = prepared.pipeline.steps[step.name].limits
+        python, modules = worker_command(prepared, step, values, self.memo)
+        variables = {
+            **{k: v for k, v in os.environ.items() if k not in NOT_INHERITED},
+            **environment.variables(),
+            **step_variables(self.tracker, work.run_id),
+            **OF_EVERY_STEP,
+            **({"COMPONENT_DEBUG": "1"} if self._options.debug else {}),
+            **self._gpus.variables(holder_of(work.parent, step.name)),
+        }
+        return environment, Task(
+            step.name,
+            command_line(step.entry_point, values),
+            python,
+            folder,
+            variables,
+            log,
+            modules,
+            (limits.memory_mb or 0) * MIB,
+        )
+
+    def begin(self, environment: Environment, task: Task, *, plain: bool) -> Process:
+        """Starts a task's process. Raises LostError where only another attempt can run it."""
+        return self._processes.start(environment, task, plain=plain)
+
+    def _environment(self, folder: Path, python_env: PythonEnv | None) -> Environment:
+        if folder not in self._environments:
+            self._environments[folder] = (
+                environments.local()
+                if python_env is None
+                else environments.ensure(folder, python_env, home(), self._say, self._options.wheels)
+            )
+        return self._environments[folder]
+
+
+class _Running:
+    """An attempt with its files in `temp`; `copy` is what was made of its component's folder for it alone."""
+
+    def __init__(self, executor: LocalExecutor, work: Work, tracker: Tracker, temp: Path) -> None:
+        self.values: dict[str, str] = {}
+        self._executor = executor
+        self._work = work
+        self._tracker = tracker
+        self._temp = temp
+        self._log = temp / f"{work.step.name}.log"
+        self._copy: Path | None = None
+        self._process: Process | None = None
+        self._code: int | None = None
+        self._late = ""
+        self._since = time.monotonic()
+
+    def begin(self) -> None:
+        """Puts what the step needs into files, and starts its process."""
+        work = self._work
+        code = work.prepared.checkout(work.step)
+        self.values = {
+            name: work.inputs.value(work.step, name, argument, self._tracker, self._temp)
+            for name, argument in work.step.arguments.items()
+        }
+        self._copy = own_copy(code.folder, code.trees, self._temp)
+        environment, task = self._executor.task(work, self.values, self._copy or code.folder, self._log)
+        self._process = self._executor.begin(environment, task, plain=work.attempt > 1)
+
+    def poll(self) -> bool:
+        if self._code is None and self._process:
+            try:
+                self._code = self._process.poll()
+            except WorkerLostError as error:  # the fork server is gone or cannot fork it
+                self.keep_log()
+                self.drop_copy()
+                raise LostError(str(error)) from error
+            if self._code is None and (late := self._lateness()):
+                self._process.end()
+                self._late, self._code = late, 1
+        return self._code is not None
+
+    def end(self) -> None:
+        if self._process:
+            self._process.end()
+
+    def keep_log(self) -> None:
+        mask(self._log, Masks(self._work.prepared.variables))
+        if self._log.exists():
+            self._tracker.log_file(self._work.run_id, self._log, "logs")
+
+    def result(self) -> Ended:
+        self.keep_log()
+        code = self._code or 0
+        cause = self._late or (exit_cause(code, self._log) if code else "")
+        found = Outputs()
+        if not cause:
+            found = find_outputs(self._work.step.entry_point, self._work.run_id, self._tracker)
+        self.drop_copy()
+        return Ended(
+            code,
+            cause or found.problem,
+            tail_of(self._log),
+            {name: self._executor.memo.digest(path) for name, path in found.paths.items()},
+            {name: str(path) for name, path in found.paths.items()},
+            found.models,
+            memory=self._process.memory if self._process else 0,
+        )
+
+    def drop_copy(self) -> None:
+        if self._copy:
+            shutil.rmtree(self._copy.parent, ignore_errors=True)
+
+    def _lateness(self) -> str:
+        limit = self._work.prepared.pipeline.steps[self._work.step.name].limits.minutes
+        late = limit is not None and time.monotonic() - self._since > 60 * limit
+        return f"it took longer than its limit, {limit:g} minutes" if late else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from waypost.texts.masks import Masks
 
 _TAIL_LINES, _TAIL_BYTES = 20, 1 << 16
 _MOST_NAMED = 8
+_NEWS_LINES, _NEWS_WIDTH, _NEWS_BYTES = 20, 500, 1 << 16
 
 
 def mask(log: Path, masks: Masks) -> None:
@@ -52,6 +54,29 @@ def not_logged(name: str, path: str, logged: Sequence[str]) -> str:
     others = f"; it logged {', '.join(logged[:_MOST_NAMED])}" if logged else ""
     problem = f"the step ended well, but its output {name!r} ({path}) was not logged"
     return f"{problem}: {call} in the step does that{others}"
+
+
+class Follower:
+    """Reads what is new in a log: at most so many lines a second, each cut, secrets masked."""
+
+    def __init__(self, log: Path, masks: Masks) -> None:
+        self._log = log
+        self._masks = masks
+        self._read = 0
+
+    def news(self) -> list[str]:
+        """Returns the newest whole lines since the last look; of many, the last ones."""
+        if not self._log.exists():
+            return []
+        with self._log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            skipped = max(size - _NEWS_BYTES, self._read)
+            file.seek(skipped)
+            found = file.read(_NEWS_BYTES)
+        whole = found[: found.rfind(b"\n") + 1]
+        self._read = skipped + len(whole) if whole else self._read
+        lines = [self._masks.line(line) for line in whole.splitlines()]
+        return [line.decode(errors="replace")[:_NEWS_WIDTH] for line in lines[-_NEWS_LINES:]]
 
 
 def _signal_name(number: int) -> str:

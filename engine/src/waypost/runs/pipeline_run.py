@@ -12,11 +12,10 @@ from waypost.contracts.schedule_messages import Node
 from waypost.errors import UsageError, redacted
 from waypost.runs import drafts
 from waypost.runs.cache_lookup import CacheLookup, Reuse
-from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Execution, Tools
 from waypost.runs.inputs import Inputs
-from waypost.runs.preflight import Options, run_key
+from waypost.runs.preflight import Options, digests, rule_of, run_key
 from waypost.runs.prepare import Prepared
 from waypost.runs.provenance import origin_of
 from waypost.runs.wandb_events import Mirrored
@@ -37,7 +36,6 @@ class PipelineRun:
         self,
         prepared: Prepared,
         options: Options,
-        envs: Mapping[str, Environment],
         tools: Tools,
         reporter: Reporter,
         *,
@@ -57,13 +55,13 @@ class PipelineRun:
             options.steps,
             _earlier_steps(tools.tracker, options, prepared.pipeline.name),
         )
-        digests = {step: environment.digest for step, environment in envs.items()}
-        lookup = CacheLookup(prepared, digests, tools.index, tools.memo, inputs, reuse)
+        envs, is_whole = digests(prepared, options.env), rule_of(options, tools.memo)
+        lookup = CacheLookup(prepared, envs, tools.index, is_whole, inputs, reuse)
         self._origin = origin_of(prepared, options)
         tags = {"waypost.version": __version__, **self._origin.tags}
         self.run_id = tools.tracker.open_pipeline(tags, parent=parent, name=name)
         mirrored = Mirrored(tools.mirror, prepared, self.run_id, tags, tools.tracker.uri)
-        self.execution = Execution(prepared, envs, lookup, tools, reporter, self.run_id, mirrored)
+        self.execution = Execution(prepared, lookup, tools, reporter, self.run_id, mirrored)
 
     @property
     def nodes(self) -> list[Node]:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from waypost.contracts.component import PythonEnv
 from waypost.contracts.keys import FinishedStep
-from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
-from waypost.errors import WaypostError, redacted
+from waypost.errors import redacted
 from waypost.runs import environments
-from waypost.runs.cache_lookup import CacheLookup, Decision, Reuse, colleague, unchanged
+from waypost.runs.cache_lookup import (
+    CacheLookup,
+    Decision,
+    Reuse,
+    Whole,
+    colleague,
+    is_recorded,
+    is_whole_here,
+    unchanged,
+)
 from waypost.runs.events import RunResult, StepResult
 from waypost.runs.index import Index
 from waypost.runs.inputs import Inputs
-from waypost.runs.local_executor import can_fork
+from waypost.runs.outputs import models_in
 from waypost.runs.prepare import Prepared
+from waypost.runs.processes import can_fork
 from waypost.runs.uncommitted import uncommitted
-from waypost.sources.files import read_mlmodel, read_python_env
+from waypost.sources.files import read_python_env
 from waypost.sources.memo import Memo
 from waypost.system.places import home
 from waypost.texts.digests import digest_of
@@ -35,7 +44,8 @@ class Options:
     """How to run: `steps` to execute (None: all that have to), what to take over (`cache`, `force`,
     `resume`), `env` (uv or local), `jobs` at the same time (0: one per core), `fork` steps from workers,
     `debug`, `offline`, `wandb` whether W&B hears of it; of a bundle the folder of its `wheels`, and its
-    `data`, files by the URL that they come from.
+    `data`, files by the URL that they come from. `on` is the address of the cluster that executes steps,
+    empty for this machine; `upload` lets its workers have the input files of this machine.
     """
 
     steps: frozenset[str] | None = None
@@ -48,6 +58,8 @@ class Options:
     debug: bool = False
     offline: bool = False
     wandb: bool = False
+    on: str = ""
+    upload: bool = False
     wheels: Path | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
 
@@ -68,13 +80,19 @@ class Preflight:
     asked_servers: bool = False
 
 
+def rule_of(options: Options, memo: Memo) -> Whole:
+    """Returns by what a finished step is known to be whole where steps execute as these options say."""
+    return is_recorded if options.on else is_whole_here(memo)
+
+
 def preflight(prepared: Prepared, options: Options) -> Preflight:
     """Returns what the index of this machine says; no tracking server is asked, nothing heavy imported."""
     finished: dict[str, FinishedStep] = {}
     memo, index = Memo(home()), Index(home(), tracking_uri())
     inputs = Inputs(prepared, memo, finished, options.data, options.offline)
     reuse = Reuse(options.cache, options.force, options.steps)
-    lookup = CacheLookup(prepared, digests(prepared, options.env), index, memo, inputs, reuse)
+    envs, is_whole = digests(prepared, options.env), rule_of(options, memo)
+    lookup = CacheLookup(prepared, envs, index, is_whole, inputs, reuse)
     decisions, missing = {}, []
     for step in prepared.plan.steps:
         if all(need in finished for need in step.needs):
@@ -145,30 +163,8 @@ def declared_metrics(step: PlannedStep, finished: FinishedStep) -> dict[str, flo
 
 
 def models_of(step: PlannedStep, finished: FinishedStep) -> tuple[str, ...]:
-    """Returns the artifacts of a finished step that are MLflow models, by type, else by content."""
-    return tuple(
-        output.path
-        for name, output in step.entry_point.outputs.items()
-        if output.type == "mlflow-model"
-        or (not output.type and name in finished.paths and is_model(Path(finished.paths[name])))
-    )
-
-
-def model_problem(folder: Path, metadata: Sequence[str]) -> str:
-    """Returns why a folder is not the MLflow model that a contract declares, empty where it is."""
-    if not is_model(folder):
-        return "is no MLflow model"
-    try:
-        there = read_mlmodel(folder).metadata or {}
-    except WaypostError as error:
-        return f"is no MLflow model that can be read: {error}"
-    lost = ", ".join(repr(key) for key in metadata if key not in there)
-    return f"is a model without {lost} in its metadata, which the contract declares" if lost else ""
-
-
-def is_model(folder: Path) -> bool:
-    """Tells whether a folder holds an MLflow model."""
-    return (folder / MODEL_FILE).is_file()
+    """Returns the artifacts of a finished step that are MLflow models."""
+    return models_in(step.entry_point, finished.paths)
 
 
 def digests(prepared: Prepared, env: str) -> dict[str, str]:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from waypost.contracts.component import PythonEnv
 from waypost.contracts.pipeline import FILE
 from waypost.contracts.plan import PlannedStep
 from waypost.contracts.resources import lacks
 from waypost.errors import FindingsError
 from waypost.pins.watch import Watch
-from waypost.runs import environments
-from waypost.runs.code import worker_command
 from waypost.runs.dispatch import drive
-from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Tools
+from waypost.runs.executor import Site
 from waypost.runs.index import Index
 from waypost.runs.local_executor import LocalExecutor, this_machine
 from waypost.runs.pipeline_run import PipelineRun
-from waypost.runs.preflight import Options, Preflight, by_step, preflight
+from waypost.runs.preflight import Options, Preflight, preflight
 from waypost.runs.prepare import Prepared
 from waypost.sources.memo import Memo
 from waypost.system.gpus import visible_gpus
@@ -35,7 +32,13 @@ from waypost.tracking.store import Tracker
 from waypost.tracking.wandb_mirror import run_mirror
 
 
-def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path | None = None) -> RunResult:
+def run(
+    prepared: Prepared,
+    options: Options,
+    reporter: Reporter,
+    watched: Path | None = None,
+    site: Site = LocalExecutor,
+) -> RunResult:
     """Executes the pipeline and returns how it ended; a failed step is a result, not an exception.
 
     Where everything is current already, that run is returned and nothing is started. While steps
@@ -51,11 +54,11 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
         reporter.ended(current)
         return current
     with contextlib.ExitStack() as stack:
-        require_room([(prepared, found)], options)
+        if not options.on:
+            require_room([(prepared, found)], options)
         heard = stack.enter_context(Watch(watched)) if watched else None
-        envs = build_environments(prepared, options, reporter)
         stack.enter_context(listening(reporter.say))
-        tools = stack.enter_context(open_tools(prepared, envs, options, found.missing, reporter))
+        tools = stack.enter_context(open_tools(prepared, options, found.missing, reporter, site))
         stack.enter_context(tracking_errors())
         if current and all(map(tools.tracker.is_finished, _ids(current))):
             current = replace(current, experiment_id=tools.tracker.experiment_id)
@@ -63,7 +66,7 @@ def run(prepared: Prepared, options: Options, reporter: Reporter, watched: Path 
             return current
         close_abandoned(tools.tracker, reporter)
         stack.enter_context(patience(reporter.say))
-        opening = (PipelineRun(prepared, options, envs, tools, reporter) for _ in range(1))
+        opening = (PipelineRun(prepared, options, tools, reporter) for _ in range(1))
         [opened] = drive(opening, options, tools, heard)
     lost = tools.mirror.warning
     return replace(opened.result, warnings=(*opened.result.warnings, lost)) if lost else opened.result
@@ -91,39 +94,30 @@ def require_room(asked: Iterable[tuple[Prepared, Preflight]], options: Options) 
         raise FindingsError(findings)
 
 
-def build_environments(prepared: Prepared, options: Options, reporter: Reporter) -> dict[str, Environment]:
-    """Returns the environment of each step; all are there before step 1 starts."""
-
-    def build(folder: Path, python_env: PythonEnv | None) -> Environment:
-        if python_env is None:
-            return environments.local()
-        return environments.ensure(folder, python_env, home(), reporter.say, options.wheels)
-
-    return by_step(prepared, options.env, build)
-
-
 @contextlib.contextmanager
 def open_tools(
     prepared: Prepared,
-    envs: Mapping[str, Environment],
     options: Options,
     missing: Iterable[PlannedStep],
     reporter: Reporter,
+    site: Site = LocalExecutor,
+    others: Iterable[Prepared] = (),
 ) -> Iterator[Tools]:
-    """Gives what runs share. Workers start first: they import what the `missing` steps need, beside MLflow
-    here.
+    """Gives what runs share; `others` are the pipelines of a sweep beside the first.
+
+    The executor comes first: workers import what the `missing` steps need, beside MLflow here.
     """
     sweep()
     memo = Memo(home())
-    with scratch() as temp, contextlib.closing(LocalExecutor(temp, fork=options.fork)) as executor:
-        for step in missing:
-            values = dict.fromkeys(step.entry_point.parameters, "")
-            executor.prepare(envs[step.name], *worker_command(prepared, step, values, memo))
+    with scratch() as temp, contextlib.closing(site(temp, memo, options, reporter)) as executor:
+        executor.prepare(prepared, missing)
+        for other in others:
+            executor.prepare(other, ())
         tracker = Tracker(prepared.pipeline.name)
-        executor.announce(tracker.uri)
+        executor.announce(tracker)
         index = Index(home(), tracker.uri)
         with run_mirror(wanted=options.wandb, say=reporter.say, warn=reporter.warn) as kept:
-            yield Tools(tracker, index, memo, executor, temp, kept, options.debug)
+            yield Tools(tracker, index, memo, executor, temp, kept)
         for problem in filter(None, (index.problem, memo.problem)):
             reporter.warn(f"the cache is disabled:  {problem}")
 

@@ -14,7 +14,7 @@ from waypost.runs.single import component_that_takes, one_step
 from waypost.sources.files import read_text
 from waypost.tracking.connection import client, tracking_errors
 from waypost.tracking.local import tracking_uri
-from waypost.tracking.store import output_of
+from waypost.tracking.runs import output_of
 
 _TAKEN = {"data": "path", "suggest": "bool"}
 SUGGESTED = "suggested.yaml"

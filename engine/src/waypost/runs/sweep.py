@@ -13,10 +13,12 @@ from waypost.contracts.metrics import SaidSide
 from waypost.errors import Finding, FindingsError, did_you_mean
 from waypost.runs.dispatch import drive
 from waypost.runs.events import Reporter, RunResult
+from waypost.runs.executor import Site
+from waypost.runs.local_executor import LocalExecutor
 from waypost.runs.pipeline_run import PipelineRun
 from waypost.runs.preflight import Options, preflight
 from waypost.runs.prepare import Prepared
-from waypost.runs.runner import build_environments, close_abandoned, is_there, open_tools, require_room
+from waypost.runs.runner import close_abandoned, is_there, open_tools, require_room
 from waypost.system.signals import check, held
 from waypost.tracking.connection import last_words, patience, tracking_errors
 from waypost.tracking.databases import listening
@@ -99,6 +101,7 @@ def sweep(
     *,
     metric: str,
     minimize: bool = False,
+    site: Site = LocalExecutor,
 ) -> SweepResult:
     """Runs pipelines that differ in their values below one MLflow run; the `listener` hears of each point.
 
@@ -123,12 +126,13 @@ def sweep(
             waiting.append((values, prepared))
     if not waiting:
         return _sorted("", metric, found.values(), minimize=minimize)
-    require_room([(prepared, checked[values]) for values, prepared in waiting], options)
+    if not options.on:
+        require_room([(prepared, checked[values]) for values, prepared in waiting], options)
     first_values, first = waiting[0]
-    envs = {values: build_environments(prepared, options, reporter) for values, prepared in waiting}
+    missing, others = checked[first_values].missing, [prepared for _, prepared in waiting[1:]]
     with (
         listening(reporter.say),
-        open_tools(first, envs[first_values], options, checked[first_values].missing, reporter) as tools,
+        open_tools(first, options, missing, reporter, site, others) as tools,
         tracking_errors(),
         patience(reporter.say),
         held(),
@@ -140,7 +144,6 @@ def sweep(
                 PipelineRun(
                     prepared,
                     options,
-                    envs[values],
                     tools,
                     _OnePoint(values, note),
                     parent=run_id,

@@ -51,7 +51,9 @@ class Mirrored:
     def step_started(
         self, step: PlannedStep, run_id: str, key: str, recorded: Mapping[str, str], values: Mapping[str, str]
     ) -> None:
-        """A step's process runs: `recorded` are its arguments for people, `values` those it is given."""
+        """A step's process runs: `recorded` are its arguments for people, `values` those it is given,
+        as far as it runs here.
+        """
         config = {
             **self._about,
             "parameters": {name: redacted(text) for name, text in recorded.items()},
@@ -59,6 +61,8 @@ class Mirrored:
         }
         used = []
         for name, argument in step.arguments.items():
+            if name not in values:
+                continue  # it is known on another machine only
             if isinstance(argument, Reference):
                 used.append(
                     {"artifact": f"{argument.step}-{argument.output}", "path": values[name], "uri": ""}

@@ -257,6 +257,11 @@ class Shell:
                 start_new_session=True,
             )
 
+    @property
+    def number(self) -> int:
+        """The id of the process above all that it starts."""
+        return self._process.pid
+
     def poll(self) -> int | None:
         """Returns the exit code (-N: signal N), None while it runs; then nothing that it started is left."""
         code = self._process.poll()

@@ -67,6 +67,15 @@ def client(uri: str) -> MlflowClient:
     return cast("MlflowClient", _TakingTurns(found, turn))
 
 
+def reached(uri: str) -> MlflowClient:
+    """Returns MLflow's client of a store, to which everything goes from now on in this process."""
+    found = client(uri)
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    return found
+
+
 class _TakingTurns:
     """Passes everything on to an object; its methods are called by turns."""
 
@@ -80,26 +89,30 @@ class _TakingTurns:
 
 
 @contextlib.contextmanager
-def tracking_errors() -> Iterator[None]:
-    """Turns whatever MLflow raises into a WaypostError that names the server, and what may help."""
+def tracking_errors(uri: str = "") -> Iterator[None]:
+    """Turns whatever MLflow raises into a WaypostError that names the server, and what may help.
+
+    Args: `uri` is that of the server, where it is not the one of this process's variables.
+    """
     set_defaults()
+    uri = uri or tracking_uri()
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except database_errors() as error:
-        if problem := refusal(tracking_uri(), error):
+        if problem := refusal(uri, error):
             raise problem from error
         words = " ".join(str(getattr(error, "orig", None) or error).split())
-        message = f"tracking database {redacted(tracking_uri())}: {redacted(words)}"
+        message = f"tracking database {redacted(uri)}: {redacted(words)}"
         raise WaypostError(message, hint=_SILENT) from error
     except MlflowException as error:
-        if problem := refusal(tracking_uri(), error):
+        if problem := refusal(uri, error):
             raise problem from error
-        if is_folder(tracking_uri()) and os.environ.get(_FOLDERS, "").lower() not in ("true", "1"):
-            message = f"tracking store {tracking_uri()}: MLflow does not write to folders any more"
+        if is_folder(uri) and os.environ.get(_FOLDERS, "").lower() not in ("true", "1"):
+            message = f"tracking store {uri}: MLflow does not write to folders any more"
             raise WaypostError(message, hint=_NO_FOLDERS) from error
-        message = f"tracking server {redacted(tracking_uri())}: {_plain(error)}"
+        message = f"tracking server {redacted(uri)}: {_plain(error)}"
         raise WaypostError(message, hint=_hint(error)) from error
 
 

@@ -19,7 +19,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,25 @@ BEAT_SECONDS = 20.0
 _SILENCE_SECONDS = 6 * BEAT_SECONDS
 
 
+class Sign:
+    """The sign that a run's process sets now and then, seen from another machine.
+
+    Clocks of two machines may differ: what counts is whether the sign changes while we look.
+    """
+
+    def __init__(self, silence: float = _SILENCE_SECONDS) -> None:
+        self._silence = silence
+        self._seen: str | None = None
+        self._since = 0.0
+
+    def is_fresh(self, tags: Mapping[str, str], now: float) -> bool:
+        """Tells whether the sign among a run's tags has changed within the time that it may take."""
+        sign = tags.get(_BEAT_TAG, "")
+        if sign != self._seen:
+            self._seen, self._since = sign, now
+        return now - self._since < self._silence
+
+
 @dataclass(frozen=True)
 class Holder:
     """The pipeline run that computes a key, and its user."""
@@ -54,7 +74,7 @@ class Leases:
         self._experiment_id = experiment_id
         self._asked: set[tuple[str, str]] = set()
         self._held: set[tuple[str, str]] = set()
-        self._heard: dict[str, tuple[str, float]] = {}
+        self._heard: defaultdict[str, Sign] = defaultdict(Sign)
         self._beaten = time.monotonic()
 
     def acquire(self, run_id: str, key: str) -> Holder | None:
@@ -112,13 +132,7 @@ class Leases:
         known = is_alive_here(run)
         if known is not None:
             return known
-        # Clocks of two machines may differ: what counts is whether the sign changes while we look.
-        sign, now = run.data.tags.get(_BEAT_TAG, ""), time.monotonic()
-        seen, since = self._heard.get(run.info.run_id, ("", now))
-        if seen != sign or run.info.run_id not in self._heard:
-            self._heard[run.info.run_id] = (sign, now)
-            return True
-        return now - since < _SILENCE_SECONDS
+        return self._heard[run.info.run_id].is_fresh(run.data.tags, time.monotonic())
 
 
 def is_alive_here(run: Run) -> bool | None:

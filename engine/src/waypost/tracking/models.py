@@ -16,7 +16,7 @@ from waypost.texts.digests import digest_of
 from waypost.tracking.connection import client, set_defaults, tracking_errors
 from waypost.tracking.databases import Turn
 from waypost.tracking.local import tracking_uri
-from waypost.tracking.store import downloaded, output_of
+from waypost.tracking.runs import downloaded, output_of
 
 _ALIAS = re.compile(r"models:/(?P<name>[^/@]+)@(?P<alias>[^/@]+)")
 _VERSION = re.compile(r"models:/(?P<name>[^/@]+)/(?P<version>\d+)")

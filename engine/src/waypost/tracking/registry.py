@@ -13,7 +13,8 @@ from waypost.errors import UsageError, redacted
 from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.names import tag_is
-from waypost.tracking.store import INPUT_TAG, PIPELINE_TAG, STEP_TAG, named_in, output_of, outputs_in
+from waypost.tracking.runs import named_in, output_of, outputs_in
+from waypost.tracking.store import INPUT_TAG, PIPELINE_TAG, STEP_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

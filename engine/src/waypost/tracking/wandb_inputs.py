@@ -35,7 +35,7 @@ def fetched(uri: str, expected: str) -> Path:
     Raises RemoteError, UsageError, and RemoteError too where its digest is no longer the `expected` one
     (empty: any).
     """
-    from waypost.tracking.store import made_once  # not with MLflow's plugin, which every import of it loads
+    from waypost.tracking.runs import made_once  # not with MLflow's plugin, which every import of it loads
 
     name, inner = split(uri)
     artifact = artifact_named(name)

@@ -1,0 +1,262 @@
+"""Processes of steps on this machine: forks of a worker that has imported what they need, or plain ones."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from waypost.contracts.command import PythonCommand
+from waypost.runs.environments import Environment
+from waypost.system.process import GRACE_SECONDS, Partner, Shell, end_group
+
+OF_EVERY_STEP = {
+    # Environments are byte-compiled when they are built; nothing is written into work trees.
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+"""Variables of all steps, and of what executes them."""
+NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a process executes: `shell` is its command, `python` the same where it is plain Python.
+
+    `modules` is what its code imports, `memory` its limit in bytes (0: none).
+    """
+
+    step: str
+    shell: str
+    python: PythonCommand | None
+    folder: Path
+    variables: Mapping[str, str]
+    log: Path
+    modules: Sequence[str] = ()
+    memory: int = 0
+
+
+class Process(Protocol):
+    """A step's process on its way."""
+
+    def poll(self) -> int | None:
+        """Returns the exit code (-N: signal N), None while it runs. Raises WorkerLostError."""
+
+    def end(self) -> None:
+        """Ends it and its children: SIGTERM, and SIGKILL after some seconds."""
+
+    @property
+    def memory(self) -> int:
+        """Its peak in bytes, 0 where that is not known."""
+
+
+class WorkerLostError(Exception):
+    """The worker that a step ran in is gone, or cannot fork it; a plain process can run it."""
+
+
+def can_fork() -> bool:
+    """Tells whether forks are safe here: macOS forbids them to much that is written in C."""
+    return sys.platform == "linux"
+
+
+class Processes:
+    """Executes tasks until it is closed, which ends whatever still runs. All calls come from one thread.
+
+    There is a fork server for each environment and set of variables that modules read when they are
+    imported; it is started when its first task is prepared. A task that is no plain Python, or that
+    forbids a fork (threads, a module of its own with the name of a loaded one), is a process of its
+    own. Invariant: a task runs in one place only. A server that is lost takes its tasks along, before
+    anybody is told that they are lost.
+    """
+
+    def __init__(self, folder: Path, *, fork: bool) -> None:
+        self._folder = folder
+        self._fork = fork
+        self._workers: dict[tuple[str, frozenset[tuple[str, str]]], _Worker] = {}
+        self._plain: list[_Plain] = []
+        self._count = 0
+        self._store = ""
+
+    def prepare(self, environment: Environment, python: PythonCommand | None, modules: Sequence[str]) -> None:
+        """Starts the worker for such commands where there is none yet, and has it import modules."""
+        if python and self._fork:
+            self._worker(environment, python).prepare(modules)
+
+    def announce(self, store: str) -> None:
+        """Tells the workers, also those that will start, where steps will log to."""
+        self._store = store
+        for worker in self._workers.values():
+            worker.announce(store)
+
+    def start(self, environment: Environment, task: Task, *, plain: bool = False) -> Process:
+        """Starts a task. Raises WorkerLostError where only a plain process can run it."""
+        if not task.python or not self._fork or plain:
+            running = _Plain(task)
+            self._plain.append(running)
+            return running
+        return self._worker(environment, task.python).start(task)
+
+    def wait(self, seconds: float) -> None:
+        """Waits until something may have happened, `seconds` at most."""
+        alive = [worker for worker in self._workers.values() if worker.is_there]
+        self._plain = [running for running in self._plain if running.poll() is None]
+        until = time.monotonic() + seconds
+        while True:
+            left = max(until - time.monotonic(), 0)
+            readable, _, _ = select.select(alive, [], [], min(left, _POLL_SECONDS) if self._plain else left)
+            for worker in readable:
+                worker.listen()
+            if readable or not left or any(running.poll() is not None for running in self._plain):
+                return
+
+    def close(self) -> None:
+        for running in self._plain:
+            running.end()
+        for worker in self._workers.values():
+            worker.close()
+
+    def _worker(self, environment: Environment, python: PythonCommand) -> _Worker:
+        # What a module reads when it is imported must be there when the worker starts.
+        variables = {name: value for name, value in python.variables.items() if name != "PYTHONPATH"}
+        key = (environment.digest, frozenset(variables.items()))
+        worker = self._workers.get(key)
+        if worker is None or not worker.is_there:
+            self._count += 1
+            worker = _Worker(environment, variables, self._folder, self._count)
+            self._workers[key] = worker
+            if self._store:
+                worker.announce(self._store)
+        return worker
+
+
+class _Plain:
+    def __init__(self, task: Task) -> None:
+        limit = f"ulimit -d {task.memory // 1024}; " if task.memory else ""
+        self._process = Shell(limit + task.shell, cwd=task.folder, env=task.variables, log=task.log)
+        self.memory = 0
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def end(self) -> None:
+        self._process.end()
+
+
+class _Forked:
+    def __init__(self, worker: _Worker) -> None:
+        self._worker = worker
+        self.process = 0
+        self.code: int | None = None
+        self.lost = ""
+        self.memory = 0
+
+    def poll(self) -> int | None:
+        if self.lost:
+            raise WorkerLostError(self.lost)
+        return self.code
+
+    def end(self) -> None:
+        until = time.monotonic() + GRACE_SECONDS
+        number = signal.SIGTERM
+        while self.code is None and not self.lost and self._worker.is_there:
+            if self.process:
+                end_group(self.process, number)
+            if time.monotonic() > until:
+                number = signal.SIGKILL
+            self._worker.listen(_POLL_SECONDS)
+
+
+class _Worker:
+    """One process that forks; it lies in `folder` with its log and what steps report."""
+
+    def __init__(
+        self, environment: Environment, variables: Mapping[str, str], folder: Path, number: int
+    ) -> None:
+        self._folder = folder
+        self._log = folder / f"worker-{number}.log"
+        self._steps: dict[str, _Forked] = {}
+        self._count = 0
+        self._asked: set[str] = set()
+        env = {**os.environ, **environment.variables(), **variables, **OF_EVERY_STEP}
+        program = Path(__file__).with_name("fork_server.py")
+        self._partner = Partner(
+            [str(environment.folder / "bin" / "python"), str(program)],
+            env=env,
+            log=self._log,
+            supervised=True,
+        )
+        self.is_there = True
+
+    def fileno(self) -> int:
+        return self._partner.fileno()
+
+    def prepare(self, modules: Sequence[str]) -> None:
+        wanted = [module for module in modules if module not in self._asked]
+        self._asked.update(wanted)
+        self._partner.send({"import": wanted})
+
+    def announce(self, store: str) -> None:
+        self._partner.send({"store": store})
+
+    def start(self, task: Task) -> _Forked:
+        if task.python is None:
+            raise WorkerLostError("not plain Python")
+        self._count += 1
+        name = f"{task.step}-{self._count}"
+        request: dict[str, Any] = {
+            "step": name,
+            "import": list(task.modules),
+            "arguments": list(task.python.arguments),
+            "folder": str(task.folder),
+            "variables": {**task.variables, **task.python.variables},
+            "log": str(task.log),
+            "report": str(self._folder / f"{name}.json"),
+            "memory": task.memory,
+        }
+        if task.python.file:
+            request["file"] = task.python.file
+        else:
+            request["module"] = task.python.module
+        self._steps[name] = running = _Forked(self)
+        if not self._partner.send(request):
+            self._lost()
+        return running
+
+    def listen(self, seconds: float = 0.0) -> None:
+        """Hears what the process says, waiting `seconds` at most."""
+        if not select.select([self], [], [], seconds)[0]:
+            return
+        documents = self._partner.receive()
+        if documents is None:
+            self._lost()
+            return
+        for document in documents:
+            step = self._steps[document["step"]]
+            step.process = document.get("process", step.process)
+            step.lost = document.get("unsafe", "")
+            if "code" in document:
+                step.code, step.memory = document["code"], document["memory"]
+
+    def _lost(self) -> None:
+        self.is_there = False
+        self._partner.end()  # and its steps: none runs twice at the same time
+        last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        cause = f"its worker is gone{': ' if last else ''}{''.join(last)}"
+        for step in self._steps.values():
+            if step.code is None:
+                step.lost = cause
+
+    def close(self) -> None:
+        for step in self._steps.values():
+            if step.process and step.code is None:
+                step.end()
+        self._partner.end()

@@ -1,0 +1,179 @@
+"""Runs by their ids: what is logged to one, what it says, where its artifacts are."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from waypost.contracts.trees import path_problem
+from waypost.errors import redacted
+from waypost.system.places import home
+from waypost.system.scratch import scratch
+from waypost.tracking import names
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+COMPLETE_TAG = "waypost.complete"
+WARNINGS_TAG = "warnings"
+"""Of a component: what its user should know of its result, one a line (docs/contracts.md)."""
+OUTPUT_TAG = "waypost.output"
+ATTEMPT_TAG = "waypost.attempt"
+WORKER_TAG = "waypost.worker"
+"""Of a step's run on a cluster: the worker that began it."""
+GIVEN_UP_TAG = "waypost.given_up"
+"""Of a step's run on a cluster: the engine opened another one in its place."""
+_MOST_PARAMETER = 6000  # characters that MLflow keeps of a parameter
+_MOST_PARAMETERS = 100  # parameters that MLflow takes at once
+
+
+class Runs:
+    """The runs of a tracking server, as a client of MLflow's reaches them."""
+
+    def __init__(self, client: MlflowClient) -> None:
+        self._client = client
+
+    def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
+        """Logs parameters; names that MLflow does not take become others, and what is longer than it keeps is
+        cut: the artifact has all of it.
+        """
+        from mlflow.entities import Param
+
+        entries = [Param(k, redacted(v)[:_MOST_PARAMETER]) for k, v in names.parameters(parameters).items()]
+        for start in range(0, len(entries), _MOST_PARAMETERS):
+            self._client.log_batch(run_id, params=entries[start : start + _MOST_PARAMETERS])
+
+    def tag(self, run_id: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        """Sets tags, and logs metrics, in one request."""
+        from mlflow.entities import Metric, RunTag
+
+        now = int(time.time() * 1000)
+        entries = [Metric(name, value, now, 0) for name, value in (metrics or {}).items()]
+        self._client.log_batch(
+            run_id, metrics=entries, tags=[RunTag(k, redacted(v)) for k, v in tags.items()]
+        )
+
+    def log_text(self, run_id: str, text: str, artifact: str) -> None:
+        self._client.log_text(run_id, redacted(text), artifact)
+
+    def log_contents(self, run_id: str, contents: Mapping[str, bytes]) -> None:
+        """Logs artifacts with these contents, by path; they hold no secrets."""
+        with scratch() as temp:
+            for name, content in contents.items():
+                file = temp / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            self._client.log_artifacts(run_id, str(temp))
+
+    def log_file(self, run_id: str, file: Path, folder: str) -> None:
+        self._client.log_artifact(run_id, str(file), folder)
+
+    def complete(self, run_id: str, digests: Mapping[str, str]) -> None:
+        """Marks a step's run as one whose outputs are all there, and whose result may be taken over."""
+        outputs = {f"{OUTPUT_TAG}.{name}": digest for name, digest in digests.items()}
+        self.tag(run_id, {**outputs, COMPLETE_TAG: "true"})
+
+    def close(self, run_id: str, status: str) -> None:
+        """Gives a run its terminal status: FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(run_id, status=status)
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        return self.outcome(run_id)[0]
+
+    def warnings(self, run_id: str) -> tuple[str, ...]:
+        """Returns what a component told of its work: the lines of the tag that it has for them."""
+        return self.outcome(run_id)[1]
+
+    def outcome(self, run_id: str) -> tuple[dict[str, float], tuple[str, ...]]:
+        """Returns the metrics of a step's run, and what its component told of its work, by one request."""
+        data = self._client.get_run(run_id).data
+        return dict(data.metrics), tuple(filter(None, data.tags.get(WARNINGS_TAG, "").splitlines()))
+
+    def artifact_location(self, run_id: str, artifact: str) -> str:
+        """Returns where an artifact is to be found: a path where it is local, else a URI."""
+        return _location(self._client.get_run(run_id), artifact)
+
+    def output(self, run_id: str, artifact: str) -> Path | None:
+        """Returns a local path to an artifact (a model too), None where the run did not log it.
+
+        What lies on another machine is downloaded once, into the cache; it may be removed at any time.
+        """
+        return output_of(self._client, run_id, artifact)
+
+    def logged(self, run_id: str) -> list[str]:
+        """Returns the names at the top of a run's artifacts, but for that of its logs."""
+        return [each.path for each in self._client.list_artifacts(run_id) if each.path != "logs"]
+
+    def state_of(self, run_id: str) -> tuple[str, dict[str, str]]:
+        """Returns a run's status and its tags."""
+        run = self._client.get_run(run_id)
+        return str(run.info.status), dict(run.data.tags)
+
+    def tags_of(self, run_id: str) -> dict[str, str]:
+        return dict(self._client.get_run(run_id).data.tags)
+
+
+def outputs_in(tags: Mapping[str, str]) -> dict[str, str]:
+    """Returns the digests of a step's outputs, from the tags of its run."""
+    return named_in(tags, OUTPUT_TAG)
+
+
+def named_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
+    """Returns the values of tags of the form TAG.NAME by name."""
+    prefix = f"{tag}."
+    return {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
+
+
+def output_of(client: MlflowClient, run_id: str, artifact: str) -> Path | None:
+    """Returns a local path to an artifact (a model too), None where the run did not log it.
+
+    What lies on another machine is downloaded once, into the cache; it may be removed at any time.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if path_problem(artifact):  # names come from tags, too, which anybody may have written
+        return None
+    run = client.get_run(run_id)
+    local = Path(_location(run, artifact))
+    if local.exists():
+        return local
+    uri = f"runs:/{run_id}/{artifact}"
+    # A model is not below its run: MLflow 3 keeps it as an entity of its own.
+    for model in run.outputs.model_outputs if run.outputs else ():
+        logged = client.get_logged_model(model.model_id)
+        if logged.name == artifact:
+            uri = str(logged.artifact_location)
+            local = Path(uri.removeprefix("file://"))
+            if local.exists():
+                return local
+    try:
+        return downloaded(uri, home() / "artifacts" / run_id / artifact)
+    except (MlflowException, OSError):
+        return None
+
+
+def _location(run: Run, artifact: str) -> str:
+    return f"{str(run.info.artifact_uri).removeprefix('file://')}/{artifact}"
+
+
+def downloaded(uri: str, place: Path) -> Path:
+    """Returns `place`, where an artifact of another machine is, whole, once it was downloaded."""
+    from mlflow.artifacts import download_artifacts
+
+    return made_once(place, lambda folder: Path(download_artifacts(uri, dst_path=str(folder))))
+
+
+def made_once(place: Path, make: Callable[[Path], Path]) -> Path:
+    """Returns `place`, whole, once `make` made its content in the folder that it is given, and named it."""
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
+            found = make(Path(folder))
+            with contextlib.suppress(OSError):  # another process was quicker
+                found.rename(place)
+    return place
