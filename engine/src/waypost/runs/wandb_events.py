@@ -44,7 +44,7 @@ class Mirrored:
         if self._prepared.dev:
             tags.append("dev")
         name = self._prepared.pipeline.name
-        self._mirror.tell(
+        self._mirror.send(
             "opened", run_id=self._parent, name=name, config=config, tags=tags, alias=self._alias
         )
 
@@ -73,7 +73,7 @@ class Mirrored:
                 used.append({"artifact": "", "path": "", "uri": argument.text})
             elif local_path(argument, self._prepared.folder, {}):
                 used.append({"artifact": f"{step.name}-{name}-input", "path": values[name], "uri": ""})
-        self._mirror.tell(
+        self._mirror.send(
             "step_started", parent=self._parent, run_id=run_id, name=step.name, config=config, used=used
         )
 
@@ -81,15 +81,15 @@ class Mirrored:
         self, step: PlannedStep, run_id: str, state: str, found: FinishedStep | None = None
     ) -> None:
         """A step's process has ended; what it gave is `found`."""
-        self._mirror.tell("step_ended", run_id=run_id, state=state, outputs=_outputs(step, found))
+        self._mirror.send("step_ended", run_id=run_id, state=state, outputs=_outputs(step, found))
 
     def step_reused(self, step: PlannedStep, found: FinishedStep) -> None:
         """A finished step's result was taken over."""
-        self._mirror.tell("step_reused", parent=self._parent, outputs=_outputs(step, found))
+        self._mirror.send("step_reused", parent=self._parent, outputs=_outputs(step, found))
 
     def ended(self, status: str, metrics: Mapping[str, float]) -> None:
         """The pipeline's run has its status; `metrics` are those that its steps declare, as STEP/NAME."""
-        self._mirror.tell("ended", run_id=self._parent, status=status, metrics=dict(metrics))
+        self._mirror.send("ended", run_id=self._parent, status=status, metrics=dict(metrics))
 
     def _component(self, step: PlannedStep) -> dict[str, Any]:
         checkout = self._prepared.checkout(step)

@@ -332,7 +332,7 @@ class Application:
             try:
                 await chore()
             except Exception as error:  # the model of now goes on; whoever reads the log is told
-                self._models.main.tell(f"{type(error).__name__}: {error}")
+                self._models.main.note_trouble(f"{type(error).__name__}: {error}")
 
     async def _look_after(self) -> None:
         """Writes down what was noted, and ends the requests that are late."""
@@ -364,7 +364,7 @@ class Application:
             if hosted.load():
                 self._monitor.loaded()
         except Exception as error:  # the model of now goes on; whoever reads the log is told
-            hosted.tell(f"{type(error).__name__}: {error}")
+            hosted.note_trouble(f"{type(error).__name__}: {error}")
 
     def _follow_tokens(self) -> None:
         try:

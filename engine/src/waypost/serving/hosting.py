@@ -63,7 +63,7 @@ class Hosted:
         """
         self._stamp = self._stamp_now()
         state = read_state(self._state)
-        self.tell(state.failed.message if state.failed else "")
+        self.note_trouble(state.failed.message if state.failed else "")
         fetched = state.result()
         if self._served and self._served.fetched == fetched:
             return False
@@ -74,7 +74,7 @@ class Hosted:
             self._say(f"now serving {fetched.label}{'' if self.role == MAIN else f' as {self.role}'}")
         return True
 
-    def tell(self, trouble: str) -> None:
+    def note_trouble(self, trouble: str) -> None:
         """Says what is wrong, once."""
         if trouble and trouble != self._told:
             self._say(f"the current model stays:  {trouble}")

@@ -20,12 +20,12 @@ _QUIET_SECONDS = 3.0
 
 
 class RunMirror:
-    """Hears what happens in pipeline runs, each known by the id of its MLflow run. This one keeps nothing.
+    """Receives what happens in pipeline runs, each known by the id of its MLflow run. This one keeps nothing.
 
     The events are the methods `_on_…` of `wandb_runs.Wandb`, their content is what those take.
     """
 
-    def tell(self, event: str, **content: Any) -> None:
+    def send(self, event: str, **content: Any) -> None:
         """Something happened; `content` is what JSON can hold."""
 
     @property
@@ -47,12 +47,12 @@ class WandbMirror(RunMirror):
     def warning(self) -> str:
         return self._warning
 
-    def tell(self, event: str, **content: Any) -> None:
+    def send(self, event: str, **content: Any) -> None:
         self._partner.send({"event": event, **content})
 
     def close(self, say: Callable[[str], None], *, patience: float) -> None:
         """Waits until W&B has everything, for so many seconds; then says where it is."""
-        self.tell("over")
+        self.send("over")
         ended: Mapping[str, Any] = {}
         begun, is_told = time.monotonic(), False
         while not ended and (left := begun + patience - time.monotonic()) > 0:

@@ -73,7 +73,7 @@ class Wandb:
         self._client: MlflowClient | None = None
         self._last_second = 0
 
-    def hear(self, document: dict[str, Any]) -> None:
+    def handle(self, document: dict[str, Any]) -> None:
         """Does what an event asks for; trouble is kept for the end."""
         event = document.pop("event")
         with self._noting():
@@ -93,9 +93,9 @@ class Wandb:
     def finish(self) -> None:
         """Ends the runs that nobody ended: their pipeline is gone."""
         for run_id in list(self._steps):
-            self.hear({"event": "step_ended", "run_id": run_id, "state": "killed", "outputs": []})
+            self.handle({"event": "step_ended", "run_id": run_id, "state": "killed", "outputs": []})
         for run_id in list(self._pipelines):
-            self.hear({"event": "ended", "run_id": run_id, "status": "KILLED", "metrics": {}})
+            self.handle({"event": "ended", "run_id": run_id, "status": "KILLED", "metrics": {}})
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:
@@ -339,7 +339,7 @@ def main(number: int) -> None:
     with socket.socket(fileno=number) as other:
         for document in _heard(other, kept):
             before = len(kept.folders)
-            kept.hear(document)
+            kept.handle(document)
             if new := kept.folders[before:]:
                 _answer(other, {"folders": new})
         kept.finish()
