@@ -16,6 +16,7 @@ class Refusal(Enum):
     FULL = "there is no room on this machine's disk"
     FOREIGN = "a repository here belongs to another user"
     REJECTED = "a push would overwrite what is there"
+    DECLINED = "the server's rules forbid a push"
     GONE = "the server does not have a commit, or does not give it away"
     CUT_OFF = "the connection broke: to ask again may help"
     CREDENTIALS = "the server asks who we are, and git has no answer that it takes"
@@ -30,6 +31,7 @@ _WORDS = {
     Refusal.FULL: ("No space left on device", "Disk quota exceeded"),
     Refusal.FOREIGN: ("dubious ownership",),
     Refusal.REJECTED: ("[rejected]",),
+    Refusal.DECLINED: ("[remote rejected]",),
     Refusal.GONE: ("not our ref", "couldn't find remote ref", "unadvertised object", "bad object"),
     Refusal.CUT_OFF: (
         "early EOF",

@@ -49,6 +49,19 @@ def check_build(
             )
 
 
+def build_package(source: Subject, folder: Path) -> None:
+    """Builds sdist and wheel of a package, and writes them into a folder. Raises WaypostError."""
+    from uv import find_uv_bin
+
+    command = [find_uv_bin(), "build", "--python", sys.executable, "--out-dir", str(folder)]
+    try:
+        output_of([*command, str(source.folder)])
+    except ProcessError as error:
+        words = " ".join(error.stderr.split())[-_MOST:]
+        raise WaypostError(f"the package cannot be built: {words}", hint="try it: uv build") from error
+    (folder / ".gitignore").unlink(missing_ok=True)  # uv hides what it builds from git
+
+
 def _metadata(wheel: Path) -> dict[str, str | None]:
     """Returns what a wheel says of itself."""
     with ZipFile(wheel) as archive:

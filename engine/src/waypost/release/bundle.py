@@ -13,7 +13,7 @@ from waypost.contracts.bundle import FILE, Bundle, data_path
 from waypost.contracts.plan import Location
 from waypost.contracts.target import Target
 from waypost.errors import UsageError, WaypostError, redacted
-from waypost.pins.workspace import workspace_of_release
+from waypost.pins.workspace import FetchedRelease, workspace_of_release
 from waypost.release.fetched import fetch_release
 from waypost.release.open_bundle import is_bundle
 from waypost.runs import environments
@@ -40,7 +40,11 @@ def bundle(target: Target, file: Path, say: Say, *, wheels: bool) -> Bundle:
             f"{file}: not a bundle, so it is not replaced", hint="give another name, or move it away"
         )
     store = Store(home(), say)
-    release = fetch_release(store, target)
+    return pack(fetch_release(store, target), store, file, say, wheels=wheels)
+
+
+def pack(release: FetchedRelease, store: Store, file: Path, say: Say, *, wheels: bool) -> Bundle:
+    """Packs a release that is in the store, as `bundle` does; a file that is there is replaced."""
     workspace = workspace_of_release(release, store, say)
     prepared = prepare(workspace, [], [])
     with scratch() as temp:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,6 +153,17 @@ def _pin_obstacles(subject: PipelineRepository, say: Say, *, offline: bool) -> l
     return found
 
 
+@dataclass(frozen=True)
+class Made:
+    """A release in a clone of its repository: nothing else has it yet. `base` is the commit before it."""
+
+    clone: Path
+    base: str
+    commit: str
+    tag: str
+    record: str
+
+
 def cut(
     subject: Subject, step: Step, branch: str, say: Say, *, push: bool, offline: bool, rehearsal: bool = False
 ) -> Released:
@@ -159,30 +171,50 @@ def cut(
 
     Raises WaypostError with what git, bump2version, the package's build or the remote said.
     """
-    with scratch() as temp:
-        clone = temp / "clone"
-        try:
-            git.git(subject.top, "clone", "--quiet", "--shared", "--no-tags", str(subject.top), str(clone))
-            _take_settings(subject.top, clone, signs=not rehearsal)
-            record, notes = _write(read_subject(clone / subject.prefix), step, say)
-            title = subject.title(step.version)
-            git.commit_all(clone, title)
-            tag = "" if subject.is_guest else subject.tag(step.version)
-            if tag:
-                git.git(clone, "tag", "--annotate", "--message", tag_message(title, notes), tag)
-            commit = git.object_at(clone, "HEAD") or ""
-            if isinstance(subject, Package):
-                check_build(clone, subject, step.version, temp, say, offline=offline)
-            refs = [f"{commit}:refs/heads/{branch}", *([f"refs/tags/{tag}"] if tag else [])]
-            if push and not rehearsal:
-                say("pushing")
-                remotes.push(clone, git.origin_of(subject.top), refs)
-            if not rehearsal:
-                _arrive(subject.top, clone, commit, tag)
-        except ProcessError as error:
-            message = f"{_NOTHING_RELEASED}: {' '.join(error.stderr.split())}"
-            raise WaypostError(message, hint="the repository is as it was") from error
-    return Released(step.version, commit, tag, record, push)
+    with scratch() as temp, _whole_or_nothing():
+        made = make(subject, step, temp, say, offline=offline, signs=not rehearsal)
+        commit, tag = made.commit, made.tag
+        refs = [f"{commit}:refs/heads/{branch}", *([f"refs/tags/{tag}"] if tag else [])]
+        if push and not rehearsal:
+            say("pushing")
+            remotes.push(made.clone, git.origin_of(subject.top), refs)
+        if not rehearsal:
+            _arrive(subject.top, made.clone, commit, tag)
+    return Released(step.version, commit, tag, made.record, push)
+
+
+@contextlib.contextmanager
+def _whole_or_nothing() -> Iterator[None]:
+    """Makes an error for the reader of what git says."""
+    try:
+        yield
+    except ProcessError as error:
+        message = f"{_NOTHING_RELEASED}: {' '.join(error.stderr.split())}"
+        raise WaypostError(message, hint="the repository is as it was") from error
+
+
+def make(
+    subject: Subject, step: Step, temp: Path, say: Say, *, offline: bool, signs: bool, trailer: str = ""
+) -> Made:
+    """Makes commit and tag of a release in a clone below `temp`, with the user's hooks; a guest has no tag.
+
+    Args: `trailer` ends the message of the commit. Raises ProcessError, WaypostError with what bump2version
+    or the package's build said.
+    """
+    clone = temp / "clone"
+    git.git(subject.top, "clone", "--quiet", "--shared", "--no-tags", str(subject.top), str(clone))
+    take_settings(subject.top, clone, signs=signs)
+    base = git.object_at(clone, "HEAD") or ""
+    record, notes = _write(read_subject(clone / subject.prefix), step, say)
+    title = subject.title(step.version)
+    git.commit_all(clone, f"{title}\n\n{trailer}".rstrip())
+    tag = "" if subject.is_guest else subject.tag(step.version)
+    if tag:
+        git.git(clone, "tag", "--annotate", "--message", tag_message(title, notes), tag)
+    commit = git.object_at(clone, "HEAD") or ""
+    if isinstance(subject, Package):
+        check_build(clone, subject, step.version, temp, say, offline=offline)
+    return Made(clone, base, commit, tag, record)
 
 
 def _write(clone: Subject, step: Step, say: Say) -> tuple[str, str]:
@@ -228,7 +260,7 @@ def tag_message(title: str, notes: str) -> str:
     return "\n".join([title, "", *lines])
 
 
-def _take_settings(top: Path, clone: Path, *, signs: bool) -> None:
+def take_settings(top: Path, clone: Path, *, signs: bool) -> None:
     """Gives the clone what decides about authors and signatures, and the user's hooks."""
     for key, value in git.local_settings(top).items():
         if key.startswith(_SETTINGS):

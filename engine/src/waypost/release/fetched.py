@@ -67,6 +67,22 @@ def fetch_release(
     )
 
 
+def candidate(store: Store, url: str, version: str, tag: str, commit: str, clone: Path) -> FetchedRelease:
+    """Returns a release that nobody has yet: its commit comes from a clone here, all else is as it will be.
+
+    Raises IntegrityError where the commit's own record does not list what is in it.
+    """
+    mirror = store.mirror(url)
+    mirror.take(commit, clone)
+    root = unpacked(store, mirror, commit)
+    actual = {name: entry.oid for name, entry in objects.entries(mirror.folder, commit).items()}
+    record = _own_record(root, version)
+    if findings := contradictions(Tagged(version, tag, commit, actual, record), Attested()):
+        raise IntegrityError(findings, consequence="nothing was released")
+    folder = _pipeline_folder(Target(url, "", version), root, record)
+    return FetchedRelease(url, version, tag, commit, root, folder, record)
+
+
 def _pipeline_folder(target: Target, root: Path, record: Record | None) -> Path:
     """Returns the folder of the pipeline in a repository. Raises UsageError where there is none."""
     folder = root / target.folder if target.folder else root / (record.pipeline if record else ".")

@@ -247,3 +247,11 @@ def local_settings(folder: Path) -> dict[str, str]:
 def hooks_of(folder: Path) -> str:
     """Returns the folder of a repository's hooks."""
     return str((folder / git(folder, "rev-parse", "--git-path", "hooks").strip()).resolve())
+
+
+def setting(folder: Path, key: str) -> str:
+    """Returns a setting of git as it holds in a repository, empty where it is not set."""
+    try:
+        return git(folder, "config", "--get", key).strip()
+    except ProcessError:
+        return ""

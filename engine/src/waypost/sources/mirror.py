@@ -118,6 +118,12 @@ class Mirror:
                 self._no_commits.add(commit)
                 raise self._no_commit(commit, tag)
 
+    def take(self, commit: str, repository: Path) -> None:
+        """Takes a commit from a repository here: the remote is to get it, and is not asked."""
+        with self.locked(len(commit)):
+            options = ["--quiet", "--no-tags", "--no-write-fetch-head"]
+            git.git(self.folder, "fetch", *options, str(repository), f"{commit}:{_PINS}/{commit}")
+
     def _no_commit(self, oid: str, tag: str) -> remotes.NoCommitError:
         what = f"the tag {tag}" if tag else oid
         return remotes.NoCommitError(f"{redacted(self.url)}: {what} names no commit, but a file or folder")

@@ -46,6 +46,10 @@ _TOLD: dict[Refusal | None, tuple[str, str]] = {
         "it has changed in the meantime:  {said}",
         "nothing is ever overwritten: merge it, or try again",
     ),
+    Refusal.DECLINED: (
+        "its rules refuse the push: {said}",
+        "a protected branch takes a pull request: waypost ci release --pull-request",
+    ),
     Refusal.FULL: ("the cache's disk is full: {said}", CACHE_HINT),
     Refusal.FOREIGN: (
         "git refuses this repository, since it belongs to another user",
@@ -208,6 +212,16 @@ def has_commit(url: str, commit: str) -> bool:
 def push(repository: Path, url: str, refspecs: Sequence[str]) -> None:
     """Pushes refs, all or none, and never by force. Raises RemoteError."""
     _ask(url, "push", "--quiet", "--atomic", _REMOTE, *refspecs, repository=repository, timeout=FETCH_SECONDS)
+
+
+def replace(repository: Path, url: str, branch: str, commit: str, expected: str) -> None:
+    """Lets a branch of a remote be a commit, where it still is the one that is `expected` (empty: none).
+
+    Raises RemoteError.
+    """
+    lease = f"--force-with-lease=refs/heads/{branch}:{expected}"
+    refs = [f"+{commit}:refs/heads/{branch}"]
+    _ask(url, "push", "--quiet", lease, _REMOTE, *refs, repository=repository, timeout=FETCH_SECONDS)
 
 
 def _ask(
