@@ -185,6 +185,7 @@ class HttpServer:
     cuts: int = 10**6
     delay: float = 0.0
     requests: list[str] = field(default_factory=list)
+    offered: list[str] = field(default_factory=list)
     sent: int = 0
 
     def with_credentials(self, user: str, password: str) -> str:
@@ -224,6 +225,10 @@ def in_thread(server: ThreadingHTTPServer) -> Iterator[None]:
         thread.join()
 
 
+def _password(given: str) -> str:
+    return base64.b64decode(given.removeprefix("Basic ")).decode().partition(":")[2]
+
+
 def _answer(request: BaseHTTPRequestHandler, behaviour: HttpServer) -> None:
     behaviour.requests.append(f"{request.command} {request.path}")
     length = int(request.headers.get("Content-Length") or 0)
@@ -238,6 +243,7 @@ def _answer(request: BaseHTTPRequestHandler, behaviour: HttpServer) -> None:
         request.send_error(behaviour.status)
         return
     given = request.headers.get("Authorization", "")
+    behaviour.offered += [_password(given)] if given else []
     if behaviour.password:
         if not given:
             request.send_response(401)
@@ -245,7 +251,7 @@ def _answer(request: BaseHTTPRequestHandler, behaviour: HttpServer) -> None:
             request.send_header("Content-Length", "0")
             request.end_headers()
             return
-        if base64.b64decode(given.removeprefix("Basic ")).decode().partition(":")[2] != behaviour.password:
+        if _password(given) != behaviour.password:
             request.send_error(403 if "forbidden" in base64.b64decode(given[6:]).decode() else 401)
             return
     path, _, query = request.path.partition("?")

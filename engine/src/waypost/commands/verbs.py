@@ -34,6 +34,7 @@ VERBS = {
         "Check a library, or a pipeline, for what its users would stumble over.",
     ),
     "checks": Verb("checks", "Suggest the rules that a pipeline checks a table by."),
+    "ci": Verb("ci", "Check, release, reproduce and update in CI, in any repository and on any service."),
     "components": Verb(
         "components",
         "Inspect the components of a pipeline; add one to a library; export a library.",

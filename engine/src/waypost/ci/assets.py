@@ -1,0 +1,75 @@
+"""The files that are published with a release: record, bundle, wheels, SBOM, checksums."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from waypost.ci.delivery import digests_of
+from waypost.contracts.component import Component
+from waypost.contracts.sbom import Part, packages_in, sbom
+from waypost.images.wheel import engine_wheel
+from waypost.interfaces.record import FOLDER, run_record_of
+from waypost.pins.workspace import FetchedRelease, workspace_of_release
+from waypost.release.build import build_package
+from waypost.release.bundle import pack
+from waypost.release.kinds import Library, Package
+from waypost.release.product import Subject
+from waypost.runs.prepare import prepare
+from waypost.sources.files import read_python_env, read_requirements
+from waypost.sources.mirror import Say
+from waypost.sources.store import Store
+from waypost.texts.pretty_json import json_text
+
+SUMS = "SHA256SUMS"
+
+
+def make_assets(
+    source: Subject, release: FetchedRelease | None, store: Store, folder: Path, say: Say, *, wheels: bool
+) -> None:
+    """Writes the assets that follow from a release's commit; the same bytes for the same content.
+
+    Args: `source` is the product at that commit, `release` the pipeline as it is fetched, `wheels` asks for
+    those of its environments. Raises WaypostError where anything is missing.
+    """
+    folder.mkdir(parents=True)
+    version = str(source.version)
+    if release:
+        say("packing the bundle")
+        pack(release, store, folder / f"bundle-{version}.tar", say, wheels=wheels)
+        name, content = engine_wheel()
+        (folder / name).write_bytes(content)
+    if isinstance(source, Package):
+        say("building the package")
+        build_package(source, folder)
+    if parts := list(_parts(source, release, store, say)):
+        text = json_text(sbom(source.name, version, parts))
+        (folder / f"sbom-{version}.cdx.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def add_records(subject: Subject, version: str, folder: Path) -> None:
+    """Adds the records of a release to its assets, and last of all the checksums of everything."""
+    for name in filter(None, (f"{version}.json", run_record_of(version, subject.record_names()))):
+        shutil.copyfile(subject.folder / FOLDER / name, folder / f"record-{name}")
+    lines = "".join(f"{digest}  {name}\n" for name, digest in digests_of(folder).items())
+    (folder / SUMS).write_text(lines, encoding="utf-8")
+
+
+def _parts(source: Subject, release: FetchedRelease | None, store: Store, say: Say) -> Iterator[Part]:
+    """Gives what a release is made of: components by their commits, packages by the hashes of locks."""
+    texts: dict[str, None] = {}
+    if isinstance(source, Library):
+        for name, contract in source.components.items():
+            texts |= dict.fromkeys(_locks(source.folder / name, contract))
+    if release:
+        pins = release.record.pins if release.record else {}
+        yield from (Part(uses, pin.version, commit=pin.commit) for uses, pin in pins.items())
+        prepared = prepare(workspace_of_release(release, store, say), [], [])
+        for checkout in prepared.checkouts.values():
+            texts |= dict.fromkeys(_locks(checkout.folder, checkout.component))
+    yield from packages_in(texts)
+
+
+def _locks(folder: Path, contract: Component) -> list[str]:
+    return list(read_requirements(folder, read_python_env(folder, contract)).values())

@@ -1,0 +1,115 @@
+"""What a pull request has to pass, by what there is: a library, a pipeline, a package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.ci import texts
+from waypost.contracts.lock import FILE
+from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.interfaces.semver import BUMPS, Bump
+from waypost.pins.verify import UNREACHABLE, verify
+from waypost.pins.workspace import open_workspace
+from waypost.release.check import semver
+from waypost.release.conformance import check_library
+from waypost.release.kinds import Library, PipelineRepository
+from waypost.release.product import Subject
+from waypost.release.records import tampered
+from waypost.sources.mirror import Say
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: what it found, and what it says where it found nothing. `exit_code` is 0 then."""
+
+    name: str
+    findings: tuple[Finding, ...]
+    exit_code: int
+    word: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """All checks of a product. The exit code is the worst: 4 content, 3 a remote, 1 anything else."""
+
+    product: str
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_code(self) -> int:
+        return max(check.exit_code for check in self.checks)
+
+    @property
+    def summary(self) -> str:
+        """Returns the page of the job, as Markdown."""
+        marks = {0: "✓", 3: "?"}
+        rows = [(f"{marks.get(c.exit_code, '✗')} {c.name}", texts.cell(c.word)) for c in self.checks]
+        found = [finding for check in self.checks for finding in check.findings]
+        lines = [f"### {texts.cell(self.product)}", *texts.table(("check", "result"), rows)]
+        return "\n".join([*lines, *texts.findings_table(found)]) + "\n"
+
+
+def check(subject: Subject, allowed: Bump | None, say: Say) -> Checked:
+    """Checks everything, one thing after the other; none hides another.
+
+    Args: `allowed` is the largest bump that changes may demand; None: any.
+    """
+    steps: list[tuple[str, Callable[[], Check]]] = []
+    if isinstance(subject, Library):
+        steps.append(("components", lambda: _components(subject)))
+    if isinstance(subject, PipelineRepository):
+        steps.append(("pins", lambda: _pins(subject.place, say)))
+    steps += [("records", lambda: _records(subject)), ("version", lambda: _version(subject, allowed))]
+    return Checked(f"{subject.kind} {subject.name}", tuple(_tried(name, step) for name, step in steps))
+
+
+def _tried(name: str, step: Callable[[], Check]) -> Check:
+    try:
+        return step()
+    except FindingsError as error:
+        return Check(name, error.findings, error.exit_code, error.headline)
+    except WaypostError as error:
+        return Check(name, (Finding(name, str(error), error.hint),), error.exit_code, "could not be checked")
+
+
+def _components(subject: Library) -> Check:
+    found = check_library(subject.folder)
+    return _judged("components", list(found.findings), f"{len(found.components)} as users may expect")
+
+
+def _pins(folder: Path, say: Say) -> Check:
+    """Compares the lock with pipeline.yaml, the remotes and the content, which is fetched for it."""
+    verdict = verify(open_workspace(folder, say))
+    unchecked = [
+        Finding(FILE, f"{uses} could not be looked at", "", UNREACHABLE) for uses in verdict.unchecked
+    ]
+    word = f"{len(verdict.asked)} remotes were asked; content, tags and lock are the same"
+    findings = (*verdict.findings, *unchecked)
+    return Check("pins", findings, verdict.exit_code, word if not findings else f"{len(findings)} findings")
+
+
+def _records(subject: Subject) -> Check:
+    found = tampered(subject)
+    return _judged("records", found, f"{len(subject.records)} as they were written", code=4)
+
+
+def _version(subject: Subject, allowed: Bump | None) -> Check:
+    """Compares the interface with the last release: what is at hand or allowed must be enough."""
+    if not subject.records:
+        return Check("version", (), 0, "there is no release to compare with")
+    verdict = semver(subject, None, None)
+    word = f"since {verdict.base}: a {verdict.demanded} release is demanded, {verdict.least} at least"
+    found = []
+    if not verdict.is_enough:
+        found.append(Finding("setup.cfg", f"{verdict.version} is only a {verdict.at_hand} release: {word}"))
+    if allowed and BUMPS.index(verdict.demanded) > BUMPS.index(allowed):
+        changes = [f"{name}: {change}" for name, group in verdict.changes.items() for change in group]
+        found += [Finding("interface", change, f"only a {allowed} change is allowed") for change in changes]
+    return _judged("version", found, word)
+
+
+def _judged(name: str, findings: list[Finding], word: str, *, code: int = 1) -> Check:
+    count = len(findings)
+    return Check(name, tuple(findings), code if findings else 0, f"{count} findings" if findings else word)

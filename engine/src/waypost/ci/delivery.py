@@ -1,0 +1,90 @@
+"""A delivery: what a job without the right to write made, in a folder, for the job that has it.
+
+Whoever executes the code of components holds no token that writes; whoever holds one executes nothing.
+Between the two goes this folder: `delivery.json`, the commits as a git bundle, the assets.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from waypost.contracts.names import FolderInside
+from waypost.errors import Finding, IntegrityError, UsageError
+from waypost.sources import git
+from waypost.sources.files import content_digest, read_text
+from waypost.texts.json_text import read_json
+from waypost.texts.parsing import Strict, parse
+from waypost.texts.pretty_json import json_text
+
+FILE = "delivery.json"
+ASSETS = "assets"
+TRAILER = "Written-by: waypost ci"
+"""Ends the messages of our commits on branches of pull requests: what has none is a person's."""
+_COMMITS = "commits.bundle"
+_REF = "refs/heads/waypost/delivery"
+
+
+class Delivery(Strict):
+    """What is to arrive, and where: commits between `base` and `head` on `branch`.
+
+    Of a release: `commit` is the one that gets the `tag`, `assets` are sha256 (hex) by name, `to` is the URL
+    of a library's own repository. Of a pull request: `branch` is where it goes, `source` where it comes
+    from. `body` is Markdown for people.
+    """
+
+    schema_: int = Field(default=1, alias="schema")
+    kind: Literal["release", "pull-request"]
+    title: str
+    body: str
+    branch: str
+    source: str
+    base: str
+    head: str
+    folder: FolderInside = ""
+    version: str = ""
+    tag: str = ""
+    commit: str = ""
+    notes: str = ""
+    to: str = ""
+    assets: dict[str, str] = {}
+
+
+def write_delivery(delivery: Delivery, repository: Path, place: Path) -> None:
+    """Writes a delivery, its commits out of a repository that has them; the file itself comes last."""
+    place.mkdir(parents=True, exist_ok=True)
+    if delivery.head != delivery.base:
+        git.git(repository, "update-ref", _REF, delivery.head)
+        git.git(repository, "bundle", "create", "--quiet", str(place / _COMMITS), _REF, f"^{delivery.base}")
+    content = delivery.model_dump(by_alias=True, mode="json")
+    (place / FILE).write_text(json_text(content) + "\n", encoding="utf-8")
+
+
+def read_delivery(place: Path) -> Delivery:
+    """Returns a delivery whose assets are what it says. Raises UsageError, FindingsError, IntegrityError."""
+    file = place / FILE
+    if not file.is_file():
+        raise UsageError(f"{place}: no {FILE} there", hint="waypost ci prepare makes it")
+    delivery = parse(Delivery, read_json(read_text(file), FILE), FILE)
+    findings = [
+        Finding(f"{ASSETS}/{name}", "it is not what was prepared", "", "tree-differs")
+        for name, digest in delivery.assets.items()
+        if not (place / ASSETS / name).is_file() or content_digest(place / ASSETS / name) != digest
+    ]
+    if findings:
+        raise IntegrityError(findings, consequence="nothing was published")
+    return delivery
+
+
+def take_commits(delivery: Delivery, place: Path, repository: Path) -> None:
+    """Brings the commits of a delivery into a repository that has those which they build on."""
+    if delivery.head != delivery.base:
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head"]
+        git.git(repository, "fetch", *options, str(place.resolve() / _COMMITS), f"{_REF}:{_REF}")
+
+
+def digests_of(assets: Path) -> dict[str, str]:
+    """Returns the sha256 of each file in a folder, by name."""
+    return {file.name: content_digest(file) for file in sorted(assets.iterdir())}

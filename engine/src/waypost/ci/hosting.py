@@ -1,0 +1,115 @@
+"""The one door to a hosting service: GitHub, by its own command `gh`, which finds its token in GH_TOKEN."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from waypost.errors import RemoteError, redacted
+from waypost.system.process import ProcessError, output_of
+from waypost.texts.json_text import read_json
+
+_GITHUB = "https://github.com"
+_SLUG = re.compile(r"[\w.-]+/[\w.-]+")
+_MOST_SAID = 300
+
+
+@dataclass(frozen=True)
+class Published:
+    """A release there; `assets` are their sha256 (hex) by name, empty where the service does not say them."""
+
+    is_draft: bool
+    url: str
+    assets: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Host:
+    """A repository on GitHub, as OWNER/NAME."""
+
+    repository: str
+
+    def release(self, tag: str) -> Published | None:
+        """Returns the release of a tag, a draft too where the token may write; None where there is none."""
+        try:
+            found = self._json("release", "view", tag, "--json", "isDraft,url,assets")
+        except RemoteError as error:
+            if "release not found" in str(error):
+                return None
+            raise
+        assets = {
+            str(asset["name"]): str(asset.get("digest") or "").removeprefix("sha256:")
+            for asset in found["assets"]
+        }
+        return Published(bool(found["isDraft"]), str(found["url"]), assets)
+
+    def is_published(self, tag: str) -> bool:
+        """Tells whether everybody sees the release of a tag."""
+        found = self.release(tag)
+        return found is not None and not found.is_draft
+
+    def draft(self, tag: str, commit: str, title: str, notes: Path, assets: Iterable[Path]) -> None:
+        """Makes a draft; its tag need not be there yet."""
+        about = ["--title", title, "--notes-file", str(notes), "--target", commit]
+        self._gh("release", "create", tag, "--draft", *about, *map(str, assets))
+
+    def upload(self, tag: str, assets: Sequence[Path]) -> None:
+        """Gives a draft assets; those of the same names are replaced."""
+        self._gh("release", "upload", tag, "--clobber", *map(str, assets))
+
+    def drop(self, tag: str, asset: str) -> None:
+        """Takes an asset from a draft."""
+        self._gh("release", "delete-asset", tag, asset, "--yes")
+
+    def publish(self, tag: str) -> None:
+        """Lets everybody see a draft; its tag is there."""
+        self._gh("release", "edit", tag, "--draft=false", "--verify-tag")
+
+    def is_immutable(self, tag: str) -> bool:
+        """Tells whether nobody can change a published release any more."""
+        found = self._json("api", f"repos/{self.repository}/releases/tags/{tag}", repository=False)
+        return bool(found.get("immutable"))
+
+    def pull_request(self, branch: str) -> str:
+        """Returns the URL of the open pull request from a branch, empty where there is none."""
+        found = self._json("pr", "list", "--head", branch, "--state", "open", "--json", "url")
+        return str(found[0]["url"]) if found else ""
+
+    def propose(self, branch: str, base: str, title: str, body: Path) -> str:
+        """Opens a pull request; returns its URL."""
+        about = ["--title", title, "--body-file", str(body)]
+        return self._gh("pr", "create", "--head", branch, "--base", base, *about).strip()
+
+    def describe(self, branch: str, title: str, body: Path) -> None:
+        """Gives the pull request from a branch another title and text."""
+        self._gh("pr", "edit", branch, "--title", title, "--body-file", str(body))
+
+    def _json(self, *arguments: str, repository: bool = True) -> Any:
+        return read_json(self._gh(*arguments, repository=repository), "gh")
+
+    def _gh(self, *arguments: str, repository: bool = True) -> str:
+        """Returns what gh says. Raises RemoteError with its words."""
+        place = ["--repo", self.repository] if repository else []
+        try:
+            return output_of(["gh", *arguments, *place], env={**os.environ, "GH_PROMPT_DISABLED": "1"})
+        except ProcessError as error:
+            words = redacted(" ".join(error.stderr.split()))[:_MOST_SAID]
+            message = f"{self.repository}: gh {' '.join(arguments[:2])}: {words}"
+            raise RemoteError(message, hint="which rights has the token in GH_TOKEN?") from error
+
+
+def host_of(url: str) -> Host | None:
+    """Returns the repository on GitHub that a git URL names; None for another place, and without gh."""
+    server = os.environ.get("GITHUB_SERVER_URL", _GITHUB).rstrip("/")
+    name = server.partition("://")[2]
+    plain = redacted(url).removesuffix("/").removesuffix(".git")
+    for start in (f"{server}/", f"git@{name}:", f"ssh://{name}/"):
+        slug = plain.removeprefix(start)
+        if slug != plain and _SLUG.fullmatch(slug):
+            return Host(slug) if shutil.which("gh") else None
+    return None

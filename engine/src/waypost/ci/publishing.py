@@ -1,0 +1,209 @@
+"""A delivery arrives: each step first looks how far an earlier attempt came, and does what is left.
+
+A release goes through these steps, in this order: its commits on the branch (or a pull request with them);
+for a guest its own repository; a draft with all assets; the tag; the release, for everybody to see; a last
+look. Whatever is killed in between, the next attempt begins with the first step and finds what is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.ci.branches import settle, theirs
+from waypost.ci.delivery import ASSETS, Delivery, read_delivery, take_commits
+from waypost.ci.hosting import Host, Published, host_of
+from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
+from waypost.release.cut import tag_message, take_settings
+from waypost.release.export import export
+from waypost.sources import git, remotes
+from waypost.sources.mirror import Say
+from waypost.system.scratch import scratch
+
+_SIGNS = ("tag.gpgsign", "tag.forcesignannotated")
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What became of a delivery: each step in words, the URL of the release or the pull request; `commit`
+    is that of the release, or the last one of the branch.
+    """
+
+    title: str
+    url: str
+    commit: str
+    is_published: bool
+    steps: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a release is published: a clone with its commit, the URL and the service of its repository."""
+
+    repository: Path
+    url: str
+    host: Host | None
+    commit: str
+
+
+def publish(top: Path, place: Path, say: Say, *, pull_request: bool = False) -> Arrived:
+    """Brings a delivery where it belongs. Raises UsageError, IntegrityError, RemoteError, WaypostError."""
+    delivery = read_delivery(place)
+    url = git.origin_of(top)
+    with _with_commits(top, delivery, place) as clone:
+        if delivery.kind == "pull-request" or (pull_request and delivery.head != delivery.base):
+            return _proposed(clone, url, delivery, place)
+        steps = [("branch", _landed(clone, url, delivery))]
+        target = Place(clone, url, host_of(url), delivery.commit)
+        if delivery.to:
+            target, exported = _exported(clone, delivery, say)
+            steps.append(("own repository", exported))
+        assets = sorted((place / ASSETS).iterdir())
+        for name, step in (
+            ("draft", _drafted),
+            ("tag", _tagged),
+            ("release", _published),
+            ("check", _checked),
+        ):
+            done = step(target, delivery, assets)
+            say(f"{name}: {done}")
+            steps.append((name, done))
+        there = target.host.release(delivery.tag) if target.host else None
+        return Arrived(delivery.title, there.url if there else "", target.commit, True, tuple(steps))
+
+
+@contextmanager
+def _with_commits(top: Path, delivery: Delivery, place: Path) -> Iterator[Path]:
+    """Gives a clone with the commits of a delivery checked out."""
+    if git.is_shallow(top):
+        raise UsageError(
+            "this clone has no history", hint="git fetch --unshallow; actions/checkout: fetch-depth: 0"
+        )
+    if git.object_at(top, f"{delivery.base}^{{commit}}") is None:
+        raise UsageError(f"{top}: commit {delivery.base[:12]}, on which the delivery builds, is not here")
+    with scratch() as temp:
+        clone = temp / "clone"
+        git.git(top, "clone", "--quiet", "--shared", "--no-checkout", "--no-tags", str(top), str(clone))
+        take_settings(top, clone, signs=True)
+        take_commits(delivery, place, clone)
+        git.git(clone, "checkout", "--quiet", "--detach", delivery.head)
+        yield clone
+
+
+def _landed(clone: Path, url: str, delivery: Delivery) -> str:
+    there = theirs(clone, url, delivery.branch)
+    if there and git.is_ancestor(clone, delivery.head, there):
+        return "was there"
+    if there and not git.is_ancestor(clone, there, delivery.head):
+        message = f"{delivery.branch} has moved on to {there[:12]} since {delivery.title} was prepared"
+        raise WaypostError(
+            f"{message}: nothing was published", hint="prepare it again: its version is still free"
+        )
+    remotes.push(clone, url, [f"{delivery.head}:refs/heads/{delivery.branch}"])
+    return f"{delivery.branch} is at {delivery.head[:12]}"
+
+
+def _proposed(clone: Path, url: str, delivery: Delivery, place: Path) -> Arrived:
+    """Opens or renews a pull request; what a person did to its branch stays."""
+    state = settle(clone, url, delivery.source, delivery.head, delivery.base)
+    words = {
+        "new": "is new",
+        "moved": "was replaced",
+        "same": "was there",
+        "theirs": "has a person's commits: left",
+    }
+    steps = [("branch", f"{delivery.source} {words[state]}")]
+    host, there = host_of(url), ""
+    if host and state != "theirs":
+        body = place / "body.md"
+        body.write_text(delivery.body, encoding="utf-8")
+        there = host.pull_request(delivery.source)
+        if not there:
+            there = host.propose(delivery.source, delivery.branch, delivery.title, body)
+            steps.append(("pull request", "opened"))
+        elif state != "same":
+            host.describe(delivery.source, delivery.title, body)
+            steps.append(("pull request", "renewed"))
+        else:
+            steps.append(("pull request", "was there"))
+    return Arrived(delivery.title, there, delivery.head, False, tuple(steps))
+
+
+def _exported(clone: Path, delivery: Delivery, say: Say) -> tuple[Place, str]:
+    """Pushes a library to its own repository: commits, and the tags of all releases."""
+    found = export(clone / delivery.folder, delivery.to, say)
+    return Place(
+        clone, delivery.to, host_of(delivery.to), found.tags[delivery.tag]
+    ), f"main is at {found.head[:12]}"
+
+
+def _drafted(place: Place, delivery: Delivery, assets: list[Path]) -> str:
+    if place.host is None:
+        return "no service to publish on: the assets stay in the folder"
+    there = place.host.release(delivery.tag)
+    if there and not there.is_draft:
+        return "was published"
+    if there is None:
+        with scratch() as temp:
+            notes = temp / "notes.md"
+            notes.write_text(delivery.notes + "\n", encoding="utf-8")
+            place.host.draft(delivery.tag, place.commit, delivery.title, notes, assets)
+        return f"with {len(assets)} assets"
+    lacking = [file for file in assets if there.assets.get(file.name) != delivery.assets[file.name]]
+    if lacking:
+        place.host.upload(delivery.tag, lacking)
+    for name in there.assets.keys() - delivery.assets.keys():
+        place.host.drop(delivery.tag, name)
+    return f"was there; {len(lacking)} assets were lacking"
+
+
+def _tagged(place: Place, delivery: Delivery, _assets: list[Path]) -> str:
+    """Makes the tag where it is missing; one that is there is never moved. Raises IntegrityError."""
+    tag = delivery.tag
+    there = remotes.tags_of(place.url).get(tag)
+    if there == place.commit:
+        return "was there"
+    if there:
+        problem = f"it is at commit {there[:12]}, the release is commit {place.commit[:12]}"
+        raise IntegrityError([Finding(tag, problem, "", "tag-moved")], consequence="nothing was published")
+    message = tag_message(delivery.title, delivery.notes)
+    if any(git.setting(place.repository, key) == "true" for key in _SIGNS):
+        git.git(place.repository, "tag", "--annotate", "--message", message, tag, place.commit)
+    else:
+        git.annotate(place.repository, tag, place.commit, message)
+    remotes.push(place.repository, place.url, [f"refs/tags/{tag}"])
+    return f"{tag} is at {place.commit[:12]}"
+
+
+def _published(place: Place, delivery: Delivery, _assets: list[Path]) -> str:
+    if place.host is None:
+        return "the tag alone"
+    if place.host.is_published(delivery.tag):
+        return "was published"
+    place.host.publish(delivery.tag)
+    return "published"
+
+
+def _checked(place: Place, delivery: Delivery, _assets: list[Path]) -> str:
+    """Looks at what everybody sees now. Raises IntegrityError where it is not the release."""
+    found = []
+    if remotes.tags_of(place.url).get(delivery.tag) != place.commit:
+        found.append(Finding(delivery.tag, f"the tag is not at commit {place.commit[:12]}", "", "tag-moved"))
+    if place.host:
+        found += _asset_findings(place.host.release(delivery.tag), delivery)
+    if found:
+        raise IntegrityError(found, consequence="")
+    if place.host and not place.host.is_immutable(delivery.tag):
+        return "as prepared; releases of this repository can be changed: see `waypost ci settings`"
+    return "as prepared"
+
+
+def _asset_findings(there: Published | None, delivery: Delivery) -> Iterator[Finding]:
+    if there is None or there.is_draft:
+        yield Finding(delivery.tag, "it is not published", "", "release-missing")
+        return
+    for name in delivery.assets:
+        if name not in there.assets:
+            yield Finding(f"{delivery.tag}: {name}", "this asset is missing", "", "release-missing")

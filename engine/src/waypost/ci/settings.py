@@ -1,0 +1,94 @@
+"""The settings of a repository on GitHub that the workflows rely on: a script to read and to run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+_ACTIONS_APP = 15368  # the id of GitHub Actions as an app, on github.com
+
+
+def script(repository: str, *, branch: str, tags: str, check: str) -> str:
+    """Returns the script of `gh api` calls for a repository, OWNER/NAME.
+
+    Args: `tags` is the pattern of its release tags, `check` the name of the check that a pull request passes.
+    """
+    place = f"repos/{repository}"
+    calls = [
+        (
+            f"{branch}: changes come by pull request, and pass the check",
+            f"{place}/rulesets",
+            _branch(branch, check),
+        ),
+        (
+            "release tags: made once, by the release workflow; never moved, never deleted",
+            f"{place}/rulesets",
+            _tags(tags),
+        ),
+    ]
+    lines = [
+        "#!/usr/bin/env bash",
+        "# Read it, then run it as an administrator of the repository. It can be run again: a ruleset that",
+        "# is there is reported as a conflict, and stays as it is.",
+        "set -uo pipefail",
+        "",
+        "# Pull requests are merged by merge commits: a release's record names the commit that was executed.",
+        f"gh api --method PATCH {place} -F allow_merge_commit=true -F delete_branch_on_merge=true",
+        "",
+        "# A published release can no longer be changed; `gh release verify` proves that it was not.",
+        f"gh api --method PUT {place}/immutable-releases",
+        "",
+        "# Workflows get a token that reads; jobs that write ask for it. They may open pull requests.",
+        f"gh api --method PUT {place}/actions/permissions/workflow -f default_workflow_permissions=read \\",
+        "  -F can_approve_pull_request_reviews=true",
+        "",
+        "# The environment of the jobs that write; add reviewers where a person has to agree:",
+        "#   -f 'reviewers[][type]=Team' -F 'reviewers[][id]=ID'",
+        f"gh api --method PUT {place}/environments/release \\",
+        "  -F 'deployment_branch_policy[protected_branches]=false' \\",
+        "  -F 'deployment_branch_policy[custom_branch_policies]=true'",
+        f"gh api --method POST {place}/environments/release/deployment-branch-policies \\",
+        f"  -f name={shlex.quote(branch)}",
+        "",
+        "# Secrets, where they are needed (docs/ci.md): read access to private components, and a token of an",
+        "# app, whose pull requests start workflows.",
+        f"#   gh secret set COMPONENTS_TOKEN --repo {repository}",
+        f"#   gh secret set WAYPOST_TOKEN --repo {repository} --env release",
+    ]
+    for comment, address, content in calls:
+        body = json.dumps(content, indent=2)
+        lines += ["", f"# {comment}.", f"gh api --method POST {address} --input - <<'JSON'", body, "JSON"]
+    return "\n".join(lines) + "\n"
+
+
+def _branch(branch: str, check: str) -> dict[str, Any]:
+    review = {
+        "required_approving_review_count": 1,
+        "dismiss_stale_reviews_on_push": True,
+        "require_code_owner_review": False,
+        "require_last_push_approval": True,
+        "required_review_thread_resolution": False,
+        "allowed_merge_methods": ["merge"],
+    }
+    checks = {
+        "strict_required_status_checks_policy": False,
+        "required_status_checks": [{"context": check, "integration_id": _ACTIONS_APP}],
+    }
+    rules: list[dict[str, Any]] = [
+        {"type": "deletion"},
+        {"type": "non_fast_forward"},
+        {"type": "pull_request", "parameters": review},
+        {"type": "required_status_checks", "parameters": checks},
+    ]
+    return _ruleset("waypost: branch", "branch", f"refs/heads/{branch}", rules)
+
+
+def _tags(pattern: str) -> dict[str, Any]:
+    rules = [{"type": "deletion"}, {"type": "non_fast_forward"}, {"type": "update"}]
+    return _ruleset("waypost: release tags", "tag", f"refs/tags/{pattern}", rules)
+
+
+def _ruleset(name: str, target: str, ref: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    conditions = {"ref_name": {"include": [ref], "exclude": []}}
+    return {"name": name, "target": target, "enforcement": "active", "conditions": conditions, "rules": rules}

@@ -1,0 +1,152 @@
+"""Pull requests that move pins and locks: prepared by a job that may not write, as a delivery."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.ci import texts
+from waypost.ci.branches import theirs
+from waypost.ci.delivery import TRAILER, Delivery, write_delivery
+from waypost.ci.hosting import host_of
+from waypost.ci.runs import executed, tracked
+from waypost.contracts.lock import FILE, lock_text
+from waypost.errors import IntegrityError, RemoteError, UsageError, WaypostError
+from waypost.interfaces.record import RunRecord
+from waypost.pins import updating
+from waypost.pins.verify import UNREACHABLE, verify
+from waypost.pins.workspace import Workspace, fresh_lock, open_workspace
+from waypost.runs.events import Reporter
+from waypost.sources import git
+from waypost.sources.files import write_text
+from waypost.system.process import ProcessError, output_of
+from waypost.system.scratch import scratch
+
+PINS, LOCKS = "waypost/update-pins", "waypost/update-locks"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What there is to propose: nothing where `delivery` is None, for the reason that `why` says.
+
+    `is_sound` tells whether everything can move, and the pipeline runs with it.
+    """
+
+    why: str
+    delivery: Delivery | None = None
+    is_sound: bool = True
+
+
+def update_pins(folder: Path, place: Path, branch: str, reporter: Reporter, *, env: str) -> Prepared:
+    """Prepares the pull request that moves the pins of a pipeline to the newest releases that it allows.
+
+    Raises UsageError, RemoteError where a remote does not answer, IntegrityError where one contradicts what
+    is locked or known: neither of them means that something is newer.
+    """
+    workspace = open_workspace(folder, reporter.say)
+    old = updating.locked(workspace, fresh_lock(workspace))
+    _require_sound(workspace)
+    found = updating.plan_update(workspace, old)
+    is_sound = not any(move.state == "refused" for move in found.moves)
+    if not any(move.goes for move in found.moves):
+        return Prepared("nothing relevant is newer", is_sound=is_sound)
+    top = git.top_of(folder)
+    if top is None:
+        raise UsageError(f"{folder} is in no git repository")
+    text, path = lock_text(found.lock), (folder.resolve() / FILE).relative_to(top.resolve()).as_posix()
+    if _says(top, path, text):
+        return Prepared(f"{PINS} says the same already, and its pull request is open", is_sound=is_sound)
+    with scratch() as temp, tracked(temp):
+        clone = _cloned(top, temp)
+        before, _ = _run(clone / path, reporter, env=env)
+        write_text(clone / path, text)
+        after, problem = _run(clone / path, reporter, env=env)
+        body = texts.update_body(found, before, after, problem)
+        delivery = _delivered(clone, place, PINS, branch, "Update components", body)
+    return Prepared("something is newer", delivery, is_sound and not problem)
+
+
+def _require_sound(workspace: Workspace) -> None:
+    """Raises IntegrityError where what is locked is not what it was, RemoteError where nobody tells. A yanked
+    version is a reason to move on.
+    """
+    found = [finding for finding in verify(workspace, here=False).findings if finding.category != "yanked"]
+    if wrong := [finding for finding in found if finding.category != UNREACHABLE]:
+        raise IntegrityError(wrong, consequence="no pin was moved")
+    if found:
+        raise RemoteError(str(found[0]))
+
+
+def update_locks(top: Path, place: Path, branch: str, command: str) -> Prepared:
+    """Prepares the pull request with what a command changes in a repository: the locks that it moves.
+
+    Raises WaypostError with what the command said.
+    """
+    with scratch() as temp:
+        clone = _cloned(top, temp)
+        try:
+            output_of(["bash", "-euo", "pipefail", "-c", command], cwd=clone, env=dict(os.environ))
+        except ProcessError as error:
+            raise WaypostError(f"{command}: {' '.join(error.stderr.split())[-500:]}") from error
+        git.git(clone, "add", "--all")
+        names = git.git(clone, "diff", "--cached", "--name-only", "-z").split("\0")
+        changed = {name: (_at_head(clone, name), _here(clone / name)) for name in names if name}
+        if not changed:
+            return Prepared("nothing is newer")
+        body = texts.locks_body({n: sides for n, sides in changed.items() if n.endswith(".txt")})
+        return Prepared("something is newer", _delivered(clone, place, LOCKS, branch, "Update locks", body))
+
+
+def _says(top: Path, path: str, text: str) -> bool:
+    """Tells whether the branch on origin has this text, and its pull request is open, where there are any."""
+    url = git.origin_of(top)
+    commit = theirs(top, url, PINS) if git.has_origin(top) else ""
+    if not commit or _at(top, commit, path) != text:
+        return False
+    host = host_of(url)
+    return host is None or bool(host.pull_request(PINS))
+
+
+def _cloned(top: Path, temp: Path) -> Path:
+    clone = temp / "clone"
+    git.git(top, "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
+    git.git(clone, "remote", "set-url", "origin", git.origin_of(top))
+    return clone
+
+
+def _run(lock: Path, reporter: Reporter, *, env: str) -> tuple[RunRecord | None, str]:
+    """Executes the pipeline beside a lock; returns what it gave, or why it gave nothing."""
+    try:
+        return executed(
+            open_workspace(lock.parent, reporter.say, on_warning=reporter.warn), reporter, env=env
+        ), ""
+    except (RemoteError, IntegrityError):
+        raise
+    except WaypostError as error:
+        return None, str(error)
+
+
+def _delivered(clone: Path, place: Path, source: str, branch: str, title: str, body: str) -> Delivery:
+    base = git.head_of(clone) or ""
+    git.commit_all(clone, f"{title}\n\n{TRAILER}")
+    head = git.head_of(clone) or ""
+    delivery = Delivery(
+        kind="pull-request", title=title, body=body, branch=branch, source=source, base=base, head=head
+    )
+    write_delivery(delivery, clone, place)
+    return delivery
+
+
+def _at_head(clone: Path, path: str) -> str:
+    return _at(clone, "HEAD", path)
+
+
+def _at(repository: Path, commit: str, path: str) -> str:
+    if git.object_at(repository, f"{commit}:{path}") is None:
+        return ""
+    return git.git(repository, "cat-file", "blob", f"{commit}:{path}")
+
+
+def _here(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""

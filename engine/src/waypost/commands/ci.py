@@ -1,0 +1,364 @@
+"""`waypost ci`: what workflows call."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from waypost.ci import credentials
+from waypost.ci import settings as github
+from waypost.ci.checking import check as check_product
+from waypost.ci.delivery import Delivery
+from waypost.ci.hosting import host_of
+from waypost.ci.identity import name_ourselves
+from waypost.ci.preparing import Wish
+from waypost.ci.preparing import prepare as prepare_release
+from waypost.ci.publishing import publish as publish_delivery
+from waypost.ci.updates import Prepared
+from waypost.ci.updates import update_locks as prepare_locks
+from waypost.ci.updates import update_pins as prepare_pins
+from waypost.commands.options import as_json_option, env_option, pipeline_argument
+from waypost.contracts.target import parse_target
+from waypost.errors import UsageError
+from waypost.release.kinds import read_subject
+from waypost.release.reproduce import reproduce as execute
+from waypost.report import ci as report
+from waypost.report import runs
+from waypost.report.common import line, sayer, write_document
+from waypost.report.console import Console, escape
+from waypost.report.release import show_reproduction
+from waypost.sources import git
+from waypost.system.scratch import scratch
+
+_folder = click.option(
+    "-C",
+    "--folder",
+    default=".",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the library, pipeline repository or Python package. [default: the current one]",
+)
+_place = click.option(
+    "-o",
+    "--output",
+    "place",
+    required=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the delivery, empty and outside of the work tree.",
+)
+_branch = click.option("--branch", default="main", show_default=True, help="Branch that it goes to.")
+_summary = click.option(
+    "--summary",
+    envvar="GITHUB_STEP_SUMMARY",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to add a Markdown summary to. [default: GITHUB_STEP_SUMMARY]",
+)
+_bump = click.argument("bump", default="auto", type=click.Choice(["auto", "patch", "minor", "major"]))
+_to = click.option(
+    "--to", default="", metavar="URL", help="A library's own repository, which gets the release, too."
+)
+_pull_request = click.option(
+    "--pull-request", is_flag=True, help="Open a pull request instead of pushing to the branch."
+)
+
+
+@click.group()
+def ci() -> None:
+    """Check, release, reproduce and update in CI, in any repository and on any service.
+
+    `prepare` and `update-*` execute the code of components and write a delivery into a folder; `publish`
+    brings it where it belongs, and executes nothing. So only `publish` needs a token that writes.
+
+    \b
+    Tokens for git, each given to its own address alone:
+      WAYPOST_TOKEN      for origin
+      COMPONENTS_TOKEN   for COMPONENTS_URL (default: the host of origin)
+      LIBRARY_TOKEN      for the URL of --to
+    `gh` finds its own in GH_TOKEN. The workflows that call these verbs: docs/ci.md.
+    """
+
+
+def _ready(folder: Path, to: str = "") -> Path:
+    """Returns the top of the repository, with the job's tokens lent to git. Raises UsageError."""
+    top = git.top_of(folder)
+    if top is None:
+        raise UsageError(f"{folder} is in no git repository")
+    origin = git.origin_of(top)
+    tokens = {}
+    if components := os.environ.get("COMPONENTS_URL") or credentials.host(origin):
+        tokens[components] = "COMPONENTS_TOKEN"
+    tokens |= {
+        url: name
+        for url, name in ((origin, "WAYPOST_TOKEN"), (to, "LIBRARY_TOKEN"))
+        if credentials.is_web(url)
+    }
+    credentials.lend(tokens)
+    name_ourselves(top)
+    return top
+
+
+@ci.command()
+@_folder
+@click.option(
+    "--allow",
+    "allowed",
+    type=click.Choice(["patch", "minor", "major"]),
+    help="Largest bump that the changes may demand. [default: any]",
+)
+@_summary
+@as_json_option
+def check(folder: Path, allowed: str | None, summary: Path | None, as_json: bool) -> int:
+    """Check a library, a pipeline or a package, told by what is there.
+
+    A library: every component, as `waypost check` does. A pipeline: the lock, the remotes and the content of
+    every pin, fetched for it. All: the records are as they were written, and the version is what the changes
+    demand. Exit code 1 on findings, 3 if a remote does not answer, 4 if content is not what it was.
+
+    \b
+    Examples:
+      waypost ci check
+      waypost ci check -C components-repo --allow minor
+    """
+    _ready(folder)
+    console = Console(stderr=as_json)
+    found = check_product(read_subject(folder), allowed, sayer(console))  # type: ignore[arg-type]
+    report.summarise(summary, found.summary)
+    if as_json:
+        write_document(sys.stdout, found)
+    else:
+        report.show_checked(console, found)
+    return found.exit_code
+
+
+def _release_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(
+        (
+            _bump,
+            _folder,
+            _branch,
+            env_option,
+            _to,
+            click.option("--recorded", is_flag=True, help="Only go on with a release that has its record."),
+            click.option(
+                "--new", is_flag=True, help="Cut a new version although the last one is not published."
+            ),
+            _summary,
+            as_json_option,
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@ci.command()
+@_release_options
+@_place
+def prepare(folder: Path, place: Path, summary: Path | None, as_json: bool, **wish: Any) -> int:
+    """Prepare the next release, or go on with one that was not published.
+
+    The version is cut in a clone, the pipeline is executed at that very commit, its results are recorded, and
+    all assets are made: records, bundle, SBOM, packages, checksums. Nobody sees anything of it before
+    `publish`. A release that has its record on the branch, and no tag or no published release yet, is taken
+    up where it was.
+
+    \b
+    Examples:
+      waypost ci prepare -o /tmp/delivery
+      waypost ci prepare minor -C components-repo --to https://github.com/org/components -o /tmp/delivery
+      waypost ci prepare --recorded -o /tmp/delivery     after the pull request was merged
+    """
+    console = Console(stderr=as_json)
+    delivery = _prepared(folder, Wish(place, **wish), console)
+    if delivery:
+        report.summarise(summary, report.delivery_page(delivery))
+    if as_json:
+        write_document(sys.stdout, delivery)
+    return 0
+
+
+def _prepared(folder: Path, wish: Wish, console: Console) -> Delivery | None:
+    _ready(folder, wish.to)
+    subject = read_subject(folder)
+    host = host_of(wish.to or git.origin_of(subject.top))
+    delivery = prepare_release(subject, wish, host, runs.reporter_for(console))
+    if delivery is None:
+        line(console, "every recorded release is published: nothing to do")
+        report.give({"delivery": "false"})
+        return None
+    report.show_delivery(console, delivery, wish.place)
+    report.give({"delivery": "true", "version": delivery.version, "tag": delivery.tag})
+    return delivery
+
+
+@ci.command()
+@click.argument("place", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_folder
+@_to
+@_pull_request
+@_summary
+@as_json_option
+def publish(
+    place: Path, folder: Path, to: str, pull_request: bool, summary: Path | None, as_json: bool
+) -> int:
+    """Bring a delivery where it belongs: a release, or a pull request.
+
+    A release goes through these steps: its commits arrive on the branch, a draft gets all assets, the tag is
+    made, the release becomes visible, and all of it is looked at again. Each step finds out how far an
+    earlier attempt came: after a failure, start it again. Without `gh`, or on another service, the tag is the
+    release.
+
+    A person's commits on the branch of a pull request are never overwritten.
+
+    \b
+    Examples:
+      waypost ci publish /tmp/delivery
+      waypost ci publish /tmp/delivery --pull-request     for a protected branch
+    """
+    console = Console(stderr=as_json)
+    _arrive(_ready(folder, to), place, console, pull_request=pull_request, summary=summary, as_json=as_json)
+    return 0
+
+
+def _arrive(
+    top: Path, place: Path, console: Console, *, pull_request: bool, summary: Path | None, as_json: bool
+) -> None:
+    arrived = publish_delivery(top, place, sayer(console), pull_request=pull_request)
+    report.summarise(summary, report.arrived_page(arrived))
+    report.give(
+        {"url": arrived.url, "published": str(arrived.is_published).lower(), "commit": arrived.commit}
+    )
+    if as_json:
+        write_document(sys.stdout, arrived)
+    else:
+        report.show_arrived(console, arrived)
+
+
+@ci.command()
+@_release_options
+@_pull_request
+def release(folder: Path, pull_request: bool, summary: Path | None, as_json: bool, **wish: Any) -> int:
+    """Prepare a release and publish it, in one go.
+
+    What `prepare` and `publish` do, for a CI that has no jobs with different rights.
+
+    \b
+    Examples:
+      waypost ci release
+      waypost ci release --pull-request
+    """
+    console = Console(stderr=as_json)
+    with scratch() as temp:
+        delivery = _prepared(folder, Wish(temp / "delivery", **wish), console)
+        if delivery:
+            place = temp / "delivery"
+            top = git.top_of(folder) or folder
+            _arrive(top, place, console, pull_request=pull_request, summary=summary, as_json=as_json)
+    return 0
+
+
+@ci.command()
+@click.argument("version", default="latest")
+@_folder
+@env_option
+@_summary
+def reproduce(version: str, folder: Path, env: str, summary: Path | None) -> int:
+    """Execute a release of this repository from its tag in a clean place, and compare the results.
+
+    As `waypost reproduce ORIGIN@VERSION` does. Exit code 1 if anything differs.
+    """
+    top = _ready(folder)
+    console = Console()
+    target = parse_target(f"{git.origin_of(top)}@{version}", str(top))
+    if target is None:
+        raise UsageError(f"{git.origin_of(top)}: releases are reproduced from the URL of their repository")
+    with scratch() as temp:
+        here = Path.cwd()
+        try:
+            found = execute(target, temp, runs.reporter_for(console), record=None, env=env)
+        finally:
+            os.chdir(here)
+    show_reproduction(console, found)
+    report.summarise(summary, report.reproduction_page(found))
+    return 0 if found.is_equal else 1
+
+
+@ci.command("update-pins")
+@pipeline_argument
+@_place
+@_branch
+@env_option
+@_summary
+@as_json_option
+def update_pins(folder: Path, place: Path, branch: str, env: str, summary: Path | None, as_json: bool) -> int:
+    """Prepare the pull request that moves a pipeline's pins, with what changes and the metrics on both sides.
+
+    Exit code 0: nothing is newer, or the pull request says so already, or a delivery is ready. 1: a component
+    keeps its pin, since it no longer fits, or the pipeline does not run with the new ones; what can move is
+    ready. 3: a remote does not answer. 4: a tag or its content is not what is locked.
+
+    \b
+    Example:
+      waypost ci update-pins pipeline -o /tmp/delivery && waypost ci publish /tmp/delivery
+    """
+    _ready(folder)
+    console = Console(stderr=as_json)
+    found = prepare_pins(folder, place, branch, runs.reporter_for(console), env=env)
+    return _told(found, place, console, summary, as_json=as_json)
+
+
+@ci.command("update-locks")
+@click.argument("command")
+@_folder
+@_place
+@_branch
+@_summary
+@as_json_option
+def update_locks(
+    command: str, folder: Path, place: Path, branch: str, summary: Path | None, as_json: bool
+) -> int:
+    """Prepare the pull request with what COMMAND changes: the locks that it moves.
+
+    \b
+    Example:
+      waypost ci update-locks "make requirements" -o /tmp/delivery && waypost ci publish /tmp/delivery
+    """
+    top = _ready(folder)
+    found = prepare_locks(top, place, branch, command)
+    return _told(found, place, Console(stderr=as_json), summary, as_json=as_json)
+
+
+def _told(found: Prepared, place: Path, console: Console, summary: Path | None, *, as_json: bool) -> int:
+    line(console, escape(found.why))
+    report.give({"delivery": str(found.delivery is not None).lower()})
+    if found.delivery:
+        report.show_delivery(console, found.delivery, place)
+        report.summarise(summary, report.delivery_page(found.delivery))
+    if as_json:
+        write_document(sys.stdout, found)
+    return 0 if found.is_sound else 1
+
+
+@ci.command()
+@click.argument("repository", metavar="OWNER/NAME")
+@_branch
+@click.option("--tags", default="v*", show_default=True, help="Pattern of the release tags.")
+@click.option(
+    "--check", "check_name", default="check / check", show_default=True, help="Name of the required check."
+)
+def settings(repository: str, branch: str, tags: str, check_name: str) -> None:
+    """Print the script that sets a repository on GitHub up: rules, environment, immutable releases.
+
+    Nothing is changed: read the script, then run it.
+
+    \b
+    Example:
+      waypost ci settings org/grades > settings.sh
+    """
+    click.echo(github.script(repository, branch=branch, tags=tags, check=check_name), nl=False)
