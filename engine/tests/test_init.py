@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.conftest import Call
-from tests.repositories import Repository, make_library
+from tests.repositories import Repository, edit_contract, make_library, parameters_of
 from waypost.scaffold import environment
 
 WAYPOST = ("python", "-m", "waypost")
@@ -67,6 +67,8 @@ def test_a_new_library(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPa
 def test_components_of_another_library(workplace: Path, call: Call) -> None:
     """Without names it says which there are; with them the pipeline locks; its check names what is left."""
     library = make_library(workplace / "core.git")
+    edit_contract(library.path, "load", lambda contract: parameters_of(contract)["text"].pop("default"))
+    library.release("1.1.0")
     made = call(*WAYPOST, "init", "pipeline", "new", "--from", library.path)
     assert made.returncode == 2
     assert "--components clean,load" in made.stderr
@@ -78,10 +80,13 @@ def test_components_of_another_library(workplace: Path, call: Call) -> None:
     content = yaml.safe_load((workplace / "new" / "pipeline.yaml").read_text())
     assert content["components"]["parts"] == {"git": str(library.path), "version": "~=1.0"}
     assert list(content["steps"]) == ["load", "clean"]
-    locked = call(*WAYPOST, "lock", "new")
+    locked = call(*WAYPOST, "lock", "new")  # also before values are given
     assert locked.returncode == 0, locked.stderr
+    asked = call(*WAYPOST, "run", "new", "--dry-run")
+    assert "load.text has no value yet; give it one: load.text=…" in " ".join(asked.stderr.split())
+    assert call(*WAYPOST, "run", "new", "--dry-run", "load.text=x").returncode == 0
     found = call(*WAYPOST, "check", "new")
     assert found.returncode == 1
     assert "is a place on this machine" in found.stdout
-    assert "1 finding" in found.stdout
+    assert "2 findings" in found.stdout
     shutil.rmtree(library.path)

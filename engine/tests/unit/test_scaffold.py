@@ -16,6 +16,7 @@ from waypost.contracts.readme import contract_tables, readme_problems, with_tabl
 from waypost.errors import FindingsError, UsageError
 from waypost.scaffold import library, repository
 from waypost.scaffold.adopting import Adopted, parameters_text, pipeline_text
+from waypost.scaffold.texts import scalar
 from waypost.scaffold.writing import Link, write
 
 
@@ -23,6 +24,7 @@ from waypost.scaffold.writing import Link, write
     "files",
     [
         repository.pipeline_repository("grades", "Ada", "lock"),
+        repository.pipeline_repository('a: b #c "x" ${y}\n- z', "Ada: {", "lock"),
         repository.library_repository("parts", "Ada", "lock"),
         library.component("clean"),
     ],
@@ -101,7 +103,32 @@ def component(name: str, parameters: dict[str, Any], outputs: dict[str, Any] | N
     return Component.model_validate({"name": name, "entry_points": {"main": main}})
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["a", "a: b", "~", "no", "1.0", "", "x #y", '"', "\n", "é", True, 1, 0.5, None, "null", "./a-b.c"],
+)
+def test_values_stay_what_they_are(value: object) -> None:
+    """A scalar that is written on one line is read as the same value, also by YAML 1.1."""
+    text = scalar(value)
+    assert yaml.safe_load(f"a: {text}") == {"a": value}
+    assert "\n" not in text
+
+
 TABLE = {"path": "t.parquet", "type": "table"}
+
+
+def test_an_input_is_the_output_that_is_meant() -> None:
+    """Where several fit, the one that the description names."""
+    parts = {name: {"path": f"{name}.parquet", "type": "table"} for name in ("train", "test")}
+    rest = {"path": "importances.csv", "type": "table"}
+    taking = {"type": "path", "description": "held-out test table"}
+    components = {
+        "split": component("split", {}, parts),
+        "fit": component("fit", {}, {"importances": rest}),
+        "judge": component("judge", {"data": taking}),
+    }
+    text = pipeline_text("p", Adopted("core", "u", "*", components))
+    assert "data: ${steps.split.outputs.test}" in text
 
 
 def test_steps_of_adopted_components() -> None:

@@ -30,6 +30,8 @@ from waypost.texts.sealed import Sealed, Variable, Variables, sealed, variables_
 
 Path = tuple[Any, ...]
 _MISSING = "???"  # OmegaConf's word for a value that is still to be given
+NO_VALUE = "no-value"
+"""The category of what has no value yet: nothing is wrong, but nothing can run."""
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _MOST_NAMES = 2_000  # among which a near one is looked for
 _MOST_HINTS = 10
@@ -121,7 +123,7 @@ class Interpolation:
             found = _NOTHING
         except ProblemError as error:
             place = path[0].place if path and isinstance(path[0], _Outside) else self._place_of(path)
-            self.findings.append(Finding(place, error.problem, error.hint))
+            self.findings.append(Finding(place, error.problem, error.hint, error.category))
             found = _NOTHING
         self._busy.discard(path)
         self._known[path] = found
@@ -284,7 +286,8 @@ class Interpolation:
             node, done, left = node[key], (*done, key), left[count:]
         if node == _MISSING:
             name = ".".join(map(str, path))
-            raise ProblemError(f"{shortened(name)} has no value yet", f"give it one: {shortened(name)}=…")
+            problem, hint = f"{shortened(name)} has no value yet", f"give it one: {shortened(name)}=…"
+            raise ProblemError(problem, hint, NO_VALUE)
         return done, node
 
     def _unknown(self, path: Path) -> ProblemError:

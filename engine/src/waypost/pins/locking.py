@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from waypost import __version__
 from waypost.contracts.component import MISSING, Component
+from waypost.contracts.interpolation import NO_VALUE
 from waypost.contracts.lock import FILE, NEWER, Lock, Pin, Wanted, lock_text, make_lock, requirement_findings
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
@@ -198,7 +199,8 @@ def _answers(workspace: Workspace, uses: str, pin: Pin) -> bool:
 
 def misfits(workspace: Workspace, contracts: Mapping[str, Component]) -> dict[str, list[Finding]]:
     """Returns where the pipeline and the interfaces of its components do not fit, by `uses`; what
-    belongs to no component, such as a circle of steps, by the empty text.
+    belongs to no component, such as a circle of steps, by the empty text. A value that is still to be given
+    fits.
 
     A component without a contract here has findings of its own already.
     """
@@ -216,7 +218,7 @@ def misfits(workspace: Workspace, contracts: Mapping[str, Component]) -> dict[st
     parameters = merged(read_parameters(workspace.folder), (), variables)
     _, findings = make_plan(pipeline, parameters, find)
     found: dict[str, list[Finding]] = {}
-    for finding in dict.fromkeys(findings):
+    for finding in dict.fromkeys(finding for finding in findings if finding.category != NO_VALUE):
         name = finding.place.partition("steps.")[2].partition(".")[0]
         step = pipeline.steps.get(name)
         source = pipeline.components.get(step.source) if step else None

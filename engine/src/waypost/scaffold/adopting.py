@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from waypost.contracts.component import Component, EntryPoint, Parameter
+from waypost.contracts.component import Component, EntryPoint, Output, Parameter
 from waypost.contracts.lock import Wanted
 from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.target import parse_target
@@ -16,12 +15,14 @@ from waypost.contracts.urls import full_url
 from waypost.errors import Finding, FindingsError, UsageError, did_you_mean
 from waypost.pins.locking import Resolver
 from waypost.pins.workspace import Workspace
+from waypost.scaffold.texts import scalar
 from waypost.sources.store import Store
 from waypost.system.places import home
 from waypost.texts.escaping import one_line
 from waypost.texts.parsing import parse
 
 _NOTHING = "/dev/null"
+_TABLES = (".parquet", ".csv", ".feather", ".tsv")
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,10 @@ def pipeline_text(name: str, library: Adopted) -> str:
     A required one is an earlier step's output where one fits, else a parameter of params.yaml.
     """
     lines = [
-        f"name: {name}",
+        f"name: {scalar(name)}",
         "",
         "components:",
-        f"  {library.source}: {{git: {_scalar(library.git)}, version: {_scalar(library.requirement)}}}",
+        f"  {library.source}: {{git: {scalar(library.git)}, version: {scalar(library.requirement)}}}",
         "",
         "steps:",
     ]
@@ -137,35 +138,32 @@ def _with(step: str, main: EntryPoint, done: Mapping[str, EntryPoint]) -> Iterat
 
 def _given(key: str, parameter: Parameter, done: Mapping[str, EntryPoint]) -> str:
     """Returns the output of an earlier step that fits a path: of its type, or else of its name; of several,
-    the newest. Only what is required is given, or what asks for a type.
+    one that its description names, else the newest. Only what is required is given, or what asks for a type.
     """
     if parameter.type != "path" or not (parameter.is_required or parameter.takes):
         return ""
     outputs = [
-        (output.type, name, f"${{steps.{step}.outputs.{name}}}")
+        (_type_of(output), name, f"${{steps.{step}.outputs.{name}}}")
         for step, main in reversed(list(done.items()))
         for name, output in main.outputs.items()
     ]
-    named = [text for kind, name, text in outputs if name == key and kind in ("", parameter.takes)]
-    typed = [text for kind, _, text in outputs if parameter.takes and kind == parameter.takes]
-    return next(iter([*named, *typed]), "")
+    # A contract that declares no types means a table by its words, as files do by how they end.
+    about = parameter.description.lower()
+    wanted = parameter.takes or ("table" if "table" in about else "")
+    fitting = [(name in re.findall(r"\w+", about), text) for kind, name, text in outputs if kind == wanted]
+    typed = [text for _, text in sorted(fitting, key=lambda each: not each[0])] if wanted else []
+    named = [text for kind, name, text in outputs if name == key and kind in ("", wanted)]
+    return next(iter([*typed, *named]), "")
+
+
+def _type_of(output: Output) -> str:
+    return output.type or ("table" if output.path.endswith(_TABLES) else "")
 
 
 def _default(parameter: Parameter) -> str:
     if parameter.default in ("", _NOTHING):
         return '""'
-    return _scalar(parameter.default)
-
-
-def _scalar(value: object) -> str:
-    """Returns a value as YAML, on one line."""
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_./~][\w./~-]*", value) and not _means_else(value):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _means_else(text: str) -> bool:
-    return text.lower() in ("true", "false", "null", "yes", "no", "on", "off", "y", "n", "~")
+    return scalar(parameter.default)
 
 
 def _remark(text: str) -> str:

@@ -14,6 +14,7 @@ from waypost.scaffold.environment import LOCK, SOURCE, lock_command
 from waypost.scaffold.writing import Link
 from waypost.sources.files import components_in
 from waypost.sources.snapshots import content_of
+from waypost.texts.escaping import one_line
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ENVIRONMENT = "environment"
@@ -76,7 +77,7 @@ def requirements_in() -> str:
 
 def readme_values(name: str) -> dict[str, str]:
     """Returns what the README of a library says."""
-    return {"name": name, "lock_command": lock_command(_ENVIRONMENT)}
+    return {"name": one_line(name), "lock_command": lock_command(_ENVIRONMENT)}
 
 
 def copy_of(root: Path, like: str, name: str) -> dict[str, str | Link]:

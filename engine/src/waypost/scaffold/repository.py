@@ -8,9 +8,11 @@ from pathlib import Path
 
 from waypost import __version__
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.contracts.pipeline import PARAMETERS_FILE
 from waypost.scaffold import library, texts
 from waypost.scaffold.environment import python_version
 from waypost.scaffold.writing import Link
+from waypost.texts.escaping import one_line
 
 _LIBRARY_CHECKS = ("waypost check", "waypost release check-records", "waypost semver-check")
 _PIPELINE_CHECKS = (
@@ -35,9 +37,8 @@ def library_repository(name: str, owner: str, lock: str) -> dict[str, str | Link
 
 def pipeline_repository(name: str, owner: str, lock: str) -> dict[str, str | Link]:
     """Returns the files of a new pipeline whose components lie beside it, in a folder of their own."""
-    values = {"name": name, "python": python_version(), "engine": __version__}
     return {
-        **texts.folder("pipeline", values),
+        **_pipeline(name),
         **_common(owner, _PIPELINE_CHECKS),
         **library.library(lock, {}, "components/"),
     }
@@ -45,9 +46,13 @@ def pipeline_repository(name: str, owner: str, lock: str) -> dict[str, str | Lin
 
 def pipeline_of(name: str, owner: str, pipeline: str, parameters: str) -> dict[str, str | Link]:
     """Returns the files of a new pipeline with the steps that `pipeline` has."""
-    values = {"name": name, "python": python_version(), "engine": __version__}
-    files: dict[str, str | Link] = {**texts.folder("pipeline", values), **_common(owner, _PIPELINE_CHECKS)}
-    return {**files, PIPELINE_FILE: pipeline, "params.yaml": parameters}
+    files = {**_pipeline(name), PIPELINE_FILE: pipeline, PARAMETERS_FILE: parameters}
+    return {**files, **_common(owner, _PIPELINE_CHECKS)}
+
+
+def _pipeline(name: str) -> dict[str, str]:
+    values = {"title": one_line(name), "name": texts.scalar(name)}
+    return texts.folder("pipeline", {**values, "python": python_version(), "engine": __version__})
 
 
 def _common(owner: str, checks: Sequence[str]) -> dict[str, str | Link]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import string
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,3 +32,14 @@ def folder(name: str, values: Mapping[str, str], below: str = "") -> dict[str, s
 
 def _named(file: str) -> str:
     return file.removesuffix(".in") if file.endswith(".py.in") else file
+
+
+def scalar(value: object) -> str:
+    """Returns a value as YAML, on one line."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_./~][\w./~-]*", value) and not _means_else(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _means_else(text: str) -> bool:
+    return text.lower() in ("true", "false", "null", "yes", "no", "on", "off", "y", "n", "~")

@@ -17,11 +17,11 @@ _RESOLVER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:")
 
 
 class ProblemError(Exception):
-    """What is wrong with a text that refers to something, and what mends it."""
+    """What is wrong with a text that refers to something, what mends it, and its category, if it has one."""
 
-    def __init__(self, problem: str, hint: str = "") -> None:
+    def __init__(self, problem: str, hint: str = "", category: str = "") -> None:
         super().__init__(problem)
-        self.problem, self.hint = problem, hint
+        self.problem, self.hint, self.category = problem, hint, category
 
 
 @dataclass(frozen=True)
