@@ -76,7 +76,16 @@ model_env_option = click.option(
 on_option = click.option(
     "--on",
     metavar="ADDRESS",
+    envvar="WAYPOST_ON",
+    show_envvar=True,
     help="Work on the Dask cluster whose scheduler is at ADDRESS, such as tls://scheduler:8786.",
+)
+
+
+upload_option = click.option(
+    "--upload",
+    is_flag=True,
+    help="With --on: let workers have the input files of this machine, as artifacts of the run.",
 )
 
 

@@ -41,6 +41,11 @@ class RunRequest:
     wandb: bool | None = None
     debug: bool = False
     as_json: bool = False
+    on: str | None = None
+    upload: bool = False
+    tls_ca_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
 
     @cached_property
     def quick(self) -> Request | None:

@@ -12,7 +12,15 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from waypost.commands.options import env_option, jobs_option, params_option, wandb_option
+from waypost.commands.options import (
+    env_option,
+    jobs_option,
+    on_option,
+    params_option,
+    tls_options,
+    upload_option,
+    wandb_option,
+)
 from waypost.commands.request import RunRequest, pointed
 from waypost.errors import UsageError
 from waypost.pins.last_look import Look, ask_beside, has_lock, last_look
@@ -64,6 +72,9 @@ from waypost.runs.no_op import find_current
 )
 @wandb_option
 @env_option
+@on_option
+@upload_option
+@tls_options
 @click.option(
     "--overrides",
     default="",
@@ -98,6 +109,7 @@ def run(arguments: tuple[str, ...], overrides: str, **options: Any) -> int:
       waypost run https://github.com/org/grades@1.4.13
       waypost run pipeline --dev                    local component folders as they are now
       waypost run pipeline --wandb                  log it to Weights & Biases, too
+      waypost run pipeline --on tls://scheduler:8786 --upload      steps on the workers of a Dask cluster
       waypost run --like runs:/0123456789abcdef0123456789abcdef model.max_depth=9
     """
     target, folder, changes = pointed(arguments)

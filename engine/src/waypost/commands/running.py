@@ -12,6 +12,7 @@ from waypost.commands.options import wanted_on_wandb
 from waypost.commands.request import RunRequest
 from waypost.commands.run import look_at
 from waypost.errors import RemoteError
+from waypost.extras import require
 from waypost.pins.reachability import refuse_unreached
 from waypost.pins.verify import UNREACHABLE, verify
 from waypost.pins.workspace import FetchedRelease, Workspace, fresh_lock, open_workspace, workspace_of_release
@@ -24,6 +25,8 @@ from waypost.report.common import write_document
 from waypost.report.console import Console
 from waypost.report.plan import plan_document, show_plan
 from waypost.runs.events import Reporter, RunResult
+from waypost.runs.executor import Site
+from waypost.runs.local_executor import LocalExecutor
 from waypost.runs.no_op import note_current
 from waypost.runs.preflight import Options, preflight
 from waypost.runs.prepare import Prepared, prepare
@@ -103,13 +106,25 @@ def open_points(
 def run_opened(opened: Opened, reporter: Reporter) -> RunResult:
     """Executes what was opened. Raises what `run` raises."""
     request = opened.request
-    result = run(opened.prepared, opened.options, reporter, request.folder if opened.is_watched else None)
+    watched = request.folder if opened.is_watched else None
+    result = run(opened.prepared, opened.options, reporter, watched, site_of(request))
     if opened.is_watched and result.current and not request.verify and (look := look_at(request.folder)):
         for text in look.lines(time.time()):
             reporter.say(f"  {text}")
     if request.quick:
         note_current(request.quick, opened.prepared, opened.options)
     return result
+
+
+def site_of(request: RunRequest) -> Site:
+    """Returns where steps execute. Raises MissingExtraError where that takes more than is installed."""
+    if not request.on:
+        return LocalExecutor
+    require("dask", "--on")
+    from waypost.cluster.security import Tls
+    from waypost.runs.dask_executor import on_cluster
+
+    return on_cluster(Tls(request.tls_ca_file, request.tls_cert, request.tls_key))
 
 
 def _ask_now(workspace: Workspace) -> None:
@@ -132,6 +147,8 @@ def _options(request: RunRequest) -> Options:
         jobs=request.jobs or 0,
         debug=request.debug,
         offline=request.offline,
+        on=request.on or "",
+        upload=request.upload,
     )
     return replace(options, fork=request.worker == "fork") if request.worker else options
 

@@ -12,11 +12,14 @@ from waypost.commands.options import (
     env_option,
     jobs_option,
     offline_option,
+    on_option,
     params_option,
+    tls_options,
+    upload_option,
     wandb_option,
 )
 from waypost.commands.request import RunRequest, pointed
-from waypost.commands.running import open_points
+from waypost.commands.running import open_points, site_of
 from waypost.contracts.sweep import points, smaller_is_better, swept
 from waypost.errors import UsageError
 from waypost.report.common import write_document
@@ -42,6 +45,9 @@ from waypost.system.scratch import scratch
 @jobs_option
 @wandb_option
 @env_option
+@on_option
+@upload_option
+@tls_options
 @click.option("--dev", is_flag=True, help="Use local component folders as they are now.")
 @offline_option
 @as_json_option
@@ -66,6 +72,7 @@ def sweep(
       waypost sweep https://github.com/org/grades@1.4.13 train.seed=1,2,3
       waypost sweep pipeline "model.max_depth=range(4,20,4)" train.seed=1,2 --metric validation_roc_auc
       waypost sweep pipeline "train.seed=range(10)" model.n_estimators=50 --jobs 2 --json > sweep.json
+      waypost sweep pipeline "train.seed=range(20)" --on tls://scheduler:8786
     """
     target, folder, changes = pointed(arguments)
     if not swept(changes):
@@ -81,7 +88,13 @@ def sweep(
         reporter.begin(len(opened), compared, swept(changes), smallest=smallest)
         pipelines = [(point, each.prepared) for point, each in zip(values, opened, strict=True)]
         result = execute(
-            pipelines, opened[0].options, reporter, reporter.ended_point, metric=compared, minimize=smallest
+            pipelines,
+            opened[0].options,
+            reporter,
+            reporter.ended_point,
+            metric=compared,
+            minimize=smallest,
+            site=site_of(request),
         )
     if as_json:
         write_document(sys.stdout, result)

@@ -86,6 +86,9 @@ class Reporter:
     def step_held(self, name: str, cause: str) -> None:
         """A step waits for somebody else: the same one of another run, or a process that has the GPUs."""
 
+    def step_said(self, name: str, line: str) -> None:
+        """A step that executes elsewhere wrote a line to its log; of many, not all are told."""
+
     def step_ended(self, result: StepResult) -> None:
         """A step ended, or will not be executed."""
 

@@ -20,6 +20,7 @@ from waypost.runs.prepare import Prepared
 from waypost.runs.wandb_events import Mirrored
 from waypost.sources.memo import Memo
 from waypost.tracking.leases import Holder
+from waypost.tracking.runs import ATTEMPT_TAG
 from waypost.tracking.store import INPUT_TAG, KEY_TAG, STEP_TAG, Tracker
 from waypost.tracking.wandb_mirror import RunMirror
 
@@ -175,7 +176,10 @@ class Execution:
 
     def _begin(self, step: PlannedStep, decision: Decision, number: int = 1, lost: str = "") -> None:
         tracker, inputs = self._tools.tracker, self._lookup.inputs
-        run_id = tracker.open_step(self.parent, step.name, self._tags(step, decision))
+        tags = self._tags(step, decision)
+        if self._tools.executor.is_elsewhere:
+            tags[ATTEMPT_TAG] = str(number)
+        run_id = tracker.open_step(self.parent, step.name, tags)
         attempt = _Attempt(step, decision, run_id, number)
         # From here on `kill` knows the run: no signal can leave it open. They are held between instructions.
         self._attempts.append(attempt)

@@ -73,8 +73,11 @@ class Inputs:
         return bool(self._asked)
 
     def local(self, step: PlannedStep) -> dict[str, Path]:
-        """Returns the files and folders of this machine that a step is given, by parameter."""
-        found = {n: self._file_of(a) for n, a in step.arguments.items() if isinstance(a, Location)}
+        """Returns the files and folders of this machine that a step is given, by parameter; not those with a
+        variable in their place, which is nobody's business.
+        """
+        named = {n: a for n, a in step.arguments.items() if isinstance(a, Location)}
+        found = {n: self._file_of(a) for n, a in named.items() if not isinstance(a.text, Sealed)}
         return {name: path for name, path in found.items() if path is not None}
 
     def _file_of(self, location: Location) -> Path | None:

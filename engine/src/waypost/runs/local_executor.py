@@ -52,9 +52,12 @@ class LocalExecutor:
         self._tracker: Tracker | None = None
 
     def prepare(self, prepared: Prepared, missing: Iterable[PlannedStep]) -> None:
-        """Builds all environments, and has workers import what the missing steps need."""
+        """Builds all environments, and has workers import what the missing steps need: of several pipelines
+        those of the first, which are all the same in a sweep.
+        """
+        is_first = not self._environments
         envs = by_step(prepared, self._options.env, self._environment)
-        for step in missing:
+        for step in missing if is_first else ():
             values = dict.fromkeys(step.entry_point.parameters, "")
             self._processes.prepare(envs[step.name], *worker_command(prepared, step, values, self.memo))
 

@@ -101,9 +101,9 @@ def open_tools(
     missing: Iterable[PlannedStep],
     reporter: Reporter,
     site: Site = LocalExecutor,
-    others: Iterable[Prepared] = (),
+    others: Iterable[tuple[Prepared, Iterable[PlannedStep]]] = (),
 ) -> Iterator[Tools]:
-    """Gives what runs share; `others` are the pipelines of a sweep beside the first.
+    """Gives what runs share; `others` are the pipelines of a sweep beside the first, with what they miss.
 
     The executor comes first: workers import what the `missing` steps need, beside MLflow here.
     """
@@ -112,7 +112,7 @@ def open_tools(
     with scratch() as temp, contextlib.closing(site(temp, memo, options, reporter)) as executor:
         executor.prepare(prepared, missing)
         for other in others:
-            executor.prepare(other, ())
+            executor.prepare(*other)
         tracker = Tracker(prepared.pipeline.name)
         executor.announce(tracker)
         index = Index(home(), tracker.uri)

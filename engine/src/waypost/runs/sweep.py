@@ -129,7 +129,8 @@ def sweep(
     if not options.on:
         require_room([(prepared, checked[values]) for values, prepared in waiting], options)
     first_values, first = waiting[0]
-    missing, others = checked[first_values].missing, [prepared for _, prepared in waiting[1:]]
+    missing = checked[first_values].missing
+    others = [(prepared, checked[values].missing) for values, prepared in waiting[1:]]
     with (
         listening(reporter.say),
         open_tools(first, options, missing, reporter, site, others) as tools,

@@ -80,6 +80,10 @@ class Tracker(Runs):
                 return _active(found)
             raise
 
+    @property
+    def experiment_name(self) -> str:
+        return str(self._client.get_experiment(self.experiment_id).name)
+
     def _named(self, experiment_id: str) -> Experiment:
         from mlflow.exceptions import MlflowException
 

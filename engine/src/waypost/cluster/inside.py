@@ -1,0 +1,68 @@
+"""What a task knows of the worker that executes it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import dask.config
+import psutil
+from distributed import Status, get_worker
+from distributed.worker import thread_state
+
+_MIB = 1 << 20
+
+
+class Inside:
+    """The worker that a task runs on, asked from the task's own thread."""
+
+    def __init__(self) -> None:
+        self._worker = get_worker()
+        self._key = getattr(thread_state, "key", "")
+
+    @property
+    def name(self) -> str:
+        return str(self._worker.name)
+
+    @property
+    def limit_mb(self) -> int:
+        """The memory that the worker may take, in MiB; 0 where nothing limits it."""
+        return int(self._worker.memory_manager.memory_limit or 0) // _MIB
+
+    @property
+    def is_wanted(self) -> bool:
+        """Tells whether somebody still waits for this task: its client is there, and did not cancel it, and
+        the worker has its scheduler.
+        """
+        if self._worker.status not in (Status.running, Status.paused):
+            return False
+        task = self._worker.state.tasks.get(self._key)
+        return task is not None and task.state in ("executing", "long-running")
+
+    def tell(self, topic: str, message: Mapping[str, Any]) -> None:
+        """Tells the client something, where it listens to the topic."""
+        with contextlib.suppress(Exception):  # the connection is gone: what then happens is `is_wanted`'s
+            self._worker.log_event(topic, dict(message))
+
+
+def own_variables() -> dict[str, str]:
+    """Returns this process's variables without the limits of threads that Dask's nanny gives to a worker:
+    what a worker starts has as many as its machine.
+    """
+    given = dask.config.get("distributed.nanny.pre-spawn-environ", default={})
+    ours = {name: str(value) for name, value in given.items()}
+    return {name: value for name, value in os.environ.items() if ours.get(name) != value}
+
+
+def memory_mb(process: int) -> int:
+    """Returns what a process and all below it have in memory, in MiB."""
+    with contextlib.suppress(psutil.Error):
+        top = psutil.Process(process)
+        found = 0
+        for each in [top, *top.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                found += each.memory_info().rss
+        return found // _MIB
+    return 0

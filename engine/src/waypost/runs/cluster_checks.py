@@ -1,0 +1,106 @@
+"""What keeps a pipeline from running on a cluster, told at once, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from waypost.cluster.connection import CPU, GPU, MEMORY, Worker
+from waypost.contracts.pipeline import FILE, Pipeline
+from waypost.errors import Finding, WaypostError
+from waypost.runs.spec import Document
+
+_MOST_NAMED = 3
+_STORE = "MLFLOW_TRACKING_URI"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one worker says of its machine (`probe.look_around`)."""
+
+    worker: str
+    store: str = ""
+    files: Sequence[str] = ()
+    variables: Sequence[str] = ()
+
+
+def said_by(worker: str, answer: Document | WaypostError) -> Said:
+    """Returns what a worker answered; one that does not is no place for steps."""
+    if isinstance(answer, WaypostError):
+        return Said(worker, str(answer))
+    return Said(worker, answer["store"], tuple(answer["files"]), tuple(answer["variables"]))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What steps ask of workers: `resources` by step."""
+
+    resources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def findings(asked: Asked, workers: Sequence[Worker], said: Sequence[Said]) -> list[Finding]:
+    """Returns what does not fit, each thing once with the workers that it is about."""
+    return [*_resources(asked.resources, workers), *_stores(said), *_files(said), *_variables(said)]
+
+
+def _resources(resources: Mapping[str, Mapping[str, float]], workers: Sequence[Worker]) -> Iterator[Finding]:
+    for step, wanted in resources.items():
+        if not any(worker.has(wanted) for worker in workers):
+            most = {name: max((w.resources.get(name, 0) for w in workers), default=0) for name in wanted}
+            hint = f"the most that one has: {amounts(most)}"
+            problem = f"no worker has {amounts(wanted)}: it would wait without end"
+            yield Finding(f"{FILE}: steps.{step}", problem, hint, "cluster-resources")
+
+
+def _stores(said: Sequence[Said]) -> Iterator[Finding]:
+    for problem, names in _by(said, lambda each: [each.store] if each.store else []).items():
+        hint = "workers need a tracking server that they reach, and credentials of their own for it"
+        yield Finding(_STORE, f"{listed(names, len(said))}: {problem}", hint, "cluster-store")
+
+
+def _files(said: Sequence[Said]) -> Iterator[Finding]:
+    for path, names in _by(said, lambda each: each.files).items():
+        hint = "--upload hands it to them, as an artifact of the run"
+        problem = f"{path} is on this machine, and not on {listed(names, len(said))}"
+        yield Finding(FILE, problem, hint, "cluster-files")
+
+
+def _variables(said: Sequence[Said]) -> Iterator[Finding]:
+    for name, names in _by(said, lambda each: each.variables).items():
+        hint = "its value is never sent: set it where the worker starts"
+        problem = f"the variable {name} is not set on {listed(names, len(said))}"
+        yield Finding(f"{FILE}: variables", problem, hint, "cluster-variables")
+
+
+def _by(said: Iterable[Said], what: Callable[[Said], Sequence[str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in said:
+        for thing in what(each):
+            found.setdefault(thing, []).append(each.worker)
+    return found
+
+
+def amounts(wanted: Mapping[str, float]) -> str:
+    """Returns resources in words: `4 cores, 16000 MB, 1 GPU`."""
+    nouns = {CPU: ("core", "cores"), MEMORY: ("MB", "MB"), GPU: ("GPU", "GPUs")}
+    return ", ".join(
+        f"{amount:g} {nouns.get(name, (name, name))[amount != 1]}" for name, amount in wanted.items()
+    )
+
+
+def listed(names: Sequence[str], total: int) -> str:
+    """Returns workers in words: one by its name, all of them by their number."""
+    if len(names) == total > 1:
+        return f"all {total} workers"
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"worker{'s' if len(names) > 1 else ''} {', '.join(names[:_MOST_NAMED])}{more}"
+
+
+def resources_of(pipeline: Pipeline, step: str, workers: Iterable[Worker]) -> dict[str, float]:
+    """Returns what a step asks of its worker, by the names that workers have on Dask. A step that says
+    nothing takes a core, where workers say how many they have.
+    """
+    asked = pipeline.steps[step].resources
+    least = 1 if any(CPU in worker.resources for worker in workers) else 0
+    wanted = {CPU: asked.cpus or least, MEMORY: asked.memory_mb or 0, GPU: asked.gpus or 0}
+    return {name: float(amount) for name, amount in wanted.items() if amount}

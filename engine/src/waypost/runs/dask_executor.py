@@ -1,0 +1,305 @@
+"""Steps on the workers of a Dask cluster. Planning, keys, leases, index and recording stay with the engine.
+
+A task of Dask's is one attempt at a step, below a run of its own; its key names that run. Nothing of it is
+executed twice, whatever Dask does after deaths (`on_worker.py`): a second execution says which worker began
+the first one, that attempt is given up, and the engine opens the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from waypost.cluster.connection import Cluster, Worker, WorkersDiedError, connected
+from waypost.cluster.security import Tls
+from waypost.cluster.tasks import FailedError, Target, result_of
+from waypost.contracts.plan import PlannedStep
+from waypost.contracts.schedule_line import Capacity
+from waypost.errors import Finding, FindingsError, RemoteError, redacted
+from waypost.runs.cluster_checks import Asked, Said, amounts, findings, resources_of, said_by
+from waypost.runs.deaths import MOST_DEATHS, Memory, is_gone, runs_again, too_many
+from waypost.runs.events import Reporter
+from waypost.runs.executor import Ended, Executor, Left, LostError, Site, Work
+from waypost.runs.handing_over import HandedOver, local_files
+from waypost.runs.outputs import models_in
+from waypost.runs.preflight import Options, digests
+from waypost.runs.prepare import Prepared
+from waypost.runs.spec import Document, given, spec_of
+from waypost.sources.memo import Memo
+from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, outputs_in
+from waypost.tracking.store import Tracker
+
+_EXECUTE = Target("waypost.runs.on_worker", "execute")
+_LOOK_AROUND = Target("waypost.runs.probe", "look_around")
+_PROBE_SECONDS = 60.0
+_LOOK_SECONDS = 5.0
+
+
+def on_cluster(tls: Tls | None = None) -> Site:
+    """Returns where steps execute: the cluster that the options name."""
+
+    def site(temp: Path, memo: Memo, options: Options, reporter: Reporter) -> Executor:  # noqa: ARG001 (of the port)
+        return DaskExecutor(memo, options, reporter, tls)
+
+    return site
+
+
+class DaskExecutor:
+    """An `Executor`: the workers of a cluster, as long as the connection lasts."""
+
+    is_elsewhere = True
+
+    def __init__(self, memo: Memo, options: Options, reporter: Reporter, tls: Tls | None) -> None:
+        self._memo = memo
+        self._options = options
+        self._reporter = reporter
+        self._stack = contextlib.ExitStack()
+        self._cluster = self._stack.enter_context(connected(options.on, tls, warn=reporter.warn))
+        self._handed_over = HandedOver(memo, upload=options.upload)
+        self._asked: list[tuple[Prepared, tuple[PlannedStep, ...]]] = []
+        self._workers: list[Worker] = []
+        self._environments: dict[int, Mapping[str, str]] = {}
+        self._tracker: Tracker | None = None
+        self._topic = f"waypost-{uuid.uuid4().hex}"
+        self._something = threading.Event()
+        self._heard: deque[Mapping[str, Any]] = deque(maxlen=10_000)
+        self._running: dict[str, _Running] = {}
+        self._deaths: dict[tuple[str, str], list[str]] = {}
+        self._memory: dict[tuple[str, str], Memory] = {}
+        self._told: set[str] = set()
+        self._looked = time.monotonic()
+
+    def prepare(self, prepared: Prepared, missing: Iterable[PlannedStep]) -> None:
+        """Notes what there is to do; what keeps it from being done is told by `announce`, all at once."""
+        self._asked.append((prepared, tuple(missing)))
+
+    def announce(self, tracker: Tracker) -> None:
+        """Asks all workers what they have. Raises FindingsError, RemoteError."""
+        self._tracker = tracker
+        self._workers = self._cluster.some_workers()
+        problems: list[Finding] = []
+        said: list[Said] = []
+        if self._options.wheels:
+            problem = "a bundle has wheels of its own, which the workers of a cluster have not"
+            problems.append(Finding("command line", problem, "run the release from its tag: URL@VERSION"))
+        try:
+            self._cluster.check_versions()
+            said = self._look_around(tracker)
+        except FindingsError as error:
+            problems += error.findings
+        resources = {
+            step.name: resources_of(prepared.pipeline, step.name, self._workers)
+            for prepared, missing in self._asked
+            for step in missing
+        }
+        problems += findings(Asked(resources), self._workers, said)
+        if problems:
+            raise FindingsError(problems)
+        self._cluster.client.subscribe_topic(self._topic, self._hear)
+
+    def _look_around(self, tracker: Tracker) -> list[Said]:
+        files: dict[str, str] = {}
+        names: set[str] = set()
+        for prepared, _ in self._asked:
+            names |= prepared.variables.keys()
+            if not self._options.upload:
+                files |= local_files(prepared, self._memo)
+        document = {
+            "store": redacted(tracker.uri),
+            "experiment_id": tracker.experiment_id,
+            "name": tracker.experiment_name,
+            "files": files,
+            "variables": sorted(names),
+        }
+        answers = self._cluster.ask_each(self._workers, _LOOK_AROUND, document, _PROBE_SECONDS)
+        return [said_by(worker.name, answer) for worker, answer in answers.items()]
+
+    def capacity(self, jobs: int) -> Capacity:
+        """Returns how many steps the workers take at once: which of them has room is Dask's business."""
+        return Capacity(jobs or sum(worker.slots for worker in self._workers))
+
+    def left(self, *, gpus: bool) -> Left:  # noqa: ARG002 (of the port)
+        return Left()
+
+    def take_gpus(self, holder: str, count: int) -> bool:  # noqa: ARG002 (of the port)
+        return True  # a worker gives them
+
+    def give_back(self, holder: str) -> None:
+        """Nothing was taken here."""
+
+    def start(self, work: Work) -> _Running:
+        """Hands an attempt to the cluster."""
+        prepared, tracker = work.prepared, self.tracker
+        if id(prepared) not in self._environments:
+            self._environments[id(prepared)] = digests(prepared, self._options.env)
+        spec = spec_of(
+            work,
+            self._handed_over.code(work, tracker),
+            given(work.step, work.inputs, self._handed_over.files(work, tracker)),
+            environment=self._environments[id(prepared)][work.step.name],
+            own=self._options.env == "local",
+            store=tracker.uri,
+            experiment_id=tracker.experiment_id,
+            topic=self._topic,
+            debug=self._options.debug,
+        )
+        wanted = resources_of(prepared.pipeline, work.step.name, self._workers)
+        # Of a sweep's runs the deepest goes first: so they end one after the other, and not all at the end.
+        depth = len(prepared.plan.needed_for([work.step.name]))
+        key = f"{work.step.name}-{work.key[:12]}-{work.run_id}"
+        task = self._cluster.submit(key, _EXECUTE, spec.document(), resources=wanted, priority=depth)
+        task.add_done_callback(lambda _: self._something.set())
+        running = self._running[work.run_id] = _Running(self, self._cluster, work, task, wanted)
+        return running
+
+    def wait(self, seconds: float) -> None:
+        """Waits for news of the workers. Raises RemoteError where the scheduler is gone."""
+        self._something.wait(seconds)
+        self._something.clear()
+        self._cluster.check_there()
+        while self._heard:
+            self._note(self._heard.popleft())
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._tell_who_waits()
+
+    def close(self) -> None:
+        """Ends all that runs: workers hear at once that nobody waits for it."""
+        try:
+            for running in list(self._running.values()):
+                running.end()
+        finally:
+            self._stack.close()
+
+    @property
+    def tracker(self) -> Tracker:
+        """Where steps log to. Raises ValueError before that is announced."""
+        if self._tracker is None:
+            raise ValueError("nobody said where steps log to")
+        return self._tracker
+
+    def ended(self, work: Work) -> None:
+        """An attempt is over."""
+        self._running.pop(work.run_id, None)
+        self._told.discard(work.run_id)
+
+    def died(self, work: Work, worker: str) -> str:
+        """Notes that a worker died with an attempt; returns why there is no other one, mostly nothing."""
+        step = (work.parent, work.step.name)
+        workers = self._deaths.setdefault(step, [])
+        workers.append(worker)
+        if len(workers) < MOST_DEATHS:
+            return ""
+        return too_many(work.step.name, workers, self._memory.get(step, Memory()))
+
+    def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        """Is called by Dask's own thread with what a worker tells."""
+        self._heard.append(event[1])
+        self._something.set()
+
+    def _note(self, news: Mapping[str, Any]) -> None:
+        running = self._running.get(str(news.get("run_id")))
+        if running is None:
+            return
+        work = running.work
+        if news.get("began"):
+            running.has_begun = True
+            if work.lost:
+                self._reporter.say(runs_again(work.step.name, work.lost, str(news["worker"])))
+        if "memory" in news:
+            self._memory[work.parent, work.step.name] = Memory(int(news["memory"]), int(news["limit"]))
+        for line in news.get("lines", ()):
+            self._reporter.step_said(work.step.name, str(line))
+        if said := news.get("said"):
+            self._reporter.say(f"{work.step.name}, {news['worker']}: {said}")
+
+    def _tell_who_waits(self) -> None:
+        """Says of steps that no worker can take why they wait: nothing waits in silence."""
+        waiting = [running for running in self._running.values() if not running.has_begun]
+        self._workers = self._cluster.workers() if waiting else self._workers
+        for running in waiting:
+            work = running.work
+            if (
+                not any(worker.has(running.wanted) for worker in self._workers)
+                and work.run_id not in self._told
+            ):
+                self._told.add(work.run_id)
+                needed = amounts(running.wanted) or "room"
+                there = f"no worker has {needed} now" if self._workers else "no worker is there any more"
+                self._reporter.say(f"{work.step.name}: {there}; it waits for one")
+
+
+class _Running:
+    """An attempt on the cluster."""
+
+    values: Mapping[str, str] = {}
+
+    def __init__(
+        self, executor: DaskExecutor, cluster: Cluster, work: Work, task: Any, wanted: Mapping[str, float]
+    ) -> None:
+        self.work = work
+        self.wanted = wanted
+        self.has_begun = False
+        self._executor = executor
+        self._cluster = cluster
+        self._task = task
+        self._ended: Ended | None = None
+
+    def poll(self) -> bool:
+        """Tells whether it has ended. Raises LostError where its worker died, RemoteError."""
+        if self._ended is None and self._task.done():
+            self._executor.ended(self.work)
+            self._ended = self._outcome()
+        return self._ended is not None
+
+    def end(self) -> None:
+        self._executor.ended(self.work)
+        self._cluster.cancel([self._task])
+
+    def keep_log(self) -> None:
+        """The worker keeps it."""
+
+    def result(self) -> Ended:
+        if self._ended is None:
+            raise ValueError("it has not ended")
+        return self._ended
+
+    def _outcome(self) -> Ended:
+        try:
+            self._cluster.check(self._task)
+            answer: Document = result_of(self._task.result())
+        except WorkersDiedError:
+            return self._given_up("")  # nobody began it
+        except FailedError as error:
+            cause = f"{error}; {error.hint}" if error.hint else str(error)
+            return Ended(error.exit_code, cause)
+        except RemoteError:
+            raise
+        except Exception as error:  # what is no error of ours is told with its kind
+            return Ended(1, f"its worker failed: {type(error).__name__}: {error}")
+        if "ended" in answer:
+            return Ended(**{**answer["ended"], "models": tuple(answer["ended"]["models"])})
+        if "complete" in answer:
+            return self._as_recorded(answer["complete"])
+        return self._given_up(answer.get("lost", ""))
+
+    def _given_up(self, worker: str) -> Ended:
+        """Gives this attempt up, unless its worker was quicker and recorded its end. Raises LostError."""
+        work, tracker = self.work, self._executor.tracker
+        tracker.tag(work.run_id, {GIVEN_UP_TAG: "true"})
+        _, tags = tracker.state_of(work.run_id)
+        if COMPLETE_TAG in tags:
+            return self._as_recorded(outputs_in(tags))
+        if cause := self._executor.died(work, worker):
+            return Ended(1, cause)
+        raise LostError(is_gone(worker))
+
+    def _as_recorded(self, found: Mapping[str, str]) -> Ended:
+        """Returns how an attempt ended whose worker died after that."""
+        return Ended(digests=dict(found), models=models_in(self.work.step.entry_point, {}))

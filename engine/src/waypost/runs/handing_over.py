@@ -1,0 +1,104 @@
+"""What workers of a cluster cannot fetch by themselves, handed to them as artifacts of a pipeline's run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from waypost.contracts.trees import tree_of_folders
+from waypost.contracts.urls import full_url, scheme_of
+from waypost.pins.checkout import Checkout
+from waypost.runs.executor import Work
+from waypost.runs.prepare import Prepared, local_path, locations
+from waypost.runs.spec import Code, Document, an_artifact
+from waypost.sources.archives import pack
+from waypost.sources.memo import Memo
+from waypost.sources.objects import Objects
+from waypost.sources.snapshots import snapshot
+from waypost.sources.store import Store, is_cached
+from waypost.system.places import home
+from waypost.system.scratch import scratch
+from waypost.texts.sealed import variables_in
+from waypost.tracking.runs import Runs
+
+_NETWORK = ("http", "https", "ssh", "git")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class HandedOver:
+    """Everything once for all runs of a process: it is named by its content.
+
+    With `upload`, input files of this machine are handed over, too; else workers look for them at the same
+    path.
+    """
+
+    def __init__(self, memo: Memo, *, upload: bool) -> None:
+        self._memo = memo
+        self._upload = upload
+        self._code: dict[str, tuple[str, str]] = {}
+        self._files: dict[str, Document] = {}
+
+    def code(self, work: Work, runs: Runs) -> Code:
+        """Returns how workers get a step's code."""
+        prepared = work.prepared
+        code = prepared.checkout(work.step)
+        folder, trees = code.folder.name, dict(code.trees)
+        if code.pin and is_public(code.pin.git):
+            git = full_url(code.pin.git, "")
+            return Code(work.step.uses, folder, trees, git, code.pin.commit, code.pin.tag)
+        tree = tree_of_folders(trees)
+        if tree not in self._code:
+            self._code[tree] = work.parent, _hand_over_code(code, tree, work.parent, runs)
+        run_id, artifact = self._code[tree]
+        return Code(work.step.uses, folder, trees, run_id=run_id, artifact=artifact)
+
+    def files(self, work: Work, runs: Runs) -> dict[str, Document]:
+        """Returns how workers get the files of this machine that a step is given, by parameter."""
+        found = work.inputs.local(work.step)
+        return {name: self._file(path, work.parent, runs) for name, path in found.items()}
+
+    def _file(self, path: Path, parent: str, runs: Runs) -> Document:
+        digest = self._memo.digest(path)
+        if not self._upload:
+            return {"path": str(path.resolve()), "digest": digest}
+        if digest not in self._files:
+            place = f"inputs/{digest[:16]}"
+            runs.log_file(parent, path, place)
+            self._files[digest] = an_artifact(parent, f"{place}/{path.name}", digest)
+        return self._files[digest]
+
+
+def _hand_over_code(code: Checkout, tree: str, run_id: str, runs: Runs) -> str:
+    with scratch() as temp:
+        file = temp / f"{tree}.tar"
+        pack(_unpacked(code), file)
+        runs.log_file(run_id, file, "code")
+    return f"code/{tree}.tar"
+
+
+def _unpacked(code: Checkout) -> Path:
+    """Returns a folder with a component and what it shares, and nothing else."""
+    if is_cached(code.folder):
+        return code.folder.parent
+    store = Store(home(), lambda _: None)
+    if found := store.find(code.trees):
+        return found
+    with snapshot(code.folder.parent, list(code.trees)) as (repository, _), Objects(repository) as objects:
+        return store.add(code.trees, objects)
+
+
+def is_public(git: str) -> bool:
+    """Tells whether other machines reach a repository by this address."""
+    if "://" in git:
+        return scheme_of(git) in _NETWORK and urlsplit(git).hostname not in _LOOPBACK
+    return ":" in git.partition("/")[0]  # github:ORG/REPO, or git's own form for ssh, HOST:PATH
+
+
+def local_files(prepared: Prepared, memo: Memo) -> dict[str, str]:
+    """Returns the digests of the files of this machine that steps are given, by path."""
+    found = {}
+    for _, location in locations(prepared.plan):
+        path = None if variables_in(location.text) else local_path(location, prepared.folder, {})
+        if path is not None:
+            found[str(path.resolve())] = memo.digest(path)
+    return found

@@ -1,0 +1,148 @@
+"""What a spec names by content, brought to this machine: code, environment, files. Each once, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from waypost.contracts.component import Component, EntryPoint, PythonEnv, argument_text
+from waypost.contracts.parameters import canonical_yaml
+from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
+from waypost.runs import environments
+from waypost.runs.environments import Environment
+from waypost.runs.prepare import is_wandb
+from waypost.runs.spec import Code, Document, Spec, unclosed
+from waypost.sources.archives import receive
+from waypost.sources.files import read_component, read_python_env
+from waypost.sources.memo import Memo
+from waypost.sources.store import Store
+from waypost.system.places import home
+from waypost.system.scratch import remove
+from waypost.texts.sealed import opened
+from waypost.tracking.runs import Runs
+
+Say = Callable[[str], None]
+
+
+class Materials:
+    """What one attempt needs; errors name the `worker`, since they say something of its machine."""
+
+    def __init__(self, spec: Spec, runs: Runs, worker: str, say: Say) -> None:
+        self._spec = spec
+        self._runs = runs
+        self._worker = worker
+        self._say = say
+        self._memo = Memo(home())
+        self._values = {name: os.environ[name] for name in spec.sealed if name in os.environ}
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The values of the variables that nobody may see."""
+        return self._values
+
+    def digest(self, path: Path) -> str:
+        return self._memo.digest(path)
+
+    def code(self) -> tuple[Path, Component]:
+        """Returns the component's folder in the store, and its contract."""
+        code = self._spec.code
+        store = Store(home(), self._say)
+        place = store.find(code.trees) or self._fetched(store, code)
+        return place / code.folder, read_component(place, code.folder, code.uses)
+
+    def _fetched(self, store: Store, code: Code) -> Path:
+        if code.artifact:
+            return receive(store, self._artifact(code.run_id, code.artifact), code.trees)
+        mirror = store.mirror(code.git)
+        mirror.ensure(code.commit, tag=code.tag)
+        return store.obtain(code.trees, mirror)
+
+    def environment(self, folder: Path, component: Component) -> Environment:
+        """Returns the environment of a component: built once on this machine, and the one that the key of the
+        step names.
+        """
+        asked = environments.to_build(None if self._spec.own else read_python_env(folder, component))
+        if (here := environments.digest_of(folder, asked)) != self._spec.environment:
+            raise WaypostError(
+                f"worker {self._worker}: {_other_environment(asked)}", hint=f"{here[:12]} there"
+            )
+        return environments.ensure(folder, asked, home(), self._say) if asked else environments.local()
+
+    def check_variables(self) -> None:
+        """Raises UsageError where a variable is not what the step's key says."""
+        for name, digest in self._spec.variables.items():
+            value = os.environ.get(name)
+            here = "" if value is None else hashlib.sha256(value.encode()).hexdigest()
+            if here != digest:
+                problem = f"{name} decides the result of the step, and has another value than with the client"
+                raise UsageError(f"worker {self._worker}: {problem}")
+        if lacking := [name for name in self._spec.sealed if name not in self._values]:
+            names = ", ".join(lacking)
+            hint = "the worker's own environment has to have the values: they are never sent"
+            raise UsageError(f"worker {self._worker}: the pipeline's variable {names} is not set", hint=hint)
+
+    def values(self, entry_point: EntryPoint, temp: Path) -> dict[str, str]:
+        """Returns the arguments as texts for the command line; files that are made for it go to `temp`."""
+        return {
+            name: self._value(entry_point, name, given, temp) for name, given in self._spec.arguments.items()
+        }
+
+    def _value(self, entry_point: EntryPoint, name: str, given: Document, temp: Path) -> str:
+        if "artifact" in given:
+            return str(self._input(name, given))
+        if "path" in given:
+            return self._shared(name, given)
+        if "inline" in given or "open" in given:
+            text = given.get("inline")
+            if text is None:
+                text = canonical_yaml(opened(unclosed(given["open"]), self._values))
+            file = temp / f"{name}.yaml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            return str(file)
+        if "address" in given:
+            address = str(opened(unclosed(given["address"]), self._values))
+            if is_wandb(address):
+                from waypost.tracking.wandb_inputs import fetched
+
+                return str(fetched(address, given["content"]))
+            return address
+        value = unclosed(given["text"])
+        is_open = type(value) is str
+        return value if is_open else argument_text(entry_point.parameters[name], opened(value, self._values))
+
+    def _shared(self, name: str, given: Document) -> str:
+        """Returns a path that the client named, where this machine has the same content there."""
+        path = Path(given["path"])
+        if not path.exists() or self._memo.digest(path) != given["digest"]:
+            problem = f"worker {self._worker} has not the same content at {path} as the client"
+            raise IntegrityError([Finding(name, problem, "hand it over: --upload")])
+        return str(path)
+
+    def _input(self, name: str, given: Document) -> Path:
+        """Returns an artifact that is on this machine, and is what its run made."""
+        run_id, artifact, digest = given["run_id"], given["artifact"], given["digest"]
+        for _ in range(2):
+            path = self._artifact(run_id, artifact)
+            if self._memo.digest(path) == digest:
+                return path
+            if not path.is_relative_to(home()):
+                break
+            remove(path) if path.is_dir() else path.unlink()  # what was kept here is damaged
+        problem = f"{artifact} of run {run_id} is not what that run made"
+        raise IntegrityError([Finding(name, problem, "compute it again: --force STEP")])
+
+    def _artifact(self, run_id: str, artifact: str) -> Path:
+        path = self._runs.output(run_id, artifact)
+        if path is None:
+            raise WaypostError(
+                f"worker {self._worker}: {artifact} of run {run_id} is gone, or cannot be read"
+            )
+        return path
+
+
+def _other_environment(asked: PythonEnv | None) -> str:
+    what = "what its component asks for" if asked else "what Waypost runs in"
+    return f"{what} gives another environment than on the client (another Python, platform or package)"

@@ -1,0 +1,218 @@
+"""A step on a worker of a cluster: one attempt, of which the engine on another machine hears how it ended.
+
+The order of things is that of `execution.py`, and so is the invariant: what is seen of a result is whole. A
+run is executed once. First it is asked whether it was begun before: where Dask gives a task to a second
+worker, since the first one died or is silent, that one says so and executes nothing, and the engine opens
+another run. Before the tag `waypost.complete` is set, the run is asked whether it was given up meanwhile.
+
+Nothing of a step goes on without somebody who waits for it. The kernel ends its processes with the worker
+(system/supervisor.py). The worker ends them once Dask tells that nobody wants the task, once the pipeline's
+run is over, and once its lease was not renewed for some time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from waypost.cluster.inside import Inside, memory_mb, own_variables
+from waypost.contracts.component import EntryPoint, command_line
+from waypost.errors import WaypostError
+from waypost.runs.code import own_copy
+from waypost.runs.environments import Environment
+from waypost.runs.executor import Ended
+from waypost.runs.logs import Follower, exit_cause, mask, tail_of
+from waypost.runs.materials import Materials
+from waypost.runs.outputs import Outputs, find_outputs
+from waypost.runs.processes import NOT_INHERITED, OF_EVERY_STEP
+from waypost.runs.spec import Document, Spec, spec_in
+from waypost.system.gpus import Gpus
+from waypost.system.places import home
+from waypost.system.process import Shell
+from waypost.system.scratch import scratch, sweep
+from waypost.texts.masks import Masks
+from waypost.tracking.connection import reached, tracking_errors
+from waypost.tracking.leases import BEAT_SECONDS, Sign
+from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, WORKER_TAG, Runs, outputs_in
+
+_POLL_SECONDS = 0.2
+_NEWS_SECONDS = 1.0
+_LOOK_SECONDS = 10.0
+# With the time between two looks, and that which a step gets to end, within two minutes.
+_SILENCE_SECONDS = 5 * BEAT_SECONDS
+
+
+class _StoppedError(Exception):
+    """Nobody waits for the step any more; the text says why."""
+
+
+def execute(document: Document) -> Document:
+    """Executes an attempt; returns how it ended (`ended`, or `complete` where that was recorded before), or
+    which worker began it (`lost`), or why it was stopped (`stopped`). Raises WaypostError.
+    """
+    spec, inside = spec_in(document), Inside()
+    uri = own_store(spec.store)
+    sweep()
+    try:
+        with tracking_errors(uri), scratch() as temp:
+            return _Attempt(spec, Runs(reached(uri)), inside, temp, uri).run()
+    except _StoppedError as error:
+        return {"stopped": str(error)}
+    except OSError as error:  # a full disk, for example
+        raise WaypostError(f"worker {inside.name}: {error}") from error
+
+
+def own_store(told: str) -> str:
+    """Returns where this worker reaches the tracking server: as its own variables say, else as the client was
+    told.
+    """
+    return os.environ.get("MLFLOW_TRACKING_URI") or told
+
+
+class _Attempt:
+    def __init__(self, spec: Spec, runs: Runs, inside: Inside, temp: Path, uri: str) -> None:
+        self._spec = spec
+        self._runs = runs
+        self._inside = inside
+        self._temp = temp
+        self._uri = uri
+        self._log = temp / f"{spec.step}.log"
+        self._materials = Materials(spec, runs, inside.name, lambda text: self._tell(said=text))
+        self._masks = Masks(self._materials.secrets)
+        self._sign = Sign(_SILENCE_SECONDS)
+        self._began = time.monotonic()
+
+    def run(self) -> Document:
+        if earlier := self._earlier():
+            return earlier
+        self._tell(began=True)
+        self._check_wanted()
+        self._materials.check_variables()
+        folder, component = self._materials.code()
+        environment = self._materials.environment(folder, component)
+        entry_point = component.entry_points[self._spec.entry_point]
+        values = self._materials.values(entry_point, self._temp)
+        place = own_copy(folder, self._spec.code.trees, self._temp) or folder
+        self._check_wanted()
+        with self._devices() as devices:
+            try:
+                code, late = self._executed(
+                    command_line(entry_point, values), place, self._variables(environment) | devices
+                )
+            finally:
+                mask(self._log, self._masks)
+        return {"ended": asdict(self._recorded(entry_point, code, late))}
+
+    def _earlier(self) -> Document:
+        """Notes that this worker begins the run; returns what became of it where one did before."""
+        mine = f"{self._inside.name} {uuid.uuid4().hex}"
+        _, tags = self._runs.state_of(self._spec.run_id)
+        if not (tags.get(WORKER_TAG) or tags.get(COMPLETE_TAG)):
+            self._runs.tag(self._spec.run_id, {WORKER_TAG: mine})
+            _, tags = self._runs.state_of(self._spec.run_id)
+        if tags.get(COMPLETE_TAG):
+            return {"complete": outputs_in(tags)}
+        theirs = tags.get(WORKER_TAG, mine)
+        return {} if theirs == mine else {"lost": theirs.rpartition(" ")[0]}
+
+    @contextlib.contextmanager
+    def _devices(self) -> Iterator[dict[str, str]]:
+        """Gives the variables by which a step sees the GPUs that it asked for, and no others."""
+        with contextlib.closing(Gpus(home() / "locks")) as found:
+            while self._spec.gpus and not found.take(self._spec.run_id, self._spec.gpus):
+                self._check_wanted()
+                time.sleep(_POLL_SECONDS)
+            yield found.variables(self._spec.run_id)
+
+    def _executed(self, command: str, folder: Path, variables: Mapping[str, str]) -> tuple[int, str]:
+        """Returns the exit code of the step's process, and what its time limit says. Raises _StoppedError."""
+        limit = f"ulimit -d {self._spec.memory_mb * 1024}; " if self._spec.memory_mb else ""
+        process = Shell(limit + command, cwd=folder, env=variables, log=self._log)
+        follower = Follower(self._log, self._masks)
+        now = time.monotonic()
+        looked, told = now, now
+        try:
+            while (code := process.poll()) is None:
+                time.sleep(_POLL_SECONDS)
+                now = time.monotonic()
+                if late := self._lateness(now):
+                    process.end()
+                    return 1, late
+                self._check_wanted()
+                if now - looked > _LOOK_SECONDS:
+                    looked = now
+                    self._check_lease(now)
+                if now - told > _NEWS_SECONDS:
+                    told = now
+                    used = memory_mb(process.number)
+                    self._tell(lines=follower.news(), memory=used, limit=self._inside.limit_mb)
+        except BaseException:
+            process.end()
+            mask(self._log, self._masks)
+            self._keep_log()
+            self._runs.close(self._spec.run_id, "KILLED")  # the step may have said something else on its way
+            raise
+        return code, ""
+
+    def _check_wanted(self) -> None:
+        if not self._inside.is_wanted:
+            raise _StoppedError("nobody waits for it any more")
+
+    def _check_lease(self, now: float) -> None:
+        """Raises _StoppedError where the engine is gone, or has given this attempt up."""
+        status, tags = self._runs.state_of(self._spec.parent)
+        if status != "RUNNING":
+            raise _StoppedError("the pipeline's run is over")
+        if not self._sign.is_fresh(tags, now):
+            raise _StoppedError("the engine that started it gives no sign of life")
+        self._check_not_given_up()
+
+    def _check_not_given_up(self) -> None:
+        _, tags = self._runs.state_of(self._spec.run_id)
+        if GIVEN_UP_TAG in tags:
+            raise _StoppedError("another attempt took its place")
+
+    def _recorded(self, entry_point: EntryPoint, code: int, late: str) -> Ended:
+        """Records what the step left; its log is kept whatever happened."""
+        self._keep_log()
+        cause = late or (exit_cause(code, self._log) if code else "")
+        found = Outputs() if cause else find_outputs(entry_point, self._spec.run_id, self._runs)
+        digests = {name: self._materials.digest(path) for name, path in found.paths.items()}
+        cause = cause or found.problem
+        if not cause:
+            self._check_not_given_up()
+            self._runs.complete(self._spec.run_id, digests)
+            self._runs.close(self._spec.run_id, "FINISHED")
+        seconds = time.monotonic() - self._began
+        return Ended(code, cause, tail_of(self._log), digests, {}, found.models, seconds)
+
+    def _keep_log(self) -> None:
+        if self._log.exists():
+            self._runs.log_file(self._spec.run_id, self._log, "logs")
+
+    def _variables(self, environment: Environment) -> dict[str, str]:
+        spec = self._spec
+        return {
+            **{name: text for name, text in own_variables().items() if name not in NOT_INHERITED},
+            **environment.variables(),
+            "MLFLOW_TRACKING_URI": self._uri,
+            "MLFLOW_EXPERIMENT_ID": spec.experiment_id,
+            "MLFLOW_RUN_ID": spec.run_id,
+            **OF_EVERY_STEP,
+            **({"COMPONENT_DEBUG": "1"} if spec.debug else {}),
+        }
+
+    def _lateness(self, now: float) -> str:
+        limit = self._spec.minutes
+        late = limit is not None and now - self._began > 60 * limit
+        return f"it took longer than its limit, {limit:g} minutes" if late else ""
+
+    def _tell(self, **news: object) -> None:
+        self._inside.tell(
+            self._spec.topic, {"run_id": self._spec.run_id, "worker": self._inside.name, **news}
+        )

@@ -1,0 +1,48 @@
+"""What a worker says of its machine before anything is sent to it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from waypost.errors import WaypostError
+from waypost.runs.on_worker import own_store
+from waypost.runs.spec import Document
+from waypost.sources.memo import Memo
+from waypost.system.places import home
+from waypost.tracking.connection import reached, tracking_errors
+
+
+def look_around(document: Document) -> Document:
+    """Returns what keeps this worker from executing steps.
+
+    Args: `document` has the client's `store` and its `experiment`, the digests of the `files` that steps are
+    given, by path, and the names of `variables` that they need. What comes back has the same names.
+    """
+    memo = Memo(home())
+    return {
+        "store": _store_problem(own_store(document["store"]), document["experiment_id"], document["name"]),
+        "files": [path for path, digest in document["files"].items() if not _is_same(memo, path, digest)],
+        "variables": [name for name in document["variables"] if name not in os.environ],
+    }
+
+
+def _store_problem(uri: str, experiment_id: str, name: str) -> str:
+    """Returns why the runs of the client's tracking server cannot be seen from here, empty where they can."""
+    try:
+        with tracking_errors(uri):
+            found = reached(uri).get_experiment(experiment_id)
+    except WaypostError as error:
+        return f"{error}; {error.hint}" if error.hint else str(error)
+    return (
+        ""
+        if found.name == name
+        else f"{uri} is another tracking server: there {experiment_id} is {found.name!r}"
+    )
+
+
+def _is_same(memo: Memo, path: str, digest: str) -> bool:
+    try:
+        return Path(path).exists() and memo.digest(Path(path)) == digest
+    except OSError:
+        return False

@@ -1,0 +1,164 @@
+"""What a worker of a cluster is sent: one attempt at a step, as JSON that shows no secret.
+
+Everything is named by content: code by its trees, files by run, artifact and digest, the environment by its
+digest. Variables of the environment are there by their names; the worker's own have the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from waypost.contracts.plan import Inline, Location, PlannedStep, Reference
+from waypost.errors import redacted
+from waypost.runs.executor import Work
+from waypost.runs.inputs import Inputs
+from waypost.texts.sealed import Sealed, Variable, sealed
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Code:
+    """A component: `folder` is its own among the `trees`. It is fetched from `git`, or it is an `artifact` of
+    the run `run_id`.
+    """
+
+    uses: str
+    folder: str
+    trees: Mapping[str, str]
+    git: str = ""
+    commit: str = ""
+    tag: str = ""
+    run_id: str = ""
+    artifact: str = ""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An attempt at a step; `arguments` are what `given` makes of them.
+
+    `environment` is the digest of what has to be installed, `own` whether that is what the worker runs in;
+    `variables` are the digests of variables that decide the result, `sealed` the names of those whose values
+    nobody may see. `topic` is where the client hears what happens.
+    """
+
+    step: str
+    entry_point: str
+    code: Code
+    arguments: Mapping[str, Document]
+    environment: str
+    own: bool
+    store: str
+    experiment_id: str
+    parent: str
+    run_id: str
+    key: str
+    attempt: int
+    topic: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    sealed: tuple[str, ...] = ()
+    minutes: float | None = None
+    memory_mb: int | None = None
+    gpus: int = 0
+    debug: bool = False
+
+    def document(self) -> Document:
+        return asdict(self)
+
+
+def spec_in(document: Document) -> Spec:
+    """Returns the attempt that a document of `Spec.document` tells of."""
+    return Spec(
+        **{
+            **document,
+            "code": Code(**document["code"]),
+            "sealed": tuple(document["sealed"]),
+        }
+    )
+
+
+def spec_of(
+    work: Work,
+    code: Code,
+    arguments: Mapping[str, Document],
+    *,
+    environment: str,
+    own: bool,
+    store: str,
+    experiment_id: str,
+    topic: str,
+    debug: bool = False,
+) -> Spec:
+    """Returns what is sent for an attempt."""
+    step = work.prepared.pipeline.steps[work.step.name]
+    hidden = tuple(sorted(work.prepared.variables))
+    return Spec(
+        step=work.step.name,
+        entry_point=step.entry_point,
+        code=code,
+        arguments=arguments,
+        environment=environment,
+        own=own,
+        store=redacted(store),
+        experiment_id=experiment_id,
+        parent=work.parent,
+        run_id=work.run_id,
+        key=work.key,
+        attempt=work.attempt,
+        topic=topic,
+        # Of those that the pipeline declares the digest is this machine's alone.
+        variables={name: digest for name, digest in work.variables.items() if name not in hidden},
+        sealed=hidden,
+        minutes=step.limits.minutes,
+        memory_mb=step.limits.memory_mb,
+        gpus=step.resources.gpus or 0,
+        debug=debug,
+    )
+
+
+def given(step: PlannedStep, inputs: Inputs, uploaded: Mapping[str, Document]) -> dict[str, Document]:
+    """Returns the arguments of a step for another machine; `uploaded` are the files of this one, by name."""
+    return {
+        name: uploaded[name] if name in uploaded else _given(argument, inputs)
+        for name, argument in step.arguments.items()
+    }
+
+
+def _given(argument: Any, inputs: Inputs) -> Document:
+    if isinstance(argument, Reference):
+        finished = inputs.finished[argument.step]
+        return an_artifact(finished.run_id, inputs.artifact(argument), finished.digests[argument.output])
+    if isinstance(argument, Inline):
+        return {"inline": argument.text} if argument.content is None else {"open": closed(argument.content)}
+    if isinstance(argument, Location):
+        return {"address": closed(argument.text), "content": inputs.content_behind(argument)}
+    return {"text": closed(argument)}
+
+
+def an_artifact(run_id: str, artifact: str, digest: str) -> Document:
+    """Returns the argument for a file that is an artifact of a run."""
+    return {"run_id": run_id, "artifact": artifact, "digest": digest}
+
+
+def closed(value: Any) -> Document:
+    """Returns a value as JSON in which variables of the environment have nothing but their names."""
+    if isinstance(value, Sealed):
+        return {"parts": [{"name": p.name} if isinstance(p, Variable) else str(p) for p in value.parts]}
+    if isinstance(value, dict):
+        return {"pairs": [[key, closed(child)] for key, child in value.items()]}
+    if isinstance(value, list):
+        return {"items": [closed(child) for child in value]}
+    return {"is": str(value) if isinstance(value, str) else value}
+
+
+def unclosed(document: Document) -> Any:
+    """Returns the value that `closed` made a document of."""
+    if "parts" in document:
+        return sealed(Variable(p["name"]) if isinstance(p, dict) else p for p in document["parts"])
+    if "pairs" in document:
+        return {key: unclosed(child) for key, child in document["pairs"]}
+    if "items" in document:
+        return [unclosed(child) for child in document["items"]]
+    return document["is"]

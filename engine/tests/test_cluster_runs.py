@@ -1,0 +1,217 @@
+"""Pipelines and sweeps on a Dask cluster: scheduler, workers with their own stores, an MLflow server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from tests.clusters import Machines, machines, options
+from tests.conftest import Call
+from tests.daemons import FAMILY, ids, left
+from tests.forks import Forks, Process
+from tests.pipelines import reference_as_locked, write_component, write_pipeline
+from tests.team import TrackingServer, tracking_server
+from tests.test_run import RUN, is_result
+from tests.test_team import QUICK
+from waypost.tracking.store import KEY_TAG
+
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.xdist_group("cluster"),
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="what ends with a worker is the kernel's part on Linux"
+    ),
+]
+
+
+_MODEL = "waypost.output.model"
+Start = Callable[..., Process]
+# Leaves processes behind, says that it began, and ends when it is told to.
+PATIENT = f"""
+import os, pathlib, sys, tempfile, time, mlflow
+{FAMILY}
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+place = pathlib.Path(given["--place"])
+with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
+    mine = place / f"{{time.time():.3f}}"
+    mine.mkdir(parents=True)
+    leave_family(mine)
+    while not (place / "go").exists():
+        time.sleep(0.05)
+    out = pathlib.Path(folder, "out.txt")
+    out.write_text(given["--word"])
+    mlflow.log_artifact(str(out))
+"""
+
+
+@pytest.fixture(scope="module")
+def server(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """An MLflow server that all tests share."""
+    folder = tmp_path_factory.mktemp("server")
+    with tracking_server(folder, f"sqlite:///{folder}/mlflow.db", forks=forks) as found:
+        yield found
+
+
+@pytest.fixture
+def cluster(workplace: Path, server: TrackingServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
+    """A scheduler and two workers of one core each, with TLS and certificates of clients."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
+    with machines(workplace / "cluster", tls=True) as found:
+        for name in ("node1", "node2"):
+            found.start_worker(name)
+        yield found
+
+
+def on(found: Machines) -> list[str]:
+    """Returns the options for a run on a cluster."""
+    return ["--on", found.address, *options(found.tls)]
+
+
+def results(client: mlflow.MlflowClient, document: Any) -> dict[str, str | float]:
+    """Returns digests and metrics of a run's steps."""
+    found: dict[str, str | float] = {}
+    for step in document["steps"]:
+        data = client.get_run(step["run_id"]).data
+        name = step["name"]
+        # A model's folder names the run that logged it, and so do the keys of what is made of it.
+        tags = {k: v for k, v in data.tags.items() if k.startswith("waypost.output") and k != _MODEL}
+        found |= {f"{name}/{k}": v for k, v in tags.items()}
+        found |= {f"{name}/{KEY_TAG}": data.tags[KEY_TAG]} if name != "evaluate" else {}
+        found |= {f"{name}/{k}": v for k, v in data.metrics.items() if is_result(k)}
+    return found
+
+
+def test_reference_on_two_workers(
+    cluster: Machines, workplace: Path, server: TrackingServer, call: Call
+) -> None:
+    """The reference pipeline on two workers, its data handed over: keys, digests and metrics are those of a
+    run here; run again, nothing is executed, here or there.
+    """
+    pipeline = reference_as_locked(workplace)
+    here = f"sqlite:///{workplace}/mlflow.db"
+    local = call(*RUN, pipeline, "--json", *QUICK, env={"MLFLOW_TRACKING_URI": here})
+    assert local.returncode == 0, local.stdout + local.stderr
+    there = call(*RUN, pipeline, "--json", *QUICK, *on(cluster), "--upload")
+    assert there.returncode == 0, there.stdout + there.stderr
+    mine, theirs = json.loads(local.stdout), json.loads(there.stdout)
+    assert {step["state"] for step in theirs["steps"]} == {"done"}
+    expected = results(mlflow.MlflowClient(here), mine)
+    assert len(expected) > 20
+    assert results(mlflow.MlflowClient(server.url), theirs) == expected
+    workers = {
+        mlflow.MlflowClient(server.url).get_run(step["run_id"]).data.tags["waypost.worker"].split()[0]
+        for step in theirs["steps"]
+    }
+    assert workers <= {"node1", "node2"}
+    again = json.loads(call(*RUN, pipeline, "--json", *QUICK, *on(cluster), "--upload").stdout)
+    assert {step["state"] for step in again["steps"]} == {"reused"}
+
+
+def write_patient_pipeline(root: Path, place: Path) -> None:
+    """Writes a pipeline of one step that waits for a file in `place`, and leaves a family behind there."""
+    write_component(root / "parts", "part", PATIENT, place={}, word={})
+    project = root / "parts" / "part" / "MLproject"
+    project.write_text(project.read_text() + "    outputs: {out: {path: out.txt}}\n")
+    step = {"uses": "parts/part", "with": {"word": "${word}", "place": str(place)}}
+    write_pipeline(root, {"train": step}, {"word": "a"})
+
+
+def begun(process: Process, place: Path, count: int) -> list[dict[str, int]]:
+    """Returns the processes of so many attempts, once they all have begun."""
+    for _ in range(1200):
+        assert process.poll() is None, process.communicate()[0]
+        there = sorted(each for each in place.glob("*") if each.is_dir())
+        if len(there) >= count:
+            return [ids(each) for each in there]
+        time.sleep(0.05)
+    raise AssertionError(f"{count} attempts did not begin")
+
+
+def worker_of(server: TrackingServer, run_id: str) -> str:
+    """Returns the name of the worker that began a step's run."""
+    return mlflow.MlflowClient(server.url).get_run(run_id).data.tags["waypost.worker"].split()[0]
+
+
+def steps_of(server: TrackingServer, status: str = "") -> list[Any]:
+    """Returns the runs of the step `train`, the newest first."""
+    client = mlflow.MlflowClient(server.url)
+    experiment = client.get_experiment_by_name(os.environ["MLFLOW_EXPERIMENT_NAME"])
+    assert experiment
+    found = client.search_runs([experiment.experiment_id], "tags.`waypost.step` = 'train'")
+    return [run for run in found if not status or run.info.status == status]
+
+
+@pytest.fixture
+def start(workplace: Path, forks: Forks, cluster: Machines, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Starts runs of the pipeline in `small` on the cluster."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", workplace.parent.name)
+    write_patient_pipeline(workplace / "small", workplace / "place")
+
+    def started(*more: str) -> Process:
+        return forks.start(
+            [*RUN, "small", "--env", "local", *on(cluster), *more],
+            workplace,
+            dict(os.environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    return started
+
+
+def test_deaths(cluster: Machines, workplace: Path, server: TrackingServer, start: Start) -> None:
+    """A worker that is killed with -9 in the middle of a step costs one other attempt, and leaves nothing
+    behind; a client that is killed, or interrupted, leaves no step behind, and the same command goes on.
+    """
+    place = workplace / "place"
+    process = start()
+    [first] = begun(process, place, 1)
+    name = worker_of(server, steps_of(server)[0].info.run_id)
+    cluster.kill(name)
+    assert left(first) == []
+    other = "node2" if name == "node1" else "node1"
+    _, second = begun(process, place, 2)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert left(second) == []
+    assert time.monotonic() - began < 10
+    said, _ = process.communicate()
+    assert process.returncode == 130, said
+    assert f"train: its worker {name} is gone; it runs again on {other}" in said
+    assert {run.info.status for run in steps_of(server)} == {"KILLED"}
+
+    killed = start()
+    third = begun(killed, place, 3)[-1]
+    killed.kill()
+    assert left(third) == []
+
+    (place / "go").touch()
+    last = start()
+    said, _ = last.communicate()
+    assert last.returncode == 0, said
+    [done] = steps_of(server, "FINISHED")
+    assert done.data.tags["waypost.complete"] == "true"
+    assert done.data.tags["waypost.attempt"] == "1"
+
+
+def test_a_scheduler_that_goes(cluster: Machines, workplace: Path, start: Start) -> None:
+    """A scheduler that is killed is told in one line, with exit code 3; its workers end their steps."""
+    process = start()
+    [family] = begun(process, workplace / "place", 1)
+    cluster.kill("scheduler")
+    said, _ = process.communicate()
+    assert process.returncode == 3, said
+    assert "the scheduler is gone; what is finished is kept; run the same command to continue" in said
+    assert "Traceback" not in said
+    assert left(family) == []

@@ -1,0 +1,108 @@
+"""What workers of a cluster are sent, what keeps a pipeline from running there, what is said of deaths."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from waypost.contracts.pipeline import parse_pipeline
+from waypost.errors import WaypostError
+from waypost.runs.deaths import Memory, is_gone, runs_again, too_many
+from waypost.runs.handing_over import is_public
+from waypost.runs.spec import Code, Spec, closed, spec_in, unclosed
+from waypost.texts.sealed import Variable, opened, sealed
+
+SECRET = sealed(["https://", Variable("TOKEN"), "@host"])
+
+
+def test_a_spec_survives_json() -> None:
+    """What a worker reads is what the engine wrote."""
+    code = Code("parts/a", "a", {"a": "0" * 40}, run_id="1", artifact="code/x.tar")
+    spec = Spec(
+        "train", "main", code, {"x": {"text": closed("7")}}, "e", False, "http://s", "1", "p", "r", "k", 2
+    )
+    assert spec_in(json.loads(json.dumps(spec.document()))) == spec
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "a", 1, 1.5, True, None, [1, ["a"]], {"a": {1: "b"}}),
+        {"parts": ["x"], "is": "y", "items": []},
+    ],
+)
+def test_values_arrive_as_they_were(value: object) -> None:
+    """Whatever a parameter holds comes back, keys that are no texts and our own words included."""
+    assert unclosed(json.loads(json.dumps(closed(value)))) == value
+
+
+def test_secrets_stay_closed() -> None:
+    """A variable's value is in no document; whoever has the variable opens what comes back."""
+    document = json.dumps(closed({"list": [SECRET], "plain": "x"}))
+    assert "TOKEN" in document
+    again = unclosed(json.loads(document))
+    assert opened(again, {"TOKEN": "hidden"}) == {"list": ["https://hidden@host"], "plain": "x"}
+    assert "hidden" not in document
+
+
+@pytest.mark.parametrize(
+    ("git", "is_it"),
+    [
+        ("https://github.com/org/parts.git", True),
+        ("git@host:org/parts.git", True),
+        ("ssh://git@host/org/parts.git", True),
+        ("github:org/parts", True),
+        ("http://127.0.0.1:8000/parts.git", False),
+        ("file:///srv/parts.git", False),
+        ("../components.git", False),
+        ("/srv/parts.git", False),
+    ],
+)
+def test_addresses_that_workers_reach(git: str, is_it: bool) -> None:
+    """Code is fetched from its remote where other machines reach that, and handed over where they do not."""
+    assert is_public(git) == is_it
+
+
+def test_deaths_in_words() -> None:
+    """Which worker is gone, and where the step runs now; after four, what the usual cause is."""
+    assert runs_again("train", is_gone("node7"), "node3") == (
+        "train: its worker node7 is gone; it runs again on node3"
+    )
+    assert too_many("train", ["a", "b", "a", "c"], Memory(3900, 4000)) == (
+        "four workers died while train ran (a, b, c);"
+        " the usual cause is memory: limit 4000 MB, last seen 3900 MB"
+    )
+    assert too_many("train", ["", ""], Memory()) == (
+        "two workers died while train ran; the usual cause is memory: no limit is set"
+    )
+
+
+def test_findings_of_a_cluster() -> None:
+    """All that does not fit is told at once, each thing with the workers that it is about."""
+    pytest.importorskip("distributed")
+    from waypost.cluster.connection import Worker
+    from waypost.runs.cluster_checks import Asked, Said, findings, resources_of, said_by
+
+    workers = [Worker(f"tcp://{n}", n, "h", 4, 0, {"CPU": 4, "MEMORY_MB": 1000}) for n in ("a", "b")]
+    said = [
+        Said("a", "it asks for credentials", files=["/data/x.csv"], variables=["TOKEN"]),
+        Said("b", files=["/data/x.csv"]),
+    ]
+    found = findings(Asked({"train": {"GPU": 1.0, "CPU": 8.0}}), workers, said)
+    assert [str(each) for each in found] == [
+        "pipeline.yaml: steps.train: no worker has 1 GPU, 8 cores: it would wait without end;"
+        " the most that one has: 0 GPUs, 4 cores",
+        "MLFLOW_TRACKING_URI: worker a: it asks for credentials;"
+        " workers need a tracking server that they reach, and credentials of their own for it",
+        "pipeline.yaml: /data/x.csv is on this machine, and not on all 2 workers;"
+        " --upload hands it to them, as an artifact of the run",
+        "pipeline.yaml: variables: the variable TOKEN is not set on worker a;"
+        " its value is never sent: set it where the worker starts",
+    ]
+    assert said_by("a", WaypostError("no answer within 60 s")) == Said("a", "no answer within 60 s")
+    steps = "{a: {uses: c/a}, b: {uses: c/b, resources: {cpus: 2, gpus: 1}}}"
+    pipeline = parse_pipeline(f"name: p\ncomponents: {{c: {{path: x}}}}\nsteps: {steps}")
+    assert resources_of(pipeline, "a", workers) == {"CPU": 1.0}
+    assert resources_of(pipeline, "b", workers) == {"CPU": 2.0, "GPU": 1.0}
+    assert resources_of(pipeline, "a", [Worker("tcp://c", "c", "h", 1, 0)]) == {}
