@@ -15,7 +15,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from tests.clusters import Machines, machines, options
+from tests.clusters import Machines, machines, options, wait_for
 from tests.conftest import Call
 from tests.daemons import FAMILY, ids, left
 from tests.forks import Forks, Process
@@ -23,6 +23,7 @@ from tests.pipelines import reference_as_locked, write_component, write_pipeline
 from tests.team import TrackingServer, tracking_server
 from tests.test_run import RUN, is_result
 from tests.test_team import QUICK
+from waypost.cluster.connection import connected
 from waypost.tracking.store import KEY_TAG
 
 pytestmark = [
@@ -70,6 +71,8 @@ def cluster(workplace: Path, server: TrackingServer, monkeypatch: pytest.MonkeyP
     with machines(workplace / "cluster", tls=True) as found:
         for name in ("node1", "node2"):
             found.start_worker(name)
+        with connected(found.address, found.tls) as there:
+            wait_for(there, 2)
         yield found
 
 
@@ -188,7 +191,7 @@ def test_deaths(cluster: Machines, workplace: Path, server: TrackingServer, star
     assert time.monotonic() - began < 10
     said, _ = process.communicate()
     assert process.returncode == 130, said
-    assert f"train: its worker {name} is gone; it runs again on {other}" in said
+    assert f"train: its worker {name} is gone; it runs again on {other}" in said, said
     assert {run.info.status for run in steps_of(server)} == {"KILLED"}
 
     killed = start()
