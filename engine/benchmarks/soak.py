@@ -34,7 +34,7 @@ import pandas as pd
 from tests.models import SKOPS_TYPES, frame, full_pipeline, labels
 from tests.serving import Server, serving
 
-MARKS = (5, 10, 15, 30, 45, 60)  # minutes of sixty at which memory is looked at
+MARKS = (5, 10, 20, 30, 40, 50, 60)  # minutes of sixty at which memory is looked at
 WARM = 10  # from this minute of sixty on it has to be flat
 MOST_GROWTH = 0.05
 ASKING, SLOW = 4, 3  # threads
@@ -43,6 +43,7 @@ MOVES_EVERY = 60.0
 TIMEOUT = 45.0  # of the server, for a body and for an answer: the first one read by MLflow waits for it
 SETTLING = 15.0  # seconds after the last request until connections must be gone
 GONE = "closed"
+IDLE = 4.9  # seconds after which the server may close a connection that is kept: 5, and the way
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 PARTS = {"spawn_main": "worker", "fetching": "registry", "unpacking": "unpacker", "": "server"}
 POOLED = "unpacker"  # started one by one, when so many are needed at once
@@ -255,21 +256,38 @@ def asking(address: tuple[str, int], kinds: Kinds, seen: Seen, over: threading.E
         line.close()
 
 
-def exchange(
-    address: tuple[str, int],
-    name: str,
-    request: Request,
-    seen: Seen,
-    line: http.client.HTTPConnection | None = None,
-) -> http.client.HTTPConnection | None:
-    """Asks, and notes the outcome; with a kept connection it is given back, and made anew where it was idle."""
-    is_kept = line is not None or name == "one row"
-    line = line or http.client.HTTPConnection(*address, timeout=60)
-    headers = {"Content-Type": request.kind, "X-Request-Id": uuid.uuid4().hex}
-    try:
-        line.request(request.method, request.path, request.body or None, headers)
-        reply = line.getresponse()
+class Line(http.client.HTTPConnection):
+    """A connection that knows when it brought its last reply."""
+
+    used = float("inf")
+
+    def ask(self, request: Request) -> tuple[http.client.HTTPResponse, bytes]:
+        headers = {"Content-Type": request.kind, "X-Request-Id": uuid.uuid4().hex}
+        self.request(request.method, request.path, request.body or None, headers)
+        reply = self.getresponse()
         said = reply.read()
+        self.used = time.monotonic()
+        return reply, said
+
+
+def exchange(
+    address: tuple[str, int], name: str, request: Request, seen: Seen, line: Line | None = None
+) -> Line | None:
+    """Asks, and notes the outcome; with a kept connection it is given back. One that the server closed while
+    it was idle is opened once more, as clients do, and counted.
+    """
+    is_kept = line is not None or name == "one row"
+    line = line or Line(*address, timeout=60)
+    was_idle = time.monotonic() - line.used > IDLE
+    try:
+        try:
+            reply, said = line.ask(request)
+        except (ConnectionError, http.client.BadStatusLine):
+            if not was_idle:
+                raise
+            seen.note("idle connection", GONE, (GONE,))
+            line.close()
+            reply, said = line.ask(request)
         seen.note(name, str(reply.status), request.right, said, reply.getheader("x-model", ""))
     except (OSError, http.client.HTTPException) as error:
         seen.note(name, type(error).__name__, request.right)
