@@ -23,6 +23,7 @@ from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import Layout
 from waypost.inference.limits import RequestError
 from waypost.inference.model_cache import Ready
+from waypost.inference.original import Response
 from waypost.inference.proof import Proof
 from waypost.inference.table import Rows, Table
 from waypost.serving.answering import MAIN, Served
@@ -54,6 +55,15 @@ class Model:
         if self.odd and rows[0] > 1:
             self.odd()
         return Answer(np.array([self.label] * len(rows)), np.empty((len(rows), 0)))
+
+
+class Loaded:
+    """A model as MLflow loads it, which answers whatever it is asked."""
+
+    layout = Model.layout
+
+    def respond(self, *_: Any, **__: Any) -> Response:
+        return Response(b'{"predictions": ["m"]}', 1, 0.0, 0.0, None, None)
 
 
 def served(
@@ -179,6 +189,7 @@ def test_a_failure_is_counted_logged_and_told(
 
 
 LEFT = b'{"instances": [{"a": "x"}]}'  # MLflow's own code is asked about it
+AS_TEXT = b'{"instances": [{"a": "1.5"}]}'
 REFUSED = b'{"instances": [{"b": 1.0}]}'
 ANSWERED = b'{"instances": [{"a": 2.0}]}'
 IN_THREAD = b" " * SMALL_BYTES
@@ -196,13 +207,17 @@ IN_THREAD = b" " * SMALL_BYTES
         (ANSWERED, 500),
         (IN_THREAD + ANSWERED, 500),
         (b"{not json", 400),
+        (AS_TEXT, 200),
     ],
 )
 def test_a_request_leaves_nothing_behind(tmp_path: Path, body: bytes, status: int) -> None:
     """A body, and what it became, are freed with the reply, whatever that is: while a server runs, garbage is
     collected far too seldom for bodies of some MB.
     """
-    app = application(tmp_path, served(odd=lambda: 1 / 0))
+    model = served(odd=lambda: 1 / 0)
+    if body is AS_TEXT:
+        model.model.__dict__["original"] = Loaded()
+    app = application(tmp_path, model)
     gc.collect()
     gc.disable()
     try:

@@ -135,6 +135,7 @@ class Answering:
         try:
             return await self._compiled(served, kind, body, entry, in_thread=in_thread)
         except OddError as error:
+            let_go(error)
             left = partial(self._left_to_mlflow, served, kind, body, entry, problem=error)
             return await self.in_thread(left)
 

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import importlib.metadata
 import itertools
+import math
 import os
 import secrets
 import sys
@@ -43,6 +44,7 @@ from waypost.serving.shadow import Shadow
 from waypost.serving.shutdown import after_signal, at_most
 from waypost.serving.threads import Threads, Work
 from waypost.serving.tokens import Guard
+from waypost.system.machine import give_memory_back
 from waypost.texts.escaping import one_line, terminal_text
 
 INVOCATIONS = "/invocations"
@@ -82,6 +84,7 @@ class Application:
         )
         self._chores = Threads(1, waiting=1, lost=1, name="chores")
         self._next_look = self._next_sweep = 0.0
+        self._models_are_gone = math.inf  # from then on nobody asks a model that was replaced
         self._log_trouble = self._sweep_trouble = ""
         self._routes: dict[tuple[str, str], Callable[[], Reply]] = {
             **{("GET", path): self._ping for path in ("/ping", "/health", "/livez")},
@@ -349,6 +352,9 @@ class Application:
         for hosted in self._models.all:
             if hosted.has_changed():
                 await self._chores.run(partial(self._load_again, hosted))
+        if time.monotonic() > self._models_are_gone:
+            self._models_are_gone = math.inf
+            await self._chores.run(lambda _: give_memory_back())
         if time.monotonic() > self._next_look:
             self._next_look = time.monotonic() + _TOKENS_SECONDS
             self._follow_tokens()
@@ -363,6 +369,8 @@ class Application:
         try:
             if hosted.load():
                 self._monitor.loaded()
+                gone = time.monotonic() + self._settings.seconds
+                self._models_are_gone = min(self._models_are_gone, gone)
         except Exception as error:  # the model of now goes on; whoever reads the log is told
             hosted.note_trouble(f"{type(error).__name__}: {error}")
 
