@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import json
 import os
 import shutil
@@ -12,12 +13,14 @@ import sysconfig
 import textwrap
 import zipfile
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
 
 from tests.conftest import Call
 from tests.serving import serving
+from waypost.compat.mlflow_serving import RefusedError, invoked
 from waypost.contracts.mlmodel import parse_mlmodel
 from waypost.errors import UsageError, WaypostError
 from waypost.inference.environment import built
@@ -179,8 +182,68 @@ def test_model_that_does_not_load_is_told(tmp_path: Path) -> None:
     assert "code_paths" in missing.value.hint
 
 
+class Reply(NamedTuple):
+    """What MLflow's `invocations` gives."""
+
+    response: str
+    status: int
+
+
+class Doubling:
+    """A model that doubles a column; it has no signature."""
+
+    class metadata:  # noqa: N801
+        @staticmethod
+        def get_input_schema() -> None: ...
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        return (data["a"] * 2).tolist()
+
+
+def old_application(model: Any) -> Any:
+    """Returns the application of a scoring server before MLflow 2.4, as far as it is asked here."""
+    import flask
+
+    app = flask.Flask("old")
+
+    @app.post("/invocations")
+    def transformation() -> Any:
+        table = pd.read_csv(io.StringIO(flask.request.data.decode()))
+        if "a" in table:
+            return {"predictions": model.predict(table)}
+        return {"message": "unexpected", "stack_trace": "Traceback\nKeyError: 'a'\n"}, 400
+
+    return app
+
+
+def test_servers_of_older_mlflows_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow 2 takes a CSV as text, and says by a status what it does not take; before 2.4 it answers in its
+    web application alone.
+    """
+    from mlflow.pyfunc import scoring_server
+
+    def invocations(data: Any, kind: str, model: Any, schema: Any) -> Reply:
+        if kind != "text/csv":
+            return Reply(f"Got {kind!r}", 415)
+        return Reply(json.dumps({"predictions": model.predict(pd.read_csv(io.StringIO(data)))}), 200)
+
+    monkeypatch.setattr(scoring_server, "invocations", invocations)
+    assert json.loads(invoked(Doubling(), "text/csv", b"a\n1\n")) == {"predictions": [2]}
+    with pytest.raises(RefusedError, match=r"Got 'application/vnd\.apache\.parquet'"):
+        invoked(Doubling(), "application/vnd.apache.parquet", b"PAR1")
+    with pytest.raises(RefusedError, match="the body is not UTF-8"):
+        invoked(Doubling(), "text/csv", b"a\n\xff\n")
+    monkeypatch.delattr(scoring_server, "invocations")
+    monkeypatch.setattr(scoring_server, "init", old_application)
+    assert json.loads(invoked(Doubling(), "text/csv", b"a\n1\n")) == {"predictions": [2]}
+    with pytest.raises(RefusedError, match=r"^KeyError: 'a'$"):
+        invoked(Doubling(), "text/csv", b"b\n1\n")
+
+
 def test_environment_that_cannot_be_built_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file says what the model needs, packages of conda's own, one that is not there: one line each."""
+    """No file says what the model needs, packages of conda's own, one that is not there, a Python that nobody
+    has: one line each.
+    """
     monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
     (tmp_path / "m").mkdir()
 
@@ -195,6 +258,7 @@ def test_environment_that_cannot_be_built_is_told(tmp_path: Path, monkeypatch: p
     assert "no python_env.yaml and no conda.yaml say what the model needs" in told()
     assert "r-base: of conda, Python, pip" in told(conda="dependencies: [r-base]")
     assert "environment cannot be built: " in told(python_env="dependencies: [./none.whl]")
+    assert "m: it asks for Python 3.99, which is not here and" in told(python_env="python: 3.99.1")
 
 
 @pytest.mark.parametrize(

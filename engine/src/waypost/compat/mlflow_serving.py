@@ -2,7 +2,7 @@
 
 It imports nothing of Waypost: a model's own environment runs it, too (`inference/model_process.py`). None of
 it is documented: `scoring_server.invocations`, `proto_json_utils`, scikit-learn's wrapper. Seen with MLflow
-3.17. It imports MLflow when it is called.
+2.3, 2.9, 2.22 and 3.17. It imports MLflow when it is called.
 """
 
 from __future__ import annotations
@@ -34,14 +34,37 @@ def invoked(model: Model, kind: str, body: bytes | dict[str, Any]) -> bytes:
     from mlflow.exceptions import MlflowException
     from mlflow.pyfunc import scoring_server
 
+    server: Any = scoring_server  # it has no types
+    given = _text(body) if kind == "text/csv" and isinstance(body, bytes) else body  # as MLflow 2 wants it
     try:
-        invoke: Any = scoring_server.invocations  # it has no types
-        response = invoke(body, kind, model, model.metadata.get_input_schema())
+        if not hasattr(server, "invocations"):
+            return _invoked_by_flask(server.init(model), kind, given)
+        reply = server.invocations(given, kind, model, model.metadata.get_input_schema())
     except MlflowException as error:
         raise RefusedError(_reason(error)) from error
     except (TypeError, ValueError, RecursionError) as error:
         raise RefusedError(f"the answer cannot be written as JSON: {error}") from error
-    return bytes(response.response, "utf-8")
+    if reply.status != 200:
+        raise RefusedError(reply.response)
+    return bytes(reply.response, "utf-8")
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"the body is not UTF-8: {error}") from error
+
+
+def _invoked_by_flask(app: Any, kind: str, body: Any) -> bytes:
+    """Returns the body of the reply of an MLflow before 2.4, which answers in its web application alone."""
+    reply = app.test_client().post("/invocations", data=body, content_type=kind)
+    text = reply.get_data(as_text=True)
+    if reply.status_code == 200:
+        return bytes(text, "utf-8")
+    content = (reply.get_json(silent=True) if reply.is_json else None) or {"message": text}
+    trace = str(content.get("stack_trace") or "").strip()
+    raise RefusedError(trace.rpartition("\n")[2] or content.get("message", ""))
 
 
 def _reason(error: Exception) -> str:

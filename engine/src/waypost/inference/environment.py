@@ -9,7 +9,7 @@ from waypost.contracts.component import PythonEnv
 from waypost.contracts.environment import File, buildable, read_environment
 from waypost.contracts.mlmodel import MLmodel
 from waypost.errors import FindingsError, WaypostError
-from waypost.runs.environments import Environment, ensure
+from waypost.runs.environments import Environment, MissingPythonError, ensure
 from waypost.sources.files import read_text
 from waypost.system.places import home
 from waypost.texts.escaping import one_line
@@ -43,4 +43,5 @@ def built(folder: Path, mlmodel: MLmodel, say: Callable[[str], None]) -> Environ
         words = "; ".join(f"{finding.place}: {finding.problem}" for finding in error.findings)
         raise WaypostError(words, hint=_INSTEAD) from error
     except WaypostError as error:
-        raise WaypostError(one_line(str(error)), hint=_INSTEAD) from error
+        hint = f"{error.hint}; {_INSTEAD}" if isinstance(error, MissingPythonError) else _INSTEAD
+        raise WaypostError(one_line(str(error)), hint=hint) from error

@@ -91,6 +91,8 @@ class Process:
             reply = self._serving.invoked(question, asked["kind"], bytes(body))
         except (self._serving.RefusedError, _TooManyError) as error:
             return {"refused": _line(error), "rows": question.rows}, b""
+        except Exception as error:  # another MLflow fails as it likes: the process stays
+            return {"refused": f"{type(error).__name__}: {_line(error)}", "rows": question.rows}, b""
         head: dict[str, Any] = {"rows": question.rows, "size": len(reply)}
         head |= {"parse": question.began - began, "predict": question.seconds}
         if asked["chances"]:

@@ -24,6 +24,10 @@ from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
 
 
+class MissingPythonError(WaypostError):
+    """The Python that an environment asks for is not on this machine, and uv cannot fetch it."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """A folder with `bin/python`; `digest` tells what is installed in it."""
@@ -134,7 +138,7 @@ def download(component: Path, python_env: PythonEnv, folder: Path) -> None:
     uv = find_uv_bin()
     wanted, hashed = _requirements(component, python_env)
     with scratch() as temp:
-        output_of([uv, "venv", "--quiet", "--seed", "--python", _interpreter(python_env), str(temp / "env")])
+        _create(component, python_env, temp / "env", "--seed")
         pip = [str(temp / "env" / "bin" / "python"), "-m", "pip", "download", "--quiet"]
         options = ["--disable-pip-version-check", "--only-binary", ":all:", "--dest", str(folder)]
         check = [uv, "pip", "install", "--quiet", "--dry-run", *_from_wheels(folder), *hashed]
@@ -151,8 +155,7 @@ def _build(component: Path, python_env: PythonEnv, folder: Path, wheels: Path | 
 
     uv = find_uv_bin()
     # Relocatable, since the folder is renamed; byte-compiled, since imports are three times faster.
-    venv = [uv, "venv", "--quiet", "--relocatable", "--allow-existing", "--python", _interpreter(python_env)]
-    output_of([*venv, str(folder)])
+    _create(component, python_env, folder, "--relocatable", "--allow-existing")
     wanted, hashed = _requirements(component, python_env)
     install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", f"{folder}/bin/python"]
     if wheels:
@@ -161,6 +164,25 @@ def _build(component: Path, python_env: PythonEnv, folder: Path, wheels: Path | 
         if arguments:
             # A source distribution runs code of its own while it is built.
             output_of([*install, *arguments], cwd=component, supervised=True)
+
+
+def _create(component: Path, python_env: PythonEnv, folder: Path, *options: str) -> None:
+    """Makes an environment without packages. Raises MissingPythonError, ProcessError."""
+    from uv import find_uv_bin
+
+    try:
+        output_of(
+            [find_uv_bin(), "venv", "--quiet", *options, "--python", _interpreter(python_env), str(folder)]
+        )
+    except ProcessError as error:
+        if _is_ours(python_env):
+            raise
+        asked = request(python_env.python or "")
+        lines = [line for line in error.stderr.splitlines() if not line.startswith("hint:")]
+        why = " ".join(lines).rpartition("cause:")[2].removeprefix("error:").strip()
+        place = python_env.conda or component.name
+        message = f"{place}: it asks for Python {asked}, which is not here and cannot be fetched: {why}"
+        raise MissingPythonError(message, hint=f"install it: uv python install {asked}") from error
 
 
 def _interpreter(python_env: PythonEnv) -> str:
