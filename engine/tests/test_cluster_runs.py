@@ -36,6 +36,7 @@ pytestmark = [
 ]
 
 
+WAYPOST = ("python", "-m", "waypost")
 _MODEL = "waypost.output.model"
 Start = Callable[..., Process]
 # Leaves processes behind, says that it began, and ends when it is told to.
@@ -70,10 +71,17 @@ def cluster(workplace: Path, server: TrackingServer, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
     with machines(workplace / "cluster", tls=True) as found:
         for name in ("node1", "node2"):
-            found.start_worker(name)
+            start_worker(found, name)
         with connected(found.address, found.tls) as there:
             wait_for(there, 2)
         yield found
+
+
+def start_worker(cluster: Machines, name: str) -> None:
+    """Starts a worker with a temporary folder of its own: what it leaves when it is killed, others sweep."""
+    temp = cluster.folder / f"temp-{name}"
+    temp.mkdir()
+    cluster.start_worker(name, TMPDIR=str(temp))
 
 
 def on(found: Machines) -> list[str]:
@@ -141,9 +149,21 @@ def begun(process: Process, place: Path, count: int) -> list[dict[str, int]]:
     raise AssertionError(f"{count} attempts did not begin")
 
 
+def tags_of(server: TrackingServer, run_id: str) -> dict[str, str]:
+    return dict(mlflow.MlflowClient(server.url).get_run(run_id).data.tags)
+
+
 def worker_of(server: TrackingServer, run_id: str) -> str:
     """Returns the name of the worker that began a step's run."""
-    return mlflow.MlflowClient(server.url).get_run(run_id).data.tags["waypost.worker"].split()[0]
+    return tags_of(server, run_id)["waypost.worker"].split()[0]
+
+
+def add_worker(cluster: Machines, name: str) -> None:
+    """Starts another worker, and waits until it is there."""
+    with connected(cluster.address, cluster.tls) as there:
+        count = len(there.workers())
+        start_worker(cluster, name)
+        wait_for(there, count + 1)
 
 
 def steps_of(server: TrackingServer, status: str = "") -> list[Any]:
@@ -175,7 +195,8 @@ def start(workplace: Path, forks: Forks, cluster: Machines, monkeypatch: pytest.
 
 def test_deaths(cluster: Machines, workplace: Path, server: TrackingServer, start: Start) -> None:
     """A worker that is killed with -9 in the middle of a step costs one other attempt, and leaves nothing
-    behind; a client that is killed, or interrupted, leaves no step behind, and the same command goes on.
+    behind; a client that is killed, or interrupted, leaves no step behind, and the same command goes on. A
+    step that ended is not executed again, though its worker dies before anybody heard of it.
     """
     place = workplace / "place"
     process = start()
@@ -199,13 +220,21 @@ def test_deaths(cluster: Machines, workplace: Path, server: TrackingServer, star
     killed.kill()
     assert left(third) == []
 
-    (place / "go").touch()
+    add_worker(cluster, "node3")
     last = start()
+    begun(last, place, 4)
+    [running] = steps_of(server, "RUNNING")
+    last.send_signal(signal.SIGSTOP)  # it holds the task, and does not hear of its end
+    (place / "go").touch()
+    while "waypost.complete" not in tags_of(server, running.info.run_id):
+        time.sleep(0.05)
+    cluster.kill(worker_of(server, running.info.run_id))
+    last.send_signal(signal.SIGCONT)
     said, _ = last.communicate()
     assert last.returncode == 0, said
     [done] = steps_of(server, "FINISHED")
-    assert done.data.tags["waypost.complete"] == "true"
-    assert done.data.tags["waypost.attempt"] == "1"
+    assert (done.info.run_id, done.data.tags["waypost.attempt"]) == (running.info.run_id, "1")
+    assert len([each for each in place.iterdir() if each.is_dir()]) == 4
 
 
 def test_a_scheduler_that_goes(cluster: Machines, workplace: Path, start: Start) -> None:
@@ -215,6 +244,6 @@ def test_a_scheduler_that_goes(cluster: Machines, workplace: Path, start: Start)
     cluster.kill("scheduler")
     said, _ = process.communicate()
     assert process.returncode == 3, said
-    assert "the scheduler is gone; what is finished is kept; run the same command to continue" in said
+    assert "the scheduler is gone\n  what is finished is kept; run the same command to continue" in said
     assert "Traceback" not in said
     assert left(family) == []

@@ -82,6 +82,7 @@ class TableReporter(Reporter):
         self._running: dict[str, float] = {}
         self._held: dict[str, str] = {}
         self._because: dict[str, str] = {}
+        self._said: dict[str, str] = {}
         self._drawn = 0.0
 
     def say(self, message: str) -> None:
@@ -104,6 +105,9 @@ class TableReporter(Reporter):
     def step_held(self, name: str, cause: str) -> None:
         self._held[name] = cause
         self._draw()
+
+    def step_said(self, name: str, line: str) -> None:
+        self._said[name] = line.strip() or self._said.get(name, "")
 
     def step_ended(self, result: StepResult) -> None:
         self._ended[result.name] = result
@@ -142,9 +146,8 @@ class TableReporter(Reporter):
             state = result.state if result else "running" if since else "waiting"
             seconds = result.seconds if result else time.monotonic() - since if since else 0.0
             time_taken = f"{seconds:.1f} s" if seconds else ""
-            notes = escape(
-                _notes(result, most=2) if result else "" if since else self._held.get(step.name, "")
-            )
+            before = self._said if since else self._held
+            notes = escape(_notes(result, most=2) if result else before.get(step.name, ""))
             row = [step.name, escape(step.uses), _STATES[state], time_taken, notes]
             if self._explain:
                 row.append(escape(self._because.get(step.name, "")))

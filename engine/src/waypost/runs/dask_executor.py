@@ -8,6 +8,7 @@ the first one, that attempt is given up, and the engine opens the next.
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 import uuid
@@ -111,6 +112,7 @@ class DaskExecutor:
             if not self._options.upload:
                 files |= local_files(prepared, self._memo)
         document = {
+            "host": socket.gethostname(),
             "store": redacted(tracker.uri),
             "experiment_id": tracker.experiment_id,
             "name": tracker.experiment_name,
@@ -211,13 +213,13 @@ class DaskExecutor:
         if news.get("began"):
             running.has_begun = True
             if work.lost:
-                self._reporter.say(runs_again(work.step.name, work.lost, str(news["worker"])))
+                self._reporter.say(runs_again(work.step.name, work.lost, str(news["name"])))
         if "memory" in news:
             self._memory[work.parent, work.step.name] = Memory(int(news["memory"]), int(news["limit"]))
         for line in news.get("lines", ()):
             self._reporter.step_said(work.step.name, str(line))
         if said := news.get("said"):
-            self._reporter.say(f"{work.step.name}, {news['worker']}: {said}")
+            self._reporter.say(f"{work.step.name}, {news['name']}: {said}")
 
     def _tell_who_waits(self) -> None:
         """Says of steps that no worker can take why they wait: nothing waits in silence."""

@@ -132,6 +132,7 @@ class _Attempt:
     def _executed(self, command: str, folder: Path, variables: Mapping[str, str]) -> tuple[int, str]:
         """Returns the exit code of the step's process, and what its time limit says. Raises _StoppedError."""
         limit = f"ulimit -d {self._spec.memory_mb * 1024}; " if self._spec.memory_mb else ""
+        self._began = time.monotonic()  # what was fetched before took no time of the step's
         process = Shell(limit + command, cwd=folder, env=variables, log=self._log)
         follower = Follower(self._log, self._masks)
         now = time.monotonic()
@@ -213,6 +214,4 @@ class _Attempt:
         return f"it took longer than its limit, {limit:g} minutes" if late else ""
 
     def _tell(self, **news: object) -> None:
-        self._inside.tell(
-            self._spec.topic, {"run_id": self._spec.run_id, "worker": self._inside.name, **news}
-        )
+        self._inside.tell(self._spec.topic, {"run_id": self._spec.run_id, "name": self._inside.name, **news})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from waypost.errors import WaypostError
@@ -11,17 +12,23 @@ from waypost.runs.spec import Document
 from waypost.sources.memo import Memo
 from waypost.system.places import home
 from waypost.tracking.connection import reached, tracking_errors
+from waypost.tracking.local import is_local
 
 
 def look_around(document: Document) -> Document:
     """Returns what keeps this worker from executing steps.
 
-    Args: `document` has the client's `store` and its `experiment`, the digests of the `files` that steps are
-    given, by path, and the names of `variables` that they need. What comes back has the same names.
+    Args: `document` has the `host` of the client, its `store` and experiment, the digests of the `files` that
+    steps are given, by path, and the names of `variables` that they need. What comes back has the same names.
     """
-    memo = Memo(home())
+    memo, store = Memo(home()), own_store(document["store"])
+    is_elsewhere = socket.gethostname() != document["host"]
     return {
-        "store": _store_problem(own_store(document["store"]), document["experiment_id"], document["name"]),
+        "store": (
+            f"{store} is a file of {document['host']}"
+            if is_local(store) and is_elsewhere
+            else _store_problem(store, document["experiment_id"], document["name"])
+        ),
         "files": [path for path, digest in document["files"].items() if not _is_same(memo, path, digest)],
         "variables": [name for name in document["variables"] if name not in os.environ],
     }
