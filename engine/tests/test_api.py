@@ -15,7 +15,7 @@ import pytest
 
 import waypost
 from tests import models
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Call
 from tests.pipelines import write_component, write_pipeline
 from waypost import api
 from waypost.errors import UsageError, WaypostError
@@ -76,7 +76,7 @@ def executed(*cells: str) -> tuple[str, str]:
     return "".join(printed), shown
 
 
-def test_cells(workplace: Path) -> None:
+def test_cells(workplace: Path, call: Call) -> None:
     """A run gives its metrics and outputs; the same again executes nothing; what fails is an exception."""
     write_component(workplace / "small" / "parts", "say", SAY, word={}, times={})
     contract = workplace / "small" / "parts" / "say" / "MLproject"
@@ -102,6 +102,16 @@ def test_cells(workplace: Path) -> None:
     assert told["wrong"]["value"][0] == "UsageError"
     assert told["wrong"]["place"][0].endswith("Error")
     assert (told["locked"], told["verified"]) == ([], [])
+    compared = call("python", "-m", "waypost", "compare", first, f"runs:/{other}", "--json")
+    assert compared.returncode == 0, compared.stderr
+    document = json.loads(compared.stdout)
+    assert sorted((c["name"], c["before"], c["after"]) for c in document["parameters"]) == [
+        ("times", "2", "1"),
+        ("word", "'é: ''x'''", "a"),
+    ]
+    [step] = document["steps"]
+    assert (sorted(step["because"]), step["outputs"]) == (["times: 2 → 1", "word: é: 'x' → a"], ["said"])
+    assert [(m["name"], m["after"]) for m in document["metrics"]] == [("say/letters", 1.0)]
 
 
 def test_values_of_notebooks_become_parameters() -> None:

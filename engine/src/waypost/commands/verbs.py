@@ -35,6 +35,7 @@ VERBS = {
     ),
     "checks": Verb("checks", "Suggest the rules that a pipeline checks a table by."),
     "ci": Verb("ci", "Check, release, reproduce and update in CI, in any repository and on any service."),
+    "compare": Verb("compare", "Show what differs between two pipeline runs, and why."),
     "components": Verb(
         "components",
         "Inspect the components of a pipeline; add one to a library; export a library.",

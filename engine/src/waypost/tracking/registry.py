@@ -105,6 +105,16 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class PipelineRun:
+    """A pipeline run: the pipeline's name, the parameters, the runs of its steps."""
+
+    run_id: str
+    name: str
+    parameters: Mapping[str, str]
+    steps: tuple[StepRun, ...]
+
+
+@dataclass(frozen=True)
 class Version:
     """A version of a registered model."""
 
@@ -185,6 +195,13 @@ class Registry:
         return StepRun(
             name, str(run.info.run_id), dict(data.tags), dict(data.metrics), dict(data.params), models
         )
+
+    def pipeline_run(self, run_id: str) -> PipelineRun:
+        """Returns a pipeline run with its steps. Raises UsageError for a run of another kind."""
+        self.tags_of_pipeline_run(run_id)
+        run = self._client.get_run(run_id)
+        name = str(run.data.tags[PIPELINE_TAG])
+        return PipelineRun(run_id, name, dict(run.data.params), tuple(self._steps(run)))
 
     def tags_of_pipeline_run(self, run_id: str) -> dict[str, str]:
         """Returns the tags of a pipeline run. Raises UsageError for a run of another kind."""

@@ -1,0 +1,45 @@
+"""`waypost compare`: what differs between two runs, and why."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from waypost.commands.options import as_json_option
+from waypost.contracts.run_comparison import compare_runs
+from waypost.report.common import write_document
+from waypost.report.comparison import comparison_markdown, show_comparison
+from waypost.report.console import Console
+from waypost.tracking.connection import tracking_errors
+from waypost.tracking.registry import Registry
+from waypost.tracking.run_facts import run_facts
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Write Markdown to stdout, for a pull request.")
+@as_json_option
+def compare(before: str, after: str, as_markdown: bool, as_json: bool) -> None:
+    """Show what differs between two pipeline runs, and why.
+
+    BEFORE and AFTER are IDs of runs, or releases (1.4.13, URL@1.4.13), of which the newest finished run
+    counts. Metrics, parameters, data, components and results are compared; what is equal is not shown. A
+    metric is better or worse where the component's contract says which side is; times are left out.
+
+    \b
+    Examples:
+      waypost compare 0123456789abcdef0123456789abcdef fedcba9876543210fedcba9876543210
+      waypost compare 1.4.13 1.5.0
+      waypost compare 1.4.13 runs:/0123456789abcdef0123456789abcdef --markdown
+    """
+    with tracking_errors():
+        registry = Registry()
+        found = compare_runs(run_facts(registry, before), run_facts(registry, after))
+    if as_json:
+        write_document(sys.stdout, found)
+    elif as_markdown:
+        sys.stdout.write(comparison_markdown(found))
+    else:
+        show_comparison(Console(), found)

@@ -1,0 +1,197 @@
+"""Two runs of a pipeline, side by side: only what differs, each with its reason. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from waypost.contracts.metrics import MetricFacts
+
+ONLY_BEFORE, ONLY_AFTER, DIFFERENT = "only in the first", "only in the second", "differs"
+BETTER, WORSE = "better", "worse"
+_UNEXPLAINED = "environment, platform or command"
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """A step's run: `key` is the digest of all that decides its result; `trees` the code by folder, `inputs`
+    the digests of the files that it was given, `taken` those of them that other steps made, as STEP.OUTPUT.
+    """
+
+    run_id: str
+    key: str
+    component: str
+    trees: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    taken: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, MetricFacts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A pipeline run: its parameters as they are written on one line, and its steps."""
+
+    run_id: str
+    name: str
+    parameters: Mapping[str, str]
+    steps: Mapping[str, StepFacts]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that differs; None where one of the runs does not have it."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class MetricChange:
+    """A metric that differs; `verdict` is better or worse where the contract says which side is."""
+
+    name: str
+    before: float | None
+    after: float | None
+    verdict: str = ""
+
+    @property
+    def difference(self) -> float | None:
+        """What was added, None where one of the runs does not have it."""
+        return None if self.before is None or self.after is None else self.after - self.before
+
+
+@dataclass(frozen=True)
+class StepChange:
+    """A step that is not the same: its state, why, and the outputs whose content differs."""
+
+    name: str
+    state: str
+    because: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """What differs between two runs; nothing where all that decides a result, and all results, are equal."""
+
+    before: str
+    after: str
+    parameters: tuple[Change, ...]
+    data: tuple[Change, ...]
+    components: tuple[Change, ...]
+    steps: tuple[StepChange, ...]
+    metrics: tuple[MetricChange, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        return not (self.parameters or self.data or self.components or self.steps or self.metrics)
+
+
+def compare_runs(before: RunFacts, after: RunFacts) -> RunComparison:
+    """Returns what differs between two runs of pipelines with steps of the same names."""
+    both = [(name, before.steps[name], after.steps[name]) for name in before.steps if name in after.steps]
+    return RunComparison(
+        before.run_id,
+        after.run_id,
+        tuple(_changes(before.parameters, after.parameters)),
+        tuple(change for name, a, b in both for change in _data(name, a, b)),
+        tuple(_moved(name, a, b) for name, a, b in both if _has_moved(a, b)),
+        tuple(_steps(before, after)),
+        tuple(_metrics(before, after)),
+    )
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+    for name in [*before, *(name for name in after if name not in before)]:
+        if before.get(name) != after.get(name):
+            yield Change(name, before.get(name), after.get(name))
+
+
+def _has_moved(before: StepFacts, after: StepFacts) -> bool:
+    return before.component != after.component or before.trees != after.trees
+
+
+def _moved(step: str, before: StepFacts, after: StepFacts) -> Change:
+    """Returns the versions of a component; its trees, where the version does not tell them apart."""
+    if before.component != after.component:
+        return Change(step, before.component, after.component)
+    changes = list(_changes(before.trees, after.trees))
+    trees = [
+        ", ".join(f"{c.name} {(getattr(c, side) or '–')[:12]}" for c in changes)
+        for side in ("before", "after")
+    ]
+    return Change(step, *(f"{before.component} ({tree})" for tree in trees))
+
+
+def _data(step: str, before: StepFacts, after: StepFacts) -> Iterator[Change]:
+    """Gives the content from outside that is another one: what a step was given, or fetched itself."""
+    outside = [{n: d for n, d in each.inputs.items() if n not in each.taken} for each in (before, after)]
+    for change in _changes(*outside):
+        yield Change(f"{step}.{change.name}", change.before, change.after)
+    if before.key == after.key and before.outputs != after.outputs:
+        for change in _changes(before.outputs, after.outputs):
+            yield Change(f"{step}.{change.name}", change.before, change.after)
+
+
+def _steps(before: RunFacts, after: RunFacts) -> Iterator[StepChange]:
+    for name in [*before.steps, *(name for name in after.steps if name not in before.steps)]:
+        a, b = before.steps.get(name), after.steps.get(name)
+        if a is None or b is None:
+            yield StepChange(name, ONLY_AFTER if a is None else ONLY_BEFORE)
+            continue
+        outputs = tuple(change.name for change in _changes(a.outputs, b.outputs))
+        because = tuple(_causes(a, b))
+        if because or outputs:
+            yield StepChange(name, DIFFERENT, because, outputs)
+
+
+def _causes(before: StepFacts, after: StepFacts) -> Iterator[str]:
+    """Gives why a step's result may be another one; nothing where its key is the same."""
+    if before.key == after.key:
+        return
+    found = [
+        f"{change.name}: {_shown(change.before)} → {_shown(change.after)}"
+        for change in _changes(before.arguments, after.arguments)
+    ]
+    if _has_moved(before, after):
+        folders = [change.name for change in _changes(before.trees, after.trees)]
+        found.insert(0, f"its code: {', '.join(folders)}" if folders else "its version")
+    for change in _changes(before.inputs, after.inputs):
+        maker = after.taken.get(change.name) or before.taken.get(change.name)
+        found.append(
+            f"{change.name}: other content, of {maker}" if maker else f"{change.name}: other content"
+        )
+    yield from found or [_UNEXPLAINED]
+
+
+def _shown(text: str | None) -> str:
+    return "not set" if text is None else text or '""'
+
+
+def _metrics(before: RunFacts, after: RunFacts) -> Iterator[MetricChange]:
+    first, second = _all_metrics(before), _all_metrics(after)
+    facts = {f"{step}/{n}": f for step, each in before.steps.items() for n, f in each.facts.items()}
+    facts |= {f"{step}/{n}": f for step, each in after.steps.items() for n, f in each.facts.items()}
+    for name in [*first, *(name for name in second if name not in first)]:
+        a, b = first.get(name), second.get(name)
+        declared = facts.get(name, MetricFacts())
+        if a == b or declared.kind == "time" or (a is not None and b is not None and math.isnan(a + b)):
+            continue
+        yield MetricChange(name, a, b, _verdict(a, b, declared.better))
+
+
+def _all_metrics(run: RunFacts) -> dict[str, float]:
+    return {
+        f"{step}/{name}": value for step, each in run.steps.items() for name, value in each.metrics.items()
+    }
+
+
+def _verdict(before: float | None, after: float | None, better: str) -> str:
+    if before is None or after is None or not better:
+        return ""
+    return BETTER if (after > before) == (better == "higher") else WORSE
