@@ -27,6 +27,7 @@ from train_random_forest.folds import (
     fold_metrics,
     summarised,
 )
+from train_random_forest.known import known_columns
 from train_random_forest.model import (
     TRUSTED_TYPES,
     Features,
@@ -149,6 +150,7 @@ def export(model: Pipeline, features: pd.DataFrame, target: str, config: ModelCo
         "classes": model.classes_.tolist(),
         "features": config.features.model_dump(),
         "training_data_sha256": digest,
+        "columns": known_columns(features, config.features.categorical),
     }
     last = model.steps[-1][1]
     if isinstance(last, FixedThresholdClassifier):

@@ -90,6 +90,19 @@ def test_what_is_known_of_a_column_is_told() -> None:
     assert "in the example 10.5 to 90" in shown(model(), fields_of(model(), ROWS, {}))
 
 
+def test_categories_in_metadata_are_told() -> None:
+    """What no encoder says is a hint, cut short where it is long, and no choice: rare ones are not there."""
+    said = model(
+        {"columns": {"city": {"categories": ["<Bonn>", "Kiel"]}, "age": {"categories": [*range(30)]}}}
+    )
+    fields = fields_of(said, ROWS, {})
+    assert fields[3].choices == ()
+    text = shown(said, fields)
+    assert "often &lt;Bonn&gt;, Kiel</small>" in text
+    assert "often 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …" in text
+    assert "often" not in shown(said, fields_of(said, ROWS, {"city": ["Bonn"], "age": [1.0]}))
+
+
 @pytest.mark.parametrize("metadata", [None, {"columns": ["a"]}, {"columns": {"amount": {"minimum": "x"}}}])
 def test_metadata_of_another_form_says_nothing(metadata: Any) -> None:
     """Whatever else a model keeps below `columns` is no reason to have no page."""

@@ -28,6 +28,7 @@ class Described(BaseModel):
     description: str = ""
     minimum: FiniteFloat | None = None
     maximum: FiniteFloat | None = None
+    categories: list[Value] = []
 
 
 _DESCRIBED = TypeAdapter(dict[str, Described])
@@ -36,7 +37,8 @@ _DESCRIBED = TypeAdapter(dict[str, Described])
 @dataclass(frozen=True)
 class Field:
     """A column in a form. `minimum` and `maximum` are those of the training data, `choices` the values that
-    the model knows by name, `seen` the least and the largest in the model's example.
+    the model knows by name, `common` those that its metadata lists, `seen` the least and the largest in its
+    example.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Field:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[Value, ...] = ()
+    common: tuple[Value, ...] = ()
     seen: tuple[float, float] | None = None
 
     @property
@@ -96,6 +99,7 @@ def _field(
         minimum=described.minimum,
         maximum=described.maximum,
         choices=choices,
+        common=tuple(described.categories),
         seen=_range([row.get(column.name) for row in rows]) if kind in ("number", "integer") else None,
     )
 

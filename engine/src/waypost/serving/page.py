@@ -18,6 +18,7 @@ from waypost.serving.protocol import JSON
 from waypost.texts.escaping import terminal_text
 
 _ENOUGH = 7  # significant digits of a range
+_MOST_NAMED = 10  # categories
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,9 @@ def _hints(field: Field) -> str:
         found.append(f"trained on {_number(low)} to {_number(high)}")
     elif field.seen:
         found.append(f"in the example {_number(field.seen[0])} to {_number(field.seen[1])}")
+    if field.common and not field.choices:
+        more = ", …" if len(field.common) > _MOST_NAMED else ""
+        found.append(f"often {', '.join(str(value) for value in field.common[:_MOST_NAMED])}{more}")
     return " · ".join(found)
 
 
