@@ -8,6 +8,7 @@ import mlflow
 import pytest
 
 from waypost.errors import WaypostError
+from waypost.tracking import store
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.store import PIPELINE_TAG, Tracker
 
@@ -24,6 +25,18 @@ def test_pipelines_of_any_name(workplace: Path) -> None:
         assert tracker.finished_runs("waypost.release", name) == [made[name]]
         assert tracker.finished_runs(PIPELINE_TAG, name) == [made[name]]
         assert tracker.finished_runs("waypost.release", "it's another") == []
+
+
+def test_all_steps_of_a_run_are_closed(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, and however long ago they were opened; those that ended keep their status."""
+    monkeypatch.setattr(store, "_PAGE", 2)
+    tracker = Tracker("small")
+    parent = tracker.open_pipeline({})
+    steps = [tracker.open_step(parent, f"s{number}", {}) for number in range(7)]
+    tracker.close(steps[3], "FINISHED")
+    tracker.close_steps(parent)
+    status = [tracker._client.get_run(step).info.status for step in steps]
+    assert status == ["KILLED"] * 3 + ["FINISHED"] + ["KILLED"] * 3
 
 
 def test_parameters_of_any_name(workplace: Path) -> None:

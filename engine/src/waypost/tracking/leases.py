@@ -124,9 +124,11 @@ class Leases:
             self._beaten = time.monotonic()
 
     def _others(self, run_id: str, key: str) -> list[Run]:
-        query = f"tags.`{_tag(key)}` != '' AND attributes.status = 'RUNNING'"
+        # Our own run says nothing new, and all its tags would come: one for each of ten thousand steps.
+        others = f"attributes.run_id != '{run_id}'"
+        query = f"tags.`{_tag(key)}` != '' AND attributes.status = 'RUNNING' AND {others}"
         found = self._client.search_runs([self._experiment_id], query, max_results=1000)
-        return [run for run in found if run.info.run_id != run_id and self._is_alive(run)]
+        return [run for run in found if self._is_alive(run)]
 
     def _is_alive(self, run: Run) -> bool:
         known = is_alive_here(run)

@@ -139,10 +139,10 @@ def output_of(client: MlflowClient, run_id: str, artifact: str) -> Path | None:
     if path_problem(artifact):  # names come from tags, too, which anybody may have written
         return None
     run = client.get_run(run_id)
-    local = Path(_location(run, artifact))
+    uri = _location(run, artifact)  # MLflow finds the same by runs:/, by three more requests
+    local = Path(uri)
     if local.exists():
         return local
-    uri = f"runs:/{run_id}/{artifact}"
     # A model is not below its run: MLflow 3 keeps it as an entity of its own.
     for model in run.outputs.model_outputs if run.outputs else ():
         logged = client.get_logged_model(model.model_id)
@@ -151,10 +151,10 @@ def output_of(client: MlflowClient, run_id: str, artifact: str) -> Path | None:
             local = Path(uri.removeprefix("file://"))
             if local.exists():
                 return local
-    try:
-        return downloaded(uri, home() / "artifacts" / run_id / artifact)
-    except (MlflowException, OSError):
-        return None
+    for each in (uri, f"runs:/{run_id}/{artifact}"):
+        with contextlib.suppress(MlflowException, OSError):
+            return downloaded(each, home() / "artifacts" / run_id / artifact)
+    return None
 
 
 def _location(run: Run, artifact: str) -> str:

@@ -33,6 +33,8 @@ KEY_TAG = "waypost.step_key"
 INPUT_TAG = "waypost.input"
 PARENT_TAG = "mlflow.parentRunId"
 SWEEP_TAG = "waypost.sweep"
+_RUNNING = "attributes.status = 'RUNNING'"
+_PAGE = 100  # runs that a search gives at once
 
 
 @contextlib.contextmanager
@@ -147,8 +149,8 @@ class Tracker(Runs):
     def finished_step(self, key: str) -> FinishedStep | None:
         """Returns a finished step with a key, whoever computed it; the newest of several."""
         ended_well = f"tags.`{COMPLETE_TAG}` = 'true' AND attributes.status = 'FINISHED'"
-        found = self._search(f"tags.`{KEY_TAG}` = '{key}' AND {ended_well}")
-        return _finished(found[0]) if found else None
+        found = next(self._search(f"tags.`{KEY_TAG}` = '{key}' AND {ended_well}", page=1), None)
+        return _finished(found) if found else None
 
     def is_finished(self, run_id: str) -> bool:
         """Tells whether a run is there and ended well."""
@@ -182,9 +184,8 @@ class Tracker(Runs):
     def close_abandoned(self) -> list[str]:
         """Marks runs as KILLED whose process on this machine is gone; returns their ids."""
         closed = []
-        running = "attributes.status = 'RUNNING'"
-        sweeps = self._tagged(SWEEP_TAG, self._pipeline, running)
-        for run in [*self._pipeline_runs(running), *sweeps]:
+        sweeps = self._tagged(SWEEP_TAG, self._pipeline, _RUNNING)
+        for run in [*self._pipeline_runs(_RUNNING), *sweeps]:
             if is_alive_here(run) is False:
                 self.close_steps(run.info.run_id)
                 self.close(run.info.run_id, "KILLED")
@@ -193,25 +194,32 @@ class Tracker(Runs):
 
     def close_steps(self, parent: str) -> None:
         """Marks the steps below a run as KILLED that have no terminal status."""
-        for child in self._children(parent):
-            if child.info.status == "RUNNING" and OWNER_TAG not in child.data.tags:
+        for child in list(self._tagged(PARENT_TAG, parent, _RUNNING)):
+            if OWNER_TAG not in child.data.tags:
                 self.close(child.info.run_id, "KILLED")
 
-    def _pipeline_runs(self, condition: str = "") -> list[Run]:
+    def _pipeline_runs(self, condition: str = "") -> Iterator[Run]:
         return self._tagged(PIPELINE_TAG, self._pipeline, condition)
 
-    def _children(self, parent: str) -> list[Run]:
-        return self._tagged(PARENT_TAG, parent)
-
-    def _tagged(self, tag: str, value: str, condition: str = "") -> list[Run]:
+    def _tagged(self, tag: str, value: str, condition: str = "") -> Iterator[Run]:
         query = " AND ".join(filter(None, (names.tag_is(tag, value), condition)))
-        return [run for run in self._search(query) if run.data.tags.get(tag) == value]
+        return (run for run in self._search(query) if run.data.tags.get(tag) == value)
 
-    def _search(self, query: str) -> list[Run]:
-        found: Any = self._client.search_runs(
-            [self.experiment_id], query, order_by=["attributes.start_time DESC"], max_results=100
-        )
-        return list(found)
+    def _search(self, query: str, page: int = 0) -> Iterator[Run]:
+        """Gives the runs that fit, the newest first; so many a request, and no more than are wanted."""
+        token: str | None = None
+        while True:
+            found: Any = self._client.search_runs(
+                [self.experiment_id],
+                query,
+                order_by=["attributes.start_time DESC"],
+                max_results=page or _PAGE,
+                page_token=token,
+            )
+            yield from found
+            token = found.token
+            if not token:
+                return
 
 
 def _active(experiment: Experiment) -> str:
