@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.live import Live
 from rich.table import Table
 
-from waypost.contracts.plan import Plan
+from waypost.contracts.plan import Plan, PlannedStep
 from waypost.report.closing import closing_lines, show_current
 from waypost.report.common import counted, line, sayer, warn
 from waypost.report.console import Console, escape
@@ -26,6 +28,7 @@ _STATES = {
     "skipped": "[dim]- skipped[/]",
 }
 _REFRESH_SECONDS = 0.2
+_MOST_ROWS = 60  # of a table; a pipeline of more steps shows those that matter now
 
 
 def reporter_for(console: Console, *, explain: bool = False) -> Reporter:
@@ -100,11 +103,11 @@ class TableReporter(Reporter):
     def step_starting(self, name: str, because: str) -> None:
         self._running[name] = time.monotonic()
         self._because[name] = because
-        self._draw()
+        self._changed()
 
     def step_held(self, name: str, cause: str) -> None:
         self._held[name] = cause
-        self._draw()
+        self._changed()
 
     def step_said(self, name: str, line: str) -> None:
         self._said[name] = line.strip() or self._said.get(name, "")
@@ -112,7 +115,7 @@ class TableReporter(Reporter):
     def step_ended(self, result: StepResult) -> None:
         self._ended[result.name] = result
         self._because[result.name] = result.because
-        self._draw()
+        self._changed()
 
     def tick(self) -> None:
         if time.monotonic() - self._drawn > _REFRESH_SECONDS:
@@ -123,6 +126,13 @@ class TableReporter(Reporter):
             self._draw()
             self._live.stop()
         show_end(self._console, result)
+
+    def _changed(self) -> None:
+        """Draws at once what a screen holds; of more, the next tick shows it."""
+        if self._plan and len(self._plan.steps) <= _MOST_ROWS:
+            self._draw()
+        else:
+            self.tick()
 
     def _draw(self) -> None:
         self._drawn = time.monotonic()
@@ -140,7 +150,7 @@ class TableReporter(Reporter):
         table.add_column("result", overflow="ellipsis", no_wrap=True)
         if self._explain:
             table.add_column("because")
-        for step in steps:
+        for step in self._shown():
             result = self._ended.get(step.name)
             since = self._running.get(step.name)
             state = result.state if result else "running" if since else "waiting"
@@ -152,7 +162,23 @@ class TableReporter(Reporter):
             if self._explain:
                 row.append(escape(self._because.get(step.name, "")))
             table.add_row(*row)
+        if len(steps) > _MOST_ROWS:
+            table.caption = f"{len(self._ended):,} of {len(steps):,} steps have ended"
         return table
+
+    def _shown(self) -> Sequence[PlannedStep]:
+        """Returns the steps of the table; of very many those that failed or run, and some of the rest."""
+        steps = self._plan.steps if self._plan else ()
+        if len(steps) <= _MOST_ROWS:
+            return steps
+
+        def rank(step: PlannedStep) -> int:
+            if result := self._ended.get(step.name):
+                return 0 if result.state in _FAILED else 3
+            return 1 if step.name in self._running else 2
+
+        chosen = set(heapq.nsmallest(_MOST_ROWS, range(len(steps)), key=lambda place: rank(steps[place])))
+        return [step for place, step in enumerate(steps) if place in chosen]
 
 
 def show_end(console: Console, result: RunResult) -> None:
