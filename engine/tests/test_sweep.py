@@ -123,6 +123,8 @@ def test_goes_on_after_an_interruption(
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else -9), output
+    opened = [run for run in runs() if "waypost.pipeline" in run.data.tags]
+    assert len(opened) < 6, "a run is opened when there is room for its steps"
     if number == signal.SIGINT:
         assert not [run for run in runs() if run.info.status == "RUNNING"], "an interrupt closes all runs"
     # One that was hit between the two is done again: half-recorded is not done.

@@ -13,6 +13,7 @@ from waypost.commands.request import RunRequest
 from waypost.commands.run import look_at
 from waypost.errors import RemoteError
 from waypost.extras import require
+from waypost.pins.checkout import checkouts
 from waypost.pins.reachability import refuse_unreached
 from waypost.pins.verify import UNREACHABLE, verify
 from waypost.pins.workspace import FetchedRelease, Workspace, fresh_lock, open_workspace, workspace_of_release
@@ -94,13 +95,14 @@ def open_points(
         _ask_now(workspace)
     kept = workspace.kept
     dev = request.dev or bool(kept and kept.facts.dev)
-    found = []
+    code = checkouts(workspace, dev=dev)
+    opened = []
     for changes in points:
-        prepared = prepare(workspace, request.files, changes, dev=dev)
+        prepared = prepare(workspace, request.files, changes, dev=dev, found=code)
         if kept:
             require_content(prepared, kept)
-        found.append(Opened(request, workspace, prepared, _chosen(request, options, prepared)))
-    return found
+        opened.append(Opened(request, workspace, prepared, _chosen(request, options, prepared)))
+    return opened
 
 
 def run_opened(opened: Opened, reporter: Reporter) -> RunResult:

@@ -53,9 +53,10 @@ class Checkout:
         return read_requirements(self.folder, read_python_env(self.folder, self.component))
 
 
-def checkouts(
-    workspace: Workspace, *, dev: bool = False
-) -> tuple[dict[str, Checkout], dict[str, list[Finding]]]:
+Checkouts = tuple[Mapping[str, Checkout], Mapping[str, Sequence[Finding]]]
+
+
+def checkouts(workspace: Workspace, *, dev: bool = False) -> Checkouts:
     """Returns every component that the pipeline uses and what keeps others away, both by `uses`.
 
     With `dev`, local folders are taken as they are, and branches as they are now. Raises

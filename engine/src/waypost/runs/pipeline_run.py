@@ -27,7 +27,8 @@ class PipelineRun:
     """One pipeline run, opened on the tracking server; `result` is there once it is closed.
 
     Nothing but opening it is done when it is made: whoever has it closes it, whatever comes after.
-    In a sweep it has a `name` of its own, and the sweep's run as its `parent`.
+    In a sweep it has a `name` of its own, and the sweep's run as its `parent`; `env_digests` are those of the
+    steps' environments, where they are known already.
     """
 
     result: RunResult
@@ -41,6 +42,7 @@ class PipelineRun:
         *,
         parent: str = "",
         name: str = "",
+        env_digests: Mapping[str, str] | None = None,
     ) -> None:
         self._prepared = prepared
         self._options = options
@@ -55,8 +57,8 @@ class PipelineRun:
             options.steps,
             _earlier_steps(tools.tracker, options, prepared.pipeline.name),
         )
-        envs, is_whole = digests(prepared, options.env), rule_of(options, tools.memo)
-        lookup = CacheLookup(prepared, envs, tools.index, is_whole, inputs, reuse)
+        envs = digests(prepared, options.env) if env_digests is None else env_digests
+        lookup = CacheLookup(prepared, envs, tools.index, rule_of(options, tools.memo), inputs, reuse)
         self._origin = origin_of(prepared, options)
         tags = {"waypost.version": __version__, **self._origin.tags}
         self.run_id = tools.tracker.open_pipeline(tags, parent=parent, name=name)

@@ -85,14 +85,19 @@ def rule_of(options: Options, memo: Memo) -> Whole:
     return is_recorded if options.on else is_whole_here(memo)
 
 
-def preflight(prepared: Prepared, options: Options) -> Preflight:
-    """Returns what the index of this machine says; no tracking server is asked, nothing heavy imported."""
+def preflight(
+    prepared: Prepared, options: Options, env_digests: Mapping[str, str] | None = None
+) -> Preflight:
+    """Returns what the index of this machine says; no tracking server is asked, nothing heavy imported.
+
+    Args: `env_digests` are the digests of the steps' environments, where they are known already.
+    """
     finished: dict[str, FinishedStep] = {}
     memo, index = Memo(home()), Index(home(), tracking_uri())
     inputs = Inputs(prepared, memo, finished, options.data, options.offline)
     reuse = Reuse(options.cache, options.force, options.steps)
-    envs, is_whole = digests(prepared, options.env), rule_of(options, memo)
-    lookup = CacheLookup(prepared, envs, index, is_whole, inputs, reuse)
+    envs = digests(prepared, options.env) if env_digests is None else env_digests
+    lookup = CacheLookup(prepared, envs, index, rule_of(options, memo), inputs, reuse)
     decisions, missing = {}, []
     for step in prepared.plan.steps:
         if all(need in finished for need in step.needs):

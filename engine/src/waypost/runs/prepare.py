@@ -17,7 +17,7 @@ from waypost.contracts.plan import Location, Plan, PlannedStep, make_plan
 from waypost.contracts.urls import scheme_of
 from waypost.errors import Finding, FindingsError
 from waypost.extras import MissingExtraError, require
-from waypost.pins.checkout import Checkout, checkouts
+from waypost.pins.checkout import Checkout, Checkouts, checkouts
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.runs.schemas import schema_findings
 from waypost.sources.files import read_parameters, read_text
@@ -76,11 +76,17 @@ class Prepared:
 
 
 def prepare(
-    workspace: Workspace, files: Sequence[Path], overrides: Sequence[str], *, dev: bool = False
+    workspace: Workspace,
+    files: Sequence[Path],
+    overrides: Sequence[str],
+    *,
+    dev: bool = False,
+    found: Checkouts | None = None,
 ) -> Prepared:
     """Reads and checks a pipeline, and brings its components here.
 
-    Args: `files` are parameter files, merged in order on top of the pipeline's params.yaml.
+    Args: `files` are parameter files, merged in order on top of the pipeline's params.yaml; `found` are the
+    components, where they are here already: those of a sweep are the same for all its points.
     Raises FindingsError with everything that is wrong, IntegrityError where lock or content are
     not what they should be, RemoteError where content is needed that no place here has.
     """
@@ -100,7 +106,7 @@ def prepare(
         findings += error.findings
     findings += parameters.findings
 
-    code, problems = checkouts(workspace, dev=dev)
+    code, problems = found or checkouts(workspace, dev=dev)
 
     def find(uses: str) -> Component:
         if uses in code:

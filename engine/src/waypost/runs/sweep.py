@@ -16,7 +16,7 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.runs.executor import Site
 from waypost.runs.local_executor import LocalExecutor
 from waypost.runs.pipeline_run import PipelineRun
-from waypost.runs.preflight import Options, preflight
+from waypost.runs.preflight import Options, digests, preflight
 from waypost.runs.prepare import Prepared
 from waypost.runs.runner import close_abandoned, is_there, open_tools, require_room
 from waypost.system.signals import check, held
@@ -116,7 +116,8 @@ def sweep(
         found[values] = Point(values, result, metrics.get(name))
         listener(found[values])
 
-    checked = {values: preflight(prepared, options) for values, prepared in pipelines}
+    known = digests(pipelines[0][1], options.env)  # as all else but their values, the same for all
+    checked = {values: preflight(prepared, options, known) for values, prepared in pipelines}
     waiting = []
     for values, prepared in pipelines:
         current = checked[values].current
@@ -149,6 +150,7 @@ def sweep(
                     _OnePoint(values, note),
                     parent=run_id,
                     name=" ".join(values),
+                    env_digests=known,
                 )
                 for values, prepared in waiting
             )
