@@ -1,8 +1,8 @@
-"""The bar charts that README shows."""
+"""The charts that README and docs show."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -27,6 +27,37 @@ def bars(
     axes.set_title(title, loc="left")
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(left=False, bottom=False, labelbottom=False)
+    figure.tight_layout()
+    figure.savefig(file, metadata={"Date": None})
+    plt.close(figure)
+
+
+def lines(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], at: Sequence[float], file: Path, x: str, y: str
+) -> None:
+    """Writes panels side by side with a line for each series, on axes of powers; the last series is ours, the
+    first a bound.
+    """
+    mpl.use("svg")
+    import matplotlib.pyplot as plt
+
+    mpl.rcParams["svg.hashsalt"] = "waypost"
+    figure, all_axes = plt.subplots(1, len(panels), figsize=(9, 3.4), sharey=True, squeeze=False)
+    for axes, (title, series) in zip(all_axes[0], panels.items(), strict=True):
+        for place, (name, values) in enumerate(series.items()):
+            is_ours = place == len(series) - 1
+            color, style = (OURS if is_ours else THEIRS), ("--" if place == 0 else "-")
+            axes.plot(at, values, style, color=color, marker="o" if place else "", label=name)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(at, [f"{value:g}" for value in at])
+        axes.minorticks_off()
+        axes.set_xlabel(x)
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    all_axes[0][0].set_ylabel(y)
+    all_axes[0][0].yaxis.set_major_formatter("{x:g}")
+    all_axes[0][0].legend(frameon=False, fontsize=9)
     figure.tight_layout()
     figure.savefig(file, metadata={"Date": None})
     plt.close(figure)
