@@ -48,7 +48,7 @@ _END_BEFORE = 13  # requests when a step has ended, and
 _GROWTH_BEFORE = 2 * 0.27e-3  # two searches that each brought all tags of the run (2.7 s at 10,000 steps)
 _TICK_SECONDS = 0.05
 _NOTICED_SECONDS = 0.1  # until a dead worker's step starts elsewhere, as measured with dask.distributed
-_OF_THE_STEP = 8  # requests that a component makes: its run, a parameter, a metric, a file
+OF_THE_STEP = 8  # requests that a component makes: its run, a parameter, a metric, a file
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,6 @@ class Simulation:
         processes: int = 4,
         step_seconds: float = 60.0,
         losses: float = 0.0,
-        open_first: bool = False,
     ) -> None:
         self._graphs = deque(enumerate(graphs))
         self._costs = costs
@@ -128,7 +127,6 @@ class Simulation:
         self._random = random.Random(0)
         self._step_seconds = step_seconds
         self._losses = losses / 3600
-        self._open_first = open_first
         self.schedule = Schedule(Capacity(workers))
         self._to_do: deque[Instruction] = deque()
         self._asking: list[
@@ -144,10 +142,8 @@ class Simulation:
     def run(self) -> Result:
         """Returns what came of it."""
         while self._graphs or self.schedule.open_runs:
-            while self._graphs and (self._open_first or self.schedule.is_hungry):
+            if self._graphs and self.schedule.is_hungry:
                 self._open()
-                if not self._open_first:
-                    break
             self._listen()
             ended = [self._ended.popleft() for _ in range(len(self._ended))]
             for step in ended:
@@ -226,7 +222,7 @@ class Simulation:
         self.result.steps += 1
         self.result.first_start = self.result.first_start or self._now
         work = self._random.uniform(0.5, 1.5) * self._step_seconds
-        heapq.heappush(self._asking, (self._now + work + self._lost(work), _OF_THE_STEP, step))
+        heapq.heappush(self._asking, (self._now + work + self._lost(work), OF_THE_STEP, step))
 
     def _lost(self, work: float) -> float:
         """Returns the seconds of attempts whose worker was lost before the one that ended."""

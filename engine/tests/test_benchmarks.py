@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import bench, deploy_model
+from benchmarks import bench, deploy_model, simulate
 
 
 def test_peers_get_our_versions() -> None:
@@ -16,3 +16,22 @@ def test_what_is_measured_is_there() -> None:
     assert deploy_model.ROOT == bench.ROOT
     for file in ("pipeline/pipeline.yaml", "components-repo/train_random_forest/MLproject"):
         assert (bench.ROOT / file).is_file()
+
+
+def test_what_is_simulated_adds_up() -> None:
+    """Each step is executed once, with the requests that were counted; lost workers cost time, not steps."""
+    costs = simulate.Costs(look_up=1, lease=4, start=2, end=10)
+    found = simulate.Simulation([simulate.layers(10, 3)], 8, costs).run()
+    assert found.steps == 30
+    assert found.requests == 30 * (costs.a_step + simulate.OF_THE_STEP) + costs.open + costs.close
+    sweep = simulate.Simulation(simulate.points(20, 3), 8, costs, losses=10.0).run()
+    assert sweep.steps == 1 + 20 * 2, "what the points have in common runs once"
+    assert sweep.lost > 0
+    assert sweep.seconds > simulate.Simulation(simulate.points(20, 3), 8, costs).run().seconds
+
+
+def test_what_is_simulated_was_measured() -> None:
+    """The requests of the simulation are those that were counted, and each kind has a time."""
+    known = simulate.costs()
+    assert known["now"].a_step < known["before"].a_step == 21
+    assert 0.001 < known["now"].seconds < 1

@@ -13,34 +13,49 @@ _UNLIMITED = 1 << 60  # the first version says so by a number that no machine ha
 
 
 @dataclass(frozen=True)
+class MemoryLimit:
+    """A group that may not have more than `most` bytes, and the files that say how many it has."""
+
+    most: int
+    used: Path
+    stat: Path
+    cached: str
+
+    @property
+    def left(self) -> int:
+        """How many bytes are left now; what was read and is not in use goes before anything has to."""
+        found = re.search(rf"^{self.cached} (\d+)$", _text(self.stat), re.MULTILINE)
+        return self.most - (_number(self.used) or 0) + (int(found[1]) if found else 0)
+
+
+@dataclass(frozen=True)
 class Bounds:
-    """Processors (which may be 1.5), bytes of memory, and how many of these are left; None: no limit."""
+    """The limits of the groups that a process is in, and of those above them: processors (which may be 1.5,
+    None without a limit), and memory.
+    """
 
     cpus: float | None = None
-    memory: int | None = None
-    left: int | None = None
+    memory: tuple[MemoryLimit, ...] = ()
 
 
 def bounds(root: Path = _ROOT, own: Path = _OWN) -> Bounds:
-    """Returns the least of the limits of the groups that this process is in, and of those above them."""
-    cpus, memory, left = [], [], []
+    """Returns the limits of this process."""
+    cpus, memory = [], []
     for folder in _folders(root, own):
         if (limit := _cpus(folder)) is not None:
             cpus.append(limit)
-        for most, used, cache in (
+        for most, used, cached in (
             ("memory.max", "memory.current", "inactive_file"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
-            if (limit := _number(folder / most)) is not None and limit < _UNLIMITED:
-                memory.append(limit)
-                # What was read and is not in use goes before anything has to.
-                left.append(limit - (_number(folder / used) or 0) + _stat(folder, cache))
-    return Bounds(min(cpus, default=None), min(memory, default=None), min(left, default=None))
+            if (number := _number(folder / most)) is not None and number < _UNLIMITED:
+                memory.append(MemoryLimit(number, folder / used, folder / "memory.stat", cached))
+    return Bounds(min(cpus, default=None), tuple(memory))
 
 
 def _folders(root: Path, own: Path) -> Iterator[Path]:
     """Gives the folders of the groups: of the second version there is one, of the first one a controller."""
-    for line in (_text(own) or "").splitlines():
+    for line in _text(own).splitlines():
         _, names, path = line.split(":", 2)
         top = root / names if names else root
         if names and not top.is_dir():
@@ -51,27 +66,22 @@ def _folders(root: Path, own: Path) -> Iterator[Path]:
 
 def _cpus(folder: Path) -> float | None:
     """Returns how many processors a group may keep busy."""
-    words = (_text(folder / "cpu.max") or "").split()
+    words = _text(folder / "cpu.max").split()
     if not words:
-        words = [_text(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period")]
+        words = [_text(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
     with contextlib.suppress(ValueError, ZeroDivisionError):
         quota, period = map(int, words)
         return quota / period if quota > 0 else None
     return None
 
 
-def _stat(folder: Path, name: str) -> int:
-    found = re.search(rf"^{name} (\d+)$", _text(folder / "memory.stat") or "", re.MULTILINE)
-    return int(found[1]) if found else 0
-
-
 def _number(file: Path) -> int | None:
     with contextlib.suppress(ValueError):  # "max", or nothing
-        return int(_text(file) or "")
+        return int(_text(file))
     return None
 
 
-def _text(file: Path) -> str | None:
+def _text(file: Path) -> str:
     with contextlib.suppress(OSError, ValueError):
         return file.read_text(encoding="ascii").strip()
-    return None
+    return ""

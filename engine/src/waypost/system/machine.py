@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from waypost.system.cgroups import bounds
+from waypost.system.cgroups import Bounds, bounds
 
 # What threads and libraries reserve and do not use.
 _RESERVED_BYTES, _RESERVED_BYTES_PER_CORE = 4 << 30, 256 << 20
@@ -22,7 +23,7 @@ def cores() -> int:
     found = os.cpu_count() or 1
     with contextlib.suppress(AttributeError):  # not on macOS
         found = len(os.sched_getaffinity(0))
-    limit = bounds().cpus
+    limit = _bounds().cpus
     return found if limit is None else max(min(found, int(limit)), 1)
 
 
@@ -33,12 +34,18 @@ def packages() -> list[Path]:
 
 def available_memory() -> int | None:
     """Returns the bytes that can be had without swapping, None where the system does not tell."""
-    return _least(_said_of_memory("MemAvailable"), bounds().left)
+    return _least(_said_of_memory("MemAvailable"), *(group.left for group in _bounds().memory))
 
 
 def total_memory() -> int | None:
     """Returns the bytes that this process, or its container, may ever use, None where nobody tells."""
-    return _least(_said_of_memory("MemTotal"), bounds().memory)
+    return _least(_said_of_memory("MemTotal"), *(group.most for group in _bounds().memory))
+
+
+@functools.cache
+def _bounds() -> Bounds:
+    """Returns the limits of this process, found once: what is left of them is asked all the time."""
+    return bounds()
 
 
 def _least(*found: int | None) -> int | None:

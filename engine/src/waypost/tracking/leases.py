@@ -45,8 +45,8 @@ class Sign:
     Clocks of two machines may differ: what counts is whether the sign changes while we look.
     """
 
-    def __init__(self, silence: float = _SILENCE_SECONDS) -> None:
-        self._silence = silence
+    def __init__(self, silence: float = 0.0) -> None:
+        self._silence = silence or _SILENCE_SECONDS
         self._seen: str | None = None
         self._since = 0.0
 
