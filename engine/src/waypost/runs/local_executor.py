@@ -55,9 +55,10 @@ class LocalExecutor:
         """Builds all environments, and has workers import what the missing steps need: of several pipelines
         those of the first, which are all the same in a sweep.
         """
-        is_first = not self._environments
+        if self._environments:
+            return
         envs = by_step(prepared, self._options.env, self._environment)
-        for step in missing if is_first else ():
+        for step in missing:
             values = dict.fromkeys(step.entry_point.parameters, "")
             self._processes.prepare(envs[step.name], *worker_command(prepared, step, values, self.memo))
 
