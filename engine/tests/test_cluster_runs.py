@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from tests.forks import Forks, Process
 from tests.pipelines import reference_as_locked, write_component, write_pipeline
 from tests.team import TrackingServer, tracking_server
 from tests.test_run import RUN, is_result
-from tests.test_team import QUICK
+from tests.test_team import QUICK, recorded, write_slow_pipeline
 from waypost.cluster.connection import connected
 from waypost.tracking.store import KEY_TAG
 
@@ -247,3 +248,31 @@ def test_a_scheduler_that_goes(cluster: Machines, workplace: Path, start: Start)
     assert "the scheduler is gone\n  what is finished is kept; run the same command to continue" in said
     assert "Traceback" not in said
     assert left(family) == []
+
+
+def test_a_sweep_whose_workers_die(
+    cluster: Machines, workplace: Path, server: TrackingServer, call: Call, forks: Forks
+) -> None:
+    """A sweep of six points, in which both workers are killed one after the other and others come: all points
+    are finished, and no key is computed twice.
+    """
+    write_slow_pipeline(workplace / "small", 0.5, {"one": "a", "two": "b", "three": "c"})
+    words = ",".join("abcdef")
+    env = {**os.environ, "MLFLOW_EXPERIMENT_NAME": "sweep"}
+    command = [*WAYPOST, "sweep", "small", f"three={words}", "--env", "local", "--json", *on(cluster)]
+    process = forks.start(command, workplace, env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    for number, name in enumerate(("node1", "node2")):
+        for _ in range(600):
+            with contextlib.suppress(AssertionError):
+                if len(recorded(server.url, "sweep")[0]) > 1 + 2 * number:
+                    break
+            time.sleep(0.1)
+        start_worker(cluster, f"other{number}")
+        cluster.kill(name)
+    said, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert {point["result"]["status"] for point in json.loads(said)["points"]} == {"FINISHED"}
+    keys, states = recorded(server.url, "sweep")
+    assert len(keys) == 2 + 6
+    assert set(keys.values()) == {1}
+    assert not states["RUNNING"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,11 @@ from waypost.contracts.pipeline import parse_pipeline
 from waypost.errors import WaypostError
 from waypost.runs.deaths import Memory, is_gone, runs_again, too_many
 from waypost.runs.handing_over import is_public
+from waypost.runs.logs import Follower
 from waypost.runs.spec import Code, Spec, closed, spec_in, unclosed
+from waypost.texts.masks import Masks
 from waypost.texts.sealed import Variable, opened, sealed
+from waypost.tracking.leases import Sign
 
 SECRET = sealed(["https://", Variable("TOKEN"), "@host"])
 
@@ -106,3 +110,51 @@ def test_findings_of_a_cluster() -> None:
     assert resources_of(pipeline, "a", workers) == {"CPU": 1.0}
     assert resources_of(pipeline, "b", workers) == {"CPU": 2.0, "GPU": 1.0}
     assert resources_of(pipeline, "a", [Worker("tcp://c", "c", "h", 1, 0)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("tags", "earlier"),
+    [
+        ({}, {}),
+        ({"waypost.worker": "node1 a"}, {}),
+        ({"waypost.worker": "node 7 b"}, {"lost": "node 7"}),
+        (
+            {"waypost.worker": "node7 b", "waypost.complete": "true", "waypost.output.out": "0f"},
+            {"complete": {"out": "0f"}},
+        ),
+        (
+            {"waypost.worker": "node1 a", "waypost.complete": "true", "waypost.output.out": "0f"},
+            {"complete": {"out": "0f"}},
+        ),
+    ],
+)
+def test_a_run_is_executed_once(tags: dict[str, str], earlier: dict[str, object]) -> None:
+    """Only who began a run executes it; where one did before, its result counts, or its worker is told."""
+    pytest.importorskip("distributed")
+    from waypost.runs.on_worker import earlier_in
+
+    assert earlier_in(tags, "node1 a") == earlier
+
+
+def test_signs_of_life() -> None:
+    """A sign that changes within its time is one of life; an old one, or none at all, only for so long."""
+    sign = Sign(100.0)
+    assert sign.is_fresh({}, 0.0)
+    assert sign.is_fresh({}, 99.0)
+    assert not sign.is_fresh({}, 101.0)
+    assert sign.is_fresh({"waypost.seen": "1"}, 102.0)
+    assert not sign.is_fresh({"waypost.seen": "1"}, 203.0)
+
+
+def test_lines_of_a_log_are_bounded(tmp_path: Path) -> None:
+    """Of a log, whole lines are told: the last twenty of many, each cut, secrets by their names."""
+    log = tmp_path / "x.log"
+    follower = Follower(log, Masks({"TOKEN": "hidden"}))
+    assert follower.news() == []
+    log.write_text("one hidden\ntw")
+    assert follower.news() == ["one ${oc.env:TOKEN}"]
+    log.write_text("one hidden\ntwo\n" + "".join(f"{n}\n" for n in range(100)) + "x" * 1000 + "\n")
+    news = follower.news()
+    assert news[:2] == ["81", "82"]
+    assert news[-1] == "x" * 500
+    assert follower.news() == []

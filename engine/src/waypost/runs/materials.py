@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from waypost.texts.sealed import opened
 from waypost.tracking.runs import Runs
 
 Say = Callable[[str], None]
+_ROOM_BYTES = 1 << 20
 
 
 class Materials:
@@ -137,10 +139,19 @@ class Materials:
     def _artifact(self, run_id: str, artifact: str) -> Path:
         path = self._runs.output(run_id, artifact)
         if path is None:
+            _check_room(home())
             raise WaypostError(
                 f"worker {self._worker}: {artifact} of run {run_id} is gone, or cannot be read"
             )
         return path
+
+
+def _check_room(folder: Path) -> None:
+    """Raises OSError where nothing can be written to a folder: what was to be brought there is not gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_ROOM_BYTES))
+        file.flush()
 
 
 def _other_environment(asked: PythonEnv | None) -> str:

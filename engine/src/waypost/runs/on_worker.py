@@ -36,7 +36,7 @@ from waypost.system.places import home
 from waypost.system.process import Shell
 from waypost.system.scratch import scratch, sweep
 from waypost.texts.masks import Masks
-from waypost.tracking.connection import reached, tracking_errors
+from waypost.tracking.connection import patient, reached, tracking_errors
 from waypost.tracking.leases import BEAT_SECONDS, Sign
 from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, WORKER_TAG, Runs, outputs_in
 
@@ -72,6 +72,16 @@ def own_store(told: str) -> str:
     told.
     """
     return os.environ.get("MLFLOW_TRACKING_URI") or told
+
+
+def earlier_in(tags: Mapping[str, str], mine: str) -> Document:
+    """Returns what the tags of a run say of an execution before the one that is called `mine`, {} for none:
+    `complete` with the digests of its outputs, or the worker that is `lost`.
+    """
+    if tags.get(COMPLETE_TAG):
+        return {"complete": outputs_in(tags)}
+    theirs = tags.get(WORKER_TAG, mine)
+    return {} if theirs == mine else {"lost": theirs.rpartition(" ")[0]}
 
 
 class _Attempt:
@@ -115,10 +125,7 @@ class _Attempt:
         if not (tags.get(WORKER_TAG) or tags.get(COMPLETE_TAG)):
             self._runs.tag(self._spec.run_id, {WORKER_TAG: mine})
             _, tags = self._runs.state_of(self._spec.run_id)
-        if tags.get(COMPLETE_TAG):
-            return {"complete": outputs_in(tags)}
-        theirs = tags.get(WORKER_TAG, mine)
-        return {} if theirs == mine else {"lost": theirs.rpartition(" ")[0]}
+        return earlier_in(tags, mine)
 
     @contextlib.contextmanager
     def _devices(self) -> Iterator[dict[str, str]]:
@@ -155,8 +162,10 @@ class _Attempt:
         except BaseException:
             process.end()
             mask(self._log, self._masks)
-            self._keep_log()
-            self._runs.close(self._spec.run_id, "KILLED")  # the step may have said something else on its way
+            with contextlib.suppress(Exception):  # what is on its way up counts
+                self._keep_log()
+            with contextlib.suppress(Exception):  # the step may have said something else on its way
+                self._runs.close(self._spec.run_id, "KILLED")
             raise
         return code, ""
 
@@ -165,13 +174,21 @@ class _Attempt:
             raise _StoppedError("nobody waits for it any more")
 
     def _check_lease(self, now: float) -> None:
-        """Raises _StoppedError where the engine is gone, or has given this attempt up."""
-        status, tags = self._runs.state_of(self._spec.parent)
+        """Raises _StoppedError where the engine is gone, or has given this attempt up.
+
+        A tracking server that is silent says nothing of that: what it says next counts from then on.
+        """
+        try:
+            with tracking_errors(self._uri):
+                status, tags = self._runs.state_of(self._spec.parent)
+                self._check_not_given_up()
+        except WaypostError:
+            self._sign = Sign(_SILENCE_SECONDS)
+            return
         if status != "RUNNING":
             raise _StoppedError("the pipeline's run is over")
         if not self._sign.is_fresh(tags, now):
             raise _StoppedError("the engine that started it gives no sign of life")
-        self._check_not_given_up()
 
     def _check_not_given_up(self) -> None:
         _, tags = self._runs.state_of(self._spec.run_id)
@@ -204,6 +221,7 @@ class _Attempt:
             "MLFLOW_TRACKING_URI": self._uri,
             "MLFLOW_EXPERIMENT_ID": spec.experiment_id,
             "MLFLOW_RUN_ID": spec.run_id,
+            **patient(),
             **OF_EVERY_STEP,
             **({"COMPONENT_DEBUG": "1"} if spec.debug else {}),
         }

@@ -139,6 +139,11 @@ def _plain(error: MlflowException) -> str:
     return text
 
 
+def patient() -> dict[str, str]:
+    """Returns the variables by which a process asks a server that falls silent for some two minutes."""
+    return {_RETRIES: _ON_THE_WAY} if _WISHED is None else {}
+
+
 @contextlib.contextmanager
 def patience(say: Callable[[str], None]) -> Iterator[None]:
     """Asks a server that falls silent for some two minutes, ours and the steps' processes, and says so."""
