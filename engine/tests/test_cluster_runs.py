@@ -276,3 +276,18 @@ def test_a_sweep_whose_workers_die(
     assert len(keys) == 2 + 6
     assert set(keys.values()) == {1}
     assert not states["RUNNING"]
+
+
+def test_findings_before_anything_runs(cluster: Machines, workplace: Path, call: Call) -> None:
+    """What keeps workers from executing is told at once, each with what mends it; nothing has run."""
+    write_patient_pipeline(workplace / "small", workplace / "place")
+    file = workplace / "small" / "pipeline.yaml"
+    asked = file.read_text().replace("uses: parts/part", "uses: parts/part\n    resources: {gpus: 1}")
+    file.write_text(f"{asked}variables: [HIDDEN]\n")
+    result = call(*RUN, "small", "--env", "local", *on(cluster), env={"HIDDEN": "x"})
+    told = result.stdout + result.stderr
+    assert result.returncode == 1, told
+    assert "no worker has 1 core, 1 GPU: it would wait without end" in told
+    assert "the variable HIDDEN is not set on all 2 workers" in told
+    assert "2 problems found, nothing was run" in told
+    assert not (workplace / "place").exists()
