@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint types rules release assets record library update-pins update-locks reproduce docs bench bench-deploy simulate soak fuzz tables bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint types rules release reproduce docs bench bench-deploy simulate soak fuzz tables bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,26 +29,13 @@ run: $(READY) ## run the reference pipeline on real data
 BUMP := auto
 FOLDER := .
 
+# What was typed reaches the shell as variables: it is no part of a command.
+export BUMP FOLDER TARGET
 release: $(READY) ## cut and push a release: make release BUMP=auto [FOLDER=components-repo|engine]
-	@.github/release.sh $(BIN) release "$(FOLDER)" "$(BUMP)"
-
-assets: $(READY) ## what is published with the newest release: record, bundle, checksums (in dist/)
-	@.github/release.sh $(BIN) assets
-
-record: $(READY) ## run the newest release from its tag, record what it gave, push the record
-	@.github/release.sh $(BIN) record
-
-library: $(READY) ## the component library as a repository of its own, in one file (in dist/)
-	@.github/release.sh $(BIN) library
-
-update-pins: $(READY) ## move the pins on a branch, with a report of what changes (in dist/)
-	@.github/release.sh $(BIN) update-pins
-
-update-locks: $(READY) ## move the locks on a branch, with a report of what moved (in dist/)
-	@.github/release.sh $(BIN) update-locks
+	@$(BIN)/waypost release "$$BUMP" --folder "$$FOLDER" --push
 
 reproduce: $(READY) ## execute a release from its tag and compare: make reproduce TARGET=URL@VERSION
-	@$(BIN)/waypost reproduce "$(TARGET)"
+	@$(BIN)/waypost reproduce "$$TARGET"
 
 test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`)
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"

@@ -77,6 +77,14 @@ bare = REPOS / f"{{slug}}.git"
 file = STATE / f"{{slug.replace('/', '+')}}.json"
 state = json.loads(file.read_text()) if file.exists() else {{"releases": {{}}, "pulls": []}}
 
+def may(scope):
+    token = os.environ["GH_TOKEN"]  # a job's says what it may
+    return not token.startswith("job:") or f"{{scope}}=write" in token
+
+def need(scope):
+    if not may(scope):
+        sys.exit("HTTP 403: Resource not accessible by integration")
+
 def git(*arguments):
     found = subprocess.run(["git", "-C", bare, *arguments], capture_output=True, text=True)
     return found.stdout.strip() if found.returncode == 0 else ""
@@ -105,7 +113,11 @@ def stop(mark=""):
 
 with (STATE / "calls").open("a") as calls:
     calls.write(" ".join(["gh", *words[:2]]) + "\\n")
-if verb == "api":
+if verb == "api" and "/statuses/" in words[1]:
+    need("statuses")
+    state.setdefault("statuses", {{}})[words[1].rpartition("/")[2]] = words[3]
+    save()
+elif verb == "api":
     release = state["releases"].get(words[1].rpartition("/")[2])
     if release is None or release["draft"]:
         sys.exit("gh: Not Found (HTTP 404)")
@@ -113,6 +125,10 @@ if verb == "api":
 elif verb == "release":
     action, tag, paths = words[1], words[2], words[3:]
     release = state["releases"].get(tag)
+    if release and release["draft"] and not may("contents"):
+        release = None  # drafts are for those who may write
+    if action != "view":
+        need("contents")
     if action == "create":
         if release:
             sys.exit(f"HTTP 422: Validation Failed: a release with the same tag name already exists: {{tag}}")
@@ -146,6 +162,7 @@ elif verb == "pr":
     if action == "list":
         print(json.dumps([{{"url": p["url"]}} for p in pulls]))
     elif action == "create":
+        need("pull-requests")
         if pulls:
             sys.exit(f"a pull request for branch {{options['--head']}} already exists")
         if not git("rev-parse", "--verify", "--quiet", f"refs/heads/{{options['--head']}}"):

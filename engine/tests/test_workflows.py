@@ -1,127 +1,133 @@
-"""What the workflows run, run here: the make targets against an origin of our own."""
+"""The workflows, executed from their YAML in repositories of others and in this one."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from tests.conftest import BIN, ROOT, Call
-from tests.repositories import (
-    Repository,
-    edit_contract,
-    git_daemon,
-    make_library,
-    make_pipeline,
-    make_repository,
-    parameters_of,
-)
-from tests.test_release import SETTINGS, note, published, releasable
+from tests.conftest import ROOT, Call
+from tests.github import Github, github
+from tests.repositories import Repository, edit_contract, make_library, make_pipeline, parameters_of
+from tests.test_release import note, releasable
+from tests.workflows import FOLDER, Machine, callers
+from waypost.release.conformance import write_tables
+from waypost.system.scratch import remove
 
-pytestmark = pytest.mark.journey
-SCRIPT = ROOT / ".github" / "release.sh"
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
+_, RELEASE, NIGHTLY = callers(ROOT / "docs" / "ci.md")
 
 
 @pytest.fixture
-def origin(workplace: Path) -> Iterator[str]:
-    """A released library and a pipeline that is ready for its first release, on a git server."""
-    library = releasable(make_library(workplace.parent / "served" / "components"))
-    published(library)
-    with git_daemon(library.path.parent) as url:
-        library.git("remote", "set-url", "origin", f"{url}/components.git")
-        yield url
+def hub(workplace: Path) -> Iterator[Github]:
+    with github(workplace.parent / "hub") as found:
+        yield found
+    for left in (workplace.parent / "temp").glob("waypost-*"):
+        remove(left)
 
 
-def script(call: Call, folder: Path, *arguments: str) -> str:
-    env = {"BUNDLE_OPTIONS": "--env local", "RUN_OPTIONS": "--env local", "PIPELINE": "."}
-    result = call("bash", SCRIPT, BIN, *arguments, cwd=folder, env=env)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+def foreign(repository: Repository, **more: str) -> Repository:
+    """Makes a repository as its owners do who read docs/ci.md; here, what is pinned is installed already."""
+    texts = {"LICENSE": "Ours.", "README.md": "What it does.", ".github/waypost.txt": "# nothing"}
+    for name, text in (texts | more).items():
+        file = repository.path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"{text}\n")
+    return releasable(repository)
 
 
-def test_release_and_assets(origin: str, workplace: Path, call: Call) -> None:
-    """`make release` and `make assets`: commit and tag on origin; record, bundle and checksums in dist."""
-    library = Repository(workplace.parent / "served" / "components")
-    script(call, library.path, "release", ".", "auto")
-    pipeline = releasable(make_pipeline(workplace.parent / "served" / "grades", "../components.git"))
-    (pipeline.path / ".gitignore").write_text("dist/\nmlflow.db\nmlruns/\n")
-    published(pipeline)
-    pipeline.git("remote", "set-url", "origin", f"{origin}/grades.git")
-    assert call("python", "-m", "waypost", "lock", pipeline.path).returncode == 0
-    pipeline.commit("lock")
-    script(call, pipeline.path, "release", ".", "auto")
-    script(call, pipeline.path, "record")
-    recorded = json.loads(pipeline.git("show", "origin/main:releases/1.0.0.run.json"))
-    assert recorded["commit"] == pipeline.git("rev-parse", "v1.0.0^{commit}")
-    script(call, pipeline.path, "assets")
-    dist = pipeline.path / "dist"
-    assert (dist / "tag").read_text() == "v1.0.0\n"
-    assert "Everything." in (dist / "notes.md").read_text()
-    assert sorted(p.name for p in (dist / "assets").iterdir()) == [
-        "SHA256SUMS",
-        "bundle-1.0.0.tar",
-        "record.json",
-    ]
-    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=dist / "assets", check=True)
-    assert pipeline.git("ls-remote", "--tags", "origin", "v1.0.0")
-    run = call("python", "-m", "waypost", "run", dist / "assets" / "bundle-1.0.0.tar", "--dry-run")
-    assert run.returncode == 0, run.stderr
+TABLES = "# A step\n<!-- contract -->\n<!-- /contract -->"
 
 
-def test_update_pins(origin: str, workplace: Path, call: Call) -> None:
-    """`make update-pins`: nothing relevant, nothing happens; else a branch and a report with the changes."""
-    library = Repository(workplace.parent / "served" / "components")
-    script(call, library.path, "release", ".", "auto")
-    pipeline = make_pipeline(workplace.parent / "served" / "grades", f"{origin}/components.git")
-    (pipeline.path / ".gitignore").write_text("dist/\nmlflow.db\nmlruns/\n")
-    (pipeline.path / "setup.cfg").write_text(SETTINGS)
-    assert call("python", "-m", "waypost", "lock", pipeline.path).returncode == 0
-    pipeline.git("config", "user.name", "t")
-    pipeline.git("config", "user.email", "t@example.org")
-    pipeline.commit("lock")
-    published(pipeline)
-    assert "nothing relevant is newer" in script(call, pipeline.path, "update-pins")
-    assert not (pipeline.path / "dist" / "pins.md").exists()
-    edit_contract(library.path, "load", lambda c: parameters_of(c).update(more={"type": "int", "default": 1}))
-    note(library, "- load has `more`.")
-    script(call, library.path, "release", ".", "auto")
-    # The script's report is this repository's own.
-    (pipeline.path / ".github").symlink_to(ROOT / ".github")
-    script(call, pipeline.path, "update-pins")
-    text = (pipeline.path / "dist" / "pins.md").read_text()
-    assert "| `core/load` | 1.0.0 | 1.1.0 | **added**: `parameter 'more'` |" in text
-    assert "| `core/clean` | 1.0.0 | 1.1.0 | no change: same tree |" in text
-    assert "- load has `more`." in text
-    assert pipeline.git("branch", "--show-current") == "waypost/update-pins"
-    lock = json.loads(pipeline.git("show", "origin/waypost/update-pins:components.lock.json"))
-    assert lock["components"]["core/load"]["version"] == "1.1.0"
+def library_of(place: Path) -> Repository:
+    """A library whose components have all that users expect."""
+    repository = make_library(place)
+    texts = {"python_env.yaml": "dependencies: [-r requirements.txt]", "requirements.txt": "# nothing"}
+    texts |= {"README.md": TABLES, "test_run.py": "def test_it():\n    pass"}
+
+    def describe(contract: Any) -> None:
+        contract["python_env"] = "python_env.yaml"
+        contract["entry_points"]["main"]["description"] = "Says a word."
+        parameters_of(contract)["text"]["description"] = "The word."
+
+    for component in ("load", "clean"):
+        edit_contract(repository.path, component, describe)
+    for component in ("load", "clean"):
+        for name, text in texts.items():
+            (repository.path / component / name).write_text(f"{text}\n")
+    write_tables(lambda _: None)(repository.path)
+    return foreign(repository)
 
 
-RESOLVED = "requirements:\n\t@cp wanted.txt lock.txt\n"
+def test_foreign_repositories(hub: Github, workplace: Path, call: Call) -> None:
+    """Twenty lines in a library and in a pipeline: checked, released and reproduced, updated by a pull
+    request that is checked although no event says so; and nothing to do is no failure.
+    """
+    own = workplace.parent / "own"
+    hub.create("team/components", library_of(own / "components"))
+    library = Machine(hub, "team/components", workplace / "library")
+    assert library.run(RELEASE, "workflow_dispatch") == {"release": "success"}, library.log
+    assert sorted(hub.state("team/components")["releases"]) == ["v1.0.0"]
+    hub.create(
+        "team/grades", foreign(make_pipeline(own / "grades", "../components.git"), MLproject="name: grades")
+    )
+    clone = hub.clone("team/grades", own / "clone")
+    assert call("python", "-m", "waypost", "lock", cwd=clone.path, env=hub.variables).returncode == 0
+    clone.commit("lock")
+    clone.git("push", "-q", "origin", "main")
+    pipeline = Machine(hub, "team/grades", workplace / "pipeline", with_={"environments": "local"})
+    assert pipeline.run(RELEASE, "workflow_dispatch") == {"release": "success"}, pipeline.log
+    assert "waypost ci reproduce" in pipeline.steps
+    assert "✓ reproduced" in pipeline.log[-1]
+    assert pipeline.run(RELEASE, "push") == {"release": "success"}, pipeline.log
+    assert "nothing to do" in pipeline.log[-1]
+    released(hub, call)
+    assert pipeline.run(NIGHTLY, "schedule") == {"pins": "success", "reproduce": "success"}, pipeline.log
+    [pull] = hub.state("team/grades")["pulls"]
+    commit = Repository(hub.bare("team/grades")).git("rev-parse", pull["head"])
+    assert hub.state("team/grades")["statuses"] == {commit: "state=success"}
 
 
-def test_update_locks(workplace: Path, call: Call) -> None:
-    """`make update-locks`: nothing is newer, nothing happens; else a branch and a report with what moved."""
-    repository = releasable(make_repository(workplace.parent / "served" / "grades"))
-    files = {
-        "Makefile": RESOLVED,
-        "lock.txt": "a==1\n",
-        "wanted.txt": "a==1\n",
-        ".gitignore": "dist/\n.github\n",
-    }
-    for name, text in files.items():
-        (repository.path / name).write_text(text)
-    (repository.path / ".github").symlink_to(ROOT / ".github")
-    repository.commit("locks")
-    published(repository)
-    assert "nothing is newer" in script(call, repository.path, "update-locks")
-    assert not (repository.path / "dist" / "locks.md").exists()
-    (repository.path / "wanted.txt").write_text("a==2\n")
-    repository.commit("there is something newer")
-    script(call, repository.path, "update-locks")
-    assert "| `a` | `1` | `2` | lock.txt |" in (repository.path / "dist" / "locks.md").read_text()
-    assert repository.git("show", "origin/waypost/update-locks:lock.txt") == "a==2"
-    assert repository.git("diff", "--name-only", "main", "origin/waypost/update-locks") == "lock.txt"
+def released(hub: Github, call: Call) -> None:
+    """Releases a library again, with other code."""
+    clone = hub.clone("team/components", hub.folder / "again")
+    with (clone.path / "load" / "run.py").open("a") as code:
+        code.write("# faster\n")
+    note(clone, "- load is faster.")
+    clone.git("push", "-q", "origin", "main")
+    done = call("python", "-m", "waypost", "ci", "release", cwd=clone.path, env=hub.variables)
+    assert done.returncode == 0, done.stderr
+
+
+def test_this_repository(hub: Github, workplace: Path, call: Call) -> None:
+    """What this repository calls for itself: all products are checked, the library is released and given to
+    its own repository. What its make targets do is not shown here, only that they are called.
+    """
+    source = Repository(workplace.parent / "waypost")
+    subprocess.run(["git", "clone", "-q", "--no-tags", ROOT, source.path], check=True)
+    source.git("switch", "-q", "-C", "main")
+    note(Repository(source.path / "components-repo"), "### Fixed\n- A word.")
+    hub.create("team/waypost", source)
+    stub = hub.folder / "bin" / "make"
+    stub.write_text(f'#!/bin/sh\necho "make $*" >>{hub.folder / "made"}\n')
+    stub.chmod(0o755)
+    url = f"{hub.url}/team/components.git"
+    bare = hub.bare("team/components")
+    exported = call("python", "-m", "waypost", "components", "export", bare, cwd=source.path)
+    assert exported.returncode == 0, exported.stderr
+    machine = Machine(hub, "team/waypost", workplace / "jobs", variables={"LIBRARY_URL": url})
+    ci = yaml.safe_load((FOLDER / "ci.yml").read_text())
+    ci["jobs"] = {"products": ci["jobs"]["products"]}
+    for folder in ci["jobs"]["products"]["strategy"]["matrix"]["folder"]:
+        machine.with_ = {"folder": folder}
+        assert machine.run(ci, "push") == {"products": "success"}, (folder, machine.log)
+    machine.with_ = {}
+    release = yaml.safe_load((FOLDER / "components-release.yml").read_text())
+    assert machine.run(release, "workflow_dispatch") == {"release": "success"}, machine.log
+    [tag] = hub.state("team/components")["releases"]
+    assert tag in Repository(bare).git("tag").split()
+    assert (hub.folder / "made").read_text().splitlines().count("make check") == 1

@@ -15,6 +15,7 @@ from waypost.pins.workspace import open_workspace
 from waypost.release.check import semver
 from waypost.release.conformance import check_library
 from waypost.release.kinds import Library, PipelineRepository
+from waypost.release.pipeline_conformance import check_pipeline
 from waypost.release.product import Subject
 from waypost.release.records import tampered
 from waypost.sources.mirror import Say
@@ -60,6 +61,7 @@ def check(subject: Subject, allowed: Bump | None, say: Say) -> Checked:
     if isinstance(subject, Library):
         steps.append(("components", lambda: _components(subject)))
     if isinstance(subject, PipelineRepository):
+        steps.append(("pipeline", lambda: _pipeline(subject.place, say)))
         steps.append(("pins", lambda: _pins(subject.place, say)))
     steps += [("records", lambda: _records(subject)), ("version", lambda: _version(subject, allowed))]
     return Checked(f"{subject.kind} {subject.name}", tuple(_tried(name, step) for name, step in steps))
@@ -79,9 +81,20 @@ def _components(subject: Library) -> Check:
     return _judged("components", list(found.findings), f"{len(found.components)} as users may expect")
 
 
+def _pipeline(folder: Path, say: Say) -> Check:
+    found = check_pipeline(open_workspace(folder, say))
+    return _judged("pipeline", list(found.findings), "as users may expect")
+
+
 def _pins(folder: Path, say: Say) -> Check:
-    """Compares the lock with pipeline.yaml, the remotes and the content, which is fetched for it."""
-    verdict = verify(open_workspace(folder, say))
+    """Compares the lock with pipeline.yaml, the remotes and the content, which is fetched for it.
+
+    A folder with a source's next version is no finding: what is locked runs, until that is released.
+    """
+    workspace = open_workspace(folder, say)
+    verdict = verify(workspace)
+    ahead = {source.path for source in workspace.pipeline.components.values() if source.git}
+    verdict.findings = [f for f in verdict.findings if f.category != "tree-differs" or f.place not in ahead]
     unchecked = [
         Finding(FILE, f"{uses} could not be looked at", "", UNREACHABLE) for uses in verdict.unchecked
     ]

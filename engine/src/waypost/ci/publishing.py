@@ -33,6 +33,7 @@ class Arrived:
 
     title: str
     url: str
+    version: str
     commit: str
     is_published: bool
     steps: tuple[tuple[str, str], ...]
@@ -71,7 +72,8 @@ def publish(top: Path, place: Path, say: Say, *, pull_request: bool = False) -> 
             say(f"{name}: {done}")
             steps.append((name, done))
         there = target.host.release(delivery.tag) if target.host else None
-        return Arrived(delivery.title, there.url if there else "", target.commit, True, tuple(steps))
+        url_there = there.url if there else ""
+        return Arrived(delivery.title, url_there, delivery.version, target.commit, True, tuple(steps))
 
 
 @contextmanager
@@ -128,7 +130,7 @@ def _proposed(clone: Path, url: str, delivery: Delivery, place: Path) -> Arrived
             steps.append(("pull request", "renewed"))
         else:
             steps.append(("pull request", "was there"))
-    return Arrived(delivery.title, there, delivery.head, False, tuple(steps))
+    return Arrived(delivery.title, there, delivery.version, delivery.head, False, tuple(steps))
 
 
 def _exported(clone: Path, delivery: Delivery, say: Say) -> tuple[Place, str]:

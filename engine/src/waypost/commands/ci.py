@@ -117,7 +117,7 @@ def _ready(folder: Path, to: str = "") -> Path:
 def check(folder: Path, allowed: str | None, summary: Path | None, as_json: bool) -> int:
     """Check a library, a pipeline or a package, told by what is there.
 
-    A library: every component, as `waypost check` does. A pipeline: the lock, the remotes and the content of
+    A library, a pipeline: what `waypost check` looks at. A pipeline: the lock, the remotes and the content of
     every pin, fetched for it. All: the records are as they were written, and the version is what the changes
     demand. Exit code 1 on findings, 3 if a remote does not answer, 4 if content is not what it was.
 
@@ -193,7 +193,8 @@ def _prepared(folder: Path, wish: Wish, console: Console) -> Delivery | None:
         report.give({"delivery": "false"})
         return None
     report.show_delivery(console, delivery, wish.place)
-    report.give({"delivery": "true", "version": delivery.version, "tag": delivery.tag})
+    about = {"kind": subject.kind, "version": delivery.version, "tag": delivery.tag}
+    report.give({"delivery": "true", **about})
     return delivery
 
 
