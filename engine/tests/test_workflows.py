@@ -18,7 +18,7 @@ from tests.workflows import FOLDER, Machine, callers
 from waypost.release.conformance import write_tables
 from waypost.system.scratch import remove
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 _, RELEASE, NIGHTLY = callers(ROOT / "docs" / "ci.md")
 
 

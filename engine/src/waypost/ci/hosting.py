@@ -14,6 +14,7 @@ from waypost.errors import RemoteError, redacted
 from waypost.system.process import ProcessError, output_of
 from waypost.texts.json_text import read_json
 
+_OF_GH = "GH_TOKEN"
 _GITHUB = "https://github.com"
 _SLUG = re.compile(r"[\w.-]+/[\w.-]+")
 _MOST_SAID = 300
@@ -30,9 +31,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Host:
-    """A repository on GitHub, as OWNER/NAME."""
+    """A repository on GitHub, as OWNER/NAME; `token` is the variable with its token, where that has one."""
 
     repository: str
+    token: str = _OF_GH
 
     def release(self, tag: str) -> Published | None:
         """Returns the release of a tag, a draft too where the token may write; None where there is none."""
@@ -95,15 +97,17 @@ class Host:
     def _gh(self, *arguments: str, repository: bool = True) -> str:
         """Returns what gh says. Raises RemoteError with its words."""
         place = ["--repo", self.repository] if repository else []
+        token = os.environ.get(self.token) or os.environ.get(_OF_GH, "")
+        env = {**os.environ, "GH_PROMPT_DISABLED": "1", _OF_GH: token}
         try:
-            return output_of(["gh", *arguments, *place], env={**os.environ, "GH_PROMPT_DISABLED": "1"})
+            return output_of(["gh", *arguments, *place], env=env)
         except ProcessError as error:
             words = redacted(" ".join(error.stderr.split()))[:_MOST_SAID]
             message = f"{self.repository}: gh {' '.join(arguments[:2])}: {words}"
-            raise RemoteError(message, hint="which rights has the token in GH_TOKEN?") from error
+            raise RemoteError(message, hint=f"which rights has the token in {self.token}?") from error
 
 
-def host_of(url: str) -> Host | None:
+def host_of(url: str, token: str = _OF_GH) -> Host | None:
     """Returns the repository on GitHub that a git URL names; None for another place, and without gh."""
     server = os.environ.get("GITHUB_SERVER_URL", _GITHUB).rstrip("/")
     name = server.partition("://")[2]
@@ -111,5 +115,5 @@ def host_of(url: str) -> Host | None:
     for start in (f"{server}/", f"git@{name}:", f"ssh://{name}/"):
         slug = plain.removeprefix(start)
         if slug != plain and _SLUG.fullmatch(slug):
-            return Host(slug) if shutil.which("gh") else None
+            return Host(slug, token) if shutil.which("gh") else None
     return None

@@ -137,7 +137,7 @@ def _exported(clone: Path, delivery: Delivery, say: Say) -> tuple[Place, str]:
     """Pushes a library to its own repository: commits, and the tags of all releases."""
     found = export(clone / delivery.folder, delivery.to, say)
     return Place(
-        clone, delivery.to, host_of(delivery.to), found.tags[delivery.tag]
+        clone, delivery.to, host_of(delivery.to, "LIBRARY_TOKEN"), found.tags[delivery.tag]
     ), f"main is at {found.head[:12]}"
 
 
