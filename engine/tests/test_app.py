@@ -28,10 +28,11 @@ from waypost.inference.proof import Proof
 from waypost.inference.table import Rows, Table
 from waypost.serving.answering import MAIN, Served
 from waypost.serving.app import Application
+from waypost.serving.app import application as server_application
 from waypost.serving.bodies import SMALL_BYTES, gunzipped
 from waypost.serving.cors import check_origins
 from waypost.serving.roles import CANARY, SHADOW, parse_other
-from waypost.serving.settings import Other, Settings
+from waypost.serving.settings import VARIABLE, Other, Settings
 from waypost.serving.tokens import Guard
 
 BODY = b'{"instances": [{"a": 1.0}]}'
@@ -227,6 +228,21 @@ def test_a_request_leaves_nothing_behind(tmp_path: Path, body: bytes, status: in
         assert sys.getrefcount(body) == before
     finally:
         gc.enable()
+
+
+def test_what_a_model_prints_is_no_line_of_the_access_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Standard output has the access log's lines alone: each is JSON, whatever a model prints."""
+    monkeypatch.setenv(VARIABLE, Settings(state=tmp_path / "model.state").model_dump_json())
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # and is what it was afterwards
+    app = server_application()
+    app._models.main._served = served(odd=lambda: print("hello"))
+    assert asyncio.run(asked(app, ANSWERED)).status == 200
+    app._monitor.flush()
+    said = capfd.readouterr()
+    assert [json.loads(line)["status"] for line in said.out.splitlines()] == [200]
+    assert "hello" in said.err
 
 
 def test_paths_of_clients_and_of_orchestrators(tmp_path: Path) -> None:

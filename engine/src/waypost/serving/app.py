@@ -401,8 +401,9 @@ def _say(text: str) -> None:
 
 
 def _written(lines: bytes) -> None:
-    sys.stdout.buffer.write(lines)
-    sys.stdout.buffer.flush()
+    if (out := sys.__stdout__) is not None:
+        out.buffer.write(lines)
+        out.buffer.flush()
 
 
 def ready_file(state: Path) -> Path:
@@ -412,5 +413,6 @@ def ready_file(state: Path) -> Path:
 
 def application() -> Application:
     """Returns the application that the environment describes; uvicorn calls it in each worker."""
+    sys.stdout = sys.stderr  # what a model prints is no line of the access log
     settings = Settings.model_validate_json(os.environ[VARIABLE])
     return Application(settings, Guard(settings.token_file, os.environ), own())
