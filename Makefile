@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint types rules release reproduce docs bench bench-deploy simulate soak fuzz tables bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint types rules release reproduce docs bench bench-deploy simulate soak fuzz tables spark bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts
 
 tables: $(READY) ## two large tables from a file to a server, by configuration alone (some minutes)
 	@cd engine && ../$(BIN)/python -m pytest tests/slow_tables.py
+
+build/spark: $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $@ pyspark
+
+spark: build/spark ## a promoted model on Spark, as docs/spark.md has it (a minute; needs Java)
+	@cd engine && PYTHONPATH="$(abspath build/spark)" ../$(BIN)/python -m pytest tests/slow_spark.py
 
 MUTANTS := VIRTUAL_ENV=../$(VENV) ../$(BIN)/uv run --active --no-project --with mutmut==3.8.1 python -m tests.mutants
 

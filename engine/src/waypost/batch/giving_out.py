@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,15 +20,16 @@ from pydantic import ValidationError
 from waypost.batch.cluster_job import Answer, AnsweredPart, Failed, Task, spool_file
 from waypost.batch.parts import Part, Parts
 from waypost.batch.scoring import Progress
-from waypost.cluster.connection import CPU, Cluster
+from waypost.cluster.connection import CPU, Cluster, Worker
 from waypost.cluster.tasks import Target
 from waypost.errors import RemoteError, UsageError, WaypostError
 from waypost.inference.layout import TableError
 
 _ANSWER = Target("waypost.batch.on_worker", "answer_parts")
 _WAIT_SECONDS = 0.5
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
 _MOST_ATTEMPTS = 3
+_MOST_LOST = 4
 _FAR_LONGER = 3.0
 _AT_LEAST_SECONDS = 3.0
 _ALONE_SECONDS = 120.0
@@ -44,14 +46,25 @@ class Work:
     read: int = 0
 
 
-@dataclass
+@dataclass(eq=False)
 class _Given:
-    """A task that was given out: its attempts on the cluster, and since when the first one runs."""
+    """A task that was given out; `lost` are the workers that were gone before it was done."""
 
     work: Work
     task: Task
+    attempts: int = 0
+    lost: list[Worker] = field(default_factory=list)
+    is_done: bool = False
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A try at a task, on a worker of our choice."""
+
+    given: _Given
+    task: Task
+    worker: Worker
     began: float
-    running: dict[Any, Task] = field(default_factory=dict)
 
 
 def give_out(
@@ -65,44 +78,37 @@ def give_out(
     try:
         giving.run(planned)
     finally:
-        cluster.cancel(giving.futures)
+        cluster.cancel(giving.running)
     return [giving.done[number] for number in sorted(giving.done)]
 
 
 class _Giving:
-    """The tasks that are out, and the parts that are done."""
+    """The tasks that are out, and the parts that are done.
+
+    Invariants: a worker has no more attempts than slots, those that are no longer needed among them, since
+    they go on; a task that is open has an attempt on a worker that is there, or waits in `_again`.
+    """
 
     def __init__(self, cluster: Cluster, work: Parts, progress: Progress, say: Callable[[str], None]) -> None:
         self._cluster, self._work, self._progress, self._say = cluster, work, progress, say
         self._workers = {worker.address: worker for worker in cluster.some_workers()}
         self._looked = self._seen = time.monotonic()
-        self._out: list[_Given] = []
+        self._open: dict[_Given, None] = {}
+        self._again: deque[_Given] = deque()
         self._took: list[float] = []
         self._rows = self._read = 0
+        self.running: dict[Any, _Attempt] = {}
         self.done: dict[int, Part] = {}
-
-    @property
-    def futures(self) -> list[Any]:
-        """The attempts that are on the cluster."""
-        return [future for given in self._out for future in given.running]
-
-    @property
-    def _slots(self) -> int:
-        return sum(worker.slots for worker in self._workers.values())
 
     def run(self, planned: Iterator[Work]) -> None:
         """Gives out all that is planned, and waits until it is done."""
         has_more = True
         with ThreadPoolExecutor(_WRITERS) as pool:
-            while has_more or self._out:
-                while has_more and len(self.futures) < self._slots:
-                    has_more = self._next(planned)
-                ended = self._cluster.wait(self.futures, _WAIT_SECONDS)
-                self._drop_lost(ended)
-                finished = [given for given in self._out if ended.intersection(given.running)]
-                answers = [(given, self._answer(given, ended)) for given in finished]
-                while has_more and len(self.futures) < self._slots:  # before their parts are put in place
-                    has_more = self._next(planned)
+            while has_more or self._open:
+                has_more = self._fill(planned, has_more=has_more)
+                ended = self._cluster.wait(self.running, _WAIT_SECONDS)
+                answers = [(attempt.given, answer) for attempt, answer in self._answers(ended)]
+                has_more = self._fill(planned, has_more=has_more)  # before their parts are put in place
                 for given, answer in answers:
                     self._put_in_place(given, answer, pool)
                 self._cluster.check_there()
@@ -110,48 +116,58 @@ class _Giving:
                 if not has_more:
                     self._give_again()
 
-    def _next(self, planned: Iterator[Work]) -> bool:
-        """Gives out what comes next; tells whether there was anything."""
-        work = next(planned, None)
-        if work is None:
-            return False
-        self._hear(work.there, work.read)
-        if work.task:
-            given = _Given(work, work.task, time.monotonic())
-            self._out.append(given)
-            self._submit(given, work.task)
-        return True
+    def _fill(self, planned: Iterator[Work], *, has_more: bool) -> bool:
+        """Gives work to workers that have none; tells whether there may be more."""
+        while free := self._free():
+            if self._again:
+                self._submit(self._again.popleft(), free[0])
+                continue
+            work = next(planned, None) if has_more else None
+            if work is None:
+                return False
+            self._hear(work.there, work.read)
+            if work.task:
+                given = _Given(work, work.task)
+                self._open[given] = None
+                self._submit(given, free[0])
+        return has_more
 
-    def _submit(self, given: _Given, task: Task, workers: Iterable[str] | None = None) -> None:
-        has_cores = any(CPU in worker.resources for worker in self._workers.values())
-        resources = {CPU: 1} if has_cores else {}
-        future = self._cluster.submit(
-            task.name, _ANSWER, task.model_dump(), resources=resources, workers=workers
+    def _free(self) -> list[Worker]:
+        """Returns the workers that could do more, those with most room first."""
+        counts = Counter(attempt.worker.address for attempt in self.running.values())
+        room = {address: worker.slots - counts[address] for address, worker in self._workers.items()}
+        return sorted(
+            (worker for worker in self._workers.values() if room[worker.address] > 0),
+            key=lambda worker: (-room[worker.address], worker.name),
         )
-        given.running[future] = task
 
-    def _drop_lost(self, ended: set[Any]) -> None:
-        """Forgets attempts that came to nothing, where another one of the same task is on its way."""
-        for given in self._out:
-            for future in ended.intersection(given.running):
-                if future.status != "finished" and len(given.running) > 1:
-                    del given.running[future]
+    def _submit(self, given: _Given, worker: Worker) -> None:
+        given.attempts += 1
+        task = given.task.model_copy(update={"attempt": given.attempts})
+        resources = {CPU: 1} if CPU in worker.resources else {}
+        future = self._cluster.submit(
+            task.name, _ANSWER, task.model_dump(), resources=resources, workers=[worker.address]
+        )
+        self.running[future] = _Attempt(given, task, worker, time.monotonic())
 
-    def _answer(self, given: _Given, ended: set[Any]) -> Answer:
-        """Returns what the first attempt that ended says; the others are no matter then."""
-        future = next(future for future in given.running if future in ended)
-        task = given.running[future]
-        self._out.remove(given)
-        self._cluster.check(future)
-        self._cluster.cancel(other for other in given.running if other is not future)
-        self._took.append(time.monotonic() - given.began)
-        try:
-            answer = Answer.model_validate_json(self._work.sink.read(task.answer))
-        except ValidationError as error:
-            raise WaypostError(f"{self._work.sink.place(task.answer)}: of another version") from error
-        if answer.failed:
-            raise _error(answer.failed)
-        return answer
+    def _answers(self, ended: set[Any]) -> Iterator[tuple[_Attempt, Answer]]:
+        """Gives what the first attempts at tasks say that have ended; others are no matter."""
+        for future in ended:
+            attempt = self.running.pop(future)
+            if attempt.given.is_done:
+                continue
+            self._cluster.check(future)
+            attempt.given.is_done = True
+            del self._open[attempt.given]
+            self._took.append(time.monotonic() - attempt.began)
+            place = attempt.task.answer
+            try:
+                answer = Answer.model_validate_json(self._work.sink.read(place))
+            except ValidationError as error:
+                raise WaypostError(f"{self._work.sink.place(place)}: of another version") from error
+            if answer.failed:
+                raise _error(answer.failed)
+            yield attempt, answer
 
     def _put_in_place(self, given: _Given, answer: Answer, pool: ThreadPoolExecutor) -> None:
         def adopt(part: AnsweredPart) -> Part:
@@ -170,47 +186,66 @@ class _Giving:
             self._progress.advanced(self._rows, self._read)
 
     def _look(self) -> None:
-        """Looks now and then which workers are there. Raises RemoteError where none was for long."""
+        """Looks now and then which workers are there; what others had in hand is done again.
+
+        Raises RemoteError where no worker was there for long, WaypostError where too many were lost with a
+        task.
+        """
         now = time.monotonic()
         if now < self._looked + _LOOK_SECONDS:
             return
         self._looked = now
         there = {worker.address: worker for worker in self._cluster.workers()}
-        for address in self._workers.keys() - there.keys():
-            name = self._workers[address].name
-            is_back = any(worker.name == name for worker in there.values())
+        gone = [worker for address, worker in self._workers.items() if address not in there]
+        self._workers = there
+        for worker in gone:
+            is_back = any(other.name == worker.name for other in there.values())
             what = "fell and was started again" if is_back else "is gone"
-            self._say(f"worker {name} {what}; what it had not finished is scored again")
+            self._say(f"worker {worker.name} {what}; what it had not finished is scored again")
+            self._lose(worker)
         if there:
             self._seen = now
         elif now > self._seen + _ALONE_SECONDS:
-            raise RemoteError(
-                f"{self._cluster.address}: no worker is left",
-                hint="what is finished is kept; run the same command to continue",
-            )
-        self._workers = there or self._workers
+            said = f"{self._cluster.address}: no worker is left"
+            raise RemoteError(said, hint="what is finished is kept; run the same command to continue")
+
+    def _lose(self, worker: Worker) -> None:
+        """Takes back what a worker had in hand that is gone."""
+        lost = {future: attempt for future, attempt in self.running.items() if attempt.worker == worker}
+        self._cluster.cancel(lost)
+        for future, attempt in lost.items():
+            del self.running[future]
+            given = attempt.given
+            given.lost.append(worker)
+            if len(given.lost) >= _MOST_LOST:
+                raise _too_many(given)
+            if not given.is_done and not any(other.given is given for other in self.running.values()):
+                self._again.append(given)
 
     def _give_again(self) -> None:
         """Gives those out a second time that take far longer than others did, where there is room."""
         if not self._took:
             return
         limit = max(_FAR_LONGER * statistics.median(self._took), _AT_LEAST_SECONDS)
-        slow = [given for given in self._out if self._is_slow(given, limit)]
-        room = self._slots - len(self.futures)
-        at = self._cluster.processing() if slow and room > 0 else {}
-        for given in slow[: max(room, 0)]:
-            names = {at.get(future.key) for future in given.running}
-            others = [address for address in self._workers if address not in names]
-            if not others:
+        now = time.monotonic()
+        for given in list(self._open):
+            attempts = [attempt for attempt in self.running.values() if attempt.given is given]
+            if not attempts or len(attempts) >= _MOST_ATTEMPTS or now - attempts[-1].began < limit:
                 continue
-            attempt = max(task.attempt for task in given.running.values()) + 1
-            told = ", ".join(sorted(self._workers[name].name for name in names if name in self._workers))
-            self._say(f"worker {told} takes long for parts {_range(given.task)}: a second attempt elsewhere")
-            self._submit(given, given.task.model_copy(update={"attempt": attempt}), others)
+            busy = {attempt.worker.address for attempt in attempts}
+            free = [worker for worker in self._free() if worker.address not in busy]
+            if free:
+                slow, other = attempts[-1].worker.name, free[0].name
+                self._say(f"worker {slow} takes long for parts {_range(given.task)}: again on {other}")
+                self._submit(given, free[0])
 
-    def _is_slow(self, given: _Given, limit: float) -> bool:
-        patience = limit * len(given.running)
-        return len(given.running) < _MOST_ATTEMPTS and time.monotonic() - given.began > patience
+
+def _too_many(given: _Given) -> WaypostError:
+    """Returns what is said of a task with which workers are lost, one after the other."""
+    last = given.lost[-1]
+    limit = f"{last.name} has {last.memory >> 20:,} MiB" if last.memory else "their limit is not known"
+    problem = f"{len(given.lost)} workers died while parts {_range(given.task)} were scored"
+    return WaypostError(f"{problem}; the usual cause is memory: {limit}", hint="take fewer rows: --part-rows")
 
 
 def _range(task: Task) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -164,7 +165,7 @@ def _answering(
         from waypost.batch.on_cluster import on_cluster
 
         proof = _proof(fetched)
-        uri = str(fetched.folder) if is_local(job.model) else job.model
+        uri = os.path.abspath(job.model) if is_local(job.model) else job.model  # noqa: PTH100 (as given)
         wanted = WantedModel.of(fetched, uri, is_compiled=proof.is_equal)
         answering = on_cluster(cluster, wanted, given, say)
     stack.enter_context(_NoPandas().in_force(is_compiled=proof.is_equal))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -55,9 +54,12 @@ class Place:
 
     def task(self, numbers: Sequence[int] = (), *, is_spooled: bool = False) -> Task:
         """Returns the task to answer parts, of which there may be none to ask."""
-        output = self.sink.url if not self.sink.is_local else os.path.abspath(self.sink.root)  # noqa: PTH100
         return Task(
-            output=output, place=self.name, order=self.order, parts=list(numbers), is_spooled=is_spooled
+            output=self.sink.address,
+            place=self.name,
+            order=self.order,
+            parts=list(numbers),
+            is_spooled=is_spooled,
         )
 
 
@@ -75,7 +77,6 @@ def on_cluster(cluster: Cluster, model: WantedModel, given: Input, say: Callable
             workers = cluster.some_workers()
             say(f"{cluster.address}: {len(workers)} workers get ready")
             check_workers(cluster, workers, place)
-            progress.starting(given.rows(), sum(source.size for source in given.sources))
             planned = _planned(work, place, groups, workers) if sum(groups) else _spooled(work, place)
             return give_out(cluster, work, planned, progress, say)
         finally:

@@ -172,7 +172,7 @@ class Input:
         for number, source in enumerate(self.sources):
             begin = self._begins[number]
             end = self._begins[number + 1] if number + 1 < len(self._begins) else stop
-            if begin >= stop or end <= first:
+            if begin >= min(stop, end) or end <= first:
                 continue
             self.current = source.name
             with _named(source):

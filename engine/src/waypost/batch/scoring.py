@@ -35,7 +35,7 @@ from waypost.batch.output_folder import (
 from waypost.batch.parts import Part, Parts
 from waypost.batch.readers import Input
 from waypost.batch.sink import Sink
-from waypost.errors import UsageError, WaypostError
+from waypost.errors import FindingsError, UsageError, WaypostError
 from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import TableError
 from waypost.inference.model_cache import Ready
@@ -104,6 +104,10 @@ def score(
     except (TableError, UsageError):  # the same again would end alike: nothing is left to go on with
         with contextlib.suppress(WaypostError):
             remove_result(sink)
+        raise
+    except FindingsError:  # found before anything was answered: what was begun before stays
+        if PLAN not in there:
+            sink.remove([PLAN])
         raise
     inputs = [told(source) | {"digest": digests.of(i)} for i, source in enumerate(given.sources)]
     manifest = _manifest(plan, inputs, parts, work.malformed(given.malformed), len(given.malformed))

@@ -57,6 +57,8 @@ class Sink:
         self.fs = plain(fs)
         self.is_local = is_here(self.fs)
         self.root = os.path.realpath(root) if self.is_local else root
+        self.address = root if self.is_local else url
+        """What other machines call it: of a folder, the path as it was given, without what links say here."""
 
     def place(self, name: str = "") -> str:
         """Returns what a file of this folder, or the folder itself, is called in messages."""

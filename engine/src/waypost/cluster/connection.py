@@ -14,16 +14,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dask.config
 from distributed import Client, Future, KilledWorker, wait
-from distributed.versions import VersionMismatchWarning
+from distributed.versions import VersionMismatchWarning, get_versions
 
 from waypost.cluster.security import Role, Tls, check_encrypted, check_reachable, context_of, parse_address
 from waypost.cluster.tasks import Document, FailedError, Target, call_of, result_of
-from waypost.cluster.versions import OF_WORKERS, differences
-from waypost.errors import FindingsError, RemoteError, WaypostError
+from waypost.cluster.versions import OF_WORKERS, Versions, differences
+from waypost.errors import Finding, FindingsError, RemoteError, WaypostError
 
 CPU, MEMORY, GPU = "CPU", "MEMORY_MB", "GPU"
 SECONDS = 10.0
@@ -105,22 +106,28 @@ class Cluster:
 
     def check_versions(self, packages: Iterable[str] = ()) -> None:
         """Raises FindingsError where scheduler or workers have other versions than we have: of Python, of
-        Dask, and workers of Waypost and of `packages`.
+        Dask, and workers of Waypost and of `packages`; or where one does not say.
         """
-        with self._asking():
-            said = self.client.get_versions(packages=[*OF_WORKERS, *packages])
-        names = {worker.address: worker.name for worker in self.workers()}
-        found = {names.get(at, at): theirs["packages"] for at, theirs in said["workers"].items()}
-        ours, scheduler = said["client"]["packages"], said["scheduler"]["packages"]
-        if problems := differences(ours, scheduler, found, packages):
-            raise FindingsError(problems)
+        wanted = [*OF_WORKERS, *packages]
+        said = self._each(self.workers(), partial(get_versions, wanted), SECONDS)
+        silent = {worker.name: error for worker, error in said.items() if isinstance(error, WaypostError)}
+        theirs = {w.name: found["packages"] for w, found in said.items() if w.name not in silent}
+        found = differences(self._ours(wanted), self._schedulers(wanted), theirs, packages)
+        found += [Finding(f"worker {name}", str(error)) for name, error in sorted(silent.items())]
+        if found:
+            raise FindingsError(found)
 
     def check_scheduler(self) -> None:
         """Raises FindingsError where the scheduler has another version of Python or Dask than we have."""
+        if found := differences(self._ours(OF_WORKERS), self._schedulers(OF_WORKERS), {}):
+            raise FindingsError(found)
+
+    def _ours(self, packages: Iterable[str]) -> Versions:
+        return dict(get_versions(packages)["packages"])
+
+    def _schedulers(self, packages: Iterable[str]) -> Versions:
         with self._asking():
-            said = self.client.get_versions(packages=OF_WORKERS)
-        if problems := differences(said["client"]["packages"], said["scheduler"]["packages"], {}):
-            raise FindingsError(problems)
+            return dict(self.client.run_on_scheduler(get_versions, packages=list(packages))["packages"])
 
     def worker_ttl(self) -> str | None:
         """Returns after how long a silent worker is given up, as the scheduler's configuration has it."""
@@ -157,15 +164,20 @@ class Cluster:
         """Returns what a function gives on each worker, whatever else these are doing; where there is no
         answer in time, or an error, the WaypostError that says so.
         """
+        texts = self._each(workers, _beside(call_of(target, document)), seconds)
+        return {
+            worker: said if isinstance(said, WaypostError) else _result(said)
+            for worker, said in texts.items()
+        }
+
+    def _each(self, workers: Iterable[Worker], call: Callable[[], Any], seconds: float) -> dict[Worker, Any]:
+        """Returns what a call gives on each worker; one that has stopped holds nobody up."""
         answers: dict[Worker, Any] = {}
-        call = _beside(call_of(target, document))
 
         def ask(worker: Worker) -> None:
             try:
-                answers[worker] = result_of(self.client.run(call, workers=[worker.address])[worker.address])
-            except FailedError as error:
-                answers[worker] = error
-            except (OSError, KeyError) as error:  # it is gone
+                answers[worker] = self.client.run(call, workers=[worker.address])[worker.address]
+            except (OSError, KeyError) as error:
                 answers[worker] = WaypostError(f"it is gone: {' '.join(str(error).split())}")
 
         self.check_there()
@@ -182,6 +194,9 @@ class Cluster:
     def wait(self, tasks: Iterable[Future], seconds: float) -> set[Future]:
         """Returns those of the tasks that have ended, after one of them has, or so many seconds."""
         waiting = list(tasks)
+        if not waiting:
+            time.sleep(seconds)
+            return set()
         with contextlib.suppress(TimeoutError), self.client.as_current():
             wait(waiting, timeout=seconds, return_when="FIRST_COMPLETED")
         return {task for task in waiting if task.done()}
@@ -200,12 +215,6 @@ class Cluster:
         if isinstance(error, KilledWorker):
             raise WorkersDiedError(error)
         raise error
-
-    def processing(self) -> dict[str, str]:
-        """Returns which worker (by address) is at which of all tasks (by key)."""
-        with self._asking():
-            found = self.client.processing()
-        return {str(key): address for address, keys in found.items() for key in keys}
 
     def cancel(self, tasks: Iterable[Future]) -> None:
         """Takes back tasks that have not begun; what runs goes on."""
@@ -265,6 +274,13 @@ def _worker(address: str, said: Mapping[str, Any]) -> Worker:
         int(said["memory_limit"] or 0),
         dict(said["resources"] or {}),
     )
+
+
+def _result(text: str) -> Any:
+    try:
+        return result_of(text)
+    except FailedError as error:
+        return error
 
 
 def _beside(call: Callable[[], str]) -> Callable[[], Any]:
