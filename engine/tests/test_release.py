@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -488,10 +489,8 @@ def once_bundled(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     library = releasable(make_library(folder / "served" / "components"))
     requirements = (ROOT / "engine" / "requirements" / "dev.txt").read_text()
-    start = requirements.index("\niniconfig==") + 1
-    pinned = requirements[start : requirements.index("\n", requirements.index("sha256", start) + 200)]
-    lines = [line for line in pinned.splitlines() if not line or line[0] in " i"]
-    (library.path / "load" / "requirements.txt").write_text("\n".join(lines).rstrip(" \\") + "\n")
+    [pinned] = re.findall(r"^iniconfig==.*\n(?: .*\n)+", requirements, re.MULTILINE)
+    (library.path / "load" / "requirements.txt").write_text(pinned)
     (library.path / "load" / "python_env.yaml").write_text('dependencies: ["-r requirements.txt"]\n')
     (library.path / "load" / "run.py").write_text("import iniconfig, sys\nprint(open(sys.argv[2]).read())\n")
 
