@@ -78,6 +78,8 @@ def workplace(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, text)
     monkeypatch.chdir(folder)
     yield folder
+    for name in os.environ.keys() - wanted.keys():  # what was set beside monkeypatch stays for no other test
+        del os.environ[name]
     litter = [path.name for path in (tmp_path / "temp").glob("waypost-*")]
     assert not litter, f"left in the temporary folder: {litter}"
     left = [path.name for path in (tmp_path / "cache").glob("**/.building-*")]
