@@ -61,7 +61,10 @@ def test_a_new_library(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPa
     assert call(*WAYPOST, "check", "lib").returncode == 1
     fixed = call(*WAYPOST, "check", "lib", "--fix")
     assert fixed.returncode == 0, fixed.stdout
-    assert "| `trees` | int | 100 | how many trees |" in (workplace / "lib/train/README.md").read_text()
+    assert (
+        "| `trees` | int, 1 to 10000 | 100 | how many trees |"
+        in (workplace / "lib/train/README.md").read_text()
+    )
 
 
 def test_components_of_another_library(workplace: Path, call: Call) -> None:

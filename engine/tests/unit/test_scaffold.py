@@ -131,6 +131,47 @@ def test_an_input_is_the_output_that_is_meant() -> None:
     assert "data: ${steps.split.outputs.test}" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("load", "load"), ("TrainModel", "trainmodel"), ("1 a.b", "a-b"), ("_x_", "x"), ("Ж", "step")],
+)
+def test_steps_of_components_with_other_names(name: str, step: str) -> None:
+    """A step has letters of pipeline.yaml, whatever the component's folder is called; `uses` has its name."""
+    found = Adopted("core", "u", "*", {name: component(name, {"data": {"type": "path"}})})
+    lines = pipeline_text("p", found).splitlines()
+    assert lines[5].startswith("steps:")
+    assert lines[6].startswith(f"  {step}:  #")
+    assert lines[7] == f"    uses: core/{name}"
+    assert parameters_text(found).splitlines()[1] == f"{step}:"
+
+
+def test_tables_have_choices_and_ranges() -> None:
+    """What a value may be stands beside its type, each cell on one line; `waypost check` takes them so."""
+    parameters = {
+        "depth": {
+            "type": "int",
+            "minimum": 1,
+            "maximum": 9,
+            "default": 8,
+            "description": "levels\nof a tree",
+        },
+        "least": {"type": "float", "minimum": 0, "default": 0.5, "description": "a | b"},
+        "kind": {"choices": ["x", "y"], "default": "x", "description": "one of two"},
+        "flag": {"type": "bool", "default": True, "description": "whether"},
+        "none": {"default": "", "description": "nothing"},
+    }
+    main = component("x", parameters).entry_points["main"]
+    tables = contract_tables(main)
+    assert [line for line in tables.splitlines() if line.startswith("| `")] == [
+        "| `depth` | int, 1 to 9 | 8 | levels of a tree |",
+        "| `least` | float, at least 0 | 0.5 | a \\| b |",
+        "| `kind` | string, `x` or `y` | x | one of two |",
+        "| `flag` | bool | true | whether |",
+        "| `none` | string | none | nothing |",
+    ]
+    assert list(readme_problems(tables, main)) == []
+
+
 def test_steps_of_adopted_components() -> None:
     """Required inputs are outputs that fit, else parameters to fill in; the rest stands there by default."""
     components = {

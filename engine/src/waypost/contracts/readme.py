@@ -97,8 +97,8 @@ def _plain(text: str) -> str:
 def contract_tables(entry_point: EntryPoint) -> str:
     """Returns the tables of an entry point as a README has them, between their two marks."""
     parameters = [
-        (markdown_code(name), *(texts[0] for texts in _of_parameter(parameter).values()))
-        for name, parameter in entry_point.parameters.items()
+        (markdown_code(name), _values_of(p), _default_of(p), p.description)
+        for name, p in entry_point.parameters.items()
     ]
     outputs = [
         (markdown_code(n), markdown_code(o.path), o.type, o.description)
@@ -115,6 +115,24 @@ def contract_tables(entry_point: EntryPoint) -> str:
     return "\n".join([START, "\n\n".join(filter(None, tables)), END])
 
 
+def _values_of(parameter: Parameter) -> str:
+    """Returns the type of a parameter, with its choices and its range."""
+    notes = [parameter.type]
+    if parameter.choices:
+        notes.append(" or ".join(markdown_code(str(choice)) for choice in parameter.choices))
+    low, high = parameter.minimum, parameter.maximum
+    if low is not None and high is not None:
+        notes.append(f"{low:g} to {high:g}")
+    elif low is not None or high is not None:
+        notes.append(f"at least {low:g}" if low is not None else f"at most {high:g}")
+    return ", ".join(notes)
+
+
+def _default_of(parameter: Parameter) -> str:
+    as_written, lower = (*_of_parameter(parameter)["default"], "")[:2]
+    return lower if parameter.type == "bool" and lower else as_written
+
+
 def with_tables(text: str, entry_point: EntryPoint) -> str:
     """Returns a README with its tables as the contract has them; they come last where there are none."""
     tables = contract_tables(entry_point)
@@ -124,7 +142,7 @@ def with_tables(text: str, entry_point: EntryPoint) -> str:
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
+    lines = [" | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) for row in rows]
     columns = list(head)
     edges = f"|{'---|' * len(columns)}"
     return (

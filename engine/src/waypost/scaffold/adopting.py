@@ -68,8 +68,12 @@ def adopted(text: str, names: Sequence[str], source: str, say: Callable[[str], N
 
 
 def _source_of(url: str) -> str:
-    last = url.rstrip("/").rpartition("/")[2].removesuffix(".git")
-    return re.sub(r"[^a-z0-9_-]+", "-", last.lower()).strip("-_0123456789") or "library"
+    return _plain(url.rstrip("/").rpartition("/")[2].removesuffix(".git")) or "library"
+
+
+def _plain(name: str) -> str:
+    """Returns a name in the letters that pipeline.yaml has for sources and steps; it may be empty."""
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_").lstrip("-_0123456789")
 
 
 def _requirement(asked: str, version: str) -> str:
@@ -92,9 +96,9 @@ def pipeline_text(name: str, library: Adopted) -> str:
         "steps:",
     ]
     done: dict[str, EntryPoint] = {}
-    for step, component in library.components.items():
-        main = _main(step, component)
-        lines += [f"  {step}:  # {_remark(main.description)}", f"    uses: {library.source}/{step}"]
+    for uses, component in library.components.items():
+        step, main = step_of(uses), _main(uses, component)
+        lines += [f"  {step}:  # {_remark(main.description)}", f"    uses: {library.source}/{uses}"]
         lines += _with(step, main, done)
         done[step] = main
     return "\n".join(lines) + "\n"
@@ -104,8 +108,8 @@ def parameters_text(library: Adopted) -> str:
     """Returns a params.yaml with what the steps require and no other step gives."""
     lines = ["# What the steps of pipeline.yaml require, and no other step gives."]
     done: dict[str, EntryPoint] = {}
-    for step, component in library.components.items():
-        main = _main(step, component)
+    for name, component in library.components.items():
+        step, main = step_of(name), _main(name, component)
         wanted = [(n, p) for n, p in main.parameters.items() if p.is_required and not _given(n, p, done)]
         if wanted:
             lines.append(f"{step}:")
@@ -114,10 +118,15 @@ def parameters_text(library: Adopted) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _main(step: str, component: Component) -> EntryPoint:
+def step_of(component: str) -> str:
+    """Returns how a component's step is called: as it is, where a step may be called so."""
+    return _plain(component) or "step"
+
+
+def _main(name: str, component: Component) -> EntryPoint:
     if "main" not in component.entry_points:
         problem = "it has no entry point 'main', which a step uses"
-        raise FindingsError([Finding(step, problem)], consequence="nothing was written")
+        raise FindingsError([Finding(name, problem)], consequence="nothing was written")
     return component.entry_points["main"]
 
 
