@@ -22,7 +22,7 @@ from waypost.ci.publishing import publish as publish_delivery
 from waypost.ci.updates import Prepared
 from waypost.ci.updates import update_locks as prepare_locks
 from waypost.ci.updates import update_pins as prepare_pins
-from waypost.commands.options import as_json_option, env_option, pipeline_argument
+from waypost.commands.options import as_json_option, env_option, pipeline_argument, product_option
 from waypost.contracts.target import parse_target
 from waypost.errors import UsageError
 from waypost.release.kinds import read_subject
@@ -35,14 +35,6 @@ from waypost.report.release import show_reproduction
 from waypost.sources import git
 from waypost.system.scratch import scratch
 
-_folder = click.option(
-    "-C",
-    "--folder",
-    default=".",
-    metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of the library, pipeline repository or Python package. [default: the current one]",
-)
 _place = click.option(
     "-o",
     "--output",
@@ -105,7 +97,7 @@ def _ready(folder: Path, to: str = "") -> Path:
 
 
 @ci.command()
-@_folder
+@product_option
 @click.option(
     "--allow",
     "allowed",
@@ -141,7 +133,7 @@ def _release_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             _bump,
-            _folder,
+            product_option,
             _branch,
             env_option,
             _to,
@@ -200,7 +192,7 @@ def _prepared(folder: Path, wish: Wish, console: Console) -> Delivery | None:
 
 @ci.command()
 @click.argument("place", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@_folder
+@product_option
 @_to
 @_pull_request
 @_summary
@@ -266,7 +258,7 @@ def release(folder: Path, pull_request: bool, summary: Path | None, as_json: boo
 
 @ci.command()
 @click.argument("version", default="latest")
-@_folder
+@product_option
 @env_option
 @_summary
 def reproduce(version: str, folder: Path, env: str, summary: Path | None) -> int:
@@ -316,7 +308,7 @@ def update_pins(folder: Path, place: Path, branch: str, env: str, summary: Path 
 
 @ci.command("update-locks")
 @click.argument("command")
-@_folder
+@product_option
 @_place
 @_branch
 @_summary

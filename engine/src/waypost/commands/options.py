@@ -56,6 +56,14 @@ checked_pipeline_option = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of a pipeline that checks its data; the component runs in the version pinned there.",
 )
+product_option = click.option(
+    "-C",
+    "--folder",
+    default=".",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the library, pipeline repository or Python package. [default: the current one]",
+)
 model_argument = click.argument("model")
 trust_option = click.option(
     "--trust",

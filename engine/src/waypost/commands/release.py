@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from waypost.commands.options import as_json_option
+from waypost.commands.options import as_json_option, product_option
 from waypost.errors import FindingsError, UsageError
 from waypost.release import cut, records, tags
 from waypost.release.check import semver
@@ -19,15 +19,6 @@ from waypost.release.run_record import signature_of_run
 from waypost.report.common import counted, line, sayer, show_finding, write_document
 from waypost.report.console import Console, escape
 from waypost.report.release import show_semver, show_step, show_tags
-
-_folder = click.option(
-    "-C",
-    "--folder",
-    default=".",
-    metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of the library, pipeline repository or Python package. [default: the current one]",
-)
 
 
 class _Bumps(click.Group):
@@ -61,7 +52,7 @@ def release() -> None:
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
-            _folder,
+            product_option,
             click.option("--dry-run", is_flag=True, help="Check and tell, change nothing."),
             click.option("--push", is_flag=True, help="Push commit and tag to origin, both or none."),
             click.option(
@@ -122,7 +113,7 @@ _add("major", "X+1.0.0.")
 @click.argument("version")
 @click.option("--reason", required=True, help="Why the version should not be used.")
 @click.option("--push", is_flag=True, help="Push the commit to origin.")
-@_folder
+@product_option
 def yank(version: str, reason: str, push: bool, folder: Path) -> None:
     """Withdraw a version: new locks refuse it, runs that have it locked warn.
 
@@ -158,7 +149,7 @@ def yank(version: str, reason: str, push: bool, folder: Path) -> None:
     "the release]",
 )
 @click.option("--supersede", default="", metavar="WHY", help="Why the existing run record is wrong.")
-@_folder
+@product_option
 def record(version: str, folder: Path, **request: str) -> None:
     """Record the results of a release's production run in releases/VERSION.run.json.
 
@@ -176,7 +167,7 @@ def record(version: str, folder: Path, **request: str) -> None:
 
 
 @release.command("check-records")
-@_folder
+@product_option
 def check_records(folder: Path) -> int:
     """Check that no record was ever changed or removed; exit code 4 if one was."""
     console = Console()
@@ -230,7 +221,7 @@ def tags_(folder: Path | None, restore: bool, push: bool, offline: bool, as_json
 
 @click.command("semver-check")
 @click.argument("base", required=False)
-@_folder
+@product_option
 @click.option("--base", "named", metavar="VERSION", help="Same as BASE.")
 @click.option(
     "--bump",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from waypost import extras
 from waypost.contracts.requirements import lines_of, requirements_in, unmet
 from waypost.errors import WaypostError
 from waypost.sources.files import read_text
-from waypost.system.process import ProcessError, output_of
-from waypost.system.scratch import scratch
+from waypost.system import resolving
+from waypost.system.process import ProcessError
 
 _LOCK = Path(__file__).with_name("requirements.txt")
 _INSTALLER = "uv"
@@ -101,21 +100,10 @@ def _engine_requirements() -> Iterable[str]:
 
 
 def _resolved(requirements: Iterable[str], lock: str, *, is_trusted: bool) -> str:
-    from uv import find_uv_bin
-
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    with scratch() as temp:
-        source, target = temp / "requirements.in", temp / "requirements.txt"
-        source.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
-        target.write_text(lock, encoding="utf-8")  # what stands there is kept where it fits
-        command = [find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes", "--universal"]
-        options = ["--no-header", "--no-annotate", "--no-emit-index-url", "--python-version", python]
-        # A source distribution runs code of its own to say what it requires.
-        only = [] if is_trusted else ["--no-build"]
-        try:
-            output_of([*command, *options, *only, "--output-file", str(target), str(source)], supervised=True)
-        except ProcessError as error:
-            words = " ".join(error.stderr.split())[:_MOST_SAID]
-            hint = "log the model with what it needs, in versions that fit the engine's: pip_requirements=[…]"
-            raise WaypostError(f"the image has no lock: {words}", hint=hint) from error
-        return read_text(target)
+    wanted = "".join(f"{line}\n" for line in requirements)
+    try:
+        return resolving.locked(wanted, kept=lock, may_build=is_trusted)
+    except ProcessError as error:
+        words = " ".join(error.stderr.split())[:_MOST_SAID]
+        hint = "log the model with what it needs, in versions that fit the engine's: pip_requirements=[…]"
+        raise WaypostError(f"the image has no lock: {words}", hint=hint) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from waypost.images.identity import Identity
 from waypost.sources.files import read_text
 from waypost.texts.escaping import one_line
+from waypost.texts.templates import filled
 
 GRACE = 30
 _ENDPOINTS_SECONDS, _MARGIN_SECONDS = 5, 5
@@ -21,12 +21,6 @@ _NAMES = {
     "README.md": "README.md.in",
     ".dockerignore": "dockerignore.in",
 }
-
-
-class _Text(string.Template):
-    """A text with values as `@{name}`: `$` is for shells."""
-
-    delimiter = "@"
 
 
 @dataclass(frozen=True)
@@ -62,11 +56,7 @@ def texts(image: Image) -> dict[str, bytes]:
         "endpoints": str(_ENDPOINTS_SECONDS),
         "until_killed": str(_ENDPOINTS_SECONDS + GRACE + _MARGIN_SECONDS),
     }
-    return {name: _filled(source, values).encode() for name, source in _NAMES.items()}
-
-
-def _filled(source: str, values: Mapping[str, str]) -> str:
-    return _Text(read_text(_TEMPLATES / source)).substitute(values)
+    return {name: filled(read_text(_TEMPLATES / source), values).encode() for name, source in _NAMES.items()}
 
 
 def _facts(image: Image) -> dict[str, str]:

@@ -10,8 +10,8 @@ from waypost import __version__
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import PARAMETERS_FILE
 from waypost.scaffold import library, texts
-from waypost.scaffold.environment import python_version
 from waypost.scaffold.writing import Link
+from waypost.system.resolving import python_version
 from waypost.texts.escaping import one_line
 
 _LIBRARY_CHECKS = ("waypost check", "waypost release check-records", "waypost semver-check")

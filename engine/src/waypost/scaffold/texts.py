@@ -1,25 +1,21 @@
-"""The texts of new files: templates with values as `@{name}`, since `$` is for pipelines and shells."""
+"""The files of new repositories and components, from templates."""
 
 from __future__ import annotations
 
 import json
 import re
-import string
 from collections.abc import Mapping
 from pathlib import Path
 
 from waypost.sources.files import read_text
+from waypost.texts import templates
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
-class _Text(string.Template):
-    delimiter = "@"
-
-
 def filled(name: str, values: Mapping[str, str]) -> str:
     """Returns a template with its values."""
-    return _Text(read_text(_TEMPLATES / name)).substitute(values)
+    return templates.filled(read_text(_TEMPLATES / name), values)
 
 
 def folder(name: str, values: Mapping[str, str], below: str = "") -> dict[str, str]:
