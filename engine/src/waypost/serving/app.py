@@ -276,7 +276,7 @@ class Application:
         # What is there now stays: looking through it for garbage would hold up requests.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(100_000, 50, 50)
+        gc.set_threshold(10_000, 50, 50)  # often enough that failed requests do not pile up
         tasks = [asyncio.create_task(self._again(chore)) for chore in (self._look_after, self._follow)]
         await send({"type": "lifespan.startup.complete"})
         await asyncio.sleep(_FLUSH_SECONDS)  # the server listens after that message, not before
@@ -354,7 +354,7 @@ class Application:
                 await self._chores.run(partial(self._load_again, hosted))
         if time.monotonic() > self._models_are_gone:
             self._models_are_gone = math.inf
-            await self._chores.run(lambda _: give_memory_back())
+            await self._chores.run(lambda _: _let_go())
         if time.monotonic() > self._next_look:
             self._next_look = time.monotonic() + _TOKENS_SECONDS
             self._follow_tokens()
@@ -404,6 +404,12 @@ def _written(lines: bytes) -> None:
     if (out := sys.__stdout__) is not None:
         out.buffer.write(lines)
         out.buffer.flush()
+
+
+def _let_go() -> None:
+    """Frees models that were replaced, in reference cycles, too; modules are frozen, so it is quick."""
+    gc.collect()
+    give_memory_back()
 
 
 def ready_file(state: Path) -> Path:

@@ -95,6 +95,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
             others[role] = Other(state=file, share=share)
         settings = _settings(service, state, others)
         os.environ[VARIABLE] = settings.model_dump_json()
+        os.environ.setdefault("ARROW_IO_THREADS", "2")  # else eight, started one by one over hours
         config = _config(service, settings)
         listening = _bound(config)
         try:
