@@ -329,39 +329,15 @@ def measured(command: list[Any], place: Path, found: dict[str, list[float]]) -> 
     found["memory"].append(usage.ru_maxrss / 1024)
 
 
-SHARE = """
-import sys, threading, time
-from pathlib import Path
-from waypost.inference import compiled
-from waypost.batch import job, scoring
-import os
-started = time.perf_counter()
-spent, passed = [], []
-original = compiled.Compiled.evaluate
-def evaluate(self, matrix):
-    began, clock = time.thread_time(), time.perf_counter()
-    try:
-        return original(self, matrix)
-    finally:
-        spent.append(time.thread_time() - began)
-        passed.append(time.perf_counter() - clock)
-compiled.Compiled.evaluate = evaluate
-order = scoring.Order(ids=("id",))
-job = job.Job(sys.argv[1], sys.argv[2], sys.argv[3], order, track=False, overwrite=True)
-job.run(job, scoring.Progress(), print, print)
-threads = len(os.sched_getaffinity(0))
-wall = time.perf_counter() - started
-print("share", sum(passed) / threads / wall, sum(spent) / time.process_time())
-"""
-
-
 def evaluation_share(place: Path) -> tuple[float, float]:
     """Returns the shares that trees take of a scoring process: of its threads' wall time, from its start to its
     end, and of all its processor time.
     """
-    command = [PYTHON, "-c", SHARE, place / "model", place / "1.csv", place / "out"]
-    output = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True).stdout
-    wall, processor = output.split()[-2:]
+    command = [PYTHON, "-m", "benchmarks.tree_share", place / "model", place / "1.csv", place / "out"]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    wall, processor = done.stdout.split()[-2:]
     return float(wall), float(processor)
 
 

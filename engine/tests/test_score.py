@@ -58,6 +58,23 @@ def rows(count: int, seed: int = 3) -> pd.DataFrame:
     return table.assign(other=1)
 
 
+def test_the_benchmark_sees_the_trees(saved: Path, tmp_path: Path) -> None:
+    """What the trees take of a scoring process is measured in the real one."""
+    rows(200).to_csv(tmp_path / "table.csv", index=False)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.tree_share",
+        saved,
+        tmp_path / "table.csv",
+        tmp_path / "scored",
+    ]
+    output = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True).stdout
+    of_threads, of_processor = (float(share) for share in output.split()[-2:])
+    assert 0 < of_threads < 1
+    assert 0 < of_processor < 1
+
+
 def said_by(saved: Path, table: pd.DataFrame) -> list[str]:
     found: list[str] = mlflow.sklearn.load_model(str(saved)).predict(table[list(TABLE)]).tolist()
     return found
