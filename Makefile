@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint types rules release reproduce docs bench bench-deploy simulate soak fuzz tables spark bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint types rules release reproduce docs site bench bench-deploy simulate soak fuzz tables spark bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,11 +69,12 @@ types: $(READY) ## the half of `make lint` that mypy does
 	@cd engine && ../$(BIN)/mypy
 	@cd components-repo && ../$(BIN)/mypy
 
-rules: $(READY) ## the other half: style, import contracts, workflows, forms, locks, records
+rules: $(READY) ## the other half: style, documentation, import contracts, workflows, forms, locks, records
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables --check
 	@cd engine && ../$(BIN)/python -m docs.verbs --check
+	@cd engine && ../$(BIN)/python -m docs.site
 	@cd engine && ../$(BIN)/lint-imports --no-cache
 	@PRE_COMMIT_HOME=$(VENV)/pre-commit $(BIN)/pre-commit run --all-files
 	@$(BIN)/waypost release check-records
@@ -90,6 +91,9 @@ check: lint ## everything that CI checks: lint, types, imports, workflows, recor
 docs: $(READY) ## write what follows from the code: the tables of the components' READMEs, docs/verbs.md
 	@cd engine && ../$(BIN)/python -m docs.verbs
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables && ../$(BIN)/python -m docs.component_schemas
+
+site: $(READY) ## build the documentation as a site: build/site/index.html
+	@cd engine && ../$(BIN)/python -m docs.site
 
 bench: $(READY) ## measure Waypost and its peers side by side, write engine/benchmarks/RESULTS.md (some 15 minutes)
 	@cd engine && ../$(BIN)/python -m benchmarks.bench

@@ -12,8 +12,9 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from waypost.batch.fingerprint import Order
 from waypost.batch.job import Job, run
-from waypost.batch.scoring import Order, Progress
+from waypost.batch.scoring import Progress
 from waypost.inference.compiled import Answer, Compiled
 
 

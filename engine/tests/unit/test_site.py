@@ -1,0 +1,106 @@
+"""The pages of the documentation: on the site, and against the code that they describe."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docs.site import TOP, staged
+
+from waypost.contracts.pipeline import Limits, Pipeline, Source, Step
+from waypost.contracts.resources import Resources
+
+SOURCE = TOP / "engine" / "src" / "waypost"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    files = {
+        "docs/index.md": "[a](a.md#part) [code](../src/run.py) ![](picture.svg) [why](decisions/)\n",
+        "docs/a.md": "# A\n```\n[no](link.md)\n```\n[out](https://example.org/x.md)\n",
+        "docs/decisions/0001-one.md": "# 1. One\n[back](../a.md)\n",
+        "docs/picture.svg": "<svg/>",
+        "src/run.py": "pass\n",
+        "README.md": "[docs](docs/index.md)\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_links_lead_to_the_same_files_on_the_site(repository: Path) -> None:
+    """Pages stand at the top of the site, what else they link to below `repository/`; code is left alone."""
+    site = staged(repository, ["docs/index.md", "README.md"])
+    assert site.broken == []
+    assert site.files["index.md"].decode() == (
+        "[a](a.md#part) [code](repository/src/run.py) ![](picture.svg) [why](decisions/index.md)\n"
+    )
+    assert site.files["a.md"] == (repository / "docs/a.md").read_bytes()
+    assert site.files["repository/README.md"] == b"[docs](../index.md)\n"
+    assert site.files["repository/src/run.py"] == b"pass\n"
+
+
+def test_a_folder_is_shown_by_its_readme_or_a_list(repository: Path) -> None:
+    """A link to a folder works on the site, too: its README, else the titles of its pages."""
+    assert staged(repository, ["docs/index.md"]).files["decisions/index.md"] == (
+        b"# Decisions\n\n- [1. One](0001-one.md)\n"
+    )
+    (repository / "docs/decisions/README.md").write_text("# Why\n")
+    assert staged(repository, ["docs/index.md"]).files["decisions/README.md"] == b"# Why\n"
+
+
+def test_a_link_that_leads_nowhere_is_told(repository: Path) -> None:
+    """The page and what it wanted are named."""
+    (repository / "docs/a.md").write_text("[gone](gone.md) [also](../gone/)\n")
+    assert staged(repository, ["docs/a.md"]).broken == ["docs/a.md: docs/gone.md", "docs/a.md: gone"]
+
+
+def _categories() -> Iterator[str]:
+    """The categories that findings are given in the source: texts, and names of constants."""
+    for file in SOURCE.rglob("*.py"):
+        name = ".".join(("waypost", *file.relative_to(SOURCE).with_suffix("").parts))
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("Finding"):
+                given = [*call.args[3:4], *(k.value for k in call.keywords if k.arg == "category")]
+                for value in given:
+                    if isinstance(value, ast.Constant) and value.value:
+                        yield str(value.value)
+                    elif isinstance(value, ast.Name) and value.id.isupper():
+                        yield getattr(importlib.import_module(name), value.id)
+
+
+def test_each_category_of_findings_is_explained() -> None:
+    """docs/findings.md says for each category what it means and what to do, and names no other."""
+    elsewhere = {"interface-differs", "environment-differs", "no-value", "plan"}  # not written in the call
+    found = set(_categories()) | elsewhere
+    page = (TOP / "docs" / "findings.md").read_text(encoding="utf-8")
+    told = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+        for name in re.findall("`(.*?)`", row)
+    }
+    assert found - told == set()
+    assert told - found == set()
+
+
+def test_each_variable_is_described() -> None:
+    """docs/reference.md has every variable of the environment that is Waypost's own."""
+    code = "\n".join(file.read_text(encoding="utf-8") for file in SOURCE.rglob("*.py"))
+    inside = {"WAYPOST_SERVING"}  # from `waypost serve` to its workers
+    page = (TOP / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\bWAYPOST_[A-Z_]+\b", code)) - inside == set(
+        re.findall(r"`(WAYPOST_[A-Z_]+)`", page)
+    )
+
+
+def test_each_key_of_a_pipeline_is_described() -> None:
+    """docs/pipelines.md has every key of pipeline.yaml."""
+    page = (TOP / "docs" / "pipelines.md").read_text(encoding="utf-8")
+    for model in (Pipeline, Source, Step, Limits, Resources):
+        for name, field in model.model_fields.items():
+            assert re.search(rf"[`.\[{{ ]{field.alias or name}\b", page), name
