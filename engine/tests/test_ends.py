@@ -18,7 +18,8 @@ from tests.daemons import FAMILY, alive, ids, left
 from waypost.contracts.command import PythonCommand
 from waypost.runs import environments
 from waypost.runs.processes import OF_EVERY_STEP, Process, Processes, Task, WorkerLostError
-from waypost.system.process import Background, ProcessError, output_of
+from waypost.system.children import Background
+from waypost.system.process import ProcessError, output_of
 
 FORK = pytest.mark.parametrize("fork", [True, False], ids=["fork", "process"])
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's part in it is Linux's")

@@ -25,7 +25,7 @@ from waypost.batch.output_folder import (
 from waypost.batch.overlap import check_apart, check_apart_from_model
 from waypost.batch.sink import Sink
 from waypost.errors import UsageError, WaypostError
-from waypost.system.process import is_gone, process_name
+from waypost.system.liveness import is_gone, process_name
 
 PLANNED = {"schema": 1, "model": {"label": "m", "digest": "0"}, "order": {}, "inputs": [], "made_with": {}}
 

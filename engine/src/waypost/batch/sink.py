@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from waypost.errors import UsageError, WaypostError, redacted
-from waypost.system.process import is_gone, process_name
+from waypost.system.liveness import is_gone, process_name
 
 # Where results lie: the folder itself, and these below it.
 _FOLDERS = (".", "_errors", "_parts")

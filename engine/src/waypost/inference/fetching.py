@@ -32,8 +32,8 @@ from waypost.sources.files import (
     read_text,
     write_text,
 )
+from waypost.system.children import Background
 from waypost.system.machine import bounded
-from waypost.system.process import Background
 from waypost.tracking.databases import LISTENER, listening
 from waypost.tracking.models import Found, find, follows_alias, is_local, mlmodel_of
 

@@ -25,7 +25,7 @@ from waypost.inference.limits import Limits, RequestError
 from waypost.inference.original import Original, Response, as_objects, counted, line_of
 from waypost.runs.environments import Environment
 from waypost.system import messages
-from waypost.system.process import Companion
+from waypost.system.conversations import Companion
 
 if TYPE_CHECKING:
     import pyarrow as pa

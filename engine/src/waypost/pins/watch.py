@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from waypost.pins.verify import UNREACHABLE
-from waypost.system.process import Background
+from waypost.system.children import Background
 from waypost.system.scratch import scratch
 
 

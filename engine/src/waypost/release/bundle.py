@@ -21,8 +21,8 @@ from waypost.runs.prepare import Prepared, prepare
 from waypost.sources.files import content_digest, read_python_env
 from waypost.sources.mirror import Say
 from waypost.sources.store import Store
+from waypost.system.liveness import process_name
 from waypost.system.places import home
-from waypost.system.process import process_name
 from waypost.system.scratch import scratch
 from waypost.texts.sealed import opened
 

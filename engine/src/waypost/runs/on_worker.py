@@ -31,9 +31,9 @@ from waypost.runs.materials import Materials
 from waypost.runs.outputs import Outputs, find_outputs
 from waypost.runs.processes import NOT_INHERITED, OF_EVERY_STEP
 from waypost.runs.spec import Document, Spec, spec_in
+from waypost.system.children import Shell
 from waypost.system.gpus import Gpus
 from waypost.system.places import home
-from waypost.system.process import Shell
 from waypost.system.scratch import scratch, sweep
 from waypost.texts.masks import Masks
 from waypost.tracking.connection import patient, reached, tracking_errors

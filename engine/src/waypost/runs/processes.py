@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 from waypost.contracts.command import PythonCommand
 from waypost.runs.environments import Environment
-from waypost.system.process import GRACE_SECONDS, Partner, Shell, end_group
+from waypost.system.children import Shell
+from waypost.system.conversations import Partner
+from waypost.system.ending import GRACE_SECONDS, signal_group
 
 OF_EVERY_STEP = {
     # Environments are byte-compiled when they are built; nothing is written into work trees.
@@ -169,7 +171,7 @@ class _Forked:
         number = signal.SIGTERM
         while self.code is None and not self.lost and self._worker.is_there:
             if self.process:
-                end_group(self.process, number)
+                signal_group(self.process, number)
             if time.monotonic() > until:
                 number = signal.SIGKILL
             self._worker.listen(_POLL_SECONDS)

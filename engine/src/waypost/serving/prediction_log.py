@@ -19,7 +19,7 @@ from waypost.inference.layout import Layout
 from waypost.inference.limits import MIB
 from waypost.inference.table import Rows, Table
 from waypost.serving.sampling import point
-from waypost.system.process import process_name
+from waypost.system.liveness import process_name
 
 if TYPE_CHECKING:
     import pyarrow as pa

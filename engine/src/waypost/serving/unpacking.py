@@ -25,7 +25,7 @@ from waypost.inference.layout import Layout, TableError
 from waypost.inference.limits import MIB, Limits, RequestError
 from waypost.inference.table import Table
 from waypost.system import messages
-from waypost.system.process import Companion
+from waypost.system.conversations import Companion
 
 # What the process needs by itself, and how many copies of the table it makes on the way.
 _OWN_BYTES, _COPIES = 384 * MIB, 4

@@ -15,7 +15,7 @@ from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
 from waypost.contracts.requirements import environment_folders
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
-from waypost.system.process import process_name
+from waypost.system.liveness import process_name
 from waypost.texts.limits import GENERATED
 from waypost.texts.scalars import Schema, core
 

@@ -11,7 +11,8 @@ from waypost.contracts.listing import MOST_FILE_BYTES
 from waypost.contracts.trees import Entry, TreeError, read_tree
 from waypost.errors import Finding, FindingsError, WaypostError
 from waypost.sources.git import environment
-from waypost.system.process import Answering, ProcessError
+from waypost.system.piped import Answering
+from waypost.system.process import ProcessError
 
 REFUSED = "tree-refused"
 _AT_ONCE = 400  # ids of 64 digits stay below what a pipe holds

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from waypost.system.process import is_gone, process_name
+from waypost.system.liveness import is_gone, process_name
 
 _NAME = re.compile(r"waypost-([0-9a-f]{8}-\d+)-.*")
 

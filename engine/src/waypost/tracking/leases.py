@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from waypost.system.process import is_alive
+from waypost.system.liveness import is_alive
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

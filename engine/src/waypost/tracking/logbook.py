@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from waypost.errors import WaypostError
-from waypost.system.process import Partner
+from waypost.system.conversations import Partner
 
 
 class Logbook:

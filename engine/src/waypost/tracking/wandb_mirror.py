@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from waypost.extras import require
-from waypost.system.process import Partner
+from waypost.system.conversations import Partner
 
 _PATIENCE_SECONDS = 300.0
 _AFTER_FAILURE_SECONDS = 20.0

@@ -1,0 +1,71 @@
+"""Processes that go on beside us, supervised: nothing that they start outlives them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from waypost.system.ending import end_process_group, supervised_command
+
+
+class Background:
+    """A process that goes on beside us, supervised; `result` is there once it has ended."""
+
+    def __init__(self, arguments: Sequence[str], output: Path) -> None:
+        self._output = output
+        with output.open("wb") as sink:
+            self._process = subprocess.Popen(
+                supervised_command(arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def result(self) -> str | None:
+        """Returns what it wrote to stdout, None while it is still at work."""
+        return None if self._process.poll() is None else self._output.read_text(encoding="utf-8")
+
+    def ended_by(self) -> signal.Signals | None:
+        """Returns the signal that ended it, None where it is at work, or ended by itself."""
+        code = self._process.poll() or 0
+        return signal.Signals(-code) if code < 0 else None
+
+    def end(self) -> None:
+        """Ends it where it has not ended by itself."""
+        if self._process.poll() is None:
+            end_process_group(self._process, supervised=True)
+
+
+class Shell:
+    """A shell command, supervised; stdout and stderr go to `log`."""
+
+    def __init__(self, command: str, *, cwd: Path, env: Mapping[str, str], log: Path) -> None:
+        with log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                supervised_command(["bash", "-c", command]),
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def number(self) -> int:
+        """The id of the process above all that it starts."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Returns the exit code (-N: signal N), None while it runs; then nothing that it started is left."""
+        code = self._process.poll()
+        if code is not None:
+            end_process_group(self._process, supervised=True)
+        return code
+
+    def end(self) -> None:
+        """Ends it and all that it started."""
+        end_process_group(self._process, supervised=True)
