@@ -38,7 +38,7 @@ class WandbMirror(RunMirror):
     """Passes everything on to the process that talks to W&B."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "waypost.tracking.wandb_runs"]
+        command = [sys.executable, "-m", "waypost.tracking.wandb_process"]
         self._partner = Partner(command, env=dict(os.environ), log=Path(os.devnull))
         self._warning = ""
         self._folders: list[str] = []

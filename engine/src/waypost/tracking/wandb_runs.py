@@ -1,50 +1,38 @@
-"""The process that keeps pipeline runs on W&B: it hears what happens, and reads on MLflow what steps log.
+"""Pipeline runs on W&B: made from the events of a run, and from what its steps log on MLflow.
 
 A pipeline run is a group there: a run for itself, and one for each step that is executed, with the step as
-its job type. It gets one JSON document a line (see `Mirror`) and answers in the same way. Whatever W&B or
-MLflow raise here becomes one word at the end.
+its job type. Whatever W&B or MLflow raise here becomes one message at the end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import queue
-import socket
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waypost.compat.wandb import publish
 from waypost.contracts.mlmodel import FILE as MODEL_FILE
-from waypost.errors import FindingsError, redacted
-from waypost.sources.files import content_files
+from waypost.errors import redacted
 from waypost.sources.web import answers
-from waypost.texts.json_text import read_json
 from waypost.tracking import names
 from waypost.tracking.wandb_inputs import split
+from waypost.tracking.wandb_media import SHOWN, log_artifact, media_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from wandb import Artifact, Run
+    from wandb import Run
 
-_LOOK_SECONDS = 2.0  # between two looks at the metrics of steps that run
+LOOK_SECONDS = 2.0  # between two looks at the metrics of steps that run
 _SERVER_SECONDS = 10  # for W&B's first answer
 _INIT_SECONDS = 30  # for its first answer about a run
 _MOST_MISSED = 5  # looks for a server that went away
-_MOST_ROWS = 10_000  # of a table
 _MOST_BYTES = 50_000_000  # of a plot, page or table
 _STEP_AXIS = "mlflow_step"
-_TABLES, _PAGES = (".csv", ".json"), (".html", ".svg")
-_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
-_SHOWN = (*_PICTURES, *_PAGES, *_TABLES)
-_DATA = (".csv", ".parquet", ".jsonl", ".arrow", ".feather", ".tsv", ".gz", ".zip")
 _EXIT_CODES = {"FINISHED": 0, "done": 0}
 
 
@@ -120,7 +108,7 @@ class Wandb:
         for each in used:
             with self._noting():
                 if not each["uri"]:
-                    _log(run, each, [], used=True)
+                    log_artifact(run, each, [], used=True)
                 elif not run.offline:
                     run.use_artifact(split(each["uri"])[0])
 
@@ -132,14 +120,14 @@ class Wandb:
             self._send_media(step)
         for each in outputs:
             with self._noting():
-                _log(step.run, each, _aliases(step.alias))
+                log_artifact(step.run, each, _aliases(step.alias))
         self._finish(step.run, state)
 
     def _on_step_reused(self, parent: str, outputs: list[dict[str, str]]) -> None:
         run, about = self._pipelines[parent]
         for each in outputs:
             with self._noting():
-                _log(run, each, _aliases(about["alias"]), used=True)
+                log_artifact(run, each, _aliases(about["alias"]), used=True)
 
     def _on_ended(self, run_id: str, status: str, metrics: dict[str, float]) -> None:
         run, _ = self._pipelines.pop(run_id)
@@ -160,7 +148,7 @@ class Wandb:
         sending.start()
         missed = 0
         while sending.is_alive() and missed < (1 if self._mode == "offline" else _MOST_MISSED):
-            sending.join(_LOOK_SECONDS)
+            sending.join(LOOK_SECONDS)
             if sending.is_alive():
                 missed = 0 if answers(_server()) else missed + 1
         if sending.is_alive():
@@ -257,7 +245,7 @@ class Wandb:
         with tempfile.TemporaryDirectory(prefix="waypost-") as folder:
             for artifact in self._files(step.run_id, ""):
                 uri = f"runs:/{step.run_id}/{artifact}"
-                media = _media(Path(download_artifacts(uri, dst_path=folder)))
+                media = media_of(Path(download_artifacts(uri, dst_path=folder)))
                 if media is not None:
                     step.run.log({artifact.rpartition(".")[0]: media})
 
@@ -269,7 +257,7 @@ class Wandb:
         for entry in entries:
             if entry.is_dir:
                 yield from self._files(run_id, entry.path)
-            elif Path(entry.path).suffix.lower() in _SHOWN and (entry.file_size or 0) <= _MOST_BYTES:
+            elif Path(entry.path).suffix.lower() in SHOWN and (entry.file_size or 0) <= _MOST_BYTES:
                 yield entry.path
 
 
@@ -285,95 +273,3 @@ def _first_line(error: Exception) -> str:
 
 def _aliases(release: str) -> list[str]:
     return ["latest", *([release] if release else [])]
-
-
-def _log(run: Run, each: Mapping[str, str], aliases: list[str], *, used: bool = False) -> None:
-    """Logs an artifact, or notes one as used: by its content, which is the same version where W&B has it."""
-    publish(run, _artifact(each["artifact"], Path(each["path"]), each), aliases, used=used)
-
-
-def _artifact(name: str, path: Path, about: Mapping[str, str]) -> Artifact:
-    """Returns the content at a path as W&B keeps it; its type follows from what it is."""
-    import wandb
-
-    files = content_files(path) if path.is_dir() else [path]
-    if (path / MODEL_FILE).is_file():
-        kind = "model"
-    else:
-        kind = "dataset" if all(file.suffix.lower() in _DATA for file in files) else "result"
-    metadata = {key: value for key, value in about.items() if key not in ("artifact", "path", "uri")}
-    artifact = wandb.Artifact(names.artifact(name), kind, metadata=metadata)
-    for file in files:
-        artifact.add_file(str(file), file.relative_to(path).as_posix() if path.is_dir() else file.name)
-    return artifact
-
-
-def _media(file: Path) -> Any:
-    """Returns a file as W&B shows it, None where it cannot be shown."""
-    import wandb
-
-    suffix = file.suffix.lower()
-    if suffix in _PICTURES:
-        return wandb.Image(str(file))
-    if suffix in _PAGES:
-        return wandb.Html(file.read_text(encoding="utf-8"), inject=False)
-    # A name says little: what cannot be read as a table is none.
-    with contextlib.suppress(ValueError, FindingsError):
-        if suffix == ".csv":
-            import pandas as pd
-
-            return wandb.Table(dataframe=pd.read_csv(file, nrows=_MOST_ROWS), allow_mixed_types=True)
-        content = read_json(file.read_text(encoding="utf-8"), str(file), with_nan=True)
-        if (
-            isinstance(content, dict) and {"columns", "data"} <= content.keys()
-        ):  # what `mlflow.log_table` writes
-            rows = content["data"][:_MOST_ROWS]
-            return wandb.Table(columns=content["columns"], data=rows, allow_mixed_types=True)
-    return None
-
-
-def main(number: int) -> None:
-    """Hears events and answers; `number` is the socket's."""
-    os.nice(5)  # the run itself comes first
-    kept = Wandb()
-    with socket.socket(fileno=number) as other:
-        for document in _heard(other, kept):
-            before = len(kept.folders)
-            kept.handle(document)
-            if new := kept.folders[before:]:
-                _answer(other, {"folders": new})
-        kept.finish()
-        _answer(other, {"over": True, "problem": kept.problem, "url": kept.url})
-    os._exit(0)  # W&B would wait at the end for a server that went away
-
-
-def _heard(other: socket.socket, kept: Wandb) -> Iterator[dict[str, Any]]:
-    """Gives the events until there will be no more; between them, looks at what runs."""
-    events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    # A thread takes them at once: the engine must not wait for us, however long W&B takes.
-    threading.Thread(target=_take, args=(other, events), daemon=True).start()
-    while True:
-        try:
-            document = events.get(timeout=_LOOK_SECONDS if kept.is_busy else None)
-        except queue.Empty:
-            kept.look()
-            continue
-        if document["event"] == "over":
-            return
-        yield document
-
-
-def _take(other: socket.socket, events: queue.SimpleQueue[dict[str, Any]]) -> None:
-    with contextlib.suppress(OSError), other.makefile("r", encoding="utf-8") as lines:
-        for line in lines:
-            events.put(json.loads(line))
-    events.put({"event": "over"})  # the engine is gone
-
-
-def _answer(other: socket.socket, content: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # nobody is there to hear it
-        other.sendall(json.dumps(content).encode() + b"\n")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
