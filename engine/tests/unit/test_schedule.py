@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waypost.contracts.schedule import Schedule, pause_after
+from waypost.contracts.polling import pause_after
+from waypost.contracts.schedule import Schedule
 from waypost.contracts.schedule_line import Capacity, Demand
 from waypost.contracts.schedule_messages import (
     Cancel,

@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
 
-from waypost.contracts.schedule_line import NOTHING, Capacity, Demand, Line
+from waypost.contracts.schedule_line import Capacity, Line
 from waypost.contracts.schedule_messages import (
     Cancel,
     Cancelled,
@@ -47,53 +46,8 @@ from waypost.contracts.schedule_messages import (
     TellBusy,
     TellElsewhere,
 )
+from waypost.contracts.schedule_steps import NOT_BEGUN, OVER, ScheduledRun, ScheduledStep, sharing_key
 from waypost.contracts.schedule_twins import Twins
-
-_OVER = (State.DONE, State.REUSED, State.FAILED, State.SKIPPED)
-_NOT_BEGUN = (State.WAITING, State.PENDING, State.ELSEWHERE)
-
-
-@dataclass(slots=True, eq=False)
-class _Step:
-    """What is known of a step. It holds a place from the moment that it may start until it has ended."""
-
-    id: StepId
-    run: _Run
-    selected: bool
-    missing: int  # how many of the steps that it needs are not finished
-    dependents: list[_Step] = field(default_factory=list)
-    state: State = State.WAITING
-    found: LookedUp | None = None
-    is_leased: bool = False
-    refusals: int = 0
-    is_stale: bool = False  # it was refused since it was looked up: the key may be finished by now
-    is_told: bool = False  # that it waits for what others have
-
-    @property
-    def key(self) -> str:
-        """The key by which others are the same step, empty where none is."""
-        return _key(self.found) if self.found else ""
-
-    @property
-    def needs_lease(self) -> bool:
-        return self.found is not None and self.found.leased
-
-    @property
-    def demand(self) -> Demand:
-        return self.found.demand if self.found else NOTHING
-
-
-@dataclass(slots=True, eq=False)
-class _Run:
-    name: str
-    number: int
-    left: int  # how many steps have no last state yet
-    steps: list[_Step] = field(default_factory=list)
-    has_failed: bool = False
-
-
-def _key(found: LookedUp) -> str:
-    return found.key if found.shareable else ""
 
 
 class Schedule:
@@ -101,13 +55,13 @@ class Schedule:
 
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
-        self._runs: dict[str, _Run] = {}
-        self._steps: dict[StepId, _Step] = {}
+        self._runs: dict[str, ScheduledRun] = {}
+        self._steps: dict[StepId, ScheduledStep] = {}
         self._opened = 0
         self._asking: set[StepId] = set()  # those of whose keys other runs may see that we asked
         self._begin()
         self._said: list[Instruction] = []
-        self._over: list[_Run] = []
+        self._over: list[ScheduledRun] = []
 
     def _begin(self) -> None:
         self._line: Line[StepId] = Line(self._capacity)
@@ -163,7 +117,7 @@ class Schedule:
         said, self._said = self._said, []
         return said
 
-    def _asked(self, step: StepId, state: State) -> _Step:
+    def _asked(self, step: StepId, state: State) -> ScheduledStep:
         found = self._steps.get(step)
         if found is None or found.state != state:
             is_now = found.state if found else "unknown"
@@ -176,10 +130,10 @@ class Schedule:
     # What becomes of a step when something happened.
 
     def _open(self, event: Opened) -> None:
-        run = self._runs[event.run] = _Run(event.run, self._opened, len(event.nodes))
+        run = self._runs[event.run] = ScheduledRun(event.run, self._opened, len(event.nodes))
         self._opened += 1
         steps = {
-            node.name: _Step(StepId(event.run, node.name), run, node.selected, len(set(node.needs)))
+            node.name: ScheduledStep(StepId(event.run, node.name), run, node.selected, len(set(node.needs)))
             for node in event.nodes
         }
         for node in event.nodes:
@@ -193,13 +147,13 @@ class Schedule:
             if not step.missing:
                 self._look_up(step)
 
-    def _look_up(self, step: _Step) -> None:
+    def _look_up(self, step: ScheduledStep) -> None:
         self._quit(step)
         step.state = State.LOOKED_UP
         self._say(LookUp(step.id, again=step.found is not None))
 
-    def _looked_up(self, step: _Step, found: LookedUp) -> None:
-        if step.key != _key(found):
+    def _looked_up(self, step: ScheduledStep, found: LookedUp) -> None:
+        if step.key != sharing_key(found):
             self._pass_on(step)
         step.found, step.is_stale = found, False
         if step.run.has_failed:
@@ -220,7 +174,7 @@ class Schedule:
             self._release(step)
             step.state = State.ELSEWHERE
 
-    def _leased(self, step: _Step) -> None:
+    def _leased(self, step: ScheduledStep) -> None:
         """Another run may have finished the step after it was looked up, and before we asked."""
         step.is_leased = True
         if step.run.has_failed:
@@ -228,7 +182,7 @@ class Schedule:
         else:
             self._look_up(step)
 
-    def _refused(self, step: _Step, until: float) -> None:
+    def _refused(self, step: ScheduledStep, until: float) -> None:
         """It asks again for all that have its key."""
         self._line.give_back(step.id)
         if step.run.has_failed:
@@ -240,7 +194,7 @@ class Schedule:
         step.is_stale = True
         self._want(step, State.ELSEWHERE, until)
 
-    def _taken(self, step: _Step, until: float) -> None:
+    def _taken(self, step: ScheduledStep, until: float) -> None:
         """Others may compute it, until it has its GPUs."""
         self._release(step)
         if step.run.has_failed:
@@ -249,7 +203,7 @@ class Schedule:
         step.is_stale = step.needs_lease
         self._want(step, State.PENDING, until)
 
-    def _ended(self, step: _Step, *, ok: bool) -> None:
+    def _ended(self, step: ScheduledStep, *, ok: bool) -> None:
         step.is_leased = False
         self._asking.discard(step.id)  # whoever recorded its end has let go of its key
         self._line.give_back(step.id)
@@ -258,13 +212,13 @@ class Schedule:
         else:
             self._fail(step)
 
-    def _end(self, step: _Step, state: State) -> None:
+    def _end(self, step: ScheduledStep, state: State) -> None:
         step.state = state
         step.run.left -= 1
         if not step.run.left:
             self._over.append(step.run)
 
-    def _finish(self, step: _Step, state: State) -> None:
+    def _finish(self, step: ScheduledStep, state: State) -> None:
         self._end(step, state)
         for twin in self._twins.end(step.key, step.id):
             self._look_up(self._steps[twin])
@@ -273,22 +227,22 @@ class Schedule:
             if not dependent.missing and not step.run.has_failed:
                 self._look_up(dependent)
 
-    def _fail(self, step: _Step) -> None:
+    def _fail(self, step: ScheduledStep) -> None:
         self._end(step, State.FAILED)
         if not step.run.has_failed:  # else all the others know
             step.run.has_failed = True
             for each in step.run.steps:
-                if each.state in _NOT_BEGUN:
+                if each.state in NOT_BEGUN:
                     self._give_up(each)
         self._pass_on(step)
 
-    def _give_up(self, step: _Step) -> None:
+    def _give_up(self, step: ScheduledStep) -> None:
         self._release(step)
         self._quit(step)
         self._end(step, State.SKIPPED)
         self._pass_on(step)
 
-    def _pass_on(self, step: _Step) -> None:
+    def _pass_on(self, step: ScheduledStep) -> None:
         """A step wants its key no more: one that has the same goes on in its place, unless it will give up
         itself.
         """
@@ -300,29 +254,29 @@ class Schedule:
         self._begin()
         for run in self._runs.values():
             for step in run.steps:
-                if step.state not in _OVER:
+                if step.state not in OVER:
                     step.state = State.CANCELLED
             self._say(Cancel(run.name, status))
         self._runs.clear()
 
     # Places and leases.
 
-    def _want(self, step: _Step, state: State, not_before: float = -math.inf) -> None:
+    def _want(self, step: ScheduledStep, state: State, not_before: float = -math.inf) -> None:
         step.state = state
         self._line.join(step.id, step.demand, step.run.number, not_before)
         if step.id in self._asking:
             self._hoping[step.demand.kinds][step.id] = None
 
-    def _quit(self, step: _Step) -> None:
+    def _quit(self, step: ScheduledStep) -> None:
         """A step that waits for its turn does no more."""
         self._line.leave(step.id)
         self._hoping[step.demand.kinds].pop(step.id, None)
 
-    def _take_place(self, step: _Step) -> None:
+    def _take_place(self, step: ScheduledStep) -> None:
         self._line.take(step.id)
         self._hoping[step.demand.kinds].pop(step.id, None)
 
-    def _release(self, step: _Step) -> None:
+    def _release(self, step: ScheduledStep) -> None:
         """Others may have its key, and its place."""
         if step.id in self._asking:
             self._asking.discard(step.id)
@@ -346,7 +300,7 @@ class Schedule:
             self._say(Close(run.name, "FAILED" if run.has_failed else "FINISHED"))
         self._over.clear()
 
-    def _go_on(self, step: _Step) -> None:
+    def _go_on(self, step: ScheduledStep) -> None:
         if step.is_stale:
             self._look_up(step)
             return
@@ -358,15 +312,3 @@ class Schedule:
         else:
             step.state = State.RUNNING
             self._say(Start(step.id, step.demand.gpus))
-
-
-_PAUSE_PER_ASKING, _LONGEST_PAUSE_SECONDS = 20.0, 15.0
-
-
-def pause_after(asking: float, jitter: float) -> float:
-    """Returns how many seconds a run that waits for another's result waits before it asks again.
-
-    `asking` is what an asking took: so each waiting run takes at most a twentieth of the server's time.
-    `jitter`, between 0.5 and 1.5, keeps twenty runs from asking at the same moment.
-    """
-    return max(1.0, min(_PAUSE_PER_ASKING * asking, _LONGEST_PAUSE_SECONDS)) * jitter

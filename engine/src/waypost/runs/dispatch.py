@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
 
-from waypost.contracts.schedule import Schedule, pause_after
+from waypost.contracts.polling import pause_after
+from waypost.contracts.schedule import Schedule
 from waypost.contracts.schedule_line import NOTHING
 from waypost.contracts.schedule_messages import (
     Cancel,

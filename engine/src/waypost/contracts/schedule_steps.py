@@ -1,0 +1,54 @@
+"""What the schedule knows of a step, and of the run that it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from waypost.contracts.schedule_line import NOTHING, Demand
+from waypost.contracts.schedule_messages import LookedUp, State, StepId
+
+OVER = (State.DONE, State.REUSED, State.FAILED, State.SKIPPED)
+NOT_BEGUN = (State.WAITING, State.PENDING, State.ELSEWHERE)
+
+
+@dataclass(slots=True, eq=False)
+class ScheduledStep:
+    """What is known of a step. It holds a place from the moment that it may start until it has ended."""
+
+    id: StepId
+    run: ScheduledRun
+    selected: bool
+    missing: int  # how many of the steps that it needs are not finished
+    dependents: list[ScheduledStep] = field(default_factory=list)
+    state: State = State.WAITING
+    found: LookedUp | None = None
+    is_leased: bool = False
+    refusals: int = 0
+    is_stale: bool = False  # it was refused since it was looked up: the key may be finished by now
+    is_told: bool = False  # that it waits for what others have
+
+    @property
+    def key(self) -> str:
+        """The key by which others are the same step, empty where none is."""
+        return sharing_key(self.found) if self.found else ""
+
+    @property
+    def needs_lease(self) -> bool:
+        return self.found is not None and self.found.leased
+
+    @property
+    def demand(self) -> Demand:
+        return self.found.demand if self.found else NOTHING
+
+
+@dataclass(slots=True, eq=False)
+class ScheduledRun:
+    name: str
+    number: int
+    left: int  # how many steps have no last state yet
+    steps: list[ScheduledStep] = field(default_factory=list)
+    has_failed: bool = False
+
+
+def sharing_key(found: LookedUp) -> str:
+    return found.key if found.shareable else ""
