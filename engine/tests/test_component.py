@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waypost.contracts.component import (
-    EntryPoint,
-    Parameter,
-    argument_text,
-    command_line,
-    parse_component,
-)
+from waypost.contracts.argument_values import argument_text, command_line
+from waypost.contracts.component import EntryPoint, Parameter, parse_component
 from waypost.errors import FindingsError
 
 

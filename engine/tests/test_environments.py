@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import LIBRARY, Call
 from tests.pipelines import write_component, write_pipeline
-from waypost.contracts.component import PythonEnv
+from waypost.contracts.python_env import PythonEnv
 from waypost.errors import WaypostError
 from waypost.runs.environments import Environment, digest_of, ensure
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.component import Parameter, argument_text, requirement_file, sealed_text
+from waypost.contracts.argument_values import argument_text, sealed_text
+from waypost.contracts.component import Parameter
+from waypost.contracts.python_env import requirement_file
 from waypost.texts.sealed import Sealed, Variable, Variables, sealed
 
 

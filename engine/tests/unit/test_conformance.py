@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.component import Component, PythonEnv
+from waypost.contracts.component import Component
 from waypost.contracts.conformance import Source, conformance, release_findings
+from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.readme import readme_problems
 
 README = """\

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from waypost.contracts.component import PythonEnv, parse_component
+from waypost.contracts.component import parse_component
 from waypost.contracts.environment import asks_for_packages, buildable, find_environment, request, serves
+from waypost.contracts.python_env import PythonEnv
 from waypost.errors import FindingsError
 
 

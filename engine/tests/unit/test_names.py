@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.component import PythonEnv, parse_component
+from waypost.contracts.component import parse_component
 from waypost.contracts.lock import parse_lock
 from waypost.contracts.pipeline import parse_pipeline
+from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.target import parse_target
 from waypost.contracts.urls import url_problem
 from waypost.contracts.versions import parse_requirement

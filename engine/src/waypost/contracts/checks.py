@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from waypost.contracts.argument_values import argument_text
 from waypost.contracts.command import command_problems
-from waypost.contracts.component import NUMBERS, EntryPoint, argument_text
+from waypost.contracts.component import NUMBERS, EntryPoint
 from waypost.contracts.fits import parameter_problems
 from waypost.errors import did_you_mean
 

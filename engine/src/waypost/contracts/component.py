@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,20 +16,16 @@ from pydantic import (
     model_validator,
 )
 
-from waypost.contracts.command import filled
 from waypost.contracts.metrics import Metric, MetricFacts, WrittenMetric
-from waypost.contracts.names import FileNear, FolderName, PathInside, file_near
-from waypost.texts.limits import shortened
+from waypost.contracts.names import FileNear, FolderName, PathInside
 from waypost.texts.parsing import Strict, load_mapping, parse
-from waypost.texts.scalars import Schema, Written, core, text_of, unwritten, value_of
-from waypost.texts.sealed import Sealed, Variables, opened
+from waypost.texts.scalars import Schema, Written, core, unwritten
 
 FILE = "MLproject"
 MISSING = "component-missing"
 OutputType = Literal["file", "table", "report", "mlflow-model", ""]
-_TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 NUMBERS = ("int", "float")
-_TYPED = (*NUMBERS, "bool")
+TYPED = (*NUMBERS, "bool")
 _DOCKER = "docker_env: Waypost runs no containers; stock MLflow does: mlflow run, without --backend waypost"
 _ENVIRONMENTS = ("python_env", "conda_env", "docker_env")
 
@@ -188,34 +182,6 @@ class Component(Project):
         return tuple(dict.fromkeys(p.schema_ for p in parameters if p.schema_))
 
 
-class PythonEnv(BaseModel):
-    """A python_env.yaml: what MLflow installs for the component, `build_dependencies` first.
-
-    `conda` is the conda.yaml that it was made of, `beyond` what of that uv cannot build.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    python: str | None = None
-    build_dependencies: tuple[str, ...] = ()
-    dependencies: tuple[str, ...] = ()
-    conda: str = ""
-    beyond: tuple[str, ...] = ()
-
-    @field_validator("dependencies")
-    @classmethod
-    def _files_near(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for line in value:
-            if (file := requirement_file(line)) is not None:
-                file_near(file)
-        return value
-
-    @property
-    def requirement_files(self) -> tuple[str, ...]:
-        """The files that the lines of `dependencies` name, such as `-r requirements.txt`."""
-        return tuple(file for line in self.dependencies if (file := requirement_file(line)))
-
-
 def parse_component(text: str, file: str, schema: Schema = core) -> Component:
     """Returns the component of an MLproject text. Raises FindingsError.
 
@@ -230,7 +196,7 @@ def _typed_defaults(content: dict[str, Any]) -> dict[str, Any]:
     typed: dict[str, Any] = unwritten(content)
     for name, entry in _mappings(typed.get("entry_points")):
         for key, parameter in _mappings(entry.get("parameters")):
-            if parameter.get("type", "string") in _TYPED:
+            if parameter.get("type", "string") in TYPED:
                 continue
             written = content["entry_points"][name]["parameters"][key]
             changed = {"default": _as_text(written["default"])} if "default" in written else {}
@@ -252,91 +218,3 @@ def _as_text(found: Any) -> Any:
 def parse_project(text: str, file: str) -> Project:
     """Returns what an MLproject text says besides its entry points. Raises FindingsError."""
     return parse(Project, load_mapping(text, file), file)
-
-
-def requirement_file(line: str) -> str | None:
-    """Returns the file that a dependency line such as `-r requirements.txt` names, else None."""
-    flag, _, file = line.partition(" ")
-    return file.strip() if flag in ("-r", "--requirement") else None
-
-
-def argument_text(parameter: Parameter, value: Any) -> str:
-    """Returns a value as the text that the command line gets.
-
-    Raises ValueError that says why the value does not fit type, choices or range.
-    """
-    value = _as_asked(parameter, value)
-    if isinstance(value, (dict, list)):
-        raise ValueError(f"type {parameter.type} is expected, not a {_kind(value)}")
-    if "\0" in str(value):
-        raise ValueError(f"{shortened(value)!r}: no argument of a command can hold the character NUL")
-    typed = _typed(parameter.type, value)
-    choices = (
-        [text_of(choice) for choice in parameter.choices] if isinstance(typed, str) else parameter.choices
-    )
-    if choices and typed not in choices:
-        raise ValueError(f"{shortened(repr(typed))} is not one of {', '.join(map(str, parameter.choices))}")
-    if isinstance(typed, (int, float)):
-        if parameter.minimum is not None and typed < parameter.minimum:
-            raise ValueError(f"{shortened(typed)} is less than the minimum, {parameter.minimum:g}")
-        if parameter.maximum is not None and typed > parameter.maximum:
-            raise ValueError(f"{shortened(typed)} is more than the maximum, {parameter.maximum:g}")
-    return str(typed).lower() if isinstance(typed, bool) else str(typed)
-
-
-def is_not_given(parameter: Parameter, value: Any) -> bool:
-    """Tells whether a value stands for none: null does, and on the command line nothing, but for a text."""
-    return value_of(value) is None and (value is None or parameter.type in (*_TYPED, "path", "uri"))
-
-
-def _as_asked(parameter: Parameter, value: Any) -> Any:
-    """Returns a value as the contract's type asks for it: a text as it was written.
-
-    Raises ValueError for a null on the command line that could be the text as well.
-    """
-    if not isinstance(value, Written) or parameter.type in _TYPED:
-        return value_of(value)
-    if value.value is None and value.text.strip().lower() == "null":
-        problem = f"{value.text} may be the text or no value at all"
-        raise ValueError(f"{problem}: give '\"{value.text}\"' or '!!null', quotes and all")
-    return value.text
-
-
-def sealed_text(parameter: Parameter, value: Sealed, variables: Variables) -> Sealed:
-    """Returns a sealed value for the command line, as `argument_text` does for others.
-
-    Raises ValueError that does not show the value, where that is known and does not fit.
-    """
-    if variables.values is not None:
-        try:
-            argument_text(parameter, opened(value, variables.values))
-        except ValueError:
-            # The cause has the value in it.
-            raise ValueError(f"the value of {value} does not fit the parameter: {parameter.wanted}") from None
-    return value
-
-
-def _typed(kind: str, value: Any) -> bool | int | float | str:
-    text = str(value).strip()
-    try:
-        if kind == "bool":
-            return _TRUTH[text.lower()]
-        if kind == "int" and not isinstance(value, bool):
-            return int(value) if isinstance(value, float) and value.is_integer() else int(text)
-        if kind == "float" and not isinstance(value, bool):
-            return float(text)
-    except (KeyError, ValueError):
-        pass
-    if kind in ("bool", "int", "float"):
-        raise ValueError(f"{shortened(repr(value))} is not a{'n' if kind == 'int' else ''} {kind}")
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _kind(value: object) -> str:
-    return "mapping" if isinstance(value, dict) else "list"
-
-
-def command_line(entry_point: EntryPoint, arguments: Mapping[str, str]) -> str:
-    """Returns the shell command, with the values quoted, as MLflow Projects would build it."""
-    quoted = {name: shlex.quote(value) for name, value in arguments.items()}
-    return filled(entry_point.command, quoted)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.command import parameters_in, programs_in
-from waypost.contracts.component import FILE, Component, PythonEnv
+from waypost.contracts.component import FILE, Component
+from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.readme import readme_problems
 from waypost.contracts.requirements import lines_of
 from waypost.errors import Finding, FindingsError, nearest

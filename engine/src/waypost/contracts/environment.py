@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from waypost.contracts.component import Project, PythonEnv, requirement_file
+from waypost.contracts.component import Project
+from waypost.contracts.python_env import PythonEnv, requirement_file
 from waypost.errors import Finding, FindingsError
 from waypost.texts.limits import shortened
 from waypost.texts.parsing import load_mapping, parse

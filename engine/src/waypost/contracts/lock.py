@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import Field
 
-from waypost.contracts.component import PythonEnv
 from waypost.contracts.names import FolderName, ObjectId, TagName, Uses, VersionText
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, component_name
+from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.versions import parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, nearest, redacted
 from waypost.texts.digests import digest_of

@@ -10,16 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from waypost.contracts.argument_values import argument_text, is_not_given, sealed_text
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.component import FILE as CONTRACT
-from waypost.contracts.component import (
-    Component,
-    EntryPoint,
-    Parameter,
-    argument_text,
-    is_not_given,
-    sealed_text,
-)
+from waypost.contracts.component import Component, EntryPoint, Parameter
 from waypost.contracts.fits import misfits
 from waypost.contracts.parameters import Parameters, canonical_yaml
 from waypost.contracts.pipeline import FILE, Pipeline

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from waypost.contracts.component import PythonEnv
 from waypost.contracts.environment import File, buildable, read_environment
 from waypost.contracts.mlmodel import MLmodel
+from waypost.contracts.python_env import PythonEnv
 from waypost.errors import FindingsError, WaypostError
 from waypost.runs.environments import Environment, MissingPythonError, ensure
 from waypost.sources.files import read_text

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 
-from waypost.contracts.component import FILE, MISSING, Component, PythonEnv, parse_component
+from waypost.contracts.component import FILE, MISSING, Component, parse_component
 from waypost.contracts.environment import PYTHON_ENV, environment_files, find_environment
 from waypost.contracts.listing import Listing, top_of, walk
 from waypost.contracts.lock import Pin, Wanted, environment_digest
+from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.requirements import environment_folders
 from waypost.contracts.trees import TreeError, link_problem, read_tree, shown
 from waypost.contracts.versions import version_of

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import filelock
 
-from waypost.contracts.component import PythonEnv, requirement_file
 from waypost.contracts.environment import asks_for_packages, buildable, request, serves
+from waypost.contracts.python_env import PythonEnv, requirement_file
 from waypost.errors import WaypostError
 from waypost.sources.files import read_text
 from waypost.system.machine import packages

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from waypost.contracts.component import argument_text
+from waypost.contracts.argument_values import argument_text
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.parameters import canonical_yaml
 from waypost.contracts.plan import Argument, Inline, Location, PlannedStep, Reference

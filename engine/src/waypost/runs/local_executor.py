@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from waypost.contracts.component import PythonEnv, command_line
+from waypost.contracts.argument_values import command_line
 from waypost.contracts.plan import PlannedStep
+from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.resources import MIB
 from waypost.contracts.schedule_line import Capacity
 from waypost.runs import environments

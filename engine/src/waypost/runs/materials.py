@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from waypost.contracts.component import Component, EntryPoint, PythonEnv, argument_text
+from waypost.contracts.argument_values import argument_text
+from waypost.contracts.component import Component, EntryPoint
 from waypost.contracts.parameters import canonical_yaml
+from waypost.contracts.python_env import PythonEnv
 from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
 from waypost.runs import environments
 from waypost.runs.environments import Environment

@@ -21,7 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from waypost.cluster.inside import Inside, memory_mb, own_variables
-from waypost.contracts.component import EntryPoint, command_line
+from waypost.contracts.argument_values import command_line
+from waypost.contracts.component import EntryPoint
 from waypost.errors import WaypostError
 from waypost.runs.code import own_copy
 from waypost.runs.environments import Environment

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from waypost.contracts.component import PythonEnv
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
+from waypost.contracts.python_env import PythonEnv
 from waypost.errors import redacted
 from waypost.runs import environments
 from waypost.runs.cache_lookup import (

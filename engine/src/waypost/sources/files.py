@@ -8,11 +8,12 @@ import secrets
 from pathlib import Path
 
 from waypost.contracts import component, mlmodel, pipeline
-from waypost.contracts.component import Component, Project, PythonEnv, parse_component, parse_project
+from waypost.contracts.component import Component, Project, parse_component, parse_project
 from waypost.contracts.environment import find_environment
 from waypost.contracts.lock import environment_digest
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
+from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.requirements import environment_folders
 from waypost.errors import Finding, FindingsError, UsageError, WaypostError, did_you_mean
 from waypost.system.liveness import process_name
