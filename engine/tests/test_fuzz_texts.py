@@ -18,7 +18,7 @@ from waypost.contracts.lock import parse_lock
 from waypost.contracts.mlmodel import parse_mlmodel
 from waypost.contracts.parameters import canonical_yaml, flat, merged
 from waypost.contracts.pipeline import parse_pipeline
-from waypost.contracts.plan import make_plan
+from waypost.contracts.planning import make_plan
 from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.sweep import points
 from waypost.errors import FindingsError, WaypostError

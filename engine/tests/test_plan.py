@@ -9,7 +9,8 @@ import pytest
 from waypost.contracts.component import Component
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import Pipeline, component_name
-from waypost.contracts.plan import Inline, Location, Plan, Reference, make_plan
+from waypost.contracts.plan import Inline, Location, Plan, Reference
+from waypost.contracts.planning import make_plan
 from waypost.errors import Finding, FindingsError
 
 COMPONENTS = {

@@ -12,7 +12,7 @@ from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.component import Component, EntryPoint
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import Pipeline
-from waypost.contracts.plan import make_plan
+from waypost.contracts.planning import make_plan
 from waypost.interfaces.interface import component_with, interface_changes, interface_digest, interface_of
 from waypost.runs.outputs import model_problem
 

@@ -10,7 +10,7 @@ from waypost.contracts.component import Component
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.pipeline_conformance import two_versions, unpinned_data, unused_parameters
-from waypost.contracts.plan import make_plan
+from waypost.contracts.planning import make_plan
 
 
 def pipeline(**steps: Any) -> Pipeline:

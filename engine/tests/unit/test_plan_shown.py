@@ -8,7 +8,8 @@ from typing import Any
 from waypost.contracts.component import Component
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import parse_pipeline
-from waypost.contracts.plan import Plan, make_plan
+from waypost.contracts.plan import Plan
+from waypost.contracts.planning import make_plan
 from waypost.report.console import Console
 from waypost.report.plan import plan_document, show_plan
 

@@ -170,3 +170,8 @@ def _with_texts(content: dict[str, Any]) -> dict[str, Any]:
                 if isinstance(entry, dict) and key in entry:
                     typed[group][name] = {**entry, key: content[group][name][key]}
     return typed
+
+
+def step_place(step: str, *keys: str) -> str:
+    """Returns the place of a key of a step, as findings name it."""
+    return ".".join([f"{FILE}: steps.{step}", *keys])

@@ -11,7 +11,7 @@ from waypost.contracts.interpolation import NO_VALUE
 from waypost.contracts.lock import FILE, NEWER, Lock, Pin, Wanted, lock_text, make_lock, requirement_findings
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
-from waypost.contracts.plan import make_plan
+from waypost.contracts.planning import make_plan
 from waypost.contracts.versions import Release, Requirement, newest, parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
 from waypost.pins.checkout import pinned_checkouts

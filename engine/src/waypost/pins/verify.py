@@ -9,7 +9,7 @@ from pathlib import Path
 
 from waypost.contracts.lock import FILE, Lock, Pin, staleness
 from waypost.contracts.pipeline import component_name
-from waypost.contracts.plan import source_findings
+from waypost.contracts.planning import source_findings
 from waypost.contracts.signers import UNSIGNED, WRONG
 from waypost.contracts.versions import newest, parse_requirement, releases_of
 from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError

@@ -11,7 +11,7 @@ from pathlib import Path
 from waypost.contracts.lock import FILE, Lock, Wanted, parse_lock, staleness, wanted
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, hold_findings
-from waypost.contracts.plan import source_findings
+from waypost.contracts.planning import source_findings
 from waypost.contracts.provenance import Provenance
 from waypost.contracts.signers import Policy
 from waypost.contracts.trees import shown

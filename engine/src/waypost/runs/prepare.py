@@ -13,7 +13,8 @@ from waypost.contracts.component import Component
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
-from waypost.contracts.plan import Location, Plan, PlannedStep, make_plan
+from waypost.contracts.plan import Location, Plan, PlannedStep
+from waypost.contracts.planning import make_plan
 from waypost.contracts.urls import scheme_of
 from waypost.errors import Finding, FindingsError
 from waypost.extras import MissingExtraError, require

@@ -10,7 +10,7 @@ from waypost.contracts.component import Component
 from waypost.contracts.lock import selected
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import Pipeline
-from waypost.contracts.plan import make_plan
+from waypost.contracts.planning import make_plan
 from waypost.errors import FindingsError, UsageError, did_you_mean
 from waypost.pins.checkout import Checkout, checkouts
 from waypost.pins.workspace import Workspace
