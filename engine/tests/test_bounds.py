@@ -16,7 +16,8 @@ from waypost.errors import did_you_mean
 from waypost.inference.delimited import read_csv
 from waypost.inference.layout import Layout, TableError, check_names
 from waypost.inference.limits import MIB, Limits, RequestError
-from waypost.serving.protocol import CSV, JSON, error_reply, parsed, table_of
+from waypost.serving.protocol import CSV, JSON, parsed, table_of
+from waypost.serving.reply_bodies import error_reply
 
 ONE = ROWS[0]
 WORDS = [f"c{i:x}" for i in range(250_000)]

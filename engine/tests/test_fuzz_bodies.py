@@ -30,7 +30,8 @@ from waypost.inference.limits import MIB, Limits
 from waypost.inference.loading import load
 from waypost.inference.original import Original
 from waypost.serving.original_requests import asked
-from waypost.serving.protocol import CSV, JSON, content_type, error_reply, parsed, reply, table_of
+from waypost.serving.protocol import CSV, JSON, content_type, parsed, table_of
+from waypost.serving.reply_bodies import error_reply, reply
 from waypost.serving.unpacking import Unpacker
 from waypost.sources.files import read_mlmodel
 

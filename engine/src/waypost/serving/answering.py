@@ -27,7 +27,8 @@ from waypost.serving.fields import Field
 from waypost.serving.metrics import Entry
 from waypost.serving.original_requests import asked
 from waypost.serving.prediction_log import Answered, Journal
-from waypost.serving.protocol import CSV, JSON, error_reply, parsed, reply, table_of
+from waypost.serving.protocol import CSV, JSON, parsed, table_of
+from waypost.serving.reply_bodies import error_reply, reply
 from waypost.serving.threads import BusyError, Threads, Work
 from waypost.serving.unpacking import Unpacker
 

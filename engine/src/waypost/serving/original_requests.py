@@ -16,7 +16,8 @@ from waypost.inference.columnar import PARQUET
 from waypost.inference.delimited import header
 from waypost.inference.layout import Layout, check_misspelt
 from waypost.inference.limits import Limits, RequestError
-from waypost.serving.protocol import CSV, JSON, checked_object, form_of, wants_probabilities
+from waypost.serving.json_tables import checked_object, form_of, wants_probabilities
+from waypost.serving.protocol import CSV, JSON
 
 Check = Callable[[str, bytes, Layout, Limits], bytes]
 """Returns what a Parquet or Arrow body holds as plain Parquet. Raises TableError."""
