@@ -26,9 +26,10 @@ from waypost.inference.limits import Limits, RequestError
 from waypost.inference.model_cache import Ready
 from waypost.inference.proof import Proof
 from waypost.inference.table import Rows, Table
-from waypost.serving.answering import Answering, Served, refusal
+from waypost.serving.answering import Answering, Served
 from waypost.serving.metrics import Entry
 from waypost.serving.protocol import CSV, JSON
+from waypost.serving.replies import refusal
 
 LAYOUT = Layout((Column(name="a", type="double"),))
 SLOW = b'{"instances": [{"a": -1}]}'

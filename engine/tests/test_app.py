@@ -290,7 +290,7 @@ def test_callers_are_named_in_the_log(tmp_path: Path, log: list[Any]) -> None:
 
     assert asyncio.run(requests("open-sesame", "simsim", "wrong")) == [200, 200, 401]
     tokens.write_text("app: another\n")
-    app._follow_tokens()
+    app._chores.follow_tokens()
     assert asyncio.run(requests("open-sesame", "another")) == [401, 200]
     app._monitor.flush()
     assert [line["caller"] for line in log] == ["app", "night", "", "", "app"]

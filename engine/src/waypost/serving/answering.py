@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
-
-import orjson
 
 from waypost.errors import WaypostError
 from waypost.inference.compiled import Answer
@@ -28,7 +24,8 @@ from waypost.serving.metrics import Entry
 from waypost.serving.original_requests import asked
 from waypost.serving.prediction_log import Answered, Journal
 from waypost.serving.protocol import CSV, JSON, parsed, table_of
-from waypost.serving.reply_bodies import error_reply, reply
+from waypost.serving.replies import Headers, Reply, forget_frames
+from waypost.serving.reply_bodies import reply
 from waypost.serving.threads import BusyError, Threads, Work
 from waypost.serving.unpacking import Unpacker
 
@@ -38,10 +35,7 @@ _QUICK_KINDS, _QUICK_ROWS = (JSON, CSV), 64
 _MOST_WAITING = 256
 _MOST_LOST = 4  # threads, times those at work
 _MOST_UNPACKING = 4
-_RETRY_SECONDS = b"5"
-_LONGEST = 500  # characters of a problem in the log
 
-Headers = list[tuple[bytes, bytes]]
 T = TypeVar("T")
 MAIN = "main"
 """The role of the model that a server is for."""
@@ -59,53 +53,6 @@ class Served:
     facts: dict[str, str]
     role: str = MAIN
     fields: tuple[Field, ...] = ()
-
-
-@dataclass(slots=True)
-class Reply:
-    """What is sent to a client; `problem` is what the access log says of it, `is_early` whether the body of
-    the request may still be on its way.
-    """
-
-    status: int
-    body: bytes
-    type: bytes = b"application/json"
-    headers: Headers = field(default_factory=list)
-    problem: str = ""
-    is_early: bool = False
-
-
-def let_go(error: BaseException) -> None:
-    """Has an error, and those that it came of, forget where they were raised.
-
-    The frames hold a body and what it became, and among them are those that wait for a thread, whose future
-    holds the error: a ring that stays until garbage is collected, which is seldom here (`app.py`).
-    """
-    left: list[BaseException | None] = [error]
-    while left:
-        if (one := left.pop()) is not None:
-            left += [one.__cause__, one.__context__]
-            one.__traceback__ = one.__cause__ = one.__context__ = None
-
-
-def refusal(error: TableError, *headers: tuple[bytes, bytes], is_early: bool = False) -> Reply:
-    """Returns the reply that says why there is no answer; the error is let go."""
-    let_go(error)
-    more = [(b"retry-after", _RETRY_SECONDS)] if error.status == 503 else []
-    return Reply(
-        error.status, error_reply(error), headers=[*headers, *more], problem=str(error), is_early=is_early
-    )
-
-
-def failure(raised: Exception, request: str) -> Reply:
-    """Returns the reply where the server itself fails; what failed is for its log, not for whoever asks."""
-    problem = f"the server failed to answer; see its log for {request}"
-    content = {"error_code": "INTERNAL_ERROR", "message": problem}
-    error = raised.__cause__ or raised
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    let_go(raised)
-    return Reply(500, orjson.dumps(content), problem=f"{type(error).__name__}: {error}{place}"[:_LONGEST])
 
 
 class Answering:
@@ -136,7 +83,7 @@ class Answering:
         try:
             return await self._compiled(served, kind, body, entry, in_thread=in_thread)
         except OddError as error:
-            let_go(error)
+            forget_frames(error)
             left = partial(self._left_to_mlflow, served, kind, body, entry, problem=error)
             return await self.in_thread(left)
 

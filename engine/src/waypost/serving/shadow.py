@@ -11,9 +11,10 @@ import orjson
 
 from waypost.inference.layout import TableError
 from waypost.inference.limits import Limits
-from waypost.serving.answering import Answering, Reply, Served, let_go
+from waypost.serving.answering import Answering, Served
 from waypost.serving.metrics import Entry, Monitor
 from waypost.serving.prediction_log import Journal
+from waypost.serving.replies import Reply, forget_frames
 from waypost.serving.threads import Threads
 
 _MOST_WAITING = 16
@@ -56,10 +57,10 @@ class Shadow:
             is_equal = await self._answering.in_thread(lambda _: agree(reply.body, answer.body))
             outcome = EQUAL if is_equal else DIFFERENT
         except TableError as error:
-            let_go(error)
+            forget_frames(error)
             outcome = _OUTCOMES.get(error.status, REFUSED)
         except Exception as error:  # whatever a model does: it is counted, and nobody waits for it
-            let_go(error)
+            forget_frames(error)
             outcome = FAILED
         finally:
             self._held -= len(body)
