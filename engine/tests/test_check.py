@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import LIBRARY, Call
 from waypost.errors import UsageError
 from waypost.release.conformance import check_library
-from waypost.release.kinds import Library, read_subject
+from waypost.release.kinds import Library, read_product
 from waypost.sources.git import git
 
 
@@ -95,9 +95,9 @@ def test_pipelines_in_a_library(workplace: Path) -> None:
     for folder in (workplace, workplace / "example"):
         (folder / "setup.cfg").write_text("[bumpversion]\ncurrent_version = 1.0.0\n")
     assert check_library(workplace).components == ("part",)
-    library = read_subject(workplace)
+    library = read_product(workplace)
     assert isinstance(library, Library)
     assert set(library.components) == {"part"}
     shutil.rmtree(workplace / "part")
     with pytest.raises(UsageError, match="nor components nor"):
-        read_subject(workplace)
+        read_product(workplace)

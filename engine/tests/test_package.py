@@ -18,7 +18,7 @@ from waypost.errors import UsageError
 from waypost.interfaces.package import PackageInterface, package_changes
 from waypost.interfaces.semver import demanded
 from waypost.release.check import semver
-from waypost.release.kinds import Package, read_subject
+from waypost.release.kinds import Package, read_product
 
 WAYPOST = ("python", "-m", "waypost")
 
@@ -30,9 +30,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
 
 
 def interface_of(folder: Path) -> PackageInterface:
-    subject = read_subject(folder)
-    assert isinstance(subject, Package)
-    return subject.interface
+    product = read_product(folder)
+    assert isinstance(product, Package)
+    return product.interface
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_release(package: Repository, call: Call) -> None:
     refused = call(*WAYPOST, "release", "minor", "-C", package.path)
     assert refused.returncode == 1
     assert "breaking: the command was removed; this demands a major release" in refused.stderr
-    verdict = semver(read_subject(package.path), None, None)
+    verdict = semver(read_product(package.path), None, None)
     assert (verdict.base, verdict.least) == ("1.0.0", "2.0.0")
 
 
@@ -265,18 +265,18 @@ def test_product_is_declared(package: Repository) -> None:
     """A pipeline below a package, such as an example, makes it no pipeline where that is said."""
     (package.path / "example").mkdir()
     (package.path / "example" / "pipeline.yaml").write_text("name: x\n")
-    assert read_subject(package.path).kind == "pipeline"
+    assert read_product(package.path).kind == "pipeline"
     edit(
         package.path,
         "pyproject.toml",
         "[tool.waypost.interface]",
         '[tool.waypost]\nproduct = "package"\n\n[tool.waypost.interface]',
     )
-    assert read_subject(package.path).kind == "package"
+    assert read_product(package.path).kind == "package"
     shutil.rmtree(package.path / "example")
     edit(package.path, "pyproject.toml", 'product = "package"', 'product = "components"')
     with pytest.raises(UsageError, match="no components here"):
-        read_subject(package.path)
+        read_product(package.path)
 
 
 def test_engine_of_a_record(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.repositories import Repository, make_repository
 from waypost.contracts.provenance import ParameterFile, Place, Provenance, provenance_text, tags
 from waypost.errors import UsageError
 from waypost.interfaces.record import RunRecord, parse_record
-from waypost.release.kinds import read_subject
+from waypost.release.kinds import read_product
 from waypost.release.recording import RecordRequest, write_run_record
 from waypost.runs import drafts
 from waypost.tracking.store import Tracker
@@ -72,7 +72,7 @@ class Runs:
 
 
 def recorded(pipeline: Repository, **wish: str) -> RunRecord:
-    file = write_run_record(read_subject(pipeline.path), RecordRequest("1.0.0", **wish))
+    file = write_run_record(read_product(pipeline.path), RecordRequest("1.0.0", **wish))
     return parse_record(RunRecord, file.read_text(), file.name)
 
 
@@ -91,7 +91,7 @@ def test_the_run_with_the_releases_own_parameters(pipeline: Repository) -> None:
     assert (second.overrides, second.supersedes, second.reason) == (("n=5",), "1.0.0.run.json", "of five")
     names = sorted(path.name for path in (pipeline.path / "releases").iterdir())
     assert names == ["1.0.0.run.2.json", "1.0.0.run.json"]
-    again = read_subject(pipeline.path).run_record("1.0.0")
+    again = read_product(pipeline.path).run_record("1.0.0")
     assert again == second
 
 

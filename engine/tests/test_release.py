@@ -273,13 +273,13 @@ def test_a_yank_is_committed_and_pushed(library: Repository, call: Call) -> None
 
 def test_records_of_this_repository() -> None:
     """No record here was ever changed: those of the pipeline and those of the component library."""
-    from waypost.release.kinds import read_subject
+    from waypost.release.kinds import read_product
     from waypost.release.records import tampered
 
     if git.is_shallow(ROOT):
         pytest.skip("this clone has no history")
-    assert tampered(read_subject(ROOT)) == []
-    assert tampered(read_subject(ROOT / "components-repo")) == []
+    assert tampered(read_product(ROOT)) == []
+    assert tampered(read_product(ROOT / "components-repo")) == []
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from waypost.interfaces.record import Record, parse_record
 from waypost.pins.locking import resolve, write_lock
 from waypost.pins.updating import locked, plan_update
 from waypost.pins.workspace import fresh_lock, open_workspace
-from waypost.release.kinds import read_subject
+from waypost.release.kinds import read_product
 
 SETTINGS = "[bumpversion]\ncurrent_version = 1.0.0\ncommit = False\ntag = False\n"
 
@@ -45,7 +45,7 @@ def test_an_output_that_is_dropped(workplace: Path) -> None:
     pipeline.release("1.0.0")
     text = record_of(pipeline, "1.0.0", pipeline.git("rev-parse", "HEAD^{tree}"), pipeline=".")
     base = parse_record(Record, text, "1.0.0.json")
-    assert "outputs" not in read_subject(pipeline.path).changes_since(base)
+    assert "outputs" not in read_product(pipeline.path).changes_since(base)
 
     give(library.path, "load", "kept")
     library.release("1.2.0")
@@ -53,7 +53,7 @@ def test_an_output_that_is_dropped(workplace: Path) -> None:
     workspace = open_workspace(pipeline.path, lambda _: None)  # which asks the remote anew
     old = locked(workspace, fresh_lock(workspace))
     write_lock(workspace, plan_update(workspace, old).lock, old)
-    assert sorted(map(str, read_subject(pipeline.path).changes_since(base)["outputs"])) == [
+    assert sorted(map(str, read_product(pipeline.path).changes_since(base)["outputs"])) == [
         "added: step 'own': output 'three'",
         "breaking: step 'load': output 'dropped' was removed",
         "breaking: step 'own': output 'one' was removed",

@@ -20,8 +20,8 @@ from waypost.pins.verify import verify
 from waypost.pins.workspace import open_workspace
 from waypost.release import tags
 from waypost.release.fetched import fetch_release
-from waypost.release.kinds import read_subject
-from waypost.release.product import Subject
+from waypost.release.kinds import read_product
+from waypost.release.product import Product
 from waypost.sources import git
 from waypost.sources.store import Store
 
@@ -80,7 +80,7 @@ def clone(repository: Repository, name: str = "clone", *options: str) -> Reposit
     return Repository(path)
 
 
-def products(repository: Repository) -> list[Subject]:
+def products(repository: Repository) -> list[Product]:
     return tags.products_of(repository.path)
 
 
@@ -115,7 +115,7 @@ def test_tags_are_made_again(grades: Repository) -> None:
 def test_one_product(grades: Repository) -> None:
     """A named product is the only one looked at; a folder without tags of its own is a guest."""
     here = clone(grades)
-    assert states(tags.restore([read_subject(here.path / "sub")], offline=True)) == {"sub-v1.0.0": "made"}
+    assert states(tags.restore([read_product(here.path / "sub")], offline=True)) == {"sub-v1.0.0": "made"}
     assert here.git("tag") == "sub-v1.0.0"
     (here.path / "sub" / "setup.cfg").write_text(SETTINGS.format(""))
     assert tags.survey(products(here)).guests == ("sub",)
@@ -257,4 +257,4 @@ def test_tags_of_this_repository() -> None:
     if git.is_shallow(ROOT):
         pytest.skip("this clone has no history")
     wanted = {"v1.0.0", "engine-v1.0.0"}
-    assert wanted <= set(states(tags.survey([read_subject(ROOT), read_subject(ROOT / "engine")])))
+    assert wanted <= set(states(tags.survey([read_product(ROOT), read_product(ROOT / "engine")])))

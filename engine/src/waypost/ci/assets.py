@@ -15,7 +15,7 @@ from waypost.pins.workspace import FetchedRelease, workspace_of_release
 from waypost.release.build import build_package
 from waypost.release.bundle import pack
 from waypost.release.kinds import Library, Package
-from waypost.release.product import Subject
+from waypost.release.product import Product
 from waypost.runs.prepare import prepare
 from waypost.sources.files import read_python_env, read_requirements
 from waypost.sources.mirror import Say
@@ -26,7 +26,7 @@ SUMS = "SHA256SUMS"
 
 
 def make_assets(
-    source: Subject, release: FetchedRelease | None, store: Store, folder: Path, say: Say, *, wheels: bool
+    source: Product, release: FetchedRelease | None, store: Store, folder: Path, say: Say, *, wheels: bool
 ) -> None:
     """Writes the assets that follow from a release's commit; the same bytes for the same content.
 
@@ -48,15 +48,15 @@ def make_assets(
         (folder / f"sbom-{version}.cdx.json").write_text(f"{text}\n", encoding="utf-8")
 
 
-def add_records(subject: Subject, version: str, folder: Path) -> None:
+def add_records(product: Product, version: str, folder: Path) -> None:
     """Adds the records of a release to its assets, and last of all the checksums of everything."""
-    for name in filter(None, (f"{version}.json", run_record_of(version, subject.record_names()))):
-        shutil.copyfile(subject.folder / FOLDER / name, folder / f"record-{name}")
+    for name in filter(None, (f"{version}.json", run_record_of(version, product.record_names()))):
+        shutil.copyfile(product.folder / FOLDER / name, folder / f"record-{name}")
     lines = "".join(f"{digest}  {name}\n" for name, digest in digests_of(folder).items())
     (folder / SUMS).write_text(lines, encoding="utf-8")
 
 
-def _parts(source: Subject, release: FetchedRelease | None, store: Store, say: Say) -> Iterator[Part]:
+def _parts(source: Product, release: FetchedRelease | None, store: Store, say: Say) -> Iterator[Part]:
     """Gives what a release is made of: components by their commits, packages by the hashes of locks."""
     texts: dict[str, None] = {}
     if isinstance(source, Library):

@@ -16,7 +16,7 @@ from waypost.release.check import semver
 from waypost.release.conformance import check_library
 from waypost.release.kinds import Library, PipelineRepository
 from waypost.release.pipeline_conformance import check_pipeline
-from waypost.release.product import Subject
+from waypost.release.product import Product
 from waypost.release.records import tampered
 from waypost.sources.mirror import Say
 
@@ -52,19 +52,19 @@ class Checked:
         return "\n".join([*lines, *texts.findings_table(found)]) + "\n"
 
 
-def check(subject: Subject, allowed: Bump | None, say: Say) -> Checked:
+def check(product: Product, allowed: Bump | None, say: Say) -> Checked:
     """Checks everything, one thing after the other; none hides another.
 
     Args: `allowed` is the largest bump that changes may demand; None: any.
     """
     steps: list[tuple[str, Callable[[], Check]]] = []
-    if isinstance(subject, Library):
-        steps.append(("components", lambda: _components(subject)))
-    if isinstance(subject, PipelineRepository):
-        steps.append(("pipeline", lambda: _pipeline(subject.place, say)))
-        steps.append(("pins", lambda: _pins(subject.place, say)))
-    steps += [("records", lambda: _records(subject)), ("version", lambda: _version(subject, allowed))]
-    return Checked(f"{subject.kind} {subject.name}", tuple(_tried(name, step) for name, step in steps))
+    if isinstance(product, Library):
+        steps.append(("components", lambda: _components(product)))
+    if isinstance(product, PipelineRepository):
+        steps.append(("pipeline", lambda: _pipeline(product.place, say)))
+        steps.append(("pins", lambda: _pins(product.place, say)))
+    steps += [("records", lambda: _records(product)), ("version", lambda: _version(product, allowed))]
+    return Checked(f"{product.kind} {product.name}", tuple(_tried(name, step) for name, step in steps))
 
 
 def _tried(name: str, step: Callable[[], Check]) -> Check:
@@ -76,8 +76,8 @@ def _tried(name: str, step: Callable[[], Check]) -> Check:
         return Check(name, (Finding(name, str(error), error.hint),), error.exit_code, "could not be checked")
 
 
-def _components(subject: Library) -> Check:
-    found = check_library(subject.folder)
+def _components(product: Library) -> Check:
+    found = check_library(product.folder)
     return _judged("components", list(found.findings), f"{len(found.components)} as users may expect")
 
 
@@ -103,16 +103,16 @@ def _pins(folder: Path, say: Say) -> Check:
     return Check("pins", findings, verdict.exit_code, word if not findings else f"{len(findings)} findings")
 
 
-def _records(subject: Subject) -> Check:
-    found = tampered(subject)
-    return _judged("records", found, f"{len(subject.records)} as they were written", code=4)
+def _records(product: Product) -> Check:
+    found = tampered(product)
+    return _judged("records", found, f"{len(product.records)} as they were written", code=4)
 
 
-def _version(subject: Subject, allowed: Bump | None) -> Check:
+def _version(product: Product, allowed: Bump | None) -> Check:
     """Compares the interface with the last release: what is at hand or allowed must be enough."""
-    if not subject.records:
+    if not product.records:
         return Check("version", (), 0, "there is no release to compare with")
-    verdict = semver(subject, None, None)
+    verdict = semver(product, None, None)
     word = f"since {verdict.base}: a {verdict.demanded} release is demanded, {verdict.least} at least"
     found = []
     if not verdict.is_enough:

@@ -20,8 +20,9 @@ from waypost.pins.recorded_releases import described
 from waypost.pins.workspace import FetchedRelease
 from waypost.release import cut
 from waypost.release.fetched import candidate
-from waypost.release.kinds import PipelineRepository, read_subject
-from waypost.release.product import Subject
+from waypost.release.kinds import PipelineRepository, read_product
+from waypost.release.preflight import findings_before
+from waypost.release.product import Product
 from waypost.runs.events import Reporter
 from waypost.sources import git, remotes
 from waypost.sources.store import Store
@@ -49,62 +50,62 @@ class Wish:
 @dataclass(frozen=True)
 class Started:
     """A release in a clone of its repository: `commit` is what is released, `base` what origin's branch has;
-    `subject` is the product there, `source` the product at that commit.
+    `product` is the product there, `source` the product at that commit.
     """
 
-    subject: Subject
-    source: Subject
+    product: Product
+    source: Product
     record: Record
     base: str
     commit: str
     why: str
 
 
-def prepare(subject: Subject, wish: Wish, host: Host | None, reporter: Reporter) -> Delivery | None:
+def prepare(product: Product, wish: Wish, host: Host | None, reporter: Reporter) -> Delivery | None:
     """Makes the delivery of the next release, or of the one that an earlier attempt did not bring to its end;
     None where nothing is asked for. Nobody sees anything of it yet.
 
     Raises FindingsError with everything that stands in the way, UsageError, RemoteError, WaypostError.
     """
-    if git.is_shallow(subject.top):
+    if git.is_shallow(product.top):
         raise UsageError(
             "this clone has no history", hint="git fetch --unshallow; actions/checkout: fetch-depth: 0"
         )
     _refuse_used(wish.place)
     with scratch() as temp, tracked(temp):
-        open_one = None if wish.new else unfinished(subject, wish, host)
+        open_one = None if wish.new else unfinished(product, wish, host)
         if open_one is None and wish.recorded:
             return None
-        started = _gone_on_with(subject, open_one, temp) if open_one else _cut(subject, wish, temp, reporter)
+        started = _gone_on_with(product, open_one, temp) if open_one else _cut(product, wish, temp, reporter)
         store = Store(home(), reporter.say)
-        release = _as_release(started, store, git.origin_of(subject.top))
+        release = _as_release(started, store, git.origin_of(product.top))
         head = _recorded(started, release, store, wish.env, reporter)
         assets = wish.place / ASSETS
         make_assets(started.source, release, store, assets, reporter.say, wheels=wish.env == "uv")
-        add_records(started.subject, started.record.version, assets)
+        add_records(started.product, started.record.version, assets)
         delivery = _delivery(started, head, wish, assets)
-        write_delivery(delivery, started.subject.top, wish.place)
+        write_delivery(delivery, started.product.top, wish.place)
     return delivery
 
 
-def unfinished(subject: Subject, wish: Wish, host: Host | None) -> Record | None:
+def unfinished(product: Product, wish: Wish, host: Host | None) -> Record | None:
     """Returns the record of the newest release, where it has no tag yet or is not published; else None.
 
     Raises RemoteError.
     """
-    newest = next(iter(subject.records.values()), None)
-    if newest is None or (subject.is_guest and not wish.to):
+    newest = next(iter(product.records.values()), None)
+    if newest is None or (product.is_guest and not wish.to):
         return None
-    tag = tag_of(subject, newest.version)
-    url = wish.to or git.origin_of(subject.top)
+    tag = tag_of(product, newest.version)
+    url = wish.to or git.origin_of(product.top)
     if tag not in remotes.tags_of(url):
         return newest
     return None if host is None or host.is_published(tag) else newest
 
 
-def tag_of(subject: Subject, version: str) -> str:
+def tag_of(product: Product, version: str) -> str:
     """Returns the name of a release's tag: a guest's are in its own repository."""
-    return f"v{version}" if subject.is_guest else subject.tag(version)
+    return f"v{version}" if product.is_guest else product.tag(version)
 
 
 def _refuse_used(place: Path) -> None:
@@ -112,24 +113,29 @@ def _refuse_used(place: Path) -> None:
         raise UsageError(f"{place}: not empty", hint="give an empty folder, outside of the work tree")
 
 
-def _cut(subject: Subject, wish: Wish, temp: Path, reporter: Reporter) -> Started:
+def _cut(product: Product, wish: Wish, temp: Path, reporter: Reporter) -> Started:
     """Cuts the next version in a clone. Raises FindingsError with everything that is in the way."""
-    step = cut.next_step(subject, wish.bump)
-    if findings := cut.findings_before(subject, step.version, wish.branch, reporter.say, offline=False):
+    following = cut.next_version(product, wish.bump)
+    if findings := findings_before(product, following.version, wish.branch, reporter.say, offline=False):
         raise FindingsError(findings, consequence="nothing was released")
-    made = cut.make(subject, step, temp, reporter.say, offline=False, signs=True, trailer=TRAILER)
-    there = read_subject(made.clone / subject.prefix)
+    made = cut.make(product, following, temp, reporter.say, offline=False, signs=True, trailer=TRAILER)
+    there = read_product(made.clone / product.prefix)
     return Started(
-        there, there, there.records[Version(step.version)], made.base, made.commit, texts.reasons(step)
+        there,
+        there,
+        there.records[Version(following.version)],
+        made.base,
+        made.commit,
+        texts.reasons(following),
     )
 
 
-def _gone_on_with(subject: Subject, record: Record, temp: Path) -> Started:
+def _gone_on_with(product: Product, record: Record, temp: Path) -> Started:
     """Takes up a release that has its record. Raises IntegrityError where no commit is what that lists."""
     clone = temp / "clone"
-    git.git(subject.top, "clone", "--quiet", "--shared", "--no-tags", str(subject.top), str(clone))
-    there, base = read_subject(clone / subject.prefix), git.head_of(subject.top) or ""
-    releases, findings = described(clone, "HEAD", subject.prefix)
+    git.git(product.top, "clone", "--quiet", "--shared", "--no-tags", str(product.top), str(clone))
+    there, base = read_product(clone / product.prefix), git.head_of(product.top) or ""
+    releases, findings = described(clone, "HEAD", product.prefix)
     for release in releases:
         if release.record.version == record.version:
             source = temp / "source"
@@ -137,49 +143,49 @@ def _gone_on_with(subject: Subject, record: Record, temp: Path) -> Started:
                 clone, "clone", "--quiet", "--shared", "--no-checkout", "--no-tags", str(clone), str(source)
             )
             git.git(source, "checkout", "--quiet", "--detach", release.commit)
-            return Started(there, read_subject(source / subject.prefix), record, base, release.commit, "")
+            return Started(there, read_product(source / product.prefix), record, base, release.commit, "")
     raise FindingsError(findings, consequence="nothing was released")
 
 
 def _as_release(started: Started, store: Store, url: str) -> FetchedRelease | None:
     """Returns the release as users will have it, of a pipeline at its repository's top; else None."""
-    subject, version = started.subject, started.record.version
-    if not isinstance(subject, PipelineRepository) or subject.prefix != ".":
+    product, version = started.product, started.record.version
+    if not isinstance(product, PipelineRepository) or product.prefix != ".":
         return None
-    return candidate(store, url, version, subject.tag(version), started.commit, subject.top)
+    return candidate(store, url, version, product.tag(version), started.commit, product.top)
 
 
 def _recorded(started: Started, release: FetchedRelease | None, store: Store, env: str, say: Reporter) -> str:
     """Executes the release where no run of its commit is recorded; returns the commit with that record."""
-    subject, version = started.subject, started.record.version
-    earlier = subject.run_record(version)
+    product, version = started.product, started.record.version
+    earlier = product.run_record(version)
     if release is not None and (earlier is None or earlier.commit != started.commit):
         say.say(f"the production run of {version}, commit {started.commit[:12]}")
         run = production_run(release, store, say, env=env)
-        names = subject.record_names()
+        names = product.record_names()
         if old := run_record_of(version, names):
             run = run.model_copy(update={"supersedes": old, "reason": _NOT_AGAIN})
-        file = subject.folder / FOLDER / next_run_record(version, names)
+        file = product.folder / FOLDER / next_run_record(version, names)
         file.write_text(record_text(run), encoding="utf-8")
-        git.commit_all(subject.top, f"Record the run of {version}\n\n{TRAILER}")
-    return git.head_of(subject.top) or ""
+        git.commit_all(product.top, f"Record the run of {version}\n\n{TRAILER}")
+    return git.head_of(product.top) or ""
 
 
 def _delivery(started: Started, head: str, wish: Wish, assets: Path) -> Delivery:
-    subject, record = started.subject, started.record
-    tag = tag_of(subject, record.version)
-    run = subject.run_record(record.version)
+    product, record = started.product, started.record
+    tag = tag_of(product, record.version)
+    run = product.run_record(record.version)
     return Delivery(
         kind="release",
-        title=subject.title(record.version),
+        title=product.title(record.version),
         body=texts.release_body(record, started.why, run),
         branch=wish.branch,
         source=f"waypost/release-{tag}"
-        if not subject.is_guest
-        else f"waypost/release-{subject.prefix}-{tag}",
+        if not product.is_guest
+        else f"waypost/release-{product.prefix}-{tag}",
         base=started.base,
         head=head,
-        folder=subject.prefix,
+        folder=product.prefix,
         version=record.version,
         tag=tag,
         commit=started.commit,

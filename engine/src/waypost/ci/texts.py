@@ -8,7 +8,7 @@ from waypost.contracts.requirements import package_moves
 from waypost.errors import Finding
 from waypost.interfaces.record import Record, RunRecord
 from waypost.pins.updating import Move, Update
-from waypost.release.cut import Step
+from waypost.release.cut import NextVersion
 from waypost.texts.escaping import markdown_block, markdown_code
 
 _CONTENT = {"same content": "no change: same tree", "environment only": "environment only"}
@@ -26,14 +26,14 @@ def cell(text: str) -> str:
     return markdown_code(text, in_table=True)
 
 
-def reasons(step: Step) -> str:
+def reasons(following: NextVersion) -> str:
     """Returns why the next version is the next one."""
-    if not step.base:
-        return f"First release, {step.version}."
-    head = f"{step.base} → {step.version}: a {step.bump} release; the changes demand {step.demanded}."
+    if not following.base:
+        return f"First release, {following.version}."
+    head = f"{following.base} → {following.version}: a {following.bump} release; the changes demand {following.demanded}."
     rows = [
         (cell(name), change.kind, cell(change.text))
-        for name, group in step.changes.items()
+        for name, group in following.changes.items()
         for change in group
     ]
     return "\n".join([head, *table(("what", "change", "in words"), rows)])

@@ -25,7 +25,7 @@ from waypost.ci.updates import update_pins as prepare_pins
 from waypost.commands.options import as_json_option, env_option, pipeline_argument, product_option
 from waypost.contracts.target import parse_target
 from waypost.errors import UsageError
-from waypost.release.kinds import read_subject
+from waypost.release.kinds import read_product
 from waypost.release.reproduce import reproduce as execute
 from waypost.report import ci as report
 from waypost.report import runs
@@ -120,7 +120,7 @@ def check(folder: Path, allowed: str | None, summary: Path | None, as_json: bool
     """
     _ready(folder)
     console = Console(stderr=as_json)
-    found = check_product(read_subject(folder), allowed, sayer(console))  # type: ignore[arg-type]
+    found = check_product(read_product(folder), allowed, sayer(console))  # type: ignore[arg-type]
     report.summarise(summary, found.summary)
     if as_json:
         write_document(sys.stdout, found)
@@ -177,15 +177,15 @@ def prepare(folder: Path, place: Path, summary: Path | None, as_json: bool, **wi
 
 def _prepared(folder: Path, wish: Wish, console: Console) -> Delivery | None:
     _ready(folder, wish.to)
-    subject = read_subject(folder)
-    host = host_of(wish.to or git.origin_of(subject.top))
-    delivery = prepare_release(subject, wish, host, runs.reporter_for(console))
+    product = read_product(folder)
+    host = host_of(wish.to or git.origin_of(product.top))
+    delivery = prepare_release(product, wish, host, runs.reporter_for(console))
     if delivery is None:
         line(console, "every recorded release is published: nothing to do")
         report.give({"delivery": "false"})
         return None
     report.show_delivery(console, delivery, wish.place)
-    about = {"kind": subject.kind, "version": delivery.version, "tag": delivery.tag}
+    about = {"kind": product.kind, "version": delivery.version, "tag": delivery.tag}
     report.give({"delivery": "true", **about})
     return delivery
 

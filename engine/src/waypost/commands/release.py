@@ -13,12 +13,13 @@ from waypost.commands.options import as_json_option, product_option
 from waypost.errors import FindingsError, UsageError
 from waypost.release import cut, records, tags
 from waypost.release.check import semver
-from waypost.release.kinds import read_subject
+from waypost.release.kinds import read_product
+from waypost.release.preflight import findings_before
 from waypost.release.recording import RecordRequest, write_run_record
 from waypost.release.run_record import signature_of_run
 from waypost.report.common import counted, line, sayer, show_finding, write_document
 from waypost.report.console import Console, escape
-from waypost.report.release import show_semver, show_step, show_tags
+from waypost.report.release import show_next_version, show_semver, show_tags
 
 
 class _Bumps(click.Group):
@@ -71,18 +72,20 @@ def _cut(
 ) -> int:
     """Cuts a release, or tells what it would be; returns the exit code."""
     console = Console(stderr=as_json)
-    subject = read_subject(folder)
-    step = cut.next_step(subject, bump)  # type: ignore[arg-type]
-    show_step(console, subject, step)
-    for remark in subject.remarks():
+    product = read_product(folder)
+    following = cut.next_version(product, bump)  # type: ignore[arg-type]
+    show_next_version(console, product, following)
+    for remark in product.remarks():
         sayer(console)(remark)
-    findings = cut.findings_before(subject, step.version, branch, sayer(console), offline=offline)
+    findings = findings_before(product, following.version, branch, sayer(console), offline=offline)
     if findings:
         raise FindingsError(findings, consequence="nothing was released")
-    released = cut.cut(subject, step, branch, sayer(console), push=push, offline=offline, rehearsal=dry_run)
+    released = cut.cut(
+        product, following, branch, sayer(console), push=push, offline=offline, rehearsal=dry_run
+    )
     if dry_run:
         if as_json:
-            write_document(sys.stdout, step)
+            write_document(sys.stdout, following)
         line(console, "nothing stands in the way; without --dry-run it would be released")
         return 0
     if as_json:
@@ -123,8 +126,8 @@ def yank(version: str, reason: str, push: bool, folder: Path) -> None:
     Example:
       waypost release yank 1.2.0 --reason "leaks memory" --push
     """
-    subject = read_subject(folder)
-    commit = records.yank(subject, version, reason, push=push)
+    product = read_product(folder)
+    commit = records.yank(product, version, reason, push=push)
     line(Console(), f"[green]✓[/] yanked [bold]{escape(version)}[/]: commit {commit[:12]}")
     if not push:
         line(Console(), "  it counts once it is on the default branch: git push origin HEAD")
@@ -162,7 +165,7 @@ def record(version: str, folder: Path, **request: str) -> None:
       waypost run https://github.com/org/grades@1.4.13 && waypost release record 1.4.13
       waypost release record 1.4.13 --run 0123456789abcdef0123456789abcdef --supersede "of other data"
     """
-    file = write_run_record(read_subject(folder), RecordRequest(version, **request))
+    file = write_run_record(read_product(folder), RecordRequest(version, **request))
     line(Console(), escape(f"{file} written; commit and push it"))
 
 
@@ -171,12 +174,12 @@ def record(version: str, folder: Path, **request: str) -> None:
 def check_records(folder: Path) -> int:
     """Check that no record was ever changed or removed; exit code 4 if one was."""
     console = Console()
-    subject = read_subject(folder)
-    found = records.tampered(subject)
+    product = read_product(folder)
+    found = records.tampered(product)
     for finding in found:
         show_finding(console, finding)
     if not found:
-        line(console, f"[green]✓[/] {counted(len(subject.records), 'record')} as they were written")
+        line(console, f"[green]✓[/] {counted(len(product.records), 'record')} as they were written")
     return 4 if found else 0
 
 
@@ -208,10 +211,10 @@ def tags_(folder: Path | None, restore: bool, push: bool, offline: bool, as_json
     """
     if push and offline:
         raise UsageError("--push asks origin, --offline does not: one of them")
-    subjects = [read_subject(folder)] if folder else tags.products_of(Path())
-    found = tags.restore(subjects, offline=offline) if restore else tags.survey(subjects)
+    products = [read_product(folder)] if folder else tags.products_of(Path())
+    found = tags.restore(products, offline=offline) if restore else tags.survey(products)
     if push:
-        found = tags.push(subjects, found)
+        found = tags.push(products, found)
     if as_json:
         write_document(sys.stdout, found)
     else:
@@ -251,10 +254,10 @@ def semver_check(
         raise UsageError("the release to compare with is named twice: BASE and --base")
     base = base or named
     console = Console(stderr=as_json)
-    subject = read_subject(folder)
-    signature = signature_of_run(subject, run_id) if run_id else None
-    verdict = semver(subject, base, bump, signature)  # type: ignore[arg-type]
-    for remark in subject.remarks():
+    product = read_product(folder)
+    signature = signature_of_run(product, run_id) if run_id else None
+    verdict = semver(product, base, bump, signature)  # type: ignore[arg-type]
+    for remark in product.remarks():
         sayer(console)(remark)
     if as_json:
         write_document(sys.stdout, verdict)

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 from packaging.version import Version
 
 from waypost.errors import WaypostError
-from waypost.release.product import Subject
+from waypost.release.product import Product
 from waypost.sources import git
 from waypost.sources.mirror import Say
 from waypost.system.process import ProcessError, output_of
@@ -19,7 +19,7 @@ _MOST = 500  # characters of what the build said; the cause stands near its end
 
 
 def check_build(
-    repository: Path, subject: Subject, version: str, temp: Path, say: Say, *, offline: bool
+    repository: Path, product: Product, version: str, temp: Path, say: Say, *, offline: bool
 ) -> None:
     """Builds the wheel of a package from a repository's HEAD, in a copy below `temp`.
 
@@ -36,7 +36,7 @@ def check_build(
     git.git(repository, "clone", "--quiet", "--shared", "--no-tags", str(repository), str(source))
     wheel = ["--wheel", "--python", sys.executable, "--out-dir", str(target)]
     try:
-        output_of([find_uv_bin(), "build", *wheel, str(source / subject.prefix)])
+        output_of([find_uv_bin(), "build", *wheel, str(source / product.prefix)])
     except ProcessError as error:
         words = " ".join(error.stderr.split())[-_MOST:]
         hint = "try it: uv build; without an index: --offline, which does not build it"
@@ -49,7 +49,7 @@ def check_build(
             )
 
 
-def build_package(source: Subject, folder: Path) -> None:
+def build_package(source: Product, folder: Path) -> None:
     """Builds sdist and wheel of a package, and writes them into a folder. Raises WaypostError."""
     from uv import find_uv_bin
 

@@ -12,7 +12,7 @@ from waypost.errors import UsageError
 from waypost.interfaces.interface import Change
 from waypost.interfaces.semver import BUMPS, Bump, bump_between, bumped, demanded, together
 from waypost.release.kinds import PipelineRepository
-from waypost.release.product import Subject
+from waypost.release.product import Product
 
 
 @dataclass(frozen=True)
@@ -33,26 +33,26 @@ class SemverVerdict:
 
 
 def semver(
-    subject: Subject, base: str | None, bump: Bump | None, signature: Mapping[str, Any] | None = None
+    product: Product, base: str | None, bump: Bump | None, signature: Mapping[str, Any] | None = None
 ) -> SemverVerdict:
     """Returns the verdict. Raises UsageError where there is no such release to compare with.
 
     Args: `signature` is that of the model of now, compared with the one of the release's run.
     """
     try:
-        asked = Version(base.removeprefix(subject.tag(""))) if base else next(iter(subject.records), None)
+        asked = Version(base.removeprefix(product.tag(""))) if base else next(iter(product.records), None)
     except InvalidVersion:
         raise UsageError(f"{base!r} is not a version") from None
-    if asked is None or asked not in subject.records:
-        known = ", ".join(map(str, subject.records)) or "none yet"
+    if asked is None or asked not in product.records:
+        known = ", ".join(map(str, product.records)) or "none yet"
         raise UsageError(f"no record of {base or 'a release'} to compare with", hint=f"released: {known}")
-    record = subject.records[asked]
-    if isinstance(subject, PipelineRepository):
-        changes = subject.changes_since(record, signature)
+    record = product.records[asked]
+    if isinstance(product, PipelineRepository):
+        changes = product.changes_since(record, signature)
     else:
-        changes = subject.changes_since(record)
-    changes = together(changes, subject.noted_since(asked))
+        changes = product.changes_since(record)
+    changes = together(changes, product.noted_since(asked))
     least = demanded(change for group in changes.values() for change in group)
-    at_hand = bump or (bump_between(asked, subject.version) if subject.version > asked else "")
+    at_hand = bump or (bump_between(asked, product.version) if product.version > asked else "")
     following = str(bumped(asked, least))
-    return SemverVerdict(record.version, str(subject.version), changes, least, following, at_hand)
+    return SemverVerdict(record.version, str(product.version), changes, least, following, at_hand)

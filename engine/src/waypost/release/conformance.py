@@ -77,7 +77,7 @@ def write_tables(say: Callable[[str], None]) -> Callable[[Path], None]:
     return write
 
 
-def library_obstacles(folder: Path) -> list[Finding]:
+def library_release_findings(folder: Path) -> list[Finding]:
     """Returns why nobody could lock or run what lies in a library. Raises FindingsError."""
     names = components_in(folder)
     content = content_of(folder, _folders(folder))

@@ -26,9 +26,9 @@ from waypost.interfaces.package import PackageInterface, package_changes
 from waypost.interfaces.pipeline_interface import Pinned, PipelineFacts, facts_changes, leaves
 from waypost.interfaces.record import Record, ReleasedComponent, ReleasedPin
 from waypost.interfaces.semver import library_changes, pipeline_changes, together
-from waypost.release.conformance import library_obstacles
+from waypost.release.conformance import library_release_findings
 from waypost.release.package_interface import read_interface, silent_commands, stated_versions
-from waypost.release.product import SETTINGS, Subject, read_settings
+from waypost.release.product import SETTINGS, Product, read_settings
 from waypost.release.step_outputs import step_outputs
 from waypost.sources import git
 from waypost.sources.files import (
@@ -44,7 +44,7 @@ from waypost.texts.sealed import Variables
 
 
 @dataclass(frozen=True)
-class Library(Subject):
+class Library(Product):
     """A component library: its interface is that of its components."""
 
     kind = "components"
@@ -71,7 +71,7 @@ class Library(Subject):
         return library_changes(base, self.components)
 
     def findings(self, _version: Version, /) -> list[Finding]:
-        return library_obstacles(self.folder)
+        return library_release_findings(self.folder)
 
     def content(self, trees: Mapping[str, str], /) -> dict[str, Any]:
         released = {
@@ -87,7 +87,7 @@ class Library(Subject):
 
 
 @dataclass(frozen=True)
-class PipelineRepository(Subject):
+class PipelineRepository(Product):
     """A repository with a pipeline in the folder `pipeline`."""
 
     pipeline: str
@@ -190,7 +190,7 @@ class PipelineRepository(Subject):
 
 
 @dataclass(frozen=True)
-class Package(Subject):
+class Package(Product):
     """A Python package: its interface is its commands, documents, entry points and public names."""
 
     project: Project
@@ -240,7 +240,7 @@ class Package(Subject):
         return {"interface": self.interface}
 
 
-def read_subject(folder: Path) -> Subject:
+def read_product(folder: Path) -> Product:
     """Returns what a folder can release. Raises UsageError that says what is missing."""
     folder = folder.resolve()
     top = git.top_of(folder)
@@ -292,8 +292,8 @@ def _project(folder: Path) -> Project | None:
     return parse_project(read_text(file)) if file.is_file() else None
 
 
-def pipeline_of(subject: Subject) -> PipelineRepository:
+def pipeline_of(product: Product) -> PipelineRepository:
     """Returns a product that is a pipeline's repository. Raises UsageError for another one."""
-    if isinstance(subject, PipelineRepository):
-        return subject
-    raise UsageError(f"{subject.folder}: no pipeline, so it has no runs")
+    if isinstance(product, PipelineRepository):
+        return product
+    raise UsageError(f"{product.folder}: no pipeline, so it has no runs")

@@ -36,7 +36,7 @@ _PLAIN = "v{new_version}"  # bump2version's own default
 
 
 @dataclass(frozen=True)
-class Subject(ABC):
+class Product(ABC):
     """A product in a git repository.
 
     `folder` may lie below the repository's top: with tags of its own (`tag_name` in setup.cfg) it is

@@ -14,7 +14,7 @@ from waypost.contracts.provenance import Provenance, parse_provenance
 from waypost.errors import UsageError, redacted
 from waypost.interfaces.record import FOLDER, RunRecord, next_run_record, record_text, run_record_of
 from waypost.release.kinds import PipelineRepository, pipeline_of
-from waypost.release.product import Subject
+from waypost.release.product import Product
 from waypost.release.run_record import evidence
 from waypost.runs import drafts
 from waypost.sources import git
@@ -39,33 +39,33 @@ class RecordRequest:
     supersede: str = ""
 
 
-def write_run_record(subject: Subject, request: RecordRequest) -> Path:
+def write_run_record(product: Product, request: RecordRequest) -> Path:
     """Writes what the production run of a release gave into `releases`; it is for the user to commit.
 
     Raises UsageError where the run is not a whole one of the release's tag, or where one is recorded already
     and the request does not say why that is wrong.
     """
-    names = subject.record_names()
+    names = product.record_names()
     earlier = run_record_of(request.version, names)
     if earlier and not request.supersede:
         hint = 'a wrong one is superseded by another: --supersede "why it is wrong"'
         raise UsageError(
-            f"{subject.folder / FOLDER / earlier} already exists: records never change", hint=hint
+            f"{product.folder / FOLDER / earlier} already exists: records never change", hint=hint
         )
     if request.supersede and not earlier:
         raise UsageError(f"{request.version} has no run record that could be superseded")
-    pipeline = pipeline_of(subject)
-    commit = git.object_at(subject.top, f"refs/tags/{subject.tag(request.version)}^{{commit}}") or ""
+    pipeline = pipeline_of(product)
+    commit = git.object_at(product.top, f"refs/tags/{product.tag(request.version)}^{{commit}}") or ""
     for uri in _places(request, commit):
         os.environ[_URI] = uri
         with tracking_errors():
             record = _record(pipeline, request, commit)
         if record:
             content = {**record.model_dump(), "supersedes": earlier or "", "reason": request.supersede}
-            file = subject.folder / FOLDER / next_run_record(request.version, names)
+            file = product.folder / FOLDER / next_run_record(request.version, names)
             file.write_text(record_text(RunRecord.model_validate(content)), encoding="utf-8")
             return file
-    release = redacted(f"{git.origin_of(subject.top)}@{request.version}")
+    release = redacted(f"{git.origin_of(product.top)}@{request.version}")
     message = f"no finished run of {pipeline.name} {request.version} with its own parameters"
     hint = f"run it: waypost run {release}; or name a run: --run ID, and where it was made: --tracking-uri"
     raise UsageError(message, hint=hint)

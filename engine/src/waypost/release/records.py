@@ -7,62 +7,62 @@ from datetime import UTC, datetime
 
 from waypost.errors import Finding, RemoteError, UsageError, WaypostError
 from waypost.interfaces.record import FOLDER, Yank, record_text
-from waypost.release.product import Subject
+from waypost.release.product import Product
 from waypost.sources import git, remotes
 from waypost.system.process import ProcessError
 
 
-def yank(subject: Subject, version: str, reason: str, *, push: bool = False) -> str:
+def yank(product: Product, version: str, reason: str, *, push: bool = False) -> str:
     """Commits the record that a version was yanked, and pushes it where asked; returns the commit.
 
     Whatever fails, the repository is as it was. Raises UsageError, RemoteError, WaypostError with what git
     says.
     """
-    if version not in map(str, subject.records):
-        known = ", ".join(str(v) for v in subject.records) or "none"
+    if version not in map(str, product.records):
+        known = ", ".join(str(v) for v in product.records) or "none"
         raise UsageError(f"{version} was never released here", hint=f"released: {known}")
-    file = subject.folder / FOLDER / f"{version}.yanked.json"
+    file = product.folder / FOLDER / f"{version}.yanked.json"
     if file.exists():
         raise UsageError(f"{version} was yanked already: {file}")
-    branch = git.branch_of(subject.top)
+    branch = git.branch_of(product.top)
     if push:
-        _refuse_other_commits(subject, branch)
+        _refuse_other_commits(product, branch)
     day = datetime.now(UTC).date().isoformat()
     file.write_text(record_text(Yank(version=version, reason=reason, date=day)), encoding="utf-8")
-    path = file.relative_to(subject.top).as_posix()
-    before = git.head_of(subject.top)
+    path = file.relative_to(product.top).as_posix()
+    before = git.head_of(product.top)
     try:
-        git.git(subject.top, "add", "--", path)
-        git.git(subject.top, "commit", "--quiet", "-m", f"Yank {version}\n\n{reason}", "--only", "--", path)
+        git.git(product.top, "add", "--", path)
+        git.git(product.top, "commit", "--quiet", "-m", f"Yank {version}\n\n{reason}", "--only", "--", path)
         if push:
-            remotes.push(subject.top, git.origin_of(subject.top), [f"HEAD:refs/heads/{branch}"])
+            remotes.push(product.top, git.origin_of(product.top), [f"HEAD:refs/heads/{branch}"])
     except (ProcessError, RemoteError) as error:
-        git.git(subject.top, "reset", "--quiet", "--soft", before or "HEAD")
-        git.git(subject.top, "reset", "--quiet", "--", path)
+        git.git(product.top, "reset", "--quiet", "--soft", before or "HEAD")
+        git.git(product.top, "reset", "--quiet", "--", path)
         file.unlink(missing_ok=True)
         if isinstance(error, RemoteError):
             raise
         message = f"nothing was yanked: {' '.join(error.stderr.split())}"
         raise WaypostError(message, hint="the repository is as it was") from error
-    return git.head_of(subject.top) or ""
+    return git.head_of(product.top) or ""
 
 
-def _refuse_other_commits(subject: Subject, branch: str) -> None:
+def _refuse_other_commits(product: Product, branch: str) -> None:
     """Raises UsageError where a push would take more along than the yank. Raises RemoteError."""
-    if not branch or not git.has_origin(subject.top):
+    if not branch or not git.has_origin(product.top):
         raise UsageError("no branch is checked out, or there is no origin to push to")
-    if remotes.branches_of(git.origin_of(subject.top)).get(branch) != git.head_of(subject.top):
+    if remotes.branches_of(git.origin_of(product.top)).get(branch) != git.head_of(product.top):
         raise UsageError(
             f"{branch} is not what origin has: only the yank is pushed",
             hint=f"git pull, git push origin {branch}",
         )
 
 
-def tampered(subject: Subject) -> list[Finding]:
+def tampered(product: Product) -> list[Finding]:
     """Returns records that were changed or removed since they were written: `releases` is add-only."""
     found = []
-    place = (subject.folder / FOLDER).relative_to(subject.top).as_posix()
-    log = git.git(subject.top, "log", "--format=", "--name-status", "--no-renames", "--", place)
+    place = (product.folder / FOLDER).relative_to(product.top).as_posix()
+    log = git.git(product.top, "log", "--format=", "--name-status", "--no-renames", "--", place)
     touched: dict[str, list[str]] = {}
     for line in log.splitlines():
         kind, _, path = line.partition("\t")
@@ -73,22 +73,22 @@ def tampered(subject: Subject) -> list[Finding]:
             found.append(Finding(path, "this record was changed after it was written", "", "record-changed"))
         elif kinds[0] == "D":
             found.append(Finding(path, "this record was removed", "", "record-changed"))
-    return [*found, *_differing_from_tags(subject, place)]
+    return [*found, *_differing_from_tags(product, place)]
 
 
-def _differing_from_tags(subject: Subject, place: str) -> Iterator[Finding]:
+def _differing_from_tags(product: Product, place: str) -> Iterator[Finding]:
     """Gives the records that are not what their tag holds; a guest's tags are elsewhere."""
-    for version, record in {} if subject.is_guest else subject.records.items():
-        path, tag = f"{place}/{version}.json", subject.tag(version)
-        commit = git.object_at(subject.top, f"refs/tags/{tag}^{{commit}}")
+    for version, record in {} if product.is_guest else product.records.items():
+        path, tag = f"{place}/{version}.json", product.tag(version)
+        commit = git.object_at(product.top, f"refs/tags/{tag}^{{commit}}")
         if commit is None:
             continue
         if record.commit and record.commit != commit:
             problem = f"it is of commit {record.commit[:12]}, the tag {tag} is at {commit[:12]}"
             yield Finding(path, problem, "", "record-changed")
-        elif not record.commit and _content(subject, commit, path) != _content(subject, "HEAD", path):
+        elif not record.commit and _content(product, commit, path) != _content(product, "HEAD", path):
             yield Finding(path, f"it is not what the tag {tag} holds", "", "record-changed")
 
 
-def _content(subject: Subject, commit: str, path: str) -> str | None:
-    return git.object_at(subject.top, f"{commit}:{path}")
+def _content(product: Product, commit: str, path: str) -> str | None:
+    return git.object_at(product.top, f"{commit}:{path}")

@@ -10,7 +10,7 @@ from waypost.contracts.metrics import metrics_in
 from waypost.errors import UsageError
 from waypost.interfaces.record import RunRecord
 from waypost.release.kinds import pipeline_of
-from waypost.release.product import Subject
+from waypost.release.product import Product
 from waypost.runs.environments import platform_tag
 from waypost.system.versions import made_with
 from waypost.tracking.connection import tracking_errors
@@ -63,8 +63,8 @@ def _kinds(tracker: Tracker, run_id: str) -> dict[str, str]:
     return {name: facts.kind for name, facts in metrics_in(tracker.tags_of(run_id)).items() if facts.kind}
 
 
-def signature_of_run(subject: Subject, run_id: str) -> dict[str, Any]:
+def signature_of_run(product: Product, run_id: str) -> dict[str, Any]:
     """Returns the signature of the model that a run of the pipeline made. Raises UsageError."""
-    name = pipeline_of(subject).name
+    name = pipeline_of(product).name
     with tracking_errors():
         return evidence(Tracker(name), run_id, "", "").signature

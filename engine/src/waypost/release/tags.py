@@ -10,8 +10,8 @@ from typing import Literal
 from waypost.errors import Finding, IntegrityError
 from waypost.pins.recorded_releases import Described, described
 from waypost.release.cut import tag_message
-from waypost.release.kinds import read_subject
-from waypost.release.product import SETTINGS, Subject
+from waypost.release.kinds import read_product
+from waypost.release.product import SETTINGS, Product
 from waypost.sources import git, remotes
 from waypost.sources.files import read_text
 
@@ -48,51 +48,51 @@ class Tags:
         return IntegrityError.exit_code if "moved" in states else int("missing" in states)
 
 
-def products_of(folder: Path) -> list[Subject]:
+def products_of(folder: Path) -> list[Product]:
     """Returns all products of the repository around a folder: they have a setup.cfg for bump2version."""
     top = git.top_of(folder) or folder
     paths = git.git(top, "ls-files", "-z", "--", f":(glob)**/{SETTINGS}").split("\0")
     files = [top / path for path in paths if path and "[bumpversion]" in read_text(top / path)]
-    return [read_subject(file.parent) for file in files]
+    return [read_product(file.parent) for file in files]
 
 
-def survey(subjects: Sequence[Subject]) -> Tags:
+def survey(products: Sequence[Product]) -> Tags:
     """Returns how the tags are that the records on the default branch ask for; no remote is asked.
 
     Raises UsageError for a clone without history, IntegrityError where the history does not have what a
     record lists.
     """
-    return Tags(tuple(_found(s, release) for s, release in _releases(subjects)), _guests(subjects))
+    return Tags(tuple(_found(s, release) for s, release in _releases(products)), _guests(products))
 
 
-def restore(subjects: Sequence[Subject], *, offline: bool) -> Tags:
+def restore(products: Sequence[Product], *, offline: bool) -> Tags:
     """Brings the tags that are missing: from origin where they are there, else made from the records.
 
     A tag that is there is never moved. Raises UsageError, IntegrityError, RemoteError.
     """
-    releases, top = _releases(subjects), subjects[0].top
+    releases, top = _releases(products), products[0].top
     there = {} if offline or not git.has_origin(top) else remotes.tags_of(git.origin_of(top))
     found = []
-    for subject, release in releases:
-        tag = _found(subject, release)
+    for product, release in releases:
+        tag = _found(product, release)
         if tag.state == "missing":
             tag = _compared(tag, there)
         if tag.state == "missing":
-            message = tag_message(subject.title(release.record.version), release.record.notes)
+            message = tag_message(product.title(release.record.version), release.record.notes)
             git.annotate(top, tag.name, tag.commit, message)
             tag = replace(tag, state="made")
         found.append(tag)
     if fetched := [tag.name for tag in found if tag.state == "fetched"]:
         remotes.fetch_tags(top, git.origin_of(top), fetched)
-    return Tags(tuple(found), _guests(subjects))
+    return Tags(tuple(found), _guests(products))
 
 
-def push(subjects: Sequence[Subject], found: Tags) -> Tags:
+def push(products: Sequence[Product], found: Tags) -> Tags:
     """Pushes the tags that are here and not on origin; all or none, and never by force.
 
     Raises RemoteError.
     """
-    top = subjects[0].top
+    top = products[0].top
     there = remotes.tags_of(git.origin_of(top))
     tags = [_compared(tag, there) if tag.name in there else tag for tag in found.tags]
     new = [tag.name for tag in tags if tag.name not in there and tag.state in ("there", "made")]
@@ -101,28 +101,28 @@ def push(subjects: Sequence[Subject], found: Tags) -> Tags:
     return replace(found, tags=tuple(replace(tag, pushed=tag.name in new) for tag in tags))
 
 
-def _guests(subjects: Sequence[Subject]) -> tuple[str, ...]:
-    return tuple(subject.prefix for subject in subjects if subject.is_guest)
+def _guests(products: Sequence[Product]) -> tuple[str, ...]:
+    return tuple(product.prefix for product in products if product.is_guest)
 
 
-def _releases(subjects: Sequence[Subject]) -> list[tuple[Subject, Described]]:
+def _releases(products: Sequence[Product]) -> list[tuple[Product, Described]]:
     """Returns all releases with tags here, and the products that they are of."""
-    found: list[tuple[Subject, Described]] = []
+    found: list[tuple[Product, Described]] = []
     findings: list[Finding] = []
-    for subject in subjects:
-        if not subject.is_guest:
-            releases, problems = described(subject.top, git.default_revision(subject.top), subject.prefix)
-            found += [(subject, release) for release in releases]
+    for product in products:
+        if not product.is_guest:
+            releases, problems = described(product.top, git.default_revision(product.top), product.prefix)
+            found += [(product, release) for release in releases]
             findings += problems
     if findings:
         raise IntegrityError(findings, consequence="no tag was made")
     return found
 
 
-def _found(subject: Subject, release: Described) -> Tag:
-    name = subject.tag(release.record.version)
-    here = git.object_at(subject.top, f"refs/tags/{name}^{{commit}}")
-    tag = Tag(subject.prefix, name, release.commit, "missing")
+def _found(product: Product, release: Described) -> Tag:
+    name = product.tag(release.record.version)
+    here = git.object_at(product.top, f"refs/tags/{name}^{{commit}}")
+    tag = Tag(product.prefix, name, release.commit, "missing")
     return tag if here is None else _compared(tag, {name: here}, "there")
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from waypost.interfaces.interface import Change
 from waypost.release.check import SemverVerdict
-from waypost.release.cut import Step
-from waypost.release.product import Subject
+from waypost.release.cut import NextVersion
+from waypost.release.product import Product
 from waypost.release.reproduce import Reproduction
 from waypost.release.tags import Tags
 from waypost.report.common import columns, line
@@ -21,17 +21,17 @@ _STATES = {
 }
 
 
-def show_step(console: Console, subject: Subject, step: Step) -> None:
+def show_next_version(console: Console, product: Product, following: NextVersion) -> None:
     """Prints what the next version is, and why."""
-    noun = subject.label
-    if not step.base:
-        line(console, f"{noun}: first release, [bold]{step.version}[/]")
+    noun = product.label
+    if not following.base:
+        line(console, f"{noun}: first release, [bold]{following.version}[/]")
         return
     line(
         console,
-        f"{noun}: {step.base} → [bold]{step.version}[/] ({step.bump}; the changes demand {step.demanded})",
+        f"{noun}: {following.base} → [bold]{following.version}[/] ({following.bump}; the changes demand {following.demanded})",
     )
-    _show_changes(console, step.changes)
+    _show_changes(console, following.changes)
 
 
 def show_semver(console: Console, verdict: SemverVerdict) -> None:
