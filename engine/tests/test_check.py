@@ -11,7 +11,8 @@ import pytest
 from tests.conftest import LIBRARY, Call
 from waypost.errors import UsageError
 from waypost.release.conformance import check_library
-from waypost.release.kinds import Library, read_product
+from waypost.release.kinds import read_product
+from waypost.release.library import Library
 from waypost.sources.git import git
 
 

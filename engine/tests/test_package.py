@@ -18,7 +18,8 @@ from waypost.errors import UsageError
 from waypost.interfaces.package import PackageInterface, package_changes
 from waypost.interfaces.semver import demanded
 from waypost.release.check import semver
-from waypost.release.kinds import Package, read_product
+from waypost.release.kinds import read_product
+from waypost.release.package import Package
 
 WAYPOST = ("python", "-m", "waypost")
 

@@ -14,7 +14,8 @@ from waypost.interfaces.record import FOLDER, run_record_of
 from waypost.pins.workspace import FetchedRelease, workspace_of_release
 from waypost.release.build import build_package
 from waypost.release.bundle import pack
-from waypost.release.kinds import Library, Package
+from waypost.release.library import Library
+from waypost.release.package import Package
 from waypost.release.product import Product
 from waypost.runs.prepare import prepare
 from waypost.sources.files import read_python_env, read_requirements

@@ -14,8 +14,9 @@ from waypost.pins.verify import UNREACHABLE, verify
 from waypost.pins.workspace import open_workspace
 from waypost.release.check import semver
 from waypost.release.conformance import check_library
-from waypost.release.kinds import Library, PipelineRepository
+from waypost.release.library import Library
 from waypost.release.pipeline_conformance import check_pipeline
+from waypost.release.pipeline_repository import PipelineRepository
 from waypost.release.product import Product
 from waypost.release.records import tampered
 from waypost.sources.mirror import Say

@@ -20,7 +20,8 @@ from waypost.pins.recorded_releases import described
 from waypost.pins.workspace import FetchedRelease
 from waypost.release import cut
 from waypost.release.fetched import candidate
-from waypost.release.kinds import PipelineRepository, read_product
+from waypost.release.kinds import read_product
+from waypost.release.pipeline_repository import PipelineRepository
 from waypost.release.preflight import findings_before
 from waypost.release.product import Product
 from waypost.runs.events import Reporter

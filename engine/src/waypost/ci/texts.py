@@ -30,7 +30,8 @@ def reasons(following: NextVersion) -> str:
     """Returns why the next version is the next one."""
     if not following.base:
         return f"First release, {following.version}."
-    head = f"{following.base} → {following.version}: a {following.bump} release; the changes demand {following.demanded}."
+    what = f"a {following.bump} release; the changes demand {following.demanded}"
+    head = f"{following.base} → {following.version}: {what}."
     rows = [
         (cell(name), change.kind, cell(change.text))
         for name, group in following.changes.items()

@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 from waypost.errors import UsageError
 from waypost.interfaces.interface import Change
 from waypost.interfaces.semver import BUMPS, Bump, bump_between, bumped, demanded, together
-from waypost.release.kinds import PipelineRepository
+from waypost.release.pipeline_repository import PipelineRepository
 from waypost.release.product import Product
 
 

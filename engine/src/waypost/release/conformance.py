@@ -11,7 +11,8 @@ from waypost.contracts.conformance import README, Source, conformance, release_f
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.readme import readme_problems, with_tables
 from waypost.errors import Finding, FindingsError, UsageError
-from waypost.release.product import CHANGELOG, SETTINGS
+from waypost.release.bumpversion import SETTINGS
+from waypost.release.product import CHANGELOG
 from waypost.sources.files import components_in, read_component, read_python_env, read_text, write_text
 from waypost.sources.snapshots import content_of
 

@@ -19,8 +19,10 @@ from waypost.interfaces.interface import Change
 from waypost.interfaces.record import FOLDER, record_text
 from waypost.interfaces.semver import BUMPS, Bump, bumped, demanded, together
 from waypost.release.build import check_build
-from waypost.release.kinds import Package, read_product
-from waypost.release.product import CHANGELOG, SETTINGS, Product
+from waypost.release.bumpversion import SETTINGS
+from waypost.release.kinds import read_product
+from waypost.release.package import Package
+from waypost.release.product import CHANGELOG, Product
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
 from waypost.sources.mirror import Say

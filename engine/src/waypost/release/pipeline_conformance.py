@@ -13,8 +13,9 @@ from waypost.contracts.pipeline_conformance import two_versions, unpinned_data, 
 from waypost.contracts.plan import Location
 from waypost.errors import Finding, FindingsError
 from waypost.pins.workspace import Workspace, fresh_lock
+from waypost.release.bumpversion import SETTINGS
 from waypost.release.conformance import Conformance, check_components
-from waypost.release.product import CHANGELOG, SETTINGS
+from waypost.release.product import CHANGELOG
 from waypost.runs.prepare import Prepared, prepare
 from waypost.sources import git
 

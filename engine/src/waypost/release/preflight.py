@@ -8,7 +8,7 @@ from waypost.interfaces.changelog import unreleased
 from waypost.interfaces.record import FOLDER
 from waypost.pins.verify import verify
 from waypost.pins.workspace import open_workspace
-from waypost.release.kinds import PipelineRepository
+from waypost.release.pipeline_repository import PipelineRepository
 from waypost.release.product import CHANGELOG, Product
 from waypost.sources import git, remotes
 from waypost.sources.files import read_text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from waypost.errors import Finding, UsageError
+from waypost.errors import Finding
 from waypost.interfaces.changelog import lines_between, unreleased
 from waypost.interfaces.interface import Change
 from waypost.interfaces.record import (
@@ -25,14 +24,13 @@ from waypost.interfaces.record import (
     version_of_record,
 )
 from waypost.interfaces.semver import noted_changes
+from waypost.release.bumpversion import PLAIN_TAG
 from waypost.release.engine import engine_in
 from waypost.sources import git
 from waypost.sources.files import read_text
 from waypost.system.versions import made_with
 
-SETTINGS = "setup.cfg"
 CHANGELOG = "CHANGELOG.md"
-_PLAIN = "v{new_version}"  # bump2version's own default
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Product(ABC):
 
     @property
     def is_guest(self) -> bool:
-        return self.folder != self.top and self.tag_name == _PLAIN
+        return self.folder != self.top and self.tag_name == PLAIN_TAG
 
     @property
     def prefix(self) -> str:
@@ -141,30 +139,3 @@ class Product(ABC):
             notes=notes,
             **self.content(trees),
         )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What setup.cfg says for bump2version."""
-
-    version: Version
-    tag_name: str
-
-
-def read_settings(file: Path) -> Settings:
-    """Returns version and form of tags. Raises UsageError."""
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read_string(read_text(file) if file.is_file() else "")
-        section = parser["bumpversion"]
-        version = Version(section["current_version"])
-    except (KeyError, InvalidVersion, configparser.Error) as error:
-        hint = "bump2version reads it: [bumpversion], current_version = 0.1.0, commit = False, tag = False"
-        raise UsageError(
-            f"{file}: no section [bumpversion] with a current_version ({error})", hint=hint
-        ) from error
-    tag_name = section.get("tag_name", _PLAIN)
-    if not tag_name.endswith("{new_version}"):
-        hint = "such as tag_name = engine-v{new_version}"
-        raise UsageError(f"{file}: tag_name {tag_name!r} does not end with {{new_version}}", hint=hint)
-    return Settings(version, tag_name)

@@ -13,7 +13,7 @@ from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, parse_pipeline
 from waypost.contracts.provenance import Provenance, parse_provenance
 from waypost.errors import UsageError, redacted
 from waypost.interfaces.record import FOLDER, RunRecord, next_run_record, record_text, run_record_of
-from waypost.release.kinds import PipelineRepository, pipeline_of
+from waypost.release.pipeline_repository import PipelineRepository, pipeline_of
 from waypost.release.product import Product
 from waypost.release.run_record import evidence
 from waypost.runs import drafts

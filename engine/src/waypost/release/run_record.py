@@ -9,7 +9,7 @@ from typing import Any
 from waypost.contracts.metrics import metrics_in
 from waypost.errors import UsageError
 from waypost.interfaces.record import RunRecord
-from waypost.release.kinds import pipeline_of
+from waypost.release.pipeline_repository import pipeline_of
 from waypost.release.product import Product
 from waypost.runs.environments import platform_tag
 from waypost.system.versions import made_with

@@ -9,9 +9,10 @@ from typing import Literal
 
 from waypost.errors import Finding, IntegrityError
 from waypost.pins.recorded_releases import Described, described
+from waypost.release.bumpversion import SETTINGS
 from waypost.release.cut import tag_message
 from waypost.release.kinds import read_product
-from waypost.release.product import SETTINGS, Product
+from waypost.release.product import Product
 from waypost.sources import git, remotes
 from waypost.sources.files import read_text
 

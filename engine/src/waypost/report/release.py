@@ -27,10 +27,8 @@ def show_next_version(console: Console, product: Product, following: NextVersion
     if not following.base:
         line(console, f"{noun}: first release, [bold]{following.version}[/]")
         return
-    line(
-        console,
-        f"{noun}: {following.base} → [bold]{following.version}[/] ({following.bump}; the changes demand {following.demanded})",
-    )
+    why = f"{following.bump}; the changes demand {following.demanded}"
+    line(console, f"{noun}: {following.base} → [bold]{following.version}[/] ({why})")
     _show_changes(console, following.changes)
 
 

@@ -1,0 +1,42 @@
+"""What setup.cfg says for bump2version: the version, and the form of tags."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+
+from waypost.errors import UsageError
+from waypost.sources.files import read_text
+
+SETTINGS = "setup.cfg"
+PLAIN_TAG = "v{new_version}"  # bump2version's own default
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What setup.cfg says for bump2version."""
+
+    version: Version
+    tag_name: str
+
+
+def read_settings(file: Path) -> Settings:
+    """Returns version and form of tags. Raises UsageError."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(read_text(file) if file.is_file() else "")
+        section = parser["bumpversion"]
+        version = Version(section["current_version"])
+    except (KeyError, InvalidVersion, configparser.Error) as error:
+        hint = "bump2version reads it: [bumpversion], current_version = 0.1.0, commit = False, tag = False"
+        raise UsageError(
+            f"{file}: no section [bumpversion] with a current_version ({error})", hint=hint
+        ) from error
+    tag_name = section.get("tag_name", PLAIN_TAG)
+    if not tag_name.endswith("{new_version}"):
+        hint = "such as tag_name = engine-v{new_version}"
+        raise UsageError(f"{file}: tag_name {tag_name!r} does not end with {{new_version}}", hint=hint)
+    return Settings(version, tag_name)
