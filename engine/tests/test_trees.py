@@ -16,7 +16,7 @@ from waypost.errors import FindingsError, WaypostError
 from waypost.pins.commit_contents import Commit, pins_at
 from waypost.sources import git
 from waypost.sources.objects import Objects
-from waypost.sources.remotes import BadObjectError
+from waypost.sources.refusals import BadObjectError
 from waypost.sources.store import Store
 from waypost.sources.unpack import make_folder, make_link, write_new
 

@@ -16,6 +16,7 @@ from waypost.errors import WaypostError
 from waypost.sources import git, remotes
 from waypost.sources.git import ForeignRepositoryError
 from waypost.sources.mirror import waiting
+from waypost.sources.refusals import meaning_of
 from waypost.sources.snapshots import trees_of
 from waypost.sources.store import Store, exact_tree
 from waypost.system.process import ProcessError
@@ -191,7 +192,7 @@ def test_a_cache_that_cannot_be_written_to(tmp_path: Path) -> None:
         pass
     assert "WAYPOST_HOME" in caught.value.hint
     said = "fatal: failed to write to /c/x.git/shallow.lock: No space left on device"
-    found = remotes._meaning("https://h/x", ProcessError(["git"], 128, said))
+    found = meaning_of("https://h/x", ProcessError(["git"], 128, said))
     assert "the cache's disk is full" in str(found)
     assert found.hint == caught.value.hint
 

@@ -24,7 +24,7 @@ from waypost.sources.files import (
 )
 from waypost.sources.mirror import Mirror
 from waypost.sources.objects import Objects
-from waypost.sources.remotes import BadObjectError, CommitGoneError
+from waypost.sources.refusals import BadObjectError, CommitGoneError
 from waypost.sources.snapshots import snapshot
 
 

@@ -26,7 +26,7 @@ from waypost.sources import git
 from waypost.sources.files import read_component, requirements_digest
 from waypost.sources.mirror import Mirror
 from waypost.sources.objects import REFUSED
-from waypost.sources.remotes import BadObjectError
+from waypost.sources.refusals import BadObjectError
 from waypost.sources.snapshots import trees_of
 from waypost.sources.store import is_intact
 from waypost.texts.scalars import yaml_1_1

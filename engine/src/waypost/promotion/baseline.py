@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from waypost.contracts.gate import better_side, data_problem, metric_to_compare, not_better
 from waypost.contracts.metrics import MetricFacts, SaidSide, Side
 from waypost.errors import Finding
-from waypost.tracking.registry import Origin, Registry
+from waypost.tracking.origins import Origin
+from waypost.tracking.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from waypost.sources.files import read_mlmodel
 from waypost.system.scratch import scratch
 from waypost.texts.digests import digest_of
 from waypost.tracking.connection import tracking_errors
-from waypost.tracking.registry import Origin, Registry, StepRun, Version
+from waypost.tracking.origins import Origin, StepRun
+from waypost.tracking.registry import Registry, Version
 
 _PROOF_ROWS = 5000
 _MOST_SHOWN, _MOST_LISTED = 4, 12

@@ -11,6 +11,7 @@ from waypost.pins.recorded_releases import described
 from waypost.sources import git, history, remotes
 from waypost.sources.history import Split
 from waypost.sources.mirror import Say
+from waypost.sources.refusals import CommitGoneError
 from waypost.system.scratch import scratch
 
 BRANCH = "main"
@@ -102,7 +103,7 @@ def fetch_theirs(repository: Path, url: str, ours: str) -> str | None:
     """
     try:
         remotes.fetch_branch(repository, url, BRANCH, _THEIRS)
-    except remotes.CommitGoneError:
+    except CommitGoneError:
         return None
     if not history.are_related(repository, ours, _THEIRS):
         raise UsageError(f"{redacted(url)}: its {BRANCH} has another history: it is not this library's")

@@ -25,6 +25,7 @@ from waypost.interfaces.record import FOLDER, version_of_record
 from waypost.sources import git, remotes
 from waypost.sources.known import Known, read_known, write_known
 from waypost.sources.objects import Objects, entries
+from waypost.sources.refusals import CACHE_HINT, CommitGoneError, NoCommitError
 from waypost.sources.unpack import checked_listing
 from waypost.texts.json_text import read_json
 
@@ -79,7 +80,7 @@ class Mirror:
         for release in releases:
             try:
                 self.ensure(release.commit, tag=release.tag, with_head=with_head)
-            except remotes.NoCommitError as error:
+            except NoCommitError as error:
                 self._say(f"{error}; skipped")
             else:
                 yield release
@@ -106,7 +107,7 @@ class Mirror:
             head = [f"+HEAD:{HEAD}"] if with_head else []
             try:
                 remotes.fetch(self.folder, self.url, [wanted, *head])
-            except remotes.CommitGoneError:
+            except CommitGoneError:
                 # Without a default branch there is no HEAD; an old server knows refs only.
                 self._fetch_by_tag(commit, tag)
                 if with_head:
@@ -124,14 +125,14 @@ class Mirror:
             options = ["--quiet", "--no-tags", "--no-write-fetch-head"]
             git.git(self.folder, "fetch", *options, str(repository), f"{commit}:{_PINS}/{commit}")
 
-    def _no_commit(self, oid: str, tag: str) -> remotes.NoCommitError:
+    def _no_commit(self, oid: str, tag: str) -> NoCommitError:
         what = f"the tag {tag}" if tag else oid
-        return remotes.NoCommitError(f"{redacted(self.url)}: {what} names no commit, but a file or folder")
+        return NoCommitError(f"{redacted(self.url)}: {what} names no commit, but a file or folder")
 
     def _fetch_by_tag(self, commit: str, tag: str) -> None:
         try:
             remotes.fetch(self.folder, self.url, [f"{commit}:{_PINS}/{commit}"])
-        except remotes.CommitGoneError:
+        except CommitGoneError:
             if not tag or self.tags().get(tag) != commit:
                 raise
             remotes.fetch(self.folder, self.url, [f"+refs/tags/{tag}:{_PINS}/{commit}"])
@@ -204,7 +205,7 @@ class Mirror:
             self._note_head()
 
     def _fetch_head(self) -> None:
-        with contextlib.suppress(remotes.CommitGoneError):
+        with contextlib.suppress(CommitGoneError):
             remotes.fetch(self.folder, self.url, [f"+HEAD:{HEAD}"])
 
     def _note_head(self) -> None:
@@ -294,7 +295,7 @@ def waiting(lock: filelock.BaseFileLock, say: Say, doing: str) -> Iterator[None]
         lock.acquire()
     except OSError as error:
         message = f"the cache cannot be written to: {lock.lock_file}: {error.strerror}"
-        raise WaypostError(message, hint=remotes.CACHE_HINT) from error
+        raise WaypostError(message, hint=CACHE_HINT) from error
     try:
         yield
     finally:

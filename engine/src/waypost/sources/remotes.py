@@ -7,15 +7,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from waypost.compat.git import Refusal, bad_object, gist, is_cut_off, refusal
-from waypost.errors import IntegrityError, RemoteError, redacted
+from waypost.compat.git import is_cut_off
 from waypost.sources.git import create_bare, environment, git, object_at
+from waypost.sources.refusals import ATTEMPTS, BadObjectError, CommitGoneError, meaning_of
 from waypost.system.process import ProcessError, bytes_of
 from waypost.system.scratch import scratch
 
 ASK_SECONDS = 60.0
 FETCH_SECONDS = 1800.0
-_ATTEMPTS = 3
 # Not `origin`: a repository may have one, and git would take both URLs.
 _REMOTE = "waypost"
 # A server that goes silent for this long is given up; git's own default is to wait for ever.
@@ -30,54 +29,6 @@ _HARMLESS = (
 )
 # `git fsck` only warns of these, a fetch refuses them.
 _SEVERE = ("emptyName", "fullPathname", "hasDot", "hasDotdot", "hasDotgit", "nullSha1")
-
-
-CACHE_HINT = "make room, or name another folder: WAYPOST_HOME; waypost cache gc removes what is used least"
-_TOLD: dict[Refusal | None, tuple[str, str]] = {
-    Refusal.CUT_OFF: (f"the connection broke {_ATTEMPTS} times: {{said}}", "try again later"),
-    Refusal.CREDENTIALS: (
-        "no access: the server asks for credentials, and git has none that it accepts",
-        "private, or no such repository; set up a git credential helper",
-    ),
-    Refusal.ACCESS: ("no access: {said}", "does this account, token or key have read access?"),
-    Refusal.NETWORK: ("no network: {said}", "what is in the cache runs offline"),
-    Refusal.ABSENT: ("no such repository: {said}", "is the URL right?"),
-    Refusal.REJECTED: (
-        "it has changed in the meantime:  {said}",
-        "nothing is ever overwritten: merge it, or try again",
-    ),
-    Refusal.DECLINED: (
-        "its rules refuse the push: {said}",
-        "a protected branch takes a pull request: waypost ci release --pull-request",
-    ),
-    Refusal.FULL: ("the cache's disk is full: {said}", CACHE_HINT),
-    Refusal.FOREIGN: (
-        "git refuses this repository, since it belongs to another user",
-        "if you trust it: git config --global --add safe.directory FOLDER",
-    ),
-    Refusal.HIDDEN: (
-        "no such repository, or no access to it (the server does not tell which)",
-        "is the URL right?",
-    ),
-}
-
-
-class CommitGoneError(RemoteError):
-    """The server does not have a commit, or does not give it away."""
-
-
-class NoCommitError(CommitGoneError):
-    """What a tag of the server names is no commit: a file or a folder."""
-
-
-class BadObjectError(RemoteError):
-    """git refuses an object of the server; `kind` is git's word for what is wrong (git help fsck)."""
-
-    exit_code = IntegrityError.exit_code
-
-    def __init__(self, message: str, *, hint: str, kind: str) -> None:
-        super().__init__(message, hint=hint)
-        self.kind = kind
 
 
 def tags_of(url: str) -> dict[str, str]:
@@ -160,7 +111,7 @@ def _fetch_checked(
     try:
         git(repository, *options, "fsck", "--no-progress", "--no-dangling", "--no-reflogs")
     except ProcessError as error:
-        raise _meaning(url, error) from error
+        raise meaning_of(url, error) from error
     ask(*command, *refspecs, settings=unchecked)
 
 
@@ -235,7 +186,7 @@ def _ask(
     # Never in the user's repository: its settings are none of a remote's business.
     place = ["-C", str(repository or Path("/"))]
     env = _environment(url, settings or {})
-    for attempt in range(1, _ATTEMPTS + 1):
+    for attempt in range(1, ATTEMPTS + 1):
         try:
             command = ["git", *place, *arguments]
             return bytes_of(command, stdin=stdin, env=env, timeout=timeout, tied=True).decode(
@@ -243,10 +194,10 @@ def _ask(
             )
         except ProcessError as error:
             cause = error
-        if attempt == _ATTEMPTS or not is_cut_off(cause.stderr):
+        if attempt == ATTEMPTS or not is_cut_off(cause.stderr):
             break
         time.sleep(0.3 * attempt)
-    raise _meaning(url, cause) from cause
+    raise meaning_of(url, cause) from cause
 
 
 def _environment(url: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -256,18 +207,3 @@ def _environment(url: str, more: Mapping[str, str]) -> dict[str, str]:
     settings = {f"remote.{_REMOTE}.url": url, "gc.auto": "0", "maintenance.auto": "false", **more}
     patience = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": _SILENCE_SECONDS}
     return patience | environment(settings)
-
-
-def _meaning(url: str, error: ProcessError) -> RemoteError:
-    """Returns the error that tells the causes apart which git tells in many words."""
-    shown, stderr = redacted(url), error.stderr
-    said = gist(redacted(stderr))[:300]
-    if bad := bad_object(stderr):
-        message = f"{shown}: git refuses object {bad.oid} of it: {bad.words} ({bad.kind})"
-        hint = "damaged or malicious; `git fsck` shows its owner what is wrong"
-        return BadObjectError(message, hint=hint, kind=bad.kind)
-    why = Refusal.NETWORK if error.timed_out else refusal(stderr)
-    if why is Refusal.GONE:
-        return CommitGoneError(f"{shown}: the repository does not have it: {said}")
-    words, hint = _TOLD.get(why, ("git says: {said}", ""))
-    return RemoteError(f"{shown}: {words.format(said=said)}", hint=hint)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from waypost.contracts.metrics import metrics_in
 from waypost.contracts.run_comparison import RunFacts, StepFacts
-from waypost.tracking.registry import Registry, StepRun
+from waypost.tracking.origins import StepRun
+from waypost.tracking.registry import Registry
 from waypost.tracking.store import KEY_TAG
 
 _TREE = "waypost.tree."

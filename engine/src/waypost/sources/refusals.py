@@ -1,0 +1,70 @@
+"""What a git server's refusal means, and what helps."""
+
+from __future__ import annotations
+
+from waypost.compat.git import Refusal, bad_object, gist, refusal
+from waypost.errors import IntegrityError, RemoteError, redacted
+from waypost.system.process import ProcessError
+
+ATTEMPTS = 3
+CACHE_HINT = "make room, or name another folder: WAYPOST_HOME; waypost cache gc removes what is used least"
+_MEANINGS: dict[Refusal | None, tuple[str, str]] = {
+    Refusal.CUT_OFF: (f"the connection broke {ATTEMPTS} times: {{said}}", "try again later"),
+    Refusal.CREDENTIALS: (
+        "no access: the server asks for credentials, and git has none that it accepts",
+        "private, or no such repository; set up a git credential helper",
+    ),
+    Refusal.ACCESS: ("no access: {said}", "does this account, token or key have read access?"),
+    Refusal.NETWORK: ("no network: {said}", "what is in the cache runs offline"),
+    Refusal.ABSENT: ("no such repository: {said}", "is the URL right?"),
+    Refusal.REJECTED: (
+        "it has changed in the meantime:  {said}",
+        "nothing is ever overwritten: merge it, or try again",
+    ),
+    Refusal.DECLINED: (
+        "its rules refuse the push: {said}",
+        "a protected branch takes a pull request: waypost ci release --pull-request",
+    ),
+    Refusal.FULL: ("the cache's disk is full: {said}", CACHE_HINT),
+    Refusal.FOREIGN: (
+        "git refuses this repository, since it belongs to another user",
+        "if you trust it: git config --global --add safe.directory FOLDER",
+    ),
+    Refusal.HIDDEN: (
+        "no such repository, or no access to it (the server does not tell which)",
+        "is the URL right?",
+    ),
+}
+
+
+class CommitGoneError(RemoteError):
+    """The server does not have a commit, or does not give it away."""
+
+
+class NoCommitError(CommitGoneError):
+    """What a tag of the server names is no commit: a file or a folder."""
+
+
+class BadObjectError(RemoteError):
+    """git refuses an object of the server; `kind` is git's word for what is wrong (git help fsck)."""
+
+    exit_code = IntegrityError.exit_code
+
+    def __init__(self, message: str, *, hint: str, kind: str) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+
+
+def meaning_of(url: str, error: ProcessError) -> RemoteError:
+    """Returns the error that tells the causes apart which git tells in many words."""
+    shown, stderr = redacted(url), error.stderr
+    said = gist(redacted(stderr))[:300]
+    if bad := bad_object(stderr):
+        message = f"{shown}: git refuses object {bad.oid} of it: {bad.words} ({bad.kind})"
+        hint = "damaged or malicious; `git fsck` shows its owner what is wrong"
+        return BadObjectError(message, hint=hint, kind=bad.kind)
+    why = Refusal.NETWORK if error.timed_out else refusal(stderr)
+    if why is Refusal.GONE:
+        return CommitGoneError(f"{shown}: the repository does not have it: {said}")
+    words, hint = _MEANINGS.get(why, ("git says: {said}", ""))
+    return RemoteError(f"{shown}: {words.format(said=said)}", hint=hint)
