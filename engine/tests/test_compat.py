@@ -21,7 +21,7 @@ import pytest
 import waypost
 from waypost.compat import git, mlflow, urllib3, uvicorn
 from waypost.compat.git import Refusal
-from waypost.sources.git import environment
+from waypost.sources.git_settings import git_environment
 
 SOURCE = Path(waypost.__file__).parent
 
@@ -55,7 +55,7 @@ def answering(status: int) -> Iterator[str]:
 def asked(url: str, *more: str) -> str:
     """Returns what git says when it cannot have what it asks for."""
     command = ["git", "-C", "/", "ls-remote", url] if not more else ["git", *more]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=git_environment(), capture_output=True, text=True, check=False)
     assert done.returncode != 0
     return done.stderr
 

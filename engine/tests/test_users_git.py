@@ -15,6 +15,7 @@ from waypost.compat.git import foreign_folder
 from waypost.errors import WaypostError
 from waypost.sources import git, remotes
 from waypost.sources.git import ForeignRepositoryError
+from waypost.sources.git_settings import git_environment
 from waypost.sources.mirror import waiting
 from waypost.sources.refusals import meaning_of
 from waypost.sources.snapshots import trees_of
@@ -68,7 +69,7 @@ def test_nothing_local_is_left() -> None:
             patch.setenv(name, "1")
         patch.setenv("GIT_CONFIG_COUNT", "nonsense")
         patch.setenv("GIT_SSH_COMMAND", "ssh -x")
-        found = git.environment()
+        found = git_environment()
     assert {name for name in [*listed.stdout.split(), *more] if name in found} == ours
     assert found["GIT_SSH_COMMAND"] == "ssh -x"
 
@@ -167,9 +168,9 @@ def test_a_version_tag_that_names_no_commit(
 def test_a_repository_of_another_owner(library: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is no folder outside of any repository: the command that trusts it is told."""
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    real = git.environment
+    real = git_environment
     monkeypatch.setattr(
-        git, "environment", lambda *a, **b: real(*a, **b) | {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+        git, "git_environment", lambda *a, **b: real(*a, **b) | {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
     )
     for look in (git.top_of, git.head_of, git.is_shallow):
         with pytest.raises(ForeignRepositoryError, match="belongs to another user") as caught:

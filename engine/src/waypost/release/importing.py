@@ -10,6 +10,7 @@ from waypost.contracts.history import outer
 from waypost.errors import UsageError, WaypostError, redacted
 from waypost.release.export import BRANCH, Place, address, fetch_theirs, place_of, take_out
 from waypost.sources import git, history
+from waypost.sources.git_settings import git_environment
 from waypost.sources.history import Split
 from waypost.sources.mirror import Say
 from waypost.system.process import ProcessError, output_of
@@ -75,7 +76,7 @@ def _merge(place: Place, tip: str, shown: str) -> None:
     """Moves the user's branch to a commit, or joins both; whatever fails, the branch is as it was."""
     merge = ["git", "-C", str(place.top), "merge", "--quiet", "--ff", "-m", f"Join what {shown} has", tip]
     try:
-        output_of(merge, env=git.environment())
+        output_of(merge, env=git_environment())
     except ProcessError as error:
         cause = " ".join(error.stderr.split())
         if files := history.conflicts(place.top):

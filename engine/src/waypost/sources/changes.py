@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.sources import git
+from waypost.sources.git_settings import git_environment
 from waypost.system.process import ProcessError, bytes_of, output_of
 from waypost.system.scratch import scratch
 
@@ -43,7 +44,7 @@ def changed(top: Path, paths: Iterable[Path]) -> list[str]:
     if not below:
         return []
     ask = ["git", "-C", str(top), "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all"]
-    env = git.environment(GIT_OPTIONAL_LOCKS="0", GIT_LITERAL_PATHSPECS="1")
+    env = git_environment(GIT_OPTIONAL_LOCKS="0", GIT_LITERAL_PATHSPECS="1")
     lines = os.fsdecode(bytes_of([*ask, "--", *below], env=env)).split("\0")
     return sorted(line[3:] for line in lines if line)
 
@@ -59,7 +60,7 @@ def diff_of(top: Path, commit: str, files: Sequence[str]) -> bytes | None:
     objects = top / git.git(top, "rev-parse", "--git-path", "objects").strip()
     with scratch() as temp:
         (temp / "objects").mkdir()
-        env = git.environment(
+        env = git_environment(
             {"core.autocrlf": "false", "core.safecrlf": "false"},
             GIT_INDEX_FILE=str(temp / "index"),
             GIT_OBJECT_DIRECTORY=str(temp / "objects"),
@@ -80,5 +81,5 @@ def diff_of(top: Path, commit: str, files: Sequence[str]) -> bytes | None:
 def apply(folder: Path, diff: bytes) -> None:
     """Applies a diff to the files of a folder, which need not be a repository. Raises ProcessError."""
     if diff:
-        env = git.environment({"core.autocrlf": "false"}, GIT_CEILING_DIRECTORIES=str(folder.parent))
+        env = git_environment({"core.autocrlf": "false"}, GIT_CEILING_DIRECTORIES=str(folder.parent))
         bytes_of(["git", "apply", "--whitespace=nowarn", "-"], cwd=folder, env=env, stdin=diff)

@@ -2,69 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from waypost.compat.git import foreign_folder
 from waypost.contracts.trees import tree_id
 from waypost.errors import WaypostError
+from waypost.sources.git_settings import git_environment
 from waypost.system.process import ProcessError, bytes_of, output_of
 
-# Whatever surrounds us (a hook, another repository's variables: `git rev-parse --local-env-vars`) must not
-# decide what git does. Kept is what says who the user is, and how servers are reached.
-_KEPT = re.compile(
-    r"GIT_(?:CONFIG_(?:GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|EXEC_PATH|(?:AUTHOR|COMMITTER)_\w+"
-    r"|(?:SSH|SSL|HTTP|PROXY)(?:_\w+)?|ALLOW_PROTOCOL|PROTOCOL_FROM_USER|CEILING_DIRECTORIES"
-    r"|DISCOVERY_ACROSS_FILESYSTEM)"
-)
-# Settings of users that change what git says, or which repositories it reads.
-_SETTINGS = {
-    "safe.bareRepository": "all",  # mirrors are bare, and named by their folder
-    "protocol.version": "2",  # older ones know no filters by `--stdin`, and send every ref
-    "log.showSignature": "false",
-    "log.follow": "false",
-    "log.showRoot": "true",
-    "i18n.logOutputEncoding": "UTF-8",
-    "color.ui": "false",
-    "column.ui": "never",
-    "status.showUntrackedFiles": "normal",
-    "diff.relative": "false",
-    "push.followTags": "false",
-}
 EMPTY_TREE = tree_id({})
 
 
 class ForeignRepositoryError(WaypostError):
     """A repository of another owner: git reads nothing in it until its user says that it may."""
-
-
-def environment(settings: Mapping[str, str] = MappingProxyType({}), /, **extra: str) -> dict[str, str]:
-    """Returns the environment for git: scrubbed, and it never asks a question or tells a secret.
-
-    Args: `settings` are git's, beside those that make it say the same for every user.
-    """
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or _KEPT.fullmatch(name)
-    }
-    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
-    whole = {"GIT_NO_REPLACE_OBJECTS": "1"}  # an id is the id of its content
-    return kept | quiet | whole | _as_variables({**_SETTINGS, **settings}) | extra
-
-
-def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
-    """Returns the variables that add settings to those which the user gave in the same way."""
-    count = os.environ.get("GIT_CONFIG_COUNT", "")
-    first = int(count) if count.isascii() and count.isdecimal() else 0
-    found = {"GIT_CONFIG_COUNT": str(first + len(settings))}
-    for index, (key, value) in enumerate(settings.items(), first):
-        found |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-    return found
 
 
 def git(repository: Path, *arguments: str) -> str:
@@ -73,7 +25,7 @@ def git(repository: Path, *arguments: str) -> str:
     Raises ProcessError, ForeignRepositoryError where git does not trust the repository's owner.
     """
     try:
-        return output_of(["git", "-C", str(repository), *arguments], env=environment())
+        return output_of(["git", "-C", str(repository), *arguments], env=git_environment())
     except ProcessError as error:
         if (folder := foreign_folder(error.stderr)) is None:
             raise
@@ -86,7 +38,7 @@ def create_bare(folder: Path, *, digits: int = 40) -> None:
     """Makes an empty bare repository, of ids with 40 or 64 hex digits."""
     form = f"--object-format={'sha256' if digits == 64 else 'sha1'}"
     command = ["git", "init", "--quiet", "--bare", "--template=", form, str(folder)]
-    output_of(command, env=environment())
+    output_of(command, env=git_environment())
 
 
 def digits_of(folder: Path) -> int:
@@ -114,7 +66,7 @@ def missing_objects(repository: Path, trees: Iterable[str], *, levels: int = 0) 
     depth = [f"--filter=tree:{levels}"] if levels else []
     command = ["git", "-C", str(repository), "rev-list", "--objects", "--missing=print", *depth, "--stdin"]
     asked = "".join(f"{tree}\n" for tree in dict.fromkeys(trees)).encode()
-    answer = bytes_of(command, stdin=asked, env=environment())
+    answer = bytes_of(command, stdin=asked, env=git_environment())
     return [line[1:] for line in answer.decode(errors="replace").splitlines() if line.startswith("?")]
 
 
@@ -177,7 +129,7 @@ def annotate(repository: Path, tag: str, commit: str, message: str) -> None:
     when = git(repository, "log", "-1", "--format=%ct +0000", commit).strip()
     by = {"GIT_COMMITTER_NAME": "Waypost", "GIT_COMMITTER_EMAIL": "", "GIT_COMMITTER_DATE": when}
     command = ["git", "-C", str(repository), "-c", "tag.gpgSign=false", "tag", "-a", "-m", message]
-    output_of([*command, tag, commit], env=environment(**by))
+    output_of([*command, tag, commit], env=git_environment(**by))
 
 
 def day_of_line(file: Path, text: str) -> str:

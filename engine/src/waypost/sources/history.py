@@ -9,7 +9,8 @@ from pathlib import Path
 
 from waypost.contracts.history import Content, Node, inner, parse_commit, split_history
 from waypost.contracts.trees import FOLDER, Entry, object_id
-from waypost.sources.git import environment, git
+from waypost.sources.git import git
+from waypost.sources.git_settings import git_environment
 from waypost.sources.objects import Objects, entries
 from waypost.system.process import ProcessError, bytes_of, output_of
 from waypost.system.scratch import scratch
@@ -68,13 +69,13 @@ def write_commits(repository: Path, bodies: Iterable[bytes]) -> list[str]:
             files[-1].write_bytes(body)
         command = ["git", "-C", str(repository), "hash-object", "-t", "commit", "-w", "--stdin-paths"]
         asked = "".join(f"{file}\n" for file in files).encode()
-        return bytes_of(command, stdin=asked, env=environment()).decode().split()
+        return bytes_of(command, stdin=asked, env=git_environment()).decode().split()
 
 
 def _trees_at(repository: Path, names: Sequence[str]) -> list[str | None]:
     """Returns the ids of trees by names such as `COMMIT:folder`, None where there is no such folder."""
     command = ["git", "-C", str(repository), "cat-file", "--batch-check"]
-    answer = bytes_of(command, stdin="".join(f"{name}\n" for name in names).encode(), env=environment())
+    answer = bytes_of(command, stdin="".join(f"{name}\n" for name in names).encode(), env=git_environment())
     facts = [line.split(" ") for line in answer.decode(errors="replace").splitlines()]
     return [fact[0] if len(fact) == 3 and fact[1] == "tree" else None for fact in facts]
 
@@ -89,7 +90,7 @@ def with_folder(repository: Path, whole: str, path: str, tree: str) -> str:
     found[name] = Entry(FOLDER, tree)
     lines = (f"{entry.mode} {entry.kind} {entry.oid}\t{name}\0" for name, entry in found.items())
     command = ["git", "-C", str(repository), "mktree", "-z", "--missing"]
-    return bytes_of(command, stdin=os.fsencode("".join(lines)), env=environment()).decode().strip()
+    return bytes_of(command, stdin=os.fsencode("".join(lines)), env=git_environment()).decode().strip()
 
 
 def merged(repository: Path, theirs: str, ours: str, message: str) -> str:
@@ -99,7 +100,9 @@ def merged(repository: Path, theirs: str, ours: str, message: str) -> str:
     """
     newest = max(int(git(repository, "log", "-1", "--format=%ct", commit)) for commit in (theirs, ours))
     who = {"NAME": "Waypost", "EMAIL": "", "DATE": f"{newest} +0000"}
-    env = environment(**{f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in who.items()})
+    env = git_environment(
+        **{f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in who.items()}
+    )
     options = ["-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null"]
     with scratch() as temp:
         clone = temp / "clone"

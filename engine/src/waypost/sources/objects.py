@@ -10,7 +10,7 @@ from typing import IO, Self
 from waypost.contracts.listing import MOST_FILE_BYTES
 from waypost.contracts.trees import Entry, TreeError, read_tree
 from waypost.errors import Finding, FindingsError, WaypostError
-from waypost.sources.git import environment
+from waypost.sources.git_settings import git_environment
 from waypost.system.piped import Answering
 from waypost.system.process import ProcessError
 
@@ -27,8 +27,8 @@ class Objects:
 
     def __init__(self, repository: Path) -> None:
         git = ["git", "-C", str(repository), "cat-file"]
-        self._contents = Answering([*git, "--batch"], env=environment())
-        self._facts = Answering([*git, "--batch-check"], env=environment())
+        self._contents = Answering([*git, "--batch"], env=git_environment())
+        self._facts = Answering([*git, "--batch-check"], env=git_environment())
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from waypost.compat.git import is_cut_off
-from waypost.sources.git import create_bare, environment, git, object_at
+from waypost.sources.git import create_bare, git, object_at
+from waypost.sources.git_settings import git_environment
 from waypost.sources.refusals import ATTEMPTS, BadObjectError, CommitGoneError, meaning_of
 from waypost.system.process import ProcessError, bytes_of
 from waypost.system.scratch import scratch
@@ -206,4 +207,4 @@ def _environment(url: str, more: Mapping[str, str]) -> dict[str, str]:
     """
     settings = {f"remote.{_REMOTE}.url": url, "gc.auto": "0", "maintenance.auto": "false", **more}
     patience = {"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": _SILENCE_SECONDS}
-    return patience | environment(settings)
+    return patience | git_environment(settings)

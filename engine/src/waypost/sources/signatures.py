@@ -8,7 +8,8 @@ from pathlib import Path
 from waypost.compat.git import signature_words
 from waypost.contracts.signers import TagObject, parse_tag
 from waypost.errors import WaypostError
-from waypost.sources.git import environment, object_at
+from waypost.sources.git import object_at
+from waypost.sources.git_settings import git_environment
 from waypost.sources.objects import Objects
 from waypost.system.process import ProcessError, bytes_of
 from waypost.system.scratch import scratch
@@ -49,7 +50,7 @@ def signature_problem(repository: Path, oid: str, keys: str) -> str:
     with scratch() as temp:
         file = temp / "allowed_signers"
         file.write_text(keys, encoding="utf-8")
-        env = environment({**_SETTINGS, "gpg.ssh.allowedSignersFile": str(file)})
+        env = git_environment({**_SETTINGS, "gpg.ssh.allowedSignersFile": str(file)})
         try:
             bytes_of(["git", "-C", str(repository), "verify-tag", oid], env=env)
         except ProcessError as error:

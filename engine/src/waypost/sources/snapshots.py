@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from waypost.sources import git, objects
+from waypost.sources.git_settings import git_environment
 from waypost.system.process import ProcessError, bytes_of, output_of
 from waypost.system.scratch import scratch
 
@@ -28,7 +29,7 @@ def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str,
         if not there:
             yield repository, {}
             return
-        env = git.environment(GIT_DIR=str(repository), GIT_WORK_TREE=str(root.resolve()))
+        env = git_environment(GIT_DIR=str(repository), GIT_WORK_TREE=str(root.resolve()))
         add = ["git", "-c", "core.autocrlf=false", "add", "--force", "--pathspec-from-file=-"]
         files = b"\0".join(map(os.fsencode, _content_files(root, there, repository)))
         bytes_of(
@@ -58,7 +59,7 @@ def _content_files(root: Path, folders: Sequence[str], empty: Path) -> list[str]
         listing = [f"--git-dir={empty}", f"--work-tree={root.resolve()}", *listing]
     command = ["git", "-C", str(root), *listing]
     # A folder of somebody's may be called as git calls its patterns, `:x` or `[ab]`.
-    env = git.environment(GIT_LITERAL_PATHSPECS="1")
+    env = git_environment(GIT_LITERAL_PATHSPECS="1")
     found = os.fsdecode(bytes_of(command, env=env)).split("\0")
     # A file that was removed by hand is still in the index.
     return [file for file in dict.fromkeys(found) if file and os.path.lexists(root / file)]
