@@ -16,10 +16,10 @@ from waypost.errors import WaypostError
 from waypost.sources import git, remotes
 from waypost.sources.git import ForeignRepositoryError
 from waypost.sources.git_settings import git_environment
-from waypost.sources.mirror import waiting
 from waypost.sources.refusals import meaning_of
 from waypost.sources.snapshots import trees_of
 from waypost.sources.store import Store, exact_tree
+from waypost.sources.waiting import waiting
 from waypost.system.process import ProcessError
 
 Maker = Callable[..., Repository]

@@ -19,8 +19,8 @@ from waypost.release.package import Package
 from waypost.release.product import Product
 from waypost.runs.prepare import prepare
 from waypost.sources.files import read_python_env, read_requirements
-from waypost.sources.mirror import Say
 from waypost.sources.store import Store
+from waypost.sources.waiting import Say
 from waypost.texts.pretty_json import json_text
 
 SUMS = "SHA256SUMS"

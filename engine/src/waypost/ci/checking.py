@@ -19,7 +19,7 @@ from waypost.release.pipeline_conformance import check_pipeline
 from waypost.release.pipeline_repository import PipelineRepository
 from waypost.release.product import Product
 from waypost.release.records import tampered
-from waypost.sources.mirror import Say
+from waypost.sources.waiting import Say
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
 from waypost.release.cut import tag_message, take_settings
 from waypost.release.export import export
 from waypost.sources import git, remotes
-from waypost.sources.mirror import Say
+from waypost.sources.waiting import Say
 from waypost.system.scratch import scratch
 
 _SIGNS = ("tag.gpgsign", "tag.forcesignannotated")

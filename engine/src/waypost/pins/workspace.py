@@ -20,9 +20,10 @@ from waypost.errors import Finding, FindingsError, IntegrityError, redacted
 from waypost.interfaces.record import Record
 from waypost.sources import git
 from waypost.sources.files import read_pipeline, read_text
-from waypost.sources.mirror import Mirror, Say
+from waypost.sources.mirror import Mirror
 from waypost.sources.settings import read_keys
 from waypost.sources.store import Store
+from waypost.sources.waiting import Say
 from waypost.system.places import home
 
 

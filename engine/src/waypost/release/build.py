@@ -12,7 +12,7 @@ from packaging.version import Version
 from waypost.errors import WaypostError
 from waypost.release.product import Product
 from waypost.sources import git
-from waypost.sources.mirror import Say
+from waypost.sources.waiting import Say
 from waypost.system.process import ProcessError, output_of
 
 _MOST = 500  # characters of what the build said; the cause stands near its end

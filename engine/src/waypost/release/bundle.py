@@ -19,8 +19,8 @@ from waypost.release.open_bundle import is_bundle
 from waypost.runs import environments
 from waypost.runs.prepare import Prepared, prepare
 from waypost.sources.files import content_digest, read_python_env
-from waypost.sources.mirror import Say
 from waypost.sources.store import Store
+from waypost.sources.waiting import Say
 from waypost.system.liveness import process_name
 from waypost.system.places import home
 from waypost.system.scratch import scratch

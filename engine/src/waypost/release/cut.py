@@ -25,7 +25,7 @@ from waypost.release.package import Package
 from waypost.release.product import CHANGELOG, Product
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
-from waypost.sources.mirror import Say
+from waypost.sources.waiting import Say
 from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
 

@@ -10,8 +10,8 @@ from waypost.errors import Finding, IntegrityError, UsageError, WaypostError, re
 from waypost.pins.recorded_releases import described
 from waypost.sources import git, history, remotes
 from waypost.sources.history import Split
-from waypost.sources.mirror import Say
 from waypost.sources.refusals import CommitGoneError
+from waypost.sources.waiting import Say
 from waypost.system.scratch import scratch
 
 BRANCH = "main"

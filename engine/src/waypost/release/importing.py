@@ -12,7 +12,7 @@ from waypost.release.export import BRANCH, Place, address, fetch_theirs, place_o
 from waypost.sources import git, history
 from waypost.sources.git_settings import git_environment
 from waypost.sources.history import Split
-from waypost.sources.mirror import Say
+from waypost.sources.waiting import Say
 from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
 

@@ -32,10 +32,10 @@ from waypost.runs import environments
 from waypost.runs.events import Reporter
 from waypost.runs.prepare import prepare
 from waypost.sources.files import content_digest
-from waypost.sources.mirror import Say, waiting
 from waypost.sources.store import Store, top_entries
 from waypost.sources.tar import read_members
 from waypost.sources.unpack import make_folder, make_link, write_new
+from waypost.sources.waiting import Say, waiting
 from waypost.system.places import home
 from waypost.system.scratch import remove, scratch
 

@@ -12,7 +12,7 @@ from waypost.release.pipeline_repository import PipelineRepository
 from waypost.release.product import CHANGELOG, Product
 from waypost.sources import git, remotes
 from waypost.sources.files import read_text
-from waypost.sources.mirror import Say
+from waypost.sources.waiting import Say
 
 
 def findings_before(product: Product, version: str, branch: str, say: Say, *, offline: bool) -> list[Finding]:

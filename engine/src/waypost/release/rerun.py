@@ -21,9 +21,9 @@ from waypost.runs.prepare import Prepared
 from waypost.sources import git
 from waypost.sources.changes import apply
 from waypost.sources.files import read_text
-from waypost.sources.mirror import Say
 from waypost.sources.objects import Objects
 from waypost.sources.store import Store
+from waypost.sources.waiting import Say
 from waypost.system.process import ProcessError
 from waypost.system.scratch import writable_copy
 from waypost.tracking.connection import tracking_errors

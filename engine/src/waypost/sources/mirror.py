@@ -20,16 +20,16 @@ import filelock
 
 from waypost.contracts import trees as git_trees
 from waypost.contracts.versions import Release, releases_of
-from waypost.errors import FindingsError, RemoteError, WaypostError, redacted
+from waypost.errors import FindingsError, RemoteError, redacted
 from waypost.interfaces.record import FOLDER, version_of_record
 from waypost.sources import git, remotes
 from waypost.sources.known import Known, read_known, write_known
 from waypost.sources.objects import Objects, entries
-from waypost.sources.refusals import CACHE_HINT, CommitGoneError, NoCommitError
+from waypost.sources.refusals import CommitGoneError, NoCommitError
 from waypost.sources.unpack import checked_listing
+from waypost.sources.waiting import Say, waiting
 from waypost.texts.json_text import read_json
 
-Say = Callable[[str], None]
 NEW = ".new-"
 """How folders begin that are on their way into the cache."""
 HEAD = "refs/waypost/head"
@@ -38,7 +38,6 @@ _PINS = "refs/pins"
 _SEEN = "refs/seen"
 _TAGGED = "refs/tagged"
 _YANKED = ".yanked.json"
-_PATIENCE_SECONDS = 0.3
 
 
 def _yanked_version(name: str) -> str:
@@ -283,20 +282,3 @@ class Mirror:
                 for left in [*self.folder.rglob("*.lock"), *self.folder.glob("objects/**/tmp_*")]:
                     left.unlink(missing_ok=True)
             yield
-
-
-@contextlib.contextmanager
-def waiting(lock: filelock.BaseFileLock, say: Say, doing: str) -> Iterator[None]:
-    """Holds a lock; says for whom it waits where it has to."""
-    try:
-        lock.acquire(timeout=_PATIENCE_SECONDS)
-    except filelock.Timeout:
-        say(f"another process {doing}: waiting for it")
-        lock.acquire()
-    except OSError as error:
-        message = f"the cache cannot be written to: {lock.lock_file}: {error.strerror}"
-        raise WaypostError(message, hint=CACHE_HINT) from error
-    try:
-        yield
-    finally:
-        lock.release()
