@@ -44,7 +44,7 @@ class Part:
     mode: int = 0o644
 
 
-def parts_of(file: Path) -> list[Part]:
+def folders_of(file: Path) -> list[Part]:
     """Returns what is in an archive."""
     with tarfile.open(file, "r:") as archive:
         return [

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.bundles import Part, listed, make_bundle, packed, parts_of, told
+from tests.bundles import Part, folders_of, listed, make_bundle, packed, told
 from waypost.contracts.target import Target
 from waypost.errors import IntegrityError, UsageError, WaypostError
 from waypost.release import open_bundle as module
@@ -42,7 +42,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def parts(good: Path) -> Parts:
-    return parts_of(good)
+    return folders_of(good)
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def test_what_this_machine_knows(good: Path, outside: Path, monkeypatch: pytest.
     assert release
     assert release.is_attested
     assert said == ["release 1.0.0 was yanked: leaks; the default branch had this record, and has it no more"]
-    parts = told(parts_of(good), lambda facts: facts.update(commit="f" * 40))
+    parts = told(folders_of(good), lambda facts: facts.update(commit="f" * 40))
     (outside / "other.tar").write_bytes(packed(parts))
     for refuse in (verify_bundle, lambda file: open_bundle(file, unheard, unheard)):
         with pytest.raises(IntegrityError, match=r"the tag was moved: this machine knows it as commit"):

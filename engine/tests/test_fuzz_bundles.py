@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.bundles import Part, listed, make_bundle, packed, parts_of, told
+from tests.bundles import Part, folders_of, listed, make_bundle, packed, told
 from tests.fuzzing import CASES, fuzz
 from waypost.release.open_bundle import open_bundle, verify_bundle
 from waypost.sources.store import exact_tree
@@ -280,7 +280,7 @@ def good(folder: Path) -> tuple[Part, ...]:
     place = folder / "good"
     place.mkdir()
     os.environ["WAYPOST_HOME"] = str(place / "home")
-    return tuple(parts_of(make_bundle(place)))
+    return tuple(folders_of(make_bundle(place)))
 
 
 def case(number: int, parts: Parts) -> bytes:

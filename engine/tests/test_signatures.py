@@ -15,9 +15,9 @@ from tests.signing import Signer
 from waypost.contracts.target import Target
 from waypost.errors import FindingsError, IntegrityError
 from waypost.pins.locking import resolve, write_lock
-from waypost.pins.updating import locked, plan_update
+from waypost.pins.updating import plan_update
 from waypost.pins.verify import verify
-from waypost.pins.workspace import FetchedRelease, Workspace, fresh_lock, open_workspace
+from waypost.pins.workspace import FetchedRelease, Workspace, fresh_lock, open_workspace, required_lock
 from waypost.release.fetched import fetch_release
 from waypost.sources.store import Store
 
@@ -202,7 +202,7 @@ def test_components(workplace: Path, signers: tuple[Signer, Signer]) -> None:
     with pytest.raises(IntegrityError, match=r"core v1.0.1: the tag is not signed"):
         resolve(opened(folder), None)
     with pytest.raises(IntegrityError, match=r"core v1.0.1: the tag is not signed") as error:
-        plan_update(opened(folder), locked(opened(folder), fresh_lock(opened(folder))))
+        plan_update(opened(folder), required_lock(opened(folder), fresh_lock(opened(folder))))
     assert error.value.consequence == "nothing was written"
     library.git("tag", "-f", "-m", "x", "v1.0.0", "v1.0.0^{commit}")
     [finding] = verify(opened(folder)).findings

@@ -9,8 +9,8 @@ from tests.pipelines import write_component
 from tests.repositories import edit_contract, edit_pipeline, make_library, make_pipeline, record_of
 from waypost.interfaces.record import Record, parse_record
 from waypost.pins.locking import resolve, write_lock
-from waypost.pins.updating import locked, plan_update
-from waypost.pins.workspace import fresh_lock, open_workspace
+from waypost.pins.updating import plan_update
+from waypost.pins.workspace import fresh_lock, open_workspace, required_lock
 from waypost.release.kinds import read_product
 
 SETTINGS = "[bumpversion]\ncurrent_version = 1.0.0\ncommit = False\ntag = False\n"
@@ -51,7 +51,7 @@ def test_an_output_that_is_dropped(workplace: Path) -> None:
     library.release("1.2.0")
     give(pipeline.path / "parts", "own", "two", "three")
     workspace = open_workspace(pipeline.path, lambda _: None)  # which asks the remote anew
-    old = locked(workspace, fresh_lock(workspace))
+    old = required_lock(workspace, fresh_lock(workspace))
     write_lock(workspace, plan_update(workspace, old).lock, old)
     assert sorted(map(str, read_product(pipeline.path).changes_since(base)["outputs"])) == [
         "added: step 'own': output 'three'",

@@ -10,14 +10,14 @@ import pytest
 
 from tests.repositories import Repository, make_repository
 from tests.unit.test_lock_rules import PIN
-from waypost.contracts.lock import Pin
+from waypost.contracts.lock import Pin, folders_of
 from waypost.errors import Finding, UsageError, WaypostError
 from waypost.interfaces.record import Record, record_text
-from waypost.pins.checkout import parts_of
 from waypost.pins.recorded_releases import described
-from waypost.pins.updating import Move, State, locked
+from waypost.pins.updating import Move, State
 from waypost.pins.verify import UNREACHABLE, Verdict
 from waypost.pins.watch import News, _news
+from waypost.pins.workspace import required_lock
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_which_moves_count(state: State, goes: bool, is_relevant: bool) -> None:
 def test_a_component_has_its_folder_and_those_that_it_shares() -> None:
     """The parts of a pin are the component's folder by its name, and the shared ones with their trees."""
     pin = Pin.model_validate(PIN | {"shared": {"kit": "c" * 40}})
-    assert parts_of("core/load", pin) == {"load": "b" * 40, "kit": "c" * 40}
+    assert folders_of("core/load", pin) == {"load": "b" * 40, "kit": "c" * 40}
 
 
 def test_what_a_remote_says_while_a_run_goes_on() -> None:
@@ -78,7 +78,7 @@ class Anywhere:
 def test_no_lock_is_no_lock() -> None:
     """Without a lock, what needs one says the command that makes it."""
     with pytest.raises(WaypostError, match=r"there is no components\.lock\.json") as error:
-        locked(Anywhere(), None)  # type: ignore[arg-type]
+        required_lock(Anywhere(), None)  # type: ignore[arg-type]
     assert error.value.hint == "make it: waypost lock p"
 
 

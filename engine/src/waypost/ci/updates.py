@@ -16,7 +16,7 @@ from waypost.errors import IntegrityError, RemoteError, UsageError, WaypostError
 from waypost.interfaces.record import RunRecord
 from waypost.pins import updating
 from waypost.pins.verify import UNREACHABLE, verify
-from waypost.pins.workspace import Workspace, fresh_lock, open_workspace
+from waypost.pins.workspace import Workspace, fresh_lock, open_workspace, required_lock
 from waypost.runs.events import Reporter
 from waypost.sources import git
 from waypost.sources.files import write_text
@@ -45,7 +45,7 @@ def update_pins(folder: Path, place: Path, branch: str, reporter: Reporter, *, e
     is locked or known: neither of them means that something is newer.
     """
     workspace = open_workspace(folder, reporter.say)
-    old = updating.locked(workspace, fresh_lock(workspace))
+    old = required_lock(workspace, fresh_lock(workspace))
     _require_sound(workspace)
     found = updating.plan_update(workspace, old)
     is_sound = not any(move.state == "refused" for move in found.moves)

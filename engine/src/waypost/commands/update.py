@@ -11,7 +11,8 @@ from waypost.commands.options import as_json_option, parted
 from waypost.contracts.lock import Lock, selected
 from waypost.errors import UsageError
 from waypost.pins import locking, updating
-from waypost.pins.workspace import fresh_lock, open_workspace
+from waypost.pins.pin_differences import code_differences, sides
+from waypost.pins.workspace import fresh_lock, open_workspace, required_lock
 from waypost.report.common import line, sayer, write_document
 from waypost.report.console import Console, escape
 from waypost.report.pins import show_difference, show_update
@@ -43,12 +44,12 @@ def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, a
     folder, names = parted(arguments)
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))
-    old = updating.locked(workspace, fresh_lock(workspace))
+    old = required_lock(workspace, fresh_lock(workspace))
     found = updating.plan_update(workspace, old, names, to)
     if save_diff:
         moved = [(m.uses, m.old, m.new) for m in found.moves if m.goes and m.old and m.new]
         # What several components share is said once.
-        diffs = dict.fromkeys(d for move in moved for d in updating.code_differences(workspace, *move))
+        diffs = dict.fromkeys(d for move in moved for d in code_differences(workspace, *move))
         save_diff.write_text("".join(diffs), encoding="utf-8")
     locking.write_lock(workspace, found.lock, old)
     if as_json:
@@ -74,7 +75,7 @@ def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
     folder, names = parted(arguments)
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, sayer(console))
-    lock = updating.locked(workspace, fresh_lock(workspace))
+    lock = required_lock(workspace, fresh_lock(workspace))
     found = updating.plan_update(workspace, lock, names, held=True)
     if as_json:
         write_document(sys.stdout, found)
@@ -102,11 +103,11 @@ def diff(arguments: tuple[str, ...]) -> int:
         raise UsageError("which component? waypost diff [PIPELINE] NAME [OLD] [NEW]")
     console = Console(stderr=True)
     workspace = open_workspace(folder, sayer(console))
-    lock = updating.locked(workspace, fresh_lock(workspace))
+    lock = required_lock(workspace, fresh_lock(workspace))
     pins = _of_one_component(names[0], lock)
     for uses in pins[:1] if len(names) == 3 else pins:
-        old, new = updating.sides(workspace, lock, uses, names[1:])
-        text = "".join(updating.code_differences(workspace, uses, old, new))
+        old, new = sides(workspace, lock, uses, names[1:])
+        text = "".join(code_differences(workspace, uses, old, new))
         if text and sys.stdout.isatty():
             show_difference(Console(), text)
         elif text:

@@ -209,3 +209,8 @@ def selected(names: Iterable[str], uses: Iterable[str]) -> tuple[set[str], list[
 def _names(uses: str) -> set[str]:
     source, component = uses.partition("/")[0], component_name(uses)
     return {uses, source, component, f"{source}/{component}"}
+
+
+def folders_of(uses: str, pin: Pin) -> dict[str, str]:
+    """Returns the folders that a component needs, name to tree."""
+    return {component_name(uses): pin.tree, **pin.shared}

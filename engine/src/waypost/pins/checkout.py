@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from waypost.contracts.component import Component
-from waypost.contracts.lock import Pin
+from waypost.contracts.lock import Pin, folders_of
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.versions import parse_requirement
-from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError, UsageError
+from waypost.errors import Finding, FindingsError, UsageError
 from waypost.pins.commit_contents import Commit, pins_at
+from waypost.pins.remote_content import content_from_remote
 from waypost.pins.workspace import Workspace, fresh_lock, read_lock
 from waypost.sources import git, remotes
 from waypost.sources.files import (
@@ -22,9 +22,7 @@ from waypost.sources.files import (
     read_python_env,
     read_requirements,
 )
-from waypost.sources.mirror import Mirror
 from waypost.sources.objects import Objects
-from waypost.sources.refusals import BadObjectError, CommitGoneError
 from waypost.sources.snapshots import snapshot
 
 
@@ -131,7 +129,7 @@ def pinned_checkouts(workspace: Workspace, pins: Mapping[str, Pin]) -> dict[str,
     repository around that, else the remote.
     """
     found: dict[str, Path] = {}
-    folders = {uses: parts_of(uses, pin) for uses, pin in pins.items()}
+    folders = {uses: folders_of(uses, pin) for uses, pin in pins.items()}
     sources: dict[str, list[str]] = {}
     for uses in pins:
         sources.setdefault(uses.partition("/")[0], []).append(uses)
@@ -149,7 +147,7 @@ def pinned_checkouts(workspace: Workspace, pins: Mapping[str, Pin]) -> dict[str,
         differing = _differing((folders[uses] for uses in group), trees)
         rest = {uses: pins[uses] for uses in group if uses not in found}
         if rest:
-            found |= _from_remote(workspace, source, rest, differing)
+            found |= content_from_remote(workspace, source, rest, differing)
         if differing:
             names = ", ".join(sorted(differing))
             path = workspace.pipeline.components[source].path
@@ -160,14 +158,9 @@ def pinned_checkouts(workspace: Workspace, pins: Mapping[str, Pin]) -> dict[str,
     return {uses: _pinned(place, uses, pins[uses]) for uses, place in found.items()}
 
 
-def parts_of(uses: str, pin: Pin) -> dict[str, str]:
-    """Returns the folders that a component needs, name to tree."""
-    return {component_name(uses): pin.tree, **pin.shared}
-
-
 def _pinned(place: Path, uses: str, pin: Pin) -> Checkout:
     name = component_name(uses)
-    return Checkout(place / name, read_component(place, name, uses), parts_of(uses, pin), pin)
+    return Checkout(place / name, read_component(place, name, uses), folders_of(uses, pin), pin)
 
 
 def _local_trees(workspace: Workspace, source: str, folders: Sequence[Mapping[str, str]]) -> dict[str, str]:
@@ -204,72 +197,3 @@ def _differing(locked: Iterable[Mapping[str, str]], local: Mapping[str, str]) ->
         for name, tree in folders.items():
             trees.setdefault(name, set()).add(tree)
     return {name for name, expected in trees.items() if name in local and local[name] not in expected}
-
-
-def _from_remote(
-    workspace: Workspace, source: str, pins: Mapping[str, Pin], differing: set[str]
-) -> dict[str, Path]:
-    """Returns the folders of a source's pinned components, fetched where they are not in the store."""
-    mirror = workspace.mirror(source)
-    parts = {uses: parts_of(uses, pin) for uses, pin in pins.items()}
-    if workspace.offline and not all(mirror.has(pin.commit) for pin in pins.values()):
-        offline = RemoteError("this is offline", hint="run it once with the network, then offline")
-        raise _unreachable(workspace, source, pins, differing, offline)
-    findings: list[Finding] = []
-    commits: dict[str, Commit] = {}
-    for uses, pin in pins.items():
-        try:
-            mirror.ensure(pin.commit, tag=pin.tag)
-            if pin.commit not in commits:
-                commits[pin.commit] = Commit(mirror, pin.commit)
-        except CommitGoneError:
-            if _holds_same(workspace, mirror, uses, pin):
-                continue
-            problem = (
-                f"commit {pin.commit} ({pin}) is gone from {pin.git}, no release there holds tree {pin.tree}"
-            )
-            hint = "a machine that ran it has it in its cache"
-            findings.append(Finding(uses, problem, hint, "commit-gone"))
-            continue
-        except RemoteError as error:
-            raise _unreachable(workspace, source, pins, differing, error) from error
-        for name, tree in parts[uses].items():
-            if (actual := commits[pin.commit].tree(name)) != tree:
-                problem = f"the lock says tree {tree} for {name}, commit {pin.commit} has {actual}"
-                findings.append(Finding(uses, problem, workspace.lock_command, "tree-differs"))
-    if findings:
-        raise IntegrityError(findings)
-    mirror.complete(folder for folders in parts.values() for folder in folders.items())
-    with Objects(mirror.folder) as objects:
-        return {uses: workspace.store.add(folders, objects) for uses, folders in parts.items()}
-
-
-def _holds_same(workspace: Workspace, mirror: Mirror, uses: str, pin: Pin) -> bool:
-    """Fetches another release with the same trees, for a commit that is gone; tells whether there is one."""
-    for release in mirror.releases():
-        with contextlib.suppress(CommitGoneError):
-            mirror.ensure(release.commit, tag=release.tag)
-            other = Commit(mirror, release.commit)
-            if all(other.tree(name) == tree for name, tree in parts_of(uses, pin).items()):
-                workspace.warn(
-                    f"{uses} {pin}: commit {pin.commit[:12]} is gone from {pin.git};"
-                    f" {release.tag} holds the same content (tree {pin.tree[:12]}), which runs"
-                )
-                return True
-    return False
-
-
-def _unreachable(
-    workspace: Workspace, source: str, pins: Mapping[str, Pin], differing: set[str], error: RemoteError
-) -> RemoteError:
-    """Returns the error that says what was needed, and why no other place had it."""
-    if isinstance(error, BadObjectError):
-        return error
-    needed = ", ".join(f"{uses.partition('@')[0]} {pin}" for uses, pin in pins.items())
-    path = workspace.pipeline.components[source].path
-    where = f"; in {path}, {', '.join(sorted(differing))} differ from the lock" if differing else ""
-    hint = "--dev runs the folder as it is" if differing else error.hint
-    root = workspace.local(source)
-    if differing and root and git.is_shallow(root):
-        hint += "; the locked content may be in the history, which this clone lacks: git fetch --unshallow"
-    return RemoteError(f"{needed}: not in the cache{where}; {error}", hint=hint)

@@ -10,18 +10,18 @@ from packaging.version import InvalidVersion, Version
 
 from waypost import __version__
 from waypost.contracts.component import Component
-from waypost.contracts.lock import FILE, Lock, Pin, Wanted, make_lock, selected
+from waypost.contracts.lock import Lock, Pin, Wanted, folders_of, make_lock, selected
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.requirements import PackageMove, package_moves
 from waypost.contracts.versions import parse_requirement
-from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, did_you_mean
+from waypost.errors import Finding, IntegrityError, UsageError, did_you_mean
 from waypost.interfaces.changelog import lines_between
 from waypost.interfaces.interface import Change, interface_changes
-from waypost.pins.checkout import Checkout, parts_of, pinned_checkouts
-from waypost.pins.locking import Resolver, misfits
+from waypost.pins.checkout import Checkout, pinned_checkouts
+from waypost.pins.locking import misfits
+from waypost.pins.resolver import Resolver
 from waypost.pins.workspace import Workspace
-from waypost.sources import git
 
 State = Literal["moved", "environment only", "same content", "current", "held", "refused"]
 
@@ -156,7 +156,7 @@ def _move(resolver: Resolver, want: Wanted, move: Move, checkouts: Mapping[str, 
     old, new, before = move.old, move.new, checkouts.get(move.uses)
     if old is None or new is None or new == old:
         return move
-    same = parts_of(move.uses, new) == parts_of(move.uses, old)
+    same = folders_of(move.uses, new) == folders_of(move.uses, old)
     if before is None:
         return replace(move, state="same content" if same else "moved", changes=None)
     after = resolver.contracts[move.uses]
@@ -193,74 +193,3 @@ def _changelogs(workspace: Workspace, moves: Iterable[Move]) -> dict[str, str]:
         if lines := lines_between(text, min(span[0] for span in group), newest[1]):
             found[source] = lines
     return found
-
-
-def code_differences(workspace: Workspace, uses: str, old: Pin, new: Pin) -> list[str]:
-    """Returns the unified diffs of a component's folder, and of those that it shares, between two pins."""
-    mirror = workspace.mirror(uses.partition("/")[0])
-    texts = []
-    before, after = parts_of(uses, old), parts_of(uses, new)
-    for pin in (old, new):
-        mirror.ensure(pin.commit, tag=pin.tag)
-    empty = git.EMPTY_TREE
-    for name in dict.fromkeys([*before, *after]):
-        trees = before.get(name, empty), after.get(name, empty)
-        if trees[0] != trees[1]:
-            mirror.complete((name, tree) for tree in trees if tree != empty)
-            prefixes = {"old": f"{old}/{name}", "new": f"{new}/{name}"}
-            texts.append(git.difference(mirror.folder, *trees, prefixes))
-    return texts
-
-
-def sides(workspace: Workspace, lock: Lock, uses: str, versions: Sequence[str]) -> tuple[Pin, Pin]:
-    """Returns the old and the new pin to compare, for `[OLD] [NEW]`: what is locked, and what the pipeline
-    asks for, where they are not given. Where every release that it asks for was yanked, both are the locked.
-    """
-    there = lock.components[uses]
-    old = pin_at(workspace, uses, versions[0], lock) if len(versions) == 2 else there
-    if versions:
-        return old, pin_at(workspace, uses, versions[-1], lock)
-    found = _pin_or_yanked(workspace, uses, workspace.wanted[uses].requirement)
-    return old, found or there
-
-
-def pin_at(workspace: Workspace, uses: str, version: str, lock: Lock) -> Pin:
-    """Returns the pin that a component would have at a version: to look at, so that it may be a yanked one.
-
-    Raises FindingsError.
-    """
-    plain = version.removeprefix("==").removeprefix("v")
-    for name, pin in lock.components.items():
-        if name.partition("@")[0] == uses.partition("@")[0] and pin.version == plain:
-            return pin
-    if found := _pin_or_yanked(workspace, uses, version):
-        return found
-    releases = workspace.mirror(uses.partition("/")[0]).releases()
-    commit = next((release.commit for release in releases if str(release.version) == plain), version)
-    pins, problems = _resolved(workspace, uses, commit)
-    if uses not in pins:
-        raise FindingsError(problems, consequence="")
-    return pins[uses]
-
-
-def _pin_or_yanked(workspace: Workspace, uses: str, requirement: str) -> Pin | None:
-    """Returns the pin that a requirement gets, None where all that fits was yanked. Raises FindingsError."""
-    pins, problems = _resolved(workspace, uses, requirement)
-    if uses not in pins and any(finding.category != "yanked" for finding in problems):
-        raise FindingsError(problems, consequence="")
-    return pins.get(uses)
-
-
-def _resolved(workspace: Workspace, uses: str, requirement: str) -> tuple[dict[str, Pin], list[Finding]]:
-    want = workspace.wanted.get(uses)
-    if want is None:
-        raise UsageError(f"{uses} is not a component of this pipeline with a version")
-    resolver = Resolver(workspace)
-    return resolver.pins({uses: replace(want, requirement=requirement)}), resolver.problems.get(uses, [])
-
-
-def locked(workspace: Workspace, lock: Lock | None) -> Lock:
-    """Returns the lock. Raises WaypostError where the pipeline has none."""
-    if lock is None:
-        raise WaypostError(f"there is no {FILE}", hint=f"make it: {workspace.lock_command}")
-    return lock

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from waypost.contracts.lock import FILE, Lock, Pin, staleness
+from waypost.contracts.lock import FILE, Lock, Pin, folders_of, staleness
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.planning import source_findings
 from waypost.contracts.signers import UNSIGNED, WRONG
@@ -16,7 +16,6 @@ from waypost.errors import Finding, FindingsError, IntegrityError, RemoteError
 from waypost.interfaces.attested import DIFFERS, MOVED
 from waypost.interfaces.interface import interface_digest
 from waypost.pins.attestation import CHANGED, UNRECORDED, lost_records
-from waypost.pins.checkout import parts_of
 from waypost.pins.commit_contents import Commit
 from waypost.pins.last_look import note_look
 from waypost.pins.reachability import UNREACHED, distinct, pins_by_source, reach_findings
@@ -159,10 +158,10 @@ def _way_out(
 
 def _look_here(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdict: Verdict) -> None:
     root = workspace.local(source)
-    names = [name for uses, pin in pins.items() for name in parts_of(uses, pin)]
+    names = [name for uses, pin in pins.items() for name in folders_of(uses, pin)]
     local = trees_of(root, names) if root and root.is_dir() else {}
     path = workspace.pipeline.components[source].path
-    locked = [parts_of(uses, pin) for uses, pin in pins.items()]
+    locked = [folders_of(uses, pin) for uses, pin in pins.items()]
     differing = [n for n, tree in local.items() if all(parts.get(n, "") != tree for parts in locked)]
     if differing:
         problem = f"not what the lock has, which is what runs: {', '.join(sorted(differing))}"
@@ -203,7 +202,7 @@ def _pin_findings(
     Args: `commit` is the pin's, where the mirror has it.
     """
     found = []
-    parts = parts_of(uses, pin)
+    parts = folders_of(uses, pin)
     place = workspace.store.place(parts)
     if place.is_dir() and not is_intact(place):
         problem = "the cache's copy was changed since it was unpacked"
@@ -232,7 +231,7 @@ def _fetched_findings(
     """Returns which digests of a component that the cache does not have are not those of its pin: a local
     folder may have the same content; else it is fetched, or noted as not looked at.
     """
-    parts, source = parts_of(uses, pin), uses.partition("/")[0]
+    parts, source = folders_of(uses, pin), uses.partition("/")[0]
     root = workspace.local(source)
     if root and parts.items() <= local.items():
         return _digest_findings(uses, pin, root)

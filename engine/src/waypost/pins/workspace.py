@@ -16,7 +16,7 @@ from waypost.contracts.provenance import Provenance
 from waypost.contracts.signers import Policy
 from waypost.contracts.trees import shown
 from waypost.contracts.urls import full_url
-from waypost.errors import Finding, FindingsError, IntegrityError, redacted
+from waypost.errors import Finding, FindingsError, IntegrityError, WaypostError, redacted
 from waypost.interfaces.record import Record
 from waypost.sources import git
 from waypost.sources.files import read_pipeline, read_text
@@ -196,4 +196,11 @@ def fresh_lock(workspace: Workspace) -> Lock | None:
         raise FindingsError(unknown, consequence="")
     if stale := staleness(workspace.pipeline, lock, workspace.lock_command):
         raise IntegrityError(stale)
+    return lock
+
+
+def required_lock(workspace: Workspace, lock: Lock | None) -> Lock:
+    """Returns the lock. Raises WaypostError where the pipeline has none."""
+    if lock is None:
+        raise WaypostError(f"there is no {FILE}", hint=f"make it: {workspace.lock_command}")
     return lock

@@ -23,9 +23,9 @@ from waypost.contracts.bundle import (
     members_problems,
     parse_bundle,
 )
+from waypost.contracts.lock import folders_of
 from waypost.contracts.plan import Location
 from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, redacted
-from waypost.pins.checkout import parts_of
 from waypost.pins.workspace import Workspace, fresh_lock, workspace_of_release
 from waypost.release.fetched import verified_release
 from waypost.runs import environments
@@ -193,7 +193,7 @@ def _workspace(
     workspace = workspace_of_release(release, store, say, offline=True, on_warning=warn)
     lock = fresh_lock(workspace)
     pins = lock.components if lock else {}
-    needed = {store.place(parts_of(uses, pin)).name: uses for uses, pin in pins.items()}
+    needed = {store.place(folders_of(uses, pin)).name: uses for uses, pin in pins.items()}
     missing = (f"the tree of {uses}, {t}, is missing" for t, uses in needed.items() if t not in trees)
     extra = (f"trees/{t} belongs to nothing in it" for t in sorted(trees - {*needed, facts.release}))
     _refuse(file, itertools.chain(missing, extra))

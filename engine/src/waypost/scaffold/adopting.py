@@ -13,7 +13,7 @@ from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.target import parse_target
 from waypost.contracts.urls import full_url
 from waypost.errors import Finding, FindingsError, UsageError, did_you_mean
-from waypost.pins.locking import Resolver
+from waypost.pins.resolver import Resolver
 from waypost.pins.workspace import Workspace
 from waypost.scaffold.texts import scalar
 from waypost.sources.store import Store
