@@ -18,7 +18,8 @@ from waypost.contracts.pipeline import parse_pipeline
 from waypost.contracts.target import Target
 from waypost.contracts.trees import FILE, FOLDER, LINK, PROGRAM
 from waypost.interfaces.record import Record, record_text
-from waypost.pins.commit_contents import Commit, pins_at
+from waypost.pins.commit_contents import Commit
+from waypost.pins.pinning import pins_at
 from waypost.release.bundle import bundle
 from waypost.sources.store import Store
 from waypost.system.places import home

@@ -15,7 +15,8 @@ from tests.fuzzing import CASES, fuzz
 from tests.repositories import RawRepository
 from waypost.contracts.lock import Wanted
 from waypost.contracts.trees import FILE, FOLDER, LINK, PROGRAM, SUBMODULE
-from waypost.pins.commit_contents import Commit, pins_at
+from waypost.pins.commit_contents import Commit
+from waypost.pins.pinning import pins_at
 from waypost.sources.mirror import Mirror
 from waypost.sources.objects import Objects
 from waypost.sources.store import Store, exact_tree

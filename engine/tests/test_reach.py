@@ -12,7 +12,8 @@ from waypost.contracts.lock import FILE, lock_text, make_lock
 from waypost.errors import FindingsError, IntegrityError
 from waypost.pins.locking import resolve, write_lock
 from waypost.pins.reachability import refuse_unreached
-from waypost.pins.verify import Verdict, verify
+from waypost.pins.verdict import Verdict
+from waypost.pins.verify import verify
 from waypost.pins.workspace import Workspace, fresh_lock, open_workspace
 from waypost.system.places import home
 

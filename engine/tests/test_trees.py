@@ -13,7 +13,8 @@ from waypost.contracts.listing import walk
 from waypost.contracts.lock import Wanted
 from waypost.contracts.trees import FILE, FOLDER, LINK, PROGRAM
 from waypost.errors import FindingsError, WaypostError
-from waypost.pins.commit_contents import Commit, pins_at
+from waypost.pins.commit_contents import Commit
+from waypost.pins.pinning import pins_at
 from waypost.sources import git
 from waypost.sources.objects import Objects
 from waypost.sources.refusals import BadObjectError

@@ -15,7 +15,7 @@ from waypost.contracts.plan import Plan
 from waypost.contracts.target import parse_target
 from waypost.errors import Finding, UsageError, WaypostError, did_you_mean
 from waypost.pins import locking
-from waypost.pins.verify import UNREACHABLE
+from waypost.pins.verdict import UNREACHABLE
 from waypost.pins.verify import verify as look
 from waypost.pins.workspace import open_workspace
 from waypost.report import runs as report

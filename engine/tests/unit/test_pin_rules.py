@@ -15,7 +15,7 @@ from waypost.errors import Finding, UsageError, WaypostError
 from waypost.interfaces.record import Record, record_text
 from waypost.pins.recorded_releases import described
 from waypost.pins.updating import Move, State
-from waypost.pins.verify import UNREACHABLE, Verdict
+from waypost.pins.verdict import UNREACHABLE, Verdict
 from waypost.pins.watch import News, _news
 from waypost.pins.workspace import required_lock
 

@@ -10,7 +10,8 @@ from waypost.ci import texts
 from waypost.contracts.lock import FILE
 from waypost.errors import Finding, FindingsError, WaypostError
 from waypost.interfaces.semver import BUMPS, Bump
-from waypost.pins.verify import UNREACHABLE, verify
+from waypost.pins.verdict import UNREACHABLE
+from waypost.pins.verify import verify
 from waypost.pins.workspace import open_workspace
 from waypost.release.check import semver
 from waypost.release.conformance import check_library

@@ -15,7 +15,8 @@ from waypost.contracts.lock import FILE, lock_text
 from waypost.errors import IntegrityError, RemoteError, UsageError, WaypostError
 from waypost.interfaces.record import RunRecord
 from waypost.pins import updating
-from waypost.pins.verify import UNREACHABLE, verify
+from waypost.pins.verdict import UNREACHABLE
+from waypost.pins.verify import verify
 from waypost.pins.workspace import Workspace, fresh_lock, open_workspace, required_lock
 from waypost.runs.events import Reporter
 from waypost.sources import git

@@ -15,7 +15,8 @@ from waypost.errors import RemoteError
 from waypost.extras import require
 from waypost.pins.checkout import checkouts
 from waypost.pins.reachability import refuse_unreached
-from waypost.pins.verify import UNREACHABLE, verify
+from waypost.pins.verdict import UNREACHABLE
+from waypost.pins.verify import verify
 from waypost.pins.workspace import FetchedRelease, Workspace, fresh_lock, open_workspace, workspace_of_release
 from waypost.release.fetched import fetch_release
 from waypost.release.open_bundle import open_bundle

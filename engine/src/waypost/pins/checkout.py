@@ -12,7 +12,8 @@ from waypost.contracts.lock import Pin, folders_of
 from waypost.contracts.pipeline import component_name
 from waypost.contracts.versions import parse_requirement
 from waypost.errors import Finding, FindingsError, UsageError
-from waypost.pins.commit_contents import Commit, pins_at
+from waypost.pins.commit_contents import Commit
+from waypost.pins.pinning import pins_at
 from waypost.pins.remote_content import content_from_remote
 from waypost.pins.workspace import Workspace, fresh_lock, read_lock
 from waypost.sources import git, remotes

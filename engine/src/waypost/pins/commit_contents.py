@@ -11,13 +11,11 @@ from functools import cached_property
 from waypost.contracts.component import FILE, MISSING, Component, parse_component
 from waypost.contracts.environment import PYTHON_ENV, environment_files, find_environment
 from waypost.contracts.listing import Listing, top_of, walk
-from waypost.contracts.lock import Pin, Wanted, environment_digest
+from waypost.contracts.lock import environment_digest
 from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.requirements import environment_folders
 from waypost.contracts.trees import TreeError, link_problem, read_tree, shown
-from waypost.contracts.versions import version_of
 from waypost.errors import Finding, FindingsError, did_you_mean
-from waypost.interfaces.interface import interface_digest
 from waypost.sources import git
 from waypost.sources.mirror import MOST_TEXT_BYTES, Mirror
 from waypost.sources.objects import REFUSED, Objects, entries
@@ -210,51 +208,3 @@ def _has_contract(tree: bytes, digits: int) -> bool:
 def _beside(component: str, file: str) -> str:
     """Returns the path of a file that a component names."""
     return posixpath.normpath(f"{component}/{file}")
-
-
-def pins_at(
-    commit: Commit, wants: Mapping[str, Wanted], tag: str = ""
-) -> tuple[dict[str, Pin], dict[str, list[Finding]]]:
-    """Returns the pins of components at a commit, and why others cannot be pinned there, by `uses`."""
-    commit.read(f"{want.component}/{FILE}" for want in wants.values())
-    contracts: dict[str, Component] = {}
-    findings: dict[str, list[Finding]] = {}
-    for uses, want in wants.items():
-        try:
-            contracts[uses] = commit.component(want.component, uses)
-        except FindingsError as error:
-            findings[uses] = list(error.findings)
-    commit.load(name for contract in contracts.values() for name in contract.shared)
-    commit.read_environments({wants[uses].component: contract for uses, contract in contracts.items()})
-    version, released = version_of(tag) if tag else None, commit.released
-    pins = {}
-    for uses, contract in contracts.items():
-        name = wants[uses].component
-        shared = {folder: commit.tree(folder) for folder in contract.shared}
-        problems = [
-            Finding(f"{uses}: {FILE}: shared", f"the repository has no folder {folder!r}")
-            for folder, tree in shared.items()
-            if tree is None
-        ]
-        for folder in (name, *shared):
-            problems += commit.unusable(folder, uses, (name, *shared))
-        try:
-            environment = commit.environment(name, contract)
-        except FindingsError as error:
-            problems += error.findings
-        if problems:
-            findings[uses] = list(dict.fromkeys(problems))
-        else:
-            pins[uses] = Pin(
-                git=wants[uses].git,
-                requirement=wants[uses].requirement,
-                version=str(version) if version else "",
-                tag=tag,
-                commit=commit.id,
-                released=released,
-                tree=commit.tree(name) or "",
-                shared={folder: tree or "" for folder, tree in shared.items()},
-                interface=f"sha256:{interface_digest(contract)}",
-                environment=environment,
-            )
-    return pins, findings

@@ -10,7 +10,8 @@ from waypost.contracts.lock import Pin, Wanted
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.versions import Release, Requirement, newest, parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
-from waypost.pins.commit_contents import Commit, pins_at
+from waypost.pins.commit_contents import Commit
+from waypost.pins.pinning import pins_at
 from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace
 from waypost.sources import remotes

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from waypost.pins.verify import UNREACHABLE
+from waypost.pins.verdict import UNREACHABLE
 from waypost.system.children import Background
 from waypost.system.scratch import scratch
 

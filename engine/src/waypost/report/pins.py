@@ -10,7 +10,7 @@ from waypost.contracts.component import Component
 from waypost.contracts.lock import Pin
 from waypost.contracts.requirements import PackageMove
 from waypost.pins.updating import Move, Update
-from waypost.pins.verify import Verdict
+from waypost.pins.verdict import Verdict
 from waypost.report.common import columns, counted, line, show_finding
 from waypost.report.console import Console, escape
 from waypost.texts.escaping import terminal_text
