@@ -16,13 +16,14 @@ from waypost.contracts.command import command_problems, filled, python_command
 from waypost.contracts.component import parse_component
 from waypost.contracts.lock import parse_lock
 from waypost.contracts.mlmodel import parse_mlmodel
-from waypost.contracts.parameters import canonical_yaml, flat, merged
+from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.contracts.planning import make_plan
 from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.sweep import points
 from waypost.errors import FindingsError, WaypostError
 from waypost.interfaces.record import Record, RunRecord, Yank, parse_record
+from waypost.texts.canonical_yaml import canonical_yaml, flat
 from waypost.texts.parsing import load_mapping, parse
 from waypost.texts.sealed import Variables
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.parameters import canonical_yaml, flat, merged
+from waypost.contracts.parameters import merged
 from waypost.errors import FindingsError
+from waypost.texts.canonical_yaml import canonical_yaml, flat
 
 
 def findings(caught: pytest.ExceptionInfo[FindingsError]) -> list[str]:

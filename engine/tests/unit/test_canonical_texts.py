@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.parameters import canonical_yaml, flat, merged
+from waypost.contracts.parameters import merged
 from waypost.contracts.trees import shown
 from waypost.errors import FindingsError
+from waypost.texts.canonical_yaml import canonical_yaml, flat
 from waypost.texts.parsing import Strict, parse
 from waypost.texts.scalars import Written
 from waypost.texts.yaml_text import read_argument

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from waypost.contracts.interpolation import Interpolation
-from waypost.contracts.parameters import Parameters, canonical_yaml, flat, merged
+from waypost.contracts.parameters import Parameters, merged
 from waypost.errors import FindingsError
+from waypost.texts.canonical_yaml import canonical_yaml, flat
 from waypost.texts.limits import Limits
 from waypost.texts.scalars import Written
 from waypost.texts.sealed import Sealed, Variables, opened, variables_in

@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from waypost.contracts.component import Component, Parameter, parse_component
-from waypost.contracts.parameters import Parameters, canonical_yaml, flat, merged
+from waypost.contracts.parameters import Parameters, merged
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.contracts.plan import Inline
 from waypost.contracts.planning import make_plan
 from waypost.errors import FindingsError
 from waypost.interfaces.interface import interface_digest
+from waypost.texts.canonical_yaml import canonical_yaml, flat
 from waypost.texts.scalars import Written, core, plain, text_of, unwritten, yaml_1_1
 from waypost.texts.yaml_text import read_argument, read_yaml
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from waypost.contracts.parameters import flat
 from waypost.errors import FindingsError, redacted
+from waypost.texts.canonical_yaml import flat
 from waypost.texts.digests import digest_of
 from waypost.texts.parsing import load_mapping
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from waypost.contracts.parameters import flat
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
 from waypost.contracts.plan import Location, Plan
 from waypost.contracts.urls import scheme_of
 from waypost.errors import Finding
+from waypost.texts.canonical_yaml import flat
 from waypost.texts.expressions import Expression, Parts, ProblemError, has_expression, key_names, parsed
 from waypost.texts.limits import WRITTEN
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from waypost.contracts.parameters import flat
 from waypost.errors import redacted
+from waypost.texts.canonical_yaml import flat
 from waypost.texts.json_text import read_json
 from waypost.texts.limits import shortened
 from waypost.texts.parsing import Strict, parse

@@ -9,10 +9,11 @@ from typing import Any
 from waypost.contracts.argument_values import argument_text, is_not_given, sealed_text
 from waypost.contracts.component import EntryPoint, Parameter
 from waypost.contracts.fits import misfits
-from waypost.contracts.parameters import Parameters, canonical_yaml
+from waypost.contracts.parameters import Parameters
 from waypost.contracts.pipeline import Pipeline, step_place
 from waypost.contracts.plan import Argument, Inline, Location, Reference
 from waypost.errors import Finding, FindingsError, did_you_mean
+from waypost.texts.canonical_yaml import canonical_yaml
 from waypost.texts.limits import shortened
 from waypost.texts.sealed import Sealed, Variables, variables_in
 

@@ -13,7 +13,7 @@ from typing import Any
 from waypost.contracts import pipeline as pipeline_file
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.lock import Lock, parse_lock
-from waypost.contracts.parameters import flat, merged
+from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import PARAMETERS_FILE
 from waypost.errors import UsageError, WaypostError
 from waypost.interfaces.interface import Change
@@ -25,6 +25,7 @@ from waypost.release.step_outputs import step_outputs
 from waypost.sources import git
 from waypost.sources.files import read_parameters, read_pipeline, read_text
 from waypost.system.process import ProcessError
+from waypost.texts.canonical_yaml import flat
 from waypost.texts.sealed import Variables
 
 

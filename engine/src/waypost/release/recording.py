@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.contracts import provenance as contract
-from waypost.contracts.parameters import canonical_yaml, merged
+from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, parse_pipeline
 from waypost.contracts.provenance import Provenance, parse_provenance
 from waypost.errors import UsageError, redacted
@@ -19,6 +19,7 @@ from waypost.release.run_record import evidence
 from waypost.runs import drafts
 from waypost.sources import git
 from waypost.sources.files import read_text
+from waypost.texts.canonical_yaml import canonical_yaml
 from waypost.texts.sealed import Variables
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.local import tracking_uri

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from waypost.contracts.argument_values import argument_text
 from waypost.contracts.keys import FinishedStep
-from waypost.contracts.parameters import canonical_yaml
 from waypost.contracts.plan import Argument, Inline, Location, PlannedStep, Reference
 from waypost.contracts.urls import scheme_of
 from waypost.errors import RemoteError, UsageError, WaypostError, redacted
@@ -18,6 +17,7 @@ from waypost.runs.prepare import Prepared, is_wandb, local_path
 from waypost.sources import web
 from waypost.sources.files import content_digest
 from waypost.sources.memo import Memo
+from waypost.texts.canonical_yaml import canonical_yaml
 from waypost.texts.masks import Masks
 from waypost.texts.sealed import Sealed, opened
 from waypost.tracking.runs import Runs

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from waypost.contracts.argument_values import argument_text
 from waypost.contracts.component import Component, EntryPoint
-from waypost.contracts.parameters import canonical_yaml
 from waypost.contracts.python_env import PythonEnv
 from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
 from waypost.runs import environments
@@ -23,6 +22,7 @@ from waypost.sources.memo import Memo
 from waypost.sources.store import Store
 from waypost.system.places import home
 from waypost.system.scratch import remove
+from waypost.texts.canonical_yaml import canonical_yaml
 from waypost.texts.sealed import opened
 from waypost.tracking.runs import Runs
 

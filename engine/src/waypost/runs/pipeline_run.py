@@ -7,7 +7,6 @@ from time import monotonic
 
 from waypost import __version__
 from waypost.contracts.keys import FinishedStep
-from waypost.contracts.parameters import flat
 from waypost.contracts.schedule_messages import Node
 from waypost.errors import UsageError, redacted
 from waypost.runs import drafts
@@ -19,6 +18,7 @@ from waypost.runs.preflight import Options, digests, rule_of, run_key
 from waypost.runs.prepare import Prepared
 from waypost.runs.provenance import origin_of
 from waypost.runs.wandb_events import Mirrored
+from waypost.texts.canonical_yaml import flat
 from waypost.tracking.local import is_local
 from waypost.tracking.store import Tracker
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from waypost.contracts.keys import FinishedStep
-from waypost.contracts.parameters import flat
 from waypost.contracts.plan import PlannedStep
 from waypost.contracts.python_env import PythonEnv
 from waypost.errors import redacted
@@ -33,6 +32,7 @@ from waypost.runs.uncommitted import uncommitted
 from waypost.sources.files import read_python_env
 from waypost.sources.memo import Memo
 from waypost.system.places import home
+from waypost.texts.canonical_yaml import flat
 from waypost.texts.digests import digest_of
 from waypost.tracking.local import project_run, tracking_uri
 

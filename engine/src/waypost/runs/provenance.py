@@ -10,7 +10,6 @@ from waypost import __version__
 from waypost.contracts import provenance as contract
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.lock import lock_text, make_lock
-from waypost.contracts.parameters import canonical_yaml
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE
 from waypost.contracts.provenance import DiffState, ParameterFile, Place, Provenance
 from waypost.contracts.urls import scheme_of
@@ -21,6 +20,7 @@ from waypost.runs.prepare import Given, Prepared, locations
 from waypost.runs.uncommitted import readable
 from waypost.sources.changes import WorkTree, changed, diff_of, work_tree
 from waypost.sources.files import read_text
+from waypost.texts.canonical_yaml import canonical_yaml
 from waypost.texts.masks import Masks
 from waypost.texts.sealed import variables_in
 
