@@ -7,13 +7,13 @@ holds. A variable's value is not looked at here: the result is sealed (`texts/se
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from waypost.errors import Finding, did_you_mean
+from waypost.contracts.near_keys import near_key
+from waypost.errors import Finding
 from waypost.texts.expressions import (
     ESCAPE,
     Expression,
@@ -33,7 +33,6 @@ _MISSING = "???"  # OmegaConf's word for a value that is still to be given
 NO_VALUE = "no-value"
 """The category of what has no value yet: nothing is wrong, but nothing can run."""
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_MOST_NAMES = 2_000  # among which a near one is looked for
 _MOST_HINTS = 10
 
 
@@ -303,21 +302,6 @@ class _Outside:
     """The root of a value that is no parameter; `place` is where it stands."""
 
     place: str
-
-
-def near_key(name: str, tree: Mapping[Any, Any]) -> str:
-    """Returns `did you mean 'x'?` for the nearest dotted key of nested mappings, as `did_you_mean` does."""
-    return did_you_mean(shortened(name), itertools.islice(_keys_of(tree), _MOST_NAMES))
-
-
-def _keys_of(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
-    """Gives the dotted keys of the leaves of nested mappings."""
-    for key, child in tree.items():
-        name = f"{prefix}{key}"
-        if isinstance(child, dict) and child:
-            yield from _keys_of(child, f"{name}.")
-        else:
-            yield name
 
 
 def _joined(value: Any, parts: list[_Sized]) -> _Sized:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from waypost.contracts.interpolation import Path, near_key
+from waypost.contracts.interpolation import Path
+from waypost.contracts.near_keys import near_key
 from waypost.errors import Finding, FindingsError
 from waypost.texts.expressions import ProblemError, child_key, key_names, key_of
 from waypost.texts.limits import WRITTEN, shortened
