@@ -25,7 +25,7 @@ from tests.team import TrackingServer, tracking_server
 from tests.test_run import RUN, is_result
 from tests.test_team import QUICK, recorded, write_slow_pipeline
 from waypost.cluster.connection import connected
-from waypost.tracking.store import KEY_TAG
+from waypost.tracking.tags import KEY_TAG
 
 pytestmark = [
     pytest.mark.journey,

@@ -10,7 +10,8 @@ import pytest
 from waypost.errors import WaypostError
 from waypost.tracking import store
 from waypost.tracking.connection import tracking_errors
-from waypost.tracking.store import PIPELINE_TAG, Tracker
+from waypost.tracking.store import Tracker
+from waypost.tracking.tags import PIPELINE_TAG
 
 NAMES = ["Anna's grades", "both ' and \"", "Anna_s grades", "back\\slash", "grades/2026"]
 

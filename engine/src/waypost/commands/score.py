@@ -69,30 +69,7 @@ from waypost.report.deploy import ScoreBar, show_scored
 @trust_option
 @model_env_option
 @as_json_option
-def score(
-    model: str,
-    source: str,
-    output: str,
-    ids: tuple[str, ...],
-    keep: tuple[str, ...],
-    probabilities: bool,
-    form: str | None,
-    on_error: str,
-    separator: str | None,
-    decimal: str | None,
-    encoding: str | None,
-    part_rows: int,
-    threads: int | None,
-    overwrite: bool,
-    track: bool,
-    on: str | None,
-    tls_ca_file: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    trust: bool,
-    env: str,
-    as_json: bool,
-) -> int:
+def score(model: str, source: str, output: str, as_json: bool, **options: Any) -> int:
     """Score each row of INPUT with MODEL, and write the answers into the folder OUTPUT.
 
     MODEL is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/model, or a folder with an MLflow model.
@@ -114,6 +91,43 @@ def score(
       waypost score models:/grades@champion /data/loans.parquet /data/scored --on tls://scheduler:8786
     """
     console = Console(stderr=True)
+    job = _job(model, source, output, **options)
+    with ScoreBar(console) as bar:
+        done = execute(job, bar, common.sayer(console), lambda text: common.warn(console, text))
+    if as_json:
+        content: dict[str, Any] = {
+            **done.scored.manifest, "run_id": done.run_id, "seconds": done.seconds,
+        }  # fmt: skip
+        common.write_document(sys.stdout, content)
+    show_scored(console, done, output)
+    return 0
+
+
+def _job(
+    model: str,
+    source: str,
+    output: str,
+    *,
+    ids: tuple[str, ...],
+    keep: tuple[str, ...],
+    probabilities: bool,
+    form: str | None,
+    on_error: str,
+    separator: str | None,
+    decimal: str | None,
+    encoding: str | None,
+    part_rows: int,
+    threads: int | None,
+    overwrite: bool,
+    track: bool,
+    on: str | None,
+    tls_ca_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    trust: bool,
+    env: str,
+) -> Job:
+    """Returns the job that the options ask for. Raises UsageError."""
     order = Order(
         ids=ids,
         keep=names_in(keep),
@@ -126,15 +140,6 @@ def score(
         encoding=encoding_named("--encoding", encoding),
     )
     certificates = (tls_ca_file, tls_cert, tls_key)
-    job = Job(
+    return Job(
         model, source, output, order, threads, overwrite, track, trust, env == "model", on or "", certificates
     )
-    with ScoreBar(console) as bar:
-        done = execute(job, bar, common.sayer(console), lambda text: common.warn(console, text))
-    if as_json:
-        content: dict[str, Any] = {
-            **done.scored.manifest, "run_id": done.run_id, "seconds": done.seconds,
-        }  # fmt: skip
-        common.write_document(sys.stdout, content)
-    show_scored(console, done, output)
-    return 0

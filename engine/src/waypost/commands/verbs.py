@@ -82,7 +82,7 @@ VERBS = {
         "score", "Score each row of INPUT with MODEL, and write the answers into the folder OUTPUT.", "serve"
     ),
     "semver-check": Verb(
-        "release",
+        "semver_check",
         "Compare interfaces with a release (BASE, default: the newest), and tell which bump they demand.",
     ),
     "serve": Verb(

@@ -13,7 +13,7 @@ from waypost.contracts.retention import RunFacts
 from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.runs import named_in
-from waypost.tracking.store import PARENT_TAG, PIPELINE_TAG, STEP_TAG, SWEEP_TAG
+from waypost.tracking.tags import PARENT_TAG, PIPELINE_TAG, STEP_TAG, SWEEP_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import FileInfo, Run

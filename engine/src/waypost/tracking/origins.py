@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from waypost.contracts.metrics import MetricFacts, metrics_in
 from waypost.tracking.runs import named_in, outputs_in
-from waypost.tracking.store import INPUT_TAG
+from waypost.tracking.tags import INPUT_TAG
 
 _INPUT = re.compile(r"runs:/(\w+)/(.+)")
 

@@ -14,7 +14,7 @@ from waypost.tracking.local import tracking_uri
 from waypost.tracking.names import tag_is
 from waypost.tracking.origins import Origin, PipelineRun, StepRun
 from waypost.tracking.runs import output_of, outputs_in
-from waypost.tracking.store import PIPELINE_TAG, STEP_TAG
+from waypost.tracking.tags import PIPELINE_TAG, STEP_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -9,7 +9,7 @@ from waypost.contracts.metrics import metrics_in
 from waypost.contracts.run_comparison import RunFacts, StepFacts
 from waypost.tracking.origins import StepRun
 from waypost.tracking.registry import Registry
-from waypost.tracking.store import KEY_TAG
+from waypost.tracking.tags import KEY_TAG
 
 _TREE = "waypost.tree."
 _RUN = re.compile(r"runs:/(\w+)")

@@ -23,16 +23,11 @@ from waypost.tracking.connection import client, set_defaults, tracking_errors
 from waypost.tracking.leases import OWNER_TAG, Leases, is_alive_here
 from waypost.tracking.local import project_run, tracking_uri
 from waypost.tracking.runs import COMPLETE_TAG, Runs, outputs_in
+from waypost.tracking.tags import KEY_TAG, PARENT_TAG, PIPELINE_TAG, STEP_TAG, SWEEP_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
 
-PIPELINE_TAG = "waypost.pipeline"
-STEP_TAG = "waypost.step"
-KEY_TAG = "waypost.step_key"
-INPUT_TAG = "waypost.input"
-PARENT_TAG = "mlflow.parentRunId"
-SWEEP_TAG = "waypost.sweep"
 _RUNNING = "attributes.status = 'RUNNING'"
 _PAGE = 100  # runs that a search gives at once
 
