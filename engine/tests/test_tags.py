@@ -256,5 +256,17 @@ def test_tags_of_this_repository() -> None:
     """The commits of all releases here have what their records list, those of the engine, too."""
     if git.is_shallow(ROOT):
         pytest.skip("this clone has no history")
-    wanted = {"v1.0.0", "engine-v1.0.0"}
-    assert wanted <= set(states(tags.survey([read_product(ROOT), read_product(ROOT / "engine")])))
+    assert {"v1.0.0", "engine-v1.0.0"} <= set(states(tags.survey(tags.products_of(ROOT))))
+
+
+def test_settings_without_a_release(grades: Repository) -> None:
+    """A setup.cfg for bump2version in a folder that was never released, as in a template, is no product."""
+    (grades.path / "template").mkdir()
+    (grades.path / "template" / "setup.cfg").write_text(SETTINGS.format(""))
+    grades.commit("Add a template")
+    assert [each.prefix for each in tags.products_of(grades.path)] == [".", "sub"]
+    for folder in list(grades.path.rglob("releases")):
+        shutil.rmtree(folder)
+    grades.commit("Begin again")
+    nothing = tags.restore(tags.products_of(grades.path), offline=True)
+    assert (tags.push([], nothing), nothing.exit_code) == (tags.Tags(()), 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from waypost.errors import Finding, IntegrityError
+from waypost.interfaces.record import FOLDER
 from waypost.pins.recorded_releases import Described, described
 from waypost.release.bumpversion import SETTINGS
 from waypost.release.cut import tag_message
@@ -50,11 +51,11 @@ class Tags:
 
 
 def products_of(folder: Path) -> list[Product]:
-    """Returns all products of the repository around a folder: they have a setup.cfg for bump2version."""
+    """Returns the products of the repository around a folder that were released: they have records."""
     top = git.top_of(folder) or folder
     paths = git.git(top, "ls-files", "-z", "--", f":(glob)**/{SETTINGS}").split("\0")
-    files = [top / path for path in paths if path and "[bumpversion]" in read_text(top / path)]
-    return [read_product(file.parent) for file in files]
+    files = [top / path for path in paths if path and (top / path).with_name(FOLDER).is_dir()]
+    return [read_product(file.parent) for file in files if "[bumpversion]" in read_text(file)]
 
 
 def survey(products: Sequence[Product]) -> Tags:
@@ -71,7 +72,9 @@ def restore(products: Sequence[Product], *, offline: bool) -> Tags:
 
     A tag that is there is never moved. Raises UsageError, IntegrityError, RemoteError.
     """
-    releases, top = _releases(products), products[0].top
+    if not (releases := _releases(products)):
+        return Tags((), _guests(products))
+    top = products[0].top
     there = {} if offline or not git.has_origin(top) else remotes.tags_of(git.origin_of(top))
     found = []
     for product, release in releases:
@@ -93,6 +96,8 @@ def push(products: Sequence[Product], found: Tags) -> Tags:
 
     Raises RemoteError.
     """
+    if not found.tags:
+        return found
     top = products[0].top
     there = remotes.tags_of(git.origin_of(top))
     tags = [_compared(tag, there) if tag.name in there else tag for tag in found.tags]
