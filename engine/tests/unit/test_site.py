@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from docs.site import TOP, staged
 
 from waypost.contracts.pipeline import Limits, Pipeline, Source, Step
 from waypost.contracts.resources import Resources
+from waypost.serving.metrics import Entry, Monitor
 
 SOURCE = TOP / "engine" / "src" / "waypost"
 
@@ -104,3 +106,17 @@ def test_each_key_of_a_pipeline_is_described() -> None:
     for model in (Pipeline, Source, Step, Limits, Resources):
         for name, field in model.model_fields.items():
             assert re.search(rf"[`.\[{{ ]{field.alias or name}\b", page), name
+
+
+def test_each_metric_of_the_server_is_described(tmp_path: Path) -> None:
+    """docs/serving.md has every metric that Prometheus is shown, those of a canary and a shadow, too."""
+    monitor = Monitor(tmp_path, None)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    monitor.note(Entry(now, "1", "", "POST", "/invocations", "grades/1", role="canary"))
+    monitor.shadowed("grades/2", "equal", 0.1)
+    text = monitor.metrics({"main": {"model": "grades/1"}}).decode()
+    shown = set(re.findall(r"^(waypost_\w+?)(?:_bucket|_count|_sum)?[{ ]", text, re.MULTILINE))
+    page = (TOP / "docs" / "serving.md").read_text(encoding="utf-8")
+    assert {name for name in shown if not name.endswith("_created")} == set(
+        re.findall(r"`(waypost_\w+)`", page)
+    )
