@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from waypost.cluster.versions import differences
+import json
+
+import pytest
+
+from waypost.cluster.versions import differences, unlike
 
 OURS = {"python": "3.11.7.final.0", "waypost": "1.0", "distributed": "2026.8.0", "pyarrow": "24.0"}
 
@@ -33,3 +37,23 @@ def test_many_workers() -> None:
     assert all_of_them.place == "all 9 workers"
     [some] = differences(OURS, OURS, {f"n{i}": old for i in range(9)} | {"new": OURS})
     assert some.place == "workers n0, n1, n2, n3, n4 and 4 more"
+
+
+def test_what_a_task_is_for() -> None:
+    """A worker that joined later compares for itself: only what differs is told, with both versions."""
+    assert unlike(OURS, {**OURS, "python": "3.11.9.final.0"}) == ""
+    assert unlike(OURS, {**OURS, "waypost": None, "python": "3.12.1.final.0"}) == (
+        "python 3.12, and 3.11 with the client, waypost is not installed, and 1.0 with the client"
+    )
+
+
+def test_a_task_of_another_version() -> None:
+    """A task brings the versions that it is for; where they are others, its function is not called."""
+    pytest.importorskip("distributed")
+    from waypost.cluster.tasks import FailedError, Target, call_of, execute, installed, result_of
+
+    assert len(result_of(call_of(Target("waypost.texts.digests", "digest_of"), {"a": 1})())) == 64
+    for versions in ({**installed(), "waypost": "0.9"}, {**installed(), "python": "3.8.0"}):
+        with pytest.raises(FailedError, match="with the client") as caught:
+            result_of(execute("nowhere", "nothing", json.dumps({}), versions))
+        assert caught.value.hint == "install the client's there, or end this worker"

@@ -7,6 +7,7 @@ one writes is ever seen: files of parts get their names here, once.
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 from collections import Counter, deque
@@ -21,7 +22,7 @@ from waypost.batch.cluster_job import Answer, AnsweredPart, Failed, Task, spool_
 from waypost.batch.parts import Part, Parts
 from waypost.batch.scoring import Progress
 from waypost.cluster.connection import CPU, Cluster, Worker
-from waypost.cluster.tasks import Target
+from waypost.cluster.tasks import Target, result_of
 from waypost.errors import RemoteError, UsageError, WaypostError
 from waypost.inference.layout import TableError
 
@@ -35,6 +36,7 @@ _AT_LEAST_SECONDS = 3.0
 _ALONE_SECONDS = 120.0
 """How long no worker at all may be there."""
 _WRITERS = 4
+_ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -160,14 +162,22 @@ class _Giving:
             attempt.given.is_done = True
             del self._open[attempt.given]
             self._took.append(time.monotonic() - attempt.began)
-            place = attempt.task.answer
-            try:
-                answer = Answer.model_validate_json(self._work.sink.read(place))
-            except ValidationError as error:
-                raise WaypostError(f"{self._work.sink.place(place)}: of another version") from error
+            answer = self._answer(future, attempt.task)
             if answer.failed:
                 raise _error(answer.failed)
             yield attempt, answer
+
+    def _answer(self, future: Any, task: Task) -> Answer:
+        """Returns what a task wrote. Raises FailedError where its worker refused it."""
+        sink, place = self._work.sink, task.answer
+        try:
+            return Answer.model_validate_json(sink.read(place))
+        except ValidationError as error:
+            raise WaypostError(f"{sink.place(place)}: of another version") from error
+        except WaypostError:
+            with contextlib.suppress(TimeoutError):
+                result_of(future.result(_ANSWER_SECONDS))
+            raise
 
     def _put_in_place(self, given: _Given, answer: Answer, pool: ThreadPoolExecutor) -> None:
         def adopt(part: AnsweredPart) -> Part:

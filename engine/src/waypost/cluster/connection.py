@@ -22,13 +22,16 @@ from distributed import Client, Future, KilledWorker, wait
 from distributed.versions import VersionMismatchWarning, get_versions
 
 from waypost.cluster.security import Role, Tls, check_encrypted, check_reachable, context_of, parse_address
-from waypost.cluster.tasks import Document, FailedError, Target, call_of, result_of
+from waypost.cluster.tasks import Document, FailedError, Target, call_of, installed, result_of
 from waypost.cluster.versions import OF_WORKERS, Versions, differences
 from waypost.errors import Finding, FindingsError, RemoteError, WaypostError
 
 CPU, MEMORY, GPU = "CPU", "MEMORY_MB", "GPU"
 SECONDS = 10.0
 """How long a connection may take."""
+WAIT_SECONDS = 60.0
+"""How long a first worker is waited for: a job or a machine that has just been started."""
+_PAUSE_SECONDS = 0.5
 TTL = "distributed.scheduler.worker-ttl"
 _CLOSING_SECONDS = 5.0
 _LOGGERS = ("distributed", "distributed.client", "tornado.application")
@@ -97,12 +100,23 @@ class Cluster:
         workers = [_worker(address, said) for address, said in found.items()]
         return sorted(workers, key=lambda worker: (worker.name, worker.address))
 
-    def some_workers(self) -> list[Worker]:
-        """Returns the workers. Raises RemoteError where there is none: tasks would wait in silence."""
-        if found := self.workers():
-            return found
-        said = f"{self.address}: the scheduler has no workers"
-        raise RemoteError(said, hint=_START.format(address=self.address))
+    def some_workers(self, seconds: float = 0.0, say: Callable[[str], None] = lambda _: None) -> list[Worker]:
+        """Returns the workers; where none is there yet, waits for the first one, so many seconds at most, and
+        says so. Raises RemoteError where there is none: tasks would wait in silence.
+        """
+        until = time.monotonic() + seconds
+        is_told = False
+        while not (found := self.workers()):
+            if time.monotonic() >= until:
+                waited = f"; none came within {seconds:g} s" if seconds else ""
+                said = f"{self.address}: the scheduler has no workers{waited}"
+                raise RemoteError(said, hint=_START.format(address=self.address))
+            if not is_told:
+                said = f"{self.address}: the scheduler has no workers yet"
+                say(f"{said}; waiting for one, {seconds:g} s at most")
+                is_told = True
+            time.sleep(min(_PAUSE_SECONDS, max(until - time.monotonic(), 0.0)))
+        return found
 
     def check_versions(self, packages: Iterable[str] = ()) -> None:
         """Raises FindingsError where scheduler or workers have other versions than we have: of Python, of
@@ -112,18 +126,15 @@ class Cluster:
         said = self._each(self.workers(), partial(get_versions, wanted), SECONDS)
         silent = {worker.name: error for worker, error in said.items() if isinstance(error, WaypostError)}
         theirs = {w.name: found["packages"] for w, found in said.items() if w.name not in silent}
-        found = differences(self._ours(wanted), self._schedulers(wanted), theirs, packages)
+        found = differences(installed(wanted), self._schedulers(wanted), theirs, packages)
         found += [Finding(f"worker {name}", str(error)) for name, error in sorted(silent.items())]
         if found:
             raise FindingsError(found)
 
     def check_scheduler(self) -> None:
         """Raises FindingsError where the scheduler has another version of Python or Dask than we have."""
-        if found := differences(self._ours(OF_WORKERS), self._schedulers(OF_WORKERS), {}):
+        if found := differences(installed(), self._schedulers(OF_WORKERS), {}):
             raise FindingsError(found)
-
-    def _ours(self, packages: Iterable[str]) -> Versions:
-        return dict(get_versions(packages)["packages"])
 
     def _schedulers(self, packages: Iterable[str]) -> Versions:
         with self._asking():

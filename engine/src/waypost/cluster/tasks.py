@@ -1,22 +1,31 @@
 """Tasks for workers: the name of a function and JSON for it.
 
-The function that finds it there is sent as it is written, by value: Dask's scheduler unpacks every task, and
-needs no Waypost for that. Arguments and keys appear in logs and on dashboards, so there is no secret in them.
-An error of ours comes back as JSON, too; anything else that a function raises is a bug, and raised here.
+What Dask is given to call is an expression, that is a text: its scheduler unpacks every task, and needs no
+Waypost for that, and a worker with another Python says so, where byte code of ours could crash it. Workers
+join at any time, so each task brings the versions that it is for. Arguments and keys appear in logs and on
+dashboards, so there is no secret in them. An error of ours comes back as JSON, too; anything else that a
+function raises is a bug, and raised here.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from distributed import get_worker
+from distributed.versions import get_versions
+
+from waypost.cluster.versions import OF_WORKERS, Versions, unlike
 from waypost.errors import WaypostError
 
 Document = Mapping[str, Any] | str
 """What JSON can say."""
+_EXPRESSION = "__import__('importlib').import_module('waypost.cluster.tasks').execute(*given)"
 
 
 @dataclass(frozen=True)
@@ -28,26 +37,39 @@ class Target:
 
 
 def call_of(target: Target, document: Document) -> Callable[[], str]:
-    """Returns what a worker is to call. Its name is not importable, so that it travels by value."""
-    module, name, text = target.module, target.name, json.dumps(document)
-
-    def call() -> str:
-        import importlib
-
-        execute = importlib.import_module("waypost.cluster.tasks").execute
-        return str(execute(module, name, text))
-
-    return call
+    """Returns what a worker is to call."""
+    given = (target.module, target.name, json.dumps(document), installed())
+    return functools.partial(eval, _EXPRESSION, {"given": given})
 
 
-def execute(module: str, name: str, text: str) -> str:
-    """Returns what a function makes of a document; runs on the worker."""
-    function = getattr(importlib.import_module(module), name)
+def execute(module: str, name: str, text: str, versions: Versions) -> str:
+    """Returns what a function makes of a document, where this worker has the client's versions."""
     try:
+        _check(versions)
+        function = getattr(importlib.import_module(module), name)
         return json.dumps({"done": function(json.loads(text))})
     except WaypostError as error:
         failed = {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}
         return json.dumps({"failed": failed | {"kind": type(error).__name__}})
+
+
+def installed(packages: Iterable[str] = OF_WORKERS) -> Versions:
+    """Returns what is installed here, as workers and schedulers tell theirs."""
+    wanted = list(packages)
+    found = get_versions(wanted)["packages"]
+    return {package: found[package] for package in wanted}
+
+
+def _check(versions: Versions) -> None:
+    """Raises WaypostError where this worker has not the client's versions."""
+    if problem := unlike(versions, installed(versions)):
+        raise WaypostError(f"{_here()}: {problem}", hint="install the client's there, or end this worker")
+
+
+def _here() -> str:
+    with contextlib.suppress(ValueError):  # it is asked beside its tasks
+        return f"worker {get_worker().name}"
+    return "a worker"
 
 
 class FailedError(WaypostError):

@@ -33,6 +33,14 @@ def differences(
     return found
 
 
+def unlike(theirs: Versions, ours: Versions) -> str:
+    """Returns what of `ours` is not as with the client that sent a task, empty where all is."""
+    wrong = [package for package in theirs if _version(package, theirs) != _version(package, ours)]
+    return ", ".join(
+        f"{_words(package, ours)}, and {_version(package, theirs)} with the client" for package in wrong
+    )
+
+
 def _of_one(place: str, packages: Iterable[str], ours: Versions, theirs: Versions) -> Iterator[Finding]:
     for package in packages:
         if _version(package, theirs) != _version(package, ours):
