@@ -27,16 +27,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
 
 
 def test_a_worker_joins_and_works(cluster: Machines) -> None:
-    """The scheduler has no Waypost. Without workers that is said; then `waypost worker` joins with what it
-    has been given, its versions fit, and a function that is named with JSON answers; an error of ours comes
-    back as one.
+    """The scheduler has no Waypost. Without workers that is said, and one is waited for; then `waypost
+    worker` joins with what it has been given, its versions fit, and a function that is named with JSON
+    answers; an error of ours comes back as one.
     """
     with connected(cluster.address, cluster.tls) as ours:
-        with pytest.raises(RemoteError, match="the scheduler has no workers"):
-            ours.some_workers()
+        said: list[str] = []
+        with pytest.raises(RemoteError, match=r"no workers; none came within 0\.1 s"):
+            ours.some_workers(0.1, said.append)
         cluster.start_worker("one", "--", "--lifetime", "1h")
-        wait_for(ours, 1)
-        [worker] = ours.some_workers()
+        [worker] = ours.some_workers(60, said.append)
+        assert [line.partition("no workers yet; ")[2] for line in said] == [
+            "waiting for one, 0.1 s at most",
+            "waiting for one, 60 s at most",
+        ]
         assert (worker.name, worker.threads, worker.memory) == ("one", 1, 4000 << 20)
         assert worker.resources == {"CPU": 1, "MEMORY_MB": 4000}
         ours.check_versions(["pyarrow", "numpy"])

@@ -46,6 +46,7 @@ import os, pathlib, sys, tempfile, time, mlflow
 {FAMILY}
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 place = pathlib.Path(given["--place"])
+print("this is", given["--word"], flush=True)
 with mlflow.start_run(), tempfile.TemporaryDirectory() as folder:
     mine = place / f"{{time.time():.3f}}"
     mine.mkdir(parents=True)
@@ -196,13 +197,16 @@ def start(workplace: Path, forks: Forks, cluster: Machines, monkeypatch: pytest.
 
 def test_deaths(cluster: Machines, workplace: Path, server: TrackingServer, start: Start) -> None:
     """A worker that is killed with -9 in the middle of a step costs one other attempt, and leaves nothing
-    behind; a client that is killed, or interrupted, leaves no step behind, and the same command goes on. A
-    step that ended is not executed again, though its worker dies before anybody heard of it.
+    behind but the lines of its log that came before; a client that is killed, or interrupted, leaves no step
+    behind, and the same command goes on. A step that ended is not executed again, though its worker dies
+    before anybody heard of it.
     """
     place = workplace / "place"
     process = start()
     [first] = begun(process, place, 1)
-    name = worker_of(server, steps_of(server)[0].info.run_id)
+    first_run = steps_of(server)[0].info.run_id
+    name = worker_of(server, first_run)
+    time.sleep(2)  # lines are sent once a second
     cluster.kill(name)
     assert left(first) == []
     other = "node2" if name == "node1" else "node1"
@@ -215,6 +219,9 @@ def test_deaths(cluster: Machines, workplace: Path, server: TrackingServer, star
     assert process.returncode == 130, said
     assert f"train: its worker {name} is gone; it runs again on {other}" in said, said
     assert {run.info.status for run in steps_of(server)} == {"KILLED"}
+    log = mlflow.MlflowClient(server.url).download_artifacts(first_run, "logs/train.log")
+    said, end = Path(log).read_text().splitlines()
+    assert (said, end.partition(";")[0]) == ("this is a", f"waypost: worker {name} is gone")
 
     killed = start()
     third = begun(killed, place, 3)[-1]

@@ -9,7 +9,7 @@ import pytest
 
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.errors import WaypostError
-from waypost.runs.deaths import Memory, is_gone, runs_again, too_many
+from waypost.runs.deaths import Memory, died_here, is_gone, runs_again, too_many
 from waypost.runs.handing_over import is_public
 from waypost.runs.logs import Follower
 from waypost.runs.spec import Code, Spec, closed, spec_in, unclosed
@@ -77,6 +77,7 @@ def test_deaths_in_words() -> None:
         "four workers died while train ran (a, b, c);"
         " the usual cause is memory: limit 4000 MB, last seen 3900 MB"
     )
+    assert died_here("node7").startswith("waypost: worker node7 is gone; these are the lines that it sent")
     assert too_many("train", ["", ""], Memory()) == (
         "two workers died while train ran; the usual cause is memory: no limit is set"
     )

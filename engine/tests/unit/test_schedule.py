@@ -115,7 +115,8 @@ def event_of(text: str) -> Event:  # noqa: C901 (a case a word)
             return Taken(step_of(words[0]), float(words[1]))
         case "time":
             free = amount(words[1:], "G")
-            return Passed(float(words[0]), None if free is None else free * GIB, amount(words[1:], "g"))
+            gpus, count = amount(words[1:], "g"), amount(words[1:], "p")
+            return Passed(float(words[0]), None if free is None else free * GIB, gpus, count)
         case "cancelled":
             return Cancelled()
     raise AssertionError(text)

@@ -59,6 +59,8 @@ class Job:
     """The address of a scheduler of Dask's, where a cluster scores."""
     certificates: tuple[Path | None, Path | None, Path | None] = (None, None, None)
     """For that: the authority's, our own, its key, as far as Dask's configuration does not say them."""
+    wait: float = 60.0
+    """Seconds that a first worker of it is waited for."""
 
     def check(self) -> None:
         """Raises UsageError where options do not go together, MissingExtraError."""
@@ -175,7 +177,7 @@ def _answering(
 
 
 @contextlib.contextmanager
-def _cluster(job: Job, warn: Callable[[str], None]) -> Iterator[Cluster | None]:
+def _cluster(job: Job, say: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[Cluster | None]:
     """Gives the cluster that scores, None where this machine does.
 
     Raises WaypostError where it cannot be reached, has no workers, or other versions.
@@ -187,7 +189,7 @@ def _cluster(job: Job, warn: Callable[[str], None]) -> Iterator[Cluster | None]:
     from waypost.cluster.security import Tls
 
     with connected(job.on, Tls(*job.certificates), warn=warn) as cluster:
-        cluster.some_workers()
+        cluster.some_workers(job.wait, say)
         cluster.check_versions(MADE_WITH)
         yield cluster
 
@@ -204,7 +206,7 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
         check_apart_from_model(sink, Path(job.model))
     given = _input(job, listing, say)
     with ExitStack() as stack:
-        cluster = stack.enter_context(_cluster(job, warn))
+        cluster = stack.enter_context(_cluster(job, say, warn))
         temp = stack.enter_context(scratch())
         look = partial(_look, given, job.order)
         fetched = stack.enter_context(

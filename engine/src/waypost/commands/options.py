@@ -97,6 +97,16 @@ upload_option = click.option(
 )
 
 
+wait_option = click.option(
+    "--wait",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="With --on: seconds to wait for a first worker, while none is there.",
+)
+
+
 def tls_options(command: _F) -> _F:
     """Adds the options for certificates, by the names that Dask's own commands have for them."""
     file = click.Path(exists=True, dir_okay=False, path_type=Path)

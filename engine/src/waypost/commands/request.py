@@ -42,6 +42,7 @@ class RunRequest:
     debug: bool = False
     as_json: bool = False
     on: str | None = None
+    wait: float = 60.0
     upload: bool = False
     tls_ca_file: Path | None = None
     tls_cert: Path | None = None

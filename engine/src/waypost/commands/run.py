@@ -19,6 +19,7 @@ from waypost.commands.options import (
     params_option,
     tls_options,
     upload_option,
+    wait_option,
     wandb_option,
 )
 from waypost.commands.request import RunRequest, pointed
@@ -73,6 +74,7 @@ from waypost.runs.no_op import find_current
 @wandb_option
 @env_option
 @on_option
+@wait_option
 @upload_option
 @tls_options
 @click.option(

@@ -127,7 +127,7 @@ def site_of(request: RunRequest) -> Site:
     from waypost.cluster.security import Tls
     from waypost.runs.dask_executor import on_cluster
 
-    return on_cluster(Tls(request.tls_ca_file, request.tls_cert, request.tls_key))
+    return on_cluster(Tls(request.tls_ca_file, request.tls_cert, request.tls_key), request.wait)
 
 
 def _ask_now(workspace: Workspace) -> None:

@@ -18,6 +18,7 @@ from waypost.commands.options import (
     on_option,
     tls_options,
     trust_option,
+    wait_option,
 )
 from waypost.report import common
 from waypost.report.console import Console
@@ -65,6 +66,7 @@ from waypost.report.deploy import ScoreBar, show_scored
     "--track/--no-track", default=True, help="Log an MLflow run with the digests of input and output."
 )
 @on_option
+@wait_option
 @tls_options
 @trust_option
 @model_env_option
@@ -121,6 +123,7 @@ def _job(
     overwrite: bool,
     track: bool,
     on: str | None,
+    wait: float,
     tls_ca_file: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -141,5 +144,16 @@ def _job(
     )
     certificates = (tls_ca_file, tls_cert, tls_key)
     return Job(
-        model, source, output, order, threads, overwrite, track, trust, env == "model", on or "", certificates
+        model,
+        source,
+        output,
+        order,
+        threads,
+        overwrite,
+        track,
+        trust,
+        env == "model",
+        on or "",
+        certificates,
+        wait,
     )

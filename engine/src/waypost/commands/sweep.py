@@ -16,6 +16,7 @@ from waypost.commands.options import (
     params_option,
     tls_options,
     upload_option,
+    wait_option,
     wandb_option,
 )
 from waypost.commands.request import RunRequest, pointed
@@ -46,6 +47,7 @@ from waypost.system.scratch import scratch
 @wandb_option
 @env_option
 @on_option
+@wait_option
 @upload_option
 @tls_options
 @click.option("--dev", is_flag=True, help="Use local component folders as they are now.")

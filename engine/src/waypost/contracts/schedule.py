@@ -110,7 +110,7 @@ class Schedule:
             case Closed():
                 del self._runs[event.run]
             case Passed():
-                self._line.pass_time(event.now, event.free, event.gpus)
+                self._line.pass_time(event.now, event.free, event.gpus, event.places)
             case Cancelled():
                 self._cancel(event.status)
         self._advance()

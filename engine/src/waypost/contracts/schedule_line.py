@@ -14,7 +14,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -135,9 +135,13 @@ class Line(Generic[Item]):
         if demand := self._holding.pop(item, None):
             self._hold(demand, -1)
 
-    def pass_time(self, now: float, free: int | None, gpus: int | None) -> None:
-        """It is `now`; so many bytes are free, and so many GPUs are ours to use, where that is known."""
+    def pass_time(self, now: float, free: int | None, gpus: int | None, places: int | None = None) -> None:
+        """It is `now`; so many bytes are free, and so many GPUs are ours to use, where that is known. What
+        holds a place keeps it, though there may be fewer `places` now.
+        """
         self._now, self._free = now, free
+        if places is not None and places != self._capacity.places:
+            self._capacity = replace(self._capacity, places=places)
         self._unlocked = self._unlocked if gpus is None else gpus
         while self._later and self._later[0][0] <= now:
             _, _, entry = heapq.heappop(self._later)

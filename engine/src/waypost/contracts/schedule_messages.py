@@ -114,12 +114,14 @@ class Closed:
 @dataclass(frozen=True)
 class Passed:
     """Time went by: it is `now` (seconds of any clock), so many bytes of memory are free, and so many GPUs
-    are not another process's; None where that is not known.
+    are not another process's; None where that is not known. There are so many `places` from now on; None:
+    as many as before.
     """
 
     now: float
     free: int | None = None
     gpus: int | None = None
+    places: int | None = None
 
 
 @dataclass(frozen=True)

@@ -17,23 +17,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from waypost.cluster.connection import Cluster, Worker, WorkersDiedError, connected
+from waypost.cluster.connection import WAIT_SECONDS, Worker, connected
 from waypost.cluster.security import Tls
-from waypost.cluster.tasks import FailedError, Target, result_of
+from waypost.cluster.tasks import Target
 from waypost.contracts.plan import PlannedStep
 from waypost.contracts.schedule_line import Capacity
-from waypost.errors import Finding, FindingsError, RemoteError, redacted
+from waypost.errors import Finding, FindingsError, redacted
 from waypost.runs.cluster_checks import Asked, Said, amounts, findings, resources_of, said_by
-from waypost.runs.deaths import MOST_DEATHS, Memory, is_gone, runs_again, too_many
+from waypost.runs.dask_attempt import Attempt
+from waypost.runs.deaths import MOST_DEATHS, Memory, runs_again, too_many
 from waypost.runs.events import Reporter
-from waypost.runs.executor import Ended, Executor, Left, LostError, Site, Work
+from waypost.runs.executor import Executor, Left, Site, Work
 from waypost.runs.handing_over import HandedOver, local_files
-from waypost.runs.outputs import models_in
 from waypost.runs.preflight import Options, digests
 from waypost.runs.prepare import Prepared
-from waypost.runs.spec import Document, given, spec_of
+from waypost.runs.spec import given, spec_of
 from waypost.sources.memo import Memo
-from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, outputs_in
 from waypost.tracking.store import Tracker
 
 _EXECUTE = Target("waypost.runs.on_worker", "execute")
@@ -42,11 +41,11 @@ _PROBE_SECONDS = 60.0
 _LOOK_SECONDS = 5.0
 
 
-def on_cluster(tls: Tls | None = None) -> Site:
-    """Returns where steps execute: the cluster that the options name."""
+def on_cluster(tls: Tls | None = None, wait: float = WAIT_SECONDS) -> Site:
+    """Returns where steps execute: the cluster that the options name, of which a first worker may be late."""
 
     def site(temp: Path, memo: Memo, options: Options, reporter: Reporter) -> Executor:  # noqa: ARG001 (of the port)
-        return DaskExecutor(memo, options, reporter, tls)
+        return DaskExecutor(memo, options, reporter, tls, wait)
 
     return site
 
@@ -56,10 +55,13 @@ class DaskExecutor:
 
     is_elsewhere = True
 
-    def __init__(self, memo: Memo, options: Options, reporter: Reporter, tls: Tls | None) -> None:
+    def __init__(
+        self, memo: Memo, options: Options, reporter: Reporter, tls: Tls | None, wait: float
+    ) -> None:
         self._memo = memo
         self._options = options
         self._reporter = reporter
+        self._wait = wait
         self._stack = contextlib.ExitStack()
         self._cluster = self._stack.enter_context(connected(options.on, tls, warn=reporter.warn))
         self._handed_over = HandedOver(memo, upload=options.upload)
@@ -70,7 +72,7 @@ class DaskExecutor:
         self._topic = f"waypost-{uuid.uuid4().hex}"
         self._something = threading.Event()
         self._heard: deque[Mapping[str, Any]] = deque(maxlen=10_000)
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Attempt] = {}
         self._deaths: dict[tuple[str, str], list[str]] = {}
         self._memory: dict[tuple[str, str], Memory] = {}
         self._told: set[str] = set()
@@ -83,7 +85,7 @@ class DaskExecutor:
     def announce(self, tracker: Tracker) -> None:
         """Asks all workers what they have. Raises FindingsError, RemoteError."""
         self._tracker = tracker
-        self._workers = self._cluster.some_workers()
+        self._workers = self._cluster.some_workers(self._wait, self._reporter.say)
         problems: list[Finding] = []
         said: list[Said] = []
         if self._options.wheels:
@@ -124,10 +126,15 @@ class DaskExecutor:
 
     def capacity(self, jobs: int) -> Capacity:
         """Returns how many steps the workers take at once: which of them has room is Dask's business."""
-        return Capacity(jobs or sum(worker.slots for worker in self._workers))
+        return Capacity(jobs or self._slots)
 
     def left(self, *, gpus: bool) -> Left:  # noqa: ARG002 (of the port)
-        return Left()
+        """Returns for how many steps there is room: workers join and leave."""
+        return Left(places=None if self._options.jobs else self._slots)
+
+    @property
+    def _slots(self) -> int:
+        return max(1, sum(worker.slots for worker in self._workers))
 
     def take_gpus(self, holder: str, count: int) -> bool:  # noqa: ARG002 (of the port)
         return True  # a worker gives them
@@ -135,7 +142,7 @@ class DaskExecutor:
     def give_back(self, holder: str) -> None:
         """Nothing was taken here."""
 
-    def start(self, work: Work) -> _Running:
+    def start(self, work: Work) -> Attempt:
         """Hands an attempt to the cluster."""
         prepared, tracker = work.prepared, self.tracker
         if id(prepared) not in self._environments:
@@ -157,7 +164,7 @@ class DaskExecutor:
         key = f"{work.step.name}-{work.key[:12]}-{work.run_id}"
         task = self._cluster.submit(key, _EXECUTE, spec.document(), resources=wanted, priority=depth)
         task.add_done_callback(lambda _: self._something.set())
-        running = self._running[work.run_id] = _Running(self, self._cluster, work, task, wanted)
+        running = self._running[work.run_id] = Attempt(self, self._cluster, work, task, wanted)
         return running
 
     def wait(self, seconds: float) -> None:
@@ -169,6 +176,7 @@ class DaskExecutor:
             self._note(self._heard.popleft())
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._looked = time.monotonic()
+            self._workers = self._cluster.workers()
             self._tell_who_waits()
 
     def close(self) -> None:
@@ -216,92 +224,23 @@ class DaskExecutor:
                 self._reporter.say(runs_again(work.step.name, work.lost, str(news["name"])))
         if "memory" in news:
             self._memory[work.parent, work.step.name] = Memory(int(news["memory"]), int(news["limit"]))
-        for line in news.get("lines", ()):
-            self._reporter.step_said(work.step.name, str(line))
+        lines = [str(line) for line in news.get("lines", ())]
+        running.hear(lines)
+        for line in lines:
+            self._reporter.step_said(work.step.name, line)
         if said := news.get("said"):
             self._reporter.say(f"{work.step.name}, {news['name']}: {said}")
 
     def _tell_who_waits(self) -> None:
         """Says of steps that no worker can take why they wait: nothing waits in silence."""
-        waiting = [running for running in self._running.values() if not running.has_begun]
-        self._workers = self._cluster.workers() if waiting else self._workers
-        for running in waiting:
+        for running in self._running.values():
             work = running.work
             if (
-                not any(worker.has(running.wanted) for worker in self._workers)
+                not running.has_begun
+                and not any(worker.has(running.wanted) for worker in self._workers)
                 and work.run_id not in self._told
             ):
                 self._told.add(work.run_id)
                 needed = amounts(running.wanted) or "room"
                 there = f"no worker has {needed} now" if self._workers else "no worker is there any more"
                 self._reporter.say(f"{work.step.name}: {there}; it waits for one")
-
-
-class _Running:
-    """An attempt on the cluster."""
-
-    values: Mapping[str, str] = {}
-
-    def __init__(
-        self, executor: DaskExecutor, cluster: Cluster, work: Work, task: Any, wanted: Mapping[str, float]
-    ) -> None:
-        self.work = work
-        self.wanted = wanted
-        self.has_begun = False
-        self._executor = executor
-        self._cluster = cluster
-        self._task = task
-        self._ended: Ended | None = None
-
-    def poll(self) -> bool:
-        """Tells whether it has ended. Raises LostError where its worker died, RemoteError."""
-        if self._ended is None and self._task.done():
-            self._executor.ended(self.work)
-            self._ended = self._outcome()
-        return self._ended is not None
-
-    def end(self) -> None:
-        self._executor.ended(self.work)
-        self._cluster.cancel([self._task])
-
-    def keep_log(self) -> None:
-        """The worker keeps it."""
-
-    def result(self) -> Ended:
-        if self._ended is None:
-            raise ValueError("it has not ended")
-        return self._ended
-
-    def _outcome(self) -> Ended:
-        try:
-            self._cluster.check(self._task)
-            answer: Document = result_of(self._task.result())
-        except WorkersDiedError:
-            return self._given_up("")  # nobody began it
-        except FailedError as error:
-            cause = f"{error}; {error.hint}" if error.hint else str(error)
-            return Ended(error.exit_code, cause)
-        except RemoteError:
-            raise
-        except Exception as error:  # what is no error of ours is told with its kind
-            return Ended(1, f"its worker failed: {type(error).__name__}: {error}")
-        if "ended" in answer:
-            return Ended(**{**answer["ended"], "models": tuple(answer["ended"]["models"])})
-        if "complete" in answer:
-            return self._as_recorded(answer["complete"])
-        return self._given_up(answer.get("lost", ""))
-
-    def _given_up(self, worker: str) -> Ended:
-        """Gives this attempt up, unless its worker was quicker and recorded its end. Raises LostError."""
-        work, tracker = self.work, self._executor.tracker
-        tracker.tag(work.run_id, {GIVEN_UP_TAG: "true"})
-        _, tags = tracker.state_of(work.run_id)
-        if COMPLETE_TAG in tags:
-            return self._as_recorded(outputs_in(tags))
-        if cause := self._executor.died(work, worker):
-            return Ended(1, cause)
-        raise LostError(is_gone(worker))
-
-    def _as_recorded(self, found: Mapping[str, str]) -> Ended:
-        """Returns how an attempt ended whose worker died after that."""
-        return Ended(digests=dict(found), models=models_in(self.work.step.entry_point, {}))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 MOST_DEATHS = 4
 """After so many workers died with one step, it is the step."""
+_SENT = "these are the lines that it sent until then, at most 20 a second"
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
 
@@ -21,6 +22,16 @@ class Memory:
 def is_gone(worker: str) -> str:
     """Returns what became of an attempt whose worker died."""
     return f"its worker {worker} is gone" if worker else "the worker that was to run it is gone"
+
+
+def died_here(worker: str) -> str:
+    """Returns the last line of a log that was not handed over, since the worker is gone."""
+    return f"waypost: worker {worker} is gone; {_SENT}"
+
+
+def no_log() -> str:
+    """Returns the last line of a log that a worker could not hand over."""
+    return f"waypost: the worker could not hand over its log; {_SENT}"
 
 
 def runs_again(step: str, lost: str, worker: str) -> str:

@@ -117,7 +117,7 @@ class _Dispatcher:
 
     def _pass_time(self, *, gpus: bool) -> None:
         left = self._tools.executor.left(gpus=gpus)
-        self._tell(Passed(monotonic(), left.memory, left.gpus))
+        self._tell(Passed(monotonic(), left.memory, left.gpus, left.places))
 
     def cancel(self, status: str) -> None:
         """Ends what is left and closes it, while something else may be on its way up."""

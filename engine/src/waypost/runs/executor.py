@@ -64,10 +64,14 @@ class Ended:
 
 @dataclass(frozen=True)
 class Left:
-    """What is not in use right now: bytes of memory, and GPUs that no other process has; None: not known."""
+    """What is not in use right now: bytes of memory, and GPUs that no other process has; None: not known.
+
+    `places` is for how many tasks there is room in all, None where that is what `capacity` said.
+    """
 
     memory: int | None = None
     gpus: int | None = None
+    places: int | None = None
 
 
 def holder_of(run_id: str, step: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from waypost.texts.masks import Masks
 
-_TAIL_LINES, _TAIL_BYTES = 20, 1 << 16
+TAIL_LINES, _TAIL_BYTES = 20, 1 << 16
 _MOST_NAMED = 8
 _NEWS_LINES, _NEWS_WIDTH, _NEWS_BYTES = 20, 500, 1 << 16
 
@@ -32,7 +32,7 @@ def exit_cause(code: int, log: Path) -> str:
         name = _signal_name(number)
         return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
     lines = _last_lines(log)
-    stated = [line for line in lines[-_TAIL_LINES:] if re.match(r"(run\.py: )?error: ", line)]
+    stated = [line for line in lines[-TAIL_LINES:] if re.match(r"(run\.py: )?error: ", line)]
     last = stated[-1] if stated else _raised(lines) or next(filter(str.strip, reversed(lines)), "")
     return re.sub(r"^(run\.py: )?error: ", "", last) or f"exit code {code}"
 
@@ -88,7 +88,7 @@ def _signal_name(number: int) -> str:
 
 def tail_of(log: Path) -> str:
     """Returns the last lines of a log, empty where there is none."""
-    return "\n".join(_last_lines(log)[-_TAIL_LINES:])
+    return "\n".join(_last_lines(log)[-TAIL_LINES:])
 
 
 def _last_lines(log: Path) -> list[str]:

@@ -61,6 +61,12 @@ class Runs:
     def log_text(self, run_id: str, text: str, artifact: str) -> None:
         self._client.log_text(run_id, redacted(text), artifact)
 
+    def log_text_once(self, run_id: str, text: str, artifact: str) -> None:
+        """Logs a text where the run has no artifact of that name."""
+        there = self._client.list_artifacts(run_id, artifact.rpartition("/")[0] or None)
+        if all(each.path != artifact for each in there):
+            self.log_text(run_id, text, artifact)
+
     def log_contents(self, run_id: str, contents: Mapping[str, bytes]) -> None:
         """Logs artifacts with these contents, by path; they hold no secrets."""
         with scratch() as temp:
