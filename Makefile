@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint types rules release reproduce docs site bench bench-deploy simulate soak fuzz tables spark bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint types rules release reproduce docs site bench bench-deploy bench-cluster simulate soak fuzz tables spark bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,11 @@ bench: $(READY) ## measure Waypost and its peers side by side, write engine/benc
 
 bench-deploy: $(READY) ## measure serving and scoring beside their peers (some 15 minutes; needs wrk)
 	@cd engine && ../$(BIN)/python -m benchmarks.deploy
+
+ROWS := 10000000
+
+bench-cluster: $(READY) ## two workers of a cluster against one, and what dies on the way: make bench-cluster [ROWS=10000000] (seven minutes)
+	@cd engine && ../$(BIN)/python -m benchmarks.cluster --rows $(ROWS)
 
 simulate: $(READY) ## thousands of steps and hundreds of workers in simulated time: figures, and docs/scaling.svg (a minute)
 	@cd engine && ../$(BIN)/python -m benchmarks.simulate
