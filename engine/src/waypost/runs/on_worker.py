@@ -13,6 +13,7 @@ run is over, and once its lease was not renewed for some time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 import uuid
@@ -64,8 +65,10 @@ def execute(document: Document) -> Document:
             return _Attempt(spec, Runs(reached(uri)), inside, temp, uri).run()
     except _StoppedError as error:
         return {"stopped": str(error)}
-    except OSError as error:  # a full disk, for example
-        raise WaypostError(f"worker {inside.name}: {error}") from error
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "make room there (WAYPOST_HOME, TMPDIR), or end this worker" if full else ""
+        raise WaypostError(f"worker {inside.name}: {error}", hint=hint) from error
 
 
 def own_store(told: str) -> str:

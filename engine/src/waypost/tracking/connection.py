@@ -25,7 +25,10 @@ _AT_FIRST, _ON_THE_WAY, _AT_LAST = "3", "6", "0"
 _LAST_SECONDS = 5.0  # for a database that another process holds
 _LAST_LIMITS = {_RETRIES: _AT_LAST, "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # else 120 s
 _REFUSED = {
-    "UNAUTHENTICATED": "it asks for credentials: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "UNAUTHENTICATED": (
+        "it asks for credentials: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or a"
+        " MLFLOW_TRACKING_TOKEN that has not expired"
+    ),
     "PERMISSION_DENIED": (
         "the user of MLFLOW_TRACKING_USERNAME may not do this; whoever made the experiment can grant EDIT"
     ),
