@@ -75,6 +75,7 @@ rules: $(READY) ## the other half: style, documentation, import contracts, workf
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables --check
 	@cd engine && ../$(BIN)/python -m docs.verbs --check
 	@cd engine && ../$(BIN)/python -m docs.site
+	@cd engine && ../$(BIN)/python -m docs.rules --check
 	@cd engine && ../$(BIN)/lint-imports --no-cache
 	@PRE_COMMIT_HOME=$(VENV)/pre-commit $(BIN)/pre-commit run --all-files
 	@$(BIN)/waypost release check-records
@@ -88,8 +89,8 @@ check: lint ## everything that CI checks: lint, types, imports, workflows, recor
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup
 	@cd engine && ../$(BIN)/coverage report
 
-docs: $(READY) ## write what follows from the code: the tables of the components' READMEs, docs/verbs.md
-	@cd engine && ../$(BIN)/python -m docs.verbs
+docs: $(READY) ## write what follows from the code: the tables of the components' READMEs, docs/verbs.md, docs/rules.md
+	@cd engine && ../$(BIN)/python -m docs.verbs && ../$(BIN)/python -m docs.rules
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables && ../$(BIN)/python -m docs.component_schemas
 
 site: $(READY) ## build the documentation as a site: build/site/index.html

@@ -133,5 +133,5 @@ def test_names_and_secrets() -> None:
     """The file keeps its own name; user, password and query never show."""
     assert file_name("https://host/a/loans%20x.parquet?sig=1") == "loans x.parquet"
     assert file_name("https://host/") == "data"
-    assert redact("https://me:pass@host:1/a?sig=1") == "https://host:1/a"
+    assert redact("https://me:pass@host.example:1/a?sig=1") == "https://host.example:1/a"
     assert redact("/plain/path.csv") == "/plain/path.csv"

@@ -43,7 +43,7 @@ def test_a_broken_library(workplace: Path, call: Call) -> None:
     found = {(finding["category"], finding["place"]) for finding in document["findings"]}
     assert len(document["components"]) == 6
     assert found == {
-        ("library", "LICENSE"),
+        ("licence", "LICENSE"),
         ("contract", "download/MLproject:2"),
         ("environment", "preprocess/python_env.yaml"),
         ("shared", "evaluate/MLproject: shared"),
@@ -54,7 +54,7 @@ def test_a_broken_library(workplace: Path, call: Call) -> None:
     assert told.returncode == 1
     assert "6 findings" in told.stdout
     (lib / "scoring").mkdir()
-    assert "shared" in {f.category for f in check_library(lib).findings if f.place == "segregate/MLproject"}
+    assert "imports" in {f.category for f in check_library(lib).findings if f.place == "segregate/MLproject"}
 
 
 def test_what_is_no_library(workplace: Path) -> None:

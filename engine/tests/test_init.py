@@ -30,8 +30,8 @@ def test_a_new_pipeline_and_a_new_library(workplace: Path, call: Call) -> None:
     repository.git("init", "--quiet", ".")
     repository.commit("begin")
     for verb, said in (
-        (("components", "new", "clean", "--library", "components"), "components/clean: 6 files"),
-        (("components", "new", "tidy", "--like", "clean", "--library", "components"), "6 files"),
+        (("components", "new", "clean", "--library", "components"), "components/clean: 7 files"),
+        (("components", "new", "tidy", "--like", "clean", "--library", "components"), "7 files"),
         (("check",), "4 components, nothing to mend"),
         (("lock",), "0 components"),
         (("run", "--env", "local"), "train: accuracy 1"),

@@ -7,11 +7,12 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
+from packaging.version import Version
 
 from tests.conftest import ROOT, Call, variables
 from tests.forks import Forks
@@ -29,6 +30,7 @@ from waypost.contracts.target import parse_target
 from waypost.errors import UsageError
 from waypost.interfaces.compare import compare
 from waypost.interfaces.record import RunRecord
+from waypost.release.kinds import read_product
 from waypost.sources import git
 
 pytestmark = pytest.mark.journey
@@ -384,25 +386,86 @@ def test_two_pipelines_are_no_release(library: Repository, workplace: Path, call
         assert "several pipelines: other/pipeline.yaml, pipeline.yaml" in result.stderr
 
 
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a parameter that the command does not use": (
+        lambda lib: edit_contract(lib, "load", lambda c: parameters_of(c).update(depth={"default": "1"})),
+        "the command does not use the parameter 'depth'",
+    ),
+    "no requirements.txt": (
+        lambda lib: (lib / "load" / "requirements.txt").unlink(),
+        "requirements.txt is not a file in load",
+    ),
+    "packages in any version": (
+        lambda lib: (lib / "load" / "requirements.txt").write_text("pandas>=2\n"),
+        "pandas without one version; write it by `uv pip compile --generate-hashes`",
+    ),
+    "no run.py": (lambda lib: (lib / "load" / "run.py").unlink(), "it runs run.py, which is not there"),
+    "no shared folder": (lambda lib: shutil.rmtree(lib / "kit"), "the library has no folder 'kit'"),
+    "another name": (
+        lambda lib: edit_contract(lib, "load", lambda c: c.update(name="loader")),
+        "its name is 'loader', its folder's 'load'",
+    ),
+    "a default below its minimum": (
+        lambda lib: edit_contract(
+            lib, "load", lambda c: parameters_of(c)["text"].update(type="int", default=0, minimum=1)
+        ),
+        "0 is less than the minimum, 1",
+    ),
+}
+
+
 def test_a_library_that_nobody_can_use_is_not_released(library: Repository, call: Call) -> None:
-    """What keeps a component from being locked or run is told before a release, by --dry-run like by the
-    release itself, each with its place in the library.
+    """What keeps a component from being locked or run, and what misleads its users, is told by `check` and
+    before a release, by --dry-run like by the release itself, each with its place and what mends it.
     """
-    edit_contract(library.path, "load", lambda c: c.update(shared=["kits"], python_env="env.yaml"))
+    edit_contract(library.path, "load", lambda c: c.update(python_env="env.yaml"))
     (library.path / "load" / "env.yaml").write_text("dependencies: [-r requirements.txt]\n")
-    (library.path / "load" / "run.py").unlink()
+    (library.path / "load" / "requirements.txt").write_text("# none\n")
+    good = library.commit("with an environment")
+    assert not refused(library.path)
+    for name, (break_it, words) in BROKEN.items():
+        break_it(library.path)
+        assert any(words in each for each in refused(library.path)), (name, refused(library.path))
+        library.git("reset", "-q", "--hard", good)
+        library.git("clean", "-qfd")
+    for name in ("no requirements.txt", "no run.py", "no shared folder", "another name"):
+        BROKEN[name][0](library.path)
     library.commit("broken")
     before = state_of(library)
-    told = [call(*WAYPOST, "release", *more, "-C", library.path) for more in ((), ("--dry-run",))]
-    assert [result.returncode for result in told] == [1, 1]
+    asked = (("release",), ("release", "--dry-run"), ("check", library.path))
+    told = [call(*WAYPOST, *each, *(["-C", library.path] if each[0] == "release" else [])) for each in asked]
+    assert [result.returncode for result in told] == [1, 1, 1]
     assert told[0].stderr == told[1].stderr
     for words in (
-        "✗ load/MLproject: shared shared the library has no folder 'kits'",
+        "✗ load/MLproject: shared shared the library has no folder 'kit'",
         "✗ load/env.yaml environment requirements.txt is not a file in load",
         "✗ load/MLproject: entry_points.main.command command it runs run.py, which is not there",
+        "✗ load/MLproject name its name is 'loader', its folder's 'load'",
     ):
         assert words in " ".join(told[0].stderr.split())
+        assert words in " ".join(told[2].stdout.split())
     assert state_of(library) == before
+
+
+def refused(library: Path) -> list[str]:
+    """Returns what a library is not released with."""
+    return [str(finding) for finding in read_product(library).findings(Version("1.0.0"))]
+
+
+def test_what_its_owner_lives_with_is_released(library: Repository, call: Call) -> None:
+    """A finding that is ignored for a reason stands in the way of no release; advice is told, and is none."""
+    edit_contract(library.path, "load", lambda c: parameters_of(c).update(depth={"default": "1"}))
+    library.commit("unused")
+    assert call(*WAYPOST, "release", "--dry-run", "-C", library.path).returncode == 1
+    with (library.path / "setup.cfg").open("a") as file:
+        file.write("\n[waypost:ignore]\nunused-parameter@load = read from the MLproject\n")
+    library.commit("reason")
+    released = call(*WAYPOST, "release", "-C", library.path)
+    assert released.returncode == 0, released.stderr
+    assert "that a release allows (described, files, " in " ".join(
+        released.stderr.split() + released.stdout.split()
+    )
+    assert "unused-parameter@load" in (library.path / "setup.cfg").read_text()
 
 
 def test_release_of_a_pipeline_needs_its_lock(

@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from waypost.contracts.component import Component
-from waypost.contracts.conformance import Source, conformance, release_findings
+from waypost.contracts.component_folder import Source
+from waypost.contracts.conformance import conformance
+from waypost.contracts.python_code import Code
 from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.readme import readme_problems
+from waypost.contracts.rules import RULES, refuses
+from waypost.errors import Finding
 
 README = """\
 # load
@@ -39,6 +43,7 @@ CONTRACT: dict[str, Any] = {
     "entry_points": {
         "main": {
             "description": "Loads.",
+            "example": {"data": "example.csv"},
             "parameters": {
                 "data": {"type": "path", "description": "table to read"},
                 "limit": {"type": "int", "default": 5, "minimum": 1, "description": "rows |  at most"},
@@ -51,6 +56,12 @@ CONTRACT: dict[str, Any] = {
         }
     },
 }
+FILES = frozenset(
+    {
+        *("MLproject", "README.md", "run.py", "test_run.py"),
+        *("python_env.yaml", "requirements.txt", "example.csv"),
+    }
+)
 LOCK = "# by uv\n\na==1.0 \\\n    --hash=sha256:aa\nb[x]==2 ; python_version > '3' \\\n    --hash=sha256:bb\n"
 
 
@@ -63,7 +74,7 @@ def source(change: Callable[[dict[str, Any]], None] = lambda _: None, **given: A
     made = Source(
         "load",
         Component.model_validate(contract),
-        frozenset({"MLproject", "README.md", "run.py", "test_run.py", "python_env.yaml", "requirements.txt"}),
+        FILES,
         README,
         PythonEnv(dependencies=("-r requirements.txt",)),
         {"requirements.txt": LOCK},
@@ -91,7 +102,12 @@ def without_words(contract: dict[str, Any]) -> None:
     main(contract)["parameters"]["od`d"]["description"] = ""
 
 
+def refused(found: Source) -> list[Finding]:
+    return [finding for finding in conformance(found) if refuses(finding.category)]
+
+
 def told(found: Source) -> list[str]:
+    assert {finding.category for finding in conformance(found)} <= RULES.keys()
     return [f"{finding.category} {finding.place}: {finding.problem}" for finding in conformance(found)]
 
 
@@ -105,23 +121,26 @@ def test_a_component_that_conforms() -> None:
     [
         (
             source(lambda c: c.update(name="x")),
-            "contract load/MLproject: its name is 'x', its folder's 'load'",
+            "name load/MLproject: its name is 'x', its folder's 'load'",
         ),
         (
             source(
                 lambda c: main(c)["outputs"]["table"].pop("description"),
                 readme=README.replace("the table", ""),
             ),
-            "contract load/MLproject: entry point 'main' does not describe 'table'",
+            "described load/MLproject: entry point 'main' does not describe 'table'",
         ),
         (
             source(without_words, readme=README.replace("| odd |", "|  |")),
-            "contract load/MLproject: entry point 'main' does not describe the entry point itself, 'od`d'",
+            "described load/MLproject: entry point 'main' does not describe the entry point itself, 'od`d'",
         ),
-        (source(rename("other")), "contract load/MLproject: it has no entry point 'main', which a step uses"),
+        (
+            source(rename("other")),
+            "entry-point load/MLproject: it has no entry point 'main', which a step uses",
+        ),
         (
             source(lambda c: main(c).update(command=main(c)["command"].replace("{limit}", ""))),
-            "command load/MLproject: entry_points.main.command: the command does not use the parameter",
+            "unused-parameter load/MLproject: entry_points.main.command: the command does not use",
         ),
         (
             source(lambda c: main(c).update(command=main(c)["command"] + " {limt}")),
@@ -144,20 +163,20 @@ def test_a_component_that_conforms() -> None:
         ),
         (
             source(lambda c: c.update(shared=["environment"])),
-            "shared load/MLproject: load imports 'kit', which `shared` does not name",
+            "imports load/MLproject: load imports 'kit', which `shared` does not name",
         ),
         (
             source(imports={"load": frozenset({"kit"}), "kit": frozenset({"other"})}),
-            "shared load/MLproject: kit imports 'other', which `shared` does not name",
+            "imports load/MLproject: kit imports 'other', which `shared` does not name",
         ),
         (
             source(lambda c: c.pop("python_env"), python_env=None),
-            "environment load/MLproject: it does not declare what it needs installed",
+            "undeclared-environment load/MLproject: it does not declare what it needs installed",
         ),
         (source(python_env=None), "environment load/MLproject: no python_env.yaml here"),
         (
             source(python_env=PythonEnv(dependencies=("-r requirements.txt", "scipy==1"))),
-            "environment load/python_env.yaml: 'scipy==1' has no hash",
+            "hashed load/python_env.yaml: 'scipy==1' has no hash",
         ),
         (
             source(requirements={}),
@@ -167,15 +186,15 @@ def test_a_component_that_conforms() -> None:
             source(
                 requirements={"requirements.txt": LOCK + "c>=1 --hash=sha256:cc\nd==1.* --hash=sha256:dd\n"}
             ),
-            "environment load/requirements.txt: c and 1 more without one version",
+            "pinned load/requirements.txt: c and 1 more without one version",
         ),
         (
             source(requirements={"requirements.txt": LOCK + "c==1\n"}),
-            "environment load/requirements.txt: c without hashes",
+            "hashed load/requirements.txt: c without hashes",
         ),
         (
             source(requirements={"requirements.txt": "--index-url https://u:p@example.org\n" + LOCK}),
-            "environment load/requirements.txt: --index-url is for whoever installs it to say",
+            "index load/requirements.txt: --index-url is for whoever installs it to say",
         ),
         (source(files=source().files - {"README.md"}), "readme load: no README.md here"),
         (source(files=source().files - {"test_run.py"}), "tests load: no tests here"),
@@ -229,20 +248,21 @@ def test_tables_of_a_readme(old: str, new: str, problem: list[str]) -> None:
 
 
 def test_what_keeps_a_library_from_its_release() -> None:
-    """What nobody could lock or run: another name, a placeholder, a default, a script, a folder or a file
-    that is not there. Descriptions, hashes, README and tests are for `waypost check` to tell.
+    """What nobody could lock or run, and what misleads: another name, a placeholder, a default, a script, a
+    folder or a file that is not there, a parameter that the command drops, packages in any version.
+    Descriptions, hashes, README, tests and examples are advice.
     """
 
     def broken(contract: dict[str, Any]) -> None:
         contract.update(name="lod", shared=["kits", "environment"])
         main(contract)["parameters"]["limit"]["default"] = 0
-        main(contract)["command"] = "python ran.py {dta}"
+        main(contract)["command"] = "python ran.py {dta} {limit}"
         without_words(contract)
 
-    found = source(broken, requirements={}, readme="", files=frozenset({"MLproject"}))
-    assert [(finding.category, finding.problem, finding.hint) for finding in release_findings(found)] == [
+    found = source(broken, requirements={}, readme="", files=frozenset({"MLproject"}), imports={})
+    assert [(f.category, f.problem, f.hint) for f in refused(found) if f.category != "unused-parameter"] == [
         (
-            "contract",
+            "name",
             "its name is 'lod', its folder's 'load'",
             "a pipeline names the folder, MLflow the component",
         ),
@@ -252,7 +272,10 @@ def test_what_keeps_a_library_from_its_release() -> None:
         ("shared", "the library has no folder 'kits'", "did you mean 'kit'?"),
         ("environment", "requirements.txt is not a file in load, kits, environment", "only these come along"),
     ]
-    assert release_findings(source()) == []
+    assert "add --data={data}" in [f.hint for f in refused(found)]
+    loose = source(requirements={"requirements.txt": "pandas\n"})
+    assert [f.category for f in refused(loose)] == ["pinned"]
+    assert refused(source()) == []
 
 
 @pytest.mark.parametrize(
@@ -267,7 +290,7 @@ def test_what_keeps_a_library_from_its_release() -> None:
 def test_schemas_of_parameters(schemas: dict[str, str], problem: str) -> None:
     """A schema that a contract names is there, and nothing in it is passed over in silence."""
     change = lambda contract: main(contract)["parameters"]["recipe"].update(schema="recipe.json")  # noqa: E731
-    found = release_findings(source(change, schemas=schemas))
+    found = refused(source(change, schemas=schemas))
     assert [finding.problem.startswith(problem) for finding in found] == ([True] if problem else [])
 
 
@@ -283,9 +306,7 @@ def test_schemas_of_parameters(schemas: dict[str, str], problem: str) -> None:
 )
 def test_commands_that_say_no_file_of_the_folder(command: str) -> None:
     """Where only a shell knows what runs, nothing is told to be missing."""
-    assert not [
-        f for f in release_findings(source(lambda c: main(c).update(command=command))) if "runs" in f.problem
-    ]
+    assert not [f for f in refused(source(lambda c: main(c).update(command=command))) if "runs" in f.problem]
 
 
 def test_components_of_other_languages() -> None:
@@ -297,3 +318,70 @@ def test_components_of_other_languages() -> None:
     assert told(Source("load", Component.model_validate(contract), files - {"run.R"}, table)) == [
         "command load/MLproject: entry_points.main.command: it runs run.R, which is not there"
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "required", "is_open", "problem"),
+    [
+        ({"--data", "--limit"}, set(), False, ""),
+        ({"--data"}, set(), False, "run.py reads no --limit"),
+        ({"--dat", "--limits"}, set(), False, "run.py reads no --data; did you mean '--dat'?"),
+        ({"--data", "--limit", "--seed"}, {"--seed"}, False, "run.py requires --seed, which the command"),
+        ({"--data"}, set(), True, ""),  # sys.argv, parse_known_args, names that are computed
+        (set(), set(), False, ""),  # no argparse here
+    ],
+)
+def test_options_of_the_command_and_of_the_program(
+    options: set[str], required: set[str], is_open: bool, problem: str
+) -> None:
+    """What a program would not take, or lacks, is told before it runs; the beginning of an option is one."""
+    code = Code(frozenset(), frozenset(), frozenset(options), frozenset(required), is_open=is_open)
+    change = lambda c: main(c).update(command="python run.py --data={data} --limit {limit} {recipe}")  # noqa: E731
+    found = [f for f in conformance(source(change, code={"run.py": code})) if f.category == "arguments"]
+    assert [str(f).partition("command: ")[2].startswith(problem) for f in found] == (
+        [True] if problem else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_told"),
+    [
+        ({"table.parquet"}, False),
+        ({"out/table.parquet"}, False),
+        ({"table"}, False),  # the output's name, as componentkit takes it
+        ({"clean.parquet"}, True),
+        (set(), True),
+    ],
+)
+def test_outputs_that_no_code_names(texts: set[str], is_told: bool) -> None:
+    """An output is logged by a name that stands somewhere in the code, or in what it shares."""
+    code = {"run.py": Code(texts=frozenset(texts)), "../kit/x.py": Code(texts=frozenset({"x"}))}
+    found = [f for f in conformance(source(code=code)) if f.category == "outputs"]
+    assert [f.problem for f in found] == (
+        ["no code here names 'table.parquet', the output 'table'"] if is_told else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("example", "problem"),
+    [
+        ({"data": "example.csv", "limit": 3}, ""),
+        ({"data": "https://example.org/a.csv"}, ""),
+        ({"data": "../kit/a.csv"}, ""),
+        ({"data": "${components.other.outputs.table}"}, ""),
+        ({}, "the example gives no value for 'data'; example: {data: …} beside its command"),
+        ({"data": "gone.csv"}, "the example's data: no gone.csv here; a small file beside the MLproject"),
+        ({"data": "example.csv", "limt": 3}, "the example gives 'limt', which is no parameter; did you mean"),
+        ({"data": "example.csv", "limit": 0}, "the example's limit: 0 is less than the minimum, 1"),
+        ({"data": "${components.others.outputs.table}"}, "the example's data: no component 'others' here"),
+        ({"data": "${components.other.outputs.tables}"}, "the example's data: other has no output 'tables'"),
+    ],
+)
+def test_examples(example: dict[str, Any], problem: str) -> None:
+    """An example gives what is required, in values that fit and files that are there, or by another one."""
+    others = {"other": Component.model_validate({**CONTRACT, "name": "other"})}
+    found = conformance(source(lambda c: main(c).update(example=example), contracts=others))
+    assert [str(f).partition("example: ")[2].startswith(problem) for f in found] == (
+        [True] if problem else []
+    )
+    assert {f.category for f in found} <= {"example"}

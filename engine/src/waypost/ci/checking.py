@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from waypost.ci import texts
+from waypost.contracts.exemptions import Ignored
 from waypost.contracts.lock import FILE
 from waypost.errors import Finding, FindingsError, WaypostError
 from waypost.interfaces.semver import BUMPS, Bump
@@ -16,7 +17,7 @@ from waypost.pins.workspace import open_workspace
 from waypost.release.check import semver
 from waypost.release.conformance import check_library
 from waypost.release.library import Library
-from waypost.release.pipeline_conformance import check_pipeline
+from waypost.release.pipeline_conformance import check_pipeline, pipeline_at
 from waypost.release.pipeline_repository import PipelineRepository
 from waypost.release.product import Product
 from waypost.release.records import tampered
@@ -31,6 +32,7 @@ class Check:
     findings: tuple[Finding, ...]
     exit_code: int
     word: str
+    ignored: tuple[Ignored, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,20 @@ class Checked:
         return max(check.exit_code for check in self.checks)
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for check in self.checks for finding in check.findings)
+
+    @property
+    def ignored(self) -> tuple[Ignored, ...]:
+        return tuple(each for check in self.checks for each in check.ignored)
+
+    @property
     def summary(self) -> str:
         """Returns the page of the job, as Markdown."""
         marks = {0: "✓", 3: "?"}
         rows = [(f"{marks.get(c.exit_code, '✗')} {c.name}", texts.cell(c.word)) for c in self.checks]
-        found = [finding for check in self.checks for finding in check.findings]
         lines = [f"### {texts.cell(self.product)}", *texts.table(("check", "result"), rows)]
-        return "\n".join([*lines, *texts.findings_table(found)]) + "\n"
+        return "\n".join([*lines, *texts.findings_table(self.findings)]) + "\n"
 
 
 def check(product: Product, allowed: Bump | None, say: Say) -> Checked:
@@ -80,12 +89,13 @@ def _tried(name: str, step: Callable[[], Check]) -> Check:
 
 def _components(product: Library) -> Check:
     found = check_library(product.folder)
-    return _judged("components", list(found.findings), f"{len(found.components)} as users may expect")
+    word = f"{len(found.components)} as users may expect"
+    return replace(_judged("components", list(found.findings), word), ignored=found.ignored)
 
 
 def _pipeline(folder: Path, say: Say) -> Check:
-    found = check_pipeline(open_workspace(folder, say))
-    return _judged("pipeline", list(found.findings), "as users may expect")
+    found = check_pipeline(pipeline_at(folder, say))
+    return replace(_judged("pipeline", list(found.findings), "as users may expect"), ignored=found.ignored)
 
 
 def _pins(folder: Path, say: Say) -> Check:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from waypost.commands.options import as_json_option
 from waypost.contracts.pipeline import FILE
-from waypost.pins.workspace import open_workspace
+from waypost.errors import FindingsError
+from waypost.release.check_logs import write_log
 from waypost.release.conformance import Conformance, check_library, write_tables
-from waypost.release.pipeline_conformance import check_pipeline
+from waypost.release.pipeline_conformance import check_pipeline, pipeline_at
+from waypost.release.trying import try_components
 from waypost.report.common import counted, line, sayer, show_finding, write_document
-from waypost.report.console import Console
+from waypost.report.console import Console, escape
 
 
 @click.command()
@@ -24,44 +27,69 @@ from waypost.report.console import Console
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
 @click.option("--fix", is_flag=True, help="Mend what has one right answer first: the tables of READMEs.")
+@click.option(
+    "--run",
+    "executes",
+    is_flag=True,
+    help="Execute tests and examples of the components, too: each in its own environment, examples by stock "
+    "MLflow.",
+)
+@click.option(
+    "--sarif",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the findings to FILE as SARIF 2.1.0, which services show beside the lines of a pull request.",
+)
 @as_json_option
-def check(folder: Path, fix: bool, as_json: bool) -> int:
+def check(folder: Path, fix: bool, executes: bool, sarif: Path | None, as_json: bool) -> int:
     """Check a library, or a pipeline, for what its users would stumble over.
 
-    Each finding has a category. Of a component: contract (unreadable, name, descriptions), command
-    (placeholders, unused parameters, missing files), default (outside its own range), shared (missing or
-    undeclared folders), environment (unpinned, unhashed, files left out), schema, readme (tables that differ
-    from the contract), tests. Of a library: library (licence, README, changelog, setup.cfg). Of a pipeline:
-    files, lock-stale, plan (what a run would refuse), parameters (that no step uses), data (without sha256),
-    versions (two of one component), paths (that only this machine has), and its own components. Exit code 1
-    on any finding. Nothing is executed.
+    Each finding has the id of its rule; docs/rules.md says what each demands, why, and which of them a
+    release is refused for. What its owner lives with is ignored for a reason: in a library's setup.cfg
+    under [waypost:ignore], `example@evaluate = takes a model`; in pipeline.yaml under `ignore`, `data:
+    REASON`. Exit code 1 on any finding that is not.
 
     \b
     Examples:
       waypost check
       waypost check components-repo --fix
       waypost check pipeline --json
+      waypost check --run
+      waypost check --sarif waypost.sarif
     """
     console = Console(stderr=as_json)
-    found = _checked(folder, console, fix=fix)
+    found = _checked(folder, console, fix=fix, executes=executes)
+    if sarif:
+        write_log(sarif, folder, found.findings, found.ignored)
     if as_json:
         write_document(sys.stdout, found)
         return int(bool(found.findings))
-    for finding in found.findings:
-        show_finding(console, finding)
-    if found.findings:
-        line(console, f"[bold red]{counted(len(found.findings), 'finding')}[/]")
-    else:
-        looked = f"{counted(len(found.components), 'component')}, " if found.components else ""
-        line(console, f"[green]✓[/] {looked}nothing to mend")
+    _show(console, found)
     return int(bool(found.findings))
 
 
-def _checked(folder: Path, console: Console, *, fix: bool) -> Conformance:
+def _show(console: Console, found: Conformance) -> None:
+    for finding in found.findings:
+        show_finding(console, finding)
+    for each in found.ignored:
+        about = f"{each.finding.place}  {each.finding.category}  ignored: {each.reason}"
+        line(console, f"[dim]- {escape(about)}[/]")
+    if found.findings:
+        line(console, f"[bold red]{counted(len(found.findings), 'finding')}[/]")
+        return
+    looked = f"{counted(len(found.components), 'component')}, " if found.components else ""
+    line(console, f"[green]✓[/] {looked}nothing to mend")
+
+
+def _checked(folder: Path, console: Console, *, fix: bool, executes: bool) -> Conformance:
     say = sayer(console)
-    if (folder / FILE).is_file():
-        workspace = open_workspace(folder, say)
-        return check_pipeline(workspace, write_tables(say) if fix else None)
-    if fix:
-        write_tables(say)(folder)
-    return check_library(folder)
+    tried = (lambda library: try_components(library, say)) if executes else None
+    if not (folder / FILE).is_file():
+        if fix:
+            write_tables(say)(folder)
+        return check_library(folder, tried)
+    try:
+        workspace = pipeline_at(folder, say)
+    except FindingsError as error:  # nothing else can be looked at
+        return Conformance((), tuple(replace(each, category="pipeline") for each in error.findings))
+    return check_pipeline(workspace, write_tables(say) if fix else None, tried)

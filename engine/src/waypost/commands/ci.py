@@ -25,6 +25,7 @@ from waypost.ci.updates import update_pins as prepare_pins
 from waypost.commands.options import as_json_option, env_option, pipeline_argument, product_option
 from waypost.contracts.target import parse_target
 from waypost.errors import UsageError
+from waypost.release.check_logs import write_log
 from waypost.release.kinds import read_product
 from waypost.release.reproduce import reproduce as execute
 from waypost.report import ci as report
@@ -104,9 +105,15 @@ def _ready(folder: Path, to: str = "") -> Path:
     type=click.Choice(["patch", "minor", "major"]),
     help="Largest bump that the changes may demand. [default: any]",
 )
+@click.option(
+    "--sarif",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the findings to FILE as SARIF 2.1.0, too.",
+)
 @_summary
 @as_json_option
-def check(folder: Path, allowed: str | None, summary: Path | None, as_json: bool) -> int:
+def check(folder: Path, allowed: str | None, sarif: Path | None, summary: Path | None, as_json: bool) -> int:
     """Check a library, a pipeline or a package, told by what is there.
 
     A library, a pipeline: what `waypost check` looks at. A pipeline: the lock, the remotes and the content of
@@ -122,6 +129,8 @@ def check(folder: Path, allowed: str | None, summary: Path | None, as_json: bool
     console = Console(stderr=as_json)
     found = check_product(read_product(folder), allowed, sayer(console))  # type: ignore[arg-type]
     report.summarise(summary, found.summary)
+    if sarif:
+        write_log(sarif, folder, found.findings, found.ignored)
     if as_json:
         write_document(sys.stdout, found)
     else:

@@ -78,6 +78,12 @@ def _cut(
     findings = findings_before(product, following.version, branch, sayer(console), offline=offline)
     if findings:
         raise FindingsError(findings, consequence="nothing was released")
+    if advice := product.advice():
+        rules = ", ".join(sorted({finding.category for finding in advice}))
+        where = "" if folder == Path() else f" {folder}"
+        sayer(console)(
+            f"{counted(len(advice), 'finding')} that a release allows ({rules}): waypost check{where}"
+        )
     released = cut.cut(
         product, following, branch, sayer(console), push=push, offline=offline, rehearsal=dry_run
     )

@@ -103,7 +103,7 @@ class Output(Strict):
 
 class EntryPoint(_Open):
     """One command. The first of `metrics` is the one shown while the pipeline runs; `variables` are
-    the environment variables that decide the result.
+    the environment variables that decide the result; `example` has the values that it is tried with.
     """
 
     description: str = ""
@@ -111,6 +111,7 @@ class EntryPoint(_Open):
     outputs: dict[PathInside, Output] = {}
     metrics: dict[str, WrittenMetric] = {}
     variables: tuple[str, ...] = ()
+    example: dict[str, Any] = Field(default={}, exclude_if=lambda value: not value)
     command: str
 
     def digest_parameter(self, name: str) -> str:

@@ -1,55 +1,26 @@
-"""What every component of a library has to be, whoever made it; a rule is the category of its findings."""
+"""What every component of a library has to be, whoever made it; the rules' ids are in contracts/rules.py."""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
+from waypost.contracts import code_conformance
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.command import parameters_in, programs_in
-from waypost.contracts.component import FILE, Component
-from waypost.contracts.python_env import PythonEnv
+from waypost.contracts.component import FILE
+from waypost.contracts.component_folder import README, Rule, Source
 from waypost.contracts.readme import readme_problems
 from waypost.contracts.requirements import lines_of
 from waypost.errors import Finding, FindingsError, nearest
 from waypost.texts.json_text import read_json
 from waypost.texts.value_schema import schema_problems
 
-README = "README.md"
 _PINNED = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")
 _ASKS_ELSEWHERE = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host", "-e")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A component's folder: the paths of all its `files`, and the texts of those that rules look at.
-
-    `beside` are the folders of the library; `imports` are what the code of each folder imports, by its name;
-    `requirements` and `schemas` the texts of such files that lie in folders which come along.
-    """
-
-    name: str
-    component: Component
-    files: frozenset[str]
-    readme: str = ""
-    python_env: PythonEnv | None = None
-    requirements: Mapping[str, str] = field(default_factory=dict)
-    beside: frozenset[str] = frozenset()
-    imports: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    schemas: Mapping[str, str] = field(default_factory=dict)
-
-    def finding(self, rule: str, file: str, problem: str, hint: str = "") -> Finding:
-        return Finding(f"{self.name}/{file}".rstrip("/"), problem, hint, rule)
-
-    @property
-    def together(self) -> tuple[str, ...]:
-        """The folders that run side by side."""
-        return (self.name, *self.component.shared)
-
-
-Rule = Callable[[Source], Iterator[Finding]]
+# The last part of an entry point's key, and the rule that it breaks.
+_KEYS = {"command": "command", "default": "default", "schema": "schema"}
 
 
 def conformance(source: Source) -> list[Finding]:
@@ -57,24 +28,19 @@ def conformance(source: Source) -> list[Finding]:
     return [finding for rule in RULES for finding in rule(source)]
 
 
-def release_findings(source: Source) -> list[Finding]:
-    """Returns why nobody could lock or run a component: its library is not released like that."""
-    return [finding for rule in OF_A_RELEASE for finding in rule(source)]
-
-
 def _name(source: Source) -> Iterator[Finding]:
     """The name is the folder's."""
     if source.component.name != source.name:
         problem = f"its name is {source.component.name!r}, its folder's {source.name!r}"
         hint = "a pipeline names the folder, MLflow the component"
-        yield source.finding("contract", FILE, problem, hint)
+        yield source.finding("name", FILE, problem, hint)
 
 
 def _contract(source: Source) -> Iterator[Finding]:
     """There is a main entry point, and everything is described."""
     component = source.component
     if "main" not in component.entry_points:
-        yield source.finding("contract", FILE, "it has no entry point 'main', which a step uses")
+        yield source.finding("entry-point", FILE, "it has no entry point 'main', which a step uses")
     for name, entry_point in component.entry_points.items():
         items = [(n, p.description) for n, p in entry_point.parameters.items()]
         items += [(n, output.description) for n, output in entry_point.outputs.items()]
@@ -83,7 +49,7 @@ def _contract(source: Source) -> Iterator[Finding]:
             silent.insert(0, "the entry point itself")
         if silent:
             problem = f"entry point {name!r} does not describe {', '.join(silent)}"
-            yield source.finding("contract", FILE, problem, "users read it: `waypost components info`")
+            yield source.finding("described", FILE, problem, "users read it: `waypost components info`")
 
 
 def _command(source: Source) -> Iterator[Finding]:
@@ -91,7 +57,7 @@ def _command(source: Source) -> Iterator[Finding]:
     for name, entry_point in source.component.entry_points.items():
         place = f"{FILE}: entry_points.{name}"
         for key, problem, hint in entry_point_problems(entry_point):
-            rule = "command" if key == "command" else key.rpartition(".")[2]
+            rule = _KEYS.get(key.rpartition(".")[2], "parameter")
             yield source.finding(rule, f"{place}.{key}", problem, hint)
         for file in programs_in(entry_point.command):
             if not file.startswith("../") and posixpath.normpath(file) not in source.files:
@@ -106,7 +72,7 @@ def _used(source: Source) -> Iterator[Finding]:
                 f"the command does not use the parameter {lost!r}: MLflow drops its value without a word"
             )
             place = f"{FILE}: entry_points.{name}.command"
-            yield source.finding("command", place, problem, f"add --{lost}={{{lost}}}")
+            yield source.finding("unused-parameter", place, problem, f"add --{lost}={{{lost}}}")
 
 
 def _shared(source: Source) -> Iterator[Finding]:
@@ -116,16 +82,6 @@ def _shared(source: Source) -> Iterator[Finding]:
             problem = f"the library has no folder {folder!r}"
             hint = nearest(folder, source.beside) or "the component cannot be locked"
             yield source.finding("shared", f"{FILE}: shared", problem, hint)
-
-
-def _imported(source: Source) -> Iterator[Finding]:
-    """Folders that are imported are declared: nothing else is brought along."""
-    imported = {module: folder for folder in source.together for module in source.imports.get(folder, ())}
-    for module in sorted((set(imported) & source.beside) - set(source.together)):
-        problem = f"{imported[module]} imports {module!r}, which `shared` does not name"
-        yield source.finding(
-            "shared", FILE, problem, f"shared: [{', '.join([*source.component.shared, module])}]"
-        )
 
 
 def _files(source: Source) -> Iterator[Finding]:
@@ -163,14 +119,18 @@ def _environment(source: Source) -> Iterator[Finding]:
     has_python = any(file.endswith(".py") for file in source.files)
     if source.component.python_env is None and has_python:
         hint = "name a python_env.yaml, which names a requirements.txt with hashes"
-        yield source.finding("environment", FILE, "it does not declare what it needs installed", hint)
-    place = source.component.python_env or ""
+        yield source.finding(
+            "undeclared-environment", FILE, "it does not declare what it needs installed", hint
+        )
     if source.python_env is None:
         return
+    place = source.component.python_env or source.python_env.conda or FILE
     for line in source.python_env.dependencies:
         if not line.startswith(("-r ", "--requirement ", "-c ", "--constraint ")):
             problem = f"{line!r} has no hash"
-            yield source.finding("environment", place, problem, "list it in a requirements file, with hashes")
+            yield source.finding("hashed", place, problem, "list it in a requirements file, with hashes")
+            if not _PINNED.match(line):
+                yield source.finding("pinned", place, f"{line!r} is no one version", "such as name==1.2.3")
     for file, text in source.requirements.items():
         yield from _requirements(source, file, text)
 
@@ -182,15 +142,15 @@ def _requirements(source: Source, file: str, text: str) -> Iterator[Finding]:
     loose = [line for line in packages if not _PINNED.match(line)]
     bare = [line for line in packages if "--hash=" not in line]
     hint = "write it by `uv pip compile --generate-hashes`"
-    for what, found in (("one version", loose), ("hashes", bare)):
+    for rule, what, found in (("pinned", "one version", loose), ("hashed", "hashes", bare)):
         if found:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
             name = re.split(r"[\s;=<>~!@]", found[0])[0]
-            yield source.finding("environment", file, f"{name}{more} without {what}", hint)
+            yield source.finding(rule, file, f"{name}{more} without {what}", hint)
     for line in asks:
         if line.split("=")[0].split(" ")[0] in _ASKS_ELSEWHERE:
             problem = f"{line.split('=')[0].split(' ')[0]} is for whoever installs it to say"
-            yield source.finding("environment", file, problem, "remove the line")
+            yield source.finding("index", file, problem, "remove the line")
 
 
 def _readme(source: Source) -> Iterator[Finding]:
@@ -210,5 +170,8 @@ def _tests(source: Source) -> Iterator[Finding]:
         yield source.finding("tests", "", "no tests here", "such as test_run.py")
 
 
-OF_A_RELEASE: tuple[Rule, ...] = (_name, _command, _shared, _files, _schemas)
-RULES: tuple[Rule, ...] = (*OF_A_RELEASE, _contract, _used, _imported, _environment, _readme, _tests)
+RULES: tuple[Rule, ...] = (
+    *(_name, _command, _shared, _files, _schemas),
+    *(_contract, _used, _environment, _readme, _tests),
+    *code_conformance.RULES,
+)

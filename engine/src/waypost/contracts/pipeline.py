@@ -114,7 +114,8 @@ class Pipeline(Strict):
 
     `variables` are those of the environment that parameters may name, as `${oc.env:NAME}`: the steps get
     their values, and nothing records them. `signers` is a file with the keys that sign the tags of its git
-    sources (ALLOWED SIGNERS in the manual of ssh-keygen), or such a file for each source.
+    sources (ALLOWED SIGNERS in the manual of ssh-keygen), or such a file for each source. `ignore` are
+    findings of `waypost check` that its owner lives with: a reason for each `RULE` or `RULE@PLACE`.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Pipeline(Strict):
     tracking: tuple[Literal["mlflow", "wandb"], ...] = ("mlflow",)
     variables: tuple[VariableName, ...] = ()
     signers: PathInside | dict[Name, PathInside] = {}
+    ignore: dict[str, str] = Field(default={}, exclude_if=lambda value: not value)
     components: dict[Name, Source]
     steps: dict[Name, Step] = Field(min_length=1)
 
@@ -152,7 +154,7 @@ def hold_findings(pipeline: Pipeline) -> list[Finding]:
         for component in source.hold if source.hold is not True else ():
             if component not in used:
                 place, problem = f"{FILE}: components.{name}.hold", f"no step uses {name}/{component}"
-                found.append(Finding(place, problem, did_you_mean(component, used)))
+                found.append(Finding(place, problem, did_you_mean(component, used), "hold"))
     return found
 
 

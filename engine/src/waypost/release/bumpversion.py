@@ -40,3 +40,16 @@ def read_settings(file: Path) -> Settings:
         hint = "such as tag_name = engine-v{new_version}"
         raise UsageError(f"{file}: tag_name {tag_name!r} does not end with {{new_version}}", hint=hint)
     return Settings(version, tag_name)
+
+
+def read_section(file: Path, name: str) -> dict[str, str]:
+    """Returns a section of a setup.cfg, as it stands there; nothing where it cannot be read, which
+    bump2version will tell.
+    """
+    parser = configparser.RawConfigParser(delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(read_text(file) if file.is_file() else "")
+        return dict(parser[name]) if name in parser else {}
+    except configparser.Error:
+        return {}

@@ -10,11 +10,12 @@ from typing import Any
 from packaging.version import Version
 
 from waypost.contracts.component import Component
+from waypost.contracts.rules import refuses
 from waypost.errors import Finding, FindingsError
 from waypost.interfaces.interface import Change, interface_of
 from waypost.interfaces.record import Record, ReleasedComponent
 from waypost.interfaces.semver import library_changes
-from waypost.release.conformance import library_release_findings
+from waypost.release.conformance import check_library
 from waypost.release.product import Product
 from waypost.sources.files import components_in, read_component, requirements_digest
 
@@ -47,7 +48,15 @@ class Library(Product):
         return library_changes(base, self.components)
 
     def findings(self, _version: Version, /) -> list[Finding]:
-        return library_release_findings(self.folder)
+        return [finding for finding in self._conformance if refuses(finding.category)]
+
+    def advice(self) -> list[Finding]:
+        return [finding for finding in self._conformance if not refuses(finding.category)]
+
+    @cached_property
+    def _conformance(self) -> tuple[Finding, ...]:
+        """What `waypost check` finds."""
+        return check_library(self.folder).findings
 
     def content(self, trees: Mapping[str, str], /) -> dict[str, Any]:
         released = {

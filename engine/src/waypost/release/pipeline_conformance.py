@@ -7,17 +7,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from waypost.contracts.component import FILE as PROJECT_FILE
+from waypost.contracts.exemptions import exemptions
 from waypost.contracts.lock import FILE as LOCK_FILE
-from waypost.contracts.pipeline import FILE, PARAMETERS_FILE
+from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, hold_findings
 from waypost.contracts.pipeline_conformance import two_versions, unpinned_data, unused_parameters
 from waypost.contracts.plan import Location
+from waypost.contracts.rules import refuses
+from waypost.contracts.text_rules import text_findings
 from waypost.errors import Finding, FindingsError
 from waypost.pins.workspace import Workspace, fresh_lock
 from waypost.release.bumpversion import SETTINGS
-from waypost.release.conformance import Conformance, check_components
+from waypost.release.conformance import Conformance, Tried, check_components, held
 from waypost.release.product import CHANGELOG
 from waypost.runs.prepare import Prepared, prepare
 from waypost.sources import git
+from waypost.sources.files import read_parameters, read_pipeline, read_text
+from waypost.sources.store import Store
+from waypost.sources.waiting import Say
+from waypost.system.places import home
 
 _OF_A_PIPELINE = {
     PROJECT_FILE: "without it stock MLflow cannot run the pipeline: mlflow run",
@@ -30,37 +37,77 @@ _OF_A_REPOSITORY = {
 }
 
 
-def check_pipeline(workspace: Workspace, mend: Callable[[Path], None] | None = None) -> Conformance:
-    """Looks at a pipeline, and at the components that lie in its own repository; `mend` is called with
-    their folders before.
+def pipeline_at(folder: Path, say: Say) -> Workspace:
+    """Returns the workspace of a pipeline whatever is wrong with it, as long as its file can be read.
 
-    Nothing is executed; components that are not on this machine are fetched. Raises RemoteError.
+    Raises FindingsError.
     """
-    folder = workspace.folder
+    return Workspace(folder.resolve(), read_pipeline(folder), Store(home(), say), say)
+
+
+def check_pipeline(
+    workspace: Workspace, mend: Callable[[Path], None] | None = None, tried: Tried | None = None
+) -> Conformance:
+    """Looks at a pipeline, and at the components that lie in its own repository; `mend` is called with
+    their folders before, and they are `tried` after that.
+
+    Without the latter nothing is executed; components that are not on this machine are fetched. Raises
+    RemoteError.
+    """
+    folder, pipeline = workspace.folder, workspace.pipeline
     top = git.top_of(folder) or folder
     findings = [*_missing(folder, _OF_A_PIPELINE), *_missing(top, _OF_A_REPOSITORY)]
-    findings += [*_lock_findings(workspace), *_absolute(workspace), *two_versions(workspace.pipeline)]
-    names: list[str] = []
-    for library in _own(workspace, top):
-        if mend:
-            mend(library)
-        found = check_components(library)
-        place = library.relative_to(top).as_posix()
-        names += [f"{place}/{name}" for name in found.components]
-        findings += [
-            Finding(posixpath.join(place, f.place), f.problem, f.hint, f.category) for f in found.findings
-        ]
+    findings += [*hold_findings(pipeline), *_lock_findings(workspace), *_absolute(workspace)]
+    findings += [*two_versions(pipeline), *_secrets(folder)]
+    own = _own_components(workspace, mend, tried)
+    findings += own.findings
     try:
         findings += _of_a_plan(prepare(workspace, (), ()))
     except FindingsError as error:
         findings += [Finding(f.place, f.problem, f.hint, f.category or "plan") for f in error.findings]
-    return Conformance(tuple(names), tuple(dict.fromkeys(findings)))
+    found = Conformance(own.components, tuple(dict.fromkeys(findings)))
+    exempt = exemptions(pipeline.ignore, f"{FILE}: ignore")
+    return held(found, exempt, executed=tried is not None)
+
+
+def pipeline_release_findings(workspace: Workspace) -> list[Finding]:
+    """Returns what a pipeline is not released with: what is wrong with its own components, and secrets."""
+    own = _own_components(workspace)
+    found = Conformance((), (*own.findings, *_secrets(workspace.folder)))
+    exempt = exemptions(workspace.pipeline.ignore, f"{FILE}: ignore")
+    return [finding for finding in held(found, exempt).findings if refuses(finding.category)]
+
+
+def _own_components(
+    workspace: Workspace, mend: Callable[[Path], None] | None = None, tried: Tried | None = None
+) -> Conformance:
+    """Looks at the components of the pipeline's own repository; places are relative to its top."""
+    top = git.top_of(workspace.folder) or workspace.folder
+    names: list[str] = []
+    findings: list[Finding] = []
+    for library in own_libraries(workspace):
+        if mend:
+            mend(library)
+        found = check_components(library)
+        failed = tried(library) if tried else ()
+        place = library.relative_to(top.resolve()).as_posix()
+        names += [f"{place}/{name}" for name in found.components]
+        findings += [
+            Finding(posixpath.join(place, f.place), f.problem, f.hint, f.category)
+            for f in (*found.findings, *failed)
+        ]
+    return Conformance(tuple(names), tuple(findings))
+
+
+def _secrets(folder: Path) -> Iterator[Finding]:
+    for name, text in [(FILE, read_text(folder / FILE)), *read_parameters(folder)]:
+        yield from text_findings(name, text, with_places=False)
 
 
 def _missing(folder: Path, files: dict[str, str]) -> Iterator[Finding]:
     for name, hint in files.items():
         if not (folder / name).is_file():
-            yield Finding(name, "is missing", hint, "files")
+            yield Finding(name, "is missing", hint, "licence" if name == "LICENSE" else "files")
 
 
 def _lock_findings(workspace: Workspace) -> Iterator[Finding]:
@@ -80,8 +127,9 @@ def _absolute(workspace: Workspace) -> Iterator[Finding]:
                 yield Finding(place, f"{text} is a place on this machine", "nobody else has it", "paths")
 
 
-def _own(workspace: Workspace, top: Path) -> list[Path]:
+def own_libraries(workspace: Workspace) -> list[Path]:
     """Returns the folders of components that are part of the pipeline's repository, and of no library."""
+    top = git.top_of(workspace.folder) or workspace.folder
     folders = (workspace.local(n) for n, s in workspace.pipeline.components.items() if s.git is None)
     found = {
         folder for folder in folders if folder and folder.is_dir() and folder.is_relative_to(top.resolve())

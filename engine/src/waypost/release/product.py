@@ -122,6 +122,10 @@ class Product(ABC):
             return []
         return [f"the tag {tag} of release {newest.version} is not here: waypost release tags --restore"]
 
+    def advice(self) -> list[Finding]:
+        """Returns what a release is not refused for, and its users would stumble over."""
+        return []
+
     @abstractmethod
     def content(self, trees: Mapping[str, str], /) -> dict[str, Any]:
         """Returns what a record says of this kind of product; `trees` as in the record."""

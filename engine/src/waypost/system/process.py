@@ -22,13 +22,16 @@ _DRAIN_SECONDS = 0.5
 
 
 class ProcessError(Exception):
-    """A process that was run for its output failed; `stderr` is what it said, `timed_out` whether it was
-    ended because it took too long.
+    """A process that was run for its output failed; `stderr` is what it said, `stdout` what it wrote before,
+    `timed_out` whether it was ended because it took too long.
     """
 
-    def __init__(self, arguments: Sequence[str], code: int, stderr: str, *, timed_out: bool = False) -> None:
+    def __init__(
+        self, arguments: Sequence[str], code: int, stderr: str, *, timed_out: bool = False, stdout: str = ""
+    ) -> None:
         super().__init__(f"{' '.join(arguments)}: exit code {code}: {stderr.strip()}")
         self.stderr = stderr
+        self.stdout = stdout
         self.timed_out = timed_out
 
 
@@ -81,7 +84,8 @@ def bytes_of(
             if process.poll() is None:
                 end_process_group(process, supervised=supervised)
     if process.returncode:
-        raise ProcessError(arguments, process.returncode, errors.decode(errors="replace"))
+        said = errors.decode(errors="replace")
+        raise ProcessError(arguments, process.returncode, said, stdout=output.decode(errors="replace"))
     return output
 
 

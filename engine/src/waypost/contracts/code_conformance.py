@@ -1,0 +1,90 @@
+"""What a component's code has to be: rules that compare it with the contract. Nothing is executed."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator
+
+from waypost.contracts.command import programs_in
+from waypost.contracts.component import FILE, EntryPoint
+from waypost.contracts.component_folder import Rule, Source
+from waypost.contracts.examples import example_problems
+from waypost.contracts.python_code import Code, together
+from waypost.errors import Finding, nearest
+
+_OPTION = re.compile(r"(--[A-Za-z][\w-]*)(?:=.*)?")
+_HELP = frozenset({"--help", "--version"})
+
+
+def _imported(source: Source) -> Iterator[Finding]:
+    """Folders that are imported are declared: nothing else is brought along."""
+    imported = {module: folder for folder in source.together for module in source.imports.get(folder, ())}
+    for module in sorted((set(imported) & source.beside) - set(source.together)):
+        problem = f"{imported[module]} imports {module!r}, which `shared` does not name"
+        hint = f"shared: [{', '.join([*source.component.shared, module])}]"
+        yield source.finding("imports", FILE, problem, hint)
+
+
+def _arguments(source: Source) -> Iterator[Finding]:
+    """Options that the command gives are those that the program reads, where its text says which it reads."""
+    for name, entry_point in source.component.entry_points.items():
+        for file in programs_in(entry_point.command):
+            program = source.code.get(posixpath.normpath(file))
+            if program is None or not program.options or program.is_open or _is_piped(entry_point.command):
+                continue
+            place = f"{FILE}: entry_points.{name}.command"
+            given = _options_in(entry_point.command)
+            for option in sorted(given - _HELP):
+                # argparse takes the beginning of an option for it.
+                if not any(known.startswith(option) for known in program.options):
+                    problem, hint = f"{file} reads no {option}", nearest(option, program.options)
+                    yield source.finding("arguments", place, problem, hint)
+            for option in sorted(each for each in program.required if each.startswith("--")):
+                if not any(option.startswith(each) for each in given):
+                    problem = f"{file} requires {option}, which the command does not give"
+                    hint = f"a parameter for it: {option}={{{option.lstrip('-')}}}"
+                    yield source.finding("arguments", place, problem, hint)
+
+
+def _options_in(command: str) -> set[str]:
+    return {found[1] for word in shlex.split(command) if (found := _OPTION.fullmatch(word))}
+
+
+def _is_piped(command: str) -> bool:
+    """Tells whether a command is more than one program: whose options those are, only a shell knows."""
+    return bool(re.search(r"[|;&<>`\n]|\$\(", command))
+
+
+def _outputs(source: Source) -> Iterator[Finding]:
+    """The code names each output: its path, the last part of that, or its name."""
+    for name, entry_point in source.component.entry_points.items():
+        code = _reached(source, entry_point)
+        if code is None:
+            continue
+        for key, output in entry_point.outputs.items():
+            names = {output.path, posixpath.basename(output.path), posixpath.splitext(output.path)[0], key}
+            if not any(word in text for text in code.texts for word in names):
+                problem = f"no code here names {output.path!r}, the output {key!r}"
+                hint = "it has to be logged under that path"
+                yield source.finding("outputs", f"{FILE}: entry_points.{name}.outputs.{key}", problem, hint)
+
+
+def _reached(source: Source, entry_point: EntryPoint) -> Code | None:
+    """Returns what the Python code of a component says, None where something else is executed, too."""
+    programs = programs_in(entry_point.command)
+    if not programs or any(posixpath.normpath(file) not in source.code for file in programs):
+        return None
+    return together(source.code.values())
+
+
+def _example(source: Source) -> Iterator[Finding]:
+    """There is an example that could run."""
+    if main := source.component.entry_points.get("main"):
+        place = f"{FILE}: entry_points.main.example"
+        for problem, hint in example_problems(main, source.files, source.contracts):
+            yield source.finding("example", place, problem, hint)
+
+
+RULES: tuple[Rule, ...] = (_imported, _arguments, _outputs, _example)

@@ -1,0 +1,113 @@
+"""A component's example: the values that it is tried with, as its contract has them.
+
+An entry point's `example` names values for its parameters; where everything has a default, the defaults are
+one. A path is a file of the component's folder, an address, or what another component of the library gives in
+its own example: `${components.load.outputs.table}`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from waypost.contracts.argument_values import argument_text
+from waypost.contracts.component import Component, EntryPoint
+from waypost.contracts.urls import scheme_of
+from waypost.errors import did_you_mean
+
+_REFERENCE = re.compile(r"\$\{components\.([^.{}]+)\.outputs\.([^.{}]+)\}")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What another component of the library gives in its example."""
+
+    component: str
+    output: str
+
+
+def given_by(value: object) -> Given | None:
+    """Returns the output that an example's value refers to, None where it is a value."""
+    found = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    return Given(found[1], found[2]) if found else None
+
+
+def is_file(entry_point: EntryPoint, name: str, text: str) -> bool:
+    """Tells whether an example's value names a file or folder beside the contract."""
+    parameter = entry_point.parameters[name]
+    takes_files = parameter.type in ("path", "uri") or parameter.format == "uri"
+    return takes_files and bool(text) and not scheme_of(text) and not text.startswith("/")
+
+
+def needs(entry_point: EntryPoint) -> set[str]:
+    """Returns the components that an example waits for."""
+    return {given.component for value in entry_point.example.values() if (given := given_by(value))}
+
+
+def example_problems(
+    entry_point: EntryPoint, files: Collection[str], others: Mapping[str, Component | None]
+) -> Iterator[tuple[str, str]]:
+    """Gives why an entry point has no example that could run: (problem, what mends it).
+
+    Args: `files` are the paths of the folder's files, `others` the components of the library, None
+    where one cannot be read.
+    """
+    required = [name for name, parameter in entry_point.parameters.items() if parameter.is_required]
+    lacking = [name for name in required if name not in entry_point.example]
+    if lacking:
+        value = f"example: {{{lacking[0]}: …}} beside its command"
+        yield f"the example gives no value for {', '.join(map(repr, lacking))}", value
+    for name, value in entry_point.example.items():
+        if name not in entry_point.parameters:
+            hint = did_you_mean(name, entry_point.parameters)
+            yield f"the example gives {name!r}, which is no parameter", hint
+        elif given := given_by(value):
+            yield from _reference_problems(name, given, others)
+        else:
+            yield from _value_problems(entry_point, name, value, files)
+
+
+def _reference_problems(
+    name: str, given: Given, others: Mapping[str, Component | None]
+) -> Iterator[tuple[str, str]]:
+    other = others.get(given.component)
+    if other is None and given.component in others:
+        return  # what keeps it from being read is told at its own place
+    main = other.entry_points.get("main") if other else None
+    if main is None:
+        problem = f"the example's {name}: no component {given.component!r} here"
+        yield problem, did_you_mean(given.component, others)
+    elif given.output not in main.outputs:
+        problem = f"the example's {name}: {given.component} has no output {given.output!r}"
+        yield problem, did_you_mean(given.output, main.outputs)
+
+
+def _value_problems(
+    entry_point: EntryPoint, name: str, value: object, files: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    try:
+        text = argument_text(entry_point.parameters[name], value)
+    except ValueError as error:
+        yield f"the example's {name}: {error}", ""
+        return
+    there = text in files or any(file.startswith(f"{text.rstrip('/')}/") for file in files)
+    if is_file(entry_point, name, text) and not text.startswith("../") and not there:
+        yield f"the example's {name}: no {text} here", "a small file beside the MLproject"
+
+
+def in_order(contracts: Mapping[str, Component]) -> list[str]:
+    """Returns the components with those that an example waits for first; circles come as they are."""
+    order: list[str] = []
+
+    def add(name: str, above: tuple[str, ...]) -> None:
+        if name in order or name in above or name not in contracts:
+            return
+        if main := contracts[name].entry_points.get("main"):
+            for other in sorted(needs(main)):
+                add(other, (*above, name))
+        order.append(name)
+
+    for name in contracts:
+        add(name, ())
+    return order

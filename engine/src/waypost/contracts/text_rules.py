@@ -1,0 +1,60 @@
+"""What no file that others get may hold: places of one machine, keys and tokens."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from waypost.errors import Finding
+
+_MOST_TOLD = 3  # of each kind in one file
+_PLACE = re.compile(
+    r"""(?<![\w./:{}$~%*\\-])                       # where a path begins, and no URL or pattern goes on
+    (?:/(?:home|Users|root|mnt|media|Volumes|data\d*|scratch)/[\w.-]+ | [C-Z]:\\{1,2}Users\\{1,2}[\w.-]+)
+    """,
+    re.VERBOSE,
+)
+# Hosts that are nobody's (RFC 2606, RFC 6761): what stands before them opens nothing.
+_NOWHERE = r"(?:[\w.-]+\.)?(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)\b|127\."
+# Forms that their issuers document, to be found. Nothing is guessed from the name of a variable.
+_SECRETS = {
+    "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"),
+    "an access key of AWS": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "a token of GitHub": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})\b"),
+    "a token of GitLab": re.compile(r"\bglpat-[\w-]{20,}"),
+    "a token of Hugging Face": re.compile(r"\bhf_[A-Za-z0-9]{34,}\b"),
+    "a token of Slack": re.compile(r"\bxox[abeoprs]-[\w-]{10,}"),
+    "a key of Google": re.compile(r"\bAIza[\w-]{35}\b"),
+    "a token of PyPI": re.compile(r"\bpypi-AgEIcHlwaS5vcmc[\w-]{50,}"),
+    "a token of npm": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
+    "a key of Stripe": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}"),
+    "a password in an address": re.compile(
+        rf"\b[a-z][a-z0-9+.-]*://[^\s/:@{{}}$<'\"]+:(?![{{$<*])[^\s/@{{}}'\"]+@(?!{_NOWHERE})"
+    ),
+}
+
+
+def secrets_in(text: str) -> Iterator[tuple[int, str]]:
+    """Gives (line, what it is) of everything that has the form of a secret; never the secret."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for kind, form in _SECRETS.items():
+            if form.search(line):
+                yield number, kind
+
+
+def places_in(text: str) -> Iterator[tuple[int, str]]:
+    """Gives (line, path) of places that only one machine has."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for found in _PLACE.finditer(line):
+            yield number, found[0]
+
+
+def text_findings(place: str, text: str, *, with_places: bool = True) -> Iterator[Finding]:
+    """Gives what is wrong with the text of a file, by lines. Args: `place` is what a finding calls it."""
+    for line, kind in itertools.islice(secrets_in(text), _MOST_TOLD):
+        problem = f"this has the form of {kind}"
+        yield Finding(f"{place}:{line}", problem, "revoke it, and take it out", "secrets")
+    for line, path in itertools.islice(places_in(text) if with_places else (), _MOST_TOLD):
+        problem = f"{path} is a place on one machine"
+        yield Finding(f"{place}:{line}", problem, "make it a parameter, or a relative path", "paths")

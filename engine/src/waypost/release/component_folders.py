@@ -1,0 +1,122 @@
+"""The folders of a library's components, read for the rules of contracts/conformance.py; not executed."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waypost.contracts.component import Component
+from waypost.contracts.component_folder import README, Source
+from waypost.contracts.python_code import Code, read_code, together
+from waypost.contracts.text_rules import text_findings
+from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.interfaces.record import FOLDER as RECORDS
+from waypost.sources.files import components_in, read_component, read_python_env, read_text
+from waypost.sources.snapshots import content_of
+
+_MOST_BYTES = 1_000_000  # of a file that is looked at as text
+_FOR_PEOPLE = (".md", ".rst", ".html", ".svg")
+
+
+@dataclass
+class ComponentFolders:
+    """The components of a library that can be read, and what keeps others from it; `content` has the files
+    that git would commit, by folder.
+    """
+
+    root: Path
+    content: Mapping[str, Sequence[Path]]
+    contracts: dict[str, Component] = field(default_factory=dict)
+    problems: list[Finding] = field(default_factory=list)
+    _code: dict[str, dict[str, Code]] = field(default_factory=dict)
+
+    def sources(self) -> Iterator[Source]:
+        """Gives each component as the rules look at it; what cannot be read becomes a problem."""
+        for name, component in self.contracts.items():
+            try:
+                yield self._source(name, component)
+            except FindingsError as error:
+                self.note(error)
+
+    def texts(self) -> Iterator[Finding]:
+        """Gives what no file of the library may hold: keys, and places of one machine in what is executed."""
+        executed = {*self.contracts, *(s for c in self.contracts.values() for s in c.shared)}
+        for folder, files in self.content.items():
+            for file in files if folder != RECORDS else ():
+                text = _text_of(file)
+                runs = folder in executed and not _is_test(file) and file.suffix not in _FOR_PEOPLE
+                place = file.relative_to(self.root).as_posix()
+                yield from text_findings(place, text, with_places=runs)
+
+    def note(self, error: FindingsError) -> None:
+        self.problems += [Finding(f.place, f.problem, f.hint, "contract") for f in error.findings]
+
+    def _source(self, name: str, component: Component) -> Source:
+        folder = self.root / name
+        there = component.python_env is not None and (folder / component.python_env).is_file()
+        python_env = read_python_env(folder, component) if there else None
+        beside = (name, *component.shared)
+        together_ = [(self.root / other).resolve() for other in beside]
+        return Source(
+            name,
+            component,
+            frozenset(path.relative_to(folder).as_posix() for path in self.content[name]),
+            read_text(folder / README) if (folder / README).is_file() else "",
+            python_env,
+            _texts(folder, python_env.requirement_files if python_env else (), together_),
+            frozenset(self.content),
+            {other: together(self.code_of(other).values()).imports for other in beside},
+            _texts(folder, component.schema_files, together_),
+            {
+                posixpath.relpath(file, name): code
+                for other in beside
+                for file, code in self.code_of(other).items()
+            },
+            {**dict.fromkeys(components_in(self.root)), **self.contracts},
+        )
+
+    def code_of(self, folder: str) -> dict[str, Code]:
+        """Returns what the Python files of a folder say, tests left out, by their paths in the library."""
+        if folder not in self._code:
+            files = [f for f in self.content.get(folder, ()) if f.suffix == ".py" and not _is_test(f)]
+            read = {file.relative_to(self.root).as_posix(): read_code(_text_of(file)) for file in files}
+            self._code[folder] = {file: code for file, code in read.items() if code}
+        return self._code[folder]
+
+
+def read_folders(root: Path) -> ComponentFolders:
+    """Returns the components of a folder, which may be none."""
+    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != ".git")
+    found = ComponentFolders(root, content_of(root, folders))
+    for name in components_in(root):
+        try:
+            found.contracts[name] = read_component(root, name, name)
+        except FindingsError as error:
+            found.note(error)
+    return found
+
+
+def _is_test(file: Path) -> bool:
+    return file.name.startswith(("test_", "test-", "conftest"))
+
+
+def _text_of(file: Path) -> str:
+    """Returns a file's text; nothing of a link, of what is no text, and of what is too large to be code."""
+    try:
+        if file.is_symlink() or file.stat().st_size > _MOST_BYTES:
+            return ""
+        return read_text(file)
+    except (WaypostError, OSError):
+        return ""
+
+
+def _texts(folder: Path, files: Iterable[str], beside: Sequence[Path]) -> dict[str, str]:
+    """Returns the texts of files that lie, links followed, in folders that come along."""
+    places = {file: (folder / file).resolve() for file in files}
+    return {
+        file: read_text(place)
+        for file, place in places.items()
+        if place.is_file() and any(place.is_relative_to(other) for other in beside)
+    }

@@ -1,0 +1,62 @@
+"""One project, executed by stock MLflow in this interpreter. It is run by its path, also where Waypost is not
+installed: standard library and MLflow alone.
+
+stdin has what is asked (JSON), the file that is named as the argument gets what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main() -> int:
+    """Runs a project, and brings its outputs to a folder; 1 where the run failed."""
+    asked = json.loads(sys.stdin.read())
+    import mlflow
+    import mlflow.projects
+    from mlflow.exceptions import ExecutionException
+
+    try:
+        execute: Any = mlflow.projects.run
+        run = execute(asked["folder"], parameters=asked["parameters"], env_manager="local")
+    except ExecutionException as error:
+        print(f"stock MLflow: {error}")  # what the component said of it stands on stderr
+        return 1
+    found = {path: _brought(run.run_id, path, Path(asked["outputs"])) for path in asked["paths"]}
+    answers = {path: _answer(found[path]) for path in asked["models"] if found[path]}
+    content = {"run": run.run_id, "outputs": found, "models": answers}
+    Path(sys.argv[1]).write_text(json.dumps(content), encoding="utf-8")
+    return 0
+
+
+def _brought(run_id: str, path: str, folder: Path) -> str:
+    """Returns the local path of an artifact, empty where the run did not log it."""
+    from mlflow.artifacts import download_artifacts
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(download_artifacts(run_id=run_id, artifact_path=path, dst_path=str(folder)))
+    except Exception as error:  # each artifact store has exceptions of its own
+        print(f"{path}: {error}")
+        return ""
+
+
+def _answer(folder: str) -> str:
+    """Returns why a model does not answer its own example, empty where it does, or has none."""
+    import mlflow
+
+    try:
+        model: Any = mlflow.pyfunc.load_model(folder)
+        example = model.input_example
+        if example is not None:
+            model.predict(example)
+    except Exception as error:  # whatever a model's own code raises
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
