@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from waypost.commands.catalogue import search, site
 from waypost.commands.documents import ComponentDocument
 from waypost.commands.options import as_json_option, pipeline_argument
 from waypost.contracts.lock import selected
@@ -26,11 +27,13 @@ GUEST = Path("components-repo")
 
 @click.group()
 def components() -> None:
-    """Inspect the components of a pipeline; add one to a library; export a library.
+    """Inspect the components of a pipeline; find others; add one to a library; export a library.
 
     \b
     Examples:
       waypost components list pipeline
+      waypost components search split --in ../components.git
+      waypost components site components-repo -o public
       waypost components info core/preprocess -p pipeline
       waypost components new clean
       waypost components export ../components.git
@@ -181,3 +184,7 @@ def import_(url: str, library: Path) -> None:
     joined = ", joined with the commits here" if found.merged else ""
     count = f"{len(found.commits)} taken in" if found.commits else "nothing that is not here"
     line(console, f"[green]✓[/] {count}{joined}")
+
+
+components.add_command(search)
+components.add_command(site)

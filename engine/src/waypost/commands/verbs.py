@@ -38,7 +38,7 @@ VERBS = {
     "compare": Verb("compare", "Show what differs between two pipeline runs, and why."),
     "components": Verb(
         "components",
-        "Inspect the components of a pipeline; add one to a library; export a library.",
+        "Inspect the components of a pipeline; find others; add one to a library; export a library.",
     ),
     "diff": Verb(
         "update",

@@ -17,9 +17,9 @@ from pydantic import (
 )
 
 from waypost.contracts.metrics import Metric, MetricFacts, WrittenMetric
-from waypost.contracts.names import FileNear, FolderName, PathInside
+from waypost.contracts.names import FileNear, FolderName, PathInside, VersionText
 from waypost.texts.parsing import Strict, load_mapping, parse
-from waypost.texts.scalars import Schema, Written, core, unwritten
+from waypost.texts.scalars import Schema, Written, core, text_of, unwritten
 
 FILE = "MLproject"
 MISSING = "component-missing"
@@ -41,7 +41,11 @@ class _Open(Strict):
         if not isinstance(content, dict):
             return content
         known = [*cls.model_fields, *(f.alias for f in cls.model_fields.values() if f.alias)]
-        return {key: value for key, value in content.items() if difflib.get_close_matches(str(key), known, 1)}
+        return {
+            key: value
+            for key, value in content.items()
+            if key in known or difflib.get_close_matches(str(key), known, 1)
+        }
 
 
 class Parameter(_Open):
@@ -171,10 +175,27 @@ class Project(BaseModel):
         return content
 
 
+class Deprecated(Strict):
+    """Nobody should start to use a component: `since` which version of its library, what to `use` instead."""
+
+    since: VersionText = ""
+    use: str = ""
+
+    def __str__(self) -> str:
+        since = f" since {self.since}" if self.since else ""
+        return f"deprecated{since}{self.use and f': use {self.use} instead'}"
+
+
 class Component(Project):
     """An MLproject whose entry points are steps of pipelines."""
 
     entry_points: dict[str, EntryPoint] = Field(default_factory=dict)
+    deprecated: Deprecated | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @field_validator("deprecated", mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return (Deprecated() if value else None) if isinstance(value, bool) else value
 
     @property
     def schema_files(self) -> tuple[str, ...]:
@@ -188,13 +209,24 @@ def parse_component(text: str, file: str, schema: Schema = core) -> Component:
 
     Args: with YAML 1.1 as the `schema`, its defaults are what Waypost 1.0.0 took them for.
     """
-    content = load_mapping(text, file, schema=schema, as_written=schema is core)
-    return parse(Component, _typed_defaults(content), file)
+    return component_of(contract_content(text, file, schema), file)
+
+
+def contract_content(text: str, file: str, schema: Schema = core) -> dict[str, Any]:
+    """Returns what an MLproject text says, as values that a component is made of. Raises FindingsError."""
+    return _typed_defaults(load_mapping(text, file, schema=schema, as_written=schema is core))
+
+
+def component_of(content: dict[str, Any], file: str) -> Component:
+    """Returns the component that such values mean. Raises FindingsError."""
+    return parse(Component, content, file)
 
 
 def _typed_defaults(content: dict[str, Any]) -> dict[str, Any]:
     """Returns a contract's content, in which a default or choice of a text is what was written."""
     typed: dict[str, Any] = unwritten(content)
+    if isinstance(typed.get("deprecated"), dict) and "since" in typed["deprecated"]:
+        typed["deprecated"] = {**typed["deprecated"], "since": text_of(content["deprecated"]["since"])}
     for name, entry in _mappings(typed.get("entry_points")):
         for key, parameter in _mappings(entry.get("parameters")):
             if parameter.get("type", "string") in TYPED:

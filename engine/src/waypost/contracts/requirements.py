@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from waypost.errors import redacted
+
+_ONE_VERSION = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")
 
 
 @dataclass(frozen=True, order=True)
@@ -90,6 +93,12 @@ def requirements_in(text: str) -> Iterator[Requirement]:
             yield Requirement(line.partition(" --")[0].strip())
         except InvalidRequirement:
             continue
+
+
+def is_pinned(text: str) -> bool:
+    """Tells whether each package that a requirement file asks for has one version, and hashes."""
+    lines = [line for line in lines_of(text) if not line.startswith("-")]
+    return all("--hash=" in line and _ONE_VERSION.match(line) for line in lines)
 
 
 def lines_of(text: str) -> list[str]:

@@ -15,6 +15,7 @@ from waypost.sources.files import content_digest
 from waypost.sources.fingerprints import TICK_SECONDS, stamp
 from waypost.system.database import Database
 
+_AT_ONCE = 200  # rows in one statement: SQLite takes 999 values since ever
 _TABLES = "CREATE TABLE memo (kind TEXT, name TEXT, stamp TEXT, value TEXT, PRIMARY KEY (kind, name))"
 
 
@@ -47,6 +48,34 @@ class Memo:
     def by_content(self, kind: str, name: str, find_out: Callable[[], Any]) -> Any:
         """Returns what `find_out` says of something whose name is its content."""
         return self._known(kind, name, "", find_out, lambda: True)
+
+    def many_by_content(
+        self, kind: str, names: Sequence[str], find_out: Callable[[Sequence[str]], dict[str, str]]
+    ) -> dict[str, str]:
+        """Returns texts about things whose names are their contents; `find_out` is asked for all that are not
+        known, at once.
+        """
+        found: dict[str, str] = {}
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start : start + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT name, value FROM memo WHERE kind = ? AND name IN ({marks})"  # noqa: S608 (marks)
+            with contextlib.suppress(ValueError):  # damaged in a way that SQLite does not see
+                rows = self._database.rows(query, (kind, *some))
+                found |= {name: str(json.loads(value)) for name, value in rows}
+        if missing := [name for name in names if name not in found]:
+            new = find_out(missing)
+            self._keep_all(kind, new)
+            found |= new
+        return found
+
+    def _keep_all(self, kind: str, values: dict[str, str]) -> None:
+        rows = [(kind, name, "", json.dumps(value)) for name, value in values.items()]
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            marks = ", ".join(["(?, ?, ?, ?)"] * len(some))
+            statement = f"INSERT OR REPLACE INTO memo VALUES {marks}"  # noqa: S608 (marks)
+            self._database.write(statement, [value for row in some for value in row])
 
     def last(self, kind: str, name: str, find_out: Callable[[], str] | None) -> str:
         """Returns what `find_out` says now, and keeps it; without it, what it said last (else empty)."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import filelock
@@ -85,6 +85,21 @@ class Mirror:
                 yield release
             with_head = False
 
+    def ensure_all(self, releases: Sequence[Release]) -> list[Release]:
+        """Fetches the commits of releases, those that are not here yet in one request; returns the releases
+        whose commits are here then. Raises RemoteError.
+        """
+        new = list(dict.fromkeys(r.commit for r in releases if not self.has(r.commit)))
+        if len(new) > 1:
+            with self.locked(len(new[0])), contextlib.suppress(CommitGoneError):
+                remotes.fetch(
+                    self.folder, self.url, [f"{commit}:{_PINS}/{commit}" for commit in dict.fromkeys(new)]
+                )
+                for commit in new:
+                    self._forget_unless_commit(commit)
+        # What a tag names that is no commit was noted, and an old server is asked for each by its tag.
+        return list(self.sound(releases))
+
     def has(self, commit: str) -> bool:
         """Tells whether a commit was fetched already."""
         return (self.folder / _PINS / commit).is_file()
@@ -113,10 +128,16 @@ class Mirror:
                     self._fetch_head()
             if with_head:
                 self._note_head()
-            if git.object_at(self.folder, f"{commit}^{{commit}}") is None:
-                git.git(self.folder, "update-ref", "-d", f"{_PINS}/{commit}")
-                self._no_commits.add(commit)
+            if not self._forget_unless_commit(commit):
                 raise self._no_commit(commit, tag)
+
+    def _forget_unless_commit(self, oid: str) -> bool:
+        """Tells whether what was fetched for a tag is a commit; else it is as if it were not here."""
+        if git.object_at(self.folder, f"{oid}^{{commit}}") is not None:
+            return True
+        git.git(self.folder, "update-ref", "-d", f"{_PINS}/{oid}")
+        self._no_commits.add(oid)
+        return False
 
     def take(self, commit: str, repository: Path) -> None:
         """Takes a commit from a repository here: the remote is to get it, and is not asked."""
@@ -152,6 +173,16 @@ class Mirror:
         """
         if trees:
             self._fetch_missing(lambda: git.missing_objects(self.folder, trees))
+
+    def fetch_some(self, trees: Sequence[str], files: Collection[str]) -> None:
+        """Fetches those of some files (ids) that lie directly in trees and are not here yet, in one request.
+
+        Raises RemoteError.
+        """
+        if trees:
+            self._fetch_missing(
+                lambda: [o for o in git.missing_objects(self.folder, trees, levels=2) if o in files]
+            )
 
     def _fetch_missing(self, missing: Callable[[], list[str]]) -> None:
         if missing():

@@ -1,0 +1,1 @@
+"""A catalogue of component libraries: what their repositories say, searched, and as static pages."""

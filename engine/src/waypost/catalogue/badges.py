@@ -1,0 +1,46 @@
+"""What is known of a component beyond what its author says: each badge is computed, or is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from waypost.catalogue.facts import Entry
+
+Mark = Literal["good", "bad", "plain"]
+
+
+@dataclass(frozen=True)
+class Badge:
+    """One thing that is known: `what` it is about, the answer, whether that is good news."""
+
+    what: str
+    answer: str
+    mark: Mark = "plain"
+
+
+_RECORDS: dict[str, tuple[str, Mark]] = {
+    "verified": ("verified", "good"),
+    "differs": ("differs from the tag", "bad"),
+    "none": ("none", "plain"),
+}
+_CHECKED = {"tests": "tests in its own environment", "mlflow": "runs under stock MLflow"}
+
+
+def badges_of(entry: Entry) -> Iterator[Badge]:
+    """Gives the badges of a component's newest release. What nobody looked at has none."""
+    newest = entry.newest
+    if newest.yanked:
+        yield Badge("release", f"yanked: {newest.yanked}", "bad")
+    if entry.deprecated:
+        yield Badge("state", str(entry.deprecated), "bad")
+    if newest.tag:
+        yield Badge("record", *_RECORDS[newest.record])
+    if entry.is_pinned is not None:
+        good, bad = Badge("packages", "pinned by hashes", "good"), Badge("packages", "not pinned", "bad")
+        yield good if entry.is_pinned else bad
+    for key, what in _CHECKED.items():
+        if key in entry.checks:
+            yield Badge(what, "passed", "good") if entry.checks[key] else Badge(what, "failed", "bad")
+    yield Badge("last release", newest.date or "unknown")

@@ -1,0 +1,113 @@
+"""Where a library is, and which releases it has: a repository anywhere, or a folder of one that is here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from waypost.contracts.urls import full_url, url_problem
+from waypost.contracts.versions import Release, releases_of
+from waypost.errors import UsageError, WaypostError, redacted
+from waypost.pins.recorded_releases import described
+from waypost.sources import git, objects, remotes
+from waypost.sources.mirror import HEAD
+from waypost.sources.store import Store
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A library that can be read: its objects are in `repository`, below the folder `prefix` of each commit.
+
+    `url` is what a pipeline writes; `head` what counts beside the releases: the default branch, or what is
+    checked out. `fetch` brings those of some files that lie directly in some trees.
+    """
+
+    name: str
+    url: str
+    repository: Path
+    prefix: str
+    head: str
+    releases: tuple[Release, ...]
+    yanked: Mapping[str, str]
+    fetch: Callable[[Sequence[str], Collection[str]], None]
+
+    def tree_of(self, commit: str) -> str | None:
+        """Returns the tree of the library at a commit."""
+        return git.object_at(self.repository, f"{commit}:{self.prefix}")
+
+
+def open_library(written: str, store: Store) -> Opened:
+    """Returns the library that `[NAME=]LOCATION` means: a git URL, or a folder in a git repository.
+
+    Raises UsageError where it is neither, RemoteError.
+    """
+    name, equals, location = written.partition("=")
+    if not equals or "/" in name or ":" in name:
+        name, location = "", written
+    folder = Path(location)
+    if folder.is_dir() and (top := git.top_of(folder)):
+        return _in_folder(name, folder.resolve(), top.resolve())
+    if problem := url_problem(location):
+        raise UsageError(f"{problem}, and no folder in a git repository either")
+    return _at_url(name, full_url(location, str(Path.cwd())), store)
+
+
+def _at_url(name: str, url: str, store: Store) -> Opened:
+    mirror = store.mirror(url)
+    mirror.fetch_head()
+    releases = mirror.ensure_all(mirror.releases())
+    return Opened(
+        name=name or name_of(url),
+        url=redacted(url),
+        repository=mirror.folder,
+        prefix="",
+        head=git.object_at(mirror.folder, HEAD) or "",
+        releases=tuple(releases),
+        yanked=mirror.yanked(),
+        fetch=mirror.fetch_some,
+    )
+
+
+def _in_folder(name: str, folder: Path, top: Path) -> Opened:
+    """Returns the library in a folder: at the top of its repository tags say what its releases are, below it
+    the records in releases/, since the tags there are those of another product.
+    """
+    if git.is_shallow(top):
+        raise UsageError(f"{folder}: this clone has no history", hint="git fetch --unshallow --tags")
+    prefix = "" if folder == top else folder.relative_to(top).as_posix()
+    head = git.head_of(top)
+    if head is None:
+        raise UsageError(f"{folder}: nothing is committed yet")
+    if prefix:
+        found, problems = described(top, head, prefix)
+        if problems:
+            raise WaypostError(f"{folder}: {problems[0]}")
+        tags = {f"v{release.record.version}": release.commit for release in found}
+    else:
+        tags = remotes.tags_of(str(top))
+    releases = [r for r in releases_of(tags) if git.object_at(top, f"{r.commit}^{{commit}}") == r.commit]
+    url = redacted(git.origin_of(top)) if not prefix else ""
+    return Opened(
+        name=name or (name_of(url) if url else folder.name),
+        url=url,
+        repository=top,
+        prefix=prefix,
+        head=head,
+        releases=tuple(releases),
+        yanked={},
+        fetch=lambda _trees, _files: None,
+    )
+
+
+def name_of(url: str) -> str:
+    """Returns how a library is called after its address."""
+    return re.split("[/:]", url.rstrip("/"))[-1].removesuffix(".git") or "library"
+
+
+def entries_at(opened: Opened, tree: str) -> dict[str, str]:
+    """Returns the ids of what lies at the top of a tree of a library, by name."""
+    return {name: entry.oid for name, entry in objects.entries(opened.repository, tree).items()}
