@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import operator
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -26,16 +28,22 @@ from sklearn.tree import DecisionTreeClassifier
 from tests import models
 from waypost.contracts.mlmodel import Column
 from waypost.errors import UsageError
-from waypost.inference.compiled import Compiled
+from waypost.inference.compiled import Compiled, Content
 from waypost.inference.compiling import compiled_form
+from waypost.inference.features import Kind
+from waypost.inference.forest import NATIVE
+from waypost.inference.form_files import load_form
+from waypost.inference.graphs import row_graph
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.loading import load
-from waypost.inference.model_cache import Ready, ready
+from waypost.inference.model_cache import Ready, _place, ready
 from waypost.inference.original import Original
+from waypost.inference.preprocessing import Plan
 from waypost.inference.proof import prove
 from waypost.inference.table import Table, from_arrow, from_columns
+from waypost.inference.trees import from_bytes
 from waypost.inference.words import Words
-from waypost.sources.files import read_mlmodel
+from waypost.sources.files import content_digest, read_mlmodel
 
 
 @pytest.fixture(autouse=True)
@@ -183,14 +191,14 @@ def test_any_text_is_weighed_as_scikit_learn_does(texts: list[str | None]) -> No
     out: Any = np.empty((len(texts), part.width))
     part.writer(layout)(Table(np.empty((len(texts), 0)), {"t": pa.array(texts, pa.string())}), out)
     np.testing.assert_array_equal(out, expected)
-    cells = part.cells(layout)
-    np.testing.assert_array_equal([cells((), (text,)) for text in texts], expected)
+    row = Plan(parts=[part]).bound_cells(layout, Kind(is_wide=True))
+    np.testing.assert_array_equal([row((), (text,)) for text in texts], expected)
 
 
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (make_pipeline(SimpleImputer(), LogisticRegression()), "LogisticRegression has no compiled form"),
+        (make_pipeline(SimpleImputer(), GaussianNB()), "GaussianNB has no compiled form"),
         (make_pipeline(SimpleImputer(add_indicator=True), DecisionTreeClassifier()), "with an indicator"),
     ],
 )
@@ -346,4 +354,40 @@ def test_a_damaged_form_is_made_again(tmp_path: Path) -> None:
             found = ready(folder)
             assert found.proof.is_equal
             np.testing.assert_array_equal(_compiled(found).predict(rows).labels, expected)
-    assert len(list(place.iterdir())) == 5
+    assert len(list(place.iterdir())) == 3
+
+
+OLD = Path(__file__).parent / "forms" / "1.0.0"
+
+
+@pytest.mark.parametrize("native", ["1", "0"])
+def test_a_form_of_the_first_release_is_read(native: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Waypost 1.0.0 stored, a graph and what its leaves say, answers with the bits of then."""
+    monkeypatch.setenv(NATIVE, native)
+    content = Content.model_validate_json((OLD / "content.json").read_text())
+    layout = Layout(tuple(Column(name=name, type="double") for name in "abc"))
+    compiled = Compiled(content, load_form(OLD), layout)
+    said = json.loads((OLD / "answers.json").read_text())
+    answer = compiled.predict(Table(np.array(said["rows"], dtype=np.float64), {}))
+    assert answer.labels.tolist() == said["labels"]
+    assert answer.probabilities.tolist() == said["probabilities"]
+
+
+def test_a_form_of_the_first_release_is_not_made_again(tmp_path: Path) -> None:
+    """What Waypost 1.0.0 compiled and proved in this cache answers; nothing is compared again."""
+    model = fitted(make_pipeline(SimpleImputer(), DecisionTreeClassifier(max_depth=3)), NUMBERS, 3)
+    folder = models.save(model, NUMBERS, tmp_path / "model")
+    new = ready(folder)
+    place, old = _place(new.digest), _place(new.digest, 6)
+    old.mkdir()
+    trees = from_bytes((place / "trees.bin").read_bytes())
+    (old / "row.onnx").write_bytes(row_graph(trees))
+    np.save(old / "leaves.npy", trees.values)
+    shutil.copy(place / "content.json", old)
+    digests = {file.name: content_digest(file) for file in old.iterdir()}
+    (old / "proof.json").write_text(new.proof.model_copy(update={"files": digests}).model_dump_json())
+    shutil.rmtree(place)
+    found = ready(folder)
+    answer = _compiled(found).predict(from_columns(columns_of(NUMBERS), _layout(found)))
+    np.testing.assert_array_equal(answer.labels, model.predict(NUMBERS))
+    assert not place.exists()

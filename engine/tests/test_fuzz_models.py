@@ -22,9 +22,10 @@ from tests.skops_files import array, read
 from tests.test_untrusted import HARMLESS
 from waypost.contracts.mlmodel import Column
 from waypost.inference.compiled import Compiled
-from waypost.inference.compiling import NotCompilableError, compiled_form
+from waypost.inference.compiling import compiled_form
 from waypost.inference.example import example_rows
 from waypost.inference.layout import Layout
+from waypost.inference.learned import NotCompilableError
 from waypost.inference.loading import load
 from waypost.inference.model_cache import ready
 from waypost.sources.files import read_mlmodel

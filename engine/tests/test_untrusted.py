@@ -47,7 +47,8 @@ from sklearn.tree._tree import Tree
 from tests import skops_files
 from tests.skops_files import Members, parts
 from waypost.contracts.mlmodel import Column
-from waypost.inference.compiling import NotCompilableError, compiled_form
+from waypost.inference.compiling import compiled_form
+from waypost.inference.learned import NotCompilableError
 from waypost.inference.loading import harmless
 from waypost.inference.skops_archive import UnsafeError
 from waypost.system.machine import cores

@@ -14,8 +14,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
 
 from waypost.contracts.mlmodel import Column
-from waypost.inference.compiling import NotCompilableError, compiled_form
+from waypost.inference.compiling import compiled_form
+from waypost.inference.features import Kind
 from waypost.inference.layout import Layout, TableError
+from waypost.inference.learned import NotCompilableError
 from waypost.inference.table import Table
 
 COLUMNS = (Column(name="k", type="double", required=False), Column(name="b", type="boolean"))
@@ -44,10 +46,10 @@ def test_the_features_are_scikit_learns(encode: str, fills: bool) -> None:
     layout = Layout(COLUMNS)
     asked = pd.DataFrame({"k": [4, 4.0, 1.5, 9.0, np.nan, 7], "b": [1.0, 0.0, 1.0, 0.0, 1.0, 1.0]})
     expected = model[:-1].transform(asked)
-    np.testing.assert_array_equal(plan.bound(layout)(Table(asked.to_numpy(), {})), expected)
+    np.testing.assert_array_equal(plan.bound(layout, Kind())(Table(asked.to_numpy(), {})), expected)
     values: list[Any] = [4, 4.0, 1.5, 9, None, 7]
     flags = [True, False, 1, 0, True, 1.0]
-    cells = plan.bound_cells(layout)
+    cells = plan.bound_cells(layout, Kind())
     found = [cells(row, ()) for row in zip(values, flags, strict=True)]
     np.testing.assert_array_equal(found, expected)
 
@@ -58,9 +60,9 @@ def test_infinities_are_refused(encode: str) -> None:
     model = pipeline(ENCODERS[encode]).fit(LEARNED.fillna(0.0), ["x", "y", "x", "y"])
     plan = compiled_form(model, COLUMNS)[0].plan
     with pytest.raises(TableError, match="column 'k', row 0: the value is infinite"):
-        plan.bound(Layout(COLUMNS))(Table(np.array([[np.inf, 1.0]]), {}))
+        plan.bound(Layout(COLUMNS), Kind())(Table(np.array([[np.inf, 1.0]]), {}))
     with pytest.raises(TableError, match="column 'k', row 0: the value is infinite"):
-        plan.bound_cells(Layout(COLUMNS))((float("inf"), True), ())
+        plan.bound_cells(Layout(COLUMNS), Kind())((float("inf"), True), ())
 
 
 def test_a_boolean_that_may_be_missing_is_left_to_the_original() -> None:

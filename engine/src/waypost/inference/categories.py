@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from waypost.inference.features import Cells, Columns, Features, Writer, value_error
+from waypost.inference.features import Cells, Columns, Features, Kind, Row, Writer, value_error
 from waypost.inference.layout import Layout
 from waypost.inference.table import Floats, Table, Texts, Values
 
@@ -40,10 +40,15 @@ class Codes(Columns):
 
         return write
 
-    def cells(self, layout: Layout) -> Cells:
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (one form for all)
         places = [layout.texts.index(name) for name in self.columns]
         plan = [(place, known.code) for place, known in zip(places, self._known, strict=True)]
-        return lambda values, texts: [code(texts[place], -1) for place, code in plan]  # noqa: ARG005
+
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+            for feature, (place, code) in enumerate(plan, at):
+                out[feature] = code(texts[place], -1)
+
+        return cells
 
     @cached_property
     def _known(self) -> list[Known]:
@@ -74,17 +79,14 @@ class OneHot(Columns):
 
         return write
 
-    def cells(self, layout: Layout) -> Cells:
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (one form for all)
         places = [layout.texts.index(name) for name in self.columns]
         plan = [(place, known.code) for place, known in zip(places, self._known, strict=True)]
-        nothing = [0.0] * self.width
 
-        def cells(values: Values, texts: Texts) -> list[float]:  # noqa: ARG001 (one form for all)
-            found = nothing.copy()
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
             for place, code in plan:
                 if (position := code(texts[place], -1)) >= 0:
-                    found[position] = 1.0
-            return found
+                    out[at + position] = 1.0
 
         return cells
 
@@ -141,22 +143,23 @@ class NumberCategories(Columns):
         codes = np.searchsorted(values, numbers).clip(max=len(values) - 1)
         return np.where(values[codes] == numbers, codes, -1)
 
-    def cells(self, layout: Layout) -> Cells:
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (one form for all)
         places = [layout.numbers.index(name) for name in self.columns]
         known = [{value: code for code, value in enumerate(values)} for values in self.categories]
         plan = list(zip(places, self.columns, known, self._starts, strict=False))
-        nothing = [0.0] * self.width if self.spread else [-1.0] * self.width
-        fill = self.fill
+        fill, spread = self.fill, self.spread
 
-        def cells(values: Values, texts: Texts) -> list[float]:  # noqa: ARG001 (one form for all)
-            found = nothing.copy()
-            for at, (place, name, codes, start) in enumerate(plan):
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+            for feature, (place, name, codes, start) in enumerate(plan, at):
                 value = fill if (given := values[place]) is None else float(given)
                 if value in _INFINITE:
                     raise value_error(name, 0, "is infinite")
-                if value is not None and (code := codes.get(value)) is not None:
-                    found[start + code if self.spread else at] = 1.0 if self.spread else code
-            return found
+                code = None if value is None else codes.get(value)
+                if spread:
+                    if code is not None:
+                        out[at + start + code] = 1.0
+                else:
+                    out[feature] = -1 if code is None else code
 
         return cells
 

@@ -1,9 +1,8 @@
-"""The compiled form of a forest: a plan for the features, graphs for the trees, no scikit-learn."""
+"""The compiled form of a model: a plan for the features, trees or weights for them, no library of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,60 +10,69 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from waypost.inference.forest import Forest, Stored
+from waypost.inference.features import Kind
+from waypost.inference.forest import Forest
 from waypost.inference.layout import Layout, TableError
+from waypost.inference.links import Answer, Cut, Link, inverse, places
 from waypost.inference.preprocessing import Plan
 from waypost.inference.table import Floats, Rows, Table, from_arrow
+from waypost.inference.trees import Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+__all__ = ["Answer", "Compiled", "Content", "Cut", "Weights"]
+
 # Features that are made at a time: 16 MiB of them, and what making them takes.
 _PIECE_CELLS = 4 * 1024 * 1024
 
+FOREST_TOLERANCE = 1e-5
 
-class Cut(BaseModel):
-    """The place of one of two classes, and the probability from which on it is the answer."""
+
+class Weights(BaseModel):
+    """A linear model: an output is the sum of the features, each times its factor, and the intercept."""
 
     model_config = ConfigDict(frozen=True)
 
-    positive: int
-    threshold: float
+    factors: list[list[float]]
+    intercept: list[float]
 
 
 class Content(BaseModel):
-    """What is stored beside the forest: the plan, the number of trees, the feature that they ask most, the
+    """What is stored beside the trees: the plan, the number of trees, the feature that they ask most, the
     class labels in order, None for a regressor, and the threshold of the answer, where there is one.
+
+    `kind`: what features are. `link`: how answers follow from sums; `from_zero`: a sum of 0 is the second
+    class. `tolerance`: by how much a number may differ from the original's, in parts of it, or of 1 where it
+    is smaller.
     """
 
     model_config = ConfigDict(frozen=True)
 
     plan: Plan
-    trees: int
-    leading: int
+    trees: int = 0
+    leading: int = 0
     classes: list[str | int | float | bool] | None
     cut: Cut | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """labels: shape (rows,), a regressor's values; probabilities: shape (rows, classes), columns as the
-    model's classes, none where it has none.
-    """
-
-    labels: NDArray[Any]
-    probabilities: Floats
+    kind: Kind = Kind()
+    link: Link = "mean"
+    from_zero: bool = False
+    weights: Weights | None = None
+    tolerance: float = FOREST_TOLERANCE
 
 
 class Compiled:
-    """Answers for tables in a layout; any number of threads may ask at once."""
+    """Answers for tables in a layout; any number of threads may ask at once.
 
-    def __init__(self, content: Content, stored: Stored, layout: Layout) -> None:
+    Args: form: the trees as they are stored; None for a linear model.
+    """
+
+    def __init__(self, content: Content, form: bytes | None, layout: Layout) -> None:
         self.content = content
         self.layout = layout
-        self._forest = Forest(stored, content.trees, content.leading)
-        self._matrix = content.plan.bound(layout)
-        self._cells = content.plan.bound_cells(layout)
+        self._forest = None if form is None else Forest(form, content.leading)
+        self._matrix = content.plan.bound(layout, content.kind)
+        self._cells = content.plan.bound_cells(layout, content.kind)
         self._step = max(_PIECE_CELLS // max(content.plan.width, 1), 1)
 
     @cached_property
@@ -74,12 +82,18 @@ class Compiled:
             return None
         return np.array(values, dtype=object if any(isinstance(v, str) for v in values) else None)
 
+    @cached_property
+    def _weights(self) -> tuple[Floats, Floats]:
+        weights = self.content.weights or Weights(factors=[], intercept=[])
+        return np.array(weights.factors).T, np.array(weights.intercept)
+
     def warm(self) -> None:
         """Makes ready what the first request would wait for."""
-        self._forest.warm()
+        if self._forest:
+            self._forest.warm()
 
-    def features(self, table: Table | Rows) -> NDArray[np.float32]:
-        """Returns the forest's matrix, shape (rows, features).
+    def features(self, table: Table | Rows) -> Array:
+        """Returns the model's matrix, shape (rows, features).
 
         Raises TableError where a value does not fit.
         """
@@ -87,13 +101,15 @@ class Compiled:
             return self._row_by_row(table)
         with np.errstate(over="ignore"):
             matrix = self._matrix(table)
-        if not np.isfinite(matrix).all() and (wrong := np.isinf(matrix)).any():
+        if self.content.kind.is_open or np.isfinite(matrix).all():
+            return matrix
+        if (wrong := np.isinf(matrix)).any():
             row = int(np.argwhere(wrong)[0, 0])
             column = self.layout.numbers[int(np.nanargmax(np.abs(table.numbers[row])))]
             raise TableError(f"column {column!r}, row {row}: the value is too large", column=column, row=row)
         return matrix
 
-    def _row_by_row(self, rows: Rows) -> NDArray[np.float32]:
+    def _row_by_row(self, rows: Rows) -> Array:
         found = []
         for number, (values, words) in enumerate(zip(rows.values, rows.words, strict=True)):
             try:
@@ -102,7 +118,8 @@ class Compiled:
                 raise error.at_row(number) from None
             except OverflowError as error:
                 raise TableError(f"row {number}: a whole number is too large", row=number) from error
-        return np.array(found, dtype=np.float32)
+        content = found[0] if len(found) == 1 else b"".join(found)
+        return np.frombuffer(content, self.content.kind.dtype).reshape(len(found), -1)
 
     def predict(self, table: Table | Rows, check: Callable[[], None] | None = None) -> Answer:
         """Returns the answer for each row. Raises TableError.
@@ -133,13 +150,16 @@ class Compiled:
         except TableError as error:
             raise (error if error.row is None else error.at_row(start + error.row)) from None
 
-    def evaluate(self, matrix: NDArray[np.float32]) -> Answer:
-        """Returns the forest's answer for the rows of a matrix of features."""
-        means = self._forest.means(matrix)
+    def evaluate(self, matrix: Array) -> Answer:
+        """Returns the model's answer for the rows of a matrix of features."""
+        content = self.content
+        if self._forest is None:
+            factors, intercept = self._weights
+            sums = matrix @ factors + intercept
+        else:
+            sums = self._forest.sums(matrix)
+        found = inverse(content.link, sums, content.trees)
         if self.classes is None:
-            return Answer(means[:, 0], means[:, :0])
-        cut = self.content.cut
-        if cut is None:
-            return Answer(self.classes[means.argmax(axis=1)], means)
-        is_positive = means[:, cut.positive] >= cut.threshold
-        return Answer(self.classes[np.where(is_positive, cut.positive, 1 - cut.positive)], means)
+            return Answer(found[:, 0], found[:, :0])
+        chosen = places(content.link, sums, found, content.cut, from_zero=content.from_zero)
+        return Answer(self.classes[chosen], found)

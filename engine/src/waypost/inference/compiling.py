@@ -8,65 +8,49 @@ from typing import Any
 import numpy as np
 
 from waypost.contracts.mlmodel import Column
-from waypost.errors import WaypostError
 from waypost.inference.categories import Codes, NumberCategories, OneHot
 from waypost.inference.compiled import Content, Cut
 from waypost.inference.features import Numbers
-from waypost.inference.forest import MOST_LEAVES, Stored, leading_feature, stored_form
+from waypost.inference.learned import NotCompilableError, learned
 from waypost.inference.preprocessing import Part, Plan
+from waypost.inference.trees import FormError, from_bytes, leading_feature
 from waypost.inference.words import Words
 
-# ONNX Runtime reads a tree by a function that calls itself: at some 15,000 levels its stack ends.
-_DEEPEST = 1000
 _BORDERS, _BORDER_TREES = 100, 50  # thresholds that are probed: so many a feature, of so many trees
 
 
-class NotCompilableError(WaypostError):
-    """The model has a part that has no compiled form; the original serves."""
+def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes | None]:
+    """Returns (content, trees as they are stored) of a fitted pipeline.
 
-
-def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, Stored]:
-    """Returns (content, forest) of a fitted pipeline. Raises NotCompilableError that names the part."""
-    from sklearn.base import is_classifier
-    from sklearn.ensemble import (
-        ExtraTreesClassifier,
-        ExtraTreesRegressor,
-        RandomForestClassifier,
-        RandomForestRegressor,
-    )
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
+    Raises NotCompilableError that names the part which has no compiled form.
+    """
     if not columns:
         raise NotCompilableError("the model's signature names no columns")
     if gaps := [c.name for c in columns if c.kind == "boolean" and not c.required]:
         raise NotCompilableError(
             f"column {gaps[0]!r}: a boolean that may be missing is read by MLflow in its own way"
         )
-    steps, forest, cut = _taken_apart(model)
-    if isinstance(forest, (DecisionTreeClassifier, DecisionTreeRegressor)):
-        trees = [forest.tree_]
-    elif isinstance(
-        forest, (RandomForestClassifier, ExtraTreesClassifier, RandomForestRegressor, ExtraTreesRegressor)
-    ):
-        trees = [tree.tree_ for tree in forest.estimators_]
-    else:
-        raise _unknown(forest)
-    if forest.n_outputs_ != 1:
-        raise NotCompilableError(f"{type(forest).__name__} with several targets")
-    if sum(tree.n_leaves for tree in trees) > MOST_LEAVES:
-        raise NotCompilableError(f"more than {MOST_LEAVES:,} leaves")
-    if max(tree.max_depth for tree in trees) > _DEEPEST:
-        raise NotCompilableError(f"a tree deeper than {_DEEPEST:,}")
-    plan = Plan(parts=_parts(steps, columns, takes_missing=_takes_missing(forest)))
-    if plan.width != forest.n_features_in_:
-        raise NotCompilableError(
-            f"the plan gives {plan.width} features, the model takes {forest.n_features_in_}"
-        )
-    classes = forest.classes_.tolist() if is_classifier(forest) else None
-    leading = leading_feature(trees)
-    content = Content(plan=plan, trees=len(trees), leading=leading, classes=classes, cut=cut)
-    lets_missing_in = any(isinstance(part, Numbers) and part.missing for part in plan.parts)
-    return content, stored_form(trees, plan.width, with_missing=lets_missing_in)
+    steps, estimator, cut = _taken_apart(model)
+    try:
+        found = learned(estimator)
+    except FormError as error:
+        raise NotCompilableError(str(error)) from error
+    plan = Plan(parts=_parts(steps, columns, takes_missing=found.takes_missing))
+    if plan.width != found.width:
+        raise NotCompilableError(f"the plan gives {plan.width} features, the model takes {found.width}")
+    content = Content(
+        plan=plan,
+        trees=found.count,
+        leading=leading_feature(found.trees) if found.trees else 0,
+        classes=found.classes,
+        cut=cut,
+        kind=found.kind,
+        link=found.link,
+        from_zero=found.from_zero,
+        weights=found.weights,
+        tolerance=found.tolerance,
+    )
+    return content, found.trees.to_bytes() if found.trees else None
 
 
 def _taken_apart(model: Any) -> tuple[list[Any], Any, Cut | None]:
@@ -101,24 +85,20 @@ def _cut(model: Any) -> Cut:
     return Cut(positive=classes.index(positive), threshold=threshold)
 
 
-def borders_of(model: Any) -> dict[int, list[float]]:
-    """Returns thresholds of a forest, by the number of their feature, some of each."""
-    _, forest, _ = _taken_apart(model)
+def borders_of(form: bytes | None) -> dict[int, list[float]]:
+    """Returns thresholds of a form's trees, by the number of their feature, some of each."""
+    if form is None:
+        return {}
+    trees = from_bytes(form)
     found: dict[int, set[float]] = {}
-    for tree in getattr(forest, "estimators_", [forest])[:_BORDER_TREES]:
-        inner = tree.tree_.children_left >= 0
+    for start, end in list(trees.spans())[:_BORDER_TREES]:
+        inner = np.flatnonzero(~trees.is_leaf[start:end]) + start
         for feature, threshold in zip(
-            tree.tree_.feature[inner].tolist(), tree.tree_.threshold[inner].tolist(), strict=True
+            trees.feature[inner].tolist(), trees.threshold[inner].tolist(), strict=True
         ):
             if len(of := found.setdefault(feature, set())) < _BORDERS:
                 of.add(threshold)
     return {feature: sorted(of) for feature, of in found.items()}
-
-
-def _takes_missing(forest: Any) -> bool:
-    """Tells whether the trees of a forest take values that are missing, as they say it to scikit-learn."""
-    tree = forest.estimators_[0] if hasattr(forest, "estimators_") else forest
-    return bool(tree.__sklearn_tags__().input_tags.allow_nan)
 
 
 def _parts(steps: list[Any], columns: Sequence[Column], *, takes_missing: bool) -> list[Part]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import struct
+from array import array
 from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +16,31 @@ from pydantic import BaseModel, ConfigDict
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.table import Floats, Table, Texts, Values
 
-Features = NDArray[np.float32]
+Features = NDArray[Any]
 Writer = Callable[[Table, Features], None]
 """Writes the features of a table into its columns of the matrix."""
-Cells = Callable[[Values, Texts], list[float]]
-"""Returns the features of one row, from its numbers and its texts."""
+Row = array  # of float32 or float64: quicker to fill value by value than NumPy's
+Cells = Callable[[Values, Texts, "Row[float]"], None]
+"""Writes the features of one row, from its numbers and its texts, into their places of the row."""
 
-TOO_LARGE = 2.0**128 - 2.0**103
-"""From here on a float64 is rounded to an infinite float32, which scikit-learn's trees refuse."""
+
+class Kind(BaseModel):
+    """What features are: rounded to float32, or not (`is_wide`); `is_open`: they may be infinite."""
+
+    model_config = ConfigDict(frozen=True)
+
+    is_wide: bool = False
+    is_open: bool = False
+
+    @property
+    def code(self) -> str:
+        """The type's letter in array and struct."""
+        return "d" if self.is_wide else "f"
+
+    @property
+    def dtype(self) -> Any:
+        """The same for NumPy."""
+        return np.float64 if self.is_wide else np.float32
 
 
 class Columns(BaseModel):
@@ -81,22 +100,17 @@ class Numbers(Columns):
     def _rounded(self, values: Floats) -> Floats:
         return values.astype(np.float32).astype(np.float64) if self.single else values
 
-    def cells(self, layout: Layout) -> Cells:
-        if self.single or self.missing:
-            return self._plain_cells(layout)
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:
+        if self.single:
+            return self._rounded_cells(layout, at, kind)
         places = [layout.numbers.index(name) for name in self.columns]
-        none = [None] * self.width
-        plan = list(
-            zip(
-                places,
-                self.fill or none,
-                self.subtract or [0.0] * self.width,
-                self.divide or [1.0] * self.width,
-                strict=True,
-            )
-        )
+        none = [math.nan if self.missing else None] * self.width
+        subtract, divide = self.subtract or [0.0] * self.width, self.divide or [1.0] * self.width
+        plan = list(zip(places, self.fill or none, subtract, divide, strict=True))
+        write = struct.Struct(f"={self.width}{kind.code}").pack_into
+        offset = at * struct.calcsize(kind.code)
 
-        def cells(values: Values, texts: Texts) -> list[float]:  # noqa: ARG001 (one form for all)
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
             try:
                 found = [
                     ((fill if (value := values[place]) is None else value) - subtract) / divide  # type: ignore[operator]
@@ -105,26 +119,30 @@ class Numbers(Columns):
             except TypeError:
                 place = next(place for place, fill, *_ in plan if values[place] is None and fill is None)
                 raise value_error(layout.numbers[place], 0, "is missing") from None
-            if max(found) >= TOO_LARGE or min(found) <= -TOO_LARGE:
-                at = max(range(len(found)), key=lambda i: abs(found[i]))
-                raise value_error(self.columns[at], 0, "is too large")
-            return found
+            try:
+                write(out, offset, *found)
+            except OverflowError:  # none is infinite in float64, but one is in float32
+                raise self._too_large(found) from None
+            # Quicker than to look at each: a sum is finite only if all are.
+            if not (kind.is_open or math.isfinite(sum(found))) and any(map(math.isinf, found)):
+                raise self._too_large(found)
 
         return cells
 
-    def _plain_cells(self, layout: Layout) -> Cells:
-        """Returns the same for values that are rounded on the way, or missing on purpose."""
-        write = self.writer(layout)
-        places = [layout.numbers.index(name) for name in self.columns]
+    def _too_large(self, found: list[float]) -> TableError:
+        largest = max(range(len(found)), key=lambda i: 0 if math.isnan(found[i]) else abs(found[i]))
+        return value_error(self.columns[largest], 0, "is too large")
 
-        def cells(values: Values, texts: Texts) -> list[float]:  # noqa: ARG001 (one form for all)
-            out = np.empty((1, self.width), dtype=np.float32)
+    def _rounded_cells(self, layout: Layout, at: int, kind: Kind) -> Cells:
+        """Returns the same for values that are rounded on the way."""
+        write = self.writer(layout)
+
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+            made = np.empty((1, self.width), dtype=kind.dtype)
             with np.errstate(over="ignore"):
-                write(Table(np.array([values], dtype=np.float64), {}), out)
-            found: list[float] = out[0].tolist()
-            for place, value in zip(places, found, strict=True):
-                if math.isinf(value):
-                    raise value_error(layout.numbers[place], 0, "is too large")
-            return found
+                write(Table(np.array([values], dtype=np.float64), {}), made)
+            if not kind.is_open and np.isinf(made).any():
+                raise self._too_large(made[0].tolist())
+            out[at : at + self.width] = array(kind.code, made.tobytes())
 
         return cells

@@ -15,11 +15,12 @@ import filelock
 from waypost.contracts.mlmodel import MLmodel
 from waypost.errors import WaypostError
 from waypost.inference.compiled import Compiled, Content
-from waypost.inference.compiling import NotCompilableError, compiled_form
+from waypost.inference.compiling import compiled_form
 from waypost.inference.environment import built
 from waypost.inference.example import example_rows
-from waypost.inference.forest import Stored
+from waypost.inference.form_files import load_form, save_form
 from waypost.inference.layout import Layout
+from waypost.inference.learned import NotCompilableError
 from waypost.inference.loading import SKLEARN, load
 from waypost.inference.original import Original
 from waypost.inference.proof import Proof, Rows, count_of, prove
@@ -28,8 +29,11 @@ from waypost.sources.files import content_digest, read_mlmodel, read_text
 from waypost.system.places import home
 from waypost.texts.digests import digest_of
 
-_FORM = 6
+_FORM = 7
 """Raised with every change of what is stored or compared: what an older engine compiled is made again."""
+
+_READ = 6
+"""The oldest form that is read: that of Waypost 1.0.0, whose trees were graphs."""
 
 _CONTENT, _PROOF = "content.json", "proof.json"
 _SERVED_WITH = ("onnxruntime", "numpy", "pyarrow")
@@ -87,12 +91,12 @@ def proved(
     """
     mlmodel = read_mlmodel(folder)
     digest = content_digest(folder)
-    place = _place(digest)
-    proof = _proof_in(place, count_of(rows))
-    if proof is None:
+    found = _found(digest, count_of(rows))
+    if found is None:
+        place = _place(digest)
         _compile(folder, mlmodel, place, is_trusted=is_trusted, rows=rows, say=say)
-        proof = Proof.model_validate_json(read_text(place / _PROOF))
-    return Proved(folder, digest, mlmodel, proof)
+        found = Kept(place, Proof.model_validate_json(read_text(place / _PROOF)))
+    return Proved(folder, digest, mlmodel, found.proof)
 
 
 def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] = lambda _: None) -> Ready:
@@ -100,9 +104,9 @@ def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] 
     proved_model = proved(folder, is_trusted=is_trusted, say=say)
     answers: Compiled | Original
     if proved_model.proof.is_equal:
-        place = _place(proved_model.digest)
+        place = kept(proved_model.digest).place
         content = Content.model_validate_json(read_text(place / _CONTENT))
-        answers = Compiled(content, Stored.load(place), Layout(proved_model.mlmodel.inputs))
+        answers = Compiled(content, load_form(place), Layout(proved_model.mlmodel.inputs))
     else:
         answers = load(folder, proved_model.mlmodel, is_trusted=is_trusted)
     return Ready(folder, proved_model.digest, proved_model.mlmodel, proved_model.proof, answers, is_trusted)
@@ -110,11 +114,10 @@ def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] 
 
 def kept(digest: str) -> Kept:
     """Returns what the cache keeps of a model that was compared before. Raises WaypostError else."""
-    place = _place(digest)
-    proof = _proof_in(place, 0)
-    if proof is None:
-        raise WaypostError(f"{place}: the compiled form is gone", hint="say it again")
-    return Kept(place, proof)
+    found = _found(digest, 0)
+    if found is None:
+        raise WaypostError(f"{_place(digest)}: the compiled form is gone", hint="say it again")
+    return found
 
 
 def ready_in_its_environment(
@@ -131,13 +134,24 @@ def ready_in_its_environment(
 
 def compiled_before(digest: str, rows: Rows | None = None) -> bool:
     """Tells whether a model with this digest was compared before, on as many real rows."""
-    return _proof_in(_place(digest), count_of(rows)) is not None
+    return _found(digest, count_of(rows)) is not None
 
 
-def _place(digest: str) -> Path:
+def _place(digest: str, form: int = _FORM) -> Path:
     version = importlib.metadata.version("onnxruntime")
-    key = digest_of({"form": _FORM, "model": digest, "onnxruntime": version})[:32]
+    key = digest_of({"form": form, "model": digest, "onnxruntime": version})[:32]
     return home() / "compiled" / key
+
+
+def _found(digest: str, rows: int) -> Kept | None:
+    """Returns what the cache keeps of a model, of any form that is read, if compared on as many real rows."""
+    for form in range(_FORM, _READ - 1, -1):
+        place = _place(digest, form)
+        proof = _proof_in(place, rows)
+        # A newer engine compiles what an older one could not.
+        if proof is not None and (proof.is_equal or form == _FORM):
+            return Kept(place, proof)
+    return None
 
 
 def _proof_in(place: Path, rows: int) -> Proof | None:
@@ -196,11 +210,11 @@ def _put(new: Path, place: Path) -> None:
 def _compiled_into(new: Path, original: Original, mlmodel: MLmodel, rows: Rows) -> Proof:
     """Writes the compiled form, where it is equal; returns the proof."""
     try:
-        content, forest = compiled_form(_compilable(original, mlmodel), mlmodel.inputs)
-        proof = prove(original, Compiled(content, forest, original.layout), rows, _versions())
+        content, form = compiled_form(_compilable(original, mlmodel), mlmodel.inputs)
+        proof = prove(original, Compiled(content, form, original.layout), rows, _versions(), form)
         if proof.is_equal:
             (new / _CONTENT).write_text(content.model_dump_json(), encoding="utf-8")
-            forest.save(new)
+            save_form(form, new)
     except NotCompilableError as error:
         reason = str(error)
     except Exception as error:  # attributes and answers of a stranger's model are whatever they are

@@ -1,13 +1,14 @@
 """Preprocessing as a value: what a fitted scikit-learn ColumnTransformer does, in NumPy and Arrow.
 
 Each part gives its columns of the matrix exactly as scikit-learn would, to the last bit: the same
-operations in the same order in float64, then rounded to float32. It does so in two ways: for a table, column
-by column, a text looked up once per distinct value; and for a single row in plain Python, which answers
-before NumPy would have begun. The proof compares both with the original.
+operations in the same order in float64, then rounded to float32 where the model does so. It does so in two
+ways: for a table, column by column, a text looked up once per distinct value; and for a single row in plain
+Python, which answers before NumPy would have begun. The proof compares both with the original.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from functools import cached_property
 from itertools import pairwise
@@ -17,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from waypost.inference.categories import Codes, NumberCategories, OneHot
-from waypost.inference.features import Cells, Features, Numbers
+from waypost.inference.features import Features, Kind, Numbers, Row
 from waypost.inference.layout import Layout
 from waypost.inference.table import Table, Texts, Values
 from waypost.inference.words import Words
@@ -50,9 +51,9 @@ class Plan(BaseModel):
         ends = np.cumsum([0, *(part.width for part in self.parts)]).tolist()
         return [slice(start, end) for start, end in pairwise(ends)]
 
-    def bound(self, layout: Layout) -> Callable[[Table], Features]:
-        """Returns the function from tables in a layout to features, shape (rows, width), rounded to
-        float32 as scikit-learn's trees see them; what is too large for that becomes infinite.
+    def bound(self, layout: Layout, kind: Kind) -> Callable[[Table], Features]:
+        """Returns the function from tables in a layout to features of a kind, shape (rows, width); what is
+        too large for that becomes infinite.
 
         It raises TableError for a value that has no place.
         """
@@ -61,24 +62,26 @@ class Plan(BaseModel):
         ]
 
         def matrix(table: Table) -> Features:
-            out = np.empty((len(table), self.width), dtype=np.float32)
+            out = np.empty((len(table), self.width), dtype=kind.dtype)
             for write, columns in writers:
                 write(table, out[:, columns])
             return out
 
         return matrix
 
-    def bound_cells(self, layout: Layout) -> Cells:
-        """Returns the function from a row in a layout to its features, none of them too large for float32.
+    def bound_cells(self, layout: Layout, kind: Kind) -> Callable[[Values, Texts], Row[float]]:
+        """Returns the function from a row in a layout to its features of a kind.
 
         It raises TableError for a value that has no place.
         """
-        cells = [part.cells(layout) for part in self.parts]
+        places = [columns.start for columns in self._slices]
+        cells = [part.cells(layout, at, kind) for part, at in zip(self.parts, places, strict=True)]
+        blank: Row[float] = array(kind.code, bytes(array(kind.code).itemsize * self.width))
 
-        def row(values: Values, texts: Texts) -> list[float]:
-            found = []
-            for part in cells:
-                found += part(values, texts)
-            return found
+        def row(values: Values, texts: Texts) -> Row[float]:
+            out = blank[:]
+            for write in cells:
+                write(values, texts, out)
+            return out
 
         return row

@@ -14,16 +14,13 @@ from pydantic import BaseModel, ConfigDict
 from waypost.compat.mlflow_serving import frame
 from waypost.contracts.mlmodel import Column
 from waypost.inference.categories import Codes, NumberCategories, OneHot
-from waypost.inference.compiled import Answer, Compiled
+from waypost.inference.compiled import FOREST_TOLERANCE, Answer, Compiled
 from waypost.inference.compiling import borders_of
 from waypost.inference.features import Numbers
 from waypost.inference.layout import EXACT, TableError
 from waypost.inference.original import Original
-from waypost.inference.table import from_arrow, from_rows
+from waypost.inference.table import Floats, from_arrow, from_rows
 from waypost.inference.words import Words
-
-TOLERANCE = 1e-5
-"""Largest difference of a probability; MLflow and Waypost agree to that, labels agree exactly."""
 
 _PROBES = 2000
 _UNSEEN = ("", " ", "never seen before", "Zürich", "ＡＢＣ", "İstanbul ΟΔΟΣ", "naïve café 東京", "a\x00b")
@@ -46,34 +43,44 @@ class Proof(BaseModel):
     probes: int = 0
     labels_different: int = 0
     largest_difference: float = 0.0
-    tolerance: float = TOLERANCE
+    tolerance: float = FOREST_TOLERANCE
     versions: dict[str, str] = {}
     files: dict[str, str] = {}
 
 
-def prove(original: Original, compiled: Compiled, rows: Rows, versions: dict[str, str]) -> Proof:
-    """Returns the proof for real rows and for probes: thresholds, unseen and missing values, odd texts."""
+def prove(
+    original: Original, compiled: Compiled, rows: Rows, versions: dict[str, str], form: bytes | None = None
+) -> Proof:
+    """Returns the proof for real rows and for probes: thresholds, unseen and missing values, odd texts.
+
+    Args: form: the trees of the compiled form, beside whose thresholds probes lie.
+    """
     count = count_of(rows)
+    tolerance = compiled.content.tolerance
     checked = different = 0
     largest = 0.0
-    for some in (rows, *_probe_sets(compiled, _with_borders(original, compiled, rows))):
+    for some in (rows, *_probe_sets(compiled, _with_borders(form, compiled, rows))):
         if not count_of(some):
             continue
-        answers = [(form, _answered(ask)) for form, ask in _forms(some, compiled)]
+        answers = [(way, _answered(ask)) for way, ask in _forms(some, compiled)]
         for expected in original_answers(original, some):
-            for form, given in answers:
+            for way, given in answers:
                 if isinstance(expected, TableError) or isinstance(given, TableError):
-                    if reason := _refusal(expected, given, form):
+                    if reason := _refusal(expected, given, way):
                         return Proof(is_equal=False, reason=reason, versions=versions)
                     continue
-                different += int((expected.labels != given.labels).sum())
-                apart = np.abs(expected.probabilities - given.probabilities)
-                largest = max(largest, float(apart.max(initial=0.0)))
+                apart = [_apart(expected.probabilities, given.probabilities)]
+                if compiled.classes is None:
+                    apart.append(_apart(expected.labels, given.labels))
+                    different += int((apart[-1] > tolerance).sum())
+                else:
+                    different += int((expected.labels != given.labels).sum())
+                largest = max(largest, *(float(part.max(initial=0.0)) for part in apart))
         checked += count_of(some)
     reason = ""
     if different:
-        reason = f"{different} labels differ"
-    elif not largest <= TOLERANCE:
+        reason = f"{different} {'labels' if compiled.classes is not None else 'numbers'} differ"
+    elif not largest <= tolerance:
         reason = f"probabilities differ by up to {largest:.3g}"
     return Proof(
         is_equal=not reason,
@@ -82,14 +89,22 @@ def prove(original: Original, compiled: Compiled, rows: Rows, versions: dict[str
         probes=checked - count,
         labels_different=different,
         largest_difference=largest,
+        tolerance=tolerance,
         versions=versions,
     )
 
 
-def _with_borders(original: Original, compiled: Compiled, rows: Rows) -> Rows:
+def _apart(expected: Any, given: Any) -> Floats:
+    """Returns by how much numbers differ: in parts of those expected, or of 1 where these are smaller."""
+    with np.errstate(invalid="ignore"):
+        found = np.abs(expected - given) / np.maximum(np.abs(expected), 1.0)
+    return np.where(expected == given, 0.0, found)
+
+
+def _with_borders(form: bytes | None, compiled: Compiled, rows: Rows) -> Rows:
     """Returns rows to draw probes from, with values beside which the trees go another way."""
     found = {name: list(values) for name, values in rows.items()}
-    borders = borders_of(original.estimator)
+    borders = borders_of(form)
     start = 0
     for part in compiled.content.plan.parts:
         if isinstance(part, Numbers):

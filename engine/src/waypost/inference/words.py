@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from waypost.inference.features import Cells, Columns, Features, Writer, value_error
+from waypost.inference.features import Cells, Columns, Features, Kind, Row, Writer, value_error
 from waypost.inference.layout import Layout
 from waypost.inference.table import Floats, Table, Texts, Values
 
@@ -64,18 +64,15 @@ class Words(Columns):
             weighed[index, positions] = weights
         out[:] = weighed[places]
 
-    def cells(self, layout: Layout) -> Cells:
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (one form for all)
         place = layout.texts.index(self.column)
-        nothing = [0.0] * self.width
         remembered = self._weigh
 
-        def cells(values: Values, texts: Texts) -> list[float]:  # noqa: ARG001 (one form for all)
-            found = nothing.copy()
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
             text = self._given(texts[place], 0)
             weigh = remembered if len(text) <= _LONGEST_TEXT else self._weights_of
             for position, weight in zip(*weigh(text), strict=True):
-                found[position] = weight
-            return found
+                out[at + position] = weight
 
         return cells
 

@@ -1,0 +1,91 @@
+"""From what a model has added up to what it answers: the last step of its library, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from waypost.inference.table import Floats
+
+Link = Literal["mean", "identity", "log", "logit", "half_logit", "softmax", "one_vs_rest"]
+"""How probabilities, or a number, follow from sums.
+
+mean: divided by the number of trees. logit, half_logit: of one sum, the probability of the second class.
+softmax, one_vs_rest: of a sum a class. identity, log: the number is the sum, or e to the power of it.
+"""
+
+
+class Cut(BaseModel):
+    """The place of one of two classes, and the probability from which on it is the answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    positive: int
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """labels: shape (rows,), a regressor's values; probabilities: shape (rows, classes), columns as the
+    model's classes, none where it has none.
+    """
+
+    labels: NDArray[Any]
+    probabilities: Floats
+
+
+def _expit(sums: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        found: Floats = 1.0 / (1.0 + np.exp(-sums))
+    return found
+
+
+def _two(second: Floats) -> Floats:
+    return np.stack([1 - second, second], axis=1)
+
+
+def _softmax(sums: Floats) -> Floats:
+    found: Floats = np.exp(sums - sums.max(axis=1, keepdims=True))
+    found /= found.sum(axis=1, keepdims=True)
+    return found
+
+
+def _one_vs_rest(sums: Floats) -> Floats:
+    found = _expit(sums)
+    found /= found.sum(axis=1, keepdims=True)
+    return found
+
+
+_INVERSE: dict[str, Callable[[Floats], Floats]] = {
+    "identity": lambda sums: sums,
+    "log": np.exp,
+    "logit": lambda sums: _two(_expit(sums[:, 0])),
+    "half_logit": lambda sums: _two(_expit(2 * sums[:, 0])),
+    "softmax": _softmax,
+    "one_vs_rest": _one_vs_rest,
+}
+
+
+def inverse(link: Link, sums: Floats, trees: int) -> Floats:
+    """Returns the probabilities, shape (rows, classes), or the numbers, shape (rows, outputs), of sums."""
+    return sums / trees if link == "mean" else _INVERSE[link](sums)
+
+
+def places(link: Link, sums: Floats, found: Floats, cut: Cut | None, *, from_zero: bool) -> NDArray[np.intp]:
+    """Returns the place of the class that is the answer, for each row.
+
+    Args: found: the probabilities; from_zero: a sum of 0 is the second class, where there is one sum.
+    """
+    if cut is not None:
+        is_positive = found[:, cut.positive] >= cut.threshold
+        return np.where(is_positive, cut.positive, 1 - cut.positive)
+    said = found if link == "mean" else sums
+    if said.shape[1] == 1 and link != "mean":
+        return (said[:, 0] >= 0 if from_zero else said[:, 0] > 0).astype(np.intp)
+    place: NDArray[np.intp] = said.argmax(axis=1)
+    return place

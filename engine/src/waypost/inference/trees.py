@@ -1,0 +1,260 @@
+"""Trees as one piece of bytes, which a walk follows without looking: what is stored, and what is checked
+first.
+
+All numbers are little-endian. A header of 48 bytes: `WAYPOSTT`, then ten uint32: the version (1), the bytes
+of a feature (4 or 8), trees, nodes, features, outputs, numbers that a leaf says, leaves, whether sums are
+rounded to float32, 0. Then the start of the sums (float64 an output), the number of each tree's root (uint32,
+padded to eight bytes), the nodes, and what the leaves say (float64), in the order of the nodes.
+
+A node has a threshold, how far `below` it its first child is, its feature, and whether what is missing goes
+to the first child, as does what is not above the threshold. The second child is next to the first; a leaf is
+below itself. Narrow nodes (8 bytes) have float32 and keep all else in 32 bits, wide ones (16 bytes) have
+float64.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waypost.errors import WaypostError
+
+Floats = NDArray[np.float64]
+Array = NDArray[Any]
+
+DEEPEST = 1000
+"""Levels that a tree may have."""
+MOST_LEAVES = 2**24
+"""More leaves than that have no exact number in float32, in which ONNX Runtime names them."""
+
+_HEADER = struct.Struct("<8s10I")
+_MAGIC, _VERSION = b"WAYPOSTT", 1
+_MOST_NODES, _MOST_OUTPUTS = 2**26, 2**16
+_NARROW = np.dtype([("threshold", "<f4"), ("link", "<u4")])
+_WIDE = np.dtype([("threshold", "<f8"), ("below", "<u4"), ("link", "<u4")])
+
+
+class FormError(WaypostError):
+    """Bytes are no trees that can be walked."""
+
+
+class Tree(NamedTuple):
+    """A tree as its library has it: by node, in any order, the root first. `left` is -1 at a leaf; values:
+    shape (nodes, numbers that a leaf says), of which only those of leaves count.
+    """
+
+    left: Array
+    right: Array
+    feature: Array
+    threshold: Array
+    missing_left: Array
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Trees in the order in which they are added up, their nodes level by level.
+
+    A row's sum begins at `start`, shape (outputs,). A tree adds what its leaf says to all of them, or to the
+    one whose turn it is. `is_single`: sums are rounded to float32 each time.
+    """
+
+    roots: Array
+    threshold: Array
+    below: Array
+    feature: Array
+    missing_first: Array
+    values: Floats
+    start: Floats
+    width: int
+    is_single: bool = False
+
+    @property
+    def outputs(self) -> int:
+        return len(self.start)
+
+    @cached_property
+    def is_leaf(self) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = self.below == 0
+        return found
+
+    @property
+    def dtype(self) -> Any:
+        """The type of features: as thresholds are compared with them."""
+        return self.threshold.dtype.type
+
+    def spans(self) -> Iterable[tuple[int, int]]:
+        """Gives the nodes of each tree: the first, and the one after the last."""
+        return zip(self.roots.tolist(), [*self.roots[1:].tolist(), len(self.threshold)], strict=True)
+
+    def to_bytes(self) -> bytes:
+        """Returns the trees as they are stored."""
+        shift = _shift(self.width)
+        is_narrow = self.dtype == np.float32 and int(self.below.max(initial=0)) < 1 << (32 - shift)
+        nodes = np.empty(len(self.threshold), _NARROW if is_narrow else _WIDE)
+        link = self.feature.astype(np.uint32) << 1 | self.missing_first.astype(np.uint32)
+        nodes["threshold"] = self.threshold
+        if is_narrow:
+            nodes["link"] = self.below.astype(np.uint32) << shift | link
+        else:
+            nodes["below"], nodes["link"] = self.below, link
+        counts = (
+            len(self.roots),
+            len(nodes),
+            self.width,
+            self.outputs,
+            self.values.shape[1],
+            len(self.values),
+        )
+        head = _HEADER.pack(_MAGIC, _VERSION, 4 if is_narrow else 8, *counts, self.is_single, 0)
+        roots = self.roots.astype("<u4").tobytes()
+        padding = bytes(len(roots) % 8)
+        start, values = self.start.astype("<f8"), self.values.astype("<f8")
+        return b"".join([head, start.tobytes(), roots, padding, nodes.tobytes(), values.tobytes()])
+
+
+def _shift(width: int) -> int:
+    """Returns the bits of a narrow node that say its feature, and where what is missing goes."""
+    return 1 + max(width - 1, 0).bit_length()
+
+
+def facts_of(content: bytes) -> tuple[Any, int]:
+    """Returns (the type of features, the number of outputs) that the header of stored trees says."""
+    if len(content) < _HEADER.size:
+        raise FormError("it is shorter than its header")
+    _, _, kind, _, _, _, outputs, *_ = _HEADER.unpack_from(content)
+    return (np.float32 if kind == np.dtype(np.float32).itemsize else np.float64), outputs
+
+
+def from_bytes(content: bytes) -> Trees:
+    """Returns the trees that were stored. Raises FormError for anything else."""
+    if len(content) < _HEADER.size:
+        raise FormError("it is shorter than its header")
+    magic, version, kind, trees, nodes, width, outputs, per_leaf, leaves, single, unused = (
+        _HEADER.unpack_from(content)
+    )
+    is_known = (magic, version, unused) == (_MAGIC, _VERSION, 0) and kind in (4, 8) and single <= 1
+    is_sane = 0 < nodes <= _MOST_NODES and 0 < trees <= nodes and 0 < leaves <= nodes
+    is_sane &= 0 < width <= _MOST_NODES and 0 < outputs <= _MOST_OUTPUTS and per_leaf in (1, outputs)
+    dtype = _NARROW if kind == 4 else _WIDE
+    sizes = (8 * outputs, 8 * ((trees + 1) // 2), dtype.itemsize * nodes, 8 * leaves * per_leaf)
+    if not is_known or not is_sane or _HEADER.size + sum(sizes) != len(content):
+        raise FormError("its header is not that of a form of this version and size")
+    at = np.cumsum([_HEADER.size, *sizes]).tolist()
+    start = np.frombuffer(content, "<f8", outputs, at[0])
+    roots = np.frombuffer(content, "<u4", trees, at[1]).astype(np.int64)
+    table = np.frombuffer(content, dtype, nodes, at[2])
+    values = np.frombuffer(content, "<f8", leaves * per_leaf, at[3]).reshape(leaves, per_leaf)
+    shift = _shift(width)
+    below = table["link"] >> shift if kind == 4 else table["below"]
+    link = table["link"] & ((1 << shift) - 1) if kind == 4 else table["link"]
+    found = Trees(
+        roots, table["threshold"], below.astype(np.int64), (link >> 1).astype(np.int64), link & 1 == 1,
+        values, start, width, bool(single),
+    )  # fmt: skip
+    _check(found)
+    return found
+
+
+def _check(trees: Trees) -> None:
+    """Raises FormError unless every walk stays within its tree and ends."""
+    count, roots, is_leaf = len(trees.threshold), trees.roots, trees.is_leaf
+    _require(
+        roots[0] == 0 and (np.diff(roots, append=count) > 0).all(), "its trees are not one after another"
+    )
+    _require((trees.feature < trees.width).all(), "a tree asks for a feature that is not there")
+    _require(not np.isnan(trees.threshold).any(), "a tree has a threshold that is no number")
+    has_no_way_out = (trees.threshold[is_leaf] == np.inf) & trees.missing_first[is_leaf]
+    _require(has_no_way_out.all(), "a leaf of a tree has a way out")
+    _require(is_leaf.sum() == len(trees.values), "there are other leaves than values")
+    ends = np.repeat(np.append(roots[1:], count), np.diff(roots, append=count))
+    first = np.arange(count) + trees.below
+    _require((first[~is_leaf] + 1 < ends[~is_leaf]).all(), "a tree points outside of its nodes")
+    children = np.concatenate([first[~is_leaf], first[~is_leaf] + 1])
+    is_child = np.bincount(children, minlength=count) == 1
+    is_child[roots] = ~is_child[roots]
+    _require(len(children) + len(roots) == count and is_child.all(), "a node of a tree has not one parent")
+    level, depth = roots, 0
+    while len(level := level[~is_leaf[level]]):
+        depth += 1
+        _require(depth <= DEEPEST, f"a tree is deeper than {DEEPEST:,}")
+        level = np.concatenate([first[level], first[level] + 1])
+
+
+def _require(holds: Any, problem: str) -> None:
+    if not holds:
+        raise FormError(problem)
+
+
+def laid_out(
+    given: Iterable[Tree], width: int, start: Floats, *, dtype: Any = np.float32, is_single: bool = False
+) -> Trees:
+    """Returns the trees of a library in the order in which they are walked.
+
+    Args: dtype: that of the features. Thresholds are rounded down to it, which changes no comparison with
+    them. Raises FormError for trees that are too deep or too many.
+    """
+    parts = [_by_level(tree) for tree in given]
+    counts = [len(part.threshold) for part in parts]
+    threshold = rounded_down(np.concatenate([part.threshold for part in parts]), dtype)
+    below = np.concatenate([part.left for part in parts])
+    is_leaf = below == 0
+    threshold[is_leaf] = np.inf
+    _require(is_leaf.sum() <= MOST_LEAVES, f"more than {MOST_LEAVES:,} leaves")
+    feature = np.where(is_leaf, 0, np.concatenate([part.feature for part in parts]))
+    _require(((feature >= 0) & (feature < width)).all(), "a tree asks for a feature that is not there")
+    missing = is_leaf | np.concatenate([part.missing_left for part in parts]).astype(bool)
+    values = np.ascontiguousarray(np.concatenate([part.values for part in parts])[is_leaf], dtype=np.float64)
+    roots = np.cumsum([0, *counts[:-1]])
+    return Trees(roots, threshold, below, feature.astype(np.int64), missing, values, start, width, is_single)
+
+
+def _by_level(tree: Tree) -> Tree:
+    """Returns a tree whose nodes are in the order of their levels, siblings side by side; `left` says how far
+    below a node its first child is, 0 at a leaf.
+    """
+    below = np.zeros(len(tree.left), dtype=np.int64)
+    level = np.zeros(1, dtype=np.int64)
+    found, done = [level], 0
+    while len(places := np.flatnonzero(tree.left[level] >= 0)):
+        _require(len(found) <= DEEPEST, f"a tree deeper than {DEEPEST:,}")
+        inner = level[places]
+        below[done + places] = len(level) + 2 * np.arange(len(places)) - places
+        done += len(level)
+        _require(done + 2 * len(inner) <= len(below), "a node of a tree has not one parent")
+        level = np.stack([tree.left[inner], tree.right[inner]], axis=1).ravel()
+        found.append(level)
+    order = np.concatenate(found)
+    return Tree(
+        below[: len(order)],
+        tree.right,
+        tree.feature[order],
+        tree.threshold[order],
+        tree.missing_left[order],
+        tree.values[order],
+    )
+
+
+def rounded_down(thresholds: Floats, dtype: Any = np.float32) -> Array:
+    """Returns the largest number of a type that is not above each threshold."""
+    if dtype == np.float64:
+        return np.array(thresholds, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        near = thresholds.astype(dtype)
+    return np.where(near > thresholds, np.nextafter(near, dtype(-np.inf)), near)
+
+
+def leading_feature(trees: Trees) -> int:
+    """Returns the feature that most trees ask first."""
+    asked = np.zeros(trees.width)
+    for first, end in trees.spans():
+        at = slice(first, min(end, first + 7))  # three levels, the root counts as much as each of those below
+        level = np.array([1, 1 / 2, 1 / 2, 1 / 4, 1 / 4, 1 / 4, 1 / 4])[: at.stop - first]
+        np.add.at(asked, trees.feature[at], np.where(trees.is_leaf[at], 0, level))
+    return int(asked.argmax())
