@@ -29,7 +29,15 @@ def test_hostile_forms(tmp_path: Path) -> None:
     if compiler is None or not (include / "Python.h").is_file():
         pytest.skip("there is no compiler, or no header of Python's")
     out = tmp_path / "waypost_walk.abi3.so"
-    command = [compiler, *FLAGS, *SANITIZED, f"-I{include}", ENGINE / "walk" / "walk.c", "-o", out]
+    command: list[str | Path] = [
+        compiler,
+        *FLAGS,
+        *SANITIZED,
+        f"-I{include}",
+        ENGINE / "walk" / "walk.c",
+        "-o",
+        out,
+    ]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("the compiler has no sanitizers")
     library = subprocess.run(

@@ -92,7 +92,7 @@ def changed(form: bytes, choose: random.Random) -> bytes:
     found = bytearray(form)
     for _ in range(choose.randint(1, 4)):
         kind = choose.random()
-        if kind < 0.1:
+        if kind < 0.1 and found:
             del found[choose.randrange(len(found)) :]
         elif kind < 0.2:
             found += bytes(choose.randint(1, 64))

@@ -42,9 +42,10 @@ class Content(BaseModel):
     """What is stored beside the trees: the plan, the number of trees, the feature that they ask most, the
     class labels in order, None for a regressor, and the threshold of the answer, where there is one.
 
-    `kind`: what features are. `link`: how answers follow from sums; `from_zero`: a sum of 0 is the second
-    class. `tolerance`: by how much a number may differ from the original's, in parts of it, or of 1 where it
-    is smaller.
+    `by_probability`: the class is the most probable one, though others have the largest sum. `is_single`:
+    answers are rounded to float32. `kind`: what features are. `link`: how answers follow from sums;
+    `from_zero`: a sum of 0 is the second class. `tolerance`: by how much a number may differ from the
+    original's, in parts of it, or of 1 where it is smaller.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,6 +58,9 @@ class Content(BaseModel):
     kind: Kind = Kind()
     link: Link = "mean"
     from_zero: bool = False
+    by_probability: bool = False
+    is_single: bool = False
+    has_probabilities: bool = True
     weights: Weights | None = None
     tolerance: float = FOREST_TOLERANCE
 
@@ -75,8 +79,13 @@ class Compiled:
         self._cells = content.plan.bound_cells(layout, content.kind)
         self._step = max(_PIECE_CELLS // max(content.plan.width, 1), 1)
 
-    @cached_property
+    @property
     def classes(self) -> NDArray[Any] | None:
+        """The classes of the probabilities, None of a model that gives none."""
+        return self._classes if self.content.has_probabilities else None
+
+    @cached_property
+    def _classes(self) -> NDArray[Any] | None:
         values = self.content.classes
         if values is None:
             return None
@@ -159,7 +168,10 @@ class Compiled:
         else:
             sums = self._forest.sums(matrix)
         found = inverse(content.link, sums, content.trees)
-        if self.classes is None:
+        if content.is_single:
+            found = found.astype(np.float32)
+        if self._classes is None:
             return Answer(found[:, 0], found[:, :0])
-        chosen = places(content.link, sums, found, content.cut, from_zero=content.from_zero)
-        return Answer(self.classes[chosen], found)
+        said = found if content.by_probability or content.link == "mean" else sums
+        chosen = places(said, found, content.cut, from_zero=content.from_zero)
+        return Answer(self._classes[chosen], found if content.has_probabilities else found[:, :0])

@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 
 from waypost.contracts.mlmodel import Column
+from waypost.inference.catboost_trees import learned_by_catboost
 from waypost.inference.categories import Codes, NumberCategories, OneHot
 from waypost.inference.compiled import Content, Cut
 from waypost.inference.features import Numbers
-from waypost.inference.learned import NotCompilableError, learned
+from waypost.inference.learned import Learned, NotCompilableError
+from waypost.inference.lightgbm_trees import learned_by_lightgbm
 from waypost.inference.preprocessing import Part, Plan
+from waypost.inference.sklearn_models import learned_by_sklearn
 from waypost.inference.trees import FormError, from_bytes, leading_feature
 from waypost.inference.words import Words
+from waypost.inference.xgboost_trees import learned_by_xgboost
 
 _BORDERS, _BORDER_TREES = 100, 50  # thresholds that are probed: so many a feature, of so many trees
 
@@ -32,7 +36,7 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes
         )
     steps, estimator, cut = _taken_apart(model)
     try:
-        found = learned(estimator)
+        found = _learned(estimator)
     except FormError as error:
         raise NotCompilableError(str(error)) from error
     plan = Plan(parts=_parts(steps, columns, takes_missing=found.takes_missing))
@@ -47,10 +51,22 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes
         kind=found.kind,
         link=found.link,
         from_zero=found.from_zero,
+        by_probability=found.by_probability,
+        is_single=found.is_single,
         weights=found.weights,
         tolerance=found.tolerance,
     )
     return content, found.trees.to_bytes() if found.trees else None
+
+
+def _learned(estimator: Any) -> Learned:
+    """Returns what an estimator has learned, by the library that it is of. Raises NotCompilableError."""
+    readers = {
+        "lightgbm": learned_by_lightgbm,
+        "xgboost": learned_by_xgboost,
+        "catboost": learned_by_catboost,
+    }
+    return readers.get(type(estimator).__module__.partition(".")[0], learned_by_sklearn)(estimator)
 
 
 def _taken_apart(model: Any) -> tuple[list[Any], Any, Cut | None]:

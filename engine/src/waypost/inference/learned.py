@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from waypost.errors import WaypostError
-from waypost.inference.compiled import FOREST_TOLERANCE, Weights
+from waypost.inference.compiled import Weights
 from waypost.inference.features import Kind
 from waypost.inference.links import Link
-from waypost.inference.trees import Tree, Trees, laid_out
+from waypost.inference.trees import Trees
 
 TOLERANCE = 1e-12
 """Sums are the same bits; exponents of them are by some units in the last place another library's."""
+SINGLE_TOLERANCE = 2.5e-7
+"""The same for what a library rounds to float32."""
 LINEAR_TOLERANCE = 1e-9
 """A product of matrices adds up in another order for a row than for many, in scikit-learn, too."""
 
@@ -28,7 +28,7 @@ _SINGLE = Kind()
 
 @dataclass(frozen=True)
 class Learned:
-    """What an estimator has learned. `takes_missing`: it answers rows with missing features."""
+    """What an estimator has learned, as `Content` has it; `takes_missing`: features may be missing."""
 
     width: int
     link: Link
@@ -38,150 +38,17 @@ class Learned:
     kind: Kind = _SINGLE
     takes_missing: bool = False
     from_zero: bool = False
+    by_probability: bool = False
+    is_single: bool = False
     classes: list[Any] | None = None
     tolerance: float = TOLERANCE
 
 
-def learned(model: Any) -> Learned:
-    """Returns what a fitted estimator of scikit-learn's has learned. Raises NotCompilableError."""
-    from sklearn import ensemble, linear_model, tree
+def said_by_booster(link: Link) -> Link:
+    """Returns how a booster answers, which knows no classes: by the probability of the second one.
 
-    known = {
-        _forest: (
-            *(tree.DecisionTreeClassifier, tree.DecisionTreeRegressor),
-            *(ensemble.RandomForestClassifier, ensemble.RandomForestRegressor),
-            *(ensemble.ExtraTreesClassifier, ensemble.ExtraTreesRegressor),
-        ),
-        _boosting: (ensemble.GradientBoostingClassifier, ensemble.GradientBoostingRegressor),
-        _histograms: (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor),
-        _linear_classes: (linear_model.LogisticRegression,),
-        _linear_numbers: (
-            *(linear_model.LinearRegression, linear_model.Ridge, linear_model.RidgeCV),
-            *(linear_model.ElasticNet, linear_model.ElasticNetCV, linear_model.Lasso, linear_model.LassoCV),
-        ),
-    }
-    for read, kinds in known.items():
-        if isinstance(model, kinds):
-            return read(model)
-    raise NotCompilableError(f"{type(model).__name__} has no compiled form")
-
-
-def _classes(model: Any) -> list[Any] | None:
-    from sklearn.base import is_classifier
-
-    return model.classes_.tolist() if is_classifier(model) else None
-
-
-def tree_of(tree: Any, values: Any) -> Tree:
-    """Returns a tree of scikit-learn's (`tree_`) with what its leaves say, shape (nodes, numbers)."""
-    left, right = tree.children_left.astype(np.int64), tree.children_right.astype(np.int64)
-    return Tree(left, right, tree.feature, tree.threshold, tree.missing_go_to_left, values)
-
-
-def _forest(forest: Any) -> Learned:
-    members = getattr(forest, "estimators_", [forest])
-    if forest.n_outputs_ != 1:
-        raise NotCompilableError(f"{type(forest).__name__} with several targets")
-    trees = [member.tree_ for member in members]
-    start = np.zeros(trees[0].value.shape[2])
-    laid = laid_out([tree_of(tree, tree.value[:, 0, :]) for tree in trees], forest.n_features_in_, start)
-    # As the trees say it to scikit-learn.
-    takes_missing = bool(members[0].__sklearn_tags__().input_tags.allow_nan)
-    classes = _classes(forest)
-    return Learned(
-        forest.n_features_in_,
-        "mean",
-        laid,
-        count=len(trees),
-        takes_missing=takes_missing,
-        classes=classes,
-        tolerance=FOREST_TOLERANCE if classes else 0.0,
-    )
-
-
-def _boosting(model: Any) -> Learned:
-    steps = model.estimators_
-    rate = model.learning_rate
-    trees = [tree_of(step.tree_, rate * step.tree_.value[:, 0, :]) for step in steps.ravel()]
-    # What the steps are added to is one for all rows, unless an estimator of its own says it.
-    if not isinstance(model.init_, str) and not type(model.init_).__name__.startswith("Dummy"):
-        raise NotCompilableError(f"{type(model).__name__} that begins with {type(model.init_).__name__}")
-    start = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))[0]
-    classes = _classes(model)
-    link: Link = "identity"
-    if classes:
-        is_exponential = model.loss == "exponential"
-        link = "softmax" if len(start) > 1 else "half_logit" if is_exponential else "logit"
-    laid = laid_out(trees, model.n_features_in_, np.array(start, dtype=np.float64))
-    tolerance = TOLERANCE if classes else 0.0
-    return Learned(model.n_features_in_, link, laid, from_zero=True, classes=classes, tolerance=tolerance)
-
-
-_LINKS: dict[str, Link] = {
-    "IdentityLink": "identity",
-    "LogLink": "log",
-    "LogitLink": "logit",
-    "MultinomialLogit": "softmax",
-}
-
-
-def _histograms(model: Any) -> Learned:
-    if model._preprocessor is not None or np.any(model._bin_mapper.is_categorical_):
-        raise NotCompilableError(f"{type(model).__name__} with categorical_features")
-    link = _LINKS.get(type(model._loss.link).__name__)
-    if link is None:
-        raise NotCompilableError(f"{type(model).__name__} with the loss {model.loss!r}")
-    trees = [_histogram_tree(tree.nodes) for step in model._predictors for tree in step]
-    start = np.array(model._baseline_prediction, dtype=np.float64).ravel()
-    laid = laid_out(trees, model.n_features_in_, start, dtype=np.float64)
-    kind = Kind(is_wide=True, is_open=True)
-    return Learned(
-        model.n_features_in_,
-        link,
-        laid,
-        kind=kind,
-        takes_missing=True,
-        classes=_classes(model),
-        tolerance=0.0 if link == "identity" else TOLERANCE,
-    )
-
-
-def _histogram_tree(nodes: Any) -> Tree:
-    is_leaf = nodes["is_leaf"] != 0
-    left = np.where(is_leaf, -1, nodes["left"].astype(np.int64))
-    return Tree(
-        left,
-        nodes["right"].astype(np.int64),
-        nodes["feature_idx"].astype(np.int64),
-        nodes["num_threshold"],
-        nodes["missing_go_to_left"],
-        nodes["value"][:, None],
-    )
-
-
-def _linear(model: Any, link: Link, classes: list[Any] | None) -> Learned:
-    factors = np.atleast_2d(model.coef_)
-    intercept = np.broadcast_to(model.intercept_, len(factors))
-    if factors.dtype != np.float64 or (classes is None and len(factors) != 1):
-        problem = "several targets" if len(factors) != 1 else f"factors of {factors.dtype}"
-        raise NotCompilableError(f"{type(model).__name__} with {problem}")
-    weights = Weights(factors=factors.tolist(), intercept=intercept.tolist())
-    return Learned(
-        factors.shape[1],
-        link,
-        weights=weights,
-        kind=Kind(is_wide=True),
-        classes=classes,
-        tolerance=LINEAR_TOLERANCE,
-    )
-
-
-def _linear_classes(model: Any) -> Learned:
-    classes = model.classes_.tolist()
-    is_by_class = model.solver == "liblinear" or getattr(model, "multi_class", "auto") == "ovr"
-    link: Link = "logit" if len(classes) == 2 else "one_vs_rest" if is_by_class else "softmax"
-    return _linear(model, link, classes)
-
-
-def _linear_numbers(model: Any) -> Learned:
-    return _linear(model, "identity", None)
+    Raises NotCompilableError for one that answers with a table.
+    """
+    if link == "softmax":
+        raise NotCompilableError("a booster that answers with a probability for each class")
+    return "chance" if link == "logit" else link

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict
 
 from waypost.inference.table import Floats
 
-Link = Literal["mean", "identity", "log", "logit", "half_logit", "softmax", "one_vs_rest"]
+Link = Literal["mean", "identity", "log", "logit", "half_logit", "softmax", "one_vs_rest", "chance"]
 """How probabilities, or a number, follow from sums.
 
 mean: divided by the number of trees. logit, half_logit: of one sum, the probability of the second class.
-softmax, one_vs_rest: of a sum a class. identity, log: the number is the sum, or e to the power of it.
+softmax, one_vs_rest: of a sum a class. chance: the
+probability of the second class is the number. identity, log: it is the sum, or e to the power of that.
 """
 
 
@@ -66,6 +67,7 @@ _INVERSE: dict[str, Callable[[Floats], Floats]] = {
     "log": np.exp,
     "logit": lambda sums: _two(_expit(sums[:, 0])),
     "half_logit": lambda sums: _two(_expit(2 * sums[:, 0])),
+    "chance": _expit,
     "softmax": _softmax,
     "one_vs_rest": _one_vs_rest,
 }
@@ -76,16 +78,16 @@ def inverse(link: Link, sums: Floats, trees: int) -> Floats:
     return sums / trees if link == "mean" else _INVERSE[link](sums)
 
 
-def places(link: Link, sums: Floats, found: Floats, cut: Cut | None, *, from_zero: bool) -> NDArray[np.intp]:
+def places(said: Floats, found: Floats, cut: Cut | None, *, from_zero: bool) -> NDArray[np.intp]:
     """Returns the place of the class that is the answer, for each row.
 
-    Args: found: the probabilities; from_zero: a sum of 0 is the second class, where there is one sum.
+    Args: said: what is the largest for it, or one sum that is above 0 (`from_zero`: or is 0) for the second
+    class; found: the probabilities, which a cut is about.
     """
     if cut is not None:
         is_positive = found[:, cut.positive] >= cut.threshold
         return np.where(is_positive, cut.positive, 1 - cut.positive)
-    said = found if link == "mean" else sums
-    if said.shape[1] == 1 and link != "mean":
+    if said.shape[1] == 1 and said is not found:
         return (said[:, 0] >= 0 if from_zero else said[:, 0] > 0).astype(np.intp)
     place: NDArray[np.intp] = said.argmax(axis=1)
     return place

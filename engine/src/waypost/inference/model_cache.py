@@ -35,6 +35,7 @@ _FORM = 7
 _READ = 6
 """The oldest form that is read: that of Waypost 1.0.0, whose trees were graphs."""
 
+_FLAVOURS = (SKLEARN, "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost")
 _CONTENT, _PROOF = "content.json", "proof.json"
 _SERVED_WITH = ("onnxruntime", "numpy", "pyarrow")
 
@@ -211,6 +212,8 @@ def _compiled_into(new: Path, original: Original, mlmodel: MLmodel, rows: Rows) 
     """Writes the compiled form, where it is equal; returns the proof."""
     try:
         content, form = compiled_form(_compilable(original, mlmodel), mlmodel.inputs)
+        if mlmodel.pyfunc.loader_module != SKLEARN:  # these are asked for labels alone
+            content = content.model_copy(update={"has_probabilities": False})
         proof = prove(original, Compiled(content, form, original.layout), rows, _versions(), form)
         if proof.is_equal:
             (new / _CONTENT).write_text(content.model_dump_json(), encoding="utf-8")
@@ -226,8 +229,10 @@ def _compiled_into(new: Path, original: Original, mlmodel: MLmodel, rows: Rows) 
 
 def _compilable(original: Original, mlmodel: MLmodel) -> Any:
     """Returns the estimator of a model that answers by its `predict`. Raises NotCompilableError."""
-    if mlmodel.sklearn is None or mlmodel.pyfunc.loader_module != SKLEARN:
-        raise NotCompilableError("only scikit-learn models are compiled")
+    if mlmodel.pyfunc.loader_module not in _FLAVOURS or original.estimator is None:
+        told = ", ".join(sorted(mlmodel.flavors))
+        known = "scikit-learn, LightGBM, XGBoost and CatBoost"
+        raise NotCompilableError(f"a model of {told}: only those of {known} are compiled")
     if mlmodel.pyfunc.predict_fn != "predict":
         raise NotCompilableError(f"the model answers by {mlmodel.pyfunc.predict_fn}, not by predict")
     if mlmodel.params:

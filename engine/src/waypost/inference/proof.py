@@ -65,21 +65,16 @@ def prove(
         answers = [(way, _answered(ask)) for way, ask in _forms(some, compiled)]
         for expected in original_answers(original, some):
             for way, given in answers:
-                if isinstance(expected, TableError) or isinstance(given, TableError):
-                    if reason := _refusal(expected, given, way):
-                        return Proof(is_equal=False, reason=reason, versions=versions)
-                    continue
-                apart = [_apart(expected.probabilities, given.probabilities)]
-                if compiled.classes is None:
-                    apart.append(_apart(expected.labels, given.labels))
-                    different += int((apart[-1] > tolerance).sum())
-                else:
-                    different += int((expected.labels != given.labels).sum())
-                largest = max(largest, *(float(part.max(initial=0.0)) for part in apart))
+                if reason := _unlike(expected, given, way):
+                    return Proof(is_equal=False, reason=reason, versions=versions)
+                if isinstance(expected, Answer) and isinstance(given, Answer):
+                    count_different, apart = _compared(expected, given, compiled)
+                    different += count_different
+                    largest = max(largest, apart)
         checked += count_of(some)
     reason = ""
     if different:
-        reason = f"{different} {'labels' if compiled.classes is not None else 'numbers'} differ"
+        reason = f"{different} {'labels' if compiled.content.classes is not None else 'numbers'} differ"
     elif not largest <= tolerance:
         reason = f"probabilities differ by up to {largest:.3g}"
     return Proof(
@@ -92,6 +87,17 @@ def prove(
         tolerance=tolerance,
         versions=versions,
     )
+
+
+def _compared(expected: Answer, given: Answer, compiled: Compiled) -> tuple[int, float]:
+    """Returns how many labels differ, and by how much the numbers do at most."""
+    apart = [_apart(expected.probabilities, given.probabilities)]
+    if compiled.content.classes is None:
+        apart.append(_apart(expected.labels, given.labels))
+        different = apart[-1] > compiled.content.tolerance
+    else:
+        different = expected.labels != given.labels
+    return int(different.sum()), max(float(part.max(initial=0.0)) for part in apart)
 
 
 def _apart(expected: Any, given: Any) -> Floats:
@@ -124,13 +130,17 @@ def _answered(ask: Callable[[], Answer]) -> Answer | TableError:
         return error
 
 
-def _refusal(expected: Answer | TableError, given: Answer | TableError, form: str) -> str:
-    """Returns what is said of rows that one of the two refuses, nothing where both do."""
+def _unlike(expected: Answer | TableError, given: Answer | TableError, form: str) -> str:
+    """Returns what is said of rows that one of the two refuses, or answers in another shape."""
     if isinstance(given, TableError) and not isinstance(expected, TableError):
         remedy = "an imputer, or a clip, before the forest gives it one"
         return f"the original answers what the compiled form has no place for ({form}): {given}; {remedy}"
     if isinstance(expected, TableError) and not isinstance(given, TableError):
         return f"the original does not answer what the compiled form does ({form}): {expected}"
+    if isinstance(expected, Answer) and isinstance(given, Answer):
+        shapes = expected.labels.shape[1:], expected.probabilities.shape[1:]
+        if shapes != (given.labels.shape[1:], given.probabilities.shape[1:]):
+            return f"the original answers a row in another shape: {shapes[0]}, probabilities {shapes[1]}"
     return ""
 
 

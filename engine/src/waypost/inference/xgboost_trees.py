@@ -1,0 +1,124 @@
+"""What XGBoost has learned, from its own JSON of the model."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from waypost.inference.features import Kind
+from waypost.inference.learned import SINGLE_TOLERANCE, Learned, NotCompilableError, said_by_booster
+from waypost.inference.links import Link
+from waypost.inference.trees import Floats, Tree, Trees, laid_out
+
+_LINKS: dict[str, Link] = {
+    "reg:squarederror": "identity",
+    "reg:absoluteerror": "identity",
+    "reg:pseudohubererror": "identity",
+    "reg:quantileerror": "identity",
+    "count:poisson": "log",
+    "reg:gamma": "log",
+    "reg:tweedie": "log",
+    "binary:logistic": "logit",
+    "multi:softprob": "softmax",
+}
+
+
+def learned_by_xgboost(model: Any) -> Learned:
+    """Returns what a fitted estimator, or a booster, has learned. Raises NotCompilableError."""
+    booster = model.get_booster() if hasattr(model, "get_booster") else model
+    if not math.isnan(getattr(model, "missing", math.nan) or 0.0):
+        raise NotCompilableError("XGBoost with another sign for missing values")
+    content = json.loads(bytes(booster.save_raw("json")))["learner"]
+    name = content["objective"]["name"]
+    link = _LINKS.get(name)
+    kind = content["gradient_booster"]["name"]
+    if link is None or kind != "gbtree":
+        raise NotCompilableError(f"XGBoost with the objective {name} and the booster {kind}")
+    classes = model.classes_.tolist() if hasattr(model, "classes_") else None
+    facts = content["learner_model_param"]
+    outputs, width = max(int(facts["num_class"]), 1), int(facts["num_feature"])
+    inner = content["gradient_booster"]["model"]
+    given = inner["trees"]
+    if inner["tree_info"] != [number % outputs for number in range(len(given))]:
+        raise NotCompilableError("XGBoost with several trees in parallel")
+    if hasattr(model, "get_booster") and (best := _best(model)) is not None:
+        given = given[: (best + 1) * outputs]
+    found = [_tree(tree) for tree in given]
+    laid = _started(found, width, _start(facts["base_score"], link, outputs), booster)
+    return Learned(
+        width,
+        link if classes else said_by_booster(link),
+        laid,
+        kind=Kind(),
+        takes_missing=True,
+        by_probability=True,
+        is_single=True,
+        classes=classes,
+        tolerance=0.0 if link == "identity" else SINGLE_TOLERANCE,
+    )
+
+
+def _best(model: Any) -> int | None:
+    try:
+        return int(model.best_iteration)
+    except AttributeError:
+        return None
+
+
+def _start(said: str, link: Link, outputs: int) -> Floats:
+    """Returns what sums begin with: the score is said as an answer."""
+    scores = np.array(json.loads(said), dtype=np.float64).ravel().astype(np.float32)
+    if link == "logit":
+        scores = -np.log(np.float32(1) / scores - np.float32(1))
+    elif link == "log":
+        scores = np.log(scores)
+    return np.broadcast_to(scores.astype(np.float64), outputs).copy()
+
+
+def _started(trees: list[Tree], width: int, start: Floats, booster: Any) -> Trees:
+    """Returns the trees with the start that gives the library's sums: logarithms differ in the last bit."""
+    import xgboost
+
+    from waypost.inference.forest import Forest
+
+    rows = np.random.default_rng(0).normal(size=(64, width)).astype(np.float32)
+    data = xgboost.DMatrix(rows, feature_names=booster.feature_names, feature_types=booster.feature_types)
+    rounds = len(trees) // len(start)
+    expected = booster.predict(data, output_margin=True, iteration_range=(0, rounds)).reshape(64, -1)
+    for near in itertools.islice(_near(start), 5):
+        found = laid_out(trees, width, near, is_single=True)
+        if np.array_equal(Forest(found.to_bytes(), 0).sums(rows).astype(np.float32), expected):
+            return found
+    raise NotCompilableError("XGBoost adds its trees up in another way than is known here")
+
+
+def _near(start: Floats) -> Iterator[Floats]:
+    """Gives a start, and those beside it in float32."""
+    up = down = start.astype(np.float32)
+    yield start
+    while True:
+        up, down = np.nextafter(up, np.float32(np.inf)), np.nextafter(down, np.float32(-np.inf))
+        yield up.astype(np.float64)
+        yield down.astype(np.float64)
+
+
+def _tree(tree: dict[str, Any]) -> Tree:
+    if any(tree["split_type"]):
+        raise NotCompilableError("XGBoost that splits by categories: encode them before it")
+    left = np.array(tree["left_children"], dtype=np.int64)
+    said = np.array(tree["split_conditions"], dtype=np.float32)
+    # A value goes left below the threshold: up to the number before it.
+    threshold = np.nextafter(said, np.float32(-np.inf)).astype(np.float64)
+    return Tree(
+        left,
+        np.array(tree["right_children"], dtype=np.int64),
+        np.array(tree["split_indices"], dtype=np.int64),
+        threshold,
+        np.array(tree["default_left"]),
+        said.astype(np.float64)[:, None],
+    )
