@@ -13,10 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Walks at a time; their state fits into the innermost cache. */
-#define LANES 256
-/* From so many rows on, a tree meets all rows of a block; below, a row meets all trees. */
-#define MANY 16
+#define LANES 1024 /* walks at a time; their state fits into the innermost cache */
+#define MANY 16    /* rows from which on a tree meets all rows of a block; below, a row meets all trees */
 #define DEEPEST 1000
 #define MOST_NODES (1u << 26)
 #define MOST_OUTPUTS (1u << 16)
@@ -44,25 +42,27 @@ typedef struct {
 } Trees;
 
 /* One step of each lane until none moves. Lane j is the row at x + j * stride. */
-#define WALK(NAME, NODES, REAL, BELOW, LINK)                                                       \
-    static void NAME(const Trees *self, uint32_t *at, const REAL *x, size_t stride, uint32_t lanes) \
+#define WALK(NAME, NODE, REAL, NODES, BELOW)                                                       \
+    static void NAME(const Trees *self, uint32_t *restrict at, const REAL *restrict x, size_t stride, uint32_t lanes) \
     {                                                                                              \
-        const uint32_t mask = (uint32_t)(((uint64_t)1 << self->shift) - 1);                        \
+        const NODE *restrict nodes = NODES;                                                        \
+        const unsigned shift = self->shift;                                                        \
+        const uint32_t mask = (uint32_t)(((uint64_t)1 << shift) - 1);                              \
         uint32_t moved;                                                                            \
         do {                                                                                       \
             moved = 0;                                                                             \
             for (uint32_t j = 0; j < lanes; j++) {                                                 \
-                const uint32_t now = at[j], link = NODES[now].LINK;                                \
-                const REAL value = x[j * stride + (link & mask) / 2], edge = NODES[now].threshold; \
-                const uint32_t second = (value > edge) | ((value != value) & !(link & 1));         \
-                const uint32_t next = now + BELOW + second;                                        \
-                moved |= next ^ now;                                                               \
-                at[j] = next;                                                                      \
+                const NODE node = nodes[at[j]];                                                    \
+                const REAL value = x[j * stride + (node.link & mask) / 2];                         \
+                const uint32_t first = (value <= node.threshold) | ((value != value) & node.link); \
+                const uint32_t step = (BELOW) + 1 - (first & 1);                                   \
+                moved |= step;                                                                     \
+                at[j] += step;                                                                     \
             }                                                                                      \
         } while (moved);                                                                           \
     }
-WALK(walk_narrow, self->narrow, float, (link >> self->shift), link)
-WALK(walk_wide, self->wide, double, self->wide[now].below, link)
+WALK(walk_narrow, Narrow, float, self->narrow, node.link >> shift)
+WALK(walk_wide, Wide, double, self->wide, ((void)shift, node.below))
 
 static void walk(const Trees *self, uint32_t *at, const char *x, size_t stride, uint32_t lanes)
 {
