@@ -25,7 +25,6 @@ _RECORDS: dict[str, tuple[str, Mark]] = {
     "differs": ("differs from the tag", "bad"),
     "none": ("none", "plain"),
 }
-_CHECKED = {"tests": "tests in its own environment", "mlflow": "runs under stock MLflow"}
 
 
 def badges_of(entry: Entry) -> Iterator[Badge]:
@@ -40,7 +39,4 @@ def badges_of(entry: Entry) -> Iterator[Badge]:
     if entry.is_pinned is not None:
         good, bad = Badge("packages", "pinned by hashes", "good"), Badge("packages", "not pinned", "bad")
         yield good if entry.is_pinned else bad
-    for key, what in _CHECKED.items():
-        if key in entry.checks:
-            yield Badge(what, "passed", "good") if entry.checks[key] else Badge(what, "failed", "bad")
     yield Badge("last release", newest.date or "unknown")

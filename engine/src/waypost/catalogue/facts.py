@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from waypost.contracts.component import Component, Deprecated, EntryPoint
@@ -67,7 +67,6 @@ class Entry:
     readme: str = ""
     is_pinned: bool | None = None
     uses: tuple[Use, ...] = ()
-    checks: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def main(self) -> EntryPoint | None:

@@ -7,7 +7,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from waypost.catalogue.markup import Html, Part, element, joined
+from waypost.catalogue.markup import Html, Part, element
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -79,8 +79,3 @@ def page(
 def code_block(content: str) -> Html:
     """Returns a text to copy."""
     return element("div", element("pre", element("code", content)), class_="copied")
-
-
-def chips(words: tuple[str, ...], mark: str = "tag") -> Html:
-    """Returns short words as marks in a line."""
-    return joined((element("span", word, class_=mark) for word in words), " ")

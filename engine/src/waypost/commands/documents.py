@@ -10,6 +10,7 @@ from waypost.contracts.lock import Pin
 from waypost.contracts.mlmodel import Column
 from waypost.errors import Finding
 from waypost.interfaces.compare import Comparison
+from waypost.pins.updating import Move
 from waypost.runs.garbage import Unneeded
 
 
@@ -28,6 +29,25 @@ class VerdictDocument:
     findings: tuple[Finding, ...]
     asked: tuple[str, ...]
     unchecked: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OutdatedDocument:
+    """`waypost outdated --json` of several pipelines, for each: its moves, or why there are none."""
+
+    pipeline: str
+    moves: tuple[Move, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class VerifiedDocument:
+    """`waypost verify --json` of several pipelines, for each: what was found, or why nothing was."""
+
+    pipeline: str
+    findings: tuple[Finding, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True)

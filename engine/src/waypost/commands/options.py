@@ -150,3 +150,12 @@ def parted(arguments: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
     if arguments and (Path(arguments[0]) / FILE).is_file():
         return Path(arguments[0]), arguments[1:]
     return Path(), arguments
+
+
+def several(arguments: tuple[str, ...]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Returns (pipeline folders, names): the folders are the first arguments, those with a pipeline.yaml."""
+    folders = []
+    while arguments and arguments != (found := parted(arguments))[1]:
+        folders.append(found[0])
+        arguments = found[1]
+    return tuple(folders) or (Path(),), arguments

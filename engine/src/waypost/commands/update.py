@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from waypost.commands.options import as_json_option, parted
+from waypost.commands.documents import OutdatedDocument
+from waypost.commands.options import as_json_option, parted, several
 from waypost.contracts.lock import Lock, selected
-from waypost.errors import UsageError
+from waypost.errors import UsageError, WaypostError
 from waypost.pins import locking, updating
 from waypost.pins.pin_differences import code_differences, sides
 from waypost.pins.workspace import fresh_lock, open_workspace, required_lock
 from waypost.report.common import line, sayer, write_document
 from waypost.report.console import Console, escape
-from waypost.report.pins import show_difference, show_update
+from waypost.report.pins import show_difference, show_several_updates, show_update
 
 
 @click.command()
@@ -60,29 +62,55 @@ def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, a
 
 
 @click.command()
-@click.argument("arguments", nargs=-1, metavar="[PIPELINE] [NAME]…")
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE]… [NAME]…")
 @as_json_option
 def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
     """Show what `waypost update` would do, and write nothing.
 
     Exit code 1 if pipeline.yaml allows a newer release whose content differs. A new version of the same
-    content does not count.
+    content does not count. Several pipelines are shown in one table.
 
     \b
-    Example:
+    Examples:
       waypost outdated pipeline
+      waypost outdated teams/*/pipeline
     """
-    folder, names = parted(arguments)
+    folders, names = several(arguments)
     console = Console(stderr=as_json)
-    workspace = open_workspace(folder, sayer(console))
-    lock = required_lock(workspace, fresh_lock(workspace))
-    found = updating.plan_update(workspace, lock, names, held=True)
+    if len(folders) > 1:
+        return _outdated_in(folders, names, console, as_json=as_json)
+    found = _looked_up(folders[0], names, console)
     if as_json:
         write_document(sys.stdout, found)
     else:
         verbs = {"moved": "[bold yellow]newer[/]", "environment only": "[yellow]newer environment[/]"}
         show_update(console, found, verbs=verbs)
     return int(any(move.is_relevant for move in found.moves))
+
+
+def _looked_up(folder: Path, names: tuple[str, ...], console: Console) -> updating.Update:
+    workspace = open_workspace(folder, sayer(console))
+    lock = required_lock(workspace, fresh_lock(workspace))
+    return updating.plan_update(workspace, lock, names, held=True)
+
+
+def _outdated_in(folders: Sequence[Path], names: tuple[str, ...], console: Console, *, as_json: bool) -> int:
+    """Shows several pipelines in one table; one that cannot be looked at does not keep the others from it."""
+    found, code = [], 0
+    for folder in folders:
+        try:
+            update = _looked_up(folder, names, console)
+        except WaypostError as error:
+            found.append(OutdatedDocument(str(folder), problem=str(error)))
+            code = max(code, error.exit_code)
+        else:
+            found.append(OutdatedDocument(str(folder), update.moves))
+            code = max(code, int(any(move.is_relevant for move in update.moves)))
+    if as_json:
+        write_document(sys.stdout, found)
+    else:
+        show_several_updates(console, {one.pipeline: one.problem or one.moves for one in found})
+    return code
 
 
 @click.command()

@@ -78,6 +78,7 @@ VERBS = {
     "run": Verb(
         "run", "Run a pipeline: that of a folder (default: the current one), of a release, or of a bundle."
     ),
+    "schema": Verb("schema", "Print the JSON Schema of a file, for editors."),
     "score": Verb(
         "score", "Score each row of INPUT with MODEL, and write the answers into the folder OUTPUT.", "serve"
     ),

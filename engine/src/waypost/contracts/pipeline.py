@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from waypost.contracts.cooldown import seconds_of
 from waypost.contracts.names import PathInside, Uses
 from waypost.contracts.resources import Resources
 from waypost.contracts.urls import url_problem
@@ -30,13 +31,22 @@ class Source(Strict):
 
     `git` is a repository and `version` what is asked of it; `path` a folder, relative to the
     pipeline's. With both, the folder serves where its content is what the lock says. `hold` names
-    the components, or all of them (`true`), that `waypost update` leaves alone.
+    the components, or all of them (`true`), that `waypost update` leaves alone. A release is taken by itself
+    once it is as old as `cooldown` says (`7d`), unless it says that it mends security.
     """
 
     git: str | None = None
     version: str | None = None
     path: str | None = None
     hold: tuple[str, ...] | Literal[True] = ()
+    cooldown: str = Field(default="", exclude_if=lambda value: not value)
+
+    @field_validator("cooldown")
+    @classmethod
+    def _span(cls, value: str) -> str:
+        if value:
+            seconds_of(value)
+        return value
 
     @field_validator("git")
     @classmethod
@@ -57,8 +67,8 @@ class Source(Strict):
             raise ValueError("its location is missing: give `git` and `version`, or `path`")
         if self.git is not None and self.version is None:
             raise ValueError("`git` needs a `version`, such as ~=1.4")
-        if self.git is None and (self.version is not None or self.hold):
-            raise ValueError("`version` and `hold` belong to `git`; a `path` alone is what it is")
+        if self.git is None and (self.version is not None or self.hold or self.cooldown):
+            raise ValueError("`version`, `hold` and `cooldown` belong to `git`; a `path` alone is what it is")
         return self
 
     def holds(self, component: str) -> bool:

@@ -70,6 +70,7 @@ def checkouts(workspace: Workspace, *, dev: bool = False) -> Checkouts:
             by_source.setdefault(step.source, []).append(step.uses)
     for source, group in by_source.items():
         found |= _local_checkouts(workspace, source, group, problems)
+    workspace.warn_deprecated({uses: checkout.component for uses, checkout in found.items()})
     return found, problems
 
 

@@ -28,9 +28,10 @@ def resolve(workspace: Workspace, old: Lock | None) -> Lock:
     kept = {
         uses: pin for uses, pin in (old.components if old else {}).items() if _answers(workspace, uses, pin)
     }
-    resolver = Resolver(workspace)
+    resolver = Resolver(workspace, {pin.commit for pin in old.components.values()} if old else ())
     new = resolver.pins({uses: want for uses, want in workspace.wanted.items() if uses not in kept})
     contracts = {u: c.component for u, c in pinned_checkouts(workspace, kept).items()} | resolver.contracts
+    workspace.warn_deprecated(contracts)
     unfit = misfits(workspace, contracts)
     groups = [*resolver.problems.values(), *unfit.values()]
     findings = [finding for group in groups for finding in group]

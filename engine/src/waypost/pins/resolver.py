@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from waypost.contracts.component import MISSING, Component
@@ -11,6 +11,7 @@ from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.versions import Release, Requirement, newest, parse_requirement
 from waypost.errors import Finding, FindingsError, IntegrityError, redacted
 from waypost.pins.commit_contents import Commit
+from waypost.pins.cooling import Cooling
 from waypost.pins.pinning import pins_at
 from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace
@@ -32,15 +33,20 @@ class Choice:
 
 @dataclass
 class Resolver:
-    """Chooses commits and reads them; every remote is asked once."""
+    """Chooses commits and reads them; every remote is asked once. `settled` are commits that are pinned."""
 
     workspace: Workspace
+    settled: Collection[str] = ()
     problems: dict[str, list[Finding]] = field(default_factory=dict)
     contracts: dict[str, Component] = field(default_factory=dict)
+    cooling: Cooling = field(init=False)
     _doubts: list[Finding] = field(default_factory=list)
     _heads: set[str] = field(default_factory=set)
-    _choices: dict[tuple[str, str], Choice | LookupError] = field(default_factory=dict)
+    _choices: dict[tuple[str, str, str], Choice | LookupError] = field(default_factory=dict)
     _commits: dict[tuple[str, str], Commit] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cooling = Cooling(self.workspace, self.settled)
 
     def pins(self, wants: Mapping[str, Wanted]) -> dict[str, Pin]:
         """Returns the newest pins that requirements allow; what cannot be had is in `problems`.
@@ -88,7 +94,8 @@ class Resolver:
 
     def _choose(self, uses: str, want: Wanted) -> Choice | None:
         mirror = self.workspace.mirror(want.source)
-        key = (mirror.url, want.requirement)
+        cooldown = self.workspace.pipeline.components[want.source].cooldown
+        key = (mirror.url, want.requirement, cooldown)
         if key not in self._choices:
             requirement = parse_requirement(want.requirement)
             try:
@@ -115,14 +122,22 @@ class Resolver:
             problem = f"{want.git}: no tag that fits {want.requirement} names a commit: {names}"
             raise LookupError(problem, "they name files or folders: ask for another version")
         self._heads.add(mirror.url)
-        yanked = mirror.yanked()
+        yanked, young = mirror.yanked(), list[str]()
         for release in mirror.sound(r for r in fitting if str(r.version) not in yanked):
+            if why := self.cooling.holds(mirror, want.source, requirement, release):
+                young.append(why)
+                continue
             named = (release.tag, str(release.version), release.commit)
             doubts = library_findings(self.workspace, want.source, *named)
             self._doubts += doubts
             if not doubts:
                 mirror.note_reached(release.commit)
             return Choice(mirror, release.commit, release.tag)
+        if young:
+            problem = (
+                f"{want.git}: the releases that fit {want.requirement} are too young: {', '.join(young)}"
+            )
+            raise LookupError(problem, f"wait, or ask for one by name: =={young[0].partition(' ')[0]}")
         known = {str(r.version): yanked[str(r.version)] for r in fitting if str(r.version) in yanked}
         reasons = [f"{version} was yanked: {reason}" for version, reason in known.items()]
         raise LookupError(f"{want.git}: {'; '.join(reasons)}", "ask for another version", "yanked")

@@ -31,8 +31,8 @@ class Move:
     """What becomes of one component: `new` is where it could go or went, None where nothing is to be had.
 
     `changes` are those of its interface, None where the old content is not to be had; `packages` those of
-    what is installed for it; `beyond` is the newest release where the pipeline's requirement does not allow
-    it.
+    what is installed for it; `waiting` is the newest release that is too young yet, and until when; `beyond`
+    the newest release where the pipeline's requirement does not allow it.
     """
 
     uses: str
@@ -43,6 +43,7 @@ class Move:
     beyond: str = ""
     problems: tuple[Finding, ...] = ()
     packages: tuple[PackageMove, ...] = ()
+    waiting: str = ""
 
     @property
     def goes(self) -> bool:
@@ -76,7 +77,7 @@ def plan_update(
     """
     wants = _asked(workspace, lock, names, to)
     frozen = {u for u, w in wants.items() if workspace.pipeline.components[w.source].holds(w.component)}
-    resolver = Resolver(workspace)
+    resolver = Resolver(workspace, {pin.commit for pin in lock.components.values()})
     targets = {u: w if to is None else replace(w, requirement=f"=={to}") for u, w in wants.items()}
     found = resolver.pins({u: w for u, w in targets.items() if held or u not in frozen})
     found = {u: p.model_copy(update={"requirement": wants[u].requirement}) for u, p in found.items()}
@@ -89,7 +90,9 @@ def plan_update(
             move = replace(move, state="refused", problems=tuple(problems[uses]))
         if uses in frozen:
             move = replace(move, state="held")
-        moves.append(replace(move, beyond=_beyond(resolver, want)))
+        waiting = resolver.cooling.waiting.get(want.source, "")
+        moves.append(replace(move, beyond=_beyond(resolver, want), waiting=waiting))
+    workspace.warn_deprecated({u: c.component for u, c in before.items()} | resolver.contracts)
     goes = {m.uses: m.new for m in moves if m.new and (m.goes or m.state == "same content")}
     return Update(
         make_lock(workspace.pipeline, {**lock.components, **goes}, __version__),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from waypost.contracts.component import Component
 from waypost.contracts.lock import FILE, Lock, Wanted, parse_lock, staleness, wanted
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, hold_findings
@@ -144,6 +146,13 @@ class Workspace:
             problem = f"the folder {shown(path)} is outside of the release: its content was not released"
             raise FindingsError([Finding(f"{PIPELINE_FILE}: components.{source}.path", problem)])
         return folder
+
+    def warn_deprecated(self, components: Mapping[str, Component]) -> None:
+        """Warns of components (by `uses`) that nobody should start to use, of each once."""
+        for uses, component in sorted(components.items()):
+            message = f"{uses} is {component.deprecated}"
+            if component.deprecated and message not in self.warnings:
+                self.warn(message)
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)

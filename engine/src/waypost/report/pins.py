@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.text import Text
 
 from waypost.contracts.component import Component
 from waypost.contracts.lock import Pin
 from waypost.contracts.requirements import PackageMove
+from waypost.errors import Finding
 from waypost.pins.updating import Move, Update
 from waypost.pins.verdict import Verdict
 from waypost.report.common import columns, counted, line, show_finding
@@ -48,7 +49,10 @@ def show_update(console: Console, update: Update, *, verbs: Mapping[str, str] = 
     for move in update.moves:
         word = verbs.get(move.state, _STATES[move.state])
         beyond = f"  [dim](newest of all: {move.beyond})[/]" if move.beyond else ""
-        line(console, f"[bold]{escape(move.uses.ljust(width))}[/]  {_versions(move)}  {word}{beyond}")
+        waiting = f"  [dim](cooldown: {escape(move.waiting)})[/]" if move.waiting else ""
+        line(
+            console, f"[bold]{escape(move.uses.ljust(width))}[/]  {_versions(move)}  {word}{beyond}{waiting}"
+        )
         if move.is_relevant and move.new and move.state != "environment only":
             _show_changes(console, move)
         for problem in move.problems:
@@ -149,3 +153,37 @@ def show_contract(console: Console, uses: str, component: Component, pin: Pin | 
         ]
         if rows:
             columns(console, rows)
+
+
+def show_several_updates(console: Console, found: Mapping[str, str | Sequence[Move]]) -> None:
+    """Prints what can move in several pipelines: by their folders, the moves or why there are none."""
+    rows = [("[dim]pipeline[/]", "[dim]component[/]", "[dim]version[/]", "")]
+    for pipeline, moves in found.items():
+        if isinstance(moves, str):
+            rows.append((escape(pipeline), "", "", f"[red]✗[/] {escape(moves.splitlines()[0])}"))
+            continue
+        shown = [move for move in moves if move.is_relevant or move.waiting]
+        waiting = [f" [dim](cooldown: {escape(move.waiting)})[/]" if move.waiting else "" for move in shown]
+        rows += [
+            (escape(pipeline), escape(move.uses), _versions(move), _STATES[move.state] + more)
+            for move, more in zip(shown, waiting, strict=True)
+        ]
+        if not shown:
+            rows.append((escape(pipeline), "", "", "[dim]current[/]"))
+    columns(console, rows)
+
+
+def show_several_verdicts(console: Console, found: Mapping[str, str | Sequence[Finding]]) -> None:
+    """Prints what was found in several pipelines: by their folders, the findings or why there are none."""
+    rows = []
+    for pipeline, findings in found.items():
+        if isinstance(findings, str):
+            rows.append((escape(pipeline), "[red]✗[/]", escape(findings.splitlines()[0])))
+            continue
+        rows += [
+            (escape(pipeline), f"[yellow]{escape(f.category)}[/]", escape(f"{f.place}: {f.problem}"))
+            for f in findings
+        ]
+        if not findings:
+            rows.append((escape(pipeline), "[green]✓[/]", "as locked"))
+    columns(console, rows)
