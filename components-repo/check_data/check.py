@@ -10,12 +10,14 @@ from typing import Any
 import pandas as pd
 
 from check_data.drift import drift_results
+from check_data.figures import checks_figure, drift_figures
 from check_data.pictures import drift_pictures
 from check_data.rules import Checks, Result, found_in, rule_results
 from check_data.suggest import suggested
 from check_data.user_tests import user_test_results
 from componentkit.arguments import ComponentError
 from componentkit.expressions import rows_for
+from componentkit.figures import table_size
 from componentkit.pages import rendered
 from componentkit.step import Step, content_digest
 from componentkit.tables import with_unit
@@ -113,9 +115,11 @@ def run(step: Step) -> None:
         path.write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
     name = Path(step.args.data).name
     pictures = drift_pictures(data, reference, checks.drift) if checks.drift and reference is not None else {}
+    digest = content_digest(Path(step.args.data))
     with step.output("page") as path:
-        digest = content_digest(Path(step.args.data))
         path.write_text(page(results, everything, name, digest, pictures), encoding="utf-8")
+    drifted = drift_figures(data, reference, checks.drift) if checks.drift and reference is not None else []
+    step.hand_over([checks_figure(results), *drifted], [table_size(name, everything, digest)])
     step.metrics(
         {
             "checks_failed": len(failed),

@@ -11,7 +11,7 @@ import resource
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -129,6 +129,15 @@ class Step:
             else:
                 parent = str(artifact.parent)
                 mlflow.log_artifact(str(path), None if parent == "." else parent)
+
+    def hand_over(
+        self, figures: Iterable[Mapping[str, Any]], tables: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        """Logs the output `figures`: what the report of the run shows of this step."""
+        from componentkit.figures import document
+
+        with self.output("figures") as path:
+            path.write_text(document(figures, tables), encoding="utf-8")
 
     def warn(self, text: str) -> None:
         """Prints what the user should know although the work goes on, and keeps it with the run."""

@@ -10,9 +10,11 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from componentkit.arguments import ComponentError, split_names
+from componentkit.figures import table_size
 from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
 from evaluate.features import aligned, check_unknown, unknown_shares
+from evaluate.figures import model_figures
 from evaluate.plots import (
     calibration_bins,
     calibration_figure,
@@ -137,6 +139,10 @@ def run(step: Step) -> None:
             for value, figures in found.items():
                 parts = [kind, *([column] if column else []), value]
                 step.metrics({metric_name(*parts, n): v for n, v in figures.items()})
+    step.hand_over(
+        model_figures(labels, probabilities, predicted, classes, by_class, by_slice),
+        [table_size("test", table)],
+    )
     title = f"Test: {target}, {len(labels):,} rows"
     step.figure("confusion_matrix", confusion_figure(labels, predicted, classes, title))
     step.figure("roc", roc_figure(labels, probabilities, classes))

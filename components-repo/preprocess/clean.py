@@ -12,6 +12,7 @@ from componentkit.arguments import ComponentError
 from componentkit.columns import as_numbers, as_text, kind_of, text_of, why_not_numeric
 from componentkit.delimited import CsvOptions
 from componentkit.expressions import evaluated, rows_for
+from componentkit.figures import columns_figure, table_size
 from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
 
@@ -194,4 +195,5 @@ def run(step: Step) -> None:
         step.warn(f"derive: {infinite:,} values are infinite, and missing now: is something divided by 0?")
     with step.output("clean") as path:
         write_table(cleaned, path)
+    step.hand_over([columns_figure(cleaned)], [table_size("clean", cleaned)])
     step.metrics(metrics)

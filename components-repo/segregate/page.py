@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from componentkit.columns import as_text, kind_of
+from componentkit.figures import figure, table_size
 from componentkit.pages import rendered
 from componentkit.tables import require_columns
 
@@ -42,6 +43,21 @@ def page(
         ids=[_ids(train[column], test[column]) for column in ids],
         said=said,
     )
+
+
+def figures(
+    train: pd.DataFrame, test: pd.DataFrame, target: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Returns the same for the report of the run: figures, and the sizes of both tables."""
+    sizes = [table_size("train", train), table_size("test", test)]
+    if not target:
+        return [], sizes
+    rows = [(name, a, b, c, d) for name, c, a, d, b, _ in _classes(train[target], test[target])]
+    columns = [target, "share of training", "share of test", "rows of training", "rows of test"]
+    if len(set(columns)) < len(columns):
+        columns[0] = f"{target} (class)"
+    shares = {"x": columns[0], "y": columns[1:3], "mark": "bar", "part": "data"}
+    return [figure("Classes after the split", columns, rows[:MOST_CLASSES], **shares)], sizes
 
 
 def _classes(train: pd.Series, test: pd.Series) -> list[tuple[str, int, float, int, float, float]]:

@@ -15,7 +15,7 @@ from componentkit.arguments import ComponentError, split_names
 from componentkit.columns import NOUNS, kind_of, written
 from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
-from segregate.page import page
+from segregate.page import figures, page
 from segregate.together import units_for_test, units_of
 
 _FAR = 0.05
@@ -230,5 +230,6 @@ def run(step: Step) -> None:
             said=[*found.said, *found.doubts],
         )
         path.write_text(text, encoding="utf-8")
+    step.hand_over(*figures(found.train, found.test, target))
     left_out = len(table) - len(found.train) - len(found.test)
     step.metrics({"rows_train": len(found.train), "rows_test": len(found.test), "rows_left_out": left_out})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from scipy import stats
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 from componentkit.arguments import ComponentError
+from componentkit.figures import figure
 from scoring import Labels
 
 LEVEL = 0.95
@@ -70,6 +72,13 @@ def fold_line(name: str, row: pd.Series, count: int) -> str:
         f"{name}: {row['mean']:.4f}, standard deviation {row['std']:.4f},"
         f" {LEVEL:.0%} interval {row['low']:.4f} to {row['high']:.4f} ({count} folds)"
     )
+
+
+def fold_table(summary: pd.DataFrame, title: str) -> dict[str, Any]:
+    """Returns the same for the report of the run."""
+    rows = [(str(name), *row) for name, row in zip(summary.index, summary.to_numpy().tolist(), strict=True)]
+    columns = ["metric", *map(str, summary.columns)]
+    return figure(title, columns, rows, part="model", description=f"Intervals at {LEVEL:.0%}.")
 
 
 def fold_figure(found: pd.DataFrame, summary: pd.DataFrame, title: str) -> Figure:

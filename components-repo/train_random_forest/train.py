@@ -16,15 +16,18 @@ from sklearn.model_selection import FixedThresholdClassifier, train_test_split
 from sklearn.pipeline import Pipeline
 
 from componentkit.arguments import ComponentError
+from componentkit.figures import figure
 from componentkit.step import Step, content_digest
 from componentkit.tables import require_columns, with_unit
 from scoring import Labels, classification_metrics, confusion_figure, label_array, shortened
+from scoring.figures import confusion_matrix
 from train_random_forest.fitness import check_finite, check_lists, check_target, concerns
 from train_random_forest.folds import (
     cross_validated,
     fold_figure,
     fold_line,
     fold_metrics,
+    fold_table,
     summarised,
 )
 from train_random_forest.known import known_columns
@@ -114,6 +117,22 @@ def importance_figure(table: pd.DataFrame, most: int = 20) -> Figure:
     return figure
 
 
+def importance_table(table: pd.DataFrame) -> dict[str, Any]:
+    """Returns the importances for the report of the run."""
+    rows = [(str(name), *row) for name, row in zip(table.index, table.to_numpy().tolist(), strict=True)]
+    return figure(
+        f"Feature importance, {len(table)} features",
+        ["feature", *map(str, table.columns)],
+        rows,
+        part="model",
+        mark="bar",
+        x="feature",
+        y=["permutation" if "permutation" in table else "impurity"],
+        description="By permutation: accuracy lost when the column is shuffled. By impurity: its share of the"
+        " impurity that the splits of the trees take away.",
+    )
+
+
 def new_pipeline(
     config: ModelConfig, features: pd.DataFrame, labels: Labels, *, seed: int, jobs: int
 ) -> Pipeline:
@@ -178,8 +197,9 @@ def scores_of(model: Pipeline, features: pd.DataFrame, labels: Labels) -> tuple[
 
 def cross_validate(
     step: Step, config: ModelConfig, new: Pipeline, features: pd.DataFrame, labels: Labels
-) -> None:
+) -> list[dict[str, Any]]:
     """Measures what is learned by this configuration fold by fold, and logs mean, deviation and interval.
+    Returns the figure of that.
 
     A threshold is chosen in each fold as in training: on rows held out of those that it learns from.
     """
@@ -206,6 +226,7 @@ def cross_validate(
     mlflow.log_text(found.to_csv(index=False), "cross_validation.csv")
     title = f"Cross-validation: {args.target}, {len(labels):,} rows, {len(found)} folds"
     step.figure("cross_validation", fold_figure(found, summary, title))
+    return [fold_table(summary, title)]
 
 
 def run(step: Step) -> None:
@@ -219,8 +240,7 @@ def run(step: Step) -> None:
         positive_class(config.threshold, np.unique(labels))
     learn, validate = held_out_rows(labels, args.validation_size, args.seed)
     new = new_pipeline(config, features, labels, seed=args.seed, jobs=args.jobs)
-    if args.cross_validation:
-        cross_validate(step, config, new, features, labels)
+    folds = cross_validate(step, config, new, features, labels) if args.cross_validation else []
     started = time.monotonic()
     model = fitted(clone(new), features.iloc[learn], labels[learn])
     seconds = time.monotonic() - started
@@ -236,7 +256,10 @@ def run(step: Step) -> None:
     table = importances(model, held_out, truth, config, args.seed)
     with step.output("importances") as path:
         table.to_csv(path)
-    step.figure("importances", importance_figure(table.rename(index=lambda name: with_unit(name, data))))
+    table = table.rename(index=lambda name: with_unit(name, data))
+    step.figure("importances", importance_figure(table))
+    matrix = confusion_matrix(truth, predicted, model.classes_, f"{len(validate):,} validation rows")
+    step.hand_over([importance_table(table), matrix, *folds])
     if args.refit:
         started = time.monotonic()
         model = fitted(new, features, labels)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import waypost
+from waypost import extras
 from waypost.commands.request import RunRequest
 from waypost.commands.running import open_request, run_opened
 from waypost.contracts.lock import Lock
 from waypost.contracts.plan import Plan
 from waypost.contracts.target import parse_target
 from waypost.errors import Finding, UsageError, WaypostError, did_you_mean
+from waypost.pages.run_page import run_page
 from waypost.pins import locking
 from waypost.pins.verdict import UNREACHABLE
 from waypost.pins.verify import verify as look
@@ -24,6 +28,7 @@ from waypost.runs.events import Reporter, RunResult
 from waypost.system.scratch import scratch
 from waypost.tracking.connection import client, tracking_errors
 from waypost.tracking.local import tracking_uri
+from waypost.tracking.report_facts import report_of
 from waypost.tracking.runs import output_of
 
 
@@ -67,12 +72,55 @@ class Result:
     metrics: Mapping[str, float]
     warnings: tuple[str, ...]
     _artifacts: Mapping[str, tuple[str, str]] = field(repr=False)
+    _models: tuple[str, ...] = field(repr=False)
     _tracking_uri: str = field(repr=False)  # it may hold a password
 
     @property
     def outputs(self) -> dict[str, str]:
         """Where the declared outputs are for MLflow, as runs:/ID/PATH, by STEP.OUTPUT."""
         return {name: f"runs:/{run_id}/{path}" for name, (run_id, path) in self._artifacts.items()}
+
+    @property
+    def report(self) -> str:
+        """The page of the run, as one HTML text that needs nothing but itself."""
+        with tracking_errors():
+            return run_page(report_of(self.run_id, uri=self._tracking_uri))
+
+    @property
+    def model(self) -> Any:
+        """The model that the run made, as `waypost.load_model` returns it.
+
+        Raises UsageError where it made none or several, MissingExtraError.
+        """
+        if len(self._models) != 1:
+            found = ", ".join(self._models) or "none"
+            raise UsageError(f"{len(self._models)} models: {found}", hint="name one: waypost.load_model(…)")
+        return waypost.load_model(self._models[0])
+
+    def frame(self, output: str) -> Any:
+        """Returns an output that is a table as a pandas DataFrame; its name alone is enough where no other
+        step has one of that name. Raises UsageError, WaypostError.
+        """
+        extras.require("serve", "result.frame")
+        import pandas as pd
+
+        named = [name for name in self._artifacts if name.partition(".")[2] == output]
+        path = self.path(named[0] if len(named) == 1 else output)
+        readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
+        if path.suffix not in readers:
+            raise UsageError(f"{output}: {path.name} is no table in Parquet or CSV", hint="result.path(…)")
+        return readers[path.suffix](path)
+
+    def _repr_html_(self) -> str:
+        """The report within the notebook: in a frame of its own, which may ask nobody."""
+        try:
+            page = self.report
+        except WaypostError as error:
+            return f"<pre>{html.escape(str(error))}</pre>"
+        return (
+            f'<iframe title="Report of run {self.run_id}" sandbox="allow-scripts" width="100%" height="640"'
+            f' srcdoc="{html.escape(page)}"></iframe>'
+        )
 
     def path(self, output: str) -> Path:
         """Returns a file or folder with an output, STEP.OUTPUT, on this machine; fetched where it is not.
@@ -187,6 +235,15 @@ def _result(ended: RunResult, plan: Plan) -> Result:
     metrics = {
         f"{step.name}/{name}": value for step in steps.values() for name, value in step.metrics.items()
     }
+    models = tuple(f"runs:/{step.run_id}/{path}" for step in ended.steps for path in step.models)
     return Result(
-        ended.run_id, ended.status, ended.current, steps, metrics, ended.warnings, artifacts, tracking_uri()
+        ended.run_id,
+        ended.status,
+        ended.current,
+        steps,
+        metrics,
+        ended.warnings,
+        artifacts,
+        models,
+        tracking_uri(),
     )

@@ -10,6 +10,7 @@ import pytest
 from waypost.contracts.metrics import MetricFacts
 from waypost.contracts.run_comparison import (
     Change,
+    ComponentChange,
     MetricChange,
     RunFacts,
     StepChange,
@@ -87,7 +88,7 @@ def test_data_from_outside() -> None:
 def test_components_that_moved() -> None:
     """By their versions; by their trees where these do not tell them apart."""
     found = compare_runs(BEFORE, after(train={"key": "k9", "component": "core/train 1.1.0"}))
-    assert found.components == (Change("train", "core/train 1.0.0", "core/train 1.1.0"),)
+    assert found.components == (ComponentChange("train", "core/train 1.0.0", "core/train 1.1.0"),)
     trees = {"train": "e" * 40, "kit": "c" * 40}
     [moved] = compare_runs(BEFORE, after(train={"key": "k9", "trees": trees})).components
     assert moved.before == f"core/train 1.0.0 (train {'b' * 12})"

@@ -70,6 +70,7 @@ VERBS = {
         "release",
         "Cut a release: check, bump the version, rotate the changelog, write the record, commit, tag.",
     ),
+    "report": Verb("report", "Write the page of a run: one HTML file that needs nothing but itself."),
     "reproduce": Verb(
         "reproduce",
         "Execute a release or a run again in a clean place, and compare the results.",

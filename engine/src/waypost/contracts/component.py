@@ -23,7 +23,7 @@ from waypost.texts.scalars import Schema, Written, core, text_of, unwritten
 
 FILE = "MLproject"
 MISSING = "component-missing"
-OutputType = Literal["file", "table", "report", "mlflow-model", ""]
+OutputType = Literal["file", "table", "report", "figures", "mlflow-model", ""]
 NUMBERS = ("int", "float")
 TYPED = (*NUMBERS, "bool")
 _DOCKER = "docker_env: Waypost runs no containers; stock MLflow does: mlflow run, without --backend waypost"
@@ -90,18 +90,22 @@ class Parameter(_Open):
 
 class Output(Strict):
     """One artifact that the run logs; `path` is relative to the run's artifacts. Without a type it may be
-    anything; of a model, `metadata` are the keys that its metadata has.
+    anything; of a model, `metadata` are the keys that its metadata has; of a table of predictions, row by row
+    for the table that a model was asked about, `predictions` is the column with the answers.
     """
 
     path: PathInside
     type: OutputType = Field(default="", exclude_if=lambda value: not value)
     metadata: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
+    predictions: str = Field(default="", exclude_if=lambda value: not value)
     description: str = ""
 
     @model_validator(mode="after")
-    def _metadata_of_a_model(self) -> Output:
+    def _fits_its_type(self) -> Output:
         if self.metadata and self.type != "mlflow-model":
             raise ValueError("only a model has metadata: type: mlflow-model")
+        if self.predictions and self.type != "table":
+            raise ValueError("only a table has predictions: type: table")
         return self
 
 

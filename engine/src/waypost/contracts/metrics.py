@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from waypost.errors import FindingsError
 from waypost.texts.json_text import read_json
@@ -16,6 +16,8 @@ from waypost.texts.parsing import Strict
 Side = Literal["lower", "higher"]
 SaidSide = Literal["lower", "higher", ""]
 Kind = Literal["quality", "time", "count", ""]
+SYSTEM = "system/"
+"""What names of metrics begin with that say what a machine took: they are in no record."""
 _TAG = "waypost.metrics"
 _MOST = 5000  # characters that every tracking server keeps of a tag
 
@@ -23,12 +25,14 @@ _MOST = 5000  # characters that every tracking server keeps of a tag
 class MetricFacts(Strict):
     """What is declared of a figure. What is empty is not declared, and nobody guesses it.
 
-    `quality` says how good a result is, `time` how long it took, and `count` how much there was.
+    `quality` says how good a result is, `time` how long it took, and `count` how much there was. `interval`
+    are the names of the metrics that hold the ends of its interval.
     """
 
     better: SaidSide = ""
     kind: Kind = ""
     unit: Annotated[str, StringConstraints(max_length=40)] = ""
+    interval: tuple[str, str] | None = Field(default=None, exclude_if=lambda value: value is None)
 
     def __str__(self) -> str:
         side = f"{self.better} is better" if self.better else ""
@@ -42,7 +46,7 @@ class Metric(MetricFacts):
 
     @property
     def facts(self) -> MetricFacts:
-        return MetricFacts(better=self.better, kind=self.kind, unit=self.unit)
+        return MetricFacts(better=self.better, kind=self.kind, unit=self.unit, interval=self.interval)
 
 
 def _described_only(value: Any) -> Any:

@@ -120,7 +120,8 @@ class Step(Strict):
 
 
 class Pipeline(Strict):
-    """The whole file; `tracking` says who hears of its runs besides MLflow, which holds the results.
+    """The whole file; `tracking` says who hears of its runs besides MLflow, which holds the results, `report`
+    whether each run makes a page for people.
 
     `variables` are those of the environment that parameters may name, as `${oc.env:NAME}`: the steps get
     their values, and nothing records them. `signers` is a file with the keys that sign the tags of its git
@@ -131,6 +132,7 @@ class Pipeline(Strict):
     name: str
     description: str = ""
     tracking: tuple[Literal["mlflow", "wandb"], ...] = ("mlflow",)
+    report: bool = True
     variables: tuple[VariableName, ...] = ()
     signers: PathInside | dict[Name, PathInside] = {}
     ignore: dict[str, str] = Field(default={}, exclude_if=lambda value: not value)

@@ -82,7 +82,7 @@ class Provenance(Strict):
 
 def provenance_text(provenance: Provenance) -> str:
     """Returns the file's text, without secrets: what is read again has none either."""
-    return json_text(_without_secrets(provenance.model_dump(by_alias=True, mode="json"))) + "\n"
+    return json_text(without_secrets(provenance.model_dump(by_alias=True, mode="json"))) + "\n"
 
 
 def parse_provenance(text: str, file: str = FILE) -> Provenance:
@@ -90,12 +90,13 @@ def parse_provenance(text: str, file: str = FILE) -> Provenance:
     return parse(Provenance, read_json(text, file), file)
 
 
-def _without_secrets(content: Any) -> Any:
+def without_secrets(content: Any) -> Any:
+    """Returns plain values without the credentials in their texts."""
     if isinstance(content, str):
         return redacted(content)
     if isinstance(content, dict):
-        return {key: _without_secrets(value) for key, value in content.items()}
-    return [_without_secrets(value) for value in content] if isinstance(content, list) else content
+        return {key: without_secrets(value) for key, value in content.items()}
+    return [without_secrets(value) for value in content] if isinstance(content, list) else content
 
 
 def differing(parameters: Any, plain: Any) -> dict[str, tuple[str | None, str | None]]:

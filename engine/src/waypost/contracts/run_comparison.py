@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from waypost.contracts.metrics import MetricFacts
+from waypost.contracts.metrics import SYSTEM, MetricFacts
 
 ONLY_BEFORE, ONLY_AFTER, DIFFERENT = "only in the first", "only in the second", "differs"
 BETTER, WORSE = "better", "worse"
@@ -14,9 +15,20 @@ _UNEXPLAINED = "environment, platform or command"
 
 
 @dataclass(frozen=True)
+class Predictions:
+    """A table of predictions: the artifact of which run it is, and the column with the answers."""
+
+    run_id: str
+    path: str
+    column: str
+
+
+@dataclass(frozen=True)
 class StepFacts:
     """A step's run: `key` is the digest of all that decides its result; `trees` the code by folder, `inputs`
     the digests of the files that it was given, `taken` those of them that other steps made, as STEP.OUTPUT.
+    `environment` is the digest of the packages; that, the platform and the interface are empty where the run
+    is of an engine that did not write them down.
     """
 
     run_id: str
@@ -29,6 +41,10 @@ class StepFacts:
     outputs: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, MetricFacts] = field(default_factory=dict)
+    environment: str = ""
+    platform: str = ""
+    interface: Mapping[str, Any] = field(default_factory=dict)
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,13 +67,27 @@ class Change:
 
 
 @dataclass(frozen=True)
+class ComponentChange(Change):
+    """A component that moved; `interface` is what changed for those who use it, where both are known."""
+
+    interface: tuple[str, ...] = ()
+
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
 class MetricChange:
-    """A metric that differs; `verdict` is better or worse where the contract says which side is."""
+    """A metric that differs; `verdict` is better or worse where the contract says which side is. Intervals
+    are there where the contract says which metrics hold their ends.
+    """
 
     name: str
     before: float | None
     after: float | None
     verdict: str = ""
+    interval_before: Interval | None = None
+    interval_after: Interval | None = None
 
     @property
     def difference(self) -> float | None:
@@ -76,6 +106,20 @@ class StepChange:
 
 
 @dataclass(frozen=True)
+class PredictionChange:
+    """A table of predictions that differs: how many of its rows, the first of them, counted from 1, and the
+    most frequent moves as (before, after, rows). What keeps both from being compared is the `problem`.
+    """
+
+    name: str
+    rows: int = 0
+    changed: int = 0
+    first: tuple[int, ...] = ()
+    moves: tuple[tuple[str, str, int], ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class RunComparison:
     """What differs between two runs; nothing where all that decides a result, and all results, are equal."""
 
@@ -83,16 +127,22 @@ class RunComparison:
     after: str
     parameters: tuple[Change, ...]
     data: tuple[Change, ...]
-    components: tuple[Change, ...]
+    components: tuple[ComponentChange, ...]
     steps: tuple[StepChange, ...]
     metrics: tuple[MetricChange, ...]
+    environments: tuple[Change, ...] = ()
+    predictions: tuple[PredictionChange, ...] = ()
 
     @property
     def is_equal(self) -> bool:
         return not (self.parameters or self.data or self.components or self.steps or self.metrics)
 
 
-def compare_runs(before: RunFacts, after: RunFacts) -> RunComparison:
+Differ = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[str, ...]]
+"""Returns what changed between two interfaces, for those who use the component."""
+
+
+def compare_runs(before: RunFacts, after: RunFacts, differ: Differ = lambda *_: ()) -> RunComparison:
     """Returns what differs between two runs of pipelines with steps of the same names."""
     both = [(name, before.steps[name], after.steps[name]) for name in before.steps if name in after.steps]
     return RunComparison(
@@ -100,9 +150,10 @@ def compare_runs(before: RunFacts, after: RunFacts) -> RunComparison:
         after.run_id,
         tuple(_changes(before.parameters, after.parameters)),
         tuple(change for name, a, b in both for change in _data(name, a, b)),
-        tuple(_moved(name, a, b) for name, a, b in both if _has_moved(a, b)),
+        tuple(_moved(name, a, b, differ) for name, a, b in both if _has_moved(a, b)),
         tuple(_steps(before, after)),
         tuple(_metrics(before, after)),
+        tuple(change for name, a, b in both for change in _environment(name, a, b)),
     )
 
 
@@ -116,16 +167,27 @@ def _has_moved(before: StepFacts, after: StepFacts) -> bool:
     return before.component != after.component or before.trees != after.trees
 
 
-def _moved(step: str, before: StepFacts, after: StepFacts) -> Change:
+def _moved(step: str, before: StepFacts, after: StepFacts, differ: Differ) -> ComponentChange:
     """Returns the versions of a component; its trees, where the version does not tell them apart."""
+    known = before.interface and after.interface
+    interface = differ(before.interface, after.interface) if known else ()
     if before.component != after.component:
-        return Change(step, before.component, after.component)
+        return ComponentChange(step, before.component, after.component, interface)
     changes = list(_changes(before.trees, after.trees))
     trees = [
         ", ".join(f"{c.name} {(getattr(c, side) or '–')[:12]}" for c in changes)
         for side in ("before", "after")
     ]
-    return Change(step, *(f"{before.component} ({tree})" for tree in trees))
+    was, now = (f"{before.component} ({tree})" for tree in trees)
+    return ComponentChange(step, was, now, interface)
+
+
+def _environment(step: str, before: StepFacts, after: StepFacts) -> Iterator[Change]:
+    """Gives what else a step ran with, where both runs say it."""
+    for name in ("environment", "platform"):
+        was, now = getattr(before, name), getattr(after, name)
+        if was and now and was != now:
+            yield Change(f"{step}.{name}", was, now)
 
 
 def _data(step: str, before: StepFacts, after: StepFacts) -> Iterator[Change]:
@@ -166,6 +228,7 @@ def _causes(before: StepFacts, after: StepFacts) -> Iterator[str]:
         found.append(
             f"{change.name}: other content, of {maker}" if maker else f"{change.name}: other content"
         )
+    found += [f"its {change.name.rpartition('.')[2]}" for change in _environment("", before, after)]
     yield from found or [_UNEXPLAINED]
 
 
@@ -182,13 +245,25 @@ def _metrics(before: RunFacts, after: RunFacts) -> Iterator[MetricChange]:
         declared = facts.get(name, MetricFacts())
         if a == b or declared.kind == "time" or (a is not None and b is not None and math.isnan(a + b)):
             continue
-        yield MetricChange(name, a, b, _verdict(a, b, declared.better))
+        ends = [_interval(name, declared, metrics) for metrics in (first, second)]
+        yield MetricChange(name, a, b, _verdict(a, b, declared.better), *ends)
 
 
 def _all_metrics(run: RunFacts) -> dict[str, float]:
     return {
-        f"{step}/{name}": value for step, each in run.steps.items() for name, value in each.metrics.items()
+        f"{step}/{name}": value
+        for step, each in run.steps.items()
+        for name, value in each.metrics.items()
+        if not name.startswith(SYSTEM)
     }
+
+
+def _interval(name: str, declared: MetricFacts, metrics: Mapping[str, float]) -> Interval | None:
+    """Returns the ends of a metric's interval, where the contract names them and both were logged."""
+    step = name.partition("/")[0]
+    ends = [metrics.get(f"{step}/{end}") for end in declared.interval or ()]
+    found = [end for end in ends if end is not None]
+    return (found[0], found[1]) if len(found) == 2 else None
 
 
 def _verdict(before: float | None, after: float | None, better: str) -> str:

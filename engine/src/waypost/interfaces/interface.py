@@ -33,6 +33,7 @@ def interface_of(component: Component) -> dict[str, Any]:
 def _entry_point(entry: EntryPoint) -> dict[str, Any]:
     types = {n: output.type for n, output in entry.outputs.items() if output.type}
     metadata = {n: list(output.metadata) for n, output in entry.outputs.items() if output.metadata}
+    predictions = {n: output.predictions for n, output in entry.outputs.items() if output.predictions}
     metrics = {n: facts.model_dump(exclude_defaults=True) for n, facts in _declared(entry).items()}
     return {
         "parameters": {
@@ -41,6 +42,7 @@ def _entry_point(entry: EntryPoint) -> dict[str, Any]:
         "outputs": {n: output.path for n, output in entry.outputs.items()},
         **({"types": types} if types else {}),
         **({"metadata": metadata} if metadata else {}),
+        **({"predictions": predictions} if predictions else {}),
         **({"metrics": metrics} if metrics else {}),
     }
 
@@ -59,6 +61,7 @@ def component_with(name: str, interface: Mapping[str, Any]) -> Component:
                     "path": path,
                     "type": content.get("types", {}).get(n, ""),
                     "metadata": content.get("metadata", {}).get(n, ()),
+                    "predictions": content.get("predictions", {}).get(n, ""),
                 }
                 for n, path in content["outputs"].items()
             },
@@ -98,6 +101,12 @@ def _output_changes(name: str, old: Output, new: Output) -> Iterator[Change]:
     if old.type != new.type:
         kind: Kind = "breaking" if old.type else "changed"
         yield Change(kind, f"output {name!r}: type {old.type or 'none'} became {new.type or 'none'}")
+    if old.predictions != new.predictions:
+        kind = "breaking" if old.predictions else "changed"
+        yield Change(
+            kind,
+            f"output {name!r}: predictions {old.predictions or 'none'} became {new.predictions or 'none'}",
+        )
     was, now = dict.fromkeys(old.metadata), dict.fromkeys(new.metadata)
     yield from compared(f"metadata of output {name!r}:", was, now, lambda *_: iter(()))
 
@@ -109,6 +118,8 @@ def _metric_changes(name: str, old: MetricFacts, new: MetricFacts) -> Iterator[C
         if was != now:
             kind: Kind = "breaking" if was and key == "better" else "changed"
             yield Change(kind, f"metric {name!r}: {key} {was or 'none'} became {now or 'none'}")
+    if old.interval != new.interval:
+        yield Change("changed", f"metric {name!r}: what holds the ends of its interval changed")
 
 
 def _parameter_changes(name: str, old: Parameter, new: Parameter) -> Iterator[Change]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from waypost.contracts.metrics import metrics_in
+from waypost.contracts.metrics import SYSTEM, metrics_in
 from waypost.errors import UsageError
 from waypost.interfaces.record import RunRecord
 from waypost.release.pipeline_repository import pipeline_of
@@ -55,7 +55,7 @@ def evidence(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRec
 
 def is_result(name: str, kinds: Mapping[str, str]) -> bool:
     """Tells whether a metric is of what was computed: not of time nor, by MLflow's names, of the machine."""
-    return kinds.get(name) != "time" and not name.startswith("system/")
+    return kinds.get(name) != "time" and not name.startswith(SYSTEM)
 
 
 def _kinds(tracker: Tracker, run_id: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from waypost.texts.limits import shortened
 
 _MOST_LISTED = 10
 _LONGEST = 400  # characters of a warning
+_UI = "http://127.0.0.1:5000"  # where `mlflow ui` answers
 
 
 def show_current(result: RunResult, stream: IO[str], look: Look | None = None) -> None:
@@ -56,6 +57,8 @@ def closing_lines(result: RunResult) -> list[str]:
     lines += _origin_lines(result)
     if activate := _activation():
         lines.append(f"  for the commands below: {activate}")
+    if result.report:
+        lines.append(f"  report: {_near(result.report)}")
     lines.append(f"  look at it: {_place(result)}")
     models = [(step.run_id, path) for step in result.steps for path in step.models if step.run_id]
     if result.status == "FINISHED" and models:
@@ -102,6 +105,11 @@ def _activation() -> str:
     return "" if on_path else f"source {os.path.relpath(here / 'activate')}"
 
 
+def _near(place: str) -> str:
+    """Returns a path as seen from here, where it is below; an address as it is."""
+    return place.removeprefix(f"{Path.cwd()}/")
+
+
 def _place(result: RunResult) -> str:
     """Returns the page of a run where a server shows it, else the command that does."""
     uri = redacted(result.tracking_uri)
@@ -111,4 +119,6 @@ def _place(result: RunResult) -> str:
     path = uri.removeprefix("sqlite:///")
     shown = f"sqlite:///{path.removeprefix(f'{Path.cwd()}/')}" if path != uri else uri
     whole = "" if find_spec("flask") else "    (its pages need the whole of MLflow: pip install mlflow)"
-    return f"mlflow ui --backend-store-uri {shown}{whole}"
+    page = f"#/experiments/{result.experiment_id}/runs/{result.run_id}" if result.experiment_id else ""
+    where = f"    (then {_UI}/{page})" if page and not whole else ""
+    return f"mlflow ui --backend-store-uri {shown}{whole}{where}"

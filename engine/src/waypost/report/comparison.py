@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from waypost.contracts.run_comparison import BETTER, WORSE, Change, MetricChange, RunComparison, StepChange
+from waypost.contracts.run_comparison import (
+    BETTER,
+    WORSE,
+    Change,
+    ComponentChange,
+    Interval,
+    MetricChange,
+    PredictionChange,
+    RunComparison,
+    StepChange,
+)
 from waypost.report.common import columns, line
 from waypost.report.console import Console, escape
 from waypost.report.figures import figure
@@ -52,15 +62,28 @@ def _tables(found: RunComparison) -> Iterator[Table]:
         ("metrics", ("metric", "before", "after", "difference", ""), map(_metric, found.metrics)),
         ("parameters", ("parameter", "before", "after"), map(_change, found.parameters)),
         ("data", ("step.input", "before", "after"), map(_digests, found.data)),
-        ("components", ("step", "before", "after"), map(_change, found.components)),
+        ("components", ("step", "before", "after", "interface"), map(_component, found.components)),
+        ("environment", ("step", "before", "after"), map(_digests, found.environments)),
+        (
+            "predictions",
+            ("step.output", "rows", "changed", "first rows", ""),
+            map(_prediction, found.predictions),
+        ),
         ("steps", ("step", "", "why", "outputs that differ"), map(_step, found.steps)),
     ):
         if listed := list(rows):
             yield title, heads, listed
 
 
+def _with_interval(value: float | None, interval: Interval | None) -> str:
+    if value is None:
+        return _NONE
+    return f"{figure(value)} ({figure(interval[0])} to {figure(interval[1])})" if interval else figure(value)
+
+
 def _metric(change: MetricChange) -> Sequence[str]:
-    before, after = (_NONE if value is None else figure(value) for value in (change.before, change.after))
+    before = _with_interval(change.before, change.interval_before)
+    after = _with_interval(change.after, change.interval_after)
     added = change.difference
     difference = _NONE if added is None else f"{'+' if added > 0 else ''}{figure(added)}"
     return change.name, before, after, difference, change.verdict
@@ -70,6 +93,18 @@ def _change(change: Change) -> Sequence[str]:
     return change.name, *(
         _NONE if v is None else shortened(v, _LONGEST) for v in (change.before, change.after)
     )
+
+
+def _component(change: ComponentChange) -> Sequence[str]:
+    return *_change(change), shortened("; ".join(change.interface), 3 * _LONGEST)
+
+
+def _prediction(change: PredictionChange) -> Sequence[str]:
+    if change.problem:
+        return change.name, "", "", "", change.problem
+    first = ", ".join(map(str, change.first)) + (" …" if change.changed > len(change.first) else "")
+    moves = "; ".join(f"{before} → {after}: {rows}" for before, after, rows in change.moves[:3])
+    return change.name, f"{change.rows:,}", f"{change.changed:,}", first, moves
 
 
 def _digests(change: Change) -> Sequence[str]:

@@ -41,7 +41,8 @@ class RunResult:
 
     One that is `current` was there before: there was nothing to do. `experiment_id` is empty where only
     the server could tell. `differing` are the parameters that are not as params.yaml has them, as
-    `depth=7 (2)`, `dirty` the files that it could read and that were not committed.
+    `depth=7 (2)`, `dirty` the files that it could read and that were not committed. `report` is where the
+    page of the run is, empty where it made none.
     """
 
     name: str
@@ -55,6 +56,7 @@ class RunResult:
     experiment_id: str = ""
     differing: tuple[str, ...] = ()
     dirty: tuple[str, ...] = ()
+    report: str = ""
 
     @property
     def exit_code(self) -> int:

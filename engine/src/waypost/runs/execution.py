@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from waypost.contracts.keys import FinishedStep
+from waypost.contracts.declared_outputs import output_tags
+from waypost.contracts.keys import FinishedStep, StepInputs
 from waypost.contracts.metrics import metric_tags
 from waypost.contracts.plan import PlannedStep
 from waypost.contracts.schedule_line import Demand
@@ -20,6 +21,7 @@ from waypost.runs.prepare import Prepared
 from waypost.runs.wandb_events import Mirrored
 from waypost.sources.memo import Memo
 from waypost.tracking.leases import Holder
+from waypost.tracking.report_facts import CPU_SECONDS, PEAK_MEMORY, SECONDS
 from waypost.tracking.runs import ATTEMPT_TAG
 from waypost.tracking.store import Tracker
 from waypost.tracking.tags import INPUT_TAG, KEY_TAG, STEP_TAG
@@ -89,6 +91,11 @@ class Execution:
         self._decisions: dict[str, Decision] = {}
         self._holders: dict[str, Holder] = {}
         self._attempts: list[_Attempt] = []
+
+    @property
+    def inputs(self) -> dict[str, StepInputs]:
+        """What the keys of the steps are made of, as far as they were looked up."""
+        return {name: decision.inputs for name, decision in self._decisions.items()}
 
     def look_up(self, name: str, *, again: bool) -> Decision:
         """Returns whether a step has to run whose needs are finished; the same as before unless `again`."""
@@ -232,6 +239,7 @@ class Execution:
         """Records how an attempt ended. It ended well only if all declared outputs are there and readable."""
         step, tracker = attempt.step, self._tools.tracker
         if ended.cause:
+            tracker.tag(attempt.run_id, {}, _taken(attempt, ended))
             tracker.close(attempt.run_id, "FAILED")
             tracker.leases.release(self.parent, attempt.decision.key)
             where = tracker.artifact_location(attempt.run_id, f"logs/{step.name}.log")
@@ -250,7 +258,7 @@ class Execution:
             ended.seconds or time.monotonic() - attempt.started,
             ended.memory,
         )
-        tracker.complete(attempt.run_id, found.digests)
+        tracker.complete(attempt.run_id, found.digests, _taken(attempt, ended))
         # The step's process may have set a status of its own; ours is the last word.
         tracker.close(attempt.run_id, "FINISHED")
         tracker.leases.release(self.parent, attempt.decision.key)
@@ -328,6 +336,7 @@ class Execution:
             **{f"waypost.tree.{name}": tree for name, tree in checkout.trees.items()},
             **{f"{INPUT_TAG}.{name}": text for name, text in self._lookup.inputs.digests(step).items()},
             **metric_tags(step.entry_point.metrics),
+            **output_tags(step.entry_point.outputs),
         }
         if checkout.pin:
             tags |= {
@@ -335,3 +344,13 @@ class Execution:
                 "waypost.component.commit": checkout.pin.commit,
             }
         return tags
+
+
+def _taken(attempt: _Attempt, ended: Ended) -> dict[str, float]:
+    """Returns what an attempt took, as metrics of its run, as far as that is known."""
+    known = {
+        SECONDS: ended.seconds or time.monotonic() - attempt.started,
+        CPU_SECONDS: ended.cpu_seconds,
+        PEAK_MEMORY: ended.memory / 1e6,
+    }
+    return {name: value for name, value in known.items() if value}

@@ -49,7 +49,7 @@ class Ended:
     have `digests`, and `paths` where they are on this machine; `models` are the artifacts that are models.
 
     `tail` are the last lines of its log, `seconds` what it took where it did not begin at once, `memory` its
-    peak in bytes, 0 where that is not known.
+    peak in bytes and `cpu_seconds` its processor time, 0 where that is not known.
     """
 
     code: int = 0
@@ -60,6 +60,7 @@ class Ended:
     models: tuple[str, ...] = ()
     seconds: float = 0.0
     memory: int = 0
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

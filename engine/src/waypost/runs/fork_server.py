@@ -7,7 +7,8 @@ document a line.
     from the engine   {"import": [module, …]}, {"store": tracking URI} once its tables are there
                       {"step": ID, "import": […], "file": F or "module": M, "arguments": […],
                        "folder": …, "variables": {…}, "log": …, "report": …, "memory": bytes or 0}
-    to the engine     {"step": ID, "process": N}, then {"step": ID, "code": N, "memory": bytes}
+    to the engine     {"step": ID, "process": N}, then {"step": ID, "code": N, "memory": bytes,
+                       "cpu": seconds}
                       or {"step": ID, "unsafe": why it cannot be forked}
 
 A step sees what a new process would see: its own variables, folder, arguments, import path, random
@@ -151,7 +152,8 @@ class _Worker:
             request, mark = self._steps.pop(process)
             _end_marked(mark)
             code = os.waitstatus_to_exitcode(status)
-            self._say(step=request["step"], code=code, memory=usage.ru_maxrss * 1024)
+            spent = usage.ru_utime + usage.ru_stime
+            self._say(step=request["step"], code=code, memory=usage.ru_maxrss * 1024, cpu=spent)
             with contextlib.suppress(OSError, ValueError), open(request["report"], encoding="utf-8") as file:
                 self._modules += json.load(file)
 

@@ -216,6 +216,7 @@ class _Running:
             {name: str(path) for name, path in found.paths.items()},
             found.models,
             memory=self._process.memory if self._process else 0,
+            cpu_seconds=self._process.cpu_seconds if self._process else 0.0,
         )
 
     def drop_copy(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from time import monotonic
 
 from waypost import __version__
@@ -14,6 +15,7 @@ from waypost.runs.cache_lookup import CacheLookup, Reuse
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Execution, Tools
 from waypost.runs.inputs import Inputs
+from waypost.runs.outcomes import keep_outcome, keep_page, outcome_of
 from waypost.runs.preflight import Options, digests, rule_of, run_key
 from waypost.runs.prepare import Prepared
 from waypost.runs.provenance import origin_of
@@ -49,6 +51,7 @@ class PipelineRun:
         self._tools = tools
         self._reporter = reporter
         self._opened = monotonic()
+        self._is_one_of_many = bool(parent)
         self._warnings = list(prepared.warnings)
         inputs = Inputs(prepared, tools.memo, {}, options.data, options.offline)
         reuse = Reuse(
@@ -123,10 +126,29 @@ class PipelineRun:
             # whose opening was asked for twice, because the first answer was lost on its way.
             tracker.close_steps(self.run_id)
         tracker.close(self.run_id, status)
+        if status != "KILLED":
+            self.result = replace(self.result, report=self._tell_people(status))
         if status == "FINISHED" and len(keys) == len(self._prepared.plan.steps):
             key = run_key(self._prepared, keys, self._options, is_dirty=bool(self._origin.dirty))
             self._tools.index.add_run(key, self.run_id)
             drafts.note(self._prepared, self._options, self.run_id, tracker.uri)
+
+    def _tell_people(self, status: str) -> str:
+        """Keeps how the run went, and its page; returns where that is. What keeps it from that is a warning:
+        the run has its status already.
+        """
+        tracker, execution = self._tools.tracker, self.execution
+        try:
+            outcome = outcome_of(self._prepared, execution.results, execution.inputs, status)
+            keep_outcome(tracker, self.run_id, outcome)
+            # The points of a sweep have one page together.
+            if self._prepared.pipeline.report and not self._is_one_of_many:
+                return keep_page(tracker, self.run_id)
+        except Exception as error:  # a page that cannot be made is no reason for a run to fail
+            text = " ".join(str(error).split()) or type(error).__name__
+            hint = f"; make it later: waypost report {self.run_id}"
+            self._reporter.warn(redacted(f"the report of the run was not made: {text}{hint}"))
+        return ""
 
 
 def _earlier_steps(tracker: Tracker, options: Options, name: str) -> Mapping[str, FinishedStep]:

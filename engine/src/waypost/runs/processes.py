@@ -60,6 +60,10 @@ class Process(Protocol):
     def memory(self) -> int:
         """Its peak in bytes, 0 where that is not known."""
 
+    @property
+    def cpu_seconds(self) -> float:
+        """The processor time that it took, 0 where that is not known."""
+
 
 class WorkerLostError(Exception):
     """The worker that a step ran in is gone, or cannot fork it; a plain process can run it."""
@@ -145,6 +149,7 @@ class _Plain:
         limit = f"ulimit -d {task.memory // 1024}; " if task.memory else ""
         self._process = Shell(limit + task.shell, cwd=task.folder, env=task.variables, log=task.log)
         self.memory = 0
+        self.cpu_seconds = 0.0
 
     def poll(self) -> int | None:
         return self._process.poll()
@@ -160,6 +165,7 @@ class _Forked:
         self.code: int | None = None
         self.lost = ""
         self.memory = 0
+        self.cpu_seconds = 0.0
 
     def poll(self) -> int | None:
         if self.lost:
@@ -247,6 +253,7 @@ class _Worker:
             step.lost = document.get("unsafe", "")
             if "code" in document:
                 step.code, step.memory = document["code"], document["memory"]
+                step.cpu_seconds = document["cpu"]
 
     def _lost(self) -> None:
         self.is_there = False

@@ -67,6 +67,15 @@ class Registry:
             raise UsageError(f"{text}: no finished run of this release on {redacted(self.uri)}", hint=hint)
         return str(runs[0].info.run_id)
 
+    def newest_pipeline_run(self) -> str:
+        """Returns the id of the newest run of a pipeline. Raises UsageError where there is none."""
+        experiments = [e.experiment_id for e in self._client.search_experiments()]
+        query = f"tags.`{PIPELINE_TAG}` != ''"
+        found: Any = self._client.search_runs(experiments, query, order_by=["start_time DESC"], max_results=1)
+        if not found:
+            raise UsageError(f"no run of a pipeline on {redacted(self.uri)}", hint="run one: waypost run")
+        return str(found[0].info.run_id)
+
     def origin(self, run_id: str, step: str = "") -> Origin:
         """Returns where the model of a run comes from. Raises UsageError where there is not one model."""
         run = self._client.get_run(run_id)

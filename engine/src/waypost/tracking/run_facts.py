@@ -4,41 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from waypost.contracts.metrics import metrics_in
-from waypost.contracts.run_comparison import RunFacts, StepFacts
-from waypost.tracking.origins import StepRun
+from waypost.contracts.run_comparison import RunComparison, RunFacts, compare_runs
+from waypost.interfaces.interface import component_with, interface_changes
+from waypost.tracking.connection import client
 from waypost.tracking.registry import Registry
-from waypost.tracking.tags import KEY_TAG
+from waypost.tracking.run_reading import facts_of, read_run
 
-_TREE = "waypost.tree."
 _RUN = re.compile(r"runs:/(\w+)")
 
 
-def run_facts(registry: Registry, text: str) -> RunFacts:
-    """Returns the facts of a run (its id, `runs:/ID`), or of a release's newest one (`1.4.13`, `URL@1.4.13`).
-
-    Raises UsageError where there is none, or where it is of another kind.
+def run_named(registry: Registry, text: str) -> str:
+    """Returns the id of a pipeline run: of an id, `runs:/ID`, or of a release's newest one (`1.4.13`,
+    `URL@1.4.13`). Raises UsageError where there is none, or where it is of another kind.
     """
     hit = _RUN.fullmatch(text)
-    run = registry.pipeline_run(registry.run_of(hit[1] if hit else text))
-    makers = {step.run_id: step.name for step in run.steps}
-    steps = {step.name: _step(step, makers) for step in run.steps}
-    return RunFacts(run.run_id, run.name, run.parameters, steps)
+    run_id = registry.run_of(hit[1] if hit else text)
+    registry.tags_of_pipeline_run(run_id)
+    return run_id
 
 
-def _step(step: StepRun, makers: Mapping[str, str]) -> StepFacts:
-    taken = {name: makers[run] for name, (run, _) in step.inputs.items() if run in makers}
-    inputs = {name: digest for name, digest in step.input_digests.items() if digest}
-    return StepFacts(
-        step.run_id,
-        step.tags.get(KEY_TAG, ""),
-        step.component,
-        {name.removeprefix(_TREE): tree for name, tree in step.tags.items() if name.startswith(_TREE)},
-        {name: text for name, text in step.parameters.items() if name not in step.inputs},
-        inputs,
-        taken,
-        step.digests,
-        step.metrics,
-        metrics_in(step.tags),
-    )
+def run_facts(registry: Registry, text: str) -> RunFacts:
+    """Returns the facts of a run. Raises as `run_named`."""
+    return facts_of(read_run(client(registry.uri), run_named(registry, text)))
+
+
+def compared(before: RunFacts, after: RunFacts) -> RunComparison:
+    """Returns what differs between two runs, with what changed for those who use their components."""
+    return compare_runs(before, after, _interface_texts)
+
+
+def _interface_texts(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the differences of two interfaces; what a run keeps of them may be of a newer engine."""
+    try:
+        changes = interface_changes(component_with("", before), component_with("", after))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()
+    return tuple(map(str, changes))

@@ -79,10 +79,12 @@ class Runs:
     def log_file(self, run_id: str, file: Path, folder: str) -> None:
         self._client.log_artifact(run_id, str(file), folder)
 
-    def complete(self, run_id: str, digests: Mapping[str, str]) -> None:
+    def complete(
+        self, run_id: str, digests: Mapping[str, str], metrics: Mapping[str, float] | None = None
+    ) -> None:
         """Marks a step's run as one whose outputs are all there, and whose result may be taken over."""
         outputs = {f"{OUTPUT_TAG}.{name}": digest for name, digest in digests.items()}
-        self.tag(run_id, {**outputs, COMPLETE_TAG: "true"})
+        self.tag(run_id, {**outputs, COMPLETE_TAG: "true"}, metrics)
 
     def close(self, run_id: str, status: str) -> None:
         """Gives a run its terminal status: FINISHED, FAILED or KILLED."""
@@ -140,11 +142,17 @@ def output_of(client: MlflowClient, run_id: str, artifact: str) -> Path | None:
 
     What lies on another machine is downloaded once, into the cache; it may be removed at any time.
     """
+    # Names come from tags, too, which anybody may have written.
+    return None if path_problem(artifact) else output_in(client, client.get_run(run_id), artifact)
+
+
+def output_in(client: MlflowClient, run: Run, artifact: str) -> Path | None:
+    """Returns the same of a run that was read already."""
     from mlflow.exceptions import MlflowException
 
-    if path_problem(artifact):  # names come from tags, too, which anybody may have written
+    if path_problem(artifact):
         return None
-    run = client.get_run(run_id)
+    run_id = str(run.info.run_id)
     uri = _location(run, artifact)  # MLflow finds the same by runs:/, by three more requests
     local = Path(uri)
     if local.exists():

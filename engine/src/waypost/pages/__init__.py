@@ -1,0 +1,1 @@
+"""Pages for people: from facts to one self-contained HTML document, without input or output."""

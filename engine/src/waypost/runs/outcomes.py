@@ -1,0 +1,84 @@
+"""What a run leaves of how it went: outcome.json, a description for MLflow's pages, and the page for
+people.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from waypost import __version__
+from waypost.contracts import outcome as contract
+from waypost.contracts import provenance
+from waypost.contracts.keys import StepInputs
+from waypost.contracts.outcome import Outcome, StepOutcome, outcome_text
+from waypost.interfaces.interface import interface_of
+from waypost.runs.events import StepResult
+from waypost.runs.prepare import Prepared
+from waypost.tracking.store import Tracker
+
+PAGE = "report.html"
+"""The artifact of a pipeline run that is its page."""
+DESCRIPTION_TAG = "mlflow.note.content"
+_PACKAGES = ("mlflow-skinny", "uv")
+
+
+def outcome_of(
+    prepared: Prepared, results: Sequence[StepResult], inputs: Mapping[str, StepInputs], status: str
+) -> Outcome:
+    """Returns how a run went; `inputs` are what the keys of its steps are made of, as far as that is
+    known.
+    """
+    steps = {step.name: step for step in prepared.plan.steps}
+    uses = {step.uses: prepared.checkout(step).component for step in prepared.plan.steps}
+    return Outcome(
+        status=status,
+        description=prepared.pipeline.description,
+        steps=tuple(
+            StepOutcome(
+                name=result.name,
+                uses=result.uses,
+                state=result.state,
+                run_id=result.run_id,
+                because=result.because,
+                cause=result.cause,
+                user=result.user,
+                needs=steps[result.name].needs,
+                environment=inputs[result.name].environment if result.name in inputs else "",
+                platform=inputs[result.name].platform if result.name in inputs else "",
+                **prepared.pipeline.steps[result.name].resources.model_dump(),
+            )
+            for result in results
+        ),
+        interfaces={name: interface_of(component) for name, component in uses.items()},
+        packages={"waypost": __version__, "Python": platform.python_version(), **_versions()},
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def keep_outcome(tracker: Tracker, run_id: str, outcome: Outcome) -> None:
+    """Logs how a run went."""
+    text = outcome_text(outcome)
+    tracker.log_contents(run_id, {f"{provenance.FOLDER}/{contract.FILE}": text.encode()})
+
+
+def keep_page(tracker: Tracker, run_id: str) -> str:
+    """Makes the page of a run that has ended, logs it, and returns where it is."""
+    from waypost.pages.description import description
+    from waypost.pages.run_page import run_page
+    from waypost.tracking.report_facts import report_of
+
+    facts = report_of(run_id)
+    tracker.log_contents(run_id, {PAGE: run_page(facts).encode()})
+    tracker.tag(run_id, {DESCRIPTION_TAG: description(facts, PAGE)})
+    return tracker.artifact_location(run_id, PAGE)

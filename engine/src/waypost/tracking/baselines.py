@@ -1,0 +1,55 @@
+"""What a run is compared with where nobody says: the last release before it, else the run before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from waypost.tracking.names import tag_is
+from waypost.tracking.tags import PARENT_TAG, PIPELINE_TAG
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+RELEASE_TAG = "waypost.release"
+_LOOKED_AT = 50
+
+
+def baseline_of(client: MlflowClient, run: Run) -> Run | None:
+    """Returns the newest finished run of the last release before a run, else the newest one before it; None
+    where there is none. Points of a sweep, and runs of the same release, come last or not at all.
+    """
+    pipeline = str(run.data.tags.get(PIPELINE_TAG, ""))
+    before = [
+        tag_is(PIPELINE_TAG, pipeline),
+        "attributes.status = 'FINISHED'",
+        f"attributes.start_time < {run.info.start_time}",
+    ]
+    own = run.data.tags.get(RELEASE_TAG)
+    released = _search(client, run, [*before, f"tags.`{RELEASE_TAG}` != ''"])
+    others = [each for each in released if each.data.tags.get(RELEASE_TAG) != own]
+    found = others or released or _search(client, run, before)
+    return next(
+        (
+            each
+            for each in found
+            if each.data.tags.get(PIPELINE_TAG) == pipeline and PARENT_TAG not in each.data.tags
+        ),
+        None,
+    )
+
+
+def _search(client: MlflowClient, run: Run, conditions: list[str]) -> list[Any]:
+    found: Any = client.search_runs(
+        [str(run.info.experiment_id)],
+        " AND ".join(conditions),
+        order_by=["attributes.start_time DESC"],
+        max_results=_LOOKED_AT,
+    )
+    return list(found)
+
+
+def named(run: Run) -> str:
+    """Returns a baseline in words."""
+    release = run.data.tags.get(RELEASE_TAG)
+    return f"release {release}" if release else "the run before it"

@@ -1,0 +1,163 @@
+"""A pipeline run as it stands on the tracking server: itself, the runs of its steps, how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from waypost.contracts import outcome as contract
+from waypost.contracts import provenance
+from waypost.contracts.declared_outputs import outputs_declared
+from waypost.contracts.metrics import metrics_in
+from waypost.contracts.outcome import Outcome, StepOutcome, parse_outcome
+from waypost.contracts.run_comparison import Predictions, RunFacts, StepFacts
+from waypost.errors import FindingsError
+from waypost.tracking.origins import StepRun
+from waypost.tracking.runs import output_in
+from waypost.tracking.tags import KEY_TAG, PARENT_TAG, PIPELINE_TAG, STEP_TAG
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_TREE = "waypost.tree."
+_PAGE = 100
+_MOST_CHARACTERS = 8_000_000
+_NOTHING = StepOutcome(name="", uses="", state="")
+
+
+@dataclass(frozen=True)
+class ReadRun:
+    """A pipeline run: `results` are the runs whose result its steps have, `others` those of steps that did
+    not end well; `outcome` is None for runs of engines that did not write it down.
+    """
+
+    parent: Run
+    results: Mapping[str, Run]
+    others: Mapping[str, Run]
+    outcome: Outcome | None
+
+    def outcome_of(self, step: str) -> StepOutcome:
+        """Returns what the run keeps of a step, with nothing in it where that is nothing."""
+        found = self.outcome.steps if self.outcome else ()
+        return next((each for each in found if each.name == step), _NOTHING)
+
+
+def read_run(client: MlflowClient, run_id: str) -> ReadRun:
+    """Returns a pipeline run, with a request for all of its own steps and one for those of other runs."""
+    parent = client.get_run(run_id)
+    prefix = f"{STEP_TAG}."
+    ids = {k.removeprefix(prefix): v for k, v in parent.data.tags.items() if k.startswith(prefix)}
+    experiment = str(parent.info.experiment_id)
+    children = list(_searched(client, experiment, f"tags.`{PARENT_TAG}` = '{run_id}'"))
+    known = {str(run.info.run_id): run for run in children}
+    missing = [each for each in ids.values() if each not in known]
+    for start in range(0, len(missing), _PAGE):
+        listed = ", ".join(f"'{each}'" for each in missing[start : start + _PAGE] if each.isalnum())
+        found = _searched(client, experiment, f"attributes.run_id IN ({listed})") if listed else ()
+        known |= {str(run.info.run_id): run for run in found}
+    results = {name: known.get(each) or client.get_run(each) for name, each in ids.items()}
+    others = {
+        str(run.data.tags.get(STEP_TAG, "")): run
+        for run in reversed(children)  # of several attempts, the last one
+        if run.data.tags.get(STEP_TAG, "") not in ids and PIPELINE_TAG not in run.data.tags
+    }
+    return ReadRun(parent, results, {n: run for n, run in others.items() if n}, _outcome(client, parent))
+
+
+def _searched(client: MlflowClient, experiment: str, query: str) -> Iterator[Run]:
+    token: str | None = None
+    while True:
+        found: Any = client.search_runs(
+            [experiment], query, order_by=["attributes.start_time DESC"], max_results=_PAGE, page_token=token
+        )
+        yield from found
+        token = found.token
+        if not token:
+            return
+
+
+def _outcome(client: MlflowClient, parent: Run) -> Outcome | None:
+    text = text_of(client, parent, f"{provenance.FOLDER}/{contract.FILE}")
+    try:
+        return parse_outcome(text) if text else None
+    except FindingsError:  # anybody may have written it, or a newer engine
+        return None
+
+
+def text_of(client: MlflowClient, run: Run, artifact: str) -> str:
+    """Returns the text of an artifact, empty where there is none, or one that is no text of a sane size."""
+    path = output_in(client, run, artifact)
+    if path is None or not path.is_file() or path.stat().st_size > _MOST_CHARACTERS:
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def file_of(client: MlflowClient, run: Run, artifact: str) -> Path | None:
+    """Returns an artifact on this machine, None where there is none."""
+    return output_in(client, run, artifact)
+
+
+def step_run(name: str, run: Run) -> StepRun:
+    """Returns what a step's run says, without its models."""
+    data = run.data
+    return StepRun(name, str(run.info.run_id), dict(data.tags), dict(data.metrics), dict(data.params), {})
+
+
+def facts_of(read: ReadRun) -> RunFacts:
+    """Returns what a run says of itself, to be compared with another one."""
+    steps = [step_run(name, run) for name, run in read.results.items()]
+    makers = {step.run_id: step.name for step in steps}
+    tags = read.parent.data.tags
+    interfaces = read.outcome.interfaces if read.outcome else {}
+    return RunFacts(
+        str(read.parent.info.run_id),
+        str(tags.get(PIPELINE_TAG, "")),
+        dict(read.parent.data.params),
+        {s.name: _step(s, makers, read.outcome_of(s.name), interfaces) for s in _ordered(steps, read)},
+    )
+
+
+def _ordered(steps: Iterable[StepRun], read: ReadRun) -> list[StepRun]:
+    """Returns steps in the order of the pipeline, where the run keeps that."""
+    names = [each.name for each in read.outcome.steps] if read.outcome else []
+    places = {name: at for at, name in enumerate(names)}
+    return sorted(steps, key=lambda step: places.get(step.name, len(places)))
+
+
+def trees_in(tags: Mapping[str, str]) -> dict[str, str]:
+    """Returns the git trees of a step's code, by folder."""
+    return {name.removeprefix(_TREE): tree for name, tree in tags.items() if name.startswith(_TREE)}
+
+
+def _step(
+    step: StepRun,
+    makers: Mapping[str, str],
+    outcome: StepOutcome,
+    interfaces: Mapping[str, Mapping[str, Any]],
+) -> StepFacts:
+    taken = {name: makers[run] for name, (run, _) in step.inputs.items() if run in makers}
+    inputs = {name: digest for name, digest in step.input_digests.items() if digest}
+    predictions = {
+        name: Predictions(step.run_id, output.path, output.predictions)
+        for name, output in outputs_declared(step.tags).items()
+        if output.predictions
+    }
+    return StepFacts(
+        step.run_id,
+        step.tags.get(KEY_TAG, ""),
+        step.component,
+        trees_in(step.tags),
+        {name: text for name, text in step.parameters.items() if name not in step.inputs},
+        inputs,
+        taken,
+        step.digests,
+        step.metrics,
+        metrics_in(step.tags),
+        outcome.environment,
+        outcome.platform,
+        interfaces.get(outcome.uses, {}),
+        predictions,
+    )

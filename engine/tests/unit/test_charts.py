@@ -1,0 +1,150 @@
+"""Charts: what is drawn is what the table says, and nothing of it can act."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ET  # our own SVG
+from typing import Any
+
+import pytest
+
+from waypost.contracts.figures import Figure
+from waypost.pages.charts.bars import bar_chart
+from waypost.pages.charts.curves import curve_chart, curves_of
+from waypost.pages.charts.graph import Node, graph_chart, levels
+from waypost.pages.charts.heat import heat_chart
+from waypost.pages.charts.timeline import Span, timeline_chart
+from waypost.pages.html import Html, escaped, link, tag
+from waypost.pages.numbers import duration, number, signed
+from waypost.pages.scales import scale
+
+EVIL = """"><script>alert(1)</script>&'`\x1b[2J\u202e"""
+
+
+def figure(mark: str, rows: list[list[Any]], **drawn: Any) -> Figure:
+    columns = [{"name": name} for name in ("x", "y", "z", "t")[: len(rows[0]) if rows else 2]]
+    content = {"title": "T", "mark": mark, "columns": columns, "rows": rows, "x": "x", "y": "y", **drawn}
+    return Figure.model_validate(content)
+
+
+def parsed(chart: Html | None) -> ET.Element:
+    """Returns the SVG, which has to be well-formed, with a title."""
+    assert chart is not None
+    svg = ET.fromstring(re.search(r"<svg role=.*?</svg>", chart, re.DOTALL)[0])  # type: ignore[index]
+    title = svg.find("title")
+    assert svg.get("role") == "img"
+    assert title is not None
+    assert title.text
+    return svg
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (3, 47, [10, 20, 30, 40]),
+        (-2, 2, [-2, -1, 0, 1, 2]),
+        (5, 5, [4.6, 4.8, 5, 5.2, 5.4]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
+    """Ticks stand at round numbers within the scale; a scale without extent gets some."""
+    assert scale([low, high], 0, 100).ticks() == pytest.approx(ticks)
+
+
+def test_odd_numbers_have_a_scale() -> None:
+    """NaN and infinity do not spoil a scale, and no values make one, too."""
+    assert scale([math.nan, math.inf, 1, 3], 0, 10)(2) == 5
+    assert scale([], 0, 10).ticks()
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    """Bars begin at zero, to both sides of it; a row without a number has none."""
+    svg = parsed(bar_chart(figure("bar", [["a", 2.0], ["b", -1.0], ["c", None]])))
+    first, second = (float(rect.get("width", 0)) for rect in svg.iter("rect"))
+    assert first == pytest.approx(2 * second, rel=0.01)
+    assert bar_chart(figure("bar", [["a", None]])) is None
+
+
+def test_lines_and_points() -> None:
+    """Rows belong together by their series; what is no number on both axes is left to the table."""
+    rows = [[0, 0.0, "a"], [1, 1.0, "a"], [0, 0.5, "b"], [1, None, "b"], ["x", 1, "b"], [True, 1, "b"]]
+    found = figure("line", rows, series="z")
+    assert [(curve.name, curve.points) for curve in curves_of(found)] == [
+        ("a", ((0.0, 0.0), (1.0, 1.0))),
+        ("b", ((0.0, 0.5),)),
+    ]
+    svg = parsed(curve_chart(found))
+    assert len(list(svg.iter("polyline"))) == 2
+    assert not list(parsed(curve_chart(figure("point", [[0, 1], [1, 2]]))).iter("polyline"))
+    assert curve_chart(figure("line", [[None, None]])) is None
+
+
+def test_many_classes_stay_readable() -> None:
+    """40 curves: no more are named than colours can be told apart, the others are grey, and that is said."""
+    rows = [[x, x * n, f"class {n}"] for n in range(40) for x in (0, 1)]
+    chart = curve_chart(figure("line", rows, series="z"))
+    assert chart is not None
+    assert "32 more, in the table" in chart
+    assert chart.count('"l cx"') == 32
+
+
+def test_a_heat_map_has_a_cell_for_each_pair() -> None:
+    """The shade is the value, the text its label; more classes than can be read are left to the table."""
+    rows = [["a", "a", 0.9, 9], ["b", "a", 0.1, 1], ["a", "b", None, 0], ["b", "b", 1.0, 5]]
+    svg = parsed(heat_chart(figure("heat", rows, value="z", label="t")))
+    assert [rect.get("fill-opacity") for rect in svg.iter("rect")] == ["0.90", "0.10", None]
+    many = [[str(a), str(b), 0.5] for a in range(61) for b in range(2)]
+    assert heat_chart(figure("heat", many, value="z")) is None
+
+
+def test_steps_are_below_what_they_need() -> None:
+    """A step is a level below all that it needs; a circle, which no plan has, does not hang."""
+    nodes = [Node("c", ("a", "b")), Node("b", ("a",)), Node("a", ()), Node("d", ("a", "gone"))]
+    assert [sorted(level) for level in levels(nodes)] == [["a"], ["b", "d"], ["c"]]
+    assert levels([Node("a", ("b",)), Node("b", ("a",))])
+    svg = parsed(graph_chart(nodes, "graph"))
+    assert (len(list(svg.iter("rect"))), len(list(svg.iter("path")))) == (4, 4)
+
+
+def test_wide_levels_go_on_below() -> None:
+    """Hundred steps side by side do not make a picture of 16,000 pixels."""
+    svg = parsed(graph_chart([Node(f"s{n}", ()) for n in range(100)], "graph"))
+    assert float(svg.get("width", 0)) < 1100
+
+
+def test_a_timeline_begins_with_the_run() -> None:
+    """A step that started later is drawn further right; one that took no time can be seen, too."""
+    svg = parsed(timeline_chart([Span("a", 0, 2), Span("b", 2, 0.0)], "when"))
+    first, second = svg.iter("rect")
+    assert float(second.get("x", 0)) > float(first.get("x", 0))
+    assert float(second.get("width", 0)) > 0
+    assert timeline_chart([], "when") is None
+
+
+@pytest.mark.parametrize("text", [EVIL, "</title><script>", "javascript:alert(1)", "\ud800"])
+def test_foreign_text_is_text(text: str) -> None:
+    """Whatever names say, no element, attribute or control character comes of them."""
+    made = tag("p", text, title=text) + escaped(text) + link(text, text)
+    made += graph_chart([Node(text, (), note=text)], text)
+    made += bar_chart(figure("bar", [[text, 1.0]])) or ""
+    made += heat_chart(figure("heat", [[text, text, 0.5]], value="z")) or ""
+    made += curve_chart(figure("line", [[0, 1, text], [1, 1, text]], series="z")) or ""
+    assert "<script" not in made
+    assert "href=" not in made
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202e\ud800]", made)
+    assert re.findall(r"<(\w+)", made).count("script") == 0
+
+
+def test_numbers_for_people() -> None:
+    """Times, counts and differences are written as people write them."""
+    assert [duration(t) for t in (0.0123, 5, 61, 7300)] == ["12 ms", "5.0 s", "1 min 1 s", "2 h 1 min"]
+    assert [number(v) for v in (1234.0, 0.5, 123.456, 1e-9, math.nan)] == [
+        "1,234",
+        "0.5000",
+        "123.5",
+        "1e-09",
+        "not a number",
+    ]
+    assert [signed(v) for v in (0.5, -0.5)] == ["+0.5000", "−0.5000"]
