@@ -75,7 +75,7 @@ def run_of(text: str) -> str:
 def logged(run_id: str) -> str:
     client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     place = client.get_run(run_id).info.artifact_uri.removeprefix("file://")
-    return Path(place, "report.html").read_text(encoding="utf-8")
+    return Path(str(place), "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_makes_its_report(pipeline: Path, call: Call) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,7 @@ class Result:
 
         named = [name for name in self._artifacts if name.partition(".")[2] == output]
         path = self.path(named[0] if len(named) == 1 else output)
-        readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
+        readers: dict[str, Callable[[Path], Any]] = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
         if path.suffix not in readers:
             raise UsageError(f"{output}: {path.name} is no table in Parquet or CSV", hint="result.path(…)")
         return readers[path.suffix](path)

@@ -22,7 +22,7 @@ from waypost.pages.scales import scale
 EVIL = """"><script>alert(1)</script>&'`\x1b[2J\u202e"""
 
 
-def figure(mark: str, rows: list[list[Any]], **drawn: Any) -> Figure:
+def figure(mark: str, rows: list[Any], **drawn: Any) -> Figure:
     columns = [{"name": name} for name in ("x", "y", "z", "t")[: len(rows[0]) if rows else 2]]
     content = {"title": "T", "mark": mark, "columns": columns, "rows": rows, "x": "x", "y": "y", **drawn}
     return Figure.model_validate(content)

@@ -17,7 +17,6 @@ from waypost.texts.parsing import Strict, parse
 
 TYPE = "figures"
 """The type of output that is such a document."""
-SCHEMA = 1
 MOST_BYTES = 4_000_000
 _LIMITS = Limits(characters=MOST_BYTES, values=300_000, depth=10)
 _MOST_ROWS, _MOST_COLUMNS, _MOST_FIGURES, _MOST_TABLES = 2000, 60, 100, 20
@@ -109,7 +108,7 @@ class TableSize(Strict):
 class Figures(Strict):
     """The document: sizes of the tables that the step read or wrote, and figures, the most telling first."""
 
-    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
     tables: tuple[TableSize, ...] = Field(default=(), max_length=_MOST_TABLES)
     figures: tuple[Figure, ...] = Field(default=(), max_length=_MOST_FIGURES)
 

@@ -38,7 +38,7 @@ class StepOutcome(Strict):
 class Outcome(Strict):
     """outcome.json of a run; `interfaces` are those of its components by `uses`, as records have them."""
 
-    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
     status: str
     description: str = ""
     steps: tuple[StepOutcome, ...] = ()

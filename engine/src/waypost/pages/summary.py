@@ -4,16 +4,18 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from waypost.contracts.run_comparison import BETTER, WORSE, MetricChange, RunComparison
+from waypost.contracts.run_comparison import BETTER, WORSE, Change, MetricChange, RunComparison
 from waypost.pages.facts import EXECUTED, Remake, Run, Step
 from waypost.pages.html import Child, Html, joined, tag
 from waypost.pages.numbers import counted, duration, moment, number, signed
 from waypost.pages.tables import badge, code, details, table
+from waypost.texts.limits import shortened
 
 _MOST_METRICS, _MOST_DATA, _MOST_REASONS = 8, 8, 8
 _VERDICTS = {"FINISHED": "ok", "FAILED": "bad", "KILLED": "warn"}
+_LONGEST, _DIGEST = 120, 19  # characters of a value, of a digest
 SIGNS = {BETTER: "ok", WORSE: "bad"}
 
 
@@ -143,16 +145,17 @@ def _changes(run: Run) -> Html:
 
 def reasons_of(found: RunComparison) -> Iterator[tuple[str, str]]:
     """Gives what may be the reason of other results, as (kind, what)."""
-    for change in found.components:
-        yield "component", f"{change.name}: {change.before or '–'} → {change.after or '–'}"
-    for change in found.data:
-        was, now = ((side or "–")[:19] for side in (change.before, change.after))
-        yield "data", f"{change.name}: {was} → {now}"
-    for change in found.parameters:
-        was, now = ("not set" if side is None else side for side in (change.before, change.after))
-        yield "parameter", f"{change.name}: {was} → {now}"
-    for change in found.environments:
-        yield "environment", f"{change.name}: {(change.before or '–')[:12]} → {(change.after or '–')[:12]}"
+    kinds: tuple[tuple[str, Sequence[Change], int], ...] = (
+        ("component", found.components, _LONGEST),
+        ("data", found.data, _DIGEST),
+        ("parameter", found.parameters, _LONGEST),
+        ("environment", found.environments, _DIGEST),
+    )
+    for kind, changes, most in kinds:
+        for change in changes:
+            sides = ("not set" if side is None else side for side in (change.before, change.after))
+            was, now = (shortened(side, most) for side in sides)
+            yield kind, f"{change.name}: {was} → {now}"
 
 
 def remake(facts: Remake, status: str = "FINISHED") -> Html:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from waypost.contracts.metrics import SaidSide
-from waypost.errors import Finding, FindingsError, did_you_mean
+from waypost.errors import Finding, FindingsError, did_you_mean, redacted
+from waypost.pages.sweep_page import Sweep, SweptPoint, sweep_page
 from waypost.runs.dispatch import drive
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.executor import Site
 from waypost.runs.local_executor import LocalExecutor
+from waypost.runs.outcomes import PAGE
 from waypost.runs.pipeline_run import PipelineRun
 from waypost.runs.preflight import Options, digests, preflight
 from waypost.runs.prepare import Prepared
@@ -156,10 +158,21 @@ def sweep(
             )
             drive(opening, options, tools)
             result = _sorted(run_id, metric, found.values(), minimize=minimize)
-            _record(tools.tracker, result)
+            _record(tools.tracker, result, first)
             status = "FINISHED" if all(p.result.status == "FINISHED" for p in result.points) else "FAILED"
             tools.tracker.close(run_id, status)
     return result
+
+
+def swept(result: SweepResult, pipeline: str) -> Sweep:
+    """Returns what the page of a sweep shows."""
+    pairs = [[value.partition("=")[::2] for value in point.values] for point in result.points]
+    keys = tuple(redacted(key) for key, _ in pairs[0]) if pairs else ()
+    points = tuple(
+        SweptPoint(p.result.run_id, p.result.status, p.metric, tuple(redacted(value) for _, value in values))
+        for p, values in zip(result.points, pairs, strict=True)
+    )
+    return Sweep(result.run_id, pipeline, result.metric, keys, points)
 
 
 @contextlib.contextmanager
@@ -196,8 +209,8 @@ def _sorted(run_id: str, metric: str, points: Iterable[Point], *, minimize: bool
     return SweepResult(run_id, metric, tuple(sorted(points, key=rank)))
 
 
-def _record(tracker: Tracker, result: SweepResult) -> None:
-    """Logs the table, and the best run, on the sweep's run."""
+def _record(tracker: Tracker, result: SweepResult, prepared: Prepared) -> None:
+    """Logs the table, the page, and the best run, on the sweep's run."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(
@@ -208,6 +221,9 @@ def _record(tracker: Tracker, result: SweepResult) -> None:
         values = [v.partition("=")[2] for v in point.values]
         table.writerow([point.result.run_id, point.result.status, value, *values])
     tracker.log_text(result.run_id, text.getvalue(), "sweep.csv")
+    if prepared.pipeline.report:
+        page = sweep_page(swept(result, prepared.pipeline.name))
+        tracker.log_contents(result.run_id, {PAGE: page.encode()})
     if result.best and result.best.metric is not None:
         tags = {
             "waypost.best": result.best.result.run_id,

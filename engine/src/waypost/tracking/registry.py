@@ -14,7 +14,7 @@ from waypost.tracking.local import tracking_uri
 from waypost.tracking.names import tag_is
 from waypost.tracking.origins import Origin, PipelineRun, StepRun
 from waypost.tracking.runs import output_of, outputs_in
-from waypost.tracking.tags import PIPELINE_TAG, STEP_TAG
+from waypost.tracking.tags import PIPELINE_TAG, STEP_TAG, SWEEP_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -128,6 +128,10 @@ class Registry:
         above = tags.get("mlflow.parentRunId", "") if STEP_TAG in tags else ""
         hint = f"it is a step of runs:/{above}" if above else ""
         raise UsageError(f"run {run_id} is not a pipeline run of Waypost", hint=hint)
+
+    def is_sweep(self, run_id: str) -> bool:
+        """Tells whether a run is the one above the points of a sweep."""
+        return SWEEP_TAG in self._client.get_run(run_id).data.tags
 
     def pipeline_of(self, run_id: str) -> str:
         """Returns the pipeline run that a step's run belongs to, else the run itself."""

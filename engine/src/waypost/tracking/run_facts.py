@@ -15,12 +15,17 @@ from waypost.tracking.run_reading import facts_of, read_run
 _RUN = re.compile(r"runs:/(\w+)")
 
 
+def run_in(registry: Registry, text: str) -> str:
+    """Returns the id of a run of any kind, as `run_named` takes it."""
+    hit = _RUN.fullmatch(text)
+    return registry.run_of(hit[1] if hit else text)
+
+
 def run_named(registry: Registry, text: str) -> str:
     """Returns the id of a pipeline run: of an id, `runs:/ID`, or of a release's newest one (`1.4.13`,
     `URL@1.4.13`). Raises UsageError where there is none, or where it is of another kind.
     """
-    hit = _RUN.fullmatch(text)
-    run_id = registry.run_of(hit[1] if hit else text)
+    run_id = run_in(registry, text)
     registry.tags_of_pipeline_run(run_id)
     return run_id
 
