@@ -9,8 +9,10 @@ from pathlib import Path
 import mlflow
 import pytest
 
+import waypost
 from tests.conftest import Call
 from tests.pipelines import write_component, write_pipeline
+from waypost.errors import UsageError
 
 CODE = """
 import json, pathlib, sys, tempfile, mlflow
@@ -82,14 +84,14 @@ def test_a_run_makes_its_report(pipeline: Path, call: Call) -> None:
     """A run logs its page, a description and what each step took; made again later it is the same bytes. The
     next one says what changed; what it reused, and why; a component's figures, and a stranger's images.
     """
-    waypost = ("python", "-m", "waypost")
-    first = call(*waypost, "run", "small", "--env", "local")
+    command = ("python", "-m", "waypost")
+    first = call(*command, "run", "small", "--env", "local")
     assert first.returncode == 0, first.stderr
     assert "report: mlruns/" in first.stdout
     assert re.search(r"then http://127.0.0.1:5000/#/experiments/\d+/runs/\w{32}\)", first.stdout)
     before = run_of(first.stdout)
     page = logged(before)
-    assert call(*waypost, "report", before, "-o", "one.html").returncode == 0
+    assert call(*command, "report", before, "-o", "one.html").returncode == 0
     assert Path("one.html").read_text(encoding="utf-8") == page
     for told in (
         "<h4>Loss</h4>",
@@ -105,7 +107,7 @@ def test_a_run_makes_its_report(pipeline: Path, call: Call) -> None:
     taken = client.get_run(tags["waypost.step.fit"]).data.metrics
     assert {"system/seconds", "system/cpu_seconds", "system/peak_memory_mb"} <= taken.keys()
 
-    again = call(*waypost, "run", "small", "depth=5", "--env", "local")
+    again = call(*command, "run", "small", "depth=5", "--env", "local")
     after = run_of(again.stdout)
     page = logged(after)
     for told in (
@@ -115,10 +117,10 @@ def test_a_run_makes_its_report(pipeline: Path, call: Call) -> None:
         "waypost run . --env=local depth=5",
     ):
         assert told in page
-    other = call(*waypost, "report", "--against", before, "-o", "-")
-    assert other.stdout == page
+    other = call(*command, "report", "--against", before, "-o", "-")
+    assert other.stdout.replace(f"run {before[:12]}", "the run before it") == page
 
-    found = call(*waypost, "compare", before, after, "--json")
+    found = call(*command, "compare", before, after, "--json")
     document = json.loads(found.stdout)
     assert document["predictions"] == [
         {
@@ -131,26 +133,36 @@ def test_a_run_makes_its_report(pipeline: Path, call: Call) -> None:
         }
     ]
     assert document["metrics"][0]["interval_after"] == [0.5, 0.6]
-    assert call(*waypost, "compare", before, after, "--html", "both.html").returncode == 0
+    assert call(*command, "compare", before, after, "--html", "both.html").returncode == 0
     assert "3 of 10 predictions" in Path("both.html").read_text()
+    result = waypost.run("small", {"depth": 5}, env="local", quiet=True)
+    assert (result.run_id, result.was_there) == (after, True)
+    assert list(result.frame("answers")["said"])[4:6] == ["a", "b"]
+    assert result.report == page
+    with pytest.raises(UsageError, match="0 models: none"):
+        _ = result.model
+    shown = result._repr_html_()
+    assert shown.startswith('<iframe title="Report of run ')
+    assert shown.count("<") == 2  # the page is an attribute of the frame
+    assert 'sandbox="allow-scripts"' in shown
     Path("mine.html").write_text("mine")
-    refused = call(*waypost, "report", "-o", "mine.html")
+    refused = call(*command, "report", "-o", "mine.html")
     assert (refused.returncode, Path("mine.html").read_text()) == (2, "mine")
     assert "is no report" in refused.stderr
 
 
 def test_failed_runs_and_runs_without(pipeline: Path, call: Call) -> None:
     """A failed run has a page that says where and why; with `report: false` none is made."""
-    waypost = ("python", "-m", "waypost")
-    failed = call(*waypost, "run", "small", "depth=13", "--env", "local")
+    command = ("python", "-m", "waypost")
+    failed = call(*command, "run", "small", "depth=13", "--env", "local")
     assert failed.returncode == 1
     page = logged(run_of(failed.stdout))
     for told in ("Failed at fit", "depth 13 brings bad luck", "<h4>Loss</h4>"):
         assert told in page
     file = pipeline / "pipeline.yaml"
     file.write_text(f"report: false\n{file.read_text()}")
-    quiet = call(*waypost, "run", "small", "depth=3", "--env", "local")
+    quiet = call(*command, "run", "small", "depth=3", "--env", "local")
     assert quiet.returncode == 0
     assert "report:" not in quiet.stdout
-    assert call(*waypost, "report", run_of(quiet.stdout), "-o", "-").returncode == 0
-    assert call(*waypost, "report", "0" * 32).returncode == 1
+    assert call(*command, "report", run_of(quiet.stdout), "-o", "-").returncode == 0
+    assert call(*command, "report", "0" * 32).returncode == 1

@@ -87,6 +87,10 @@ def test_product_shares_and_sorts(scored: Path, call: Call) -> None:
     csv = Path(client().download_artifacts(top.info.run_id, "sweep.csv")).read_text().splitlines()
     assert csv[0] == "run_id,status,score/score,letter,number"
     assert len(csv) == 7
+    page = Path(client().download_artifacts(top.info.run_id, "report.html")).read_text()
+    assert "score/score 3, by <code>letter=" in page
+    assert "score/score by number" in page
+    assert call("python", "-m", "waypost", "report", top.info.run_id, "-o", "-").stdout == page
     again = call(*command, "--json")
     document = json.loads(again.stdout)
     assert document["run_id"] == ""

@@ -74,7 +74,7 @@ def _metrics(changes: Iterable[MetricChange]) -> Html:
         ]
         for change in changes
     ]
-    heads = ["metric", "before", "after", "difference", ""]
+    heads = ["metric", "before", "after", "difference", "verdict"]
     return table(
         heads, rows, caption="Metrics that differ; intervals where they were logged", numeric=(1, 2, 3)
     )
@@ -131,4 +131,4 @@ def _steps(changes: Iterable[StepChange]) -> Html:
         [change.name, change.state, "; ".join(change.because), ", ".join(change.outputs)]
         for change in changes
     ]
-    return table(["step", "", "why", "outputs that differ"], rows, caption="Steps that are not the same")
+    return table(["step", "state", "why", "outputs that differ"], rows, caption="Steps that are not the same")

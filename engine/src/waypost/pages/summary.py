@@ -72,7 +72,7 @@ def _metrics(run: Run) -> Html:
     word = "Quality" if run.qualities else "Metrics of the last step; no contract says which tell the quality"
     change = f"change since {run.baseline}" if run.comparison else "change"
     return joined(
-        table(["metric", "value", "interval", change, ""], rows, caption=word, numeric=(1, 2, 3)),
+        table(["metric", "value", "interval", change, "verdict"], rows, caption=word, numeric=(1, 2, 3)),
         tag("p", _baseline(run), class_="soft"),
     )
 

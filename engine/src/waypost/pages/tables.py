@@ -44,7 +44,7 @@ def table(
     )
     if not wide:
         return content
-    return tag("div", content, class_="w", role="region", aria_label=caption, tabindex="0")
+    return tag("div", content, class_="w", role="group", aria_label=caption, tabindex="0")
 
 
 def _row(cells: Sequence[Child], right: frozenset[int]) -> Html:

@@ -26,7 +26,7 @@ def graph(run: Run) -> Html:
         f"Graph of the {len(nodes)} steps of {run.pipeline}; a step needs those above that it is joined with"
     )
     drawn = tag(
-        "div", graph_chart(nodes, title), class_="scroll", role="region", aria_label=title, tabindex="0"
+        "div", graph_chart(nodes, title), class_="scroll", role="group", aria_label=title, tabindex="0"
     )
     return joined(drawn, details("Table", listed))
 
@@ -59,7 +59,7 @@ def timeline(run: Run) -> Html:
         "GPUs asked",
     ]
     numbers = table(heads, map(_taken, ran), caption="What each executed step took", numeric=range(1, 7))
-    shown = tag("div", chart, class_="scroll", role="region", aria_label="Timeline", tabindex="0")
+    shown = tag("div", chart, class_="scroll", role="group", aria_label="Timeline", tabindex="0")
     return joined(shown, numbers)
 
 

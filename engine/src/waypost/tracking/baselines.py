@@ -49,7 +49,9 @@ def _search(client: MlflowClient, run: Run, conditions: list[str]) -> list[Any]:
     return list(found)
 
 
-def named(run: Run) -> str:
-    """Returns a baseline in words."""
+def named(run: Run, *, chosen: bool) -> str:
+    """Returns a baseline in words; one that was `chosen` need not be the run before."""
     release = run.data.tags.get(RELEASE_TAG)
-    return f"release {release}" if release else "the run before it"
+    if release:
+        return f"release {release}"
+    return f"run {run.info.run_id[:12]}" if chosen else "the run before it"

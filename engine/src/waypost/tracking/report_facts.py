@@ -60,7 +60,7 @@ def report_of(run_id: str, against: str = "", uri: str = "") -> Run:
         dict(read.parent.data.params),
         tuple(filter(None, tags.get("waypost.warnings", "").splitlines())),
         _packages(read),
-        named(base) if base else "",
+        named(base, chosen=bool(against)) if base else "",
         compared(facts_of(read_run(reached, base.info.run_id)), facts_of(read)) if base else None,
         f"experiment {info.experiment_id}",
     )
