@@ -33,7 +33,7 @@ def checks_figure(results: Iterable[Result]) -> dict[str, Any]:
         )
         for result in sorted(results, key=lambda result: result.passed)
     ]
-    columns = ["column", "rule", {"name": "passed", "good": True}, "found", "rows", "examples"]
+    columns: list[Any] = ["column", "rule", {"name": "passed", "good": True}, "found", "rows", "examples"]
     failed = sum(not row[2] for row in rows)
     description = f"{len(rows)} checks, {failed} failed."
     return figure("Checks", columns, rows, part="data", description=description)

@@ -71,13 +71,13 @@ def pipeline(workplace: Path) -> Path:
 
 
 def run_of(text: str) -> str:
-    return re.findall(r"run (\w{32})", text)[-1]
+    return str(re.findall(r"run (\w{32})", text)[-1])
 
 
 def logged(run_id: str) -> str:
     client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
-    place = client.get_run(run_id).info.artifact_uri.removeprefix("file://")
-    return Path(str(place), "report.html").read_text(encoding="utf-8")
+    place = str(client.get_run(run_id).info.artifact_uri).removeprefix("file://")
+    return Path(place, "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_makes_its_report(pipeline: Path, call: Call) -> None:

@@ -18,6 +18,7 @@ SaidSide = Literal["lower", "higher", ""]
 Kind = Literal["quality", "time", "count", ""]
 SYSTEM = "system/"
 """What names of metrics begin with that say what a machine took: they are in no record."""
+SECONDS, CPU_SECONDS, PEAK_MEMORY = f"{SYSTEM}seconds", f"{SYSTEM}cpu_seconds", f"{SYSTEM}peak_memory_mb"
 _TAG = "waypost.metrics"
 _MOST = 5000  # characters that every tracking server keeps of a tag
 

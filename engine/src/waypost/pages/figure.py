@@ -14,9 +14,9 @@ from waypost.pages.numbers import counted
 from waypost.pages.tables import badge, details, table
 
 _CHARTS = {"bar": bar_chart, "heat": heat_chart, "line": curve_chart, "point": curve_chart}
-_MOST_ROWS = 200
+_MOST_ROWS = 100
 """Rows of a figure's table that are shown; the artifact has all of them."""
-ROOM = 420_000
+ROOM = 400_000
 """Characters that the figures of one page take."""
 
 

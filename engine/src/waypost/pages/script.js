@@ -27,7 +27,7 @@
         rows.forEach(function (row) { body.appendChild(row); });
       });
     });
-    if (table.className !== "f") return;
+    if (!table.classList.contains("f")) return;
     var field = document.createElement("input");
     field.type = "search";
     field.className = "q";

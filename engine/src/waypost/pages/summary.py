@@ -108,7 +108,7 @@ def _data(run: Run) -> Html:
     ]
     sizes = [
         [
-            size.name,
+            f"{step.name}.{size.name}",
             size.rows,
             size.columns,
             "–" if size.missing is None else size.missing,
@@ -144,7 +144,9 @@ def _changes(run: Run) -> Html:
 
 
 def reasons_of(found: RunComparison) -> Iterator[tuple[str, str]]:
-    """Gives what may be the reason of other results, as (kind, what)."""
+    """Gives what may be the reason of other results, as (kind, what); what is the same for several is told
+    once.
+    """
     kinds: tuple[tuple[str, Sequence[Change], int], ...] = (
         ("component", found.components, _LONGEST),
         ("data", found.data, _DIGEST),
@@ -152,10 +154,13 @@ def reasons_of(found: RunComparison) -> Iterator[tuple[str, str]]:
         ("environment", found.environments, _DIGEST),
     )
     for kind, changes, most in kinds:
+        same: dict[str, list[str]] = {}
         for change in changes:
             sides = ("not set" if side is None else side for side in (change.before, change.after))
             was, now = (shortened(side, most) for side in sides)
-            yield kind, f"{change.name}: {was} → {now}"
+            same.setdefault(f"{was} → {now}", []).append(change.name)
+        for moved, names in same.items():
+            yield kind, f"{', '.join(names)}: {moved}"
 
 
 def remake(facts: Remake, status: str = "FINISHED") -> Html:

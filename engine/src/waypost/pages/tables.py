@@ -28,7 +28,9 @@ def table(
     in.
     """
     right = frozenset(numeric)
-    body = [_row(cells, right) for cells in rows]
+    # The usual case, a name and numbers, needs no word on each cell.
+    plain = right == frozenset(range(1, len(heads)))
+    body = [_row(cells, right, plain=plain) for cells in rows]
     if not body:
         return EMPTY
     marked = [
@@ -39,7 +41,7 @@ def table(
         tag("caption", caption),
         tag("thead", tag("tr", *marked)),
         tag("tbody", *body),
-        class_="f" if len(body) >= _FILTERED else None,
+        class_=" ".join(filter(None, ("f" * (len(body) >= _FILTERED), "r" * plain))) or None,
         id=name or None,
     )
     if not wide:
@@ -47,19 +49,15 @@ def table(
     return tag("div", content, class_="w", role="group", aria_label=caption, tabindex="0")
 
 
-def _row(cells: Sequence[Child], right: frozenset[int]) -> Html:
-    return tag(
-        "tr",
-        *(
-            tag(
-                "td" if at else "th",
-                number(cell) if isinstance(cell, float) else cell,
-                class_="n" if at in right else None,
-                scope=None if at else "row",
-            )
-            for at, cell in enumerate(cells)
-        ),
-    )
+def _row(cells: Sequence[Child], right: frozenset[int], *, plain: bool) -> Html:
+    """Returns a row without the end tags that HTML does without: there may be thousands."""
+    return joined(Html("<tr>"), *(_cell(at, cell, right, plain=plain) for at, cell in enumerate(cells)))
+
+
+def _cell(at: int, cell: Child, right: frozenset[int], *, plain: bool) -> Html:
+    shown = number(cell) if isinstance(cell, float) else cell
+    start = "<td" if at else '<th scope="row"'
+    return joined(Html(f'{start} class="n">' if at in right and not plain else f"{start}>"), shown)
 
 
 def code(text: str, most: int = 0) -> Html:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from waypost.contracts.declared_outputs import output_tags
 from waypost.contracts.keys import FinishedStep, StepInputs
-from waypost.contracts.metrics import metric_tags
+from waypost.contracts.metrics import CPU_SECONDS, PEAK_MEMORY, SECONDS, metric_tags
 from waypost.contracts.plan import PlannedStep
 from waypost.contracts.schedule_line import Demand
 from waypost.errors import WaypostError
@@ -21,7 +21,6 @@ from waypost.runs.prepare import Prepared
 from waypost.runs.wandb_events import Mirrored
 from waypost.sources.memo import Memo
 from waypost.tracking.leases import Holder
-from waypost.tracking.report_facts import CPU_SECONDS, PEAK_MEMORY, SECONDS
 from waypost.tracking.runs import ATTEMPT_TAG
 from waypost.tracking.store import Tracker
 from waypost.tracking.tags import INPUT_TAG, KEY_TAG, STEP_TAG

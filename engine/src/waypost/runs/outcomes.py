@@ -73,12 +73,20 @@ def keep_outcome(tracker: Tracker, run_id: str, outcome: Outcome) -> None:
 
 
 def keep_page(tracker: Tracker, run_id: str) -> str:
-    """Makes the page of a run that has ended, logs it, and returns where it is."""
+    """Makes the page of a run that has ended, logs it, and returns where it is; MLflow's own page of the run
+    gets a description and the datasets.
+    """
     from waypost.pages.description import description
     from waypost.pages.run_page import run_page
-    from waypost.tracking.report_facts import report_of
+    from waypost.tracking.connection import client
+    from waypost.tracking.datasets import link_datasets
+    from waypost.tracking.report_facts import report_from
+    from waypost.tracking.run_reading import read_run
 
-    facts = report_of(run_id)
+    reached = client(tracker.uri)
+    read = read_run(reached, run_id)
+    facts = report_from(reached, read)
     tracker.log_contents(run_id, {PAGE: run_page(facts).encode()})
     tracker.tag(run_id, {DESCRIPTION_TAG: description(facts, PAGE)})
+    link_datasets(reached, read)
     return tracker.artifact_location(run_id, PAGE)

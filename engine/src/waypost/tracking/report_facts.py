@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from waypost.contracts import provenance
 from waypost.contracts.declared_outputs import outputs_declared
 from waypost.contracts.figures import MOST_BYTES, TYPE, Figures, parse_figures
-from waypost.contracts.metrics import SYSTEM, metrics_in
+from waypost.contracts.metrics import CPU_SECONDS, PEAK_MEMORY, SECONDS, SYSTEM, metrics_in
 from waypost.contracts.outcome import StepOutcome
 from waypost.contracts.provenance import COMMAND_TAG, DIRTY_TAG, OVERRIDES_TAG, Provenance, parse_provenance
 from waypost.errors import FindingsError, redacted
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-SECONDS, CPU_SECONDS, PEAK_MEMORY = (
-    f"{SYSTEM}{name}" for name in ("seconds", "cpu_seconds", "peak_memory_mb")
-)
 _KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".svg": "svg+xml"}
 _MOST_PICTURES, _LARGEST_PICTURE, _ALL_PICTURES = 4, 150_000, 200_000
 _LOG_LINES, _LOG_CHARACTERS = 40, 6000
@@ -41,14 +38,18 @@ def report_of(run_id: str, against: str = "", uri: str = "") -> Run:
     that of this process. Call it within `tracking_errors`.
     """
     reached = client(uri or tracking_uri())
-    read = read_run(reached, run_id)
+    return report_from(reached, read_run(reached, run_id), against)
+
+
+def report_from(reached: MlflowClient, read: ReadRun, against: str = "") -> Run:
+    """Returns the same of a run that was read already."""
     info, tags = read.parent.info, read.parent.data.tags
     base = reached.get_run(against) if against else baseline_of(reached, read.parent)
     ended = info.end_time or max(
         [info.start_time, *(run.info.end_time or 0 for run in read.results.values())]
     )
     return Run(
-        run_id,
+        str(info.run_id),
         str(tags.get(PIPELINE_TAG, "")),
         str(info.status),
         int(info.start_time),

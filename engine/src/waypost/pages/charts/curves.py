@@ -13,7 +13,7 @@ from waypost.pages.scales import Scale, scale
 
 _WIDTH, _HEIGHT = 520, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 40
-_MOST_MARKED = 40  # points on a line that are drawn one by one
+_MOST_MARKED = 12  # points on a line that are drawn one by one
 
 
 @dataclass(frozen=True)
