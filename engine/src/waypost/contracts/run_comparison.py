@@ -240,7 +240,8 @@ def _metrics(before: RunFacts, after: RunFacts) -> Iterator[MetricChange]:
     first, second = _all_metrics(before), _all_metrics(after)
     facts = {f"{step}/{n}": f for step, each in before.steps.items() for n, f in each.facts.items()}
     facts |= {f"{step}/{n}": f for step, each in after.steps.items() for n, f in each.facts.items()}
-    for name in [*first, *(name for name in second if name not in first)]:
+    names = dict.fromkeys([*first, *second])
+    for name in sorted(names, key=lambda name: name not in facts):  # what contracts declare comes first
         a, b = first.get(name), second.get(name)
         declared = facts.get(name, MetricFacts())
         if a == b or declared.kind == "time" or (a is not None and b is not None and math.isnan(a + b)):

@@ -69,10 +69,13 @@ def _metrics(run: Run) -> Html:
     if not shown:
         return tag("p", "No step has a metric that its contract declares.", class_="soft")
     rows = [_metric_row(step, name, changed, run) for step, name in shown[:_MOST_METRICS]]
+    heads = ["metric", "value", "interval", "change", "verdict"]
+    empty = {at for at in range(2, len(heads)) if all(row[at] in ("", "–") for row in rows)}
+    kept = [at for at, _ in enumerate(heads) if at not in empty]
     word = "Quality" if run.qualities else "Metrics of the last step; no contract says which tell the quality"
-    change = f"change since {run.baseline}" if run.comparison else "change"
+    cells = [[row[at] for at in kept] for row in rows]
     return joined(
-        table(["metric", "value", "interval", change, "verdict"], rows, caption=word, numeric=(1, 2, 3)),
+        table([heads[at] for at in kept], cells, caption=word, numeric=range(1, len(kept) - (4 in kept))),
         tag("p", _baseline(run), class_="soft"),
     )
 
