@@ -24,7 +24,8 @@ _LONGEST = 400  # characters of a value
 
 def comparison_page(found: RunComparison, before: str = "", after: str = "") -> str:
     """Returns the page; `before` and `after` are the runs as they were asked for."""
-    names = [asked or run for asked, run in ((before, found.before), (after, found.after))]
+    sides = ((before, found.before), (after, found.after))
+    names = [asked if asked and run not in asked else f"run {run[:12]}" for asked, run in sides]
     parts = [
         ("summary", "In short", _summary(found)),
         ("metrics", "Metrics", _metrics(found.metrics)),
