@@ -315,6 +315,17 @@ def test_hundred_steps_fit() -> None:
     assert "700 parameters more" in page
 
 
+def test_thousands_of_steps_are_not_all_shown() -> None:
+    """Of 5,000 steps the page shows those that matter, says how many it leaves out, and is made at once."""
+    steps = tuple(replace(LOAD, name=f"s{n}", needs=(f"s{n - 1}",) if n else ()) for n in range(5000))
+    failed = replace(TRAIN, name="last", state="failed", cause="no grade")
+    page = run_page(replace(RUN, steps=(*steps, failed), status="FAILED"))
+    assert "5,001 steps: 1 executed, 5,000 reused" in page
+    assert "4,801 steps more are on MLflow" in page
+    assert "Failed at last" in page
+    assert len(page.encode()) < 1_000_000
+
+
 def test_the_same_facts_are_the_same_bytes() -> None:
     """Nothing in a page depends on when or where it is made."""
     assert run_page(RUN) == run_page(replace(RUN))

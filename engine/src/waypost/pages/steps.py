@@ -11,20 +11,13 @@ from waypost.pages.numbers import counted, number
 from waypost.pages.summary import state_badge, why
 from waypost.pages.tables import code, details, table
 
-_MOST_STEPS = 300
 _MOST_METRICS, _MOST_PARAMETERS = 60, 60
 _LONGEST = 300  # characters of a value
 
 
 def steps(run: Run, room: Room) -> Html:
-    """Returns the steps; of very many, those that were executed come first."""
-    shown = sorted(run.steps, key=lambda step: step.state in ("reused", "skipped"))
-    shown = list(run.steps) if len(run.steps) <= _MOST_STEPS else shown[:_MOST_STEPS]
-    more = len(run.steps) - len(shown)
-    note = (
-        tag("p", f"{counted(more, 'step')} more, in the table at the top.", class_="soft") if more else None
-    )
-    return joined(*(_step(step, room) for step in shown), note)
+    """Returns the steps, one after another."""
+    return joined(*(_step(step, room) for step in run.steps))
 
 
 def _step(step: Step, room: Room) -> Html:

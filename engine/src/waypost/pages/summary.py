@@ -36,9 +36,9 @@ def verdict(run: Run) -> str:
     """Returns in one sentence how the run went."""
     states = run.states()
     executed = sum(states.get(state, 0) for state in EXECUTED)
-    parts = [f"{executed} executed"] if executed else []
-    parts += [f"{states['reused']} reused"] if states.get("reused") else []
-    parts += [f"{states['skipped']} skipped"] if states.get("skipped") else []
+    parts = [f"{executed:,} executed"] if executed else []
+    parts += [f"{states['reused']:,} reused"] if states.get("reused") else []
+    parts += [f"{states['skipped']:,} skipped"] if states.get("skipped") else []
     told = len(run.warnings) + sum(len(step.warnings) for step in run.steps)
     warned = f" {counted(told, 'warning')}." if told else " No warnings."
     return f"{counted(len(run.steps), 'step')}: {', '.join(parts) or 'none is recorded'}.{warned}"

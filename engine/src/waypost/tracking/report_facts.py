@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".svg": "svg+xml"}
 _MOST_PICTURES, _LARGEST_PICTURE, _ALL_PICTURES = 4, 150_000, 200_000
 _LOG_LINES, _LOG_CHARACTERS = 40, 6000
+_MOST_LOOKED_AT = 200  # steps of whose artifacts files are read
 
 
 def report_of(run_id: str, against: str = "", uri: str = "") -> Run:
@@ -102,16 +103,21 @@ def _steps(reached: MlflowClient, read: ReadRun) -> Iterator[Step]:
     """Gives the steps in the order of the pipeline, where the run keeps that, else of their beginning."""
     runs = {**read.results, **read.others}
     names = [each.name for each in read.outcome.steps] if read.outcome else []
-    names += sorted((n for n in runs if n not in names), key=lambda name: runs[name].info.start_time)
+    known = set(names)
+    names += sorted((n for n in runs if n not in known), key=lambda name: runs[name].info.start_time)
     makers = {str(run.info.run_id): name for name, run in runs.items()}
     room = _ALL_PICTURES
-    for name in names:
+    for at, name in enumerate(names):
         outcome = read.outcome_of(name)
         if name not in runs:
             yield _without_run(name, outcome, str(read.parent.data.tags.get(f"waypost.component.{name}", "")))
             continue
-        step = _step(reached, name, runs[name], makers, outcome, read)
-        if step.state != "skipped" and not step.figures.figures:
+        step = _step(name, runs[name], makers, outcome, read)
+        if at >= _MOST_LOOKED_AT and step.state != "failed":
+            yield step
+            continue
+        step = _with_files(reached, step, runs[name])
+        if not step.figures.figures:
             step = _with_pictures(reached, step, runs[name], room)
             room -= sum(len(picture.content) for picture in step.pictures)
         yield step
@@ -129,7 +135,6 @@ def _without_run(name: str, outcome: StepOutcome, component: str) -> Step:
 
 
 def _step(
-    reached: MlflowClient,
     name: str,
     run: MlflowRun,
     makers: dict[str, str],
@@ -139,8 +144,6 @@ def _step(
     found, tags, info = step_run(name, run), run.data.tags, run.info
     is_own = str(tags.get(PARENT_TAG, "")) == read.parent.info.run_id
     state = outcome.state or _state(str(info.status), is_own=is_own)
-    has_failed = state == "failed"
-    figures, problem = _figures(reached, run)
     asked = str(read.parent.data.tags.get(f"waypost.component.{name}", ""))
     because = str(tags.get("waypost.because", "")) if is_own else "a finished step has the same key"
     taken = {parameter: makers[made] for parameter, (made, _) in found.inputs.items() if made in makers}
@@ -173,10 +176,14 @@ def _step(
         outcome.environment,
         outcome.platform,
         tuple(filter(None, tags.get(WARNINGS_TAG, "").splitlines())),
-        figures,
-        problem,
-        log_tail=_log_tail(reached, name, run) if has_failed else "",
     )
+
+
+def _with_files(reached: MlflowClient, step: Step, run: MlflowRun) -> Step:
+    """Returns a step with the figures that it handed over and, of a failed one, the end of its log."""
+    figures, problem = _figures(reached, run)
+    tail = _log_tail(reached, step.name, run) if step.state == "failed" else ""
+    return replace(step, figures=figures, figures_problem=problem, log_tail=tail)
 
 
 def _seconds(run: MlflowRun) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +40,13 @@ class ReadRun:
     others: Mapping[str, Run]
     outcome: Outcome | None
 
+    @cached_property
+    def _outcomes(self) -> dict[str, StepOutcome]:
+        return {each.name: each for each in self.outcome.steps} if self.outcome else {}
+
     def outcome_of(self, step: str) -> StepOutcome:
         """Returns what the run keeps of a step, with nothing in it where that is nothing."""
-        found = self.outcome.steps if self.outcome else ()
-        return next((each for each in found if each.name == step), _NOTHING)
+        return self._outcomes.get(step, _NOTHING)
 
 
 def read_run(client: MlflowClient, run_id: str) -> ReadRun:
