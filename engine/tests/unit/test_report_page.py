@@ -303,10 +303,9 @@ def test_hundred_steps_fit() -> None:
     told; so are images.
     """
     picture = Picture("plots/loss.png", "png", bytes(100_000))
+    many = figures(40)
     steps = tuple(
-        replace(
-            TRAIN, name=f"s{n}", needs=(f"s{n - 1}",) if n else (), figures=figures(40), pictures=(picture,)
-        )
+        replace(TRAIN, name=f"s{n}", needs=(f"s{n - 1}",) if n else (), figures=many, pictures=(picture,))
         for n in range(100)
     )
     page = run_page(replace(RUN, steps=steps, parameters={f"p{n}": "x" * 50 for n in range(1000)}))

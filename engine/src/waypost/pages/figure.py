@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from waypost.contracts.figures import Column, Figure, Part, Value
 from waypost.pages.charts.bars import bar_chart
@@ -18,6 +19,7 @@ _MOST_ROWS = 100
 """Rows of a figure's table that are shown; the artifact has all of them."""
 ROOM = 400_000
 """Characters that the figures of one page take."""
+_LEAST = 5000  # with less room left, nothing is drawn any more
 
 
 class Room:
@@ -27,9 +29,10 @@ class Room:
         self._left = characters
         self.refused = 0
 
-    def take(self, content: Html) -> Html:
-        """Returns the content, nothing where it does not fit any more."""
-        if len(content) > self._left:
+    def take(self, make: Callable[[], Html]) -> Html:
+        """Returns what is made, nothing where it does not fit; with hardly any room left, nothing is made."""
+        content = make() if self._left >= _LEAST else None
+        if content is None or len(content) > self._left:
             self.refused += 1
             return EMPTY
         self._left -= len(content)
@@ -44,7 +47,9 @@ def figures_of(steps: Iterable[Step], part: Part, room: Room) -> Html:
 
 def _of_step(step: Step, part: Part, room: Room) -> Html:
     before = room.refused
-    shown = [room.take(figure_element(figure)) for figure in step.figures.figures if figure.part == part]
+    shown = [
+        room.take(partial(figure_element, figure)) for figure in step.figures.figures if figure.part == part
+    ]
     left_out = room.refused - before
     if not any(shown) and not left_out:
         return EMPTY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 
 from waypost.pages.facts import Picture, Run, Step
 from waypost.pages.figure import Room, figures_of
@@ -69,7 +70,7 @@ def _rest(count: int, noun: str, step: Step) -> Html | None:
 
 
 def _pictures(step: Step, room: Room) -> Html:
-    shown = [room.take(_picture(picture)) for picture in step.pictures]
+    shown = [room.take(partial(_picture, picture)) for picture in step.pictures]
     left_out = step.pictures_left_out + sum(not element for element in shown)
     if not any(shown) and not left_out:
         return EMPTY
