@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from waypost.commands.completion import parameters
 from waypost.commands.options import (
     env_option,
     jobs_option,
@@ -30,7 +31,7 @@ from waypost.runs.no_op import find_current
 
 
 @click.command()
-@click.argument("arguments", nargs=-1, metavar="[PIPELINE] [KEY=VALUE]…")
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE] [KEY=VALUE]…", shell_complete=parameters)
 @click.option(
     "--like",
     default="",

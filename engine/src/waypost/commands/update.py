@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from waypost.commands.completion import component_names
 from waypost.commands.documents import OutdatedDocument
 from waypost.commands.options import as_json_option, parted, several
 from waypost.contracts.lock import Lock, selected
@@ -21,7 +22,7 @@ from waypost.report.pins import show_difference, show_several_updates, show_upda
 
 
 @click.command()
-@click.argument("arguments", nargs=-1, metavar="[PIPELINE] [NAME]…")
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE] [NAME]…", shell_complete=component_names)
 @click.option("--to", metavar="VERSION", help="Version to move to, instead of the newest allowed one.")
 @click.option(
     "--save-diff",
@@ -62,7 +63,7 @@ def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, a
 
 
 @click.command()
-@click.argument("arguments", nargs=-1, metavar="[PIPELINE]… [NAME]…")
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE]… [NAME]…", shell_complete=component_names)
 @as_json_option
 def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
     """Show what `waypost update` would do, and write nothing.
@@ -114,7 +115,7 @@ def _outdated_in(folders: Sequence[Path], names: tuple[str, ...], console: Conso
 
 
 @click.command()
-@click.argument("arguments", nargs=-1, metavar="[PIPELINE] NAME [OLD] [NEW]")
+@click.argument("arguments", nargs=-1, metavar="[PIPELINE] NAME [OLD] [NEW]", shell_complete=component_names)
 def diff(arguments: tuple[str, ...]) -> int:
     """Show the code diff of a component between two versions, its shared folders included.
 
