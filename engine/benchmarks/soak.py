@@ -46,6 +46,7 @@ GONE = "closed"
 IDLE = 4.9  # seconds after which the server may close a connection that is kept: 5, and the way
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 PARTS = {"spawn_main": "worker", "fetching": "registry", "unpacking": "unpacker", "": "server"}
+ALLOCATOR = ("jemalloc_bg_thd",)  # Arrow's: up to one a core
 POOLED = "unpacker"  # started one by one, when so many are needed at once
 
 
@@ -367,13 +368,15 @@ def held(server: int) -> dict[tuple[int, str], Held]:
             words = (place / "cmdline").read_text().replace("\0", " ")
             pages = int((place / "statm").read_text().split()[1])
             memory = pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
-            holds = Held(memory, count(place / "task"), count(place / "fd"))
+            holds = Held(memory, threads(place / "task"), sum(1 for _ in (place / "fd").iterdir()))
             found[pid, next(what for word, what in PARTS.items() if word in words)] = holds
     return found
 
 
-def count(folder: Path) -> int:
-    return sum(1 for _ in folder.iterdir())
+def threads(folder: Path) -> int:
+    """Returns how many threads there are, without the allocator's, which come when memory is given back."""
+    names = [(thread / "comm").read_text().strip() for thread in folder.iterdir()]
+    return sum(name not in ALLOCATOR for name in names)
 
 
 def show(when: str, found: Mapping[tuple[int, str], Held]) -> None:
