@@ -56,9 +56,3 @@ def _attribute(key: str, value: object) -> str:
         return ""
     name = key.rstrip("_").replace("_", "-")
     return f" {name}" if value is True else f' {name}="{escaped(value)}"'
-
-
-def link(target: str, *children: Child) -> Html:
-    """Returns a link to an address of the web or a place of this page; any other target is no link."""
-    is_safe = target.startswith(("https://", "http://", "#"))
-    return tag("a", *children, href=target, rel="noreferrer") if is_safe else joined(*children)

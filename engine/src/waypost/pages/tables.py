@@ -18,14 +18,11 @@ def table(
     *,
     caption: str,
     numeric: Iterable[int] = (),
-    name: str = "",
-    wide: bool = True,
 ) -> Html:
     """Returns a table, nothing where it has no rows. The first cell of a row is its head.
 
     Args: `caption` says what it is, to those who do not see it, too; `numeric` are the places of columns with
-    numbers; what names no link leaves `name` empty. One that is not `wide` has no room of its own to scroll
-    in.
+    numbers.
     """
     right = frozenset(numeric)
     # The usual case, a name and numbers, needs no word on each cell.
@@ -42,10 +39,7 @@ def table(
         tag("thead", tag("tr", *marked)),
         tag("tbody", *body),
         class_=" ".join(filter(None, ("f" * (len(body) >= _FILTERED), "r" * plain))) or None,
-        id=name or None,
     )
-    if not wide:
-        return content
     return tag("div", content, class_="w", role="group", aria_label=caption, tabindex="0")
 
 
