@@ -11,7 +11,7 @@ from waypost.catalogue.facts import Entry, Library, Use
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.lock import Pin, parse_lock
 from waypost.contracts.pipeline import FILE, component_name
-from waypost.errors import WaypostError
+from waypost.errors import FindingsError, WaypostError
 from waypost.sources.files import read_pipeline, read_text
 
 _DEEPEST = 6
@@ -52,7 +52,8 @@ def pins_in(folders: Sequence[Path], say: Callable[[str], None]) -> list[Pinned]
             file = folder / LOCK_FILE
             pins = parse_lock(read_text(file), "waypost lock").components if file.is_file() else {}
         except WaypostError as error:
-            say(f"{place}: passed over: {str(error).splitlines()[0]}")
+            problem = error.findings[0] if isinstance(error, FindingsError) else error
+            say(f"{place}: passed over: {problem}")
             continue
         for uses, pin in pins.items():
             steps = tuple(name for name, step in pipeline.steps.items() if step.uses == uses)
