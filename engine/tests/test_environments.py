@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import LIBRARY, Call
 from tests.pipelines import write_component, write_pipeline
+from tests.repositories import edit_contract
 from waypost.contracts.python_env import PythonEnv
 from waypost.errors import WaypostError
 from waypost.runs.environments import Environment, digest_of, ensure
@@ -99,3 +100,16 @@ def test_run_uses_the_environment_asked_for(workplace: Path, call: Call) -> None
     again = call(sys.executable, "-m", "waypost", "run", other, "--no-cache")
     assert again.returncode == 0
     assert "building the environment" not in again.stdout
+
+
+def test_all_that_cannot_be_built_is_told_at_once(workplace: Path, call: Call) -> None:
+    """Each component that asks for packages of conda is named, not only the first."""
+    for name in ("one", "two"):
+        write_component(workplace / "parts", name, "print(1)\n")
+        edit_contract(workplace / "parts", name, lambda contract: contract.update(conda_env="conda.yaml"))
+        (workplace / "parts" / name / "conda.yaml").write_text("dependencies: [python=3.11, cudatoolkit]\n")
+    write_pipeline(workplace, {name: {"uses": f"parts/{name}"} for name in ("one", "two")})
+    result = call("python", "-m", "waypost", "run")
+    assert result.returncode == 1
+    assert "one/conda.yaml" in result.stderr
+    assert "two/conda.yaml" in result.stderr

@@ -179,6 +179,17 @@ def test_a_component_that_conforms() -> None:
             "hashed load/python_env.yaml: 'scipy==1' has no hash",
         ),
         (
+            source(
+                lambda c: c.update(conda_env=f"{c.pop('python_env').partition('.')[0]}.yml"),
+                python_env=PythonEnv(dependencies=("a==1.0",), conda="load/python_env.yml"),
+            ),
+            "hashed load/python_env.yml: 'a==1.0' has no hash",
+        ),
+        (
+            source(python_env=PythonEnv(dependencies=("-r requirements.txt",), beyond=("cudatoolkit",))),
+            "hashed load/python_env.yaml: cudatoolkit: packages of conda have no hashes, and are not built",
+        ),
+        (
             source(requirements={}),
             "environment load/python_env.yaml: requirements.txt is not a file in load, kit, environment",
         ),

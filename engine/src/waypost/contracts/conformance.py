@@ -86,13 +86,13 @@ def _shared(source: Source) -> Iterator[Finding]:
 
 def _files(source: Source) -> Iterator[Finding]:
     """The files that say what is installed are there, and come along."""
-    named = source.component.python_env
+    named = source.component.python_env or source.component.conda_env
     if named is not None and source.python_env is None:
         yield source.finding("environment", FILE, f"no {named} here")
-    for file in source.python_env.requirement_files if named and source.python_env else ():
+    for file in source.python_env.requirement_files if source.python_env else ():
         if file not in source.requirements:
             problem = f"{file} is not a file in {', '.join(source.together)}"
-            yield source.finding("environment", named or "", problem, "only these come along")
+            yield source.finding("environment", named or FILE, problem, "only these come along")
 
 
 def _schemas(source: Source) -> Iterator[Finding]:
@@ -116,15 +116,21 @@ def _schemas(source: Source) -> Iterator[Finding]:
 
 def _environment(source: Source) -> Iterator[Finding]:
     """What is installed is said, in one version each, with hashes."""
+    named = source.component.python_env or source.component.conda_env
     has_python = any(file.endswith(".py") for file in source.files)
-    if source.component.python_env is None and has_python:
+    if named is None and source.python_env is None and has_python:
         hint = "name a python_env.yaml, which names a requirements.txt with hashes"
         yield source.finding(
             "undeclared-environment", FILE, "it does not declare what it needs installed", hint
         )
     if source.python_env is None:
         return
-    place = source.component.python_env or source.python_env.conda or FILE
+    place = named or FILE
+    if source.python_env.beyond:
+        problem = (
+            f"{', '.join(source.python_env.beyond)}: packages of conda have no hashes, and are not built"
+        )
+        yield source.finding("hashed", place, problem, "list what PyPI has below `pip:`")
     for line in source.python_env.dependencies:
         if not line.startswith(("-r ", "--requirement ", "-c ", "--constraint ")):
             problem = f"{line!r} has no hash"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from waypost.contracts.component import Component
 from waypost.contracts.component_folder import README, Source
+from waypost.contracts.environment import environment_files
 from waypost.contracts.python_code import Code, read_code, together
 from waypost.contracts.text_rules import text_findings
 from waypost.errors import Finding, FindingsError, WaypostError
@@ -55,7 +56,7 @@ class ComponentFolders:
 
     def _source(self, name: str, component: Component) -> Source:
         folder = self.root / name
-        there = component.python_env is not None and (folder / component.python_env).is_file()
+        there = any((folder / file.name).is_file() for file in environment_files(component))
         python_env = read_python_env(folder, component) if there else None
         beside = (name, *component.shared)
         together_ = [(self.root / other).resolve() for other in beside]

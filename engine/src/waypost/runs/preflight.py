@@ -10,7 +10,7 @@ from typing import TypeVar
 from waypost.contracts.keys import FinishedStep
 from waypost.contracts.plan import PlannedStep
 from waypost.contracts.python_env import PythonEnv
-from waypost.errors import redacted
+from waypost.errors import Finding, FindingsError, redacted
 from waypost.runs import environments
 from waypost.runs.cache_lookup import (
     CacheLookup,
@@ -179,10 +179,18 @@ def digests(prepared: Prepared, env: str) -> dict[str, str]:
 
 def by_step(prepared: Prepared, env: str, find: Callable[[Path, PythonEnv | None], T]) -> dict[str, T]:
     """Returns what `find` says of each step's environment, asked once a component: it gets the folder and
-    what that asks to be installed, None where the engine's own environment serves.
+    what that asks to be installed, None where the engine's own environment serves. Raises FindingsError with
+    all that cannot be built.
     """
-    found = {}
+    wanted: dict[Path, PythonEnv | None] = {}
+    problems: list[Finding] = []
     for code in prepared.checkouts.values():
-        python_env = None if env == "local" else read_python_env(code.folder, code.component)
-        found[code.folder] = find(code.folder, environments.to_build(python_env))
+        try:
+            python_env = None if env == "local" else read_python_env(code.folder, code.component)
+            wanted[code.folder] = environments.to_build(python_env)
+        except FindingsError as error:
+            problems += error.findings
+    if problems:
+        raise FindingsError(problems)
+    found = {folder: find(folder, python_env) for folder, python_env in wanted.items()}
     return {step.name: found[prepared.checkout(step).folder] for step in prepared.plan.steps}
