@@ -42,8 +42,24 @@ Then stock MLflow runs its example in a copy of the library: the values that `ex
     example: {data: "${components.load.outputs.table}", target: kind}  # what another component's example gave
 ```
 
+## In a pull request
+`waypost check --sarif FILE`, and `waypost ci check --sarif FILE`, write what services show beside the lines. On GitHub a job of your own does it, with the permission that only it needs (`TAG` is best a commit):
+```yaml
+  findings:
+    runs-on: ubuntu-latest
+    permissions: {contents: read, security-events: write}
+    steps:
+      - uses: actions/checkout@TAG
+      - uses: actions/setup-python@TAG
+        with: {python-version: "3.11"}
+      - run: python -m pip install --quiet --require-hashes --requirement .github/waypost.txt
+      - run: waypost check --sarif waypost.sarif || true
+      - uses: github/codeql-action/upload-sarif@TAG
+        with: {sarif_file: waypost.sarif}
+```
+
 ## Other ways
-`--fix` writes what has one right answer. `--json` is for programs, `--sarif FILE` for services that show findings beside the lines of a pull request ([ci.md](ci.md)).
+`--fix` writes what has one right answer. `--json` is for programs.
 """
 _TITLES: dict[Of, str] = {
     "component": "A component",

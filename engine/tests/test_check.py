@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import LIBRARY, Call
+from tests.repositories import edit_contract
 from waypost.errors import UsageError
 from waypost.release.conformance import check_library
 from waypost.release.kinds import read_product
 from waypost.release.library import Library
+from waypost.scaffold.library import component
+from waypost.scaffold.writing import Link, write
 from waypost.sources.git import git
 
 
@@ -55,6 +58,35 @@ def test_a_broken_library(workplace: Path, call: Call) -> None:
     assert "6 findings" in told.stdout
     (lib / "scoring").mkdir()
     assert "imports" in {f.category for f in check_library(lib).findings if f.place == "segregate/MLproject"}
+
+
+@pytest.mark.journey
+def test_components_are_tried(workplace: Path, call: Call) -> None:
+    """With --run tests and examples are executed: a shell script runs under stock MLflow; a trainer that
+    never worked, and tests that need another machine, are told with what they say. The folder stays as it is.
+    """
+    lib = workplace / "lib"
+    files = {**component("count", "shell"), **component("train", "train")}
+    write(lib, {name: text for name, text in files.items() if not isinstance(text, Link)})
+    for name in ("count", "train"):  # in the environment at hand
+        (lib / name / "python_env.yaml").unlink()
+        edit_contract(lib, name, lambda c: (c.pop("python_env"), c.pop("shared")))
+    example = {"data": "example.csv", "target": "kind"}
+    edit_contract(lib, "train", lambda c: c["entry_points"]["main"].update(example=example))
+    (lib / "train" / "example.csv").write_text("a,kind\n1,x\n")
+    (lib / "train" / "run.py").write_text("import sys\nsys.exit('error: it never worked')\n")
+    (lib / "train" / "test_run.py").write_text(
+        "import socket\ndef test_it():\n    socket.create_connection(('192.0.2.1', 80), 1)\n"
+    )
+    before = sorted(lib.rglob("*"))
+    result = call("python", "-m", "waypost", "check", lib, "--run", "--json")
+    assert result.returncode == 1, result.stderr
+    findings = json.loads(result.stdout)["findings"]
+    found = {f["category"]: f for f in findings if f["category"].startswith("run-")}
+    assert {f["place"].partition("/")[0] for f in found.values()} == {"train"}, found
+    assert found["run-example"]["problem"] == "it fails: it never worked"
+    assert "no network in tests: 192.0.2.1" in found["run-tests"]["problem"]
+    assert sorted(lib.rglob("*")) == before
 
 
 def test_what_is_no_library(workplace: Path) -> None:

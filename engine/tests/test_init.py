@@ -49,12 +49,19 @@ def test_a_new_pipeline_and_a_new_library(workplace: Path, call: Call) -> None:
 
 
 def test_a_new_library(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It passes its check; a contract that changed is taken into the README by --fix."""
+    """It passes its check, and what lints its code and its workflow; a contract that changed is taken into
+    the README by --fix.
+    """
     from waypost.commands.init import init
 
     monkeypatch.setattr("waypost.commands.init.locked", lambda _: "mlflow==3.17.2 --hash=sha256:aa\n")
+    monkeypatch.setattr("waypost.commands.init.engine_lock", lambda: "waypost==1.0 --hash=sha256:aa\n")
     init.main(["library", "lib"], standalone_mode=False)
     assert environment.LOCK in {path.name for path in (workplace / "lib" / "environment").iterdir()}
+    for tool in (("check", "--isolated"), ("format", "--check", "--isolated", "--line-length", "110")):
+        assert call("ruff", *tool, "lib").returncode == 0, call("ruff", *tool, "lib").stdout
+    zizmor = call("zizmor", "--quiet", "--offline", "--no-progress", "lib/.github")
+    assert zizmor.returncode == 0, zizmor.stdout
     assert call(*WAYPOST, "check", "lib").returncode == 0
     contract = workplace / "lib" / "train" / "MLproject"
     contract.write_text(contract.read_text().replace("number of trees", "how many trees"))

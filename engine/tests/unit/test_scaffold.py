@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from waypost import __version__
 from waypost.contracts.component import Component, parse_component
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.contracts.readme import contract_tables, readme_problems, with_tables
@@ -26,7 +27,9 @@ from waypost.scaffold.writing import Link, write
         repository.pipeline_repository("grades", "Ada", "lock"),
         repository.pipeline_repository('a: b #c "x" ${y}\n- z', "Ada: {", "lock"),
         repository.library_repository("parts", "Ada", "lock"),
+        repository.library_repository("parts", "Ada", "lock", "waypost==1.0 --hash=sha256:aa"),
         library.component("clean"),
+        library.component("count", "shell"),
     ],
 )
 def test_new_files_can_be_read(files: dict[str, str | Link]) -> None:
@@ -44,7 +47,21 @@ def test_new_files_can_be_read(files: dict[str, str | Link]) -> None:
             configparser.ConfigParser().read_string(text)
 
 
-@pytest.mark.parametrize("template", ["component", "load", "train"])
+@pytest.mark.parametrize(
+    ("engine", "installed"),
+    [("", f"waypost=={__version__}"), ("x==1\n", "--require-hashes --requirement .github/waypost.txt")],
+)
+def test_what_the_workflow_installs(engine: str, installed: str) -> None:
+    """Waypost by its hashes, where an index has this version; else by its number. Some twenty lines."""
+    files = repository.library_repository("parts", "Ada", "lock", engine)
+    workflow = yaml.safe_load(str(files[repository.WORKFLOW]))
+    runs = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
+    assert runs[:2] == [f"python -m pip install --quiet {installed}", "waypost check --run"]
+    assert files.get(repository.ENGINE_LOCK, "") == engine
+    assert len(str(files[repository.WORKFLOW]).splitlines()) < 25
+
+
+@pytest.mark.parametrize("template", ["component", "load", "shell", "train"])
 def test_the_readme_of_a_new_component_has_its_contract(template: str) -> None:
     """The tables are those of the contract."""
     files = library.component("x1", template)

@@ -19,7 +19,7 @@ from waypost.release.importing import take_in
 from waypost.report.common import columns, line, sayer, write_document
 from waypost.report.console import Console, escape
 from waypost.report.pins import show_contract
-from waypost.scaffold.library import copy_of, new_component
+from waypost.scaffold.library import TEMPLATES, copy_of, new_component
 from waypost.scaffold.writing import write
 
 GUEST = Path("components-repo")
@@ -120,8 +120,13 @@ library_option = click.option(
 @click.option(
     "--like", metavar="COMPONENT", default="", help="Component of the library to begin as a copy of."
 )
+@click.option(
+    "--language",
+    type=click.Choice(list(TEMPLATES)),
+    help="What its code is written in. [default: python]",
+)
 @library_option
-def new(name: str, like: str, library: Path) -> None:
+def new(name: str, like: str, language: str | None, library: Path) -> None:
     """Add a component to a library: contract, code, test, README; it works as it is, also under stock MLflow.
 
     \b
@@ -129,12 +134,15 @@ def new(name: str, like: str, library: Path) -> None:
       waypost components new clean
       waypost components new clean_orders --like preprocess
       waypost components new clean --library components
+      waypost components new count --language shell
     """
     console = Console()
-    files = copy_of(library, like, name) if like else new_component(library, name)
+    if like and language:
+        raise UsageError("--like takes the language of the component that is copied", hint="one of the two")
+    files = copy_of(library, like, name) if like else new_component(library, name, language or "python")
     write(library, files)
     line(console, f"[green]✓[/] {escape(str(library / name))}: {len(files)} files")
-    for step in (f"python -m pytest {library / name}", f"waypost check {library}"):
+    for step in (f"waypost check {library}", f"waypost check {library} --run"):
         line(console, f"  {escape(step)}")
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
+from waypost import __version__
 from waypost.errors import UsageError
 from waypost.report.common import line, sayer
 from waypost.report.console import Console, escape
 from waypost.scaffold import library, repository
 from waypost.scaffold.adopting import adopted, parameters_text, pipeline_text
-from waypost.scaffold.environment import locked
+from waypost.scaffold.environment import engine_lock, locked
 from waypost.scaffold.writing import New, check_free, write
 from waypost.sources import git
 
@@ -68,7 +69,7 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
         asked = [part.strip() for part in components.split(",") if part.strip()]
         found = adopted(url, asked, source, sayer(console))
         texts = pipeline_text(name, found), parameters_text(found)
-        files: New = repository.pipeline_of(name, _owner(folder), *texts)
+        files: New = repository.pipeline_of(name, _owner(folder), *texts, _engine(console))
     else:
         if components or source:
             raise UsageError("--components and --as belong to --from", hint="--from URL[@VERSION]")
@@ -94,7 +95,7 @@ def library_(folder: Path, name: str) -> None:
     console = Console()
     name = name or repository.name_of(folder)
     check_free(folder, repository.library_repository(name, "", ""))
-    files = repository.library_repository(name, _owner(folder), _lock(console))
+    files = repository.library_repository(name, _owner(folder), _lock(console), _engine(console))
     write(folder, files)
     _told(console, folder, files, ["waypost check", "waypost components new NAME", "waypost release"])
 
@@ -102,12 +103,21 @@ def library_(folder: Path, name: str) -> None:
 def _with_lock(console: Console, folder: Path, name: str) -> New:
     """Returns the files of a pipeline with components of its own; whether they are free is asked first."""
     check_free(folder, repository.pipeline_repository(name, "", ""))
-    return repository.pipeline_repository(name, _owner(folder), _lock(console))
+    return repository.pipeline_repository(name, _owner(folder), _lock(console), _engine(console))
 
 
 def _lock(console: Console) -> str:
     sayer(console)("resolving the environment of the components")
     return locked(library.requirements_in())
+
+
+def _engine(console: Console) -> str:
+    """Returns what the workflow installs, with hashes; nothing where no index has it, which is said."""
+    lock = engine_lock()
+    if not lock:
+        words = f"waypost=={__version__} is on no package index here: the workflow installs it without hashes"
+        sayer(console)(f"{words}; docs/ci.md has the command that pins it")
+    return lock
 
 
 def _owner(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from waypost import __version__
 from waypost.errors import WaypostError
 from waypost.system import resolving
 from waypost.system.process import ProcessError
@@ -14,6 +15,14 @@ def lock_command(folder: str) -> str:
     """Returns the command that writes the lock of a folder, as people type it."""
     options = " ".join([*resolving.OPTIONS, "--python-version", resolving.python_version()])
     return f"uv pip compile {options} {folder}/{SOURCE} -o {folder}/{LOCK}"
+
+
+def engine_lock() -> str:
+    """Returns the lock of this version of Waypost, empty where no package index here has it."""
+    try:
+        return resolving.locked(f"waypost=={__version__}\n")
+    except ProcessError:
+        return ""
 
 
 def locked(requirements: str) -> str:

@@ -19,7 +19,7 @@ from waypost.texts.escaping import one_line
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _ENVIRONMENT = "environment"
 EXAMPLES = ("load", "train")
-PLAIN = "component"
+TEMPLATES = {"python": "component", "shell": "shell"}  # by the language of a new component
 
 
 def check_name(name: str) -> None:
@@ -44,7 +44,7 @@ def library(lock: str, values: Mapping[str, str], below: str = "") -> dict[str, 
     return files
 
 
-def component(name: str, template: str = PLAIN, below: str = "") -> dict[str, str | Link]:
+def component(name: str, template: str = TEMPLATES["python"], below: str = "") -> dict[str, str | Link]:
     """Returns the files of a component made from a template."""
     check_name(name)
     values = {"name": name, "module": name, "contract": ""}
@@ -57,7 +57,7 @@ def component(name: str, template: str = PLAIN, below: str = "") -> dict[str, st
     return files
 
 
-def new_component(root: Path, name: str) -> dict[str, str | Link]:
+def new_component(root: Path, name: str, language: str = "python") -> dict[str, str | Link]:
     """Returns the files of a new component of the library `root`.
 
     Raises UsageError where the library has no environment that the component could share.
@@ -67,7 +67,7 @@ def new_component(root: Path, name: str) -> dict[str, str | Link]:
             f"{root.resolve()}: no {_ENVIRONMENT}/{LOCK} here, which a new component shares",
             hint="--library FOLDER names one, `waypost init library` makes one; --like COMPONENT needs none",
         )
-    return component(name)
+    return component(name, TEMPLATES[language])
 
 
 def requirements_in() -> str:

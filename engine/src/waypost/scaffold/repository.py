@@ -14,7 +14,7 @@ from waypost.scaffold.writing import Link
 from waypost.system.resolving import python_version
 from waypost.texts.escaping import one_line
 
-_LIBRARY_CHECKS = ("waypost check", "waypost release check-records", "waypost semver-check")
+_LIBRARY_CHECKS = ("waypost check --run", "waypost release check-records", "waypost semver-check")
 _PIPELINE_CHECKS = (
     "waypost check",
     "waypost lock --check",
@@ -22,32 +22,34 @@ _PIPELINE_CHECKS = (
     "waypost release check-records",
     "waypost semver-check",
 )
-WORKFLOW = ".github/workflows/check.yml"
+WORKFLOW, ENGINE_LOCK = ".github/workflows/check.yml", ".github/waypost.txt"
 
 
-def library_repository(name: str, owner: str, lock: str) -> dict[str, str | Link]:
-    """Returns the files of a new library with its example components."""
+def library_repository(name: str, owner: str, lock: str, engine: str = "") -> dict[str, str | Link]:
+    """Returns the files of a new library with its example components; `engine` is the lock of Waypost."""
     values = library.readme_values(name)
     return {
         "README.md": texts.filled("library/README.md", values),
-        **_common(owner, _LIBRARY_CHECKS),
+        **_common(owner, _LIBRARY_CHECKS, engine),
         **library.library(lock, values),
     }
 
 
-def pipeline_repository(name: str, owner: str, lock: str) -> dict[str, str | Link]:
+def pipeline_repository(name: str, owner: str, lock: str, engine: str = "") -> dict[str, str | Link]:
     """Returns the files of a new pipeline whose components lie beside it, in a folder of their own."""
     return {
         **_pipeline(name),
-        **_common(owner, _PIPELINE_CHECKS),
+        **_common(owner, _PIPELINE_CHECKS, engine),
         **library.library(lock, {}, "components/"),
     }
 
 
-def pipeline_of(name: str, owner: str, pipeline: str, parameters: str) -> dict[str, str | Link]:
+def pipeline_of(
+    name: str, owner: str, pipeline: str, parameters: str, engine: str = ""
+) -> dict[str, str | Link]:
     """Returns the files of a new pipeline with the steps that `pipeline` has."""
     files = {**_pipeline(name), PIPELINE_FILE: pipeline, PARAMETERS_FILE: parameters}
-    return {**files, **_common(owner, _PIPELINE_CHECKS)}
+    return {**files, **_common(owner, _PIPELINE_CHECKS, engine)}
 
 
 def _pipeline(name: str) -> dict[str, str]:
@@ -55,20 +57,22 @@ def _pipeline(name: str) -> dict[str, str]:
     return texts.folder("pipeline", {**values, "python": python_version(), "engine": __version__})
 
 
-def _common(owner: str, checks: Sequence[str]) -> dict[str, str | Link]:
+def _common(owner: str, checks: Sequence[str], engine: str) -> dict[str, str | Link]:
     year = str(datetime.now(UTC).year)
     return {
         ".gitignore": texts.filled("repository/gitignore", {}),
         "CHANGELOG.md": texts.filled("repository/CHANGELOG.md", {}),
         "LICENSE": texts.filled("repository/LICENSE", {"owner": owner, "year": year}),
         "setup.cfg": texts.filled("repository/setup.cfg", {}),
-        WORKFLOW: _workflow(checks),
+        **({ENGINE_LOCK: engine} if engine else {}),
+        WORKFLOW: _workflow(checks, is_locked=bool(engine)),
     }
 
 
-def _workflow(checks: Sequence[str]) -> str:
+def _workflow(checks: Sequence[str], *, is_locked: bool) -> str:
     commands = "\n".join(f"      - run: {check}" for check in checks)
-    values = {"python": python_version(), "engine": __version__, "commands": commands}
+    install = f"--require-hashes --requirement {ENGINE_LOCK}" if is_locked else f"waypost=={__version__}"
+    values = {"python": python_version(), "install": install, "commands": commands}
     return texts.filled("workflow.yml", values)
 
 
