@@ -108,6 +108,9 @@ ROWS := 10000000
 bench-cluster: $(READY) ## two workers of a cluster against one, and what dies on the way: make bench-cluster [ROWS=10000000] (seven minutes)
 	@cd engine && ../$(BIN)/python -m benchmarks.cluster --rows $(ROWS)
 
+bench-walk: $(READY) ## measure the walk through a forest: extension, ONNX Runtime, scikit-learn (a minute)
+	@cd engine && ../$(BIN)/python -m benchmarks.walk
+
 simulate: $(READY) ## thousands of steps and hundreds of workers in simulated time: figures, and docs/scaling.svg (a minute)
 	@cd engine && ../$(BIN)/python -m benchmarks.simulate
 

@@ -83,6 +83,11 @@ def test_a_booster_answers_as_the_original(
     assert (found.answers.classes is None) == (save is saved_alone or target == "numbers")
     one = from_columns({"amount": [101.5], "age": [None]}, found.answers.layout)
     assert found.answers.predict(one).labels.shape == (1,)
+    if save is saved_alone:
+        for value in (1e300, -1e300, 3.4e38):
+            row = {"amount": [value], "age": [20.0]}
+            answer = found.answers.predict(from_columns(row, found.answers.layout))
+            np.testing.assert_array_equal(answer.labels, np.ravel(model.predict(pd.DataFrame(row))))
 
 
 @pytest.mark.parametrize("library", ["lightgbm", "xgboost"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -85,6 +85,8 @@ class Numbers(Columns):
             for column, (place, fill, subtract, divide) in enumerate(plan):
                 values = table.numbers[:, place]
                 missing = np.isnan(values)
+                if self._is_changed and (infinite := np.isinf(values)).any():
+                    raise value_error(self.columns[column], int(np.argmax(infinite)), "is too large")
                 if fill is not None:
                     values = np.where(missing, fill, values)
                 elif not self.missing and missing.any():
@@ -96,6 +98,11 @@ class Numbers(Columns):
                 out[:, column] = values
 
         return write
+
+    @property
+    def _is_changed(self) -> bool:
+        """Whether an imputer or a scaler sees the values, which refuse what is infinite."""
+        return not (self.fill is self.subtract is self.divide is None)
 
     def _rounded(self, values: Floats) -> Floats:
         return values.astype(np.float32).astype(np.float64) if self.single else values
@@ -121,13 +128,25 @@ class Numbers(Columns):
                 raise value_error(layout.numbers[place], 0, "is missing") from None
             try:
                 write(out, offset, *found)
-            except OverflowError:  # none is infinite in float64, but one is in float32
-                raise self._too_large(found) from None
-            # Quicker than to look at each: a sum is finite only if all are.
-            if not (kind.is_open or math.isfinite(sum(found))) and any(map(math.isinf, found)):
-                raise self._too_large(found)
+            except OverflowError:  # a value is finite in float64, but not in float32
+                if not kind.is_open:
+                    raise self._too_large(found) from None
+                with np.errstate(over="ignore"):
+                    write(out, offset, *np.array(found).astype(np.float32).tolist())
+            if math.isfinite(sum(found)):  # quicker than to look at each: then all are
+                return
+            if not kind.is_open:
+                self._check(found)
+            elif self._is_changed:
+                self._check([values[place] for place in places])
 
         return cells
+
+    def _check(self, found: Sequence[float | None]) -> None:
+        """Raises TableError where one of the features, or of the values that a step looks at, is infinite."""
+        numbers = [0.0 if value is None else float(value) for value in found]
+        if any(map(math.isinf, numbers)):
+            raise self._too_large(numbers)
 
     def _too_large(self, found: list[float]) -> TableError:
         largest = max(range(len(found)), key=lambda i: 0 if math.isnan(found[i]) else abs(found[i]))

@@ -54,7 +54,8 @@ def learned_by_xgboost(model: Any) -> Learned:
         width,
         link if classes else said_by_booster(link),
         laid,
-        kind=Kind(),
+        # An estimator is asked in place, a booster by a table that looks for infinities.
+        kind=Kind(is_open=hasattr(model, "get_booster")),
         takes_missing=True,
         by_probability=True,
         is_single=True,
