@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint types rules release reproduce docs site bench bench-deploy bench-cluster simulate soak fuzz tables spark bounds mutants examples requirements clean
+.PHONY: help install run test journeys check lint types rules release reproduce docs site bench bench-deploy bench-cluster bench-walk simulate soak fuzz tables spark bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
