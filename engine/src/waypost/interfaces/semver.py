@@ -62,7 +62,11 @@ _HEADINGS: dict[str, Kind] = {
 }
 # A heading with something below it: some keep the empty ones of the form.
 _HEADED = re.compile(r"^#+[ \t]*([A-Za-z]+)\b[^\n]*\n\s*[^#\s]", re.MULTILINE)
-_BREAKING = re.compile(r"\bBREAKING\b")
+# As entries are marked: at their start, in whatever emphasis, or with a colon (Conventional Commits).
+# An entry that only speaks of the word is none.
+_BREAKING = re.compile(
+    r"^\s*(?:[-*+]\s+)?[*_`\[(]*BREAKING\b|\bBREAKING(?: CHANGES?)?[*_`\])]*:", re.MULTILINE
+)
 
 
 def noted_changes(notes: str) -> dict[str, tuple[Change, ...]]:
