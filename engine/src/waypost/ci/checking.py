@@ -12,7 +12,7 @@ from waypost.contracts.lock import FILE
 from waypost.errors import Finding, FindingsError, WaypostError
 from waypost.interfaces.semver import BUMPS, Bump
 from waypost.pins.verdict import UNREACHABLE
-from waypost.pins.verify import verify
+from waypost.pins.verify import verify_locked
 from waypost.pins.workspace import open_workspace
 from waypost.release.check import semver
 from waypost.release.conformance import check_library
@@ -99,14 +99,8 @@ def _pipeline(folder: Path, say: Say) -> Check:
 
 
 def _pins(folder: Path, say: Say) -> Check:
-    """Compares the lock with pipeline.yaml, the remotes and the content, which is fetched for it.
-
-    A folder with a source's next version is no finding: what is locked runs, until that is released.
-    """
-    workspace = open_workspace(folder, say)
-    verdict = verify(workspace)
-    ahead = {source.path for source in workspace.pipeline.components.values() if source.git}
-    verdict.findings = [f for f in verdict.findings if f.category != "tree-differs" or f.place not in ahead]
+    """Compares the lock with pipeline.yaml, the remotes and the content, which is fetched for it."""
+    verdict = verify_locked(open_workspace(folder, say))
     unchecked = [
         Finding(FILE, f"{uses} could not be looked at", "", UNREACHABLE) for uses in verdict.unchecked
     ]

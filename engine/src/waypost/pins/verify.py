@@ -60,6 +60,16 @@ def verify(workspace: Workspace, *, here: bool = True) -> Verdict:
     return verdict
 
 
+def verify_locked(workspace: Workspace) -> Verdict:
+    """Checks everything that a release of a pipeline holds. A folder with a source's next version is no part
+    of it, and no finding: what is locked runs, until that is released.
+    """
+    verdict = verify(workspace)
+    ahead = {str(source.path) for source in workspace.pipeline.components.values() if source.git}
+    verdict.findings = [f for f in verdict.findings if f.category != "tree-differs" or f.place not in ahead]
+    return verdict
+
+
 def _ask_remote(workspace: Workspace, source: str, pins: Mapping[str, Pin], verdict: Verdict) -> None:
     mirror = workspace.mirror(source)
     try:

@@ -6,7 +6,7 @@ from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.errors import Finding, RemoteError
 from waypost.interfaces.changelog import unreleased
 from waypost.interfaces.record import FOLDER
-from waypost.pins.verify import verify
+from waypost.pins.verify import verify_locked
 from waypost.pins.workspace import open_workspace
 from waypost.release.pipeline_conformance import pipeline_release_findings
 from waypost.release.pipeline_repository import PipelineRepository
@@ -76,7 +76,7 @@ def _tag_findings(product: Product, tag: str, *, offline: bool) -> list[Finding]
 
 def _pin_findings(product: PipelineRepository, say: Say, *, offline: bool) -> list[Finding]:
     workspace = open_workspace(product.place, say, offline=offline)
-    found = [*verify(workspace).findings, *pipeline_release_findings(workspace)]
+    found = [*verify_locked(workspace).findings, *pipeline_release_findings(workspace)]
     for name, source in workspace.pipeline.components.items():
         local = workspace.local(name)
         if source.git is None and local is not None and not local.is_relative_to(product.top):
