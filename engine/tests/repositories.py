@@ -346,13 +346,12 @@ def record_of(repository: Repository, version: str, tree: str, **other: Any) -> 
     """Returns the text of a pipeline's record that lists what lies at the top of a tree."""
     entries = objects.entries(repository.path, tree)
     record = Record(
-        kind="pipeline",
         name="grades",
         version=version,
         date="2026-01-02",
         engine="1.0.0",
         made_with={},
         trees={name: entry.oid for name, entry in entries.items() if name != "releases"},
-        **{"notes": "", **other},
+        **{"kind": "pipeline", "notes": "", **other},
     )
     return record_text(record)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from waypost.compat.github_cli import is_absent
 from waypost.errors import RemoteError, redacted
 from waypost.system.process import ProcessError, output_of
 from waypost.texts.json_text import read_json
@@ -18,6 +19,10 @@ _OF_GH = "GH_TOKEN"
 _GITHUB = "https://github.com"
 _SLUG = re.compile(r"[\w.-]+/[\w.-]+")
 _MOST_SAID = 300
+
+
+class AbsentError(RemoteError):
+    """What was asked for is not there, or not to be seen with this token."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,8 @@ class Host:
         """Returns the release of a tag, a draft too where the token may write; None where there is none."""
         try:
             found = self._json("release", "view", tag, "--json", "isDraft,url,assets")
-        except RemoteError as error:
-            if "release not found" in str(error):
-                return None
-            raise
+        except AbsentError:
+            return None
         assets = {
             str(asset["name"]): str(asset.get("digest") or "").removeprefix("sha256:")
             for asset in found["assets"]
@@ -77,6 +80,26 @@ class Host:
         found = self._json("api", f"repos/{self.repository}/releases/tags/{tag}", repository=False)
         return bool(found.get("immutable"))
 
+    def attestation_problem(self, file: Path, signer: str = "") -> str:
+        """Returns why no attestation proves which workflow made a file, empty where one does.
+
+        Args: `signer` is the repository of a reusable workflow that signed, where it is not this one.
+        """
+        by = ["--signer-repo", signer] if signer else []
+        try:
+            self._gh("attestation", "verify", str(file), *by)
+        except RemoteError as error:
+            return str(error)
+        return ""
+
+    def has_attestation(self, digest: str) -> bool:
+        """Tells whether anything is attested of a file with a sha256 (hex)."""
+        address = f"repos/{self.repository}/attestations/sha256:{digest}"
+        try:
+            return bool(self._json("api", address, repository=False)["attestations"])
+        except AbsentError:
+            return False
+
     def pull_request(self, branch: str) -> str:
         """Returns the URL of the open pull request from a branch, empty where there is none."""
         found = self._json("pr", "list", "--head", branch, "--state", "open", "--json", "url")
@@ -104,16 +127,33 @@ class Host:
         except ProcessError as error:
             words = redacted(" ".join(error.stderr.split()))[:_MOST_SAID]
             message = f"{self.repository}: gh {' '.join(arguments[:2])}: {words}"
-            raise RemoteError(message, hint=f"which rights has the token in {self.token}?") from error
+            kind = AbsentError if is_absent(words) else RemoteError
+            raise kind(message, hint=f"which rights has the token in {self.token}?") from error
 
 
 def host_of(url: str, token: str = _OF_GH) -> Host | None:
     """Returns the repository on GitHub that a git URL names; None for another place, and without gh."""
+    slug = slug_of(url)
+    return Host(slug, token) if slug and has_gh() else None
+
+
+def has_gh() -> bool:
+    """Tells whether GitHub's command is on the PATH."""
+    return shutil.which("gh") is not None
+
+
+def slug_of(url: str) -> str:
+    """Returns OWNER/NAME of the repository on GitHub that a git URL names, empty for another place."""
     server = os.environ.get("GITHUB_SERVER_URL", _GITHUB).rstrip("/")
     name = server.partition("://")[2]
     plain = redacted(url).removesuffix("/").removesuffix(".git")
     for start in (f"{server}/", f"git@{name}:", f"ssh://{name}/"):
         slug = plain.removeprefix(start)
-        if slug != plain and _SLUG.fullmatch(slug):
-            return Host(slug, token) if shutil.which("gh") else None
-    return None
+        if slug != plain and is_slug(slug):
+            return slug
+    return ""
+
+
+def is_slug(text: str) -> bool:
+    """Tells whether a text has the form OWNER/NAME."""
+    return _SLUG.fullmatch(text) is not None

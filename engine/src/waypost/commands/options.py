@@ -120,6 +120,32 @@ def tls_options(command: _F) -> _F:
     return command
 
 
+def attestation_options(command: _F) -> _F:
+    """Adds the options by which the provenance of a file is asked for."""
+    for option in (
+        click.option(
+            "--signer-repo",
+            default="",
+            metavar="OWNER/NAME",
+            help="With --attestation: repository of the reusable workflow that signed. [default: the same]",
+        ),
+        click.option(
+            "--repo",
+            "repository",
+            default="",
+            metavar="OWNER/NAME",
+            help="With --attestation: repository on GitHub that attests. [default: that of the URL]",
+        ),
+        click.option(
+            "--attestation",
+            is_flag=True,
+            help="Ask GitHub, by `gh attestation verify`, which workflow made it; none is a finding.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def wanted_on_wandb(pipeline: Pipeline, asked: bool | None) -> bool:
     """Tells whether W&B hears of runs: what was asked for counts, else what the pipeline says.
 

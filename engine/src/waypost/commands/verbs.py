@@ -92,7 +92,10 @@ VERBS = {
     ),
     "sweep": Verb("sweep", "Run a pipeline for each combination of parameter values, and rank the results."),
     "update": Verb("update", "Move pins to the newest releases that pipeline.yaml allows."),
-    "verify": Verb("verify", "Check the tags on the remotes, the cache and local folders against the lock."),
+    "verify": Verb(
+        "verify",
+        "Check the tags on the remotes, the cache and local folders against the lock; or a release.",
+    ),
     "verify-bundle": Verb(
         "bundle",
         "Check a bundle as `run` would: archive, list, every byte and tree, record, lock and plan.",

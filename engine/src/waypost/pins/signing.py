@@ -10,22 +10,33 @@ from waypost.contracts.signers import OF_REPOSITORY, UNSIGNED, WRONG, Policy, ob
 from waypost.errors import Finding
 from waypost.sources.git import object_at
 from waypost.sources.mirror import Mirror
-from waypost.sources.settings import signers_of
+from waypost.sources.settings import signers_of, signers_of_git
 from waypost.sources.signatures import signature_problem, tag_object
+
+_NAME_SIGNERS = "name a file with keys: git config --global gpg.ssh.allowedSignersFile FILE"
 
 
 def signature_findings(
-    mirror: Mirror, tag: str, commit: str, policy: Policy | None = None, *, offline: bool = False
+    mirror: Mirror,
+    tag: str,
+    commit: str,
+    policy: Policy | None = None,
+    *,
+    offline: bool = False,
+    is_asked: bool = False,
 ) -> list[Finding]:
     """Returns why a tag is not signed as it has to be; none where nobody asks for a signature.
 
     The mirror has what the default branch has now; offline that is not asked, and the tag is as it was seen
-    last. Args: `policy` is what the user's pipeline.yaml says of the repository. Raises FindingsError where
-    a policy cannot be read, RemoteError, WaypostError without ssh-keygen.
+    last. Args: `policy` is what the user's pipeline.yaml says of the repository; where a signature `is_asked`
+    for by name, git's own file of allowed signers counts after it, and nobody's is a finding. Raises
+    FindingsError where a policy cannot be read, RemoteError, WaypostError without ssh-keygen.
     """
-    policy = signers_of(mirror.url) or policy or (None if offline else _of_repository(mirror))
+    policy = signers_of(mirror.url) or policy or (signers_of_git() if is_asked else None)
+    policy = policy or (None if offline else _of_repository(mirror))
     if policy is None:
-        return []
+        problem = "nobody says whose signature counts"
+        return [Finding(tag, problem, _NAME_SIGNERS, UNSIGNED)] if is_asked else []
     ref = mirror.tag_ref(tag, fetch=not offline)
     if offline and object_at(mirror.folder, ref) is None:
         problem = f"its signature was never checked, and this is offline; {policy.origin} asks for one"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.version import Version
@@ -13,7 +14,7 @@ from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.target import Target
 from waypost.contracts.versions import Release as Tag
 from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
-from waypost.errors import IntegrityError, RemoteError, UsageError, redacted
+from waypost.errors import Finding, IntegrityError, RemoteError, UsageError, redacted
 from waypost.interfaces.attested import Attested, Tagged, contradictions
 from waypost.interfaces.record import FOLDER, Record, parse_record
 from waypost.pins.attestation import findings_of, known_here
@@ -26,14 +27,40 @@ from waypost.sources.store import Store
 from waypost.system.versions import made_with
 
 
-def fetch_release(
-    store: Store, target: Target, *, offline: bool = False, memory: Mirror | None = None
-) -> FetchedRelease:
-    """Returns a release, from the cache where it is there.
+@dataclass(frozen=True)
+class Seen:
+    """What a target names now: the repository at that commit, below `root`, and what is known of it besides.
 
-    Args: `memory` is the mirror with what this machine knows, where `store` is a new one.
-    Raises UsageError where there is no such version or pipeline, IntegrityError where tag, records, what this
-    machine knows and content contradict each other, RemoteError.
+    `findings` say why it is not taken for the release that it says to be; `is_commit` whether the target
+    names no release, but a commit.
+    """
+
+    tagged: Tagged
+    attested: Attested
+    root: Path
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+    is_commit: bool
+
+    @property
+    def record(self) -> Record | None:
+        return self.attested.record or self.tagged.record
+
+
+def see_release(
+    store: Store,
+    target: Target,
+    *,
+    offline: bool = False,
+    memory: Mirror | None = None,
+    must_be_signed: bool = False,
+) -> Seen:
+    """Returns what a target names, and where tag, records, what this machine knows and content contradict
+    each other; nothing is remembered.
+
+    Args: `memory` is the mirror with what this machine knows, where `store` is a new one; a release that
+    `must_be_signed` needs a policy that says by whom. Raises UsageError where there is no such version,
+    RemoteError.
     """
     try:
         requirement = parse_requirement(target.version)
@@ -49,22 +76,39 @@ def fetch_release(
     tagged = Tagged(version, tag, commit, actual, _own_record(root, version))
     attested, findings = findings_of(mirror, tagged, memory or mirror, offline=offline)
     if tag:
-        findings += signature_findings(mirror, tag, commit, offline=offline)
-    if findings and not requirement.commit:
-        raise IntegrityError(findings, consequence="nothing was run")
-    if findings:  # whoever names a commit gets it, but not as the release that it says to be
-        warnings.append(f"commit {commit[:12]} is not taken for release {version}: {findings[0].problem}")
-        tag, version, attested = "", "", Attested()
-    elif tag and not offline:
-        mirror.remember(tag, commit)
-    record = attested.record or tagged.record
-    folder = _pipeline_folder(target, root, record)
-    if record:
-        warnings += _differing_versions(record)
-    is_attested = attested.record is not None
-    return FetchedRelease(
-        target.url, version, tag, commit, root, folder, record, tuple(warnings), is_attested
-    )
+        findings += signature_findings(mirror, tag, commit, offline=offline, is_asked=must_be_signed)
+    return Seen(tagged, attested, root, tuple(findings), tuple(warnings), bool(requirement.commit))
+
+
+def fetch_release(
+    store: Store, target: Target, *, offline: bool = False, memory: Mirror | None = None
+) -> FetchedRelease:
+    """Returns a release, from the cache where it is there.
+
+    Args: `memory` is the mirror with what this machine knows, where `store` is a new one.
+    Raises UsageError where there is no such version or pipeline, IntegrityError where tag, records, what this
+    machine knows and content contradict each other, RemoteError.
+    """
+    seen = see_release(store, target, offline=offline, memory=memory)
+    if seen.findings and not seen.is_commit:
+        raise IntegrityError(seen.findings, consequence="nothing was run")
+    if seen.findings:  # whoever names a commit gets it, but not as the release that it says to be
+        commit, version = seen.tagged.commit, seen.tagged.version
+        word = f"commit {commit[:12]} is not taken for release {version}: {seen.findings[0].problem}"
+        tagged = replace(seen.tagged, tag="", version="")
+        seen = replace(seen, tagged=tagged, attested=Attested(), warnings=(*seen.warnings, word))
+    elif seen.tagged.tag and not offline:
+        store.mirror(target.url).remember(seen.tagged.tag, seen.tagged.commit)
+    return release_of(seen, target)
+
+
+def release_of(seen: Seen, target: Target) -> FetchedRelease:
+    """Returns what was seen as the release of a pipeline. Raises UsageError where there is no pipeline."""
+    tagged, record = seen.tagged, seen.record
+    folder = _pipeline_folder(target, seen.root, record)
+    warnings = (*seen.warnings, *(_differing_versions(record) if record else ()))
+    named = (target.url, tagged.version, tagged.tag, tagged.commit, seen.root, folder)
+    return FetchedRelease(*named, record, warnings, seen.attested.record is not None)
 
 
 def candidate(store: Store, url: str, version: str, tag: str, commit: str, clone: Path) -> FetchedRelease:

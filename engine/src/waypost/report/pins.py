@@ -12,6 +12,7 @@ from waypost.contracts.requirements import PackageMove
 from waypost.errors import Finding
 from waypost.pins.updating import Move, Update
 from waypost.pins.verdict import Verdict
+from waypost.release.fetched import Seen
 from waypost.report.common import columns, counted, line, show_finding
 from waypost.report.console import Console, escape
 from waypost.texts.escaping import terminal_text
@@ -121,6 +122,19 @@ def show_verdict(console: Console, verdict: Verdict) -> None:
     pins = verdict.lock.components if verdict.lock else {}
     asked = f"remotes asked: {', '.join(verdict.asked)}" if verdict.asked else "no remote was asked"
     line(console, f"[green]✓[/] {counted(len(pins), 'component')} as locked; {escape(asked)}")
+
+
+def show_release(console: Console, name: str, seen: Seen, attested_by: str) -> None:
+    """Prints what a release was found to be; `attested_by` is the repository that says where it is from."""
+    word = (
+        "as the default branch records it"
+        if seen.attested.record
+        else "which the default branch does not record"
+    )
+    tag = seen.tagged.tag or "commit"
+    line(console, f"[green]✓[/] {escape(name)}: {escape(tag)} {seen.tagged.commit[:12]}, {word}")
+    if attested_by:
+        line(console, f"[green]✓[/] made by a workflow, as {escape(attested_by)} attests")
 
 
 def show_contract(console: Console, uses: str, component: Component, pin: Pin | None) -> None:

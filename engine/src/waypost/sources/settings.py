@@ -9,9 +9,11 @@ import platformdirs
 
 from waypost.contracts.signers import FILE, Policy, covering, parse_signers
 from waypost.errors import Finding, FindingsError
+from waypost.sources import git
 from waypost.sources.files import read_text
 
 _SIGNERS = "WAYPOST_SIGNERS"
+_OF_GIT = "gpg.ssh.allowedSignersFile"
 
 
 def signers_of(url: str) -> Policy | None:
@@ -26,6 +28,15 @@ def signers_of(url: str) -> Policy | None:
     signers = parse_signers(_text(file, f"it is named by {_SIGNERS}" if given else ""), str(file))
     place = covering(url, signers)
     return None if place is None else read_keys(file.parent, signers[place], str(file))
+
+
+def signers_of_git() -> Policy | None:
+    """Returns whose signatures the user's git takes (`gpg.ssh.allowedSignersFile`), None where it is not set.
+
+    Raises FindingsError where the file cannot be read.
+    """
+    name = git.setting(Path(), _OF_GIT)
+    return read_keys(Path(), name, f"git config {_OF_GIT}") if name else None
 
 
 def read_keys(folder: Path, name: str, where: str) -> Policy:
