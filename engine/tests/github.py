@@ -7,6 +7,7 @@ who called it, with -9, once it is done.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -59,7 +60,7 @@ STATE, REPOS, KILL = (pathlib.Path(p) for p in ({state!r}, {repos!r}, {kill!r}))
 words, options, rest = [], {{}}, sys.argv[1:]
 TAKES = {{
     *("--repo", "--json", "--title", "--notes-file", "--target"),
-    *("--head", "--base", "--body-file", "--state"),
+    *("--head", "--base", "--body-file", "--state", "--ref", "--signer-repo"),
 }}
 while rest:
     word = rest.pop(0)
@@ -73,6 +74,8 @@ if not os.environ.get("GH_TOKEN"):
     sys.exit("gh: To use GitHub CLI in a GitHub Actions workflow, set the GH_TOKEN environment variable.")
 verb = words[0]
 slug = options.get("--repo") or "/".join(words[1].split("/")[1:3])
+if os.environ["GH_TOKEN"] == "expired":
+    sys.exit("HTTP 401: Bad credentials (https://api.github.com/graphql)")
 bare = REPOS / f"{{slug}}.git"
 file = STATE / f"{{slug.replace('/', '+')}}.json"
 state = json.loads(file.read_text()) if file.exists() else {{"releases": {{}}, "pulls": []}}
@@ -113,7 +116,28 @@ def stop(mark=""):
 
 with (STATE / "calls").open("a") as calls:
     calls.write(" ".join(["gh", *words[:2]]) + "\\n")
-if verb == "api" and "/statuses/" in words[1]:
+attested = state.setdefault("attestations", {{}})
+if verb == "attestation":
+    found = attested.get(digest(words[2]))
+    print(f"Loaded digest {{digest(words[2])}} for file://{{words[2]}}", file=sys.stderr)
+    if found is None:
+        url = f"https://api.github.com/repos/{{slug}}/attestations/{{digest(words[2])}}?per_page=30"
+        sys.exit(f"✗ Loading attestations from GitHub API failed\\n\\nError: HTTP 404: Not Found ({{url}})")
+    signer = options.get("--signer-repo", slug)
+    if found != signer:
+        problem = f"expected SAN value to match regex ^https://github.com/{{signer}}/"
+        sys.exit(f"✗ Verification failed\\n\\nError: {{problem}}")
+elif verb == "api" and "/attestations/" in words[1]:
+    if words[1].rpartition("/")[2] not in attested:
+        sys.exit("gh: Not Found (HTTP 404)")
+    print(json.dumps({{"attestations": [{{"bundle": {{}}}}]}}))
+elif verb == "workflow":
+    need("actions")
+    if not git("rev-parse", "--verify", "--quiet", f"refs/tags/{{options['--ref']}}"):
+        sys.exit(f"HTTP 422: No ref found for: {{options['--ref']}}")
+    state.setdefault("started", []).append([words[2], options["--ref"]])
+    save()
+elif verb == "api" and "/statuses/" in words[1]:
     need("statuses")
     state.setdefault("statuses", {{}})[words[1].rpartition("/")[2]] = words[3]
     save()
@@ -212,6 +236,13 @@ class Github:
             json.loads(file.read_text()) if file.exists() else {"releases": {}, "pulls": []}
         )
         return found
+
+    def attest(self, slug: str, file: Path, signer: str) -> None:
+        """Stores that a workflow of `signer` made a file, in a run of a repository."""
+        state = self.state(slug)
+        digest = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+        state.setdefault("attestations", {})[digest] = signer
+        (self.folder / f"{slug.replace('/', '+')}.json").write_text(json.dumps(state))
 
     def protect(self, slug: str, *, yes: bool = True) -> None:
         """Protects main, or lifts it, as an administrator does who merges."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import mlflow
 import pytest
 from packaging.version import Version
 
-from tests.conftest import ROOT, Call, variables
+from tests.conftest import BIN, ROOT, Call, variables
 from tests.forks import Forks
 from tests.repositories import (
     Repository,
@@ -573,6 +575,7 @@ def once_bundled(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path
         done("release", "-C", pipeline.path)
         done("bundle", f"{server}/grades@1.0.0", "-o", "grades.tar")
         done("bundle", f"{server}/grades@1.0.0", "-o", "again.tar")
+        done("bundle", f"{server}/grades@1.0.0", "--engine", "-o", "engine.tar")
     assert (folder / "grades.tar").read_bytes() == (folder / "again.tar").read_bytes()
     return folder / "grades.tar"
 
@@ -595,6 +598,27 @@ def test_bundle_runs_without_network(bundled: Path, workplace: Path, call: Call)
     assert client.get_run(document["run_id"]).data.tags["waypost.release"] == "1.0.0"
     log = client.download_artifacts(document["steps"][0]["run_id"], "logs/load.log")
     assert Path(log).read_text() == "a\n1\n\n"
+
+
+@pytest.mark.xdist_group("bundle")
+def test_a_bare_machine_starts_with_a_bundle(once_bundled: Path, workplace: Path, call: Call) -> None:
+    """Python, uv and a bundle made with --engine: without network, the engine is installed from it, every
+    wheel by its hash, and runs it.
+    """
+    bundled = once_bundled.with_name("engine.tar")
+    alone = ("unshare", "--net", "--map-root-user")
+    subprocess.run(["tar", "-xf", bundled, "wheels"], cwd=workplace, check=True)
+    python = workplace / ".venv" / "bin" / "python"
+    uv = {"UV_CACHE_DIR": str(workplace / "uv"), "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    made = call(*alone, "uv", "venv", "--python", sys.executable, env=uv)
+    assert made.returncode == 0, made.stderr
+    options = ("--no-index", "--find-links", "wheels", "--require-hashes", "-r", "wheels/waypost.txt")
+    made = call(*alone, "uv", "pip", "install", "--python", python, *options, env=uv)
+    assert made.returncode == 0, made.stderr
+    (workplace / "mlflow.db").unlink()
+    home = {"WAYPOST_HOME": str(workplace.parent / "cache" / "bare"), **uv}
+    done = call(*alone, python.with_name("waypost"), "run", bundled, env=home)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.xdist_group("bundle")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from waypost.ci.delivery import digests_of
+from waypost.ci.engine_wheels import bring_engine
 from waypost.contracts.component import Component
 from waypost.contracts.sbom import Part, packages_in, sbom
-from waypost.images.wheel import engine_wheel
 from waypost.interfaces.record import FOLDER, run_record_of
 from waypost.pins.workspace import FetchedRelease, workspace_of_release
 from waypost.release.build import build_package
@@ -32,15 +32,14 @@ def make_assets(
     """Writes the assets that follow from a release's commit; the same bytes for the same content.
 
     Args: `source` is the product at that commit, `release` the pipeline as it is fetched, `wheels` asks for
-    those of its environments. Raises WaypostError where anything is missing.
+    those of its environments, and the engine's. Raises WaypostError where anything is missing.
     """
     folder.mkdir(parents=True)
     version = str(source.version)
     if release:
         say("packing the bundle")
-        pack(release, store, folder / f"bundle-{version}.tar", say, wheels=wheels)
-        name, content = engine_wheel()
-        (folder / name).write_bytes(content)
+        bring = bring_engine if wheels else None
+        pack(release, store, folder / f"bundle-{version}.tar", say, wheels=wheels, bring=bring)
     if isinstance(source, Package):
         say("building the package")
         build_package(source, folder)

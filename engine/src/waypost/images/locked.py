@@ -19,6 +19,7 @@ from waypost.system.process import ProcessError
 _LOCK = Path(__file__).with_name("requirements.txt")
 _INSTALLER = "uv"
 _ENGINE = "waypost"
+_SERVE = "serve"
 _TARGET = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}  # of an image
 _MOST_SAID = 400
 
@@ -34,6 +35,14 @@ class Wanted:
 def engine_lock() -> str:
     """Returns the lock of what `serve` needs, as it was released with the engine."""
     return read_text(_LOCK)
+
+
+def core_lock() -> str:
+    """Returns the lock of what the engine needs to run pipelines, in the versions of its own lock.
+
+    Raises WaypostError where there is none.
+    """
+    return _resolved(_engine_requirements(extras.CORE), engine_lock(), is_trusted=False)
 
 
 def wanted_of(text: str, lock: str, proved: Mapping[str, str], *, is_trusted: bool) -> Wanted:
@@ -77,7 +86,9 @@ def locked(wanted: Wanted, lock: str, *, is_trusted: bool) -> str:
     text = "\n".join(str(each) for each in wanted.requirements)
     if not unmet(text, lambda name: pins.get(canonicalize_name(name))):
         return lock
-    return _resolved([*_engine_requirements(), *map(str, wanted.requirements)], lock, is_trusted=is_trusted)
+    return _resolved(
+        [*_engine_requirements(_SERVE), *map(str, wanted.requirements)], lock, is_trusted=is_trusted
+    )
 
 
 def installer_lock(lock: str) -> str:
@@ -90,12 +101,12 @@ def _spaced(line: str) -> str:
     return " ".join(line.split())
 
 
-def _engine_requirements() -> Iterable[str]:
-    """Gives what the engine asks for, to serve."""
+def _engine_requirements(extra: str) -> Iterable[str]:
+    """Gives what the engine asks for, with an extra."""
     return (
         f"{requirement.name}{requirement.specifier}"
         for requirement in extras.requirements()
-        if requirement.marker is None or requirement.marker.evaluate({**_TARGET, "extra": "serve"})
+        if requirement.marker is None or requirement.marker.evaluate({**_TARGET, "extra": extra})
     )
 
 

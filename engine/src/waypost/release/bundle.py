@@ -6,6 +6,7 @@ import json
 import secrets
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -29,7 +30,11 @@ from waypost.texts.sealed import opened
 _CHUNK = 1 << 20
 
 
-def bundle(target: Target, file: Path, say: Say, *, wheels: bool) -> Bundle:
+Bring = Callable[[Path, Say], None]
+"""Brings more wheels into a folder: those of the engine, which a bundle need not have."""
+
+
+def bundle(target: Target, file: Path, say: Say, *, wheels: bool, bring: Bring | None = None) -> Bundle:
     """Packs a release; the same bytes for the same content.
 
     Without `wheels` it runs with `--env local` only. A bundle that is there is replaced, nothing else is.
@@ -40,10 +45,18 @@ def bundle(target: Target, file: Path, say: Say, *, wheels: bool) -> Bundle:
             f"{file}: not a bundle, so it is not replaced", hint="give another name, or move it away"
         )
     store = Store(home(), say)
-    return pack(fetch_release(store, target), store, file, say, wheels=wheels)
+    return pack(fetch_release(store, target), store, file, say, wheels=wheels, bring=bring)
 
 
-def pack(release: FetchedRelease, store: Store, file: Path, say: Say, *, wheels: bool) -> Bundle:
+def pack(
+    release: FetchedRelease,
+    store: Store,
+    file: Path,
+    say: Say,
+    *,
+    wheels: bool,
+    bring: Bring | None = None,
+) -> Bundle:
     """Packs a release that is in the store, as `bundle` does; a file that is there is replaced."""
     workspace = workspace_of_release(release, store, say)
     prepared = prepare(workspace, [], [])
@@ -53,6 +66,9 @@ def pack(release: FetchedRelease, store: Store, file: Path, say: Say, *, wheels:
         _copy_tree(release.root.parent, temp / "trees", store)
         if wheels:
             _collect_wheels(prepared, temp / "wheels", say)
+        if bring:
+            (temp / "wheels").mkdir(exist_ok=True)
+            bring(temp / "wheels", say)
         facts = Bundle(
             name=prepared.pipeline.name,
             version=release.version,

@@ -1,0 +1,37 @@
+"""The engine for a machine that has nothing but Python and uv: its wheels, in the bundle that they run.
+
+tar -xf bundle-1.4.13.tar wheels
+uv venv && uv pip install --no-index --find-links wheels --require-hashes -r wheels/waypost.txt
+.venv/bin/waypost run bundle-1.4.13.tar
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from waypost.contracts.python_env import PythonEnv
+from waypost.images.locked import core_lock
+from waypost.images.wheel import engine_wheel
+from waypost.runs import environments
+from waypost.sources.waiting import Say
+from waypost.system.scratch import scratch
+
+LIST = "waypost.txt"
+_REQUIREMENTS = "requirements.txt"
+
+
+def bring_engine(folder: Path, say: Say) -> None:
+    """Adds the engine's wheel to a folder of wheels, those of all that it needs, and a list with the hashes
+    of these. Raises WaypostError where one is not available.
+    """
+    say("collecting the wheels of the engine")
+    lock = core_lock()
+    with scratch() as temp:
+        (temp / _REQUIREMENTS).write_text(lock, encoding="utf-8")
+        environments.download(temp, PythonEnv(dependencies=(f"-r {_REQUIREMENTS}",)), folder)
+    name, content = engine_wheel()
+    (folder / name).write_bytes(content)
+    package, version = name.split("-")[:2]
+    line = f"{package}=={version} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n"
+    (folder / LIST).write_text(lock.rstrip("\n") + f"\n{line}", encoding="utf-8")
