@@ -142,7 +142,8 @@ def merge(runner: Runner, slug: str, branch: str, *, squash: bool = False) -> No
 
 def test_a_protected_branch_gets_a_pull_request(runner: Runner, pipeline: str) -> None:
     """A protected branch refuses the push, and says what mends it; the pull request has numbers, changelog
-    and results; merged, it is published; squashed, its run is recorded again, of the commit there.
+    and results; merged, it is published; squashed, its run is recorded again, of the commit there. A person
+    opens the same one by `waypost release --pull-request`.
     """
     hub, local = runner.hub, ("--env", "local")
     hub.protect(pipeline)
@@ -166,8 +167,13 @@ def test_a_protected_branch_gets_a_pull_request(runner: Runner, pipeline: str) -
     hub.protect(pipeline, yes=False)
     change(runner, pipeline)
     hub.protect(pipeline)
-    assert runner.job(pipeline, "release", *local, "--pull-request") == 0, runner.said
     clone = runner.fresh(pipeline)
+    release = ("python", "-m", "waypost", "release", "--pull-request", *local)
+    refused = runner.call(*release, "--push", cwd=clone.path, env=hub.variables)
+    assert (refused.returncode, "goes to origin by itself" in refused.stderr) == (2, True)
+    proposed = runner.call(*release, cwd=clone.path, env=hub.variables)
+    assert proposed.returncode == 0, proposed.stderr
+    assert clone.git("status", "--porcelain") == ""
     clone.git("switch", "-q", "waypost/release-v1.0.1")
     reviewed = clone.commit("better words")
     clone.git("push", "-q", "origin", "HEAD")
@@ -180,12 +186,15 @@ def test_a_protected_branch_gets_a_pull_request(runner: Runner, pipeline: str) -
     run = json.loads(main.git("show", "main:releases/1.0.1.run.2.json"))
     assert run["commit"] == main.git("rev-parse", "v1.0.1^{commit}")
     assert run["supersedes"] == "1.0.1.run.json"
+    assert runner.job(pipeline, "reproduce", *local, "--json") == 0, runner.said
+    assert '"equal": true' in runner.said
 
 
 def test_update_pins(runner: Runner, pipeline: str, workplace: Path) -> None:
     """Nothing relevant, nothing happens; else a pull request with what changes. One that says the same is
-    left alone, without a run; a person's commits are never overwritten; a remote that is away is no news (3),
-    nor is a moved tag (4).
+    left alone, without a run. A pipeline that does not run with what is newer is proposed all the same, with
+    the reason (1); a person's commits are never overwritten. A remote that is away is no news (3), nor is a
+    moved tag (4).
     """
     hub, out = runner.hub, workplace / "delivery"
     options = ("--env", "local", "-o", str(out))
@@ -214,8 +223,15 @@ def test_update_pins(runner: Runner, pipeline: str, workplace: Path) -> None:
     (person.path / "components.lock.json").write_text("{}")
     person.commit("mine")
     person.git("push", "-q", "origin", "HEAD")
+    clone = runner.fresh(LIBRARY)
+    (clone.path / "load" / "run.py").write_text("raise SystemExit('no more')\n")
+    note(clone, "- load is faster.")
+    clone.git("push", "-q", "origin", "main")
+    assert runner.job(LIBRARY, "release") == 0, runner.said
     before = main.git("for-each-ref")
-    assert runner.job(pipeline, "update-pins", *again) == 0, runner.said
+    assert runner.job(pipeline, "update-pins", *again) == 1, runner.said
+    body = json.loads((workplace / "second" / "delivery.json").read_text())["body"]
+    assert "### The pipeline does not run with these" in body
     assert runner.job(pipeline, "publish", str(workplace / "second")) == 0, runner.said
     assert "a person's commits" in runner.said
     assert main.git("for-each-ref") == before

@@ -171,12 +171,17 @@ def test_release(package: Repository, call: Call) -> None:
     before = state_of(package)
     rehearsed = call(*WAYPOST, "release", "--dry-run", "--json", "-C", package.path)
     assert rehearsed.returncode == 0, rehearsed.stderr
-    assert json.loads(rehearsed.stdout)["version"] == "1.0.0"
+    told = json.loads(rehearsed.stdout)
+    assert told["version"] == "1.0.0"
+    result = call(*WAYPOST, "release", "--dry-run", "-C", package.path)
+    assert all(each in result.stdout for each in (*told["notes"].splitlines(), *told["files"]))
+    assert "its tag: tally-v1.0.0" in result.stdout
     assert state_of(package) == before
     result = call(*WAYPOST, "release", "-C", package.path)
     assert result.returncode == 0, result.stderr
     assert "building the wheel" in result.stdout
     assert package.git("rev-parse", "tally-v1.0.0^{commit}") == package.git("rev-parse", "HEAD")
+    assert package.git("diff", "--name-only", "HEAD~").split() == told["files"]
     assert package.git("log", "-1", "--format=%s") == "Release 1.0.0"
     assert 'version = "1.0.0"' in (package.path / "pyproject.toml").read_text()
     assert '__version__ = "1.0.0"' in (package.path / "src/tally/__init__.py").read_text()

@@ -8,6 +8,8 @@ import re
 import pytest
 
 from waypost.ci import credentials, settings, texts
+from waypost.ci.hosting import slug_of
+from waypost.compat.github_cli import is_absent
 from waypost.contracts.lock import Pin, make_lock
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.contracts.requirements import PackageMove
@@ -84,6 +86,46 @@ def test_the_script_of_settings() -> None:
     calls = re.findall(r"^gh api --method (\w+) (\S+)", script, re.MULTILINE)
     assert ("PUT", "repos/team/grades/immutable-releases") in calls
     assert all(address.startswith("repos/team/grades") for _, address in calls)
+    assert "environments/package" not in script
+    more = settings.script("team/x", branch="main", tags="x-v*", check="check", is_package=True)
+    assert "environments/package/deployment-branch-policies \\\n  -f name='x-v*' -f type=tag" in more
+
+
+@pytest.mark.parametrize(
+    ("words", "absent"),
+    [
+        ("release not found", True),
+        (
+            "✗ Loading attestations from GitHub API failed Error: HTTP 404: Not Found (https://api.github.com/x)",
+            True,
+        ),
+        ("gh: Not Found (HTTP 404)", True),
+        ("HTTP 401: Bad credentials (https://api.github.com/graphql)", False),
+        ("✗ Verification failed Error: expected SAN value to match regex", False),
+        ("To get started with GitHub CLI, please run:  gh auth login", False),
+    ],
+)
+def test_what_gh_says(words: str, absent: bool) -> None:
+    """That a thing is not there is told apart from every other failure, which says nothing of it."""
+    assert is_absent(words) == absent
+
+
+@pytest.mark.parametrize(
+    ("url", "slug"),
+    [
+        ("https://github.com/team/grades.git", "team/grades"),
+        ("https://token@github.com/team/grades", "team/grades"),
+        ("git@github.com:team/grades.git", "team/grades"),
+        ("ssh://git@github.com/team/grades.git", "team/grades"),
+        ("https://gitlab.com/team/grades.git", ""),
+        ("https://github.com/team/grades/more", ""),
+        ("/folder", ""),
+    ],
+)
+def test_which_repository_of_github(url: str, slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL of GitHub names a repository, however it is written; any other names none."""
+    monkeypatch.delenv("GITHUB_SERVER_URL", raising=False)
+    assert slug_of(url) == slug
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ from typing import Any
 _ACTIONS_APP = 15368  # the id of GitHub Actions as an app, on github.com
 
 
-def script(repository: str, *, branch: str, tags: str, check: str) -> str:
+def script(repository: str, *, branch: str, tags: str, check: str, is_package: bool = False) -> str:
     """Returns the script of `gh api` calls for a repository, OWNER/NAME.
 
-    Args: `tags` is the pattern of its release tags, `check` the name of the check that a pull request passes.
+    Args: `tags` is the pattern of its release tags, `check` the name of the check that a pull request passes;
+    what `is_package` has an environment for PyPI. Bodies and addresses are those of GitHub's REST API,
+    version 2022-11-28, as it was documented in 2026.
     """
     place = f"repos/{repository}"
     calls = [
@@ -45,12 +47,9 @@ def script(repository: str, *, branch: str, tags: str, check: str) -> str:
         "",
         "# The environment of the jobs that write; add reviewers where a person has to agree:",
         "#   -f 'reviewers[][type]=Team' -F 'reviewers[][id]=ID'",
-        f"gh api --method PUT {place}/environments/release \\",
-        "  -F 'deployment_branch_policy[protected_branches]=false' \\",
-        "  -F 'deployment_branch_policy[custom_branch_policies]=true'",
-        f"gh api --method POST {place}/environments/release/deployment-branch-policies \\",
-        f"  -f name={shlex.quote(branch)}",
+        *_environment(place, "release", branch, "branch"),
         "",
+        *(_of_package(place, tags) if is_package else ()),
         "# Secrets, where they are needed (docs/ci.md): read access to private components, and a token of an",
         "# app, whose pull requests start workflows.",
         f"#   gh secret set COMPONENTS_TOKEN --repo {repository}",
@@ -60,6 +59,26 @@ def script(repository: str, *, branch: str, tags: str, check: str) -> str:
         body = json.dumps(content, indent=2)
         lines += ["", f"# {comment}.", f"gh api --method POST {address} --input - <<'JSON'", body, "JSON"]
     return "\n".join(lines) + "\n"
+
+
+def _environment(place: str, name: str, ref: str, kind: str) -> list[str]:
+    """Returns the calls that make an environment, for the jobs of one branch, or of tags, alone."""
+    return [
+        f"gh api --method PUT {place}/environments/{name} \\",
+        "  -F 'deployment_branch_policy[protected_branches]=false' \\",
+        "  -F 'deployment_branch_policy[custom_branch_policies]=true'",
+        f"gh api --method POST {place}/environments/{name}/deployment-branch-policies \\",
+        f"  -f name={shlex.quote(ref)} -f type={kind}",
+    ]
+
+
+def _of_package(place: str, tags: str) -> list[str]:
+    """Returns the calls for a Python package: where it is published from."""
+    about = [
+        "# The environment of the jobs that publish a package, at release tags alone. PyPI is told its name,",
+        "# and that of the workflow's file, instead of a token: https://docs.pypi.org/trusted-publishers/",
+    ]
+    return [*about, *_environment(place, "package", tags, "tag"), ""]
 
 
 def _branch(branch: str, check: str) -> dict[str, Any]:

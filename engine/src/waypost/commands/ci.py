@@ -10,21 +10,18 @@ from typing import Any
 
 import click
 
-from waypost.ci import credentials
 from waypost.ci import settings as github
 from waypost.ci.checking import check as check_product
-from waypost.ci.delivery import Delivery
-from waypost.ci.hosting import host_of
-from waypost.ci.identity import name_ourselves
+from waypost.ci.hosting import is_slug, slug_of
 from waypost.ci.preparing import Wish
-from waypost.ci.preparing import prepare as prepare_release
-from waypost.ci.publishing import publish as publish_delivery
 from waypost.ci.updates import Prepared
 from waypost.ci.updates import update_locks as prepare_locks
 from waypost.ci.updates import update_pins as prepare_pins
+from waypost.commands.delivering import Told, arrive, deliver, prepared, ready
+from waypost.commands.documents import ReproductionDocument
 from waypost.commands.options import as_json_option, env_option, pipeline_argument, product_option
 from waypost.contracts.target import parse_target
-from waypost.errors import UsageError
+from waypost.errors import UsageError, redacted
 from waypost.release.check_logs import write_log
 from waypost.release.kinds import read_product
 from waypost.release.reproduce import reproduce as execute
@@ -78,25 +75,6 @@ def ci() -> None:
     """
 
 
-def _ready(folder: Path, to: str = "") -> Path:
-    """Returns the top of the repository, with the job's tokens lent to git. Raises UsageError."""
-    top = git.top_of(folder)
-    if top is None:
-        raise UsageError(f"{folder} is in no git repository")
-    origin = git.origin_of(top)
-    tokens = {}
-    if components := os.environ.get("COMPONENTS_URL") or credentials.host(origin):
-        tokens[components] = "COMPONENTS_TOKEN"
-    tokens |= {
-        url: name
-        for url, name in ((origin, "WAYPOST_TOKEN"), (to, "LIBRARY_TOKEN"))
-        if credentials.is_web(url)
-    }
-    credentials.lend(tokens)
-    name_ourselves(top)
-    return top
-
-
 @ci.command()
 @product_option
 @click.option(
@@ -125,7 +103,7 @@ def check(folder: Path, allowed: str | None, sarif: Path | None, summary: Path |
       waypost ci check
       waypost ci check -C components-repo --allow minor
     """
-    _ready(folder)
+    ready(folder)
     console = Console(stderr=as_json)
     found = check_product(read_product(folder), allowed, sayer(console))  # type: ignore[arg-type]
     report.summarise(summary, found.summary)
@@ -175,28 +153,12 @@ def prepare(folder: Path, place: Path, summary: Path | None, as_json: bool, **wi
       waypost ci prepare minor -C components-repo --to https://github.com/org/components -o /tmp/delivery
       waypost ci prepare --recorded -o /tmp/delivery     after the pull request was merged
     """
-    console = Console(stderr=as_json)
-    delivery = _prepared(folder, Wish(place, **wish), console)
+    delivery = prepared(folder, Wish(place, **wish), Console(stderr=as_json))
     if delivery:
         report.summarise(summary, report.delivery_page(delivery))
     if as_json:
         write_document(sys.stdout, delivery)
     return 0
-
-
-def _prepared(folder: Path, wish: Wish, console: Console) -> Delivery | None:
-    _ready(folder, wish.to)
-    product = read_product(folder)
-    host = host_of(wish.to or git.origin_of(product.top))
-    delivery = prepare_release(product, wish, host, runs.reporter_for(console))
-    if delivery is None:
-        line(console, "every recorded release is published: nothing to do")
-        report.give({"delivery": "false"})
-        return None
-    report.show_delivery(console, delivery, wish.place)
-    about = {"kind": product.kind, "version": delivery.version, "tag": delivery.tag}
-    report.give({"delivery": "true", **about})
-    return delivery
 
 
 @ci.command()
@@ -223,23 +185,9 @@ def publish(
       waypost ci publish /tmp/delivery
       waypost ci publish /tmp/delivery --pull-request     for a protected branch
     """
-    console = Console(stderr=as_json)
-    _arrive(_ready(folder, to), place, console, pull_request=pull_request, summary=summary, as_json=as_json)
+    told = Told(Console(stderr=as_json), summary, as_json)
+    arrive(ready(folder, to), place, told, pull_request=pull_request)
     return 0
-
-
-def _arrive(
-    top: Path, place: Path, console: Console, *, pull_request: bool, summary: Path | None, as_json: bool
-) -> None:
-    arrived = publish_delivery(top, place, sayer(console), pull_request=pull_request)
-    report.summarise(summary, report.arrived_page(arrived))
-    report.give(
-        {"url": arrived.url, "published": str(arrived.is_published).lower(), "commit": arrived.commit}
-    )
-    if as_json:
-        write_document(sys.stdout, arrived)
-    else:
-        report.show_arrived(console, arrived)
 
 
 @ci.command()
@@ -255,13 +203,7 @@ def release(folder: Path, pull_request: bool, summary: Path | None, as_json: boo
       waypost ci release
       waypost ci release --pull-request
     """
-    console = Console(stderr=as_json)
-    with scratch() as temp:
-        delivery = _prepared(folder, Wish(temp / "delivery", **wish), console)
-        if delivery:
-            place = temp / "delivery"
-            top = git.top_of(folder) or folder
-            _arrive(top, place, console, pull_request=pull_request, summary=summary, as_json=as_json)
+    deliver(folder, wish, Told(Console(stderr=as_json), summary, as_json), pull_request=pull_request)
     return 0
 
 
@@ -270,13 +212,14 @@ def release(folder: Path, pull_request: bool, summary: Path | None, as_json: boo
 @product_option
 @env_option
 @_summary
-def reproduce(version: str, folder: Path, env: str, summary: Path | None) -> int:
+@as_json_option
+def reproduce(version: str, folder: Path, env: str, summary: Path | None, as_json: bool) -> int:
     """Execute a release of this repository from its tag in a clean place, and compare the results.
 
     As `waypost reproduce ORIGIN@VERSION` does. Exit code 1 if anything differs.
     """
-    top = _ready(folder)
-    console = Console()
+    top = ready(folder)
+    console = Console(stderr=as_json)
     target = parse_target(f"{git.origin_of(top)}@{version}", str(top))
     if target is None:
         raise UsageError(f"{git.origin_of(top)}: releases are reproduced from the URL of their repository")
@@ -286,8 +229,11 @@ def reproduce(version: str, folder: Path, env: str, summary: Path | None) -> int
             found = execute(target, temp, runs.reporter_for(console), record=None, env=env)
         finally:
             os.chdir(here)
-    show_reproduction(console, found)
     report.summarise(summary, report.reproduction_page(found))
+    if as_json:
+        write_document(sys.stdout, ReproductionDocument(found.is_equal, found.comparisons))
+    else:
+        show_reproduction(console, found)
     return 0 if found.is_equal else 1
 
 
@@ -309,7 +255,7 @@ def update_pins(folder: Path, place: Path, branch: str, env: str, summary: Path 
     Example:
       waypost ci update-pins pipeline -o /tmp/delivery && waypost ci publish /tmp/delivery
     """
-    _ready(folder)
+    ready(folder)
     console = Console(stderr=as_json)
     found = prepare_pins(folder, place, branch, runs.reporter_for(console), env=env)
     return _told(found, place, console, summary, as_json=as_json)
@@ -331,7 +277,7 @@ def update_locks(
     Example:
       waypost ci update-locks "make requirements" -o /tmp/delivery && waypost ci publish /tmp/delivery
     """
-    top = _ready(folder)
+    top = ready(folder)
     found = prepare_locks(top, place, branch, command)
     return _told(found, place, Console(stderr=as_json), summary, as_json=as_json)
 
@@ -348,19 +294,28 @@ def _told(found: Prepared, place: Path, console: Console, summary: Path | None, 
 
 
 @ci.command()
-@click.argument("repository", metavar="OWNER/NAME")
+@click.argument("repository", metavar="[OWNER/NAME]", default="")
 @_branch
 @click.option("--tags", default="v*", show_default=True, help="Pattern of the release tags.")
 @click.option(
     "--check", "check_name", default="check / check", show_default=True, help="Name of the required check."
 )
-def settings(repository: str, branch: str, tags: str, check_name: str) -> None:
+@click.option("--package", is_flag=True, help="Add the environment from which a package goes to PyPI.")
+@click.option("--print", "_", is_flag=True, help="Print the script: the default, and all that is ever done.")
+def settings(repository: str, branch: str, tags: str, check_name: str, package: bool, _: bool) -> None:
     """Print the script that sets a repository on GitHub up: rules, environment, immutable releases.
 
-    Nothing is changed: read the script, then run it.
+    The repository is that of origin unless it is named. Nothing is changed: read the script, then run it.
 
     \b
     Example:
       waypost ci settings org/grades > settings.sh
     """
-    click.echo(github.script(repository, branch=branch, tags=tags, check=check_name), nl=False)
+    origin = git.origin_of(Path())
+    place = repository or slug_of(origin)
+    if not is_slug(place):
+        raise UsageError(
+            f"{redacted(place or origin)} is no repository on GitHub", hint="name it: OWNER/NAME"
+        )
+    text = github.script(place, branch=branch, tags=tags, check=check_name, is_package=package)
+    click.echo(text, nl=False)

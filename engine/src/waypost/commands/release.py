@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from waypost.commands.delivering import Told, deliver
 from waypost.commands.options import as_json_option, product_option
 from waypost.errors import FindingsError, UsageError
 from waypost.release import cut, records, tags
@@ -17,7 +18,7 @@ from waypost.release.preflight import findings_before
 from waypost.release.recording import RecordRequest, write_run_record
 from waypost.report.common import counted, line, sayer, show_finding, write_document
 from waypost.report.console import Console, escape
-from waypost.report.release import show_next_version, show_tags
+from waypost.report.release import show_next_version, show_rehearsal, show_tags
 
 
 class _Bumps(click.Group):
@@ -42,6 +43,7 @@ def release() -> None:
       waypost release --dry-run          what would be released, and why
       waypost release                    the smallest version that the changes allow
       waypost release minor --push       commit and tag, atomically
+      waypost release --pull-request     where the branch takes nothing but pull requests
       waypost release -C engine          a Python package, or a library, in a folder of the repository
       waypost release yank 1.2.0 --reason "leaks memory"
       waypost release tags --restore     tags that a clone lacks
@@ -55,6 +57,19 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--dry-run", is_flag=True, help="Check and tell, change nothing."),
             click.option("--push", is_flag=True, help="Push commit and tag to origin, both or none."),
             click.option(
+                "--pull-request",
+                is_flag=True,
+                help="Open a pull request on origin instead, for a protected branch: with the results of the "
+                "release's run, as `waypost ci release --pull-request` does. Merged, CI publishes it.",
+            ),
+            click.option(
+                "--env",
+                type=click.Choice(["uv", "local"]),
+                default="uv",
+                show_default=True,
+                help="With --pull-request: environments of the release's run.",
+            ),
+            click.option(
                 "--branch", default="main", show_default=True, help="Releases come from this branch."
             ),
             click.option("--offline", is_flag=True, help="Ask neither origin nor the components' remotes."),
@@ -65,10 +80,21 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def _released(bump: str, pull_request: bool, env: str, **options: Any) -> int:
+    """Cuts a release, proposes it, or tells what it would be; returns the exit code."""
+    if pull_request and not options["dry_run"]:
+        if options["push"] or options["offline"]:
+            raise UsageError("--pull-request goes to origin by itself: without --push and --offline")
+        told = Told(Console(stderr=options["as_json"]), None, options["as_json"])
+        wish = {"bump": bump, "branch": options["branch"], "env": env, "new": True}
+        deliver(options["folder"], wish, told, pull_request=True)
+        return 0
+    return _cut(bump, **options)
+
+
 def _cut(
     bump: str, folder: Path, dry_run: bool, push: bool, branch: str, offline: bool, as_json: bool
 ) -> int:
-    """Cuts a release, or tells what it would be; returns the exit code."""
     console = Console(stderr=as_json)
     product = read_product(folder)
     following = cut.next_version(product, bump)  # type: ignore[arg-type]
@@ -88,8 +114,10 @@ def _cut(
         product, following, branch, sayer(console), push=push, offline=offline, rehearsal=dry_run
     )
     if dry_run:
+        show_rehearsal(console, released)
         if as_json:
-            write_document(sys.stdout, following)
+            rehearsed = cut.Rehearsed(**vars(following), notes=released.notes, files=released.files)
+            write_document(sys.stdout, rehearsed)
         line(console, "nothing stands in the way; without --dry-run it would be released")
         return 0
     if as_json:
@@ -107,7 +135,7 @@ def _add(bump: str, text: str) -> None:
     @release.command(bump, help=text)
     @_options
     def command(**options: Any) -> int:
-        return _cut(bump, **options)
+        return _released(bump, **options)
 
 
 _add("auto", "Bump as the interface changes demand.")

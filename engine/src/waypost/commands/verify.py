@@ -80,7 +80,9 @@ def verify(
         verdict = _release(targets[0], console, asked, offline=offline, signature=signature)
     elif any(targets) or asked or signature:
         hint = "one, as URL[#FOLDER]@VERSION"
-        raise UsageError("--attestation and --signature belong to a release, which is verified alone", hint=hint)
+        raise UsageError(
+            "--attestation and --signature belong to a release, which is verified alone", hint=hint
+        )
     elif len(places) > 1:
         return _verify_all([Path(place) for place in places], console, offline=offline, as_json=as_json)
     else:
@@ -128,9 +130,7 @@ def _release(
     target: Target, console: Console, asked: Asked | None, *, offline: bool, signature: bool
 ) -> Verdict:
     say = sayer(console)
-    seen, verdict = verify_release(
-        Store(home(), say), target, say, offline=offline, must_be_signed=signature
-    )
+    seen, verdict = verify_release(Store(home(), say), target, say, offline=offline, must_be_signed=signature)
     attested_by = ""
     if asked:
         found = provenance_of_release(seen, target.url, asked)

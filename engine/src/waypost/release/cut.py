@@ -47,13 +47,25 @@ class NextVersion:
 
 @dataclass(frozen=True)
 class Released:
-    """What was cut; the tag is empty for a guest, whose tags are made when it leaves."""
+    """What was cut; the tag is empty for a guest, whose tags are made when it leaves. `notes` are what stood
+    under [Unreleased], `files` what the release's commit changes.
+    """
 
     version: str
     commit: str
     tag: str
     record: str
     pushed: bool
+    notes: str = ""
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rehearsed(NextVersion):
+    """What would be cut: the next version with its reasons, its `notes` and `files` as of Released."""
+
+    notes: str = ""
+    files: tuple[str, ...] = ()
 
 
 def next_version(product: Product, asked: Bump | Literal["auto"]) -> NextVersion:
@@ -90,6 +102,8 @@ class Made:
     commit: str
     tag: str
     record: str
+    notes: str
+    files: tuple[str, ...]
 
 
 def cut(
@@ -115,7 +129,7 @@ def cut(
             remotes.push(made.clone, git.origin_of(product.top), refs)
         if not rehearsal:
             _arrive(product.top, made.clone, commit, tag)
-    return Released(following.version, commit, tag, made.record, push)
+    return Released(following.version, commit, tag, made.record, push, made.notes, made.files)
 
 
 @contextlib.contextmanager
@@ -156,7 +170,8 @@ def make(
     commit = git.object_at(clone, "HEAD") or ""
     if isinstance(product, Package):
         check_build(clone, product, following.version, temp, say, offline=offline)
-    return Made(clone, base, commit, tag, record)
+    files = git.git(clone, "diff", "--name-only", "-z", base, commit).split("\0")[:-1]
+    return Made(clone, base, commit, tag, record, notes, tuple(files))
 
 
 def _write(clone: Product, following: NextVersion, say: Say) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from waypost.interfaces.interface import Change
 from waypost.release.check import SemverVerdict
-from waypost.release.cut import NextVersion
+from waypost.release.cut import NextVersion, Released
 from waypost.release.product import Product
 from waypost.release.reproduce import Reproduction
 from waypost.release.tags import Tags
@@ -30,6 +30,18 @@ def show_next_version(console: Console, product: Product, following: NextVersion
     why = f"{following.bump}; the changes demand {following.demanded}"
     line(console, f"{noun}: {following.base} → [bold]{following.version}[/] ({why})")
     _show_changes(console, following.changes)
+
+
+def show_rehearsal(console: Console, released: Released) -> None:
+    """Prints what a release would hold: its changelog, and the files that its commit changes."""
+    line(console, f"[bold]{released.version}[/] in the changelog, the record and the tag:")
+    for each in released.notes.splitlines():
+        line(console, f"  {escape(each)}")
+    line(console, f"its commit changes: {escape(', '.join(released.files))}")
+    line(
+        console,
+        f"its tag: {released.tag or 'none; `waypost components export` makes it, in its own repository'}",
+    )
 
 
 def show_semver(console: Console, verdict: SemverVerdict) -> None:
