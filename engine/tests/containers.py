@@ -54,15 +54,15 @@ class Built:
         return {"PATH": path, **given, **(added or {})}
 
 
-def build(context: Path, root: Path, port: int, **arguments: str) -> Built:
-    """Builds the Containerfile of a folder; `arguments` are those of `--build-arg`."""
+def build(context: Path, root: Path, port: int, file: Path | None = None, **arguments: str) -> Built:
+    """Builds the Containerfile of a folder, or `file`; `arguments` are those of `--build-arg`."""
     made = Built(root, arguments, port)
     subprocess.run(
         [find_uv_bin(), "venv", "--quiet", "--seed", "--python", sys.executable, root / "python"], check=True
     )
     for name in ("opt", "tmp"):
         (root / name).mkdir()
-    for instruction, rest in instructions((context / "Containerfile").read_text(encoding="utf-8")):
+    for instruction, rest in instructions((file or context / "Containerfile").read_text(encoding="utf-8")):
         made.said.setdefault(instruction, []).append(rest)
         if instruction not in _CONTEXT_ONLY:
             _DO[instruction](made, rest, context)
@@ -91,13 +91,14 @@ def _copy(made: Built, rest: str, context: Path) -> None:
     """Copies what the context has, unless .dockerignore keeps it from the builder."""
     *sources, target = shlex.split(rest)
     folder: Path = made.folder / target
-    allowed = (context / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    lines = (context / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    allowed = tuple(line.removeprefix("!") for line in lines if line.startswith("!"))
     for source in sources:
-        assert f"!{source}" in allowed, source
+        assert any(source == each or source.startswith(f"{each}/") for each in allowed), source
         if (context / source).is_dir():
             shutil.copytree(context / source, folder)
         else:
-            shutil.copy2(context / source, folder / source if target.endswith("/") else folder)
+            shutil.copy2(context / source, folder / Path(source).name if target.endswith("/") else folder)
 
 
 def _run(made: Built, rest: str, _: Path) -> None:

@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from uv import find_uv_bin
 
 from tests import containers, models
-from tests.conftest import BIN, Call
+from tests.conftest import BIN, ROOT, Call
 from waypost.errors import WaypostError
 from waypost.images.locked import engine_lock, locked, pins_of, wanted_of
 from waypost.inference.model_cache import proved
@@ -94,6 +94,23 @@ def test_an_image_is_built_and_answers(
     assert code == 0, (tmp_path / "said").read_text()
     assert contents(root / "opt") == before
     assert (made.said["USER"], made.said["STOPSIGNAL"]) == (["10001:10001"], ["SIGTERM"])
+
+
+def test_the_container_file_of_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line of the engine's container file is executed in an empty folder: what it starts is there."""
+    cache = subprocess.run([find_uv_bin(), "cache", "dir"], capture_output=True, text=True, check=True)
+    monkeypatch.setenv("UV_CACHE_DIR", cache.stdout.strip())
+    file = ROOT / "engine" / "container" / "Containerfile"
+    made = containers.build(ROOT, tmp_path, 1, file=file, UV_COMPILE_BYTECODE="0", UV_NO_CACHE="0")
+    done = subprocess.run(
+        made.process([*made.entrypoint, "--help"]),
+        env=made.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Serve MODEL" in done.stdout) == (0, True), done.stderr
+    assert made.said["USER"] == ["10001:10001"]
 
 
 def test_what_a_model_needs_is_locked() -> None:

@@ -21,8 +21,10 @@ from tests.conftest import ROOT
 from tests.github import Github
 
 FOLDER = ROOT / ".github" / "workflows"
-_WORD = re.compile(r"'(?:[^']|'')*'|&&|\|\||[!=]=|!|[()]|[A-Za-z_][\w.-]*")
-_PYTHON = {"&&": "and", "||": "or", "!": "not", "(": "(", ")": ")", "==": "==", "!=": "!="}
+_WORD = re.compile(r"'(?:[^']|'')*'|&&|\|\||[!=]=|!|[(),]|[A-Za-z_][\w.-]*")
+_PYTHON = {"&&": "and", "||": "or", "!": "not", "startsWith": "str.startswith"} | {
+    sign: sign for sign in ("(", ")", ",", "==", "!=")
+}
 
 
 def triggers(content: Any) -> Any:
@@ -51,7 +53,7 @@ def evaluated(text: str, context: Mapping[str, Any]) -> Any:
             words.append({"cancelled": "bool", "always": "not bool"}.get(word, "succeeded"))
         else:
             words.append(repr(_found(context, word)))
-    return eval(" ".join(words), {"succeeded": lambda: context["succeeded"]})
+    return eval(" ".join(words), {"succeeded": lambda: context.get("succeeded", True)})
 
 
 def filled(value: Any, context: Mapping[str, Any]) -> Any:
@@ -71,7 +73,9 @@ def _text(value: Any) -> str:
 
 @dataclass
 class Machine:
-    """Executes workflows of a repository; each job on a fresh clone. `log` is what its steps said."""
+    """Executes workflows of a repository; each job on a fresh clone. `log` is what its steps said, `packages`
+    what PyPI got.
+    """
 
     hub: Github
     slug: str
@@ -81,17 +85,30 @@ class Machine:
     with_: dict[str, Any] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    packages: list[str] = field(default_factory=list)
     count: int = 0
 
-    def run(self, content: Any, event: str, inputs: Mapping[str, Any] | None = None) -> dict[str, str]:
+    def run(
+        self, content: Any, event: str, inputs: Mapping[str, Any] | None = None, ref: str = "refs/heads/main"
+    ) -> dict[str, str]:
         """Runs a caller's workflow; returns how each job ended. `with_` stands in for its inputs."""
         assert event in triggers(content), event
-        github = {"event_name": event, "token": "", "server_url": self.hub.url, "repository": self.slug}
+        github = {
+            "event_name": event,
+            "token": "",
+            "server_url": self.hub.url,
+            "repository": self.slug,
+            "repository_owner": self.slug.partition("/")[0],
+            "actor": "robot",
+            "ref": ref,
+            "ref_name": ref.split("/", 2)[2],
+        }
         context = {
             "github": github,
             "inputs": dict(inputs or {}),
             "secrets": self.secrets,
             "vars": self.variables,
+            "signer": self.slug,
         }
         results, _ = self._jobs(content, context, None)
         return results
@@ -119,16 +136,17 @@ class Machine:
         return {name: each["result"] for name, each in needs.items()}, {"jobs": needs}
 
     def _called(self, job: Any, context: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        name = re.fullmatch(r"(?:\$|OWNER/waypost)/\.github/workflows/([\w-]+\.yml)(?:@TAG)?", job["uses"])
+        name = re.fullmatch(r"(\$|OWNER/waypost)/\.github/workflows/([\w-]+\.yml)(?:@TAG)?", job["uses"])
         assert name, job["uses"]
-        content = yaml.safe_load((FOLDER / name[1]).read_text())
+        signer = context["signer"] if name[1] == "$" else name[1]  # `$` is where this workflow itself is from
+        content = yaml.safe_load((FOLDER / name[2]).read_text())
         call = triggers(content)["workflow_call"]
         given, secrets = filled(job.get("with", {}), context), filled(job.get("secrets", {}), context)
         given |= {key: value for key, value in self.with_.items() if key in call["inputs"]}
-        assert not set(given) - set(call["inputs"]), f"{name[1]} has no inputs {given}"
-        assert not set(secrets) - set(call.get("secrets", {})), f"{name[1]} has no secrets {secrets}"
+        assert not set(given) - set(call["inputs"]), f"{name[2]} has no inputs {given}"
+        assert not set(secrets) - set(call.get("secrets", {})), f"{name[2]} has no secrets {secrets}"
         inputs = {key: each.get("default", "") for key, each in call["inputs"].items()} | given
-        inner = {**context, "inputs": inputs, "secrets": secrets}
+        inner = {**context, "inputs": inputs, "secrets": secrets, "signer": signer}
         results, outcome = self._jobs(content, inner, job["permissions"])
         ended = "failure" if "failure" in results.values() else "success"
         outputs = {key: filled(each["value"], outcome) for key, each in call.get("outputs", {}).items()}
@@ -156,7 +174,9 @@ class Machine:
         self, step: Any, runner: Path, context: dict[str, Any], path: list[str], number: int
     ) -> tuple[int, dict[str, str]]:
         if "uses" in step:
-            self._action(step["uses"].partition("@")[0], filled(step.get("with", {}), context), runner)
+            self._action(
+                step["uses"].partition("@")[0], filled(step.get("with", {}), context), runner, context
+            )
             return 0, {}
         assert "${{" not in step["run"]
         self.steps.append(step.get("name", step["run"]))
@@ -166,10 +186,9 @@ class Machine:
         }
         job = {**self.hub.variables, **files, "RUNNER_TEMP": str(runner), **env}
         job["PATH"] = os.pathsep.join([*path, job["PATH"]])
-        workspace = runner / "work" if (runner / "work").exists() else runner
         done = subprocess.run(
             ["bash", "-e", "-c", step["run"]],
-            cwd=workspace,
+            cwd=_workspace(runner),
             env={**os.environ, **job},
             capture_output=True,
             text=True,
@@ -180,9 +199,11 @@ class Machine:
         outputs = dict(line.split("=", 1) for line in _lines(Path(files["GITHUB_OUTPUT"])))
         return done.returncode, outputs
 
-    def _action(self, name: str, given: Mapping[str, Any], runner: Path) -> None:
+    def _action(self, name: str, given: Mapping[str, Any], runner: Path, context: Mapping[str, Any]) -> None:
         self.steps.append(name)
+        may = context["github"]["token"]
         kept = self.place / "artifacts" / str(given.get("name", ""))
+        path = _workspace(runner) / str(given.get("path", ""))
         if name == "actions/checkout":
             assert given["persist-credentials"] is False
             url = f"{self.hub.url}/{self.slug}.git"
@@ -191,11 +212,25 @@ class Machine:
             subprocess.run(["git", "-C", runner / "work", "checkout", "-q", ref], check=True)
         elif name == "actions/upload-artifact":
             shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(given["path"], kept)
+            shutil.copytree(path, kept)
         elif name == "actions/download-artifact":
-            shutil.copytree(kept, given["path"])
+            shutil.copytree(kept, path)
+        elif name == "actions/attest-build-provenance":
+            assert "attestations=write" in may
+            assert "id-token=write" in may
+            for file in sorted(Path("/").glob(given.get("subject-path", "").lstrip("/"))):
+                self.hub.attest(self.slug, file, context["signer"])
+        elif name == "pypa/gh-action-pypi-publish":
+            assert may == "job:id-token=write"
+            self.packages += sorted(
+                each.name for each in (_workspace(runner) / given["packages-dir"]).iterdir()
+            )
         else:
-            assert name in ("actions/setup-python", "actions/attest-build-provenance"), name
+            assert name == "actions/setup-python", name
+
+
+def _workspace(runner: Path) -> Path:
+    return runner / "work" if (runner / "work").exists() else runner
 
 
 def _right(word: str) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.conftest import LIBRARY, ROOT
+from tests.conftest import BIN, LIBRARY, ROOT
 from tests.workflows import FOLDER, callers, triggers
+from waypost.ci import settings
 
 WORKFLOWS = sorted(file for top in (ROOT, LIBRARY) for file in top.glob(".github/workflows/*.yml"))
 SHARED = ["check", "release", "reproduce", "update-locks", "update-pins"]
@@ -19,6 +22,7 @@ PINNED = {
     "actions/upload-artifact": "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f",
     "actions/download-artifact": "70fc10c6e5e1ce46ad2ea6f2b72d43f7d47b13c3",
     "actions/attest-build-provenance": "a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32",
+    "pypa/gh-action-pypi-publish": "ed0c53931b1dc9bd32cbe73a98c7f6766f8a527e",
 }
 # Who may write what: a job that is not here reads.
 WRITES = {
@@ -26,7 +30,11 @@ WRITES = {
     ("update-pins", "publish"): {"contents", "pull-requests"},
     ("update-pins", "report"): {"statuses"},
     ("update-locks", "publish"): {"contents", "pull-requests"},
+    ("engine-release", "package"): {"actions"},
+    ("engine-package", "pypi"): {"id-token"},
+    ("engine-package", "image"): {"packages", "id-token", "attestations"},
 }
+BEHIND = {("release", "publish"), ("engine-package", "pypi"), ("engine-package", "image")}
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: f"{file.parents[2].name}-{file.stem}")
@@ -45,6 +53,7 @@ def test_workflow_is_tight(file: Path) -> None:
         assert job["timeout-minutes"]
         writes = {scope for scope, right in job["permissions"].items() if right == "write"}
         assert writes == WRITES.get((file.stem, name), set())
+        assert ("environment" in job) == ((file.stem, name) in BEHIND)
         for step in job["steps"]:
             if "uses" in step:
                 action, _, commit = step["uses"].partition("@")
@@ -103,3 +112,43 @@ def test_the_page_calls_what_is_there() -> None:
             assert set(job.get("secrets", {})) <= set(call["secrets"])
             called.add(name.removesuffix(".yml"))
     assert called == set(SHARED) - {"update-locks"}
+
+
+def test_the_page_lists_what_each_job_may() -> None:
+    """docs/ci.md has a row for each job of each workflow, with its permissions and its environment."""
+    rows = []
+    for file in sorted(FOLDER.glob("*.yml")):
+        for name, job in yaml.safe_load(file.read_text())["jobs"].items():
+            may = ", ".join(f"`{scope}: {right}`" for scope, right in job["permissions"].items())
+            calls = job.get("uses", "").rpartition("/")[2].removesuffix(".yml")
+            behind = job.get("environment", "")
+            place = behind["name"] if isinstance(behind, dict) else behind
+            place = re.sub(r"\$\{\{ inputs\.(\w+) \}\}", r"`\1`", place)
+            rows.append(f"| {file.stem} | {name} | {may} | {calls} | {place} |")
+    page = (ROOT / "docs" / "ci.md").read_text().partition("## What each job may")[2]
+    listed = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    assert listed == rows
+
+
+def scripts() -> Iterator[tuple[str, str]]:
+    """Gives each shell script of CI: the steps of workflows, of GitLab's jobs, files."""
+    for file in WORKFLOWS:
+        for name, job in yaml.safe_load(file.read_text())["jobs"].items():
+            for number, step in enumerate(job.get("steps", [])):
+                if "run" in step:
+                    yield f"{file.parents[2].name}-{file.stem}-{name}-{number}", step["run"]
+    for name, job in yaml.safe_load((ROOT / ".gitlab" / "waypost.yml").read_text()).items():
+        for part in ("before_script", "script"):
+            if isinstance(job, dict) and part in job:
+                yield f"gitlab-{name}-{part}", "\n".join(job[part])
+    yield "ci-settings", settings.script("team/x", branch="main", tags="v*", check="check", is_package=True)
+
+
+def test_scripts_are_sound(tmp_path: Path) -> None:
+    """shellcheck finds nothing in the steps of our workflows, nor in the script that sets a repository up."""
+    for name, text in scripts():
+        (tmp_path / f"{name}.sh").write_text(f"#!/usr/bin/env bash\nset -eo pipefail\n{text}\n")
+    done = subprocess.run(
+        [BIN / "shellcheck", *sorted(tmp_path.iterdir())], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
