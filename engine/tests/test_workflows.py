@@ -123,7 +123,7 @@ def test_foreign_repositories(
     assert hub.state("team/grades")["statuses"] == {commit: "state=success"}
     public.password = TOKEN
     assert pipeline.run(CHECK, "push") == {"check": "failure"}
-    assert "the server asks who we are" in pipeline.log[-1]
+    assert "asks for credentials" in pipeline.log[-1]
     assert (set(private.offered), public.offered) == ({TOKEN}, [])
     private.password = public.password = ""
     verify = ("python", "-m", "waypost", "verify", f"{hub.url}/team/grades.git@1.0.0", "--attestation")
@@ -221,9 +221,10 @@ def test_this_repository(ourselves: Machine) -> None:
 def test_this_repositorys_engine(ourselves: Machine) -> None:
     """The engine is released, and from its tag goes to PyPI and, as an image, to the registry, which the
     release starts itself: its own push of a tag would start nothing. Weekly, moved locks are proposed.
+    The last release was never published there, and is left behind.
     """
     hub, machine = ourselves.hub, ourselves
-    ended = machine.run(ours("engine-release"), "workflow_dispatch")
+    ended = machine.run(ours("engine-release"), "workflow_dispatch", {"new": True})
     assert ended == {"release": "success", "package": "success"}, machine.log
     [[file, tag]] = hub.state("team/waypost")["started"]
     version = tag.removeprefix("engine-v")

@@ -144,6 +144,9 @@ def _gone_on_with(product: Product, record: Record, temp: Path) -> Started:
                 clone, "clone", "--quiet", "--shared", "--no-checkout", "--no-tags", str(clone), str(source)
             )
             git.git(source, "checkout", "--quiet", "--detach", release.commit)
+            if not (source / product.prefix).is_dir():
+                message = f"{record.version} is not published, and at its commit there is no {product.prefix}"
+                raise UsageError(f"{message}: it cannot be gone on with", hint="leave it behind: --new")
             return Started(there, read_product(source / product.prefix), record, base, release.commit, "")
     raise FindingsError(findings, consequence="nothing was released")
 
