@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -72,6 +72,7 @@ def prepare(product: Product, wish: Wish, host: Host | None, reporter: Reporter)
         raise UsageError(
             "this clone has no history", hint="git fetch --unshallow; actions/checkout: fetch-depth: 0"
         )
+    wish = replace(wish, place=wish.place.absolute())
     _refuse_used(wish.place)
     with scratch() as temp, tracked(temp):
         open_one = None if wish.new else unfinished(product, wish, host)

@@ -24,15 +24,20 @@ _URI = "MLFLOW_TRACKING_URI"
 
 @contextmanager
 def tracked(temp: Path) -> Iterator[None]:
-    """Lets runs be tracked where MLFLOW_TRACKING_URI says, else below `temp`."""
-    given = os.environ.get(_URI)
-    if not given:
-        os.environ[_URI] = f"sqlite:///{temp / 'mlflow.db'}"
+    """Lets runs be tracked where MLFLOW_TRACKING_URI says, else below `temp`, which is the current folder
+    meanwhile: MLflow puts artifacts there, and they are nothing for a work tree.
+    """
+    if os.environ.get(_URI):
+        yield
+        return
+    here = Path.cwd()
+    os.environ[_URI] = f"sqlite:///{temp / 'mlflow.db'}"
+    os.chdir(temp)
     try:
         yield
     finally:
-        if not given:
-            os.environ.pop(_URI, None)
+        os.chdir(here)
+        os.environ.pop(_URI, None)
 
 
 def production_run(release: FetchedRelease, store: Store, reporter: Reporter, *, env: str) -> RunRecord:

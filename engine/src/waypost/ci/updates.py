@@ -58,6 +58,7 @@ def update_pins(folder: Path, place: Path, branch: str, reporter: Reporter, *, e
     text, path = lock_text(found.lock), (folder.resolve() / FILE).relative_to(top.resolve()).as_posix()
     if _says(top, path, text):
         return Prepared(f"{PINS} says the same already, and its pull request is open", is_sound=is_sound)
+    place = place.absolute()
     with scratch() as temp, tracked(temp):
         clone = _cloned(top, temp)
         before, _ = _run(clone / path, reporter, env=env)
