@@ -14,14 +14,12 @@ import pytest
 from tests.conftest import ROOT, Call
 from tests.packages import edit, make_package, write_package
 from tests.repositories import Repository, make_repository, state_of
-from waypost.ci.preparing import Wish, prepare
 from waypost.errors import UsageError
 from waypost.interfaces.package import PackageInterface, package_changes
 from waypost.interfaces.semver import demanded
 from waypost.release.check import semver
 from waypost.release.kinds import read_product
 from waypost.release.package import Package
-from waypost.runs.events import Reporter
 
 WAYPOST = ("python", "-m", "waypost")
 
@@ -164,18 +162,6 @@ def test_interfaces_that_cannot_be_read(
     assert result.returncode in (1, 2)
     assert words in result.stderr
     assert "Traceback" not in result.stderr
-
-
-def test_a_release_of_another_folder(package: Repository, tmp_path: Path, call: Call) -> None:
-    """A release that was never published, and whose folder is another one by now, is told as that."""
-    assert call(*WAYPOST, "release", "-C", package.path).returncode == 0
-    package.git("tag", "-d", "tally-v1.0.0")
-    names = package.git("ls-tree", "--name-only", "HEAD").split()
-    (package.path / "sub").mkdir()
-    package.git("mv", *names, "sub")
-    package.commit("move")
-    with pytest.raises(UsageError, match="at its commit there is no sub: it cannot be gone on with"):
-        prepare(read_product(package.path / "sub"), Wish(tmp_path / "out"), None, Reporter())
 
 
 def test_release(package: Repository, call: Call) -> None:

@@ -218,8 +218,9 @@ class Machine:
         elif name == "actions/attest-build-provenance":
             assert "attestations=write" in may
             assert "id-token=write" in may
-            for file in sorted(Path("/").glob(given.get("subject-path", "").lstrip("/"))):
-                self.hub.attest(self.slug, file, context["signer"])
+            if "subject-path" in given:  # else it is an image, by its digest
+                for file in sorted(Path("/").glob(given["subject-path"].lstrip("/"))):
+                    self.hub.attest(self.slug, file, context["signer"])
         elif name == "pypa/gh-action-pypi-publish":
             assert may == "job:id-token=write"
             self.packages += sorted(

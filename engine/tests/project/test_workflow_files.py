@@ -34,7 +34,12 @@ WRITES = {
     ("engine-package", "pypi"): {"id-token"},
     ("engine-package", "image"): {"packages", "id-token", "attestations"},
 }
-BEHIND = {("release", "publish"), ("engine-package", "pypi"), ("engine-package", "image")}
+BEHIND = {
+    ("release", "publish"),
+    ("engine-package", "pypi"),
+    ("engine-package", "image"),
+    ("pages", "deploy"),
+}
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: f"{file.parents[2].name}-{file.stem}")
@@ -149,6 +154,10 @@ def test_scripts_are_sound(tmp_path: Path) -> None:
     for name, text in scripts():
         (tmp_path / f"{name}.sh").write_text(f"#!/usr/bin/env bash\nset -eo pipefail\n{text}\n")
     done = subprocess.run(
-        [BIN / "shellcheck", *sorted(tmp_path.iterdir())], capture_output=True, text=True, check=False
+        # A step's variables are its `env`: SC2153 takes them for misspelt.
+        [BIN / "shellcheck", "--exclude=SC2153", *sorted(tmp_path.iterdir())],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
