@@ -174,6 +174,7 @@ def test_a_protected_branch_gets_a_pull_request(runner: Runner, pipeline: str) -
     proposed = runner.call(*release, cwd=clone.path, env=hub.variables)
     assert proposed.returncode == 0, proposed.stderr
     assert clone.git("status", "--porcelain") == ""
+    clone = runner.fresh(pipeline)
     clone.git("switch", "-q", "waypost/release-v1.0.1")
     reviewed = clone.commit("better words")
     clone.git("push", "-q", "origin", "HEAD")
