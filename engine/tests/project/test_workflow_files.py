@@ -21,6 +21,7 @@ PINNED = {
     "actions/setup-python": "5fda3b95a4ea91299a34e894583c3862153e4b97",
     "actions/upload-artifact": "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f",
     "actions/download-artifact": "70fc10c6e5e1ce46ad2ea6f2b72d43f7d47b13c3",
+    "actions/deploy-pages": "cd2ce8fcbc39b97be8ca5fce6e763baed58fa128",
     "actions/attest-build-provenance": "a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32",
     "pypa/gh-action-pypi-publish": "ed0c53931b1dc9bd32cbe73a98c7f6766f8a527e",
 }
@@ -31,6 +32,7 @@ WRITES = {
     ("update-pins", "report"): {"statuses"},
     ("update-locks", "publish"): {"contents", "pull-requests"},
     ("engine-release", "package"): {"actions"},
+    ("pages", "publish"): {"pages", "id-token"},
     ("engine-package", "pypi"): {"id-token"},
     ("engine-package", "image"): {"packages", "id-token", "attestations"},
 }
@@ -38,7 +40,7 @@ BEHIND = {
     ("release", "publish"),
     ("engine-package", "pypi"),
     ("engine-package", "image"),
-    ("pages", "deploy"),
+    ("pages", "publish"),
 }
 
 
