@@ -144,7 +144,7 @@ def test_tag_that_goes_while_it_is_read(workplace: Path) -> None:
     leases = Leases(client, "0")
     without_tag = client.get_run(second)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leases, "_others", lambda run_id, key: [without_tag])
+        patch.setattr(leases, "_other_runs", lambda run_id, key: [without_tag])
         assert leases.acquire(first, KEY) == Holder(second, "anna")
         assert leases.acquire(first, KEY) == Holder(second, "anna")
     assert leases.acquire(first, KEY) is None

@@ -23,7 +23,7 @@ from waypost.system.database import Database
 from waypost.tracking import databases
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.databases import (
-    HeldError,
+    DatabaseLockedError,
     Turn,
     code_of,
     file_of,
@@ -105,10 +105,12 @@ def test_one_that_stays_held_is_given_up(file: Path, hasty: list[str]) -> None:
     """After a while that is one line with what mends it; the next calls are not kept waiting again."""
     turn = Turn(f"sqlite:///{file}")
     with held(file):
-        with pytest.raises(HeldError, match="locked by another process for more than 1 s") as caught:
+        with pytest.raises(
+            DatabaseLockedError, match="locked by another process for more than 1 s"
+        ) as caught:
             turn(lambda: pytest.fail("it is held"))
         began = time.monotonic()
-        with pytest.raises(HeldError):
+        with pytest.raises(DatabaseLockedError):
             turn(lambda: pytest.fail("it is held"))
         assert time.monotonic() - began < 0.3
     assert caught.value.hint == f"see which: fuser {file}; once it is free, run the same command to continue"

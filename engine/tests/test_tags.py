@@ -91,12 +91,12 @@ def states(found: tags.Tags) -> dict[str, str]:
 def test_tags_are_made_again(grades: Repository) -> None:
     """Every product's tags, at the commits of the releases; two machines make the same objects."""
     one, two = clone(grades, "one"), clone(grades, "two")
-    assert states(tags.survey(products(one))) == {
+    assert states(tags.list_tags(products(one))) == {
         "v1.0.0": "missing",
         "v1.1.0": "missing",
         "sub-v1.0.0": "missing",
     }
-    assert tags.survey(products(one)).exit_code == 1
+    assert tags.list_tags(products(one)).exit_code == 1
     assert one.git("tag") == ""
     for each in (one, two):
         found = tags.restore(products(each), offline=True)
@@ -109,7 +109,7 @@ def test_tags_are_made_again(grades: Repository) -> None:
         one.git("tag", "-l", "--format=%(contents)", "sub-v1.0.0")
         == "Release pipeline 1.0.0\n\nAdded\n- Everything."
     )
-    assert set(states(tags.survey(products(one))).values()) == {"there"}
+    assert set(states(tags.list_tags(products(one))).values()) == {"there"}
 
 
 def test_one_product(grades: Repository) -> None:
@@ -118,7 +118,7 @@ def test_one_product(grades: Repository) -> None:
     assert states(tags.restore([read_product(here.path / "sub")], offline=True)) == {"sub-v1.0.0": "made"}
     assert here.git("tag") == "sub-v1.0.0"
     (here.path / "sub" / "setup.cfg").write_text(SETTINGS.format(""))
-    assert tags.survey(products(here)).guests == ("sub",)
+    assert tags.list_tags(products(here)).guests == ("sub",)
 
 
 def test_tags_of_origin_come_first(grades: Repository) -> None:
@@ -151,7 +151,7 @@ def test_moved_tags_stay(grades: Repository) -> None:
 def test_clone_without_history(grades: Repository) -> None:
     """Where the history is not there, no commit is guessed."""
     with pytest.raises(UsageError, match="has no history") as caught:
-        tags.survey(products(clone(grades, "shallow", "--depth=1")))
+        tags.list_tags(products(clone(grades, "shallow", "--depth=1")))
     assert caught.value.hint == "git fetch --unshallow"
 
 
@@ -215,7 +215,7 @@ def test_records_of_another_branch(grades: Repository) -> None:
     here.git("switch", "-q", "-c", "topic")
     product(here, step="other")
     release(here, "9.0.0")
-    assert "v9.0.0" not in states(tags.survey(products(here)))
+    assert "v9.0.0" not in states(tags.list_tags(products(here)))
 
 
 def test_a_release_without_its_tag(grades: Repository) -> None:
@@ -256,7 +256,7 @@ def test_tags_of_this_repository() -> None:
     """The commits of all releases here have what their records list, those of the engine, too."""
     if git.is_shallow(ROOT):
         pytest.skip("this clone has no history")
-    assert {"v1.0.0", "engine-v1.0.0"} <= set(states(tags.survey(tags.products_of(ROOT))))
+    assert {"v1.0.0", "engine-v1.0.0"} <= set(states(tags.list_tags(tags.products_of(ROOT))))
 
 
 def test_settings_without_a_release(grades: Repository) -> None:

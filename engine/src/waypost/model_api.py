@@ -166,7 +166,7 @@ def score(
     console = python_console()
     with contextlib.ExitStack() as stack:
         progress = Progress() if quiet else stack.enter_context(ScoreBar(console))
-        say = (lambda _: None) if quiet else common.sayer(console)
+        say = (lambda _: None) if quiet else common.notifier(console)
         done = execute(job, progress, say, lambda text: None if quiet else common.warn(console, text))
     scored = done.scored
     return Scored(

@@ -37,14 +37,14 @@ from waypost.contracts.schedule_messages import (
     Passed,
     Refused,
     Reject,
-    Release,
+    ReleaseLease,
+    ReportBusy,
+    ReportElsewhere,
     Start,
     State,
     StepId,
     Taken,
     TakeOver,
-    TellBusy,
-    TellElsewhere,
 )
 
 GIB = 1 << 30
@@ -54,11 +54,11 @@ WORDS = {
     Lease: "lease",
     LookUp: "look up",
     Reject: "reject",
-    Release: "release",
+    ReleaseLease: "release",
     Start: "start",
     TakeOver: "take over",
-    TellBusy: "busy",
-    TellElsewhere: "tell",
+    ReportBusy: "busy",
+    ReportElsewhere: "tell",
 }
 
 
@@ -271,7 +271,7 @@ class World:
                     self.pending.append(Leased(step))
                 else:
                     self.pending.append(Refused(step, self.random.uniform(0, 3)))
-            case Release():
+            case ReleaseLease():
                 self.leases.pop(step, None)
             case TakeOver():
                 assert key in self.finished

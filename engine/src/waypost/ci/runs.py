@@ -10,7 +10,7 @@ from pathlib import Path
 from waypost.errors import WaypostError
 from waypost.interfaces.record import RunRecord
 from waypost.pins.workspace import FetchedRelease, Workspace, workspace_of_release
-from waypost.release.run_record import evidence
+from waypost.release.run_record import run_record_of_run
 from waypost.runs import runner
 from waypost.runs.events import Reporter
 from waypost.runs.preflight import Options
@@ -58,4 +58,4 @@ def executed(
             f"{result.name}: {step.name if step else 'the run'} failed: {step.cause if step else ''}"
         )
     with tracking_errors():
-        return evidence(Tracker(prepared.pipeline.name), result.run_id, version, commit)
+        return run_record_of_run(Tracker(prepared.pipeline.name), result.run_id, version, commit)

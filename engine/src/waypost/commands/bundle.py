@@ -11,7 +11,7 @@ from waypost.ci.provenance import Asked, provenance_of, require_proved
 from waypost.commands.options import attestation_options, released
 from waypost.release import bundle as bundles
 from waypost.release.open_bundle import verify_bundle as check
-from waypost.report.common import counted, line, sayer
+from waypost.report.common import counted, line, notifier
 from waypost.report.console import Console, escape
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -52,7 +52,7 @@ def bundle(target: str, file: Path, env: str, engine: bool) -> None:
     parsed = released(target)
     console = Console()
     facts = bundles.bundle(
-        parsed, file, sayer(console), wheels=env == "uv", bring=bring_engine if engine else None
+        parsed, file, notifier(console), wheels=env == "uv", bring=bring_engine if engine else None
     )
     size = file.stat().st_size / 1e6
     line(

@@ -15,7 +15,7 @@ from waypost.release.check_logs import write_log
 from waypost.release.conformance import Conformance, check_library, write_tables
 from waypost.release.pipeline_conformance import check_pipeline, pipeline_at
 from waypost.release.trying import try_components
-from waypost.report.common import counted, line, sayer, show_finding, write_document
+from waypost.report.common import counted, line, notifier, show_finding, write_document
 from waypost.report.console import Console, escape
 
 
@@ -82,7 +82,7 @@ def _show(console: Console, found: Conformance) -> None:
 
 
 def _checked(folder: Path, console: Console, *, fix: bool, executes: bool) -> Conformance:
-    say = sayer(console)
+    say = notifier(console)
     tried = (lambda library: try_components(library, say)) if executes else None
     if not (folder / FILE).is_file():
         if fix:

@@ -12,7 +12,7 @@ from waypost.pins.workspace import open_workspace
 from waypost.promotion.drift import Question
 from waypost.promotion.drift import check_drift as execute
 from waypost.report import runs
-from waypost.report.common import sayer, write_document
+from waypost.report.common import notifier, write_document
 from waypost.report.console import Console
 from waypost.system.scratch import scratch
 
@@ -50,10 +50,10 @@ def check_drift(
       waypost check-drift models:/grades@champion predictions -p pipeline
     """
     console = Console(stderr=as_json)
-    workspace = open_workspace(folder, sayer(console))
+    workspace = open_workspace(folder, notifier(console))
     with scratch() as temp:
         question = Question(model, samples, alpha, env, component)
-        result = execute(question, workspace, temp, runs.reporter_for(console), sayer(console))
+        result = execute(question, workspace, temp, runs.reporter_for(console), notifier(console))
     if as_json:
         write_document(sys.stdout, result)
     return result.exit_code

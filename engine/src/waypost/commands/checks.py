@@ -9,7 +9,7 @@ import click
 from waypost.commands.options import checked_pipeline_option, env_option
 from waypost.errors import UsageError
 from waypost.pins.workspace import open_workspace
-from waypost.report.common import line, sayer
+from waypost.report.common import line, notifier
 from waypost.report.console import Console, escape
 from waypost.report.runs import reporter_for
 from waypost.runs.suggesting import Request, suggested
@@ -53,7 +53,7 @@ def suggest(table: Path, folder: Path, output: Path, component: str, env: str, *
     if output.exists():
         raise UsageError(f"{output} already exists", hint="name another file: --output FILE")
     console = Console()
-    workspace = open_workspace(folder, sayer(console))
+    workspace = open_workspace(folder, notifier(console))
     with scratch() as temp:
         text = suggested(Request(table, env, component, dev), workspace, temp, reporter_for(console))
     try:

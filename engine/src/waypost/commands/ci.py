@@ -27,7 +27,7 @@ from waypost.release.kinds import read_product
 from waypost.release.reproduce import reproduce as execute
 from waypost.report import ci as report
 from waypost.report import runs
-from waypost.report.common import line, sayer, write_document
+from waypost.report.common import line, notifier, write_document
 from waypost.report.console import Console, escape
 from waypost.report.release import show_reproduction
 from waypost.sources import git
@@ -105,7 +105,7 @@ def check(folder: Path, allowed: str | None, sarif: Path | None, summary: Path |
     """
     ready(folder)
     console = Console(stderr=as_json)
-    found = check_product(read_product(folder), allowed, sayer(console))  # type: ignore[arg-type]
+    found = check_product(read_product(folder), allowed, notifier(console))  # type: ignore[arg-type]
     report.summarise(summary, found.summary)
     if sarif:
         write_log(sarif, folder, found.findings, found.ignored)

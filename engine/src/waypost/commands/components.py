@@ -16,7 +16,7 @@ from waypost.pins.checkout import checkouts
 from waypost.pins.workspace import open_workspace
 from waypost.release.export import export as split
 from waypost.release.importing import take_in
-from waypost.report.common import columns, line, sayer, write_document
+from waypost.report.common import columns, line, notifier, write_document
 from waypost.report.console import Console, escape
 from waypost.report.pins import show_contract
 from waypost.scaffold.library import TEMPLATES, copy_of, new_component
@@ -51,7 +51,7 @@ def list_(folder: Path, as_json: bool) -> None:
       waypost components list pipeline
     """
     console = Console(stderr=as_json)
-    found, _ = checkouts(open_workspace(folder, sayer(console)))
+    found, _ = checkouts(open_workspace(folder, notifier(console)))
     if as_json:
         write_document(sys.stdout, {u: ComponentDocument(c.pin, c.component) for u, c in found.items()})
         return
@@ -89,7 +89,7 @@ def info(name: str, folder: Path) -> None:
       waypost components info core/preprocess -p pipeline
     """
     console = Console()
-    found, _ = checkouts(open_workspace(folder, sayer(Console(stderr=True))))
+    found, _ = checkouts(open_workspace(folder, notifier(Console(stderr=True))))
     meant, _ = selected([name], found)
     if not meant:
         raise UsageError(
@@ -163,7 +163,7 @@ def export(destination: str, onto: bool, library: Path) -> None:
       waypost components export git@github.com:our-team/components.git
     """
     console = Console()
-    found = split(library, destination, sayer(console), onto=onto)
+    found = split(library, destination, notifier(console), onto=onto)
     tags = ", ".join(f"{tag} ({commit[:12]})" for tag, commit in found.tags.items()) or "no tags"
     line(console, escape(f"{redacted(destination)}: main at {found.head[:12]}, {tags}"))
     for commit in found.foreign:
@@ -186,7 +186,7 @@ def import_(url: str, library: Path) -> None:
       waypost components import ../components.git
     """
     console = Console()
-    found = take_in(library, url, sayer(console))
+    found = take_in(library, url, notifier(console))
     for commit in found.commits:
         line(console, escape(f"  {commit}"))
     joined = ", joined with the commits here" if found.merged else ""

@@ -43,7 +43,7 @@ def image(model: str, output: Path, overwrite: bool, trust: bool, as_json: bool)
     """
     console = Console(stderr=True)
     request = Request(model, output, is_trusted=trust, overwrite=overwrite)
-    manifest = build(request, common.sayer(console), lambda text: common.warn(console, text))
+    manifest = build(request, common.notifier(console), lambda text: common.warn(console, text))
     if as_json:
         common.write_document(sys.stdout, manifest.model_dump(by_alias=True))
     show_image(console, manifest, output)

@@ -9,7 +9,7 @@ import click
 
 from waypost import __version__
 from waypost.errors import UsageError
-from waypost.report.common import line, sayer
+from waypost.report.common import line, notifier
 from waypost.report.console import Console, escape
 from waypost.scaffold import library, repository
 from waypost.scaffold.adopting import adopted, parameters_text, pipeline_text
@@ -67,7 +67,7 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
     name = name or repository.name_of(folder)
     if url:
         asked = [part.strip() for part in components.split(",") if part.strip()]
-        found = adopted(url, asked, source, sayer(console))
+        found = adopted(url, asked, source, notifier(console))
         texts = pipeline_text(name, found), parameters_text(found)
         files: New = repository.pipeline_of(name, _owner(folder), *texts, _engine(console))
     else:
@@ -107,7 +107,7 @@ def _with_lock(console: Console, folder: Path, name: str) -> New:
 
 
 def _lock(console: Console) -> str:
-    sayer(console)("resolving the environment of the components")
+    notifier(console)("resolving the environment of the components")
     return locked(library.requirements_in())
 
 

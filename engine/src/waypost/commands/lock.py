@@ -13,7 +13,7 @@ from waypost.contracts.lock import FILE
 from waypost.pins import locking
 from waypost.pins.reachability import refuse_unreached
 from waypost.pins.workspace import fresh_lock, open_workspace
-from waypost.report.common import counted, line, sayer, write_document
+from waypost.report.common import counted, line, notifier, write_document
 from waypost.report.console import Console, escape
 from waypost.report.pins import show_pins
 
@@ -34,7 +34,7 @@ def lock(folder: Path, check: bool, as_json: bool) -> int:
       waypost lock pipeline --check     for CI: is the lock fresh, are its commits on the remote?
     """
     console = Console(stderr=as_json)
-    workspace = open_workspace(folder, sayer(console))
+    workspace = open_workspace(folder, notifier(console))
     if check:
         found = fresh_lock(workspace)
         changed = False

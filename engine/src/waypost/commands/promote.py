@@ -13,7 +13,7 @@ from waypost.contracts.gate import parse_threshold
 from waypost.promotion.documents import PromotionDocument
 from waypost.promotion.promote import PromotionRequest
 from waypost.promotion.promote import promote as execute
-from waypost.report.common import sayer, write_document
+from waypost.report.common import notifier, write_document
 from waypost.report.console import Console
 from waypost.report.deploy import show_promotion
 from waypost.sources.files import read_text
@@ -96,7 +96,7 @@ def promote(
     request = PromotionRequest(
         target, name, alias, tuple(thresholds), better_than, metric, better or "", step, text, trust, any_data
     )
-    found = execute(request, sayer(console))
+    found = execute(request, notifier(console))
     if as_json:
         content = PromotionDocument(
             name=found.version.name,

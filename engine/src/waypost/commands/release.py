@@ -16,7 +16,7 @@ from waypost.release import cut, records, tags
 from waypost.release.kinds import read_product
 from waypost.release.preflight import findings_before
 from waypost.release.recording import RecordRequest, write_run_record
-from waypost.report.common import counted, line, sayer, show_finding, write_document
+from waypost.report.common import counted, line, notifier, show_finding, write_document
 from waypost.report.console import Console, escape
 from waypost.report.release import show_next_version, show_rehearsal, show_tags
 
@@ -100,8 +100,8 @@ def _cut(
     following = cut.next_version(product, bump)  # type: ignore[arg-type]
     show_next_version(console, product, following)
     for remark in product.remarks():
-        sayer(console)(remark)
-    findings = findings_before(product, following.version, branch, sayer(console), offline=offline)
+        notifier(console)(remark)
+    findings = findings_before(product, following.version, branch, notifier(console), offline=offline)
     if findings:
         raise FindingsError(findings, consequence="nothing was released")
     if advice := product.advice():
@@ -111,7 +111,7 @@ def _cut(
             f"{counted(len(advice), 'finding')} that a release allows ({rules}): waypost check{where}"
         )
     released = cut.cut(
-        product, following, branch, sayer(console), push=push, offline=offline, rehearsal=dry_run
+        product, following, branch, notifier(console), push=push, offline=offline, rehearsal=dry_run
     )
     if dry_run:
         show_rehearsal(console, released)
@@ -244,7 +244,7 @@ def tags_(folder: Path | None, restore: bool, push: bool, offline: bool, as_json
     if push and offline:
         raise UsageError("--push asks origin, --offline does not: one of them")
     products = [read_product(folder)] if folder else tags.products_of(Path())
-    found = tags.restore(products, offline=offline) if restore else tags.survey(products)
+    found = tags.restore(products, offline=offline) if restore else tags.list_tags(products)
     if push:
         found = tags.push(products, found)
     if as_json:

@@ -95,7 +95,7 @@ def score(model: str, source: str, output: str, as_json: bool, **options: Any) -
     console = Console(stderr=True)
     job = _job(model, source, output, **options)
     with ScoreBar(console) as bar:
-        done = execute(job, bar, common.sayer(console), lambda text: common.warn(console, text))
+        done = execute(job, bar, common.notifier(console), lambda text: common.warn(console, text))
     if as_json:
         content: dict[str, Any] = {
             **done.scored.manifest, "run_id": done.run_id, "seconds": done.seconds,

@@ -12,7 +12,7 @@ from waypost.errors import UsageError
 from waypost.release.check import semver
 from waypost.release.kinds import read_product
 from waypost.release.run_record import signature_of_run
-from waypost.report.common import sayer, write_document
+from waypost.report.common import notifier, write_document
 from waypost.report.console import Console
 from waypost.report.release import show_semver
 
@@ -53,7 +53,7 @@ def semver_check(
     signature = signature_of_run(product, run_id) if run_id else None
     verdict = semver(product, base, bump, signature)  # type: ignore[arg-type]
     for remark in product.remarks():
-        sayer(console)(remark)
+        notifier(console)(remark)
     if as_json:
         write_document(sys.stdout, verdict)
     else:

@@ -16,7 +16,7 @@ from waypost.errors import UsageError, WaypostError
 from waypost.pins import locking, updating
 from waypost.pins.pin_differences import code_differences, sides
 from waypost.pins.workspace import fresh_lock, open_workspace, required_lock
-from waypost.report.common import line, sayer, write_document
+from waypost.report.common import line, notifier, write_document
 from waypost.report.console import Console, escape
 from waypost.report.pins import show_difference, show_several_updates, show_update
 
@@ -46,7 +46,7 @@ def update(arguments: tuple[str, ...], to: str | None, save_diff: Path | None, a
     """
     folder, names = parted(arguments)
     console = Console(stderr=as_json)
-    workspace = open_workspace(folder, sayer(console))
+    workspace = open_workspace(folder, notifier(console))
     old = required_lock(workspace, fresh_lock(workspace))
     found = updating.plan_update(workspace, old, names, to)
     if save_diff:
@@ -90,7 +90,7 @@ def outdated(arguments: tuple[str, ...], as_json: bool) -> int:
 
 
 def _looked_up(folder: Path, names: tuple[str, ...], console: Console) -> updating.Update:
-    workspace = open_workspace(folder, sayer(console))
+    workspace = open_workspace(folder, notifier(console))
     lock = required_lock(workspace, fresh_lock(workspace))
     return updating.plan_update(workspace, lock, names, held=True)
 
@@ -131,7 +131,7 @@ def diff(arguments: tuple[str, ...]) -> int:
     if not 1 <= len(names) <= 3:
         raise UsageError("which component? waypost diff [PIPELINE] NAME [OLD] [NEW]")
     console = Console(stderr=True)
-    workspace = open_workspace(folder, sayer(console))
+    workspace = open_workspace(folder, notifier(console))
     lock = required_lock(workspace, fresh_lock(workspace))
     pins = _of_one_component(names[0], lock)
     for uses in pins[:1] if len(names) == 3 else pins:

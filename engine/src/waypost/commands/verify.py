@@ -18,7 +18,7 @@ from waypost.pins.verdict import Verdict
 from waypost.pins.verify import verify as check
 from waypost.pins.workspace import open_workspace
 from waypost.release.verifying import verify_release
-from waypost.report.common import sayer, write_document
+from waypost.report.common import notifier, write_document
 from waypost.report.console import Console
 from waypost.report.pins import show_release, show_several_verdicts, show_verdict
 from waypost.sources.store import Store
@@ -87,7 +87,7 @@ def verify(
         return _verify_all([Path(place) for place in places], console, offline=offline, as_json=as_json)
     else:
         folder = Path(places[0]) if places else Path()
-        verdict = check(open_workspace(folder, sayer(console), offline=offline), here=not remotes_only)
+        verdict = check(open_workspace(folder, notifier(console), offline=offline), here=not remotes_only)
     if as_json:
         document = VerdictDocument(tuple(verdict.findings), tuple(verdict.asked), tuple(verdict.unchecked))
         write_document(sys.stdout, document)
@@ -101,7 +101,7 @@ def _verify_all(folders: Sequence[Path], console: Console, *, offline: bool, as_
     found, code = [], 0
     for folder in folders:
         try:
-            verdict = check(open_workspace(folder, sayer(console), offline=offline))
+            verdict = check(open_workspace(folder, notifier(console), offline=offline))
         except WaypostError as error:
             found.append(VerifiedDocument(str(folder), problem=str(error)))
             code = max(code, error.exit_code)
@@ -129,7 +129,7 @@ def _target(place: str) -> Target | None:
 def _release(
     target: Target, console: Console, asked: Asked | None, *, offline: bool, signature: bool
 ) -> Verdict:
-    say = sayer(console)
+    say = notifier(console)
     seen, verdict = verify_release(Store(home(), say), target, say, offline=offline, must_be_signed=signature)
     attested_by = ""
     if asked:

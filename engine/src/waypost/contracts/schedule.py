@@ -37,14 +37,14 @@ from waypost.contracts.schedule_messages import (
     Passed,
     Refused,
     Reject,
-    Release,
+    ReleaseLease,
+    ReportBusy,
+    ReportElsewhere,
     Start,
     State,
     StepId,
     Taken,
     TakeOver,
-    TellBusy,
-    TellElsewhere,
 )
 from waypost.contracts.schedule_steps import NOT_BEGUN, OVER, ScheduledRun, ScheduledStep, sharing_key
 from waypost.contracts.schedule_twins import Twins
@@ -58,17 +58,17 @@ class Schedule:
         self._runs: dict[str, ScheduledRun] = {}
         self._steps: dict[StepId, ScheduledStep] = {}
         self._opened = 0
-        self._asking: set[StepId] = set()  # those of whose keys other runs may see that we asked
+        self._leases: set[StepId] = set()  # those of whose keys other runs may see that we asked
         self._begin()
-        self._said: list[Instruction] = []
+        self._instructions: list[Instruction] = []
         self._over: list[ScheduledRun] = []
 
     def _begin(self) -> None:
         self._line: Line[StepId] = Line(self._capacity)
         self._twins: Twins[StepId] = Twins()
         # Those that asked and wait in the line, by what they may lack.
-        self._hoping: dict[int, dict[StepId, None]] = defaultdict(dict)
-        self._asking.clear()
+        self._queued_leases: dict[int, dict[StepId, None]] = defaultdict(dict)
+        self._leases.clear()
 
     @property
     def open_runs(self) -> list[str]:
@@ -98,15 +98,15 @@ class Schedule:
             case Opened():
                 self._open(event)
             case LookedUp():
-                self._looked_up(self._asked(event.step, State.LOOKED_UP), event)
+                self._looked_up(self._step_in(event.step, State.LOOKED_UP), event)
             case Leased():
-                self._leased(self._asked(event.step, State.LEASING))
+                self._leased(self._step_in(event.step, State.LEASING))
             case Refused():
-                self._refused(self._asked(event.step, State.LEASING), event.until)
+                self._refused(self._step_in(event.step, State.LEASING), event.until)
             case Taken():
-                self._taken(self._asked(event.step, State.RUNNING), event.until)
+                self._taken(self._step_in(event.step, State.RUNNING), event.until)
             case Ended():
-                self._ended(self._asked(event.step, State.RUNNING), ok=event.ok)
+                self._ended(self._step_in(event.step, State.RUNNING), ok=event.ok)
             case Closed():
                 del self._runs[event.run]
             case Passed():
@@ -114,18 +114,18 @@ class Schedule:
             case Cancelled():
                 self._cancel(event.status)
         self._advance()
-        said, self._said = self._said, []
-        return said
+        instructions, self._instructions = self._instructions, []
+        return instructions
 
-    def _asked(self, step: StepId, state: State) -> ScheduledStep:
+    def _step_in(self, step: StepId, state: State) -> ScheduledStep:
         found = self._steps.get(step)
         if found is None or found.state != state:
             is_now = found.state if found else "unknown"
             raise ValueError(f"{step}: not {state}, but {is_now}")
         return found
 
-    def _say(self, *instructions: Instruction) -> None:
-        self._said += instructions
+    def _instruct(self, *instructions: Instruction) -> None:
+        self._instructions += instructions
 
     # What becomes of a step when something happened.
 
@@ -148,9 +148,9 @@ class Schedule:
                 self._look_up(step)
 
     def _look_up(self, step: ScheduledStep) -> None:
-        self._quit(step)
+        self._dequeue(step)
         step.state = State.LOOKED_UP
-        self._say(LookUp(step.id, again=step.found is not None))
+        self._instruct(LookUp(step.id, again=step.found is not None))
 
     def _looked_up(self, step: ScheduledStep, found: LookedUp) -> None:
         if step.key != sharing_key(found):
@@ -160,16 +160,16 @@ class Schedule:
             self._give_up(step)
         elif found.reusable:
             self._release(step)
-            self._say(TakeOver(step.id))
+            self._instruct(TakeOver(step.id))
             self._finish(step, State.REUSED)
         elif not step.selected:
-            self._say(Reject(step.id))
+            self._instruct(Reject(step.id))
             self._fail(step)
         elif step.is_leased:
             step.state = State.RUNNING
-            self._say(Start(step.id, step.demand.gpus))
+            self._instruct(Start(step.id, step.demand.gpus))
         elif self._twins.join(step.key, step.id):
-            self._want(step, State.PENDING)
+            self._enqueue(step, State.PENDING)
         else:
             self._release(step)
             step.state = State.ELSEWHERE
@@ -190,9 +190,9 @@ class Schedule:
             return
         step.refusals += 1
         if step.refusals == 2:  # a first refusal is often over at once
-            self._say(TellElsewhere(step.id))
+            self._instruct(ReportElsewhere(step.id))
         step.is_stale = True
-        self._want(step, State.ELSEWHERE, until)
+        self._enqueue(step, State.ELSEWHERE, until)
 
     def _taken(self, step: ScheduledStep, until: float) -> None:
         """Others may compute it, until it has its GPUs."""
@@ -201,11 +201,11 @@ class Schedule:
             self._give_up(step)
             return
         step.is_stale = step.needs_lease
-        self._want(step, State.PENDING, until)
+        self._enqueue(step, State.PENDING, until)
 
     def _ended(self, step: ScheduledStep, *, ok: bool) -> None:
         step.is_leased = False
-        self._asking.discard(step.id)  # whoever recorded its end has let go of its key
+        self._leases.discard(step.id)  # whoever recorded its end has let go of its key
         self._line.give_back(step.id)
         if ok:
             self._finish(step, State.DONE)
@@ -238,7 +238,7 @@ class Schedule:
 
     def _give_up(self, step: ScheduledStep) -> None:
         self._release(step)
-        self._quit(step)
+        self._dequeue(step)
         self._end(step, State.SKIPPED)
         self._pass_on(step)
 
@@ -256,48 +256,48 @@ class Schedule:
             for step in run.steps:
                 if step.state not in OVER:
                     step.state = State.CANCELLED
-            self._say(Cancel(run.name, status))
+            self._instruct(Cancel(run.name, status))
         self._runs.clear()
 
     # Places and leases.
 
-    def _want(self, step: ScheduledStep, state: State, not_before: float = -math.inf) -> None:
+    def _enqueue(self, step: ScheduledStep, state: State, not_before: float = -math.inf) -> None:
         step.state = state
         self._line.join(step.id, step.demand, step.run.number, not_before)
-        if step.id in self._asking:
-            self._hoping[step.demand.kinds][step.id] = None
+        if step.id in self._leases:
+            self._queued_leases[step.demand.kinds][step.id] = None
 
-    def _quit(self, step: ScheduledStep) -> None:
+    def _dequeue(self, step: ScheduledStep) -> None:
         """A step that waits for its turn does no more."""
         self._line.leave(step.id)
-        self._hoping[step.demand.kinds].pop(step.id, None)
+        self._queued_leases[step.demand.kinds].pop(step.id, None)
 
     def _take_place(self, step: ScheduledStep) -> None:
         self._line.take(step.id)
-        self._hoping[step.demand.kinds].pop(step.id, None)
+        self._queued_leases[step.demand.kinds].pop(step.id, None)
 
     def _release(self, step: ScheduledStep) -> None:
         """Others may have its key, and its place."""
-        if step.id in self._asking:
-            self._asking.discard(step.id)
-            self._hoping[step.demand.kinds].pop(step.id, None)
+        if step.id in self._leases:
+            self._leases.discard(step.id)
+            self._queued_leases[step.demand.kinds].pop(step.id, None)
             step.is_leased = False
-            self._say(Release(step.id))
+            self._instruct(ReleaseLease(step.id))
         self._line.give_back(step.id)
 
     def _advance(self) -> None:
         """Gives places to those whose turn it is, and closes runs that are over."""
         while step := self._line.first():
             self._go_on(self._steps[step])
-        for kinds, hoping in self._hoping.items():
+        for kinds, queued in self._queued_leases.items():
             # Who cannot start now lets others have the key.
-            for step in list(hoping) if kinds & self._line.lacking else ():
+            for step in list(queued) if kinds & self._line.lacking else ():
                 self._release(self._steps[step])
-        if self._line.held_up and not self._steps[self._line.held_up].is_told:
-            self._steps[self._line.held_up].is_told = True
-            self._say(TellBusy(self._line.held_up))
+        if self._line.held_up and not self._steps[self._line.held_up].is_announced:
+            self._steps[self._line.held_up].is_announced = True
+            self._instruct(ReportBusy(self._line.held_up))
         for run in self._over:
-            self._say(Close(run.name, "FAILED" if run.has_failed else "FINISHED"))
+            self._instruct(Close(run.name, "FAILED" if run.has_failed else "FINISHED"))
         self._over.clear()
 
     def _go_on(self, step: ScheduledStep) -> None:
@@ -306,9 +306,9 @@ class Schedule:
             return
         self._take_place(step)
         if step.needs_lease:
-            self._asking.add(step.id)
+            self._leases.add(step.id)
             step.state = State.LEASING
-            self._say(Lease(step.id))
+            self._instruct(Lease(step.id))
         else:
             step.state = State.RUNNING
-            self._say(Start(step.id, step.demand.gpus))
+            self._instruct(Start(step.id, step.demand.gpus))

@@ -153,21 +153,21 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Release:
+class ReleaseLease:
     """Let others have the step's key."""
 
     step: StepId
 
 
 @dataclass(frozen=True)
-class TellElsewhere:
+class ReportElsewhere:
     """Tell that the step waits for another run's, once."""
 
     step: StepId
 
 
 @dataclass(frozen=True)
-class TellBusy:
+class ReportBusy:
     """Tell that the step waits for GPUs that other processes have, once."""
 
     step: StepId
@@ -211,4 +211,6 @@ class Cancel:
     status: str
 
 
-Instruction = LookUp | Lease | Release | TellElsewhere | TellBusy | TakeOver | Start | Reject | Close | Cancel
+Instruction = (
+    LookUp | Lease | ReleaseLease | ReportElsewhere | ReportBusy | TakeOver | Start | Reject | Close | Cancel
+)

@@ -25,7 +25,7 @@ class ScheduledStep:
     is_leased: bool = False
     refusals: int = 0
     is_stale: bool = False  # it was refused since it was looked up: the key may be finished by now
-    is_told: bool = False  # that it waits for what others have
+    is_announced: bool = False  # that it waits for what others have
 
     @property
     def key(self) -> str:

@@ -24,7 +24,7 @@ def findings_of(
     that was not verified. Args: `memory` is the mirror that has what this machine knows. Raises RemoteError,
     FindingsError for a record that is none.
     """
-    known = memory.remembered_version(tagged.version)
+    known = memory.seen_version(tagged.version)
     if offline or not tagged.version:
         attested = Attested(known=known)
         return attested, contradictions(tagged, attested)
@@ -51,7 +51,7 @@ def known_here(memory: Mirror, version: str) -> Attested:
     if not version:
         return Attested()
     record, run = record_of(memory, version, fetch=False), run_record(memory, version, fetch=False)
-    return Attested(record, run, memory.remembered_version(version))
+    return Attested(record, run, memory.seen_version(version))
 
 
 def record_of(mirror: Mirror, version: str, *, fetch: bool = True) -> Record | None:

@@ -94,7 +94,7 @@ def next_version(product: Product, asked: Bump | Literal["auto"]) -> NextVersion
 
 
 @dataclass(frozen=True)
-class Made:
+class PreparedRelease:
     """A release in a clone of its repository: nothing else has it yet. `base` is the commit before it."""
 
     clone: Path
@@ -151,7 +151,7 @@ def make(
     offline: bool,
     signs: bool,
     trailer: str = "",
-) -> Made:
+) -> PreparedRelease:
     """Makes commit and tag of a release in a clone below `temp`, with the user's hooks; a guest has no tag.
 
     Args: `trailer` ends the message of the commit. Raises ProcessError, WaypostError with what bump2version

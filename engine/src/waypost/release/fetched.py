@@ -176,7 +176,7 @@ def _gone_tags(mirror: Mirror, requirement: Requirement, chosen: Tag) -> list[st
     there = {release.version for release in mirror.releases()}
     return [
         f"the tag {seen.tag}, which this machine saw at commit {seen.commit[:12]}, is gone from the remote"
-        for seen in releases_of(mirror.remembered())
+        for seen in releases_of(mirror.seen_tags())
         if requirement.allows(seen.version) and seen.version not in there and seen.version > chosen.version
     ]
 
@@ -185,7 +185,7 @@ def _how_to_get(mirror: Mirror, requirement: Requirement) -> str:
     """Returns what helps where no tag is the release: this machine may have seen it, or it has a record on
     the default branch, and its tag did not come along.
     """
-    if seen := newest(releases_of(mirror.remembered()), requirement):
+    if seen := newest(releases_of(mirror.seen_tags()), requirement):
         return f"this machine saw the tag {seen.tag} at commit {seen.commit}: to run that: @{seen.commit}"
     recorded: list[str] = []
     with contextlib.suppress(RemoteError):
@@ -201,7 +201,7 @@ def _how_to_get(mirror: Mirror, requirement: Requirement) -> str:
 
 def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tuple[str, str, str, list[str]]:
     """Returns what this machine had before: the newest release that it knows, or the commit."""
-    seen = releases_of(mirror.remembered())
+    seen = releases_of(mirror.seen_tags())
     if requirement.commit and mirror.has(requirement.commit):
         return "", "", requirement.commit, []
     release = newest(seen, requirement)

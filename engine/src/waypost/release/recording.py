@@ -15,7 +15,7 @@ from waypost.errors import UsageError, redacted
 from waypost.interfaces.record import FOLDER, RunRecord, next_run_record, record_text, run_record_of
 from waypost.release.pipeline_repository import PipelineRepository, pipeline_of
 from waypost.release.product import Product
-from waypost.release.run_record import evidence
+from waypost.release.run_record import run_record_of_run
 from waypost.runs import drafts
 from waypost.sources import git
 from waypost.sources.files import read_text
@@ -112,7 +112,7 @@ def _checked(
         raise UsageError(f"run {run_id} did not finish: it is not a production run")
     if "waypost.dev" in tags or contract.DIRTY_TAG in tags:
         raise UsageError(f"run {run_id} had other files than the release: it is not a production run")
-    record = evidence(tracker, run_id, version, at)
+    record = run_record_of_run(tracker, run_id, version, at)
     facts = _facts(tracker, run_id)
     missing = _steps_of(pipeline, at).difference(tracker.steps_of(run_id))
     if missing or (facts and facts.steps is not None):

@@ -14,7 +14,7 @@ from waypost.pins.attestation import run_record
 from waypost.pins.workspace import workspace_of_release
 from waypost.release.fetched import fetch_release
 from waypost.release.rerun import kept_by, require_content, workspace_of_run
-from waypost.release.run_record import evidence
+from waypost.release.run_record import run_record_of_run
 from waypost.runs import runner
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.preflight import Options
@@ -74,7 +74,7 @@ def reproduce_run(run_id: str, place: Path, reporter: Reporter, *, env: str | No
         if not tracker.is_finished(run_id):
             hint = f"run it again: waypost run --like runs:/{run_id}"
             raise UsageError(f"run {run_id} did not finish: there is nothing to compare with", hint=hint)
-        recorded = evidence(tracker, run_id, "", kept.facts.place.commit)
+        recorded = run_record_of_run(tracker, run_id, "", kept.facts.place.commit)
     store = Store(place / "cache", reporter.say)
     workspace = workspace_of_run(kept, store, place, reporter.say, reporter.warn)
     _work_in(place)
@@ -94,7 +94,7 @@ def _compared(
     if result.status != "FINISHED":
         return Reproduction(what, result)
     tracker = Tracker(prepared.pipeline.name)
-    found = evidence(tracker, result.run_id, recorded.version, recorded.commit)
+    found = run_record_of_run(tracker, result.run_id, recorded.version, recorded.commit)
     return Reproduction(what, result, compare(recorded, found))
 
 

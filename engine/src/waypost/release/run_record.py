@@ -17,7 +17,7 @@ from waypost.tracking.connection import tracking_errors
 from waypost.tracking.store import Tracker
 
 
-def evidence(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRecord:
+def run_record_of_run(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRecord:
     """Returns the record of a finished pipeline run, without what contracts declare as times.
 
     Raises UsageError.
@@ -67,4 +67,4 @@ def signature_of_run(product: Product, run_id: str) -> dict[str, Any]:
     """Returns the signature of the model that a run of the pipeline made. Raises UsageError."""
     name = pipeline_of(product).name
     with tracking_errors():
-        return evidence(Tracker(name), run_id, "", "").signature
+        return run_record_of_run(Tracker(name), run_id, "", "").signature

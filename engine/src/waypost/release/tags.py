@@ -58,7 +58,7 @@ def products_of(folder: Path) -> list[Product]:
     return [read_product(file.parent) for file in files if "[bumpversion]" in read_text(file)]
 
 
-def survey(products: Sequence[Product]) -> Tags:
+def list_tags(products: Sequence[Product]) -> Tags:
     """Returns how the tags are that the records on the default branch ask for; no remote is asked.
 
     Raises UsageError for a clone without history, IntegrityError where the history does not have what a

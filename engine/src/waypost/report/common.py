@@ -37,7 +37,7 @@ def columns(console: Console, rows: Iterable[Sequence[str]]) -> None:
         console.print(joined, soft_wrap=True, highlight=False)
 
 
-def sayer(console: Console) -> Callable[[str], None]:
+def notifier(console: Console) -> Callable[[str], None]:
     """Returns the function by which slow work says what it does."""
     return lambda message: line(console, f"[dim]{escape(message)}[/]")
 

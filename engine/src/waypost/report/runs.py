@@ -12,7 +12,7 @@ from rich.table import Table
 
 from waypost.contracts.plan import Plan, PlannedStep
 from waypost.report.closing import closing_lines, show_current
-from waypost.report.common import counted, line, sayer, warn
+from waypost.report.common import counted, line, notifier, warn
 from waypost.report.console import Console, escape
 from waypost.report.figures import figure
 from waypost.runs.events import INTEGRITY, Reporter, RunResult, StepResult
@@ -89,7 +89,7 @@ class TableReporter(Reporter):
         self._drawn = 0.0
 
     def say(self, message: str) -> None:
-        sayer(self._console)(message)
+        notifier(self._console)(message)
 
     def warn(self, message: str) -> None:
         warn(self._console, message)

@@ -8,7 +8,7 @@ from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from waypost.report.common import columns, counted, line, sayer, warn
+from waypost.report.common import columns, counted, line, notifier, warn
 from waypost.report.console import Console, escape
 from waypost.report.figures import figure
 from waypost.runs.events import Reporter
@@ -37,7 +37,7 @@ class SweepReporter(Reporter):
         self._bar.stop()
 
     def say(self, message: str) -> None:
-        sayer(self._console)(message)
+        notifier(self._console)(message)
 
     def warn(self, message: str) -> None:
         warn(self._console, message)

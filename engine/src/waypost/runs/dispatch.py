@@ -26,13 +26,13 @@ from waypost.contracts.schedule_messages import (
     Passed,
     Refused,
     Reject,
-    Release,
+    ReleaseLease,
+    ReportBusy,
+    ReportElsewhere,
     Start,
     StepId,
     Taken,
     TakeOver,
-    TellBusy,
-    TellElsewhere,
 )
 from waypost.pins.watch import Watch
 from waypost.runs.execution import Tools
@@ -181,16 +181,16 @@ class _Dispatcher:
         self.runs[step.run].execution.start(step.name)
         return None
 
-    def _note(self, instruction: Release | TellElsewhere | TellBusy | TakeOver | Reject) -> None:
+    def _note(self, instruction: ReleaseLease | ReportElsewhere | ReportBusy | TakeOver | Reject) -> None:
         step = instruction.step
         execution = self.runs[step.run].execution
         match instruction:
-            case Release():
+            case ReleaseLease():
                 execution.release(step.name)
-            case TellElsewhere():
-                execution.tell_elsewhere(step.name)
-            case TellBusy():
-                execution.tell_busy(step.name)
+            case ReportElsewhere():
+                execution.report_elsewhere(step.name)
+            case ReportBusy():
+                execution.report_busy(step.name)
             case TakeOver():
                 execution.take_over(step.name)
             case Reject():

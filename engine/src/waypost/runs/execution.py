@@ -116,7 +116,7 @@ class Execution:
         """Lets others compute a step's key."""
         self._tools.tracker.leases.release(self.parent, self._decisions[name].key)
 
-    def tell_elsewhere(self, name: str) -> None:
+    def report_elsewhere(self, name: str) -> None:
         """Tells whose run a step waits for."""
         holder = self._holders[name]
         whose = f"run {holder.run_id} of {holder.user or 'somebody'}"
@@ -127,7 +127,7 @@ class Execution:
         latest = self._tools.index.latest(self.prepared.pipeline.name, name)
         return self.prepared.pipeline.steps[name].resources.demand(latest.memory if latest else 0)
 
-    def tell_busy(self, name: str) -> None:
+    def report_busy(self, name: str) -> None:
         """Tells that a step waits for what other processes have of this machine."""
         self.reporter.step_held(name, "other processes of this machine have the GPUs")
 

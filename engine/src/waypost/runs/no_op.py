@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from waypost import __version__
 from waypost.runs.events import RunResult, StepResult
-from waypost.sources.fingerprints import TICK_SECONDS, stamp
+from waypost.sources.fingerprints import TICK_SECONDS, fingerprint
 from waypost.sources.keyed import keyed_digest
 from waypost.system.database import Database
 from waypost.system.machine import packages
@@ -139,7 +139,7 @@ def _known(
     deep: Iterable[Path | str], shallow: Iterable[Path | str], variables: Iterable[str]
 ) -> tuple[str, float]:
     """Returns a digest of everything that decides, and when the last file of it changed."""
-    one, two = stamp(sorted(map(str, deep))), stamp(sorted(map(str, shallow)), deep=False)
+    one, two = fingerprint(sorted(map(str, deep))), fingerprint(sorted(map(str, shallow)), deep=False)
     values = [f"{name}={os.environ.get(name)}" for name in sorted(variables)]
     # No secret is kept.
     return keyed_digest(home(), "\0".join([one[0], two[0], *values])), max(one[1], two[1])

@@ -40,7 +40,7 @@ class Certificate:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
-        self._stamp = self._stamp_now()
+        self._fingerprint = self._current_fingerprint()
         self._make: Callable[[], ssl.SSLContext] | None = None
         self._now: ssl.SSLContext | None = None
 
@@ -59,10 +59,10 @@ class Certificate:
         """Reads the files again where they changed, and tells whether they did; new connections get what is
         there now. Raises UsageError where that is no pair: then the one of before counts.
         """
-        stamp = self._stamp_now()
-        if stamp == self._stamp or self._make is None:
+        fingerprint = self._current_fingerprint()
+        if fingerprint == self._fingerprint or self._make is None:
             return False
-        self._stamp = stamp
+        self._fingerprint = fingerprint
         check_certificate(*self._files)
         try:
             self._now = self._make()
@@ -70,7 +70,7 @@ class Certificate:
             raise UsageError(f"{self._files[0]}: no certificate with its key: {error}") from error
         return True
 
-    def _stamp_now(self) -> tuple[int, ...]:
+    def _current_fingerprint(self) -> tuple[int, ...]:
         found: list[int] = []
         for file in self._files:
             try:

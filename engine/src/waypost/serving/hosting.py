@@ -38,7 +38,7 @@ class Hosted:
         self._needs_token = needs_token
         self._seconds = seconds
         self._served: Served | None = None
-        self._stamp: tuple[int, int] = (0, 0)
+        self._fingerprint: tuple[int, int] = (0, 0)
         self._told = ""
 
     @property
@@ -50,9 +50,9 @@ class Hosted:
 
     def has_changed(self) -> bool:
         """Tells whether the file is another one than was read last."""
-        return self._stamp_now() != self._stamp
+        return self._current_fingerprint() != self._fingerprint
 
-    def _stamp_now(self) -> tuple[int, int]:
+    def _current_fingerprint(self) -> tuple[int, int]:
         found = self._state.stat()
         return found.st_mtime_ns, found.st_ino
 
@@ -61,7 +61,7 @@ class Hosted:
 
         Tells whether there is another model now. Raises WaypostError where there is none to load.
         """
-        self._stamp = self._stamp_now()
+        self._fingerprint = self._current_fingerprint()
         state = read_state(self._state)
         self.note_trouble(state.failed.message if state.failed else "")
         fetched = state.result()

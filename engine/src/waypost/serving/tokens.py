@@ -129,7 +129,7 @@ class Guard:
     def __init__(self, file: Path | None, environ: Mapping[str, str]) -> None:
         self._file = file
         self._environ = environ
-        self._stamp = self._stamp_now()
+        self._fingerprint = self._current_fingerprint()
         tokens = tokens_of(file, environ)
         self.bearer = Bearer(tokens) if tokens else None
 
@@ -137,14 +137,14 @@ class Guard:
         """Reads the file again where it has changed, and tells whether it has. Raises UsageError where it
         holds no token now: then those of before count.
         """
-        now = self._stamp_now()
-        if now == self._stamp:
+        now = self._current_fingerprint()
+        if now == self._fingerprint:
             return False
-        self._stamp = now
+        self._fingerprint = now
         self.bearer = Bearer(tokens_of(self._file, self._environ))
         return True
 
-    def _stamp_now(self) -> tuple[int, ...]:
+    def _current_fingerprint(self) -> tuple[int, ...]:
         if self._file is None:
             return ()
         try:

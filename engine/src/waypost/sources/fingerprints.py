@@ -15,7 +15,7 @@ TICK_SECONDS = 0.05
 _GONE = "gone"
 
 
-def stamp(paths: Iterable[os.PathLike[str] | str], *, deep: bool = True) -> tuple[str, float]:
+def fingerprint(paths: Iterable[os.PathLike[str] | str], *, deep: bool = True) -> tuple[str, float]:
     """Returns a digest of the state of files and folders (`deep`: with all that is in them), and when
     the last of them changed (seconds since 1970).
     """

@@ -12,7 +12,7 @@ from typing import Any
 
 from waypost.sources import snapshots
 from waypost.sources.files import content_digest
-from waypost.sources.fingerprints import TICK_SECONDS, stamp
+from waypost.sources.fingerprints import TICK_SECONDS, fingerprint
 from waypost.system.database import Database
 
 _AT_ONCE = 200  # rows in one statement: SQLite takes 999 values since ever
@@ -32,7 +32,7 @@ class Memo:
 
     def digest(self, path: Path) -> str:
         """Returns `content_digest` of a file or folder."""
-        return str(self._remembered("content", str(path), [path], lambda: content_digest(path)))
+        return str(self._cached("content", str(path), [path], lambda: content_digest(path)))
 
     def trees(self, root: Path, names: Sequence[str]) -> dict[str, str]:
         """Returns `trees_of` of folders: git is asked only where a file or what git ignores changed."""
@@ -43,7 +43,7 @@ class Memo:
         names = sorted(set(names))
         asked = json.dumps([str(root), *names])
         paths = [*(root / name for name in names), *files]
-        return dict(self._remembered("trees", asked, paths, lambda: snapshots.trees_of(root, names)))
+        return dict(self._cached("trees", asked, paths, lambda: snapshots.trees_of(root, names)))
 
     def by_content(self, kind: str, name: str, find_out: Callable[[], Any]) -> Any:
         """Returns what `find_out` says of something whose name is its content."""
@@ -89,13 +89,13 @@ class Memo:
         self._keep(kind, name, "", found)
         return found
 
-    def _remembered(self, kind: str, name: str, paths: Iterable[Path], find_out: Callable[[], Any]) -> Any:
+    def _cached(self, kind: str, name: str, paths: Iterable[Path], find_out: Callable[[], Any]) -> Any:
         paths = list(paths)
         before = time.time()
-        state, newest = stamp(paths)
+        state, newest = fingerprint(paths)
 
         def is_sure() -> bool:
-            return newest < before - TICK_SECONDS and stamp(paths)[0] == state
+            return newest < before - TICK_SECONDS and fingerprint(paths)[0] == state
 
         return self._known(kind, name, state, find_out, is_sure)
 

@@ -200,7 +200,7 @@ class Mirror:
         with self.locked(len(commit)):
             write_known(self.folder, self.known.with_reached(commit))
 
-    def remember(self, tag: str, commit: str) -> str:
+    def first_seen(self, tag: str, commit: str) -> str:
         """Returns the commit that this machine saw behind a tag first; that is this one if it is new."""
         file = self.folder / _SEEN / tag
         with self.locked(len(commit)):
@@ -218,14 +218,14 @@ class Mirror:
                 remotes.fetch(self.folder, self.url, [f"+refs/tags/{tag}:{ref}"])
         return ref
 
-    def remembered(self) -> dict[str, str]:
+    def seen_tags(self) -> dict[str, str]:
         """Returns the tags that this machine saw, name to the commit then."""
         folder = self.folder / _SEEN
         return {p.name: p.read_text(encoding="ascii").strip() for p in folder.glob("*")}
 
-    def remembered_version(self, version: str) -> str:
+    def seen_version(self, version: str) -> str:
         """Returns the commit that this machine saw behind a version's tag, empty where it saw none."""
-        commits = (r.commit for r in releases_of(self.remembered()) if str(r.version) == version)
+        commits = (r.commit for r in releases_of(self.seen_tags()) if str(r.version) == version)
         return next(commits, "")
 
     def fetch_head(self) -> None:

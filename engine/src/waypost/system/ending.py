@@ -19,7 +19,7 @@ LAST_SECONDS = supervisor.LAST_SECONDS + 1.0
 
 def die_with_parent() -> None:
     # When the engine is killed with -9, the kernel ends the process: no orphan computes on.
-    supervisor.hear_of_parent(signal.SIGKILL)
+    supervisor.signal_on_parent_death(signal.SIGKILL)
 
 
 @functools.cache

@@ -34,12 +34,12 @@ def packages() -> list[Path]:
 
 def available_memory() -> int | None:
     """Returns the bytes that can be had without swapping, None where the system does not tell."""
-    return _least(_said_of_memory("MemAvailable"), *(group.left for group in _bounds().memory))
+    return _least(_meminfo("MemAvailable"), *(group.left for group in _bounds().memory))
 
 
 def total_memory() -> int | None:
     """Returns the bytes that this process, or its container, may ever use, None where nobody tells."""
-    return _least(_said_of_memory("MemTotal"), *(group.most for group in _bounds().memory))
+    return _least(_meminfo("MemTotal"), *(group.most for group in _bounds().memory))
 
 
 @functools.cache
@@ -52,7 +52,7 @@ def _least(*found: int | None) -> int | None:
     return min((each for each in found if each is not None), default=None)
 
 
-def _said_of_memory(name: str) -> int | None:
+def _meminfo(name: str) -> int | None:
     with contextlib.suppress(OSError):
         text = Path("/proc/meminfo").read_text(encoding="ascii")
         found = re.search(rf"^{name}: +(\d+) kB", text, re.MULTILINE)

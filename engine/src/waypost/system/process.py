@@ -76,7 +76,7 @@ def bytes_of(
     )
     with process:
         try:
-            output, errors = _said(process, stdin, timeout)
+            output, errors = _communicate(process, stdin, timeout)
         except subprocess.TimeoutExpired as error:
             problem = f"no answer after {timeout:g} s"
             raise ProcessError(arguments, -1, problem, timed_out=True) from error
@@ -89,7 +89,9 @@ def bytes_of(
     return output
 
 
-def _said(process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None) -> tuple[bytes, bytes]:
+def _communicate(
+    process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None
+) -> tuple[bytes, bytes]:
     """Returns what a process wrote until it ended, whoever keeps its streams open afterwards: git leaves
     servers of its user's behind (ssh's connection, the credentials' cache), which are not ours to end.
     """

@@ -29,7 +29,7 @@ _STREAMS = (0, 1, 2)
 
 
 @dataclass
-class _Heard:
+class _Received:
     """What this process has heard: the first signal, and whether it was raised; `terminals` are streams."""
 
     number: int = 0
@@ -39,7 +39,7 @@ class _Heard:
     terminals: list[int] = field(default_factory=list)
 
 
-_heard = _Heard()
+_received = _Received()
 
 
 @contextlib.contextmanager
@@ -47,20 +47,20 @@ def heeded() -> Iterator[None]:
     """Turns the first signal of ENDING into Interrupted; within itself, and outside the main thread, it does
     nothing.
     """
-    global _heard  # noqa: PLW0603 (signals are the process's)
-    if _heard.is_heeded or not _is_main_thread():
+    global _received  # noqa: PLW0603 (signals are the process's)
+    if _received.is_heeded or not _is_main_thread():
         yield
         return
     before = {number: handler for number in ENDING if (handler := _replaceable(number)) is not None}
-    _heard = _Heard(is_heeded=True, terminals=[stream for stream in _STREAMS if os.isatty(stream)])
+    _received = _Received(is_heeded=True, terminals=[stream for stream in _STREAMS if os.isatty(stream)])
     try:
         for number in before:
-            signal.signal(number, _hear)
+            signal.signal(number, _receive)
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _heard.is_heeded = False
+        _received.is_heeded = False
 
 
 @contextlib.contextmanager
@@ -73,38 +73,38 @@ def held() -> Iterator[None]:
         return
     with heeded():
         before = signal.signal(signal.SIGALRM, lambda *_: check())
-        _heard.holds += 1
+        _received.holds += 1
         try:
             yield
         finally:
-            _heard.holds -= 1
-            if not _heard.holds:
+            _received.holds -= 1
+            if not _received.holds:
                 signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-            if not _heard.holds:
+            if not _received.holds:
                 check()
 
 
 def check() -> None:
     """Raises Interrupted where a signal was noted and not raised yet."""
-    if _heard.number and not _heard.is_raised and _is_main_thread():
-        _heard.is_raised = True
-        raise Interrupted(_heard.number)
+    if _received.number and not _received.is_raised and _is_main_thread():
+        _received.is_raised = True
+        raise Interrupted(_received.number)
 
 
-def _hear(number: int, _: FrameType | None) -> None:
-    if _heard.number:
+def _receive(number: int, _: FrameType | None) -> None:
+    if _received.number:
         return
-    _heard.number = number
+    _received.number = number
     if number == signal.SIGHUP:
-        _let_go(_heard.terminals)
-    if _heard.holds:
+        _detach_terminals(_received.terminals)
+    if _received.holds:
         signal.setitimer(signal.ITIMER_REAL, _MOST_HELD_SECONDS)
     else:
         check()
 
 
-def _let_go(terminals: list[int]) -> None:
+def _detach_terminals(terminals: list[int]) -> None:
     """Leads streams nowhere whose terminal was closed: a clean-up that says something must not fail of it."""
     for stream in terminals:
         if not os.isatty(stream):

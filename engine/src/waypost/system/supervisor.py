@@ -43,7 +43,7 @@ def main(parent: int, command: list[str]) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    hear_of_parent(signal.SIGHUP)
+    signal_on_parent_death(signal.SIGHUP)
     if os.getppid() != parent:  # it was gone before the kernel knew that we go with it
         return
     own = os.getpid()
@@ -51,10 +51,10 @@ def main(parent: int, command: list[str]) -> None:
     if process == 0:
         _become(command, before, own)
     _wait(process, parent)
-    _leave(_end_all(process))
+    _exit_with(_end_all(process))
 
 
-def hear_of_parent(number: signal.Signals) -> None:
+def signal_on_parent_death(number: signal.Signals) -> None:
     """Has the kernel send this process a signal when its parent has gone, however that went."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
@@ -63,7 +63,7 @@ def _become(command: list[str], mask: set[Any], supervisor: int) -> None:
     """Turns the fork into the command, in a session of its own."""
     try:
         os.setsid()
-        hear_of_parent(signal.SIGKILL)
+        signal_on_parent_death(signal.SIGKILL)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, others do not expect that
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -147,7 +147,7 @@ def _signal(send: Callable[[int, int], None], process: int, number: signal.Signa
     return True
 
 
-def _leave(status: int) -> None:
+def _exit_with(status: int) -> None:
     """Exits as a process with this wait status did."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)

@@ -28,7 +28,7 @@ LISTENER: ContextVar[Say] = ContextVar("listener", default=lambda _: None)
 """Hears that it is waited for."""
 _QUIET_SECONDS = 2.0  # writers take turns all the time: no word about that
 _SERVERS = ("postgresql", "mysql", "mssql")
-_HELD = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (
     "it is damaged, or not an SQLite file",
     "restore a backup, or move it away: MLflow makes a new one",
@@ -46,7 +46,7 @@ _REFUSALS = {
 }
 
 
-class HeldError(WaypostError):
+class DatabaseLockedError(WaypostError):
     """Another process holds the database for longer than is waited for."""
 
 
@@ -82,12 +82,12 @@ class Turn:
         self._uri = uri
         self._file = file_of(uri)
         self._is_given_up = False
-        self._is_told = False
+        self._is_reported = False
 
     def __call__(self, call: Callable[[], T]) -> T:
         """Returns what `call` returns. Raises HeldError, and at once where that was raised before."""
         if self._file is None:
-            return self._told(call) if is_server(self._uri) else call()
+            return self._with_notice(call) if is_server(self._uri) else call()
         began = time.monotonic()
         while True:
             self._wait(self._file, began)
@@ -95,23 +95,23 @@ class Turn:
                 return call()
             except Exception as error:
                 # Somebody took it in between.
-                if code_of(error) not in _HELD or self._is_over(began):
+                if code_of(error) not in _LOCKED or self._is_over(began):
                     raise
 
-    def _told(self, call: Callable[[], T]) -> T:
+    def _with_notice(self, call: Callable[[], T]) -> T:
         """Returns what a call returns; once it is said that there is no answer yet.
 
         MLflow tries for two minutes to reach a server, and a driver may wait longer for each attempt.
         """
-        if self._is_told:
+        if self._is_reported:
             return call()
         say = LISTENER.get()  # threads have listeners of their own
 
-        def tell() -> None:
-            self._is_told = True
+        def report() -> None:
+            self._is_reported = True
             say(f"tracking database {redacted(self._uri)} does not answer yet; waiting")
 
-        timer = threading.Timer(_QUIET_SECONDS, tell)
+        timer = threading.Timer(_QUIET_SECONDS, report)
         timer.daemon = True
         timer.start()
         try:
@@ -120,15 +120,15 @@ class Turn:
             timer.cancel()
 
     def _wait(self, file: Path, began: float) -> None:
-        is_told = False
+        is_reported = False
         while code := trouble(file, min(_QUIET_SECONDS, self._seconds)):
-            if code not in _HELD:
+            if code not in _LOCKED:
                 raise _refused(file, code)
             if self._is_over(began):
                 self._is_given_up = True
-                raise _held(file, time.monotonic() - began)
-            if not is_told:
-                is_told = True
+                raise _locked_error(file, time.monotonic() - began)
+            if not is_reported:
+                is_reported = True
                 LISTENER.get()(f"tracking database {file}: locked by another process; waiting")
 
     @property
@@ -194,8 +194,8 @@ def refusal(uri: str, error: BaseException) -> WaypostError | None:
     if file is None:
         return None
     code = code_of(error)
-    if code in _HELD:
-        return _held(file, WAIT_SECONDS.get())
+    if code in _LOCKED:
+        return _locked_error(file, WAIT_SECONDS.get())
     if code in _REFUSALS:
         return _refused(file, code)
     problem, hint = _schema(uri, file)
@@ -209,9 +209,9 @@ def _refused(file: Path, code: int) -> WaypostError:
     return WaypostError(f"tracking database {file}: {problem}", hint=hint)
 
 
-def _held(file: Path, seconds: float) -> HeldError:
+def _locked_error(file: Path, seconds: float) -> DatabaseLockedError:
     message = f"tracking database {file}: locked by another process for more than {seconds:.0f} s"
-    return HeldError(
+    return DatabaseLockedError(
         message, hint=f"see which: fuser {file}; once it is free, run the same command to continue"
     )
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 OWNER_TAG = "waypost.process"
-_CLAIM = "waypost.computes"
+_LEASE_TAG = "waypost.computes"
 _BEAT_TAG = "waypost.seen"
-_ASKED, _HELD = "asked", "held"
+_REQUESTED, _HELD = "asked", "held"
 BEAT_SECONDS = 20.0
 # A run that says nothing for so long is taken for dead, where its process cannot be looked at.
 _SILENCE_SECONDS = 6 * BEAT_SECONDS
@@ -72,10 +72,10 @@ class Leases:
     def __init__(self, client: MlflowClient, experiment_id: str) -> None:
         self._client = client
         self._experiment_id = experiment_id
-        self._asked: set[tuple[str, str]] = set()
+        self._requested: set[tuple[str, str]] = set()
         self._held: set[tuple[str, str]] = set()
-        self._heard: defaultdict[str, Sign] = defaultdict(Sign)
-        self._beaten = time.monotonic()
+        self._signs: defaultdict[str, Sign] = defaultdict(Sign)
+        self._last_beat = time.monotonic()
 
     def acquire(self, run_id: str, key: str) -> Holder | None:
         """Asks for a key in the name of a pipeline run: None means that it is ours now, and else who has it.
@@ -85,45 +85,45 @@ class Leases:
         mine = (run_id, key)
         if mine in self._held:
             return None
-        if mine not in self._asked:
+        if mine not in self._requested:
             # While somebody holds it, or one that goes first asks, there is nothing to ask for.
-            if holder := _before(self._others(run_id, key), run_id, key):
+            if holder := _before(self._other_runs(run_id, key), run_id, key):
                 return holder
-            self._client.set_tag(run_id, _tag(key), _ASKED)
-            self._asked.add(mine)
+            self._client.set_tag(run_id, _tag(key), _REQUESTED)
+            self._requested.add(mine)
         # This search begins after our tag was set: whoever set theirs before is in it.
-        others = self._others(run_id, key)
+        others = self._other_runs(run_id, key)
         if not others:
             self._client.set_tag(run_id, _tag(key), _HELD)
             self._held.add(mine)
             return None
         # The least run id stays, the others step back. All of them see the same order, so one stays.
         if holder := _before(others, run_id, key):
-            self._leave(run_id, key)
+            self._withdraw(run_id, key)
         # MLflow reads runs first, then their tags: one may be gone by now, and the key is not ours yet.
         return holder or _holder(others[0])
 
     def release(self, run_id: str, key: str) -> None:
         """Lets go of a key that a pipeline run asked for, where it did."""
-        if (run_id, key) in self._asked:
-            self._leave(run_id, key)
+        if (run_id, key) in self._requested:
+            self._withdraw(run_id, key)
 
-    def _leave(self, run_id: str, key: str) -> None:
+    def _withdraw(self, run_id: str, key: str) -> None:
         from mlflow.exceptions import MlflowException
 
-        self._asked.discard((run_id, key))
+        self._requested.discard((run_id, key))
         self._held.discard((run_id, key))
         with contextlib.suppress(MlflowException):  # gone already: the answer was lost, not the request
             self._client.delete_tag(run_id, _tag(key))
 
     def renew(self, run_ids: Iterable[str]) -> None:
         """Shows other machines, now and then, that these runs' process is alive."""
-        if time.monotonic() - self._beaten > BEAT_SECONDS:
+        if time.monotonic() - self._last_beat > BEAT_SECONDS:
             for run_id in run_ids:
                 self._client.set_tag(run_id, _BEAT_TAG, str(int(time.time())))
-            self._beaten = time.monotonic()
+            self._last_beat = time.monotonic()
 
-    def _others(self, run_id: str, key: str) -> list[Run]:
+    def _other_runs(self, run_id: str, key: str) -> list[Run]:
         # Our own run says nothing new, and all its tags would come: one for each of ten thousand steps.
         others = f"attributes.run_id != '{run_id}'"
         query = f"tags.`{_tag(key)}` != '' AND attributes.status = 'RUNNING' AND {others}"
@@ -134,7 +134,7 @@ class Leases:
         known = is_alive_here(run)
         if known is not None:
             return known
-        return self._heard[run.info.run_id].is_fresh(run.data.tags, time.monotonic())
+        return self._signs[run.info.run_id].is_fresh(run.data.tags, time.monotonic())
 
 
 def is_alive_here(run: Run) -> bool | None:
@@ -144,7 +144,7 @@ def is_alive_here(run: Run) -> bool | None:
 
 
 def _tag(key: str) -> str:
-    return f"{_CLAIM}.{key[:16]}"
+    return f"{_LEASE_TAG}.{key[:16]}"
 
 
 def _before(runs: Iterable[Run], run_id: str, key: str) -> Holder | None:
