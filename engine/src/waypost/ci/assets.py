@@ -20,14 +20,14 @@ from waypost.release.product import Product
 from waypost.runs.prepare import prepare
 from waypost.sources.files import read_python_env, read_requirements
 from waypost.sources.store import Store
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.texts.pretty_json import json_text
 
 SUMS = "SHA256SUMS"
 
 
 def make_assets(
-    source: Product, release: FetchedRelease | None, store: Store, folder: Path, say: Say, *, wheels: bool
+    source: Product, release: FetchedRelease | None, store: Store, folder: Path, say: Notify, *, wheels: bool
 ) -> None:
     """Writes the assets that follow from a release's commit; the same bytes for the same content.
 
@@ -56,7 +56,7 @@ def add_records(product: Product, version: str, folder: Path) -> None:
     (folder / SUMS).write_text(lines, encoding="utf-8")
 
 
-def _parts(source: Product, release: FetchedRelease | None, store: Store, say: Say) -> Iterator[Part]:
+def _parts(source: Product, release: FetchedRelease | None, store: Store, say: Notify) -> Iterator[Part]:
     """Gives what a release is made of: components by their commits, packages by the hashes of locks."""
     texts: dict[str, None] = {}
     if isinstance(source, Library):

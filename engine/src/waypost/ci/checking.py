@@ -21,7 +21,7 @@ from waypost.release.pipeline_conformance import check_pipeline, pipeline_at
 from waypost.release.pipeline_repository import PipelineRepository
 from waypost.release.product import Product
 from waypost.release.records import tampered
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Checked:
         return "\n".join([*lines, *texts.findings_table(self.findings)]) + "\n"
 
 
-def check(product: Product, allowed: Bump | None, say: Say) -> Checked:
+def check(product: Product, allowed: Bump | None, say: Notify) -> Checked:
     """Checks everything, one thing after the other; none hides another.
 
     Args: `allowed` is the largest bump that changes may demand; None: any.

@@ -19,7 +19,7 @@ from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
 from waypost.release.cut import tag_message, take_settings
 from waypost.release.export import export
 from waypost.sources import git, remotes
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.scratch import scratch
 
 _SIGNS = ("tag.gpgsign", "tag.forcesignannotated")
@@ -49,7 +49,7 @@ class Place:
     commit: str
 
 
-def publish(top: Path, place: Path, say: Say, *, pull_request: bool = False) -> Arrived:
+def publish(top: Path, place: Path, say: Notify, *, pull_request: bool = False) -> Arrived:
     """Brings a delivery where it belongs. Raises UsageError, IntegrityError, RemoteError, WaypostError."""
     delivery = read_delivery(place)
     url = git.origin_of(top)
@@ -133,7 +133,7 @@ def _proposed(clone: Path, url: str, delivery: Delivery, place: Path) -> Arrived
     return Arrived(delivery.title, there, delivery.version, delivery.head, False, tuple(steps))
 
 
-def _exported(clone: Path, delivery: Delivery, say: Say) -> tuple[Place, str]:
+def _exported(clone: Path, delivery: Delivery, say: Notify) -> tuple[Place, str]:
     """Pushes a library to its own repository: commits, and the tags of all releases."""
     found = export(clone / delivery.folder, delivery.to, say)
     return Place(

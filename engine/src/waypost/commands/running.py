@@ -138,7 +138,7 @@ def _ask_now(workspace: Workspace) -> None:
             raise RemoteError(str(finding))
         workspace.warn(str(finding))
     if not verdict.findings:
-        workspace.say("no tag was moved and nothing was yanked: the remotes were asked just now")
+        workspace.notify("no tag was moved and nothing was yanked: the remotes were asked just now")
 
 
 def _options(request: RunRequest) -> Options:

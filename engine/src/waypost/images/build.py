@@ -20,7 +20,7 @@ from waypost.inference.model_cache import Kept, kept
 from waypost.sources.files import content_digest, content_files, read_mlmodel, read_text
 from waypost.system.scratch import scratch
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Request:
     overwrite: bool
 
 
-def build(request: Request, say: Say, warn: Say) -> Manifest:
+def build(request: Request, notify: Notify, warn: Notify) -> Manifest:
     """Writes the build folder of a model that was checked, compiled and compared as `serve` does.
 
     Raises UsageError where the folder holds anything else, WaypostError where there is no such model.
@@ -41,7 +41,7 @@ def build(request: Request, say: Say, warn: Say) -> Manifest:
     folder = request.folder.resolve()
     check_free(folder, overwrite=request.overwrite)
     with scratch() as temp, fetched_model(
-        request.uri, temp / "model.state", is_trusted=request.is_trusted, say=say
+        request.uri, temp / "model.state", is_trusted=request.is_trusted, say=notify
     ) as fetched:  # fmt: skip
         files, manifest = _content(fetched, kept(fetched.digest), warn)
         check_free(folder, overwrite=request.overwrite)  # fetching a model may take long
@@ -49,7 +49,7 @@ def build(request: Request, say: Say, warn: Say) -> Manifest:
     return manifest
 
 
-def _content(fetched: FetchedModel, form: Kept, warn: Say) -> tuple[dict[str, Content], Manifest]:
+def _content(fetched: FetchedModel, form: Kept, warn: Notify) -> tuple[dict[str, Content], Manifest]:
     """Returns the files by their paths, and what lists them."""
     model = identity_of(fetched)
     answers = "the compiled form" if form.proof.is_equal else "the original"
@@ -88,7 +88,7 @@ def identity_of(fetched: FetchedModel) -> Identity:
     )
 
 
-def _lock(fetched: FetchedModel, form: Kept, warn: Say) -> str:
+def _lock(fetched: FetchedModel, form: Kept, warn: Notify) -> str:
     lock = engine_lock()
     file = fetched.folder / "requirements.txt"
     proved = form.proof.versions if form.proof.is_equal else {}

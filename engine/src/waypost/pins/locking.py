@@ -99,5 +99,5 @@ def readable_lock(workspace: Workspace) -> Lock | None:
     except IntegrityError as error:
         if any(finding.category == NEWER for finding in error.findings):
             raise
-        workspace.say(f"{FILE}: {error.findings[0].problem}; resolving everything again")
+        workspace.notify(f"{FILE}: {error.findings[0].problem}; resolving everything again")
         return None

@@ -31,7 +31,7 @@ def refuse_unreached(workspace: Workspace, lock: Lock | None) -> None:
     if findings:
         raise IntegrityError(findings)
     for why in unasked:
-        workspace.say(f"not checked whether a branch or a tag has the locked commits: {why}")
+        workspace.notify(f"not checked whether a branch or a tag has the locked commits: {why}")
 
 
 def _unreached(workspace: Workspace, lock: Lock) -> tuple[list[Finding], list[str]]:

@@ -25,7 +25,7 @@ from waypost.sources.files import read_pipeline, read_text
 from waypost.sources.mirror import Mirror
 from waypost.sources.settings import read_keys
 from waypost.sources.store import Store
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.places import home
 
 
@@ -78,9 +78,9 @@ class Workspace:
     folder: Path
     pipeline: Pipeline
     store: Store
-    say: Say
+    notify: Notify
     offline: bool = False
-    on_warning: Say | None = None
+    on_warning: Notify | None = None
     release: FetchedRelease | None = None
     kept: Kept | None = None
     warnings: list[str] = field(default_factory=list)
@@ -156,26 +156,31 @@ class Workspace:
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
-        (self.on_warning or self.say)(message)
+        (self.on_warning or self.notify)(message)
 
 
 def open_workspace(
-    folder: Path, say: Say, *, offline: bool = False, on_warning: Say | None = None
+    folder: Path, notify: Notify, *, offline: bool = False, on_warning: Notify | None = None
 ) -> Workspace:
     """Returns the workspace of a pipeline's folder. Raises UsageError, FindingsError."""
     folder = folder.resolve()
     pipeline = read_pipeline(folder)
     if findings := hold_findings(pipeline):
         raise FindingsError(findings, consequence="")
-    return Workspace(folder, pipeline, Store(home(), say), say, offline, on_warning)
+    return Workspace(folder, pipeline, Store(home(), notify), notify, offline, on_warning)
 
 
 def workspace_of_release(
-    release: FetchedRelease, store: Store, say: Say, *, offline: bool = False, on_warning: Say | None = None
+    release: FetchedRelease,
+    store: Store,
+    notify: Notify,
+    *,
+    offline: bool = False,
+    on_warning: Notify | None = None,
 ) -> Workspace:
     """Returns the workspace of a release that was fetched. Raises FindingsError."""
     pipeline = read_pipeline(release.folder)
-    workspace = Workspace(release.folder, pipeline, store, say, offline, on_warning, release)
+    workspace = Workspace(release.folder, pipeline, store, notify, offline, on_warning, release)
     for warning in release.warnings:
         workspace.warn(warning)
     return workspace

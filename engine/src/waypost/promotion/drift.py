@@ -45,7 +45,7 @@ class Question:
 
 
 def check_drift(
-    question: Question, workspace: Workspace, temp: Path, reporter: Reporter, say: Callable[[str], None]
+    question: Question, workspace: Workspace, temp: Path, reporter: Reporter, notify: Callable[[str], None]
 ) -> RunResult:
     """Runs the drift checks as a pipeline of one step; a drift is a failed step.
 
@@ -61,8 +61,10 @@ def check_drift(
     samples = _samples(question.samples, label, names)
     with tracking_errors():
         reference = _reference(Registry(), version.run_id, names)
-    numeric, categorical = _compared(mlmodel, columns, reference, samples, say)
-    say(f"{samples.num_rows:,} logged rows of {label} against {reference.num_rows:,} rows of training data")
+    numeric, categorical = _compared(mlmodel, columns, reference, samples, notify)
+    notify(
+        f"{samples.num_rows:,} logged rows of {label} against {reference.num_rows:,} rows of training data"
+    )
     files = {"data": _written(samples, temp / "samples.parquet")}
     files["reference"] = _written(reference.select(names), temp / "training.parquet")
     drift = {"alpha": question.alpha, "numeric": numeric, "categorical": categorical}
@@ -113,7 +115,7 @@ def _compared(
     columns: Sequence[Column],
     reference: pa.Table,
     samples: pa.Table,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> tuple[list[str], list[str]]:
     """Returns (numeric, categorical): the columns that can be compared."""
     known = (mlmodel.metadata or {}).get("features") or {}
@@ -130,7 +132,7 @@ def _compared(
         else:
             left.append(name)
     if left:
-        say(f"not compared, free text or without any value: {', '.join(left)}")
+        notify(f"not compared, free text or without any value: {', '.join(left)}")
     return numeric, categorical
 
 

@@ -65,7 +65,7 @@ class Promotion:
         return self.before is self.version
 
 
-def promote(request: PromotionRequest, say: Callable[[str], None]) -> Promotion:
+def promote(request: PromotionRequest, notify: Callable[[str], None]) -> Promotion:
     """Registers a run's model, once it passes the gate, and moves the alias.
 
     Raises UsageError, FindingsError with everything that the gate says.
@@ -81,7 +81,7 @@ def promote(request: PromotionRequest, say: Callable[[str], None]) -> Promotion:
         folder = registry.file(origin.maker.run_id, origin.artifact)
         if folder is None:
             raise UsageError(f"run {origin.maker.run_id}: its model {origin.artifact!r} is gone")
-        say("compiling the model and comparing it with the original on held-out rows")
+        notify("compiling the model and comparing it with the original on held-out rows")
         mlmodel = read_mlmodel(folder)
         rows = held_out_rows(registry, origin, mlmodel)
         proved_model = _checked(folder, rows, is_trusted=request.is_trusted)

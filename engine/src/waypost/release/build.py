@@ -12,14 +12,14 @@ from packaging.version import Version
 from waypost.errors import WaypostError
 from waypost.release.product import Product
 from waypost.sources import git
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.process import ProcessError, output_of
 
 _MOST = 500  # characters of what the build said; the cause stands near its end
 
 
 def check_build(
-    repository: Path, product: Product, version: str, temp: Path, say: Say, *, offline: bool
+    repository: Path, product: Product, version: str, temp: Path, notify: Notify, *, offline: bool
 ) -> None:
     """Builds the wheel of a package from a repository's HEAD, in a copy below `temp`.
 
@@ -27,11 +27,11 @@ def check_build(
     Raises WaypostError where it cannot be built, or has another name or version.
     """
     if offline:
-        say("offline: the wheel is not built")
+        notify("offline: the wheel is not built")
         return
     from uv import find_uv_bin
 
-    say("building the wheel")
+    notify("building the wheel")
     source, target = temp / "source", temp / "dist"
     git.git(repository, "clone", "--quiet", "--shared", "--no-tags", str(repository), str(source))
     wheel = ["--wheel", "--python", sys.executable, "--out-dir", str(target)]

@@ -21,7 +21,7 @@ from waypost.runs import environments
 from waypost.runs.prepare import Prepared, prepare
 from waypost.sources.files import content_digest, read_python_env
 from waypost.sources.store import Store
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.liveness import process_name
 from waypost.system.places import home
 from waypost.system.scratch import scratch
@@ -58,7 +58,7 @@ def pack(
     bring: Bring | None = None,
 ) -> Bundle:
     """Packs a release that is in the store, as `bundle` does; a file that is there is replaced."""
-    workspace = workspace_of_release(release, store, say)
+    workspace = workspace_of_release(release, store, notify)
     prepared = prepare(workspace, [], [])
     with scratch() as temp:
         for checkout in prepared.checkouts.values():
@@ -78,7 +78,7 @@ def pack(
             folder=release.folder.relative_to(release.root).as_posix(),
             platform=environments.platform_tag(),
             release=release.root.parent.name,
-            data=_collect_data(prepared, temp / "data", say),
+            data=_collect_data(prepared, temp / "data", notify),
             files={p: content_digest(temp / p) for p in _paths(temp)},
         )
         text = json.dumps(facts.model_dump(by_alias=True), indent=2, sort_keys=True) + "\n"
@@ -98,7 +98,7 @@ def _copy_tree(place: Path, target: Path, store: Store) -> None:
         (target / place.name).chmod(0o755)
 
 
-def _collect_wheels(prepared: Prepared, folder: Path, say: Say) -> None:
+def _collect_wheels(prepared: Prepared, folder: Path, notify: Notify) -> None:
     folder.mkdir(parents=True)
     done: set[str] = set()
     for checkout in prepared.checkouts.values():
@@ -108,11 +108,11 @@ def _collect_wheels(prepared: Prepared, folder: Path, say: Say) -> None:
         digest = environments.digest_of(checkout.folder, python_env)
         if digest not in done:
             done.add(digest)
-            say(f"collecting the wheels of environment {digest[:12]}")
+            notify(f"collecting the wheels of environment {digest[:12]}")
             environments.download(checkout.folder, python_env, folder)
 
 
-def _collect_data(prepared: Prepared, folder: Path, say: Say) -> dict[str, str]:
+def _collect_data(prepared: Prepared, folder: Path, notify: Notify) -> dict[str, str]:
     """Fetches the data that parameters name by URL; returns paths in the bundle by URL."""
     found = {}
     for step in prepared.plan.steps:
@@ -126,7 +126,7 @@ def _collect_data(prepared: Prepared, folder: Path, say: Say) -> dict[str, str]:
                 raise WaypostError(f"{step.name}: {redacted(url)}: only http(s) can be bundled")
             folder.mkdir(exist_ok=True)
             file = folder.parent / data_path(url)
-            say(f"fetching {redacted(url)}")
+            notify(f"fetching {redacted(url)}")
             with urlopen(address, timeout=60) as answer, file.open("wb") as sink:  # noqa: S310 (checked above)
                 shutil.copyfileobj(answer, sink, _CHUNK)
             found[str(url)] = data_path(url)

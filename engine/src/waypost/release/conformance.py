@@ -80,7 +80,7 @@ def check_components(folder: Path) -> Conformance:
     return Conformance(tuple(components_in(folder)), tuple(dict.fromkeys(findings)))
 
 
-def write_tables(say: Callable[[str], None]) -> Callable[[Path], None]:
+def write_tables(notify: Callable[[str], None]) -> Callable[[Path], None]:
     """Returns what writes the tables of the contracts into the READMEs of a folder's components."""
 
     def write(folder: Path) -> None:
@@ -93,6 +93,6 @@ def write_tables(say: Callable[[str], None]) -> Callable[[Path], None]:
             before = read_text(file) if file.is_file() else f"# {name}\n"
             if main and list(readme_problems(before if file.is_file() else "", main)):
                 write_text(file, with_tables(before, main))
-                say(f"{file}: its tables are those of the contract now")
+                notify(f"{file}: its tables are those of the contract now")
 
     return write

@@ -25,7 +25,7 @@ from waypost.release.package import Package
 from waypost.release.product import CHANGELOG, Product
 from waypost.sources import git, objects, remotes
 from waypost.sources.files import read_text
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
 
@@ -110,7 +110,7 @@ def cut(
     product: Product,
     following: NextVersion,
     branch: str,
-    say: Say,
+    notify: Notify,
     *,
     push: bool,
     offline: bool,
@@ -121,11 +121,11 @@ def cut(
     Raises WaypostError with what git, bump2version, the package's build or the remote said.
     """
     with scratch() as temp, _whole_or_nothing():
-        made = make(product, following, temp, say, offline=offline, signs=not rehearsal)
+        made = make(product, following, temp, notify, offline=offline, signs=not rehearsal)
         commit, tag = made.commit, made.tag
         refs = [f"{commit}:refs/heads/{branch}", *([f"refs/tags/{tag}"] if tag else [])]
         if push and not rehearsal:
-            say("pushing")
+            notify("pushing")
             remotes.push(made.clone, git.origin_of(product.top), refs)
         if not rehearsal:
             _arrive(product.top, made.clone, commit, tag)
@@ -146,7 +146,7 @@ def make(
     product: Product,
     following: NextVersion,
     temp: Path,
-    say: Say,
+    notify: Notify,
     *,
     offline: bool,
     signs: bool,
@@ -161,7 +161,7 @@ def make(
     git.git(product.top, "clone", "--quiet", "--shared", "--no-tags", str(product.top), str(clone))
     take_settings(product.top, clone, signs=signs)
     base = git.object_at(clone, "HEAD") or ""
-    record, notes = _write(read_product(clone / product.prefix), following, say)
+    record, notes = _write(read_product(clone / product.prefix), following, notify)
     title = product.title(following.version)
     git.commit_all(clone, f"{title}\n\n{trailer}".rstrip())
     tag = "" if product.is_guest else product.tag(following.version)
@@ -174,9 +174,9 @@ def make(
     return Made(clone, base, commit, tag, record, notes, tuple(files))
 
 
-def _write(clone: Product, following: NextVersion, say: Say) -> tuple[str, str]:
+def _write(clone: Product, following: NextVersion, notify: Notify) -> tuple[str, str]:
     """Writes numbers, changelog and record into the clone; returns the record's path and the notes."""
-    say(f"{clone.version} → {following.version}")
+    notify(f"{clone.version} → {following.version}")
     _raise_numbers(clone, following.version)
     file = clone.folder / CHANGELOG
     text = read_text(file)

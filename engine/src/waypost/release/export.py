@@ -11,7 +11,7 @@ from waypost.pins.recorded_releases import described
 from waypost.sources import git, history, remotes
 from waypost.sources.history import Split
 from waypost.sources.refusals import CommitGoneError
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.scratch import scratch
 
 BRANCH = "main"
@@ -53,7 +53,7 @@ def place_of(library: Path) -> Place:
     return Place(top, library.resolve().relative_to(top.resolve()).as_posix())
 
 
-def export(library: Path, destination: str, say: Say, *, onto: bool = False) -> Export:
+def export(library: Path, destination: str, notify: Notify, *, onto: bool = False) -> Export:
     """Splits a library with its history off its repository and gives it to a folder or a URL.
 
     Tags come from the records in `releases/`: each goes to the commit that brought its record.
@@ -64,7 +64,7 @@ def export(library: Path, destination: str, say: Say, *, onto: bool = False) -> 
     place = place_of(library)
     with scratch() as temp:
         repository = temp / "library.git"
-        ours = take_out(place, repository, say).head
+        ours = take_out(place, repository, notify).head
         tags = _tags(place, repository)
         url = _destination(destination)
         head, foreign = _joined(repository, url, ours, onto=onto)
@@ -73,7 +73,7 @@ def export(library: Path, destination: str, say: Say, *, onto: bool = False) -> 
     return Export(head, tags, foreign)
 
 
-def take_out(place: Place, repository: Path, say: Say) -> Split:
+def take_out(place: Place, repository: Path, notify: Notify) -> Split:
     """Makes a bare repository with the library's history as its main branch; the user's is only read.
 
     Raises UsageError where it has none.
@@ -85,7 +85,7 @@ def take_out(place: Place, repository: Path, say: Say) -> Split:
         raise UsageError(f"{place.top}: nothing is committed yet")
     split = Split(head, {}, {})
     if place.is_guest:
-        say(f"splitting {place.prefix} off, with its history")
+        notify(f"splitting {place.prefix} off, with its history")
         try:
             split = history.split(repository, place.prefix, head)
         except LookupError as error:

@@ -12,7 +12,7 @@ from waypost.release.export import BRANCH, Place, address, fetch_theirs, place_o
 from waypost.sources import git, history
 from waypost.sources.git_settings import git_environment
 from waypost.sources.history import Split
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
 
@@ -27,7 +27,7 @@ class TakenIn:
     merged: bool = False
 
 
-def take_in(library: Path, url: str, say: Say) -> TakenIn:
+def take_in(library: Path, url: str, notify: Notify) -> TakenIn:
     """Brings the commits of a library's own repository into its folder here, with authors, dates, messages.
 
     They are made where the histories parted, so that the next export has the very commits that are there.
@@ -40,7 +40,7 @@ def take_in(library: Path, url: str, say: Say) -> TakenIn:
         raise UsageError(f"not committed: {changed[0][3:]}", hint="commit or stash it")
     with scratch() as temp:
         clone = temp / "clone.git"
-        split = take_out(place, clone, say)
+        split = take_out(place, clone, notify)
         theirs = fetch_theirs(clone, url, split.head)
         new = list(history.history(clone, theirs, f"^{split.head}")) if theirs else []
         if theirs is None or not new:

@@ -35,7 +35,7 @@ from waypost.sources.files import content_digest
 from waypost.sources.store import Store, top_entries
 from waypost.sources.tar import read_members
 from waypost.sources.unpack import make_folder, make_link, write_new
-from waypost.sources.waiting import Say, waiting
+from waypost.sources.waiting import Notify, waiting
 from waypost.system.places import home
 from waypost.system.scratch import remove, scratch
 
@@ -84,12 +84,12 @@ def is_bundle(file: Path) -> bool:
     return True
 
 
-def open_bundle(file: Path, say: Say, warn: Say) -> Opened:
+def open_bundle(file: Path, notify: Notify, warn: Notify) -> Opened:
     """Checks a bundle and unpacks it into the cache. Raises IntegrityError, UsageError."""
     with scratch() as temp:
         facts, key = _unpacked(file, temp)
-        workspace = _workspace(file, facts, temp, Store(home(), say), say, warn)
-        kept = _keep(temp, facts, home() / "bundles" / key, say)
+        workspace = _workspace(file, facts, temp, Store(home(), notify), notify, warn)
+        kept = _keep(temp, facts, home() / "bundles" / key, notify)
     return Opened(workspace, kept / "wheels", {url: kept / path for url, path in facts.data.items()})
 
 
@@ -176,7 +176,7 @@ def _written(archive: IO[bytes], member: Member, file: Path) -> str:
 
 
 def _workspace(
-    file: Path, facts: Bundle, folder: Path, store: Store, say: Say, warn: Say | None = None
+    file: Path, facts: Bundle, folder: Path, store: Store, notify: Notify, warn: Notify | None = None
 ) -> Workspace:
     """Takes over the trees of an unpacked bundle; returns the release's workspace, which needs no others.
 
@@ -188,9 +188,9 @@ def _workspace(
     for tree in sorted(trees):
         store.adopt(folder / "trees" / tree)
     root = store.trees / facts.release / INSIDE
-    memory = Store(home(), say).mirror(facts.url)
+    memory = Store(home(), notify).mirror(facts.url)
     release = verified_release(facts, root, {n: e.oid for n, e in top_entries(root).items()}, memory)
-    workspace = workspace_of_release(release, store, say, offline=True, on_warning=warn)
+    workspace = workspace_of_release(release, store, notify, offline=True, on_warning=warn)
     lock = fresh_lock(workspace)
     pins = lock.components if lock else {}
     needed = {store.place(folders_of(uses, pin)).name: uses for uses, pin in pins.items()}
@@ -200,13 +200,13 @@ def _workspace(
     return workspace
 
 
-def _keep(folder: Path, facts: Bundle, kept: Path, say: Say) -> Path:
+def _keep(folder: Path, facts: Bundle, kept: Path, notify: Notify) -> Path:
     """Returns where data and wheels of an unpacked bundle are kept, put there where they are not yet, whole.
 
     What is there already under this name counts by its content alone.
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with waiting(filelock.FileLock(kept.with_suffix(".lock")), say, "unpacks this bundle"):
+    with waiting(filelock.FileLock(kept.with_suffix(".lock")), notify, "unpacks this bundle"):
         if not _is_kept(facts, kept):
             new = kept.with_name(f".new-{kept.name}")
             for old in (new, kept):

@@ -13,10 +13,12 @@ from waypost.release.pipeline_repository import PipelineRepository
 from waypost.release.product import CHANGELOG, Product
 from waypost.sources import git, remotes
 from waypost.sources.files import read_text
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 
 
-def findings_before(product: Product, version: str, branch: str, say: Say, *, offline: bool) -> list[Finding]:
+def findings_before(
+    product: Product, version: str, branch: str, notify: Notify, *, offline: bool
+) -> list[Finding]:
     """Returns everything that stands in the way of a release."""
     found = [*_tree_findings(product, branch, offline=offline), *_changelog_findings(product)]
     if not product.is_guest:
@@ -25,7 +27,7 @@ def findings_before(product: Product, version: str, branch: str, say: Say, *, of
         found.append(Finding(f"{FOLDER}/{version}.json", "this version was released already"))
     found += product.findings(product.version)
     if isinstance(product, PipelineRepository):
-        found += _pin_findings(product, say, offline=offline)
+        found += _pin_findings(product, notify, offline=offline)
     return found
 
 

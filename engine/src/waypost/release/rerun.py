@@ -23,7 +23,7 @@ from waypost.sources.changes import apply
 from waypost.sources.files import read_text
 from waypost.sources.objects import Objects
 from waypost.sources.store import Store
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.process import ProcessError
 from waypost.system.scratch import writable_copy
 from waypost.tracking.connection import tracking_errors
@@ -69,7 +69,7 @@ def kept_by(run_id: str) -> Kept:
 
 
 def workspace_of_run(
-    kept: Kept, store: Store, into: Path, say: Say, warn: Say, *, offline: bool = False
+    kept: Kept, store: Store, into: Path, notify: Notify, warn: Notify, *, offline: bool = False
 ) -> Workspace:
     """Returns the workspace of an earlier run, with its files as they were, in a copy where they can be had.
 
@@ -81,7 +81,7 @@ def workspace_of_run(
     if not facts.place.top:
         place = facts.place
         release = fetch_release(store, Target(place.url, place.inside, place.commit), offline=offline)
-        workspace = workspace_of_release(release, store, say, offline=offline, on_warning=warn)
+        workspace = workspace_of_release(release, store, notify, offline=offline, on_warning=warn)
         workspace.pipeline, workspace.kept = parse_pipeline(kept.pipeline), kept
         return workspace
     if facts.place.commit:
@@ -94,7 +94,7 @@ def workspace_of_run(
         folder = Path(facts.place.top)
         if not folder.is_dir():
             raise UsageError(f"run {kept.run_id}: its folder {folder} is gone, and was in no git repository")
-    return Workspace(folder, parse_pipeline(kept.pipeline), store, say, offline, warn, kept=kept)
+    return Workspace(folder, parse_pipeline(kept.pipeline), store, notify, offline, warn, kept=kept)
 
 
 def _at_commit(place: Place, store: Store) -> Path:
@@ -117,7 +117,7 @@ def _at_commit(place: Place, store: Store) -> Path:
     return unpacked(store, mirror, place.commit)
 
 
-def _change(top: Path, kept: Kept, warn: Say) -> None:
+def _change(top: Path, kept: Kept, warn: Notify) -> None:
     """Makes what was not committed then; where not all of that was kept, says so."""
     reasons = {
         "masked": "they held secrets, which are never kept",

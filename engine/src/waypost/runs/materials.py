@@ -26,14 +26,14 @@ from waypost.texts.canonical_yaml import canonical_yaml
 from waypost.texts.sealed import opened
 from waypost.tracking.runs import Runs
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 _ROOM_BYTES = 1 << 20
 
 
 class Materials:
     """What one attempt needs; errors name the `worker`, since they say something of its machine."""
 
-    def __init__(self, spec: Spec, runs: Runs, worker: str, say: Say) -> None:
+    def __init__(self, spec: Spec, runs: Runs, worker: str, say: Notify) -> None:
         self._spec = spec
         self._runs = runs
         self._worker = worker

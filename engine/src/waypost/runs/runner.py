@@ -116,7 +116,7 @@ def open_tools(
         tracker = Tracker(prepared.pipeline.name)
         executor.announce(tracker)
         index = Index(home(), tracker.uri)
-        with run_mirror(wanted=options.wandb, say=reporter.say, warn=reporter.warn) as kept:
+        with run_mirror(wanted=options.wandb, notify=reporter.say, warn=reporter.warn) as kept:
             yield Tools(tracker, index, memo, executor, temp, kept)
         for problem in filter(None, (index.problem, memo.problem)):
             reporter.warn(f"the cache is disabled:  {problem}")

@@ -19,12 +19,12 @@ from waypost.texts.escaping import one_line
 
 
 class Hosted:
-    """The model that the file `state` names (`inference/fetching.py` writes it). `say` hears of it."""
+    """The model that the file `state` names (`inference/fetching.py` writes it). `notify` hears of it."""
 
     def __init__(
         self,
         state: Path,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
         *,
         role: str,
         needs_token: bool,
@@ -34,7 +34,7 @@ class Hosted:
         self._state = state
         self.role = role
         self._is_logged = is_logged
-        self._say = say
+        self._notify = notify
         self._needs_token = needs_token
         self._seconds = seconds
         self._served: Served | None = None
@@ -71,13 +71,13 @@ class Hosted:
         is_first = self._served is None
         self._served = served
         if not is_first:
-            self._say(f"now serving {fetched.label}{'' if self.role == MAIN else f' as {self.role}'}")
+            self._notify(f"now serving {fetched.label}{'' if self.role == MAIN else f' as {self.role}'}")
         return True
 
     def note_trouble(self, trouble: str) -> None:
         """Says what is wrong, once."""
         if trouble and trouble != self._told:
-            self._say(f"the current model stays:  {trouble}")
+            self._notify(f"the current model stays:  {trouble}")
         self._told = trouble
 
     def _prepared(self, fetched: FetchedModel) -> Served:
@@ -87,7 +87,7 @@ class Hosted:
         else:
             model = ready(fetched.folder, is_trusted=fetched.is_trusted)
             if words := differing(fetched.folder, model.mlmodel):
-                self._say(f"{fetched.label}: {words}")
+                self._notify(f"{fetched.label}: {words}")
         if self._is_logged:
             check_columns(model.answers.layout)
         model.answers.warm()

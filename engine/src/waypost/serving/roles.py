@@ -40,11 +40,11 @@ def parse_other(text: str, option: str, share: float | None) -> tuple[str, float
 class Roles:
     """The models of now. Which one answers a request is decided by its id, in each worker alike."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], *, needs_token: bool) -> None:
+    def __init__(self, settings: Settings, notify: Callable[[str], None], *, needs_token: bool) -> None:
         def hosted(state: Path, role: str) -> Hosted:
             return Hosted(
                 state,
-                say,
+                notify,
                 role=role,
                 needs_token=needs_token,
                 is_logged=settings.log is not None,

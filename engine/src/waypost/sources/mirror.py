@@ -27,7 +27,7 @@ from waypost.sources.known import Known, read_known, write_known
 from waypost.sources.objects import Objects, entries
 from waypost.sources.refusals import CommitGoneError, NoCommitError
 from waypost.sources.unpack import checked_listing
-from waypost.sources.waiting import Say, waiting
+from waypost.sources.waiting import Notify, waiting
 from waypost.texts.json_text import read_json
 
 NEW = ".new-"
@@ -48,11 +48,11 @@ def _yanked_version(name: str) -> str:
 class Mirror:
     """A bare repository with the commits of a remote that were asked for, without their history."""
 
-    def __init__(self, folder: Path, url: str, say: Say) -> None:
+    def __init__(self, folder: Path, url: str, notify: Notify) -> None:
         self.folder = folder
         self.url = url
         self.remedy = ""  # the command that makes the remote, where somebody knows it
-        self._say = say
+        self._notify = notify
         self._lock = filelock.FileLock(folder.with_suffix(".lock"))
         self._releases: tuple[Release, ...] | None = None
         self._no_commits: set[str] = set()
@@ -80,7 +80,7 @@ class Mirror:
             try:
                 self.ensure(release.commit, tag=release.tag, with_head=with_head)
             except NoCommitError as error:
-                self._say(f"{error}; skipped")
+                self._notify(f"{error}; skipped")
             else:
                 yield release
             with_head = False
@@ -303,7 +303,7 @@ class Mirror:
         Args: `digits` of the remote's ids, where they are known; else it is asked, once.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with waiting(self._lock, self._say, f"fetches {redacted(self.url)}"):
+        with waiting(self._lock, self._notify, f"fetches {redacted(self.url)}"):
             if not self.folder.is_dir():
                 digits = digits or remotes.digits_of(self.url)
                 new = Path(tempfile.mkdtemp(prefix=NEW, dir=self.folder.parent))

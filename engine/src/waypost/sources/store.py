@@ -26,7 +26,7 @@ from waypost.sources.memo import Memo
 from waypost.sources.mirror import NEW, Mirror
 from waypost.sources.objects import Objects
 from waypost.sources.unpack import unpack
-from waypost.sources.waiting import Say, waiting
+from waypost.sources.waiting import Notify, waiting
 from waypost.system.places import home
 from waypost.system.scratch import remove
 
@@ -64,13 +64,13 @@ def is_intact(place: Path) -> bool:
 
 
 class Store:
-    """The folder with the mirrors and the trees; `say` hears what takes time."""
+    """The folder with the mirrors and the trees; `notify` hears what takes time."""
 
-    def __init__(self, home: Path, say: Say) -> None:
+    def __init__(self, home: Path, notify: Notify) -> None:
         self.mirrors = home / "mirrors"
         self.trees = home / _TREES
         self.memo = Memo(home)
-        self._say = say
+        self._notify = notify
         self._known: dict[str, Mirror] = {}
 
     def mirror(self, url: str) -> Mirror:
@@ -79,7 +79,7 @@ class Store:
             plain = redacted(url)
             name = re.sub(r"[^\w.-]", "", plain.rstrip("/").rpartition("/")[2]).removesuffix(".git")
             digest = hashlib.sha256(plain.encode()).hexdigest()[:16]
-            self._known[url] = Mirror(self.mirrors / f"{name}-{digest}.git", url, self._say)
+            self._known[url] = Mirror(self.mirrors / f"{name}-{digest}.git", url, self._notify)
         return self._known[url]
 
     def place(self, folders: Mapping[str, str]) -> Path:
@@ -133,7 +133,7 @@ class Store:
     def _put(self, place: Path, names: str, write: Callable[[Path], None]) -> None:
         """Makes a tree that `write` fills appear at its place, unless another process was quicker."""
         self.trees.mkdir(parents=True, exist_ok=True)
-        with waiting(filelock.FileLock(self.trees / ".lock"), self._say, "unpacks components"):
+        with waiting(filelock.FileLock(self.trees / ".lock"), self._notify, "unpacks components"):
             self._sweep()
             if place.is_dir() and is_intact(place):
                 _note_use(place)
@@ -147,7 +147,7 @@ class Store:
                 raise
             _set_read_only(new)
             if place.exists():  # what is there is not what its name says
-                self._say(f"the cache's copy of {names} was changed: it is made again")
+                self._notify(f"the cache's copy of {names} was changed: it is made again")
                 place.rename(self.trees / f"{NEW}{place.name}")
             new.rename(place)
             self._sweep()

@@ -10,17 +10,17 @@ import filelock
 from waypost.errors import WaypostError
 from waypost.sources.refusals import CACHE_HINT
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 _PATIENCE_SECONDS = 0.3
 
 
 @contextlib.contextmanager
-def waiting(lock: filelock.BaseFileLock, say: Say, doing: str) -> Iterator[None]:
+def waiting(lock: filelock.BaseFileLock, notify: Notify, doing: str) -> Iterator[None]:
     """Holds a lock; says for whom it waits where it has to."""
     try:
         lock.acquire(timeout=_PATIENCE_SECONDS)
     except filelock.Timeout:
-        say(f"another process {doing}: waiting for it")
+        notify(f"another process {doing}: waiting for it")
         lock.acquire()
     except OSError as error:
         message = f"the cache cannot be written to: {lock.lock_file}: {error.strerror}"

@@ -148,11 +148,11 @@ def patient() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def patience(say: Callable[[str], None]) -> Iterator[None]:
+def patience(notify: Callable[[str], None]) -> Iterator[None]:
     """Asks a server that falls silent for some two minutes, ours and the steps' processes, and says so."""
     if _WISHED is None:
         os.environ[_RETRIES] = _ON_THE_WAY
-    handler = _Told(say)
+    handler = _Told(notify)
     logger = logging.getLogger(LOGGER)
     logger.addHandler(handler)
     try:
@@ -188,12 +188,12 @@ def last_words() -> Iterator[None]:
 class _Told(logging.Handler):
     """Says that a server does not answer, once for each time that it falls silent."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, notify: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
-        self._say = say
+        self._notify = notify
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hears urllib3's word before each new attempt."""
         if attempts_left(record) == int(os.environ.get(_RETRIES, _AT_FIRST)) - 1:
             server = redacted(tracking_uri())
-            self._say(f"tracking server {server} does not answer; retrying with growing pauses")
+            self._notify(f"tracking server {server} does not answer; retrying with growing pauses")

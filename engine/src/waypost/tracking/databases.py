@@ -20,11 +20,11 @@ from waypost.compat.mlflow import table_versions
 from waypost.errors import WaypostError, redacted
 
 T = TypeVar("T")
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 WAIT_SECONDS: ContextVar[float] = ContextVar("wait_seconds", default=60.0)
 """How long a database is waited for that another process holds."""
-LISTENER: ContextVar[Say] = ContextVar("listener", default=lambda _: None)
+LISTENER: ContextVar[Notify] = ContextVar("listener", default=lambda _: None)
 """Hears that it is waited for."""
 _QUIET_SECONDS = 2.0  # writers take turns all the time: no word about that
 _SERVERS = ("postgresql", "mysql", "mssql")
@@ -51,9 +51,9 @@ class DatabaseLockedError(WaypostError):
 
 
 @contextlib.contextmanager
-def listening(say: Say) -> Iterator[None]:
-    """Tells `say` that a database is waited for."""
-    token = LISTENER.set(say)
+def listening(notify: Notify) -> Iterator[None]:
+    """Tells `notify` that a database is waited for."""
+    token = LISTENER.set(notify)
     try:
         yield
     finally:
@@ -105,11 +105,11 @@ class Turn:
         """
         if self._is_reported:
             return call()
-        say = LISTENER.get()  # threads have listeners of their own
+        notify = LISTENER.get()  # threads have listeners of their own
 
         def report() -> None:
             self._is_reported = True
-            say(f"tracking database {redacted(self._uri)} does not answer yet; waiting")
+            notify(f"tracking database {redacted(self._uri)} does not answer yet; waiting")
 
         timer = threading.Timer(_QUIET_SECONDS, report)
         timer.daemon = True

@@ -50,7 +50,7 @@ class WandbMirror(RunMirror):
     def send(self, event: str, **content: Any) -> None:
         self._partner.send({"event": event, **content})
 
-    def close(self, say: Callable[[str], None], *, patience: float) -> None:
+    def close(self, notify: Callable[[str], None], *, patience: float) -> None:
         """Waits until W&B has everything, for so many seconds; then says where it is."""
         self.send("over")
         ended: Mapping[str, Any] = {}
@@ -58,7 +58,7 @@ class WandbMirror(RunMirror):
         while not ended and (left := begun + patience - time.monotonic()) > 0:
             if not is_told and time.monotonic() - begun > _QUIET_SECONDS:
                 is_told = True
-                say(f"W&B: waiting for uploads, {patience:.0f} s at most")
+                notify(f"W&B: waiting for uploads, {patience:.0f} s at most")
             if not select.select([self._partner], [], [], min(left, _QUIET_SECONDS))[0]:
                 continue
             documents = self._partner.receive()
@@ -77,9 +77,9 @@ class WandbMirror(RunMirror):
         if problem:
             self._warning = f"W&B: {problem}{where}"
         elif ended.get("url"):
-            say(f"W&B: {ended['url']}")
+            notify(f"W&B: {ended['url']}")
         else:
-            say(f"W&B: offline{where}")
+            notify(f"W&B: offline{where}")
 
 
 def _command(folders: list[str]) -> str:
@@ -103,7 +103,7 @@ def is_wanted(asked: bool, *, by: str = "tracking on W&B") -> bool:
 
 @contextmanager
 def run_mirror(
-    *, wanted: bool, say: Callable[[str], None], warn: Callable[[str], None]
+    *, wanted: bool, notify: Callable[[str], None], warn: Callable[[str], None]
 ) -> Iterator[RunMirror]:
     """Gives what is told of runs: passed on to W&B where that is wanted, and not switched off."""
     if not is_wanted(wanted):
@@ -115,6 +115,6 @@ def run_mirror(
         yield kept
         patience = _PATIENCE_SECONDS
     finally:
-        kept.close(say, patience=patience)
+        kept.close(notify, patience=patience)
         if kept.warning:
             warn(kept.warning)
