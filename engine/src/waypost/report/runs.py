@@ -140,6 +140,7 @@ class TableReporter(Reporter):
             self._live.update(self._table(), refresh=True)
 
     def _table(self) -> Table:
+        """Returns the table of steps with their states, times and results."""
         table = Table(box=None, padding=(0, 2, 0, 0))
         steps = self._plan.steps if self._plan else ()
         # Widths are given, so that a long result is cut instead of the columns before it.

@@ -182,6 +182,7 @@ class Execution:
         return self.prepared.plan.step(name), self._decisions[name]
 
     def _begin(self, step: PlannedStep, decision: Decision, number: int = 1, lost: str = "") -> None:
+        """Opens the run of a step, and starts an attempt at it; `lost` says why an earlier one ended."""
         tracker, inputs = self._tools.tracker, self._lookup.inputs
         tags = self._tags(step, decision)
         if self._tools.executor.is_elsewhere:

@@ -46,6 +46,7 @@ class PipelineRun:
         name: str = "",
         env_digests: Mapping[str, str] | None = None,
     ) -> None:
+        """Opens the pipeline's run on the tracking server; `parent` is the sweep that it belongs to."""
         self._prepared = prepared
         self._options = options
         self._tools = tools

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from waypost.contracts.component import Component
 from waypost.contracts.lock import FILE as LOCK_FILE
-from waypost.contracts.parameters import merged
+from waypost.contracts.parameters import Parameters, merged
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
 from waypost.contracts.plan import Location, Plan, PlannedStep
 from waypost.contracts.planning import make_plan
@@ -92,21 +92,10 @@ def prepare(
     not what they should be, RemoteError where content is needed that no place here has.
     """
     folder, pipeline = workspace.folder, workspace.pipeline
-    findings: list[Finding] = []
-    kept = workspace.kept
-    base = [(file.name, file.text) for file in kept.facts.files] if kept else read_parameters(folder)
-    texts = [*base, *((_named(file), read_text(file)) for file in files)]
-    overrides = (*(kept.facts.overrides if kept else ()), *overrides)
+    texts, overrides = _sources_of_parameters(workspace, files, overrides)
     values = {name: os.environ[name] for name in pipeline.variables if name in os.environ}
     variables = Variables(frozenset(pipeline.variables), values)
-    try:
-        parameters = merged(texts, overrides, variables)
-    except FindingsError as error:
-        # Without a file that cannot be read every name would be missing: what says so would bury the cause.
-        parameters = merged(texts, (), variables)
-        findings += error.findings
-    findings += parameters.findings
-
+    parameters, findings = _merged(texts, overrides, variables)
     code, problems = found or checkouts(workspace, dev=dev)
 
     def find(uses: str) -> Component:
@@ -140,6 +129,32 @@ def prepare(
         variables=values,
         given=given,
     )
+
+
+def _sources_of_parameters(
+    workspace: Workspace, files: Sequence[Path], overrides: Sequence[str]
+) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """Returns (file name, YAML text) of all parameter files, and all overrides; those of a kept run first."""
+    kept = workspace.kept
+    base = (
+        [(file.name, file.text) for file in kept.facts.files] if kept else read_parameters(workspace.folder)
+    )
+    texts = [*base, *((_named(file), read_text(file)) for file in files)]
+    return texts, (*(kept.facts.overrides if kept else ()), *overrides)
+
+
+def _merged(
+    texts: Sequence[tuple[str, str]], overrides: Sequence[str], variables: Variables
+) -> tuple[Parameters, list[Finding]]:
+    """Returns the parameters, and everything that is wrong with them."""
+    findings: list[Finding] = []
+    try:
+        parameters = merged(texts, overrides, variables)
+    except FindingsError as error:
+        # Without the parameters every name would be missing, which would bury the cause.
+        parameters = merged(texts, (), variables)
+        findings += error.findings
+    return parameters, [*findings, *parameters.findings]
 
 
 def _named(file: Path) -> str:

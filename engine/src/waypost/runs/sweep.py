@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from waypost.contracts.metrics import SaidSide
@@ -14,11 +14,12 @@ from waypost.errors import Finding, FindingsError, did_you_mean, redacted
 from waypost.pages.sweep_page import Sweep, SweptPoint, sweep_page
 from waypost.runs.dispatch import drive
 from waypost.runs.events import Reporter, RunResult
+from waypost.runs.execution import Tools
 from waypost.runs.executor import Site
 from waypost.runs.local_executor import LocalExecutor
 from waypost.runs.outcomes import PAGE
 from waypost.runs.pipeline_run import PipelineRun
-from waypost.runs.preflight import Options, digests, preflight
+from waypost.runs.preflight import Options, Preflight, digests, preflight
 from waypost.runs.prepare import Prepared
 from waypost.runs.runner import close_abandoned, is_there, open_tools, require_room
 from waypost.system.signals import check, held
@@ -131,9 +132,42 @@ def sweep(
         return _sorted("", metric, found.values(), minimize=minimize)
     if not options.on:
         require_room([(prepared, checked[values]) for values, prepared in waiting], options)
-    first_values, first = waiting[0]
+    with (
+        _open_sweep_tools(waiting, checked, options, reporter, site) as tools,
+        _opened_sweep(tools.tracker) as run_id,
+    ):
+        opening = (
+            PipelineRun(
+                prepared,
+                options,
+                tools,
+                _OnePoint(values, note),
+                parent=run_id,
+                name=" ".join(values),
+                env_digests=known,
+            )
+            for values, prepared in waiting
+        )
+        drive(opening, options, tools)
+        result = _sorted(run_id, metric, found.values(), minimize=minimize)
+        _record(tools.tracker, result)
+        status = "FINISHED" if all(p.result.status == "FINISHED" for p in result.points) else "FAILED"
+        tools.tracker.close(run_id, status)
+    return result
+
+
+@contextlib.contextmanager
+def _open_sweep_tools(
+    waiting: Sequence[tuple[tuple[str, ...], Prepared]],
+    checked: Mapping[tuple[str, ...], Preflight],
+    options: Options,
+    reporter: Reporter,
+    site: Site,
+) -> Iterator[Tools]:
+    """Gives the tools for the points that have to run; signals are held while they are open."""
+    (first_values, first), *rest = waiting
     missing = checked[first_values].missing
-    others = [(prepared, checked[values].missing) for values, prepared in waiting[1:]]
+    others = [(prepared, checked[values].missing) for values, prepared in rest]
     with (
         listening(reporter.say),
         open_tools(first, options, missing, reporter, site, others) as tools,
