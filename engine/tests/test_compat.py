@@ -252,7 +252,7 @@ def test_uvicorn_binds_before_it_runs() -> None:
     with uvicorn.bound(Config("a:b", port=0, log_level="critical")) as listening:
         port = listening.getsockname()[1]
         listening.listen()
-        with pytest.raises(OSError, match="cannot be had"):
+        with pytest.raises(OSError, match="is not available"):
             uvicorn.bound(Config("a:b", port=port, log_level="critical"))
     assert "sockets" in inspect.signature(Server.run).parameters
     assert "sockets" in inspect.signature(Multiprocess).parameters

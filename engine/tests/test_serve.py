@@ -448,7 +448,7 @@ def test_a_taken_port_is_told(saved: Path, server: Server, workplace: Path, call
     """A port that somebody has: exit code 2, and what to do."""
     result = call(*SERVE, saved, "--port", str(urlsplit(server.url).port))
     assert result.returncode == 2
-    assert "this address cannot be had" in result.stderr
+    assert "this address is not available" in result.stderr
 
 
 @pytest.mark.parametrize(

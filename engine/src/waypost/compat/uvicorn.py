@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def bound(config: Config) -> socket.socket:
-    """Returns the socket that a configuration names. Raises OSError where it cannot be had."""
+    """Returns the socket that a configuration names. Raises OSError where the address is not available."""
     try:
         return config.bind_socket()
     except SystemExit as error:  # its way to say it; its log has the reason
-        raise OSError(f"{config.host}:{config.port}: this address cannot be had") from error
+        raise OSError(f"{config.host}:{config.port}: this address is not available") from error
 
 
 class Workers:

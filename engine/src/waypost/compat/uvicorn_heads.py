@@ -31,7 +31,7 @@ class BoundedHeads(HttpToolsProtocol):
 
     seconds = 10.0
     unread_seconds = 30.0  # for so long a client may take nothing of a reply
-    lingering = 1.0  # whoever still sends reads no reply once the connection is closed
+    lingering = 1.0  # a client that still sends cannot read the reply after the connection is closed
     _unread = 0  # bytes since the last message or chunk was complete that are no body
     _is_refused = False
     _timer: TimerHandle | None = None

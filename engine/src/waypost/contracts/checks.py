@@ -1,4 +1,4 @@
-"""What is wrong with an entry point in itself, whoever uses it."""
+"""Problems of an entry point in itself, independent of the pipelines that use it."""
 
 from __future__ import annotations
 

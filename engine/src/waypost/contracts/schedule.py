@@ -205,7 +205,7 @@ class Schedule:
 
     def _ended(self, step: ScheduledStep, *, ok: bool) -> None:
         step.is_leased = False
-        self._leases.discard(step.id)  # whoever recorded its end has let go of its key
+        self._leases.discard(step.id)  # its key was released when its end was recorded
         self._line.give_back(step.id)
         if ok:
             self._finish(step, State.DONE)

@@ -84,7 +84,7 @@ class Line(Generic[Item]):
         self._free: int | None = None
         self._unlocked = capacity.gpus
         self.lacking = 0
-        """What the last answer of `first` lacked: whoever may lack some of it does not start now."""
+        """What the last answer of `first` lacked: a step that may lack some of it does not start now."""
         self.held_up: Item | None = None
         """Who was next and waits for GPUs, none of which is held here."""
 

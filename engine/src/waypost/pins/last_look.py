@@ -21,7 +21,7 @@ _FOLDER = "looks"
 # Set to `never`, no remote is asked beside a run with nothing to do.
 _SETTING = "WAYPOST_LOOK"
 _OLD_SECONDS = 86400.0
-# Whoever asks beside is ended after ASK_SECONDS; until then nobody else needs to ask.
+# The process that asks in the background ends after ASK_SECONDS; until then no other needs to ask.
 ASK_SECONDS = 120
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 

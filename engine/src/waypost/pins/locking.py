@@ -60,7 +60,7 @@ def misfits(workspace: Workspace, contracts: Mapping[str, Component]) -> dict[st
         source, _, name = uses.partition("/")
         if pipeline.components[source].git is None:
             return read_component(workspace.local(source) or workspace.folder, name, uses)
-        raise FindingsError([Finding(uses, "cannot be had")])
+        raise FindingsError([Finding(uses, "not available")])
 
     variables = Variables(frozenset(pipeline.variables))
     parameters = merged(read_parameters(workspace.folder), (), variables)
@@ -76,7 +76,8 @@ def misfits(workspace: Workspace, contracts: Mapping[str, Component]) -> dict[st
 
 
 def relock(workspace: Workspace) -> tuple[Lock, bool]:
-    """Resolves what is asked for anew, from what the old lock still answers, and writes it where it differs.
+    """Resolves all requirements again, keeps the pins that still satisfy them, and writes the lock if it
+    differs.
 
     Returns (the lock, whether its file changed). Raises what `resolve` raises.
     """

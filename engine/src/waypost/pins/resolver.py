@@ -49,7 +49,7 @@ class Resolver:
         self.cooling = Cooling(self.workspace, self.settled)
 
     def pins(self, wants: Mapping[str, Wanted]) -> dict[str, Pin]:
-        """Returns the newest pins that requirements allow; what cannot be had is in `problems`.
+        """Returns the newest pins that requirements allow; `problems` has those that have none.
 
         Raises IntegrityError where a tag is not what the default branch records, or not signed as asked for:
         an older release is no way out of that.

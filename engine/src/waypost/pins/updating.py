@@ -28,7 +28,7 @@ State = Literal["moved", "environment only", "same content", "current", "held", 
 
 @dataclass(frozen=True)
 class Move:
-    """What becomes of one component: `new` is where it could go or went, None where nothing is to be had.
+    """The update of one component: `new` is the pin that it could have or has now, None where there is none.
 
     `changes` are those of its interface, None where the old content is not to be had; `packages` those of
     what is installed for it; `waiting` is the newest release that is too young yet, and until when; `beyond`

@@ -91,7 +91,7 @@ class Workspace:
 
     @property
     def lock_command(self) -> str:
-        """Returns the command that resolves the pipeline anew."""
+        """Returns the command that resolves the pipeline's versions again."""
         if self.release:
             return f"waypost lock, in the repository of {redacted(self.release.url)}"
         with contextlib.suppress(ValueError):

@@ -51,7 +51,7 @@ def check_drift(
 
     Args: `workspace` is that of a pipeline that uses a component which compares two tables (parameters
     data, reference, checks); `temp` an empty folder.
-    Raises UsageError where samples or training table are not to be had.
+    Raises UsageError where samples or training table are not available.
     """
     version, folder = info(question.model)
     label = f"{version.name}/{version.version}"
@@ -96,7 +96,7 @@ def _samples(folder: Path, label: str, names: Sequence[str]) -> pa.Table:
 
 
 def _reference(registry: Registry, run_id: str, names: Sequence[str]) -> pa.Table:
-    """Returns the table that a run learned from. Raises UsageError where it is not to be had."""
+    """Returns the table that a run learned from. Raises UsageError where it is not available."""
     import pyarrow.parquet as pq
 
     maker = registry.origin(registry.pipeline_of(run_id)).steps

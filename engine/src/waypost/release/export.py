@@ -44,7 +44,7 @@ class Export:
 
 
 def place_of(library: Path) -> Place:
-    """Returns where a library lives. Raises UsageError where its history is not to be had."""
+    """Returns where a library lives. Raises UsageError where its history is not available."""
     top = git.top_of(library)
     if top is None:
         raise UsageError(f"{library} is in no git repository")

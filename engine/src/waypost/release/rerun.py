@@ -71,7 +71,8 @@ def kept_by(run_id: str) -> Kept:
 def workspace_of_run(
     kept: Kept, store: Store, into: Path, notify: Notify, warn: Notify, *, offline: bool = False
 ) -> Workspace:
-    """Returns the workspace of an earlier run, with its files as they were, in a copy where they can be had.
+    """Returns the workspace of an earlier run, with its files as they were, in a copy where they are
+    available.
 
     Raises UsageError where neither its commit nor its folder is to be found, RemoteError, IntegrityError.
     """

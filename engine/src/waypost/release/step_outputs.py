@@ -21,7 +21,7 @@ from waypost.system.process import ProcessError
 def step_outputs(
     folder: Path, pipeline: Pipeline, pins: Mapping[str, Pin], text_of: Callable[[str], str]
 ) -> dict[str, Mapping[str, Output]] | None:
-    """Returns the outputs of each step by name, None where a component cannot be had.
+    """Returns the outputs of each step by name, None where a component is not available.
 
     Args: `folder` is the pipeline's, `text_of` gives the text of a file by its path from there, empty where
     there is none.

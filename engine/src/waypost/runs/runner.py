@@ -119,7 +119,7 @@ def open_tools(
         with run_mirror(wanted=options.wandb, notify=reporter.say, warn=reporter.warn) as kept:
             yield Tools(tracker, index, memo, executor, temp, kept)
         for problem in filter(None, (index.problem, memo.problem)):
-            reporter.warn(f"the cache is disabled:  {problem}")
+            reporter.warn(f"the cache is disabled: {problem}")
 
 
 def close_abandoned(tracker: Tracker, reporter: Reporter) -> None:

@@ -103,8 +103,8 @@ class Bodies:
     async def drain(self, receive: Receive) -> None:
         """Takes what is left of a body that was refused, for so many seconds at most, and keeps none of it.
 
-        Many clients look at a reply only once all of their body is sent: whoever closes before has them see
-        a broken pipe.
+        Many clients look at a reply only once all of their body is sent: a server that closes earlier has
+        them see a broken pipe.
         """
         task = asyncio.current_task()
         self._deadlines[task] = time.monotonic() + self._seconds

@@ -1,4 +1,4 @@
-"""The certificate of a server that speaks TLS, as its files are now: whoever renews it restarts nothing."""
+"""The certificate of a server that speaks TLS, as its files are now: a renewal needs no restart."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Certificate:
         for file in self._files:
             try:
                 status = file.stat()
-            except OSError:  # whoever reads it says why
+            except OSError:  # reading it again will report why
                 found.append(-1)
             else:
                 found += [status.st_mtime_ns, status.st_ino, status.st_size]

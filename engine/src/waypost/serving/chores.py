@@ -87,7 +87,7 @@ class Chores:
             if self._guard.follow():
                 self._log("the tokens were read again")
         except UsageError as error:
-            self._log(f"the previous tokens stay valid:  {error}")
+            self._log(f"the previous tokens stay valid: {error}")
 
     def _follow_certificate(self) -> None:
         try:

@@ -46,7 +46,7 @@ class Origins:
         return [(b"access-control-allow-origin", origin), _SHOWN, varies]
 
     def preflight(self, method: str, given: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]] | None:
-        """Returns what a browser that asks before it asks may do; None for every other request."""
+        """Returns the reply to a browser's preflight request; None for every other request."""
         if method != "OPTIONS" or b"access-control-request-method" not in given:
             return None
         return _MAY if self._any or given.get(b"origin", b"") in self._known else []

@@ -43,7 +43,7 @@ class Hosted:
 
     @property
     def now(self) -> Served:
-        """The model of now. Whoever answers a request keeps the one that it began with."""
+        """The current model. A request keeps the one that it began with."""
         if self._served is None:
             raise RuntimeError("asked before a model was loaded")
         return self._served
@@ -77,7 +77,7 @@ class Hosted:
     def note_trouble(self, trouble: str) -> None:
         """Says what is wrong, once."""
         if trouble and trouble != self._told:
-            self._notify(f"the current model stays:  {trouble}")
+            self._notify(f"the current model stays: {trouble}")
         self._told = trouble
 
     def _prepared(self, fetched: FetchedModel) -> Served:

@@ -53,7 +53,7 @@ def refusal(error: TableError, *headers: tuple[bytes, bytes], is_early: bool = F
 
 
 def failure(raised: Exception, request: str) -> Reply:
-    """Returns the reply where the server itself fails; what failed is for its log, not for whoever asks."""
+    """Returns the reply where the server itself fails; the cause is for its log, not for clients."""
     problem = f"the server failed to answer; see its log for {request}"
     content = {"error_code": "INTERNAL_ERROR", "message": problem}
     error = raised.__cause__ or raised

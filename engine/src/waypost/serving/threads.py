@@ -50,7 +50,7 @@ class Work(Generic[T]):
             return
         try:
             result = self._function(self)
-        except BaseException as error:  # whoever waits for the result gets it
+        except BaseException as error:  # raised where the result is awaited
             self.future.set_exception(_carried(error))
             del self  # its frame is in the error's traceback, which the future holds
         else:

@@ -149,7 +149,7 @@ class Guard:
             return ()
         try:
             found = self._file.stat()
-        except OSError:  # whoever reads it says why
+        except OSError:  # reading it again will report why
             return (-1,)
         return found.st_mtime_ns, found.st_ino, found.st_size
 

@@ -34,7 +34,7 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Service:
-    """What to serve and how; `every` so many seconds an alias is looked up anew."""
+    """What to serve and how; an alias is looked up again `every` so many seconds."""
 
     uri: str
     host: str
@@ -159,7 +159,7 @@ def _when_ready(state: Path, tell: Callable[[], None]) -> Iterator[None]:
 
 
 def _bound(config: uvicorn.Config) -> socket.socket:
-    """Returns the listening socket. Raises UsageError where the address cannot be had."""
+    """Returns the listening socket. Raises UsageError where the address is not available."""
     try:
         return bound(config)
     except OSError as error:

@@ -33,7 +33,7 @@ _SETTINGS = {
 def git_environment(settings: Mapping[str, str] = MappingProxyType({}), /, **extra: str) -> dict[str, str]:
     """Returns the environment for git: scrubbed, and it never asks a question or tells a secret.
 
-    Args: `settings` are git's, beside those that make it say the same for every user.
+    Args: `settings` are added to those that make git's output the same for every user.
     """
     kept = {
         name: value

@@ -1,8 +1,8 @@
 """Mirrors: bare repositories with what was fetched of a remote, and what this machine saw there.
 
 A mirror is written under a lock of its own, and appears by a rename. The lock is the operating system's: it
-falls with whoever holds it. What a killed process left half-done (git's lock files, packs on their way) is
-removed by the next one that gets the lock, and by nobody else, so that it is nobody's work on its way.
+ends with the process that holds it. What a killed process left half-done (git's lock files, unfinished
+packs) is removed by the next holder of the lock, and by no other process: it is in nobody's use then.
 
 Three kinds of refs keep apart what a remote says now, what it said before and what was locked:
 `refs/pins/COMMIT` a commit that was asked for, `refs/seen/TAG` where a tag pointed when this machine saw it
@@ -239,7 +239,7 @@ class Mirror:
             remotes.fetch(self.folder, self.url, [f"+HEAD:{HEAD}"])
 
     def _note_head(self) -> None:
-        """Keeps which records the default branch has: whoever rewrites it does not make them forgotten."""
+        """Keeps which records the default branch has, even if its history is rewritten later."""
         known, records = self.known, self.records()
         new = {v for name in records if (v := _yanked_version(name)) and v not in known.yanked}
         reasons = {version: self._yank_reason(version) for version in new}

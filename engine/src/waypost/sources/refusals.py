@@ -18,7 +18,7 @@ _MEANINGS: dict[Refusal | None, tuple[str, str]] = {
     Refusal.NETWORK: ("no network: {said}", "what is in the cache runs offline"),
     Refusal.ABSENT: ("no such repository: {said}", "is the URL right?"),
     Refusal.REJECTED: (
-        "it has changed in the meantime:  {said}",
+        "it has changed in the meantime: {said}",
         "nothing is ever overwritten: merge it, or try again",
     ),
     Refusal.DECLINED: (

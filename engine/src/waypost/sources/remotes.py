@@ -18,7 +18,7 @@ ASK_SECONDS = 60.0
 FETCH_SECONDS = 1800.0
 # Not `origin`: a repository may have one, and git would take both URLs.
 _REMOTE = "waypost"
-# A server that goes silent for this long is given up; git's own default is to wait for ever.
+# A server that goes silent for this long is given up; by default git waits without limit.
 _SILENCE_SECONDS = "30"
 
 # What repositories on public hosts hold from tools that are long mended, and what harms nobody here: nothing

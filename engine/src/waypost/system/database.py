@@ -40,7 +40,7 @@ class Database:
     """A file with tables, shared by all processes; `version` changes with the tables.
 
     It holds only what can be found out again: a file that is damaged, or of another version, is
-    begun anew. Somebody else's file of that name is put aside first.
+    started again. Another program's file of that name is renamed first.
     """
 
     def __init__(self, file: Path, version: int, tables: str) -> None:
@@ -97,7 +97,7 @@ class Database:
         try:
             self._file.rename(self._file.with_name(f"{self._file.name}.aside-{time.time_ns()}"))
         except OSError as error:
-            raise sqlite3.OperationalError(f"{self._file} belongs to another program:  {error}") from error
+            raise sqlite3.OperationalError(f"{self._file} belongs to another program: {error}") from error
 
     def _make(self, connection: sqlite3.Connection) -> None:
         old = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()

@@ -22,7 +22,7 @@ _SECONDS = 20.0  # a driver that has to be loaded first takes its time
 
 @dataclass(frozen=True)
 class Gpu:
-    """What a process is told to use it by, and what it is called whoever uses it."""
+    """A GPU: `name` is how CUDA_VISIBLE_DEVICES selects it, `identity` is the same for all processes."""
 
     name: str
     identity: str
@@ -73,7 +73,7 @@ class Gpus:
         self._ours: set[Gpu] = set()
 
     def free(self) -> int:
-        """Returns how many GPUs no other process has right now; ours count, whoever of us holds them."""
+        """Returns how many GPUs no other process has right now; those of this process count as free."""
         return sum(gpu in self._ours or _is_free(lock) for gpu, lock in self._all().items())
 
     def take(self, holder: str, count: int) -> bool:

@@ -1,4 +1,4 @@
-"""What this machine has to give."""
+"""The processors and the memory of this machine, within the limits of its container."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def packages() -> list[Path]:
 
 
 def available_memory() -> int | None:
-    """Returns the bytes that can be had without swapping, None where the system does not tell."""
+    """Returns the memory that is available without swapping, in bytes; None where the system does not say."""
     return _least(_meminfo("MemAvailable"), *(group.left for group in _bounds().memory))
 
 
 def total_memory() -> int | None:
-    """Returns the bytes that this process, or its container, may ever use, None where nobody tells."""
+    """Returns the memory that this process or its container may use at most, in bytes; None where unknown."""
     return _least(_meminfo("MemTotal"), *(group.most for group in _bounds().memory))
 
 

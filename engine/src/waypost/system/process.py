@@ -92,7 +92,7 @@ def bytes_of(
 def _communicate(
     process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None
 ) -> tuple[bytes, bytes]:
-    """Returns what a process wrote until it ended, whoever keeps its streams open afterwards: git leaves
+    """Returns what a process wrote until it ended, even if others keep its streams open: git leaves
     servers of its user's behind (ssh's connection, the credentials' cache), which are not ours to end.
     """
     until = time.monotonic() + (math.inf if timeout is None else timeout)

@@ -1,6 +1,6 @@
 """Foreign text, made fit for where it goes: a terminal, JSON, Markdown, a header.
 
-Whoever wrote a log, a changelog, a component's name or a class label does not get to move the cursor, to set
+The author of a log, a changelog, a component's name or a class label must not move the cursor, set
 the clipboard, to hide a line or to put a link or a script into somebody's page. Only colours are left out:
 whatever else would act is shown instead.
 """

@@ -30,7 +30,7 @@ _REFUSED = {
         " MLFLOW_TRACKING_TOKEN that has not expired"
     ),
     "PERMISSION_DENIED": (
-        "the user of MLFLOW_TRACKING_USERNAME may not do this; whoever made the experiment can grant EDIT"
+        "the user of MLFLOW_TRACKING_USERNAME may not do this; the owner of the experiment can grant EDIT"
     ),
 }
 _FOLDERS = "MLFLOW_ALLOW_FILE_STORE"

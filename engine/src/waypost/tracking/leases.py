@@ -91,7 +91,7 @@ class Leases:
                 return holder
             self._client.set_tag(run_id, _tag(key), _REQUESTED)
             self._requested.add(mine)
-        # This search begins after our tag was set: whoever set theirs before is in it.
+        # This search begins after our tag was set: it finds every run that set its tag before.
         others = self._other_runs(run_id, key)
         if not others:
             self._client.set_tag(run_id, _tag(key), _HELD)

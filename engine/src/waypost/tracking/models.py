@@ -84,7 +84,7 @@ def find(uri: str) -> Found:
 def mlmodel_of(uri: str) -> str:
     """Returns the MLmodel of a model that MLflow keeps, and brings nothing else of it here.
 
-    Empty where that cannot be had: `find` says why there is no model.
+    Empty where it is not available: `find` says why.
     """
     with tracking_errors():
         import mlflow

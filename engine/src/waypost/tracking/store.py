@@ -142,7 +142,7 @@ class Tracker(Runs):
         return signature_in(mlmodel_text(folder), str(folder / MODEL_FILE))
 
     def finished_step(self, key: str) -> FinishedStep | None:
-        """Returns a finished step with a key, whoever computed it; the newest of several."""
+        """Returns a finished step with a key, of any pipeline; the newest of several."""
         ended_well = f"tags.`{COMPLETE_TAG}` = 'true' AND attributes.status = 'FINISHED'"
         found = next(self._search(f"tags.`{KEY_TAG}` = '{key}' AND {ended_well}", page=1), None)
         return _finished(found) if found else None

@@ -195,7 +195,7 @@ class Wandb:
     def _wait_for_the_next_second(self) -> None:
         """Lets the folders of runs sort as they began: their names have seconds, then the run's id.
 
-        They are sent in this order, so that whoever made an artifact is there before those who used it.
+        They are sent in this order, so that the run that made an artifact arrives before those that used it.
         """
         while int(time.time()) == self._last_second:
             time.sleep(0.02)
