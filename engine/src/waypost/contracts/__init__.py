@@ -1,1 +1,1 @@
-"""What the files say. Pure: from text to values, from values to plans; no input, no output."""
+"""The contents of files as values, and the decisions made from them. Pure: no input, no output."""

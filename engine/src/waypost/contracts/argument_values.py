@@ -40,12 +40,14 @@ def argument_text(parameter: Parameter, value: Any) -> str:
 
 
 def is_not_given(parameter: Parameter, value: Any) -> bool:
-    """Tells whether a value stands for none: null does, and on the command line nothing, but for a text."""
+    """Tells whether a value means "no value": null does, and so does an empty text for a parameter that is
+    none.
+    """
     return value_of(value) is None and (value is None or parameter.type in (*TYPED, "path", "uri"))
 
 
 def _as_asked(parameter: Parameter, value: Any) -> Any:
-    """Returns a value as the contract's type asks for it: a text as it was written.
+    """Returns a value as the parameter's type requires: a string keeps the text that was written.
 
     Raises ValueError for a null on the command line that could be the text as well.
     """
@@ -66,7 +68,7 @@ def sealed_text(parameter: Parameter, value: Sealed, variables: Variables) -> Se
         try:
             argument_text(parameter, opened(value, variables.values))
         except ValueError:
-            # The cause has the value in it.
+            # The cause contains the value.
             raise ValueError(f"the value of {value} does not fit the parameter: {parameter.wanted}") from None
     return value
 

@@ -1,4 +1,4 @@
-"""A bundle.json, and what an archive has to hold to be the bundle that it tells of."""
+"""A bundle.json, and the checks that an archive holds what it lists."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Bundle(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One thing in an archive: `offset` is where its `size` bytes begin, `target` what a link is to."""
+    """One member of an archive: `offset` is where its `size` bytes begin, `target` what a link is to."""
 
     name: str
     kind: Literal["file", "folder", "link"]
@@ -77,7 +77,7 @@ def data_path(url: str) -> str:
 
 
 def members_problems(members: Iterable[Member]) -> Iterator[str]:
-    """Gives what no bundle holds, whatever its bundle.json says: names, kinds and amounts."""
+    """Yields the members that no bundle may have: by name, by kind and by size."""
     by_name: dict[str, Member] = {}
     for member in members:
         tree = _TREE.fullmatch(member.name)
@@ -98,7 +98,7 @@ def members_problems(members: Iterable[Member]) -> Iterator[str]:
 
 
 def _has_place(member: Member) -> bool:
-    """Tells whether a folder or link may be where it is."""
+    """Tells whether a folder or link may be at its place."""
     tree = _TREE.fullmatch(member.name)
     if member.kind == "link":
         return bool(tree and tree["path"])
@@ -111,7 +111,7 @@ def _is_place_of_file(path: str) -> bool:
 
 
 def _tree_problems(members: Mapping[str, Member]) -> Iterator[str]:
-    """Gives what is wrong with the trees: links that leave them, and more than is sane."""
+    """Yields the problems of the trees: links that lead out of them, and too many files or bytes."""
     tops: dict[str, set[str]] = {}
     counts: dict[str, list[int]] = {}
     inside = [(hit["tree"], hit["path"], m) for n, m in members.items() if (hit := _TREE.fullmatch(n))]
@@ -131,7 +131,7 @@ def _tree_problems(members: Mapping[str, Member]) -> Iterator[str]:
 
 
 def content_problems(facts: Bundle, members: Collection[Member]) -> Iterator[str]:
-    """Gives where the archive does not hold what its bundle.json lists, and where that contradicts itself."""
+    """Yields where the archive differs from its bundle.json, and where that contradicts itself."""
     files = {m.name for m in members if m.kind == "file"} - {FILE}
     yield from (f"{_plain(path)} is missing" for path in facts.files if path not in files)
     yield from (f"{_plain(path)} is not on the list" for path in sorted(files - facts.files.keys()))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from waypost.errors import did_you_mean
 from waypost.texts.limits import shortened
 
-# What a shell reads as it stands; with anything else in it, only a shell knows what is meant.
+# Characters that mean nothing special to a shell; any other needs one.
 _PLAIN = re.compile(r"[\w@%+=:,./ -]*")
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")
@@ -50,7 +50,7 @@ class _Placeholder:
         return shortened(f"{{{self.name}{conversion}{self.spec and ':'}{self.spec}}}")
 
     def problem(self, names: Collection[str]) -> tuple[str, str]:
-        """Returns why it cannot be filled in, and what mends that; two empty texts where it can."""
+        """Why it cannot be filled in, and the remedy; two empty texts where it can."""
         if not self.name or self.name.isdecimal():
             return f"{self} names no parameter", _BRACE
         if "." in self.name or "[" in self.name:

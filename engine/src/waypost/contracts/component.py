@@ -1,4 +1,4 @@
-"""A component's contract: what its MLproject says of parameters, outputs, metrics and command."""
+"""A component's contract: the parameters, outputs, metrics and command of its MLproject."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ _ENVIRONMENTS = ("python_env", "conda_env", "docker_env")
 
 
 class _Open(Strict):
-    """A part of an MLproject, where MLflow passes over keys that it does not know: so do we, but for those
-    that are nearly one of ours.
-    """
+    """A part of an MLproject. Like MLflow, it ignores unknown keys, except those that are nearly one of ours."""
 
     @model_validator(mode="before")
     @classmethod
@@ -77,7 +75,7 @@ class Parameter(_Open):
 
     @property
     def wanted(self) -> str:
-        """What values it takes, for a message."""
+        """The values that it accepts, for a message."""
         ranges = [("minimum", self.minimum), ("maximum", self.maximum)]
         limits = [f"{name} {limit:g}" for name, limit in ranges if limit is not None]
         choices = [f"one of {', '.join(map(str, self.choices))}"] if self.choices else []
@@ -125,7 +123,7 @@ class EntryPoint(_Open):
     def digest_parameter(self, name: str) -> str:
         """Returns the parameter that holds the sha256 of what is behind another one, empty where none does.
 
-        Contracts that say nothing of it are those of 1.0: one address and one digest belong together.
+        Contracts of 1.0 do not declare it: there, the only address and the only digest belong together.
         """
         if declared := self.parameters[name].sha256:
             return declared
@@ -146,13 +144,13 @@ class EntryPoint(_Open):
 
     @field_serializer("metrics")
     def _descriptions(self, metrics: dict[str, Metric]) -> dict[str, str]:
-        # Readers of 1.0 know a text; what is declared beside it is in `metric_facts`.
+        # Readers of 1.0 expect a text; everything else that is declared is in `metric_facts`.
         return {name: metric.description for name, metric in metrics.items()}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def metric_facts(self) -> dict[str, MetricFacts]:
-        """What is declared of each metric beside its description."""
+        """What is declared of each metric besides its description."""
         return {name: metric.facts for name, metric in self.metrics.items()}
 
 
@@ -253,5 +251,5 @@ def _as_text(found: Any) -> Any:
 
 
 def parse_project(text: str, file: str) -> Project:
-    """Returns what an MLproject text says besides its entry points. Raises FindingsError."""
+    """Returns an MLproject without its entry points. Raises FindingsError."""
     return parse(Project, load_mapping(text, file), file)

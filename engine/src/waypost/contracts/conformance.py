@@ -24,7 +24,7 @@ _KEYS = {"command": "command", "default": "default", "schema": "schema"}
 
 
 def conformance(source: Source) -> list[Finding]:
-    """Returns everything in which a component is not what it has to be."""
+    """Returns every rule that a component breaks."""
     return [finding for rule in RULES for finding in rule(source)]
 
 

@@ -1,4 +1,4 @@
-"""What a project asks to be installed: its python_env.yaml, or its conda.yaml as far as uv can build that."""
+"""The environment of a project: its python_env.yaml, or its conda.yaml as far as uv can build it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waypost.errors import Finding, FindingsError
 from waypost.texts.limits import shortened
 from waypost.texts.parsing import load_mapping, parse
 
-# What stock MLflow takes where the MLproject names no environment.
+# The files that stock MLflow looks for if the MLproject names no environment.
 PYTHON_ENV, CONDA = "python_env.yaml", "conda.yaml"
 _KEYS = ("python", "build_dependencies", "dependencies")
 # What conda has for the tools of pip: the same on PyPI.
@@ -48,7 +48,7 @@ def environment_files(component: Project) -> tuple[File, ...]:
 def find_environment(
     component: Project, text_of: Callable[[str], str | None], folder: str, contract: str
 ) -> PythonEnv:
-    """Returns what a component asks to be installed, nothing where it says nothing.
+    """Returns the environment that a component asks for; an empty one if it names none.
 
     Args: `text_of` gives the text of a file in its folder, None where there is no such file; `folder` and
     `contract` are how messages name the folder, and the MLproject in it. Raises FindingsError.
@@ -73,7 +73,7 @@ def read_environment(
 
 
 def asks_for_packages(python_env: PythonEnv) -> bool:
-    """Tells whether anything is to be installed; what a conda.yaml says is never nothing."""
+    """Tells whether anything has to be installed; for a conda.yaml something always has."""
     return bool(python_env.dependencies or python_env.conda)
 
 
@@ -92,7 +92,7 @@ def serves(wanted: str | None, version: str) -> bool:
 
 
 def request(wanted: str) -> str:
-    """Returns how uv is asked for a Python, such as `3.9` or `>=3.8,<3.10`: any patch level of a version
+    """Returns the Python request for uv, such as `3.9` or `>=3.8,<3.10`: any patch level of a version
     that is named exactly.
     """
     pin = _PIN.fullmatch(wanted.strip())

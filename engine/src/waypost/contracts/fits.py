@@ -1,4 +1,4 @@
-"""Does an output fit the parameter that takes it? Compared where both ends declare what they mean."""
+"""Whether an output fits the parameter that takes it, compared where both declare a type."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _instead(outputs: list[str]) -> str:
 
 
 def parameter_problems(parameters: Mapping[str, Parameter], name: str) -> Iterator[tuple[str, str, str]]:
-    """Gives what is wrong with what a parameter says of the output that it takes: (key, problem, hint)."""
+    """Yields the problems of what a parameter declares about the output that it takes: (key, problem, hint)."""
     parameter = parameters[name]
     if parameter.takes and parameter.type != "path":
         yield f"parameters.{name}.takes", f"type {parameter.type} takes no output", "type: path"

@@ -1,4 +1,4 @@
-"""The gate before a model is promoted: thresholds, and the comparison with the one in its place."""
+"""The gate before a model is promoted: thresholds, and the comparison with the current model."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:
     """Returns which values of a metric are better.
 
     Args: `declared` is what its contract says, `asked` the command line; either may be empty.
-    Raises UsageError where nobody says, or they contradict each other.
+    Raises UsageError where neither says so, or they contradict each other.
     """
     if asked and declared and asked != declared:
         raise UsageError(

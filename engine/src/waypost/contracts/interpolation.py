@@ -29,7 +29,7 @@ from waypost.texts.scalars import Written, text_of
 from waypost.texts.sealed import Sealed, Variable, Variables, sealed, variables_in
 
 Path = tuple[Any, ...]
-_MISSING = "???"  # OmegaConf's word for a value that is still to be given
+_MISSING = "???"  # OmegaConf's marker for a mandatory value that is not set yet
 NO_VALUE = "no-value"
 """The category of what has no value yet: nothing is wrong, but nothing can run."""
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -50,7 +50,7 @@ class _Sized(NamedTuple):
 
 
 class _ToldError(Exception):
-    """What is referred to is wrong itself: a finding says so already."""
+    """The target of a reference has a problem, which a finding reports already."""
 
 
 _NOTHING = _Sized(None, is_whole=False)

@@ -1,4 +1,4 @@
-"""Texts in files that become part of a path, of a ref or of what git is asked: patterns for pydantic."""
+"""Patterns for names in files that become part of a path, a git ref or a git command."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _SEPARATOR = re.compile(r"[.\[]|$")
 
 
 def names_of(key: str, place: str) -> tuple[str, ...]:
-    """Returns the names in a key such as `a.b[0]`; one that is written in no such way is one name."""
+    """Returns the names in a key such as `a.b[0]`; a key that is not written like this is one name."""
     try:
         names = key_names(key)[1] if not key.startswith(".") else (key,)
     except ProblemError:
@@ -49,7 +49,7 @@ def override_layer(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
 
 
 def path_of(tree: Any, key: str) -> Path | None:
-    """Returns the place in a tree that a key such as `a.b[0]` calls, None where it has no such place.
+    """Returns the path in a tree that a key such as `a.b[0]` denotes, None where it has no such place.
 
     A key of a mapping may have dots and brackets itself: the shortest one that is there counts.
     """
@@ -63,7 +63,7 @@ def path_of(tree: Any, key: str) -> Path | None:
 
 
 def _cuts(key: str) -> Iterator[tuple[str, str]]:
-    """Gives what may be the first name of a key, and what comes after it."""
+    """Yields the ways to split a key into its first name and the rest."""
     if key.startswith("["):
         name, _, rest = key[1:].partition("]")
         yield name, rest.removeprefix(".")

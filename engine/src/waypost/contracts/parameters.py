@@ -66,7 +66,7 @@ def merged(
     """Returns the parameters. Raises FindingsError that lists every override which does not fit.
 
     Args: `texts` are pairs (file name, YAML text), the first one is the base. An override is
-    `key=value`, its key must exist already, so that a slip of the pen is found; `+key=value` adds.
+    `key=value`, its key must exist already, so that a typo is found; `+key=value` adds.
     `variables` are those of the environment that parameters may name.
     """
     tree: dict[Any, Any] = {}

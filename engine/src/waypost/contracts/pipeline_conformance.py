@@ -1,4 +1,4 @@
-"""What a pipeline's users would stumble over, beyond what a run refuses: rules by their categories."""
+"""Rules for pipelines beyond what a run refuses: problems that their users would meet."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _named(parts: Parts) -> Iterator[tuple[str, ...]]:
 
 
 def unpinned_data(plan: Plan) -> Iterator[Finding]:
-    """Gives the addresses whose content may change, and nobody would know: no sha256 says what is meant."""
+    """Yields the addresses without a sha256: if their content changes, nobody notices."""
     for step in plan.steps:
         for name, argument in step.arguments.items():
             scheme = scheme_of(argument.text) if isinstance(argument, Location) else ""

@@ -26,7 +26,7 @@ class Reference:
 class Inline:
     """A mapping or list given for a path: it becomes a file with this canonical YAML.
 
-    `content` is what that was made of, where it has variables of the environment in it.
+    `content` is the value itself, if it contains environment variables.
     """
 
     text: str

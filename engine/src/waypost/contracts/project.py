@@ -1,4 +1,4 @@
-"""A pyproject.toml: what a Python package says of itself, and what Waypost is told of its interface."""
+"""A pyproject.toml: a Python package's metadata, and what it declares of its interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run keeps of where it came from, beside its pipeline.yaml, its lock and its parameters."""
+"""The provenance that a run records, besides its pipeline.yaml, its lock and its parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A component's README says in tables what its contract says: do they still agree?
+"""The tables of a component's README, compared with its contract.
 
 The tables stand between `<!-- contract -->` and `<!-- /contract -->`. A table is told by the first cell of
 its head (parameter, output, metric), its columns by theirs; which there are is free.

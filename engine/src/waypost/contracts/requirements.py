@@ -1,4 +1,4 @@
-"""What is installed for a component: the files that say so, and what changed between two of them."""
+"""Requirement files: what they install, and the differences between two of them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def unmet(text: str, version_of: Callable[[str], str | None]) -> list[str]:
 
 
 def _is_meant(requirement: Requirement) -> bool:
-    """Tells whether a requirement is one on this machine, as far as its marker can be read."""
+    """Tells whether a requirement applies to this machine, as far as its marker can be evaluated."""
     try:
         return requirement.marker is None or requirement.marker.evaluate()
     except (UndefinedComparison, UndefinedEnvironmentName):

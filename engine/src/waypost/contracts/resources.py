@@ -1,4 +1,4 @@
-"""What a step asks of the machine that runs it, and whether that has it."""
+"""The resources that a step asks for, and whether a machine has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which runs of a tracking server are needed, and by what: each is kept, or goes, with its steps."""
+"""Which runs of a tracking server are still needed, and by what. A run is kept or deleted with its steps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Family:
-    """A run with all below it: what is kept, or goes, together."""
+    """A run with all runs below it, which are kept or deleted together."""
 
     top: RunFacts
     members: tuple[RunFacts, ...]
