@@ -136,7 +136,7 @@ class _Submitted(SubmittedRun):
 
     @contextlib.contextmanager
     def closed_after_errors(self) -> Iterator[None]:
-        """Gives the run its terminal status where something goes wrong on our side."""
+        """Yields the run its terminal status where something goes wrong on our side."""
         try:
             yield
         except BaseException as error:

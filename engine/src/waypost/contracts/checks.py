@@ -33,7 +33,7 @@ def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
 
 
 def _digest_problems(entry_point: EntryPoint, name: str) -> Iterator[tuple[str, str]]:
-    """Gives why a parameter's digest cannot be where its `sha256` says."""
+    """Yields why a parameter's digest cannot be where its `sha256` says."""
     parameter, texts = entry_point.parameters[name], _texts(entry_point)
     if not parameter.sha256:
         return

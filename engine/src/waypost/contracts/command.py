@@ -126,7 +126,7 @@ def python_command(template: str, values: Mapping[str, str]) -> PythonCommand | 
 
 
 def _parts(template: str) -> Iterator[str | _Placeholder]:
-    """Gives a template's texts and placeholders, in order. Raises ValueError where braces do not pair up."""
+    """Yields a template's texts and placeholders, in order. Raises ValueError where braces do not pair up."""
     for text, name, spec, conversion in string.Formatter().parse(template):
         yield text
         if name is not None:

@@ -31,7 +31,7 @@ _ENVIRONMENTS = ("python_env", "conda_env", "docker_env")
 
 
 class _Open(Strict):
-    """A part of an MLproject. Like MLflow, it ignores unknown keys, except those that are nearly one of ours."""
+    """A part of an MLproject. Like MLflow, it ignores unknown keys, but not misspelt ones of ours."""
 
     @model_validator(mode="before")
     @classmethod

@@ -162,7 +162,7 @@ def _parsed(dependency: Any) -> tuple[str, str | None]:
 
 
 def _pip_lines(lines: Any, file: str, place: str) -> Iterator[str]:
-    """Gives pip's lines; a requirements file that they name lies beside the conda.yaml."""
+    """Yields pip's lines; a requirements file that they name lies beside the conda.yaml."""
     if not isinstance(lines or [], list) or not all(isinstance(line, str) for line in lines or []):
         raise FindingsError([Finding(f"{place}: dependencies.pip", "a list of texts is expected")])
     for line in lines or []:

@@ -10,7 +10,7 @@ from waypost.contracts.component import EntryPoint, Output, Parameter
 def misfits(
     parameter: Parameter, output: Output, made_by: EntryPoint, given: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """Gives why a parameter cannot take an output: (problem, what mends it).
+    """Yields why a parameter cannot take an output: (problem, what mends it).
 
     `given` are the parameters that the step gives a value: one may say what the model's metadata does not.
     """
@@ -31,7 +31,7 @@ def _instead(outputs: list[str]) -> str:
 
 
 def parameter_problems(parameters: Mapping[str, Parameter], name: str) -> Iterator[tuple[str, str, str]]:
-    """Yields the problems of what a parameter declares about the output that it takes: (key, problem, hint)."""
+    """Yields the problems of the output that a parameter declares to take: (key, problem, hint)."""
     parameter = parameters[name]
     if parameter.takes and parameter.type != "path":
         yield f"parameters.{name}.takes", f"type {parameter.type} takes no output", "type: path"

@@ -84,7 +84,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
 
 
 def _values(name: str, was: str, now: str) -> Iterator[str]:
-    """Gives how a value changed; of a mapping that became a file, how its values did."""
+    """Yields how a value changed; of a mapping that became a file, how its values did."""
     try:
         before, after = (flat(load_mapping(text, name)) for text in (was, now))
     except FindingsError:

@@ -68,7 +68,7 @@ def metric_tags(metrics: Mapping[str, Metric]) -> dict[str, str]:
 
 
 def _packed(entries: Iterable[str]) -> Iterator[str]:
-    """Gives JSON mappings that hold the members, each as long as a tag may be."""
+    """Yields JSON mappings that hold the members, each as long as a tag may be."""
     found: list[str] = []
     for member in entries:
         if found and len(", ".join([*found, member])) > _MOST:

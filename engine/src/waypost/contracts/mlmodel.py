@@ -181,7 +181,7 @@ def _is_column(entry: Any) -> bool:
 
 
 def _outside(flavors: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Gives the keys of paths that lead out of the model's folder."""
+    """Yields the keys of paths that lead out of the model's folder."""
     for flavor, content in flavors.items():
         artifacts = content.get("artifacts")
         named = artifacts.items() if isinstance(artifacts, dict) else ()

@@ -18,7 +18,7 @@ def near_key(name: str, tree: Mapping[Any, Any]) -> str:
 
 
 def _keys_of(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
-    """Gives the dotted keys of the leaves of nested mappings."""
+    """Yields the dotted keys of the leaves of nested mappings."""
     for key, child in tree.items():
         name = f"{prefix}{key}"
         if isinstance(child, dict) and child:

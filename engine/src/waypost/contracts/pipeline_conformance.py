@@ -17,7 +17,7 @@ _NEVER_CHANGES = ("runs", "models", "wandb")
 
 
 def unused_parameters(pipeline: Pipeline, content: Mapping[str, Any]) -> Iterator[Finding]:
-    """Gives the parameters that no step and no other parameter refers to: setting one changes nothing."""
+    """Yields the parameters that no step and no other parameter refers to: setting one changes nothing."""
     used = set(_references([step.arguments for step in pipeline.steps.values()]))
     used |= set(_references(content))
     for key in flat(content):
@@ -32,7 +32,7 @@ def _is_within(names: tuple[str, ...], group: tuple[str, ...]) -> bool:
 
 
 def _references(value: Any) -> Iterator[tuple[str, ...]]:
-    """Gives the names of what is referred to anywhere in a value; () where that is not known beforehand."""
+    """Yields the names of what is referred to anywhere in a value; () where that is not known beforehand."""
     if isinstance(value, Mapping):
         for child in value.values():
             yield from _references(child)
@@ -74,7 +74,7 @@ def unpinned_data(plan: Plan) -> Iterator[Finding]:
 
 
 def two_versions(pipeline: Pipeline) -> Iterator[Finding]:
-    """Gives the components of which steps use more than one version."""
+    """Yields the components of which steps use more than one version."""
     asked: dict[str, dict[str, list[str]]] = {}
     for name, step in pipeline.steps.items():
         versions = asked.setdefault(f"{step.source}/{step.component}", {})

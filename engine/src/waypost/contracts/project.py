@@ -101,7 +101,7 @@ def parse_project(text: str, file: str = FILE) -> Project | None:
 
 
 def project_findings(project: Project, version: str, there: Iterable[str]) -> Iterator[Finding]:
-    """Gives what would keep a package from being built or found as this version.
+    """Yields what would keep a package from being built or found as this version.
 
     Args: `there` are the paths of the files beside pyproject.toml that it may name.
     """

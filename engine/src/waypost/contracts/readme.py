@@ -20,7 +20,7 @@ Row = Mapping[str, str]
 
 
 def readme_problems(text: str, entry_point: EntryPoint) -> Iterator[str]:
-    """Gives every difference between a README's tables and an entry point."""
+    """Yields every difference between a README's tables and an entry point."""
     if START not in text or END not in text:
         yield f"it has no tables of the contract, between {START} and {END}"
         return

@@ -87,7 +87,7 @@ def _is_meant(requirement: Requirement) -> bool:
 
 
 def requirements_in(text: str) -> Iterator[Requirement]:
-    """Gives what a requirement file asks for; options, and lines that only pip knows, are passed over."""
+    """Yields what a requirement file asks for; options, and lines that only pip knows, are passed over."""
     for line in lines_of(text):
         try:
             yield Requirement(line.partition(" --")[0].strip())

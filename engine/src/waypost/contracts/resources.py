@@ -32,7 +32,7 @@ class Resources(Strict):
 
 
 def lacks(steps: Mapping[str, Resources], there: Capacity, where: str, file: str) -> Iterator[Finding]:
-    """Gives what steps ask for and one place does not have; `where` is that place, for the reader."""
+    """Yields what steps ask for and one place does not have; `where` is that place, for the reader."""
     has = {
         "cpus": there.cpus,
         "memory_mb": None if there.memory is None else there.memory // MIB,

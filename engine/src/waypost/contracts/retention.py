@@ -82,7 +82,7 @@ def reasons(
 
 
 def _reasons(family: Family, wanted: Mapping[str, str], since: float) -> Iterator[str]:
-    """Gives why a family is kept for itself."""
+    """Yields why a family is kept for itself."""
     for run in family.members:
         if run.status in RUNNING:
             yield "running"

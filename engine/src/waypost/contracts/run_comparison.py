@@ -191,7 +191,7 @@ def _environment(step: str, before: StepFacts, after: StepFacts) -> Iterator[Cha
 
 
 def _data(step: str, before: StepFacts, after: StepFacts) -> Iterator[Change]:
-    """Gives the content from outside that is another one: what a step was given, or fetched itself."""
+    """Yields the content from outside that is another one: what a step was given, or fetched itself."""
     outside = [{n: d for n, d in each.inputs.items() if n not in each.taken} for each in (before, after)]
     for change in _changes(*outside):
         yield Change(f"{step}.{change.name}", change.before, change.after)
@@ -213,7 +213,7 @@ def _steps(before: RunFacts, after: RunFacts) -> Iterator[StepChange]:
 
 
 def _causes(before: StepFacts, after: StepFacts) -> Iterator[str]:
-    """Gives why a step's result may be another one; nothing where its key is the same."""
+    """Yields why a step's result may be another one; nothing where its key is the same."""
     if before.key == after.key:
         return
     found = [

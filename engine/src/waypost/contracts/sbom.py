@@ -34,7 +34,7 @@ class Part:
 
 
 def packages_in(texts: Iterable[str]) -> Iterator[Part]:
-    """Gives the packages that locks pin, each version once; what is not pinned is passed over."""
+    """Yields the packages that locks pin, each version once; what is not pinned is passed over."""
     found: dict[tuple[str, str], set[str]] = {}
     for text in texts:
         for line in lines_of(text):

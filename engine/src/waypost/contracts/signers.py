@@ -94,7 +94,7 @@ def parse_tag(body: bytes) -> TagObject:
 
 
 def object_findings(tag: str, commit: str, found: TagObject | None, policy: Policy) -> Iterator[Finding]:
-    """Gives why a tag's signature need not be looked at: there is none, or it is not this release's.
+    """Yields why a tag's signature need not be looked at: there is none, or it is not this release's.
 
     Args: `found` is the tag's own object, None for a lightweight tag.
     """

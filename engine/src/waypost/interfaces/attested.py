@@ -52,7 +52,7 @@ def contradictions(tagged: Tagged, attested: Attested) -> list[Finding]:
 
 
 def unlisted(record: Record, tagged: Tagged, whose: str) -> Iterator[Finding]:
-    """Gives where a record does not list what a tag names; `whose` record it is, in words."""
+    """Yields where a record does not list what a tag names; `whose` record it is, in words."""
     place = f"{FOLDER}/{tagged.version}.json"
     for name in sorted((set(tagged.trees) | set(record.trees)) - {FOLDER}):
         if tagged.trees.get(name) != record.trees.get(name):
@@ -62,7 +62,7 @@ def unlisted(record: Record, tagged: Tagged, whose: str) -> Iterator[Finding]:
 
 
 def _commit_findings(tagged: Tagged, attested: Attested) -> Iterator[Finding]:
-    """Gives which commits others know for the version, where the tag names another one."""
+    """Yields which commits others know for the version, where the tag names another one."""
     known = {
         f"{FOLDER}/{tagged.version}.json": ("its record is of", attested.record and attested.record.commit),
         f"{FOLDER}/{tagged.version}.run.json": (

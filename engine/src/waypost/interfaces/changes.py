@@ -55,7 +55,7 @@ def compared(
     *,
     is_required: Callable[[Item], bool] = lambda _: False,
 ) -> Iterator[Change]:
-    """Gives the differences between two groups of named items; `changes` those of an item in both."""
+    """Yields the differences between two groups of named items; `changes` those of an item in both."""
     for name in old:
         if name not in new:
             yield Change("breaking", f"{noun} {name!r} was removed")
@@ -71,7 +71,7 @@ def compared(
 
 
 def changes_for_givers(what: str, old: Facts, new: Facts) -> Iterator[Change]:
-    """Gives what changed for those who give a value: an option, a parameter, a key of a file that is read.
+    """Yields what changed for those who give a value: an option, a parameter, a key of a file that is read.
 
     What takes less than before breaks them; what takes more does not.
     """
@@ -96,7 +96,7 @@ def changes_for_givers(what: str, old: Facts, new: Facts) -> Iterator[Change]:
 
 
 def changes_for_readers(what: str, old: Facts, new: Facts) -> Iterator[Change]:
-    """Gives what changed for those who read a value that is written: a key of a JSON document.
+    """Yields what changed for those who read a value that is written: a key of a JSON document.
 
     It breaks them where it may be missing, or be of a type that they never had to expect.
     """

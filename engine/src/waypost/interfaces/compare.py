@@ -51,7 +51,7 @@ def _outputs(step: str, recorded: RunRecord, found: RunRecord) -> Iterator[Compa
 
 
 def _metrics(step: str, recorded: RunRecord, found: RunRecord) -> Iterator[Comparison]:
-    """Gives the comparisons of a step's metrics.
+    """Yields the comparisons of a step's metrics.
 
     In a step whose contract says of no metric what it is, as those of 1.0 do, one may be a time. It is taken
     for one where it alone is different, and the step's outputs are the same bytes.

@@ -91,7 +91,7 @@ def _entry_point_changes(name: str, old: EntryPoint, new: EntryPoint) -> Iterato
 
 
 def output_changes(old: Mapping[str, Output], new: Mapping[str, Output]) -> Iterator[Change]:
-    """Gives what changed for those who read what a step gave."""
+    """Yields what changed for those who read what a step gave."""
     yield from compared("output", old, new, _output_changes)
 
 
@@ -112,7 +112,7 @@ def _output_changes(name: str, old: Output, new: Output) -> Iterator[Change]:
 
 
 def _metric_changes(name: str, old: MetricFacts, new: MetricFacts) -> Iterator[Change]:
-    """Gives what changed for those who compare models by a metric."""
+    """Yields what changed for those who compare models by a metric."""
     for key in ("better", "kind", "unit"):
         was, now = getattr(old, key), getattr(new, key)
         if was != now:

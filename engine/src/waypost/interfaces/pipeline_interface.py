@@ -84,7 +84,7 @@ def _step_changes(name: str, old: Step, new: Step) -> Iterator[Change]:
 def _outputs_changes(
     old: Mapping[str, Mapping[str, Output]], new: Mapping[str, Mapping[str, Output]]
 ) -> Iterator[Change]:
-    """Gives what changed in the outputs of the steps that both sides have."""
+    """Yields what changed in the outputs of the steps that both sides have."""
     for name in (name for name in old if name in new):
         for change in output_changes(old[name], new[name]):
             yield Change(change.kind, f"step {name!r}: {change.text}")
@@ -101,8 +101,8 @@ def _type_of(value: Any) -> str:
 
 
 def _pin_changes(name: str, old: Pinned, new: Pinned) -> Iterator[Change]:
-    """Gives what a component's release says of itself: its users are the pipeline's steps, so that nothing of
-    it breaks the pipeline's users by itself.
+    """Yields what a component's release says of itself: its users are the pipeline's steps, so that nothing
+    of it breaks the pipeline's users by itself.
     """
     versions = f"{old.version} became {new.version}"
     if old.version.partition(".")[0] != new.version.partition(".")[0]:

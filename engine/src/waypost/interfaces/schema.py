@@ -39,7 +39,7 @@ def written_keys_of(schema: Schema) -> dict[str, Facts]:
 
 
 def read_changes(old: Keys, new: Keys) -> Iterator[Change]:
-    """Gives what changed for those who write a document that is read."""
+    """Yields what changed for those who write a document that is read."""
     before, after = _comparable(old, new)
 
     def changes(name: str, one: Facts, other: Facts) -> Iterator[Change]:
@@ -52,7 +52,7 @@ def read_changes(old: Keys, new: Keys) -> Iterator[Change]:
 
 
 def own_changes(old: Keys, new: Keys) -> Iterator[Change]:
-    """Gives what changed for those who keep a document that is read and was written by the package itself.
+    """Yields what changed for those who keep a document that is read and was written by the package itself.
 
     A new condition on a value breaks nobody: what was written before is of that form.
     """
@@ -66,7 +66,7 @@ def _unbound(keys: Keys) -> Keys:
 
 
 def written_changes(old: Keys, new: Keys) -> Iterator[Change]:
-    """Gives what changed for those who read a document that is written."""
+    """Yields what changed for those who read a document that is written."""
     before, after = _comparable(old, new)
 
     def changes(name: str, one: Facts, other: Facts) -> Iterator[Change]:
@@ -131,7 +131,7 @@ class _Walk:
             self.visit(key, children, required=needed)
 
     def _variants(self, node: _Node) -> Iterator[_Node]:
-        """Gives the schemas of which a value fits one, without references."""
+        """Yields the schemas of which a value fits one, without references."""
         schema, inside = node
         rest = {key: value for key, value in schema.items() if key not in _COMBINED}
         if "$ref" in schema:

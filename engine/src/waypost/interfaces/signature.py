@@ -51,7 +51,7 @@ def parse_signature(text: str) -> Signature:
 
 
 def signature_changes(old_text: str, new_text: str) -> Iterator[Change]:
-    """Gives what changed for those who call a function, from its old signature to its new one."""
+    """Yields what changed for those who call a function, from its old signature to its new one."""
     if old_text == new_text:
         return
     old, new = parse_signature(old_text), parse_signature(new_text)

@@ -120,7 +120,7 @@ def _command(found: Any) -> Any:
 
 
 def _verbs(command: Any, name: str, above: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Gives a command and all below it, by full names; groups may load theirs when they are asked."""
+    """Yields a command and all below it, by full names; groups may load theirs when they are asked."""
     context = command.context_class(command, info_name=name.rpartition(" ")[2], parent=above)
     yield (
         name,

@@ -153,7 +153,7 @@ def _public_names(module: Any) -> list[str]:
 
 
 def _members(name: str, member: Any) -> Iterator[tuple[str, Member]]:
-    """Gives a public name and, of a class, its public members, inherited ones, too."""
+    """Yields a public name and, of a class, its public members, inherited ones, too."""
     import griffe
 
     if member.is_alias:

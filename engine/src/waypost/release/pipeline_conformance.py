@@ -119,7 +119,7 @@ def _lock_findings(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _absolute(workspace: Workspace) -> Iterator[Finding]:
-    """Gives the folders that only this machine has."""
+    """Yields the folders that only this machine has."""
     for name, source in workspace.pipeline.components.items():
         for key, text in (("path", source.path), ("git", source.git)):
             if text and Path(text.removeprefix("file://")).is_absolute():

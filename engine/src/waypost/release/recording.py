@@ -73,7 +73,7 @@ def write_run_record(product: Product, request: RecordRequest) -> Path:
 
 
 def _places(request: RecordRequest, commit: str) -> Iterator[str]:
-    """Gives the tracking stores to look at, one after the other; a file is not made by looking."""
+    """Yields the tracking stores to look at, one after the other; a file is not made by looking."""
     if request.uri or os.environ.get(_URI):
         yield request.uri or os.environ[_URI]
         return

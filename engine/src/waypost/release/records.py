@@ -77,7 +77,7 @@ def tampered(product: Product) -> list[Finding]:
 
 
 def _differing_from_tags(product: Product, place: str) -> Iterator[Finding]:
-    """Gives the records that are not what their tag holds; a guest's tags are elsewhere."""
+    """Yields the records that are not what their tag holds; a guest's tags are elsewhere."""
     for version, record in {} if product.is_guest else product.records.items():
         path, tag = f"{place}/{version}.json", product.tag(version)
         commit = git.object_at(product.top, f"refs/tags/{tag}^{{commit}}")

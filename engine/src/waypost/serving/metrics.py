@@ -149,7 +149,7 @@ class _Shown:
         self._models = models
 
     def collect(self) -> Iterator[Any]:
-        """Gives the sums over all workers, as prometheus_client asks its collectors."""
+        """Yields the sums over all workers, as prometheus_client asks its collectors."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         requests = CounterMetricFamily("waypost_requests", "Requests", labels=["path", "status"])
@@ -181,7 +181,7 @@ class _Shown:
         yield from self._of_roles()
 
     def _of_roles(self) -> Iterator[Any]:
-        """Gives what is counted where there are several models."""
+        """Yields what is counted where there are several models."""
         from prometheus_client.core import CounterMetricFamily
 
         for name, labels, value in (

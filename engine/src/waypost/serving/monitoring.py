@@ -183,7 +183,7 @@ def _quality(joined: pd.DataFrame) -> dict[str, float]:
 
 
 def _moved(older: pd.DataFrame, newer: pd.DataFrame) -> Iterator[Moved]:
-    """Gives each column that both have, unless it is free text or has too few rows."""
+    """Yields each column that both have, unless it is free text or has too few rows."""
     if min(len(older), len(newer)) < _LEAST_ROWS:
         return
     for name in newer.columns:

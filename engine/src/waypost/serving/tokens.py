@@ -92,7 +92,7 @@ def parse_token(text: str, place: str, hint: str) -> str:
 
 
 def doubts(tokens: Tokens, file: Path | None) -> Iterator[str]:
-    """Gives what is to be said of tokens that guard less than they should."""
+    """Yields what is to be said of tokens that guard less than they should."""
     for name, own in tokens.items():
         for token in own:
             if len(token) < _SHORT:
@@ -155,7 +155,7 @@ class Guard:
 
 
 def _forms(token: str) -> Iterator[bytes]:
-    """Gives the bytes that clients make of a token: what is not ASCII comes as UTF-8 or as latin-1."""
+    """Yields the bytes that clients make of a token: what is not ASCII comes as UTF-8 or as latin-1."""
     yield token.encode()
     if not token.isascii():
         with contextlib.suppress(UnicodeEncodeError):

@@ -105,7 +105,7 @@ class Unpacker:
 
     @contextlib.contextmanager
     def _companion(self, limits: Limits) -> Iterator[Companion]:
-        """Gives a process that nobody else asks; one that was ended is not given again."""
+        """Yields a process that nobody else asks; one that was ended is not given again."""
         if not self._free.acquire(timeout=self._seconds):
             raise RequestError("too many bodies are being unpacked", status=503, hint="ask again later")
         try:

@@ -1,1 +1,1 @@
-"""Where content comes from: processes, git, files."""
+"""Where content comes from: git repositories, the store, files."""

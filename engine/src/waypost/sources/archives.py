@@ -1,4 +1,4 @@
-"""Trees of the store as one file, for a machine that cannot fetch them: packed here, checked there."""
+"""Trees of the store in one file, for a machine that cannot fetch them: packed here, checked there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_BYTES = 1 << 30
 
 
 def pack(folder: Path, file: Path) -> None:
-    """Writes all that is in a folder into a new tar file: the same bytes for the same content."""
+    """Writes a folder into a new tar file: the same bytes for the same content."""
 
     def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
         info.uid = info.gid = info.mtime = 0

@@ -1,4 +1,4 @@
-"""The cache as a whole: what is in it, whether it is sound, what may go."""
+"""The cache as a whole: its items, their integrity, and what may be removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from waypost.system.scratch import remove
 
 _NEW = (".new-", ".building-")
 _DATABASES = ("index.db", "memo.db", "current.db")
-# What things of each kind are called: the home may be a folder where others keep things, too.
+# The names of each kind of item: the home may be a folder that other programs use, too.
 _NAMES = {
     "mirrors": re.compile(r"[\w.-]*-[0-9a-f]{16}\.git"),
     "trees": re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?"),
@@ -57,7 +57,7 @@ class Item:
 
 
 def items(home: Path) -> Iterator[Item]:
-    """Gives everything that is whole."""
+    """Yields everything that is whole."""
     for kind in KINDS:
         for path in sorted((home / kind).glob("*")):
             if _NAMES[kind].fullmatch(path.name) and path.is_dir() and not path.is_symlink():
@@ -76,7 +76,7 @@ def collect(home: Path, days: float) -> list[Item]:
     gone = []
     for item in list(items(home)):
         if item.age >= days:
-            # A mirror or an environment that somebody works on right now is locked: it stays.
+            # A mirror or an environment that is in use right now is locked: it stays.
             with filelock.FileLock(_lock_of(item)):
                 _drop(item.path)
             gone.append(item)
@@ -88,7 +88,7 @@ def collect(home: Path, days: float) -> list[Item]:
 
 
 def unsound(home: Path) -> list[Finding]:
-    """Returns what in the cache is not what it should be: every tree hashed, every mirror checked."""
+    """Returns the damaged items of the cache: hashes every tree, checks every mirror."""
     found = []
     for item in items(home):
         if item.kind == "trees" and not is_intact(item.path):
@@ -125,7 +125,7 @@ def _drop(path: Path) -> None:
 
 
 def _is_old(path: Path) -> bool:
-    """Tells whether nobody can be building this any more."""
+    """Tells whether this is too old to be still under construction."""
     return time.time() - path.stat().st_mtime > 3600
 
 
@@ -134,7 +134,7 @@ def _size(folder: Path) -> int:
 
 
 def clear(home: Path) -> None:
-    """Removes everything that this cache holds, and nothing else that may lie in it or beside it."""
+    """Removes everything that belongs to this cache, and nothing else from its folder."""
     for path in [*(item.path for item in items(home)), *left_over(home)]:
         remove(path)
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""What of a work tree is not committed: which files, and a diff that makes them again."""
+"""Uncommitted changes of a work tree: which files, and a diff that reproduces them."""
 
 from __future__ import annotations
 

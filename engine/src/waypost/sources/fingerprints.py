@@ -1,4 +1,4 @@
-"""What tells one state of files from another without reading them: size, times, inode.
+"""Fingerprints of files, which tell whether they changed without reading them: size, times, inode.
 
 As git does with its index: a file that was changed within the clock's tick of being looked at could
 be changed once more without a trace, so a state is to be trusted only when it is older than that.

@@ -1,4 +1,4 @@
-"""The only module that says git: on repositories here. What is said to remotes is in remotes.py."""
+"""Commands of git on local repositories. Those that talk to servers are in remotes.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMPTY_TREE = tree_id({})
 
 
 class ForeignRepositoryError(WaypostError):
-    """A repository of another owner: git reads nothing in it until its user says that it may."""
+    """A repository of another owner, which git refuses to read until the user trusts it."""
 
 
 def git(repository: Path, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""How git is run: in an environment of ours, whatever its user has configured."""
+"""The environment in which git runs, independent of its user's configuration."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-# Whatever surrounds us (a hook, another repository's variables: `git rev-parse --local-env-vars`) must not
-# decide what git does. Kept is what says who the user is, and how servers are reached.
+# A hook or another repository's variables (`git rev-parse --local-env-vars`) must not decide what git does.
+# The variables that identify the user and configure access to servers are kept.
 _KEPT = re.compile(
     r"GIT_(?:CONFIG_(?:GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|EXEC_PATH|(?:AUTHOR|COMMITTER)_\w+"
     r"|(?:SSH|SSL|HTTP|PROXY)(?:_\w+)?|ALLOW_PROTOCOL|PROTOCOL_FROM_USER|CEILING_DIRECTORIES"
@@ -31,7 +31,7 @@ _SETTINGS = {
 
 
 def git_environment(settings: Mapping[str, str] = MappingProxyType({}), /, **extra: str) -> dict[str, str]:
-    """Returns the environment for git: scrubbed, and it never asks a question or tells a secret.
+    """Returns the environment for git: scrubbed; git never prompts, and never reveals a secret.
 
     Args: `settings` are added to those that make git's output the same for every user.
     """

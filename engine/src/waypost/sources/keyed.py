@@ -1,4 +1,4 @@
-"""Digests that tell nothing of what they are made of, not even to who tries all passwords.
+"""Keyed digests: they reveal nothing of their content, not even to a dictionary attack.
 
 They are made with a key of this machine, in the cache: values are compared here, and only here.
 """
@@ -15,7 +15,7 @@ _BYTES = 32
 
 
 def keyed_digest(home: Path, text: str) -> str:
-    """Returns a digest (hex) of a text that is the same on this machine for as long as its cache is there.
+    """Returns a digest (hex) of a text that is the same on this machine as long as its cache exists.
 
     Where the cache cannot be written to, it is the same within this process only.
     """

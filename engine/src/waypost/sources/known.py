@@ -1,4 +1,4 @@
-"""What this machine saw of a remote: what goes away there later is not forgotten here."""
+"""What this machine saw of a remote; it is kept even if it disappears there later."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Known:
         return replace(self, records={**records, **self.records}, yanked={**yanked, **self.yanked})
 
     def lost(self, now: Mapping[str, str]) -> dict[str, str]:
-        """Returns what became of records that the default branch had, and has not as they were."""
+        """Returns the records of the default branch that were removed or changed since."""
         return {
             name: "changed" if name in now else "removed"
             for name, oid in sorted(self.records.items())
@@ -41,7 +41,7 @@ class Known:
 
 
 def read_known(folder: Path) -> Known:
-    """Returns what is known of the remote of a mirror; nothing where the file is no good."""
+    """Returns what is known of the remote of a mirror; nothing where the file is damaged."""
     try:
         content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         return Known(tuple(content["reached"]), dict(content["records"]), dict(content["yanked"]))

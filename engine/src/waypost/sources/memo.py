@@ -1,4 +1,4 @@
-"""What was found out about files, for as long as they are the same by size, times and inode."""
+"""A memo of facts about files, valid while their size, times and inode stay the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Memo:
 
     @property
     def problem(self) -> str:
-        """Why nothing can be kept, empty where it can."""
+        """Why nothing can be stored, empty where it can."""
         return self._database.problem
 
     def digest(self, path: Path) -> str:

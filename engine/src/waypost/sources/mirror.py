@@ -72,7 +72,7 @@ class Mirror:
         return self._releases
 
     def sound(self, releases: Iterable[Release], *, with_head: bool = False) -> Iterator[Release]:
-        """Gives releases whose commits are here then. A tag may name a file: it is said, and passed over.
+        """Yields releases, with their commits fetched. A tag that names no commit is reported and skipped.
 
         `with_head` fetches what the default branch has now, together with the first. Raises RemoteError.
         """
@@ -107,7 +107,7 @@ class Mirror:
     def ensure(self, commit: str, *, tag: str = "", with_head: bool = False) -> None:
         """Fetches a commit and its trees unless they are here; one process does, the others wait.
 
-        `tag` helps with servers that give commits away by their refs only; `with_head` also
+        `tag` helps with servers that only serve refs, not single commits; `with_head` also
         fetches what the default branch has now. Raises RemoteError.
         """
         if self.has(commit) and not with_head:
@@ -140,7 +140,7 @@ class Mirror:
         return False
 
     def take(self, commit: str, repository: Path) -> None:
-        """Takes a commit from a repository here: the remote is to get it, and is not asked."""
+        """Takes a commit from a local repository: it is about to be pushed, so the remote is not asked."""
         with self.locked(len(commit)):
             options = ["--quiet", "--no-tags", "--no-write-fetch-head"]
             git.git(self.folder, "fetch", *options, str(repository), f"{commit}:{_PINS}/{commit}")
@@ -168,8 +168,8 @@ class Mirror:
         self.fetch_files([tree for _, tree in wanted])
 
     def fetch_files(self, trees: Sequence[str]) -> None:
-        """Fetches the files of trees that are not here yet, in one request; the names in them are known to be
-        harmless. Raises RemoteError.
+        """Fetches the files of trees that are not here yet, in one request; the names in them were
+        checked before. Raises RemoteError.
         """
         if trees:
             self._fetch_missing(lambda: git.missing_objects(self.folder, trees))
@@ -286,7 +286,7 @@ class Mirror:
         oid = entry.oid
 
         def missing() -> list[str]:
-            # Without the folders in it: they are not asked for, and may be as deep as a stranger likes.
+            # Not the folders in it: they are not needed, and may be arbitrarily deep.
             return [o for o in git.missing_objects(self.folder, [tree], levels=2) if o == oid]
 
         if fetch:

@@ -1,4 +1,4 @@
-"""What a git repository here holds, by id: folders, the files in them, and their sizes."""
+"""The objects of a local git repository, by id: trees, commits, tags, blobs and their sizes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_TREE_BYTES = 16 << 20
 class Objects:
     """The objects of a repository; one process reads them all.
 
-    Only for objects that are there: asked for one that is not, git may try to fetch it.
+    Only for objects that are there: for a missing one, git may try to fetch it.
     """
 
     def __init__(self, repository: Path) -> None:
@@ -52,19 +52,19 @@ class Objects:
         return found
 
     def trees(self, oids: Sequence[str]) -> Iterator[bytes]:
-        """Gives the bodies of trees by their ids, in the order asked for."""
+        """Yields the bodies of trees by their ids, in the order asked for."""
         return self._read(oids, "tree", _MOST_TREE_BYTES)
 
     def commits(self, oids: Sequence[str]) -> Iterator[bytes]:
-        """Gives the bodies of commits by their ids, in the order asked for."""
+        """Yields the bodies of commits by their ids, in the order asked for."""
         return self._read(oids, "commit", _MOST_TREE_BYTES)
 
     def tags(self, oids: Sequence[str]) -> Iterator[bytes]:
-        """Gives the bodies of annotated tags by their ids, in the order asked for."""
+        """Yields the bodies of annotated tags by their ids, in the order asked for."""
         return self._read(oids, "tag", _MOST_TREE_BYTES)
 
     def blobs(self, oids: Sequence[str], most: int = MOST_FILE_BYTES) -> Iterator[bytes]:
-        """Gives the contents of files by their ids, in the order asked for.
+        """Yields the contents of files by their ids, in the order asked for.
 
         Raises WaypostError for one of more than `most` bytes.
         """

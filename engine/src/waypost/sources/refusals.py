@@ -1,4 +1,4 @@
-"""What a git server's refusal means, and what helps."""
+"""Errors of git servers: their causes, and the remedies."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _MEANINGS: dict[Refusal | None, tuple[str, str]] = {
 
 
 class CommitGoneError(RemoteError):
-    """The server does not have a commit, or does not give it away."""
+    """The server does not have a commit, or does not serve it."""
 
 
 class NoCommitError(CommitGoneError):
-    """What a tag of the server names is no commit: a file or a folder."""
+    """A tag of the server names no commit, but a file or a folder."""
 
 
 class BadObjectError(RemoteError):
@@ -56,7 +56,7 @@ class BadObjectError(RemoteError):
 
 
 def meaning_of(url: str, error: ProcessError) -> RemoteError:
-    """Returns the error that tells the causes apart which git tells in many words."""
+    """Returns the error for the cause that git's message describes."""
     shown, stderr = redacted(url), error.stderr
     said = gist(redacted(stderr))[:300]
     if bad := bad_object(stderr):

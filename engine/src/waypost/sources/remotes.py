@@ -1,4 +1,4 @@
-"""What is said to git servers, and what their refusals mean."""
+"""Commands of git that talk to servers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _REMOTE = "waypost"
 # A server that goes silent for this long is given up; by default git waits without limit.
 _SILENCE_SECONDS = "30"
 
-# What repositories on public hosts hold from tools that are long mended, and what harms nobody here: nothing
-# is checked out by git, and no author or date decides anything.
+# Faults of long-fixed tools, common in public repositories, and harmless here: git checks nothing out, and
+# no decision depends on an author or a date.
 _HARMLESS = (
     *("badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail"),
     *("missingNameBeforeEmail", "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors"),
@@ -49,7 +49,7 @@ def digits_of(url: str) -> int:
 
 
 def _refs(url: str, which: str, prefix: str) -> Iterator[tuple[str, str]]:
-    """Gives (name, id) of a remote's refs; a name may hold what Python takes for the end of a line."""
+    """Yields (name, id) of a remote's refs; a name may hold what Python takes for the end of a line."""
     for line in _ask(url, "ls-remote", which, _REMOTE).split("\n"):
         oid, _, ref = line.partition("\t")
         if ref.startswith(prefix):
@@ -150,7 +150,7 @@ def _history(url: str, *, by_tags: bool = True) -> list[str]:
 
 
 def has_commit(url: str, commit: str) -> bool:
-    """Tells whether a remote still gives a commit away. Raises RemoteError for other troubles."""
+    """Tells whether a remote still serves a commit. Raises RemoteError for other problems."""
     with scratch() as temp:
         repository = temp / "question.git"
         create_bare(repository, digits=len(commit))
@@ -184,7 +184,7 @@ def _ask(
     timeout: float = ASK_SECONDS,
     settings: Mapping[str, str] | None = None,
 ) -> str:
-    # Never in the user's repository: its settings are none of a remote's business.
+    # Never in the user's repository: its settings must not affect a remote.
     place = ["-C", str(repository or Path("/"))]
     env = _environment(url, settings or {})
     for attempt in range(1, ATTEMPTS + 1):

@@ -1,4 +1,4 @@
-"""What the user sets for all of a machine's pipelines: files in the platform's folder for settings."""
+"""The user's settings for all pipelines of a machine: files in the platform's settings folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signatures of tags, as git and ssh-keygen see them, whatever the user's own git is set to."""
+"""Signatures of tags, verified by git and ssh-keygen independent of the user's git settings."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _NEVER_CONTENT = ("__pycache__/", "*.pyc", ".DS_Store")
 
 @contextmanager
 def snapshot(root: Path, names: Sequence[str]) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Gives a temporary repository with folders as they are on disk, and their trees by name.
+    """Yields a temporary repository with folders as they are on disk, and their trees by name.
 
     What the repository around them ignores is left out. A tree's id is the one that the folder has
     in a commit with this content. The repository and its index are read, never written.
@@ -58,7 +58,7 @@ def _content_files(root: Path, folders: Sequence[str], empty: Path) -> list[str]
     if git.top_of(root) is None or _is_ignored(root):
         listing = [f"--git-dir={empty}", f"--work-tree={root.resolve()}", *listing]
     command = ["git", "-C", str(root), *listing]
-    # A folder of somebody's may be called as git calls its patterns, `:x` or `[ab]`.
+    # A folder's name may look like a pattern of git's: `:x` or `[ab]`.
     env = git_environment(GIT_LITERAL_PATHSPECS="1")
     found = os.fsdecode(bytes_of(command, env=env)).split("\0")
     # A file that was removed by hand is still in the index.

@@ -158,7 +158,7 @@ class Store:
 
 
 def _note_use(place: Path) -> None:
-    """Notes when a tree was used last, for `cache gc`; a cache that is read-only serves all the same."""
+    """Notes when a tree was last used, for `cache gc`; a read-only cache still works."""
     with contextlib.suppress(OSError):
         os.utime(place)
 

@@ -29,11 +29,11 @@ _ROOT = Member(".", "folder")
 
 
 class TarError(ValueError):
-    """A file that is no tar archive, or one with what is not taken."""
+    """A file that is not a tar archive, or holds members that are not accepted."""
 
 
 def read_members(stream: IO[bytes], length: int) -> Iterator[Member]:
-    """Gives what is in a tar file of so many bytes, by its headers alone. Raises TarError."""
+    """Yields what is in a tar file of so many bytes, by its headers alone. Raises TarError."""
     position, count = 0, 0
     pax: dict[bytes, bytes] | None = None
     while any(block := _block(stream, position, length)):
@@ -102,7 +102,7 @@ def _text(field: bytes) -> bytes:
 
 
 def _records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Gives the (key, value) records of an extended header."""
+    """Yields the (key, value) records of an extended header."""
     seen = set()
     position = 0
     while position < len(content):

@@ -1,4 +1,4 @@
-"""Locks of the cache, waited for with a message."""
+"""Waiting for locks of the cache, with a message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PATIENCE_SECONDS = 0.3
 
 @contextlib.contextmanager
 def waiting(lock: filelock.BaseFileLock, notify: Notify, doing: str) -> Iterator[None]:
-    """Holds a lock; says for whom it waits where it has to."""
+    """Holds a lock; reports whom it waits for."""
     try:
         lock.acquire(timeout=_PATIENCE_SECONDS)
     except filelock.Timeout:

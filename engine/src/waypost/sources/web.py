@@ -1,4 +1,4 @@
-"""What a server says of a file's content without sending it."""
+"""What a web server tells about a file without sending it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def validator(url: str) -> str:
 
 
 def answers(url: str) -> bool:
-    """Tells whether a server is there at all, whatever it says."""
+    """Tells whether a server answers at all."""
     try:
         with urllib.request.urlopen(_question(url), timeout=_PATIENCE_SECONDS):  # noqa: S310
             return True

@@ -1,1 +1,1 @@
-"""The machine: processes, signals, temporary folders, databases of files."""
+"""The machine: processes, signals, temporary folders, SQLite files."""

@@ -1,4 +1,4 @@
-"""What a container, a unit of systemd or a job of Slurm may take: the limits of Linux' control groups."""
+"""Limits of Linux control groups, as of a container, a systemd unit or a Slurm job."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MemoryLimit:
 
     @property
     def left(self) -> int:
-        """How many bytes are left now; what was read and is not in use goes before anything has to."""
+        """The bytes that are left now; page cache counts as free."""
         found = re.search(rf"^{self.cached} (\d+)$", _text(self.stat), re.MULTILINE)
         return self.most - (_number(self.used) or 0) + (int(found[1]) if found else 0)
 
@@ -54,7 +54,7 @@ def bounds(root: Path = _ROOT, own: Path = _OWN) -> Bounds:
 
 
 def _folders(root: Path, own: Path) -> Iterator[Path]:
-    """Gives the folders of the groups: of the second version there is one, of the first one a controller."""
+    """Yields the folders of the groups: of the second version there is one, of the first one a controller."""
     for line in _text(own).splitlines():
         _, names, path = line.split(":", 2)
         top = root / names if names else root

@@ -1,4 +1,4 @@
-"""Processes that go on beside us, supervised: nothing that they start outlives them."""
+"""Supervised background processes: nothing that they start outlives them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from waypost.system.ending import end_process_group, supervised_command
 
 
 class Background:
-    """A process that goes on beside us, supervised; `result` is there once it has ended."""
+    """A supervised background process; `result` is available once it has ended."""
 
     def __init__(self, arguments: Sequence[str], output: Path) -> None:
         self._output = output
@@ -29,7 +29,7 @@ class Background:
         return None if self._process.poll() is None else self._output.read_text(encoding="utf-8")
 
     def ended_by(self) -> signal.Signals | None:
-        """Returns the signal that ended it, None where it is at work, or ended by itself."""
+        """Returns the signal that ended it, None if it runs, or ended by itself."""
         code = self._process.poll() or 0
         return signal.Signals(-code) if code < 0 else None
 

@@ -46,7 +46,7 @@ class Partner:
         return self._ours.fileno()
 
     def send(self, content: Mapping[str, Any]) -> bool:
-        """Sends a document; tells whether there is somebody to hear it."""
+        """Sends a document; tells whether the process could receive it."""
         try:
             self._ours.sendall(json.dumps(content).encode() + b"\n")
         except OSError:
@@ -65,7 +65,7 @@ class Partner:
         return [json.loads(line) for line in lines]
 
     def end(self) -> None:
-        """Hangs up and ends it at once: it keeps nothing that could be lost."""
+        """Closes the socket and ends it at once: it holds nothing that could be lost."""
         self._ours.close()
         if self._supervised and self._process.poll() is None:
             signal_group(self._process.pid, signal.SIGINT)
@@ -76,10 +76,10 @@ class Partner:
 
 
 class Companion:
-    """A process that answers messages over a socket, one after the other (`sources.messages`).
+    """A process that answers messages over a socket, one after the other (`system/messages.py`).
 
     It gets the number of the socket as its last argument, and is to end when the socket does. A program
-    with threads may start it: nothing of ours runs between fork and exec.
+    with threads may start it: no code of this process runs between fork and exec.
     """
 
     def __init__(self, arguments: Sequence[str], *, env: Mapping[str, str]) -> None:

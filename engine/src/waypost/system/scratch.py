@@ -17,7 +17,7 @@ _NAME = re.compile(r"waypost-([0-9a-f]{8}-\d+)-.*")
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """Gives a temporary folder that is removed afterwards."""
+    """Yields a temporary folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix=f"waypost-{process_name()}-") as folder:
         try:
             yield Path(folder)

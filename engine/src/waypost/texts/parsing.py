@@ -77,7 +77,7 @@ def _fits(place: Sequence[str], path: Sequence[str]) -> bool:
 
 
 def _groups(schema: Mapping[str, Any]) -> Iterator[Group]:
-    """Gives the keys of each mapping that a JSON Schema describes, by its place."""
+    """Yields the keys of each mapping that a JSON Schema describes, by its place."""
     definitions = schema.get("$defs", {})
 
     def walk(node: Mapping[str, Any], place: tuple[str, ...], inside: frozenset[str]) -> Iterator[Group]:

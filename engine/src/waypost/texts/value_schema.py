@@ -128,7 +128,7 @@ class _Check:
     def _others(
         self, value: Any, schema: Mapping[str, Any], path: tuple[str, ...], inside: frozenset[str]
     ) -> Iterator[Problem]:
-        """Gives what is wrong by the schemas that a schema names."""
+        """Yields what is wrong by the schemas that a schema names."""
         if "$ref" in schema:
             name, meant = self._named(schema["$ref"], inside)
             yield from self.visit(value, meant, path, inside | {name})
@@ -147,7 +147,7 @@ class _Check:
     def _any(
         self, value: Any, variants: Any, path: tuple[str, ...], inside: frozenset[str]
     ) -> Iterator[Problem]:
-        """Gives what is wrong with the variant that fits best, nothing where one fits."""
+        """Yields what is wrong with the variant that fits best, nothing where one fits."""
         tried = [list(self.visit(value, variant, path, inside)) for variant in variants]
         if not tried or [] in tried:
             return

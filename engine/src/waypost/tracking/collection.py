@@ -77,7 +77,7 @@ class Collection:
 
 
 def _pages(search: Callable[..., Any], **asked: Any) -> Iterator[Any]:
-    """Gives everything that a search finds, page after page."""
+    """Yields everything that a search finds, page after page."""
     token = None
     while True:
         found = search(**asked, max_results=_MOST, page_token=token)

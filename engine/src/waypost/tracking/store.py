@@ -201,7 +201,7 @@ class Tracker(Runs):
         return (run for run in self._search(query) if run.data.tags.get(tag) == value)
 
     def _search(self, query: str, page: int = 0) -> Iterator[Run]:
-        """Gives the runs that fit, the newest first; so many a request, and no more than are wanted."""
+        """Yields the runs that fit, the newest first; so many a request, and no more than are wanted."""
         token: str | None = None
         while True:
             found: Any = self._client.search_runs(

@@ -105,7 +105,7 @@ def is_wanted(asked: bool, *, by: str = "tracking on W&B") -> bool:
 def run_mirror(
     *, wanted: bool, notify: Callable[[str], None], warn: Callable[[str], None]
 ) -> Iterator[RunMirror]:
-    """Gives what is told of runs: passed on to W&B where that is wanted, and not switched off."""
+    """Yields what is told of runs: passed on to W&B where that is wanted, and not switched off."""
     if not is_wanted(wanted):
         yield RunMirror()
         return

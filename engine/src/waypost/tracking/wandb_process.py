@@ -34,7 +34,7 @@ def main(number: int) -> None:
 
 
 def _events(other: socket.socket, kept: Wandb) -> Iterator[dict[str, Any]]:
-    """Gives the events until there will be no more; between them, looks at what runs."""
+    """Yields the events until there will be no more; between them, looks at what runs."""
     events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     # A thread takes them at once: the engine must not wait for us, however long W&B takes.
     threading.Thread(target=_receive, args=(other, events), daemon=True).start()

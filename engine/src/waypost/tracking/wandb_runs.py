@@ -250,7 +250,7 @@ class Wandb:
                     step.run.log({artifact.rpartition(".")[0]: media})
 
     def _files(self, run_id: str, folder: str) -> Iterator[str]:
-        """Gives the artifacts of a run that can be shown; what lies in a model's folder is the model's."""
+        """Yields the artifacts of a run that can be shown; what lies in a model's folder is the model's."""
         entries = self._mlflow().list_artifacts(run_id, folder or None)
         if any(Path(entry.path).name == MODEL_FILE for entry in entries):
             return
