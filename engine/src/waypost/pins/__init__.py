@@ -1,1 +1,1 @@
-"""Versions of components: locked, fetched, checked, moved."""
+"""Versions of components: locked, fetched, verified, updated."""

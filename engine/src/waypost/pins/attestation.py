@@ -1,4 +1,4 @@
-"""A release's tag is compared with what the default branch records, and with what this machine knows."""
+"""Comparison of a release's tag with the record on the default branch, and with what this machine saw."""
 
 from __future__ import annotations
 

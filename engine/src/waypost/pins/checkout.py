@@ -1,4 +1,4 @@
-"""The code of components, ready to run: locked content from wherever it is, or a folder as it is."""
+"""The code of components, ready to run: the locked content, or a folder as it is."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ Checkouts = tuple[Mapping[str, Checkout], Mapping[str, Sequence[Finding]]]
 
 
 def checkouts(workspace: Workspace, *, dev: bool = False) -> Checkouts:
-    """Returns every component that the pipeline uses and what keeps others away, both by `uses`.
+    """Returns the components that the pipeline uses, and the problems of missing ones, both by `uses`.
 
     With `dev`, local folders are taken as they are, and branches as they are now. Raises
     IntegrityError, RemoteError.
@@ -193,7 +193,7 @@ def _from_history(
 
 
 def _differing(locked: Iterable[Mapping[str, str]], local: Mapping[str, str]) -> set[str]:
-    """Returns the local folders that are none of their locked trees; with two versions, one may fit."""
+    """Returns the local folders that differ from their locked trees; with two versions, one may fit."""
     trees: dict[str, set[str]] = {}
     for folders in locked:
         for name, tree in folders.items():

@@ -1,4 +1,4 @@
-"""What a commit of a component repository says of its components, as pins."""
+"""The components in a commit of a library: trees, contracts, environments."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Commit:
         return [Finding(place, problem, "", REFUSED)] if problem else []
 
     def load(self, folders: Iterable[str]) -> None:
-        """Fetches folders whose names are harmless, and looks at what is in their files."""
+        """Fetches folders with acceptable names, and checks their files."""
         names = {name for name in folders if name not in self._loaded and self.tree(name)}
         self._loaded |= names
         self.look(names)

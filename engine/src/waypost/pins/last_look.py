@@ -1,4 +1,4 @@
-"""What the last look at a pipeline's remotes found, and how old it is. Read by a run with nothing to do."""
+"""The result of the last check of a pipeline's remotes, and its age. A run with nothing to do reads it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from waypost.system.places import home
 # As contracts.lock has it: that import alone takes half the time of a run with nothing to do.
 FILE = "components.lock.json"
 _FOLDER = "looks"
-# Set to `never`, no remote is asked beside a run with nothing to do.
+# Set to `never`, a run with nothing to do asks no remote in the background.
 _SETTING = "WAYPOST_LOOK"
 _OLD_SECONDS = 86400.0
 # The process that asks in the background ends after ASK_SECONDS; until then no other needs to ask.
@@ -34,7 +34,7 @@ class Look:
     warnings: tuple[str, ...]
 
     def lines(self, now: float) -> list[str]:
-        """Returns it in words."""
+        """Returns it as lines for the reader."""
         when = f"when the remotes were last checked, {age(now - self.asked)} ago (--verify asks now)"
         if not self.warnings:
             return [f"no tag was moved and nothing was yanked {when}"]
@@ -54,7 +54,7 @@ def age(seconds: float) -> str:
 
 
 def note_look(folder: Path, findings: Iterable[Finding]) -> None:
-    """Keeps what the remotes said of a pipeline's lock; a cache that is read-only keeps nothing."""
+    """Stores the result of a check of the remotes; does nothing if the cache is read-only."""
     warnings = [f"{finding.place}: {finding.problem}; {finding.hint}" for finding in findings]
     content = {"asked": time.time(), "lock": _lock_digest(folder), "warnings": warnings}
     with contextlib.suppress(OSError):

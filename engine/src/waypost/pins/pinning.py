@@ -1,4 +1,4 @@
-"""Pins of the components of a commit, or why one cannot be used."""
+"""Pins of the components in a commit, or the reasons why one cannot be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From one pin to the next: what moves, what changes for those who use it, what the code looks like."""
+"""Updating pins: which move, and what changes for those who use the components."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is everything still what the lock says? Tags and commits of remotes, cache, local folders."""
+"""Verification that remotes, cache and local folders still match the lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is here of a lock: the cache, and the local folders of sources."""
+"""Verification of what is on this machine: the cache, and the local folders of sources."""
 
 from __future__ import annotations
 

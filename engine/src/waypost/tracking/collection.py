@@ -1,4 +1,4 @@
-"""All runs that Waypost made on a tracking server: what they need, their bytes, and their end."""
+"""All runs that Waypost made on a tracking server: their dependencies, their sizes, their deletion."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Collection:
         self._runs: dict[str, Run] = {}
 
     def runs(self) -> list[RunFacts]:
-        """Returns every run that Waypost made and nobody has deleted."""
+        """Returns every run that Waypost made and that is not deleted."""
         self._runs = {}
         names = {e.experiment_id: str(e.name) for e in _pages(self._client.search_experiments)}
         for tag in _KINDS:

@@ -1,4 +1,4 @@
-"""How a tracking server is talked to: what MLflow is told, how long a silent one is asked, what is said."""
+"""The connection to a tracking server: MLflow's settings, retries while it is silent, and error messages."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def set_defaults() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no word about new tables
-    # Two lines for every run that ends, on stdout: the engine says itself what is worth saying.
+    # Otherwise MLflow prints two lines for every run that ends; the engine has its own output.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # MLflow's own default waits some minutes before it says that nobody listens.
+    # By default, MLflow retries for some minutes before it reports that a server is unreachable.
     os.environ.setdefault(_RETRIES, _AT_FIRST)
 
 
@@ -93,7 +93,7 @@ class _TakingTurns:
 
 @contextlib.contextmanager
 def tracking_errors(uri: str = "") -> Iterator[None]:
-    """Turns whatever MLflow raises into a WaypostError that names the server, and what may help.
+    """Turns MLflow's errors into a WaypostError that names the server and a remedy.
 
     Args: `uri` is that of the server, where it is not the one of this process's variables.
     """
@@ -120,7 +120,7 @@ def tracking_errors(uri: str = "") -> Iterator[None]:
 
 
 def _hint(error: MlflowException) -> str:
-    """Returns what may help: a server that does not answer is something else than one that refuses."""
+    """Returns the remedy: a server that does not answer needs another one than a server that refuses."""
     if error.error_code in _REFUSED:
         return _REFUSED[error.error_code]
     seen: set[int] = set()
@@ -135,7 +135,7 @@ def _hint(error: MlflowException) -> str:
 
 
 def _plain(error: MlflowException) -> str:
-    """Returns what went wrong without urllib3's picture of its objects."""
+    """Returns the cause without the repr of urllib3's objects."""
     text = redacted(str(error.message))
     if "Max retries exceeded" in text:
         return f"no answer ({text.rpartition(': ')[2].strip(chr(39) + chr(34) + ')')})"
@@ -165,7 +165,7 @@ def patience(notify: Callable[[str], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def last_words() -> Iterator[None]:
-    """Tries once to say what a server should know, while something else is on its way up.
+    """Tries once to record something on a server while an exception propagates.
 
     What goes wrong with that hides nothing: neither the store of artifacts, whose clients raise errors of
     their own, nor a terminal that was closed, is a reason to leave the next word unsaid.
@@ -193,7 +193,7 @@ class _Told(logging.Handler):
         self._notify = notify
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hears urllib3's word before each new attempt."""
+        """Receives urllib3's log record before each retry."""
         if attempts_left(record) == int(os.environ.get(_RETRIES, _AT_FIRST)) - 1:
             server = redacted(tracking_uri())
             self._notify(f"tracking server {server} does not answer; retrying with growing pauses")

@@ -26,7 +26,7 @@ WAIT_SECONDS: ContextVar[float] = ContextVar("wait_seconds", default=60.0)
 """How long a database is waited for that another process holds."""
 LISTENER: ContextVar[Notify] = ContextVar("listener", default=lambda _: None)
 """Hears that it is waited for."""
-_QUIET_SECONDS = 2.0  # writers take turns all the time: no word about that
+_QUIET_SECONDS = 2.0  # writers take turns all the time: such short waits are not reported
 _SERVERS = ("postgresql", "mysql", "mssql")
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (
@@ -52,7 +52,7 @@ class DatabaseLockedError(WaypostError):
 
 @contextlib.contextmanager
 def listening(notify: Notify) -> Iterator[None]:
-    """Tells `notify` that a database is waited for."""
+    """Has `notify` called when a database is waited for."""
     token = LISTENER.set(notify)
     try:
         yield
@@ -85,7 +85,7 @@ class Turn:
         self._is_reported = False
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """Returns what `call` returns. Raises HeldError, and at once where that was raised before."""
+        """Returns what `call` returns. Raises DatabaseLockedError, and at once if it was raised before."""
         if self._file is None:
             return self._with_notice(call) if is_server(self._uri) else call()
         began = time.monotonic()
@@ -94,12 +94,12 @@ class Turn:
             try:
                 return call()
             except Exception as error:
-                # Somebody took it in between.
+                # Another process locked it in between.
                 if code_of(error) not in _LOCKED or self._is_over(began):
                     raise
 
     def _with_notice(self, call: Callable[[], T]) -> T:
-        """Returns what a call returns; once it is said that there is no answer yet.
+        """Returns the result of a call; reports once that the server does not answer yet.
 
         MLflow tries for two minutes to reach a server, and a driver may wait longer for each attempt.
         """
@@ -189,7 +189,7 @@ def code_of(error: BaseException) -> int | None:
 
 
 def refusal(uri: str, error: BaseException) -> WaypostError | None:
-    """Returns what is wrong with a database in words, None where an error is about something else."""
+    """Returns a description of a database's error, None if an error has another cause."""
     file = file_of(uri)
     if file is None:
         return None

@@ -1,4 +1,4 @@
-"""Which run computes a key right now: agreed upon by all runs of a tracking server, by tags alone.
+"""Leases: which run computes a step key right now. All runs of a tracking server agree on it by tags alone.
 
 MLflow has no lock to take. What it has: a tag that was set is seen by every search that begins later. So a
 run that wants to compute a key *asks* for it, by a tag on the pipeline's run, and looks who else did. It
@@ -35,14 +35,14 @@ _LEASE_TAG = "waypost.computes"
 _BEAT_TAG = "waypost.seen"
 _REQUESTED, _HELD = "asked", "held"
 BEAT_SECONDS = 20.0
-# A run that says nothing for so long is taken for dead, where its process cannot be looked at.
+# After this long without a heartbeat, a run on another machine is taken for dead.
 _SILENCE_SECONDS = 6 * BEAT_SECONDS
 
 
 class Sign:
-    """The sign that a run's process sets now and then, seen from another machine.
+    """The heartbeat of a run's process, seen from another machine.
 
-    Clocks of two machines may differ: what counts is whether the sign changes while we look.
+    Clocks of two machines may differ: what counts is whether it changes while we look.
     """
 
     def __init__(self, silence: float = 0.0) -> None:
@@ -51,7 +51,7 @@ class Sign:
         self._since = 0.0
 
     def is_fresh(self, tags: Mapping[str, str], now: float) -> bool:
-        """Tells whether the sign among a run's tags has changed within the time that it may take."""
+        """Tells whether the heartbeat among a run's tags has changed recently."""
         sign = tags.get(_BEAT_TAG, "")
         if sign != self._seen:
             self._seen, self._since = sign, now
@@ -78,15 +78,15 @@ class Leases:
         self._last_beat = time.monotonic()
 
     def acquire(self, run_id: str, key: str) -> Holder | None:
-        """Asks for a key in the name of a pipeline run: None means that it is ours now, and else who has it.
+        """Requests the lease of a key for a pipeline run; returns None once it is granted, else its holder.
 
-        To be asked again, some time later, until the key is ours or another run has finished it.
+        The caller asks again later, until the lease is granted or another run has finished the key.
         """
         mine = (run_id, key)
         if mine in self._held:
             return None
         if mine not in self._requested:
-            # While somebody holds it, or one that goes first asks, there is nothing to ask for.
+            # While another run holds the lease, or one with priority requests it, we do not even ask.
             if holder := _before(self._other_runs(run_id, key), run_id, key):
                 return holder
             self._client.set_tag(run_id, _tag(key), _REQUESTED)
@@ -97,14 +97,15 @@ class Leases:
             self._client.set_tag(run_id, _tag(key), _HELD)
             self._held.add(mine)
             return None
-        # The least run id stays, the others step back. All of them see the same order, so one stays.
+        # The smallest run id stays, the others withdraw. All of them see the same order, so exactly one
+        # stays.
         if holder := _before(others, run_id, key):
             self._withdraw(run_id, key)
         # MLflow reads runs first, then their tags: one may be gone by now, and the key is not ours yet.
         return holder or _holder(others[0])
 
     def release(self, run_id: str, key: str) -> None:
-        """Lets go of a key that a pipeline run asked for, where it did."""
+        """Releases the lease of a key, or withdraws the request for it."""
         if (run_id, key) in self._requested:
             self._withdraw(run_id, key)
 
@@ -117,14 +118,14 @@ class Leases:
             self._client.delete_tag(run_id, _tag(key))
 
     def renew(self, run_ids: Iterable[str]) -> None:
-        """Shows other machines, now and then, that these runs' process is alive."""
+        """Sends the heartbeat of these runs for other machines, at most once per interval."""
         if time.monotonic() - self._last_beat > BEAT_SECONDS:
             for run_id in run_ids:
                 self._client.set_tag(run_id, _BEAT_TAG, str(int(time.time())))
             self._last_beat = time.monotonic()
 
     def _other_runs(self, run_id: str, key: str) -> list[Run]:
-        # Our own run says nothing new, and all its tags would come: one for each of ten thousand steps.
+        # Our own run is excluded: its tags, one for each of ten thousand steps, would all be transferred.
         others = f"attributes.run_id != '{run_id}'"
         query = f"tags.`{_tag(key)}` != '' AND attributes.status = 'RUNNING' AND {others}"
         found = self._client.search_runs([self._experiment_id], query, max_results=1000)
@@ -148,7 +149,7 @@ def _tag(key: str) -> str:
 
 
 def _before(runs: Iterable[Run], run_id: str, key: str) -> Holder | None:
-    """Returns who goes before a run: the one that holds the key, else the least that asks and is lesser."""
+    """Returns the run with priority: the holder of the lease, else the smallest id if smaller than ours."""
     asking = sorted(runs, key=lambda run: str(run.info.run_id))
     holding = [run for run in asking if run.data.tags.get(_tag(key)) == _HELD]
     first = next(iter(holding or asking), None)

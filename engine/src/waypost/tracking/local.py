@@ -1,4 +1,4 @@
-"""What can be told of tracking without MLflow, whose import takes longer than a run with nothing to do."""
+"""Tracking without MLflow, whose import takes longer than a run with nothing to do."""
 
 from __future__ import annotations
 

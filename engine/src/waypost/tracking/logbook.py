@@ -1,7 +1,7 @@
-"""An MLflow run that is kept by a process of its own: MLflow's import costs the work itself no time.
+"""An MLflow run that a separate process writes, so that MLflow's import does not delay the work.
 
-It gets one JSON document a line: first what the run is about, then how it ended. Where the other side
-goes without a word, killed, the run is closed as KILLED.
+It gets one JSON document a line: first the run's description, then its end. If the other
+process is killed, the run is closed as KILLED.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from waypost.system.conversations import Partner
 
 
 class Logbook:
-    """The run of a piece of work. Its troubles are told, and never fail the work."""
+    """The run of a piece of work. Its problems are reported, and never fail the work."""
 
     def __init__(self, name: str, experiment: str, tags: dict[str, str], parameters: dict[str, str]) -> None:
         command = [sys.executable, "-m", "waypost.tracking.logbook"]

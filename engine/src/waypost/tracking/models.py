@@ -39,7 +39,7 @@ class Found:
 
     @property
     def label(self) -> str:
-        """What people call it: `loan-grades/3`, else the URI or the folder's name."""
+        """Its display name: `loan-grades/3`, else the URI or the folder's name."""
         return f"{self.name}/{self.version}" if self.version else self.uri
 
 

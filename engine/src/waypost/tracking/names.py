@@ -1,4 +1,4 @@
-"""Names of users in what servers take: conditions of MLflow's searches, its parameters, W&B's projects."""
+"""Names as servers accept them: in MLflow's searches and parameters, as W&B's projects and artifacts."""
 
 from __future__ import annotations
 

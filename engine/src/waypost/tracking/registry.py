@@ -1,4 +1,4 @@
-"""The MLflow Model Registry, and what a run says of the model that it made."""
+"""The MLflow Model Registry, and the origins of its models."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Registry:
         )
 
     def move(self, name: str, alias: str, version: str) -> None:
-        """Lets an alias name a version."""
+        """Moves an alias to a version."""
         self._client.set_registered_model_alias(name, alias, version)
 
     def keep(self, run_id: str, text: str, artifact: str) -> None:

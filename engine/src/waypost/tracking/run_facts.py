@@ -1,4 +1,4 @@
-"""What a finished pipeline run says of itself, to be compared with another one."""
+"""Facts of a finished pipeline run, for the comparison with another one."""
 
 from __future__ import annotations
 

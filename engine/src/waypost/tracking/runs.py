@@ -1,4 +1,4 @@
-"""Runs by their ids: what is logged to one, what it says, where its artifacts are."""
+"""Runs by their ids: logging to them, reading their tags and metrics, finding their artifacts."""
 
 from __future__ import annotations
 
@@ -94,16 +94,16 @@ class Runs:
         return self.outcome(run_id)[0]
 
     def warnings(self, run_id: str) -> tuple[str, ...]:
-        """Returns what a component told of its work: the lines of the tag that it has for them."""
+        """Returns the warnings that a component set as a tag of its run."""
         return self.outcome(run_id)[1]
 
     def outcome(self, run_id: str) -> tuple[dict[str, float], tuple[str, ...]]:
-        """Returns the metrics of a step's run, and what its component told of its work, by one request."""
+        """Returns the metrics and warnings of a step's run, in one request."""
         data = self._client.get_run(run_id).data
         return dict(data.metrics), tuple(filter(None, data.tags.get(WARNINGS_TAG, "").splitlines()))
 
     def artifact_location(self, run_id: str, artifact: str) -> str:
-        """Returns where an artifact is to be found: a path where it is local, else a URI."""
+        """Returns the location of an artifact: a path if it is local, else a URI."""
         return _location(self._client.get_run(run_id), artifact)
 
     def output(self, run_id: str, artifact: str) -> Path | None:

@@ -34,7 +34,7 @@ _PAGE = 100  # runs that a search gives at once
 
 @contextlib.contextmanager
 def _tables(uri: str) -> Iterator[None]:
-    """Lets one process at a time make the tables of a SQLite file: MLflow does not see to it."""
+    """Lets only one process at a time create the tables of a SQLite file; MLflow does not lock it."""
     if not uri.startswith("sqlite:"):
         yield
         return

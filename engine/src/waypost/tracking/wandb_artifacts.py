@@ -1,4 +1,4 @@
-"""What stock MLflow asks for wandb://ENTITY/PROJECT/NAME:VERSION[/PATH]: a plugin, imported by it alone."""
+"""MLflow's plugin for wandb://ENTITY/PROJECT/NAME:VERSION[/PATH]; only MLflow imports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What W&B is told of a run: by a process of its own, so that nothing of W&B can hold up or fail a run."""
+"""Passing runs on to W&B, by a separate process: nothing of W&B can delay or fail a run."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class RunMirror:
     """
 
     def send(self, event: str, **content: Any) -> None:
-        """Something happened; `content` is what JSON can hold."""
+        """Sends an event; `content` is JSON."""
 
     @property
     def warning(self) -> str:
-        """What went wrong with all of it, empty where nothing did; known once the mirror is closed."""
+        """What went wrong, empty if nothing did; known once the mirror is closed."""
         return ""
 
 
 class WandbMirror(RunMirror):
-    """Passes everything on to the process that talks to W&B."""
+    """Passes all events on to the process for W&B."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "waypost.tracking.wandb_process"]
@@ -94,7 +94,7 @@ def _command(folders: list[str]) -> str:
 
 
 def is_wanted(asked: bool, *, by: str = "tracking on W&B") -> bool:
-    """Tells whether W&B hears of a run. Raises MissingExtraError, in the name of what asked for it."""
+    """Tells whether a run is passed on to W&B. Raises MissingExtraError, in the name of what asked for it."""
     if not asked or os.environ.get("WANDB_MODE") == "disabled":
         return False
     require("wandb", by)

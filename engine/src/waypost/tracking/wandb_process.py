@@ -57,7 +57,7 @@ def _receive(other: socket.socket, events: queue.SimpleQueue[dict[str, Any]]) ->
 
 
 def _answer(other: socket.socket, content: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # nobody is there to hear it
+    with contextlib.suppress(OSError):  # the engine is gone
         other.sendall(json.dumps(content).encode() + b"\n")
 
 

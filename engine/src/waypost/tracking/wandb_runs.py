@@ -207,9 +207,9 @@ class Wandb:
 
         try:
             _ = wandb.Api(timeout=_SERVER_SECONDS).viewer
-        except wandb.errors.UsageError:  # no key: nobody asked for more
+        except wandb.errors.UsageError:  # without a key, offline is what the user wants
             return "offline"
-        except Exception:  # whatever the network says
+        except Exception:  # of the network
             self._lose_server("it does not answer, or does not take the key")
             return "offline"
         return "online"
