@@ -1,4 +1,4 @@
-"""The proof that a package can be built from what is committed, and says of itself what it is."""
+"""The check that a package can be built from what is committed, with the right metadata."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def build_package(source: Product, folder: Path) -> None:
 
 
 def _metadata(wheel: Path) -> dict[str, str | None]:
-    """Returns what a wheel says of itself."""
+    """Returns the metadata of a wheel."""
     with ZipFile(wheel) as archive:
         [name] = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA") and n.count("/") == 1]
         headers = HeaderParser().parsestr(archive.read(name).decode())

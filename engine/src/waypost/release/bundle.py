@@ -1,4 +1,4 @@
-"""One file with everything that a release needs to run: for machines without network."""
+"""Bundles: one file with everything that a release needs to run without network."""
 
 from __future__ import annotations
 

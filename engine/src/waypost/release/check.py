@@ -28,7 +28,7 @@ class SemverVerdict:
 
     @property
     def is_enough(self) -> bool:
-        """Tells whether the bump at hand is honest; where none was made yet, there is time."""
+        """Tells whether the bump made so far suffices; where none was made yet, it can still come."""
         return not self.at_hand or BUMPS.index(self.at_hand) >= BUMPS.index(self.demanded)
 
 
@@ -37,7 +37,7 @@ def semver(
 ) -> SemverVerdict:
     """Returns the verdict. Raises UsageError where there is no such release to compare with.
 
-    Args: `signature` is that of the model of now, compared with the one of the release's run.
+    Args: `signature` is that of the current model, compared with the one of the release's run.
     """
     try:
         asked = Version(base.removeprefix(product.tag(""))) if base else next(iter(product.records), None)

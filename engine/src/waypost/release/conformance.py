@@ -1,4 +1,4 @@
-"""Is a component library what its users may expect? The rules are in contracts/conformance.py."""
+"""Conformance of a component library. The rules are in contracts/conformance.py."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
 
 _NOTHING_RELEASED = "nothing was released"
-# What decides how a user's commits and tags look lies in the repository's own settings, too.
+# The repository's own settings decide on authors and signatures, too.
 _SETTINGS = ("user.", "gpg.", "commit.gpgsign", "tag.gpgsign", "tag.forcesignannotated")
 
 
@@ -116,7 +116,7 @@ def cut(
     offline: bool,
     rehearsal: bool = False,
 ) -> Released:
-    """Cuts the release. Whatever fails, the repository is as it was; after a rehearsal in any case.
+    """Cuts the release. If anything fails, and after a rehearsal, the repository is unchanged.
 
     Raises WaypostError with what git, bump2version, the package's build or the remote said.
     """
@@ -134,7 +134,7 @@ def cut(
 
 @contextlib.contextmanager
 def _whole_or_nothing() -> Iterator[None]:
-    """Makes an error for the reader of what git says."""
+    """Turns git's message into an error that says that nothing was released."""
     try:
         yield
     except ProcessError as error:
@@ -197,13 +197,13 @@ def _write(clone: Product, following: NextVersion, notify: Notify) -> tuple[str,
 
 def _raise_numbers(clone: Product, version: str) -> None:
     """Has bump2version write a version wherever setup.cfg tells it to."""
-    # It knows patch, minor and major, but takes the number from us; the part is only a word here.
+    # bump2version requires a part, but the number is given: the part has no effect.
     bump = [sys.executable, "-m", "bumpversion", "--allow-dirty", "--no-commit", "--no-tag"]
     env = {**os.environ, "PYTHONWARNINGS": "ignore"}
     try:
         output_of([*bump, "--new-version", version, "patch"], cwd=clone.folder, env=env)
     except ProcessError as error:
-        # It ends with a stack trace of its own, whose last line says what is wrong.
+        # Its output is a stack trace; the last line has the cause.
         cause = (error.stderr.strip().splitlines() or ["no word"])[-1]
         raise WaypostError(f"{_NOTHING_RELEASED}: bump2version: {cause}", hint=f"see {SETTINGS}") from error
     left = read_product(clone.folder).version
@@ -218,7 +218,7 @@ def tag_message(title: str, notes: str) -> str:
 
 
 def take_settings(top: Path, clone: Path, *, signs: bool) -> None:
-    """Gives the clone what decides about authors and signatures, and the user's hooks."""
+    """Copies the settings for authors and signatures to the clone, and the user's hooks."""
     for key, value in git.local_settings(top).items():
         if key.startswith(_SETTINGS):
             git.git(clone, "config", key, value)

@@ -1,4 +1,4 @@
-"""A component library leaves the repository that it grew up in, with its history and its releases."""
+"""Export of a component library to a repository of its own, with its history and its releases."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Export:
-    """What is there now: the commit of `main`, and the tags that the records ask for, name to commit.
+    """The state of the destination: the commit of `main`, and the tags that the records ask for, name to
+    commit.
 
     `foreign` are the commits there that are not here, in words.
     """

@@ -1,4 +1,4 @@
-"""A release of a pipeline repository, brought here from its tag and verified before anything runs."""
+"""A release of a pipeline repository, fetched by its tag and verified before anything runs."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def _gone_tags(mirror: Mirror, requirement: Requirement, chosen: Tag) -> list[st
 
 
 def _how_to_get(mirror: Mirror, requirement: Requirement) -> str:
-    """Returns what helps where no tag is the release: this machine may have seen it, or it has a record on
+    """Returns the hint for a release without a tag: this machine may have seen it, or it has a record on
     the default branch, and its tag did not come along.
     """
     if seen := newest(releases_of(mirror.seen_tags()), requirement):

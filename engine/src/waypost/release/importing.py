@@ -1,4 +1,4 @@
-"""What somebody committed in a library's own repository comes into the folder that it was exported from."""
+"""Import of commits made in a library's own repository into the folder that it was exported from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports a package and says what its commands and documents are: a process of its own, run as a file.
+"""Imports a package and describes its commands and documents: run as a file, in a separate process.
 
 It runs beside the package, maybe where Waypost is not installed: the standard library alone, and whatever
 the package itself brings (click, pydantic). It reads one JSON document, what is asked for, and writes one.

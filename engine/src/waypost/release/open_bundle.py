@@ -1,4 +1,4 @@
-"""A bundle is opened: all of it is looked at before a byte of it is written, and hashed before it is used."""
+"""Opening a bundle: its members are all checked before the first is written, and hashed before use."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def verify_bundle(file: Path) -> Bundle:
 
 
 def is_bundle(file: Path) -> bool:
-    """Tells whether a file says that it is a bundle; whether it is one is for `verify_bundle` to tell."""
+    """Tells whether a file looks like a bundle; `verify_bundle` checks whether it is a sound one."""
     if not file.is_file():
         return False
     try:

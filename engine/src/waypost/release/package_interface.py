@@ -24,7 +24,7 @@ _SECONDS = 120.0
 
 
 def read_interface(folder: Path, project: Project) -> PackageInterface:
-    """Returns what users of the package in a folder hold on to.
+    """Returns the public interface of the package in a folder.
 
     The Python interface is read without being imported; commands and documents are imported, in a process
     of its own. Raises UsageError that names what cannot be read.

@@ -1,4 +1,4 @@
-"""Is a pipeline what its users may expect? The rules are in contracts/pipeline_conformance.py."""
+"""Conformance of a pipeline. The rules are in contracts/pipeline_conformance.py."""
 
 from __future__ import annotations
 

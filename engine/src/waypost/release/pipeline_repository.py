@@ -63,7 +63,7 @@ class PipelineRepository(Product):
     ) -> Mapping[str, tuple[Change, ...]]:
         """Returns what changed for users since a release.
 
-        Args: `signature` is that of the model of now, where a run has made one.
+        Args: `signature` is that of the current model, if a run has made one.
         """
         before = self.run_record(base.version)
         known = before.signature if before else {}
@@ -86,7 +86,7 @@ class PipelineRepository(Product):
         at = Path("." if base.commit else self.prefix) / base.pipeline
         names = (pipeline_file.FILE, PARAMETERS_FILE, LOCK_FILE)
         pipeline, parameters, lock = (self._text_at(commit, (at / name).as_posix()) for name in names)
-        # What an older engine took may be none of today's forms: then its record has to do.
+        # Files that an older engine accepted may not parse today: then the record has to suffice.
         with contextlib.suppress(WaypostError, ValueError):
             if pipeline:
                 return self._facts_in(

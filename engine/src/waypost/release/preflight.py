@@ -1,4 +1,4 @@
-"""What stands in the way of a release, found before anything is made."""
+"""The preflight of a release: everything that prevents it, found before anything is made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from waypost.sources.waiting import Notify
 def findings_before(
     product: Product, version: str, branch: str, notify: Notify, *, offline: bool
 ) -> list[Finding]:
-    """Returns everything that stands in the way of a release."""
+    """Returns everything that prevents a release."""
     found = [*_tree_findings(product, branch, offline=offline), *_changelog_findings(product)]
     if not product.is_guest:
         found += _tag_findings(product, product.tag(version), offline=offline)
@@ -72,7 +72,7 @@ def _tag_findings(product: Product, tag: str, *, offline: bool) -> list[Finding]
             if tag in remotes.tags_of(git.origin_of(product.top)):
                 return [Finding(tag, "the tag already exists, on origin", "git fetch --tags")]
         except RemoteError:
-            pass  # told as an obstacle of the work tree already
+            pass  # a finding of the work tree reports it already
     return []
 
 

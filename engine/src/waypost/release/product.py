@@ -1,4 +1,4 @@
-"""What can be released: a folder with a version in its setup.cfg, and what it says of itself."""
+"""Products: folders that are released, with a version in their setup.cfg."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class Product(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What it calls itself."""
+        """Its name."""
 
     @property
     def label(self) -> str:
-        """A word for it in sentences: its kind, or its name."""
+        """How messages call it: its kind, or its name."""
         return self.kind
 
     @property
@@ -109,7 +109,7 @@ class Product(ABC):
         return noted_changes(f"{unreleased(text)}\n{lines_between(text, base, newest)}")
 
     def findings(self, _version: Version, /) -> list[Finding]:
-        """Returns what keeps this folder, as it is, from being released as a version."""
+        """Returns what prevents the release of this folder as a version."""
         return []
 
     def remarks(self) -> list[str]:

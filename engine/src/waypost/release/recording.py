@@ -85,7 +85,7 @@ def _places(request: RecordRequest, commit: str) -> Iterator[str]:
 
 
 def _record(pipeline: PipelineRepository, request: RecordRequest, commit: str) -> RunRecord | None:
-    """Returns the record of the run that is wished for, None where this server has none."""
+    """Returns the record of the requested run, None where this server has none."""
     tracker = Tracker(pipeline.name)
     if request.run_id:
         return _checked(pipeline, tracker, request.run_id, request.version, commit)
@@ -126,7 +126,7 @@ def _checked(
 
 
 def _facts(tracker: Tracker, run_id: str) -> Provenance | None:
-    """Returns what a run kept of itself; those of engines before 1.1 kept nothing."""
+    """Returns the provenance of a run; runs of engines before 1.1 have none."""
     folder = tracker.output(run_id, contract.FOLDER)
     file = folder / contract.FILE if folder else None
     return parse_provenance(read_text(file)) if file and file.is_file() else None

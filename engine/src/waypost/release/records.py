@@ -15,7 +15,7 @@ from waypost.system.process import ProcessError
 def yank(product: Product, version: str, reason: str, *, push: bool = False) -> str:
     """Commits the record that a version was yanked, and pushes it where asked; returns the commit.
 
-    Whatever fails, the repository is as it was. Raises UsageError, RemoteError, WaypostError with what git
+    If anything fails, the repository is unchanged. Raises UsageError, RemoteError, WaypostError with what git
     says.
     """
     if version not in map(str, product.records):

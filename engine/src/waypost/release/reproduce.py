@@ -1,4 +1,4 @@
-"""The proof that a release is real: executed from its tag in a clean place, compared with its record."""
+"""Reproducing a release or a run: executed in a clean place, and compared with its record."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _written(recorded: RunRecord, place: Path) -> list[Path]:
 
 
 def _work_in(place: Path) -> None:
-    """Lets everything in this process go to a place: cache, environments, runs."""
+    """Directs everything that this process writes to a place: cache, environments, runs."""
     os.environ["WAYPOST_HOME"] = str(place / "cache")
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):

@@ -1,4 +1,4 @@
-"""An earlier run, made again from what it kept: its files as they were, its lock, its parameters."""
+"""Executing an earlier run again, from its files, its lock and its parameters."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _at_commit(place: Place, store: Store) -> Path:
 
 
 def _change(top: Path, kept: Kept, warn: Notify) -> None:
-    """Makes what was not committed then; where not all of that was kept, says so."""
+    """Applies the changes that were not committed; warns if the run did not keep all of them."""
     reasons = {
         "masked": "they held secrets, which are never kept",
         "too large": "they were too large to keep",

@@ -1,4 +1,4 @@
-"""What a run gave, as a record: digests of outputs, metrics, the model's signature."""
+"""The results of a run as a record: digests of outputs, metrics, the model's signature."""
 
 from __future__ import annotations
 

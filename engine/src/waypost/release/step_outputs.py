@@ -1,4 +1,4 @@
-"""What the steps of a pipeline give, by the contracts of the components that it pins or has beside it."""
+"""The outputs of a pipeline's steps, by the contracts of its pinned and local components."""
 
 from __future__ import annotations
 

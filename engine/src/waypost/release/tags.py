@@ -1,4 +1,4 @@
-"""The tags of a repository's releases: which are there, and made again from the records."""
+"""The tags of a repository's releases: listed, and restored from the records."""
 
 from __future__ import annotations
 

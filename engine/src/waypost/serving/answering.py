@@ -43,7 +43,7 @@ MAIN = "main"
 
 @dataclass(frozen=True)
 class Served:
-    """The model of now, with what does not change from request to request."""
+    """The current model, with everything that is the same for all requests."""
 
     fetched: FetchedModel
     model: Ready
@@ -100,11 +100,13 @@ class Answering:
 
     @property
     def is_full(self) -> bool:
-        """Whether what needs a thread would be refused now."""
+        """Whether a request that needs a thread would be refused now."""
         return self._threads.is_full
 
     async def in_thread(self, function: Callable[[Work[T]], T]) -> T:
-        """Returns what a function gives in a thread. Raises RequestError: there is no room, or no time."""
+        """Returns the result of a function that runs in a thread. Raises RequestError if all are busy, or it
+        is late.
+        """
         try:
             return await self._threads.run(function, self._seconds)
         except BusyError:

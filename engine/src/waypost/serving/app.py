@@ -1,6 +1,6 @@
 """The server: an ASGI application that speaks MLflow's scoring protocol, on one model at a time.
 
-One request costs some 60 µs beside the forest; that is why there is no framework between it and the model.
+A request costs some 60 µs besides the model: therefore there is no web framework.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Application:
         entry.status, entry.problem = reply.status, reply.problem
         entry.seconds = time.perf_counter() - started
         if path not in self._paths:
-            entry.path = "other"  # a path that somebody made up is no label of a metric
+            entry.path = "other"  # unknown paths must not become labels of a metric
         if reply.status != GONE:
             await self._send(reply, given, entry, receive, send)
         self._monitor.note(entry)
@@ -105,7 +105,7 @@ class Application:
         """Returns the reply to a request, whatever happens."""
         try:
             return self._refused(given, entry) or await self._answered(given, receive, entry)
-        except asyncio.CancelledError:  # the server ends, and has waited for this long enough
+        except asyncio.CancelledError:  # the grace period of the shutdown is over
             return refusal(busy("the server is shutting down"))
         except GoneError:
             return Reply(GONE, b"", problem="the client went away")
@@ -125,7 +125,7 @@ class Application:
         ]
         if self._origins:
             headers += self._origins.headers(given)
-        if reply.is_early and b"expect" in given:  # a client that waits to be asked for its body, and is not
+        if reply.is_early and b"expect" in given:  # the client waits for `100 Continue`, and does not get it
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         body = b"" if entry.method == "HEAD" else reply.body
@@ -136,7 +136,7 @@ class Application:
         await send({"type": "http.response.body", "body": body})
 
     def _refused(self, given: dict[bytes, bytes], entry: Entry) -> Reply | None:
-        """Returns what is said to a request that gets no further."""
+        """Returns the reply to a request that is refused, None for one that is not."""
         path, method = entry.path, entry.method
         if path not in self._paths:
             error = RequestError(f"there is no {path!r}", status=404, hint="see /docs")
@@ -156,10 +156,10 @@ class Application:
         return None
 
     async def _answered(self, given: dict[bytes, bytes], receive: Receive, entry: Entry) -> Reply:
-        """Returns the reply to a request that is let in: a page, an answer, or what becomes of feedback."""
+        """Returns the reply to an accepted request: a page, an answer, or a receipt for feedback."""
         if entry.path not in self._posts:
             return self._pages[entry.path]()
-        # The same one from here to the answer, whatever becomes of the alias.
+        # The request keeps this model, even if the alias moves.
         served = self._models.main.now if self._models.is_one else self._models.chosen(entry.id)
         if not self._models.is_one:
             entry.model, entry.role = served.fetched.label, served.role
@@ -187,7 +187,7 @@ class Application:
     def _ask_shadow(
         self, shadow: Shadow, served: Served, kind: str, body: bytes, entry: Entry, reply: Reply
     ) -> None:
-        """Has a shadow asked what the main model has answered, where it is to be; the reply says so."""
+        """Sends a request of the main model to the shadow, if it is sampled; the reply's headers say so."""
         other = self._models.shadowed(entry.id) if served.role == MAIN else None
         if other is not None:
             shadow.ask(other, kind, body, entry, reply)
@@ -203,16 +203,16 @@ class Application:
         return Reply(202, orjson.dumps({"labels": len(labels)}))
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Loads the model before the first request, and writes down what is left after the last."""
+        """Loads the model before the first request, and flushes logs and metrics after the last."""
         await receive()
         if threading.current_thread() is threading.main_thread():
             after_signal(self._settings.forced, self._end_by_force)
         try:
             self._chores.load()
-        except Exception as error:  # whatever it is, the server's log says it and the server ends
+        except Exception as error:  # any cause is logged, and the server ends
             await send({"type": "lifespan.startup.failed", "message": terminal_text(str(error))})
             return
-        # What is there now stays: looking through it for garbage would hold up requests.
+        # These objects stay: the garbage collector must not scan them during requests.
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 50, 50)  # often enough that failed requests do not pile up
@@ -235,7 +235,7 @@ class Application:
         self._chores.write_log()
 
     def _end_by_force(self) -> None:
-        """Ends the process, which should have ended by now; not even a full pipe keeps it."""
+        """Ends the process, which should have ended by now, even if a pipe is full."""
         problem = f"still busy {self._settings.forced:g} s after the signal: ended by force"
         at_most(_WRITING_SECONDS, lambda: _log(problem), self._write_down)
         os._exit(1)
@@ -256,7 +256,7 @@ class Application:
 
 
 def _is_sent(given: dict[bytes, bytes]) -> bool:
-    """Tells whether a client sends a body, whatever becomes of the request."""
+    """Tells whether a client sends a body, even if the request is refused."""
     has_body = b"transfer-encoding" in given or given.get(b"content-length", b"0") != b"0"
     return has_body and b"expect" not in given
 
@@ -279,6 +279,6 @@ def ready_file(state: Path) -> Path:
 
 def application() -> Application:
     """Returns the application that the environment describes; uvicorn calls it in each worker."""
-    sys.stdout = sys.stderr  # what a model prints is no line of the access log
+    sys.stdout = sys.stderr  # a model's output must not mix with the access log
     settings = Settings.model_validate_json(os.environ[VARIABLE])
     return Application(settings, Guard(settings.token_file, os.environ), own())

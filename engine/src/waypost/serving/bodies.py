@@ -1,4 +1,4 @@
-"""Bodies of requests as they arrive: each within its size and its time, all of them within one room."""
+"""Receiving the bodies of requests: each limited in size and time, all of them in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL_BYTES = 32_768
 
 
 class GoneError(Exception):
-    """The client went away before its request was here."""
+    """The client disconnected before its request was complete."""
 
 
 class Bodies:
@@ -111,7 +111,7 @@ class Bodies:
         try:
             while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
                 pass
-        except asyncio.CancelledError:  # too late, or the server ends: the reply is sent already
+        except asyncio.CancelledError:  # too late, or the server ends; the reply has been sent already
             if task is not None:
                 task.uncancel()
         finally:
@@ -126,7 +126,7 @@ class Bodies:
         self._held += more
 
     def release(self, body: bytes) -> None:
-        """Says that a body that was received is no longer needed."""
+        """Releases the memory of a received body."""
         if len(body) > SMALL_BYTES:
             self._held -= len(body)
 
@@ -143,7 +143,7 @@ class Bodies:
 
 
 def busy(problem: str) -> RequestError:
-    """Returns the error that says to come again later."""
+    """Returns the error that asks the client to retry later."""
     return RequestError(problem, status=503, hint="ask again in some seconds")
 
 
