@@ -6,6 +6,7 @@ The length of a function is counted from its `def` to its last line, without dec
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 SOURCE = Path(__file__).parents[2] / "src" / "waypost"
+ARCHITECTURE = Path(__file__).parents[3] / "docs" / "architecture.md"
 
 
 @dataclass(frozen=True)
@@ -85,3 +87,9 @@ def test_no_room_is_above_15_percent() -> None:
     for place, lines in lengths().items():
         rooms[place.partition("/")[0]] += lines
     assert {room: lines for room, lines in rooms.items() if lines > 0.15 * rooms.total()} == {}
+
+
+def test_the_architecture_names_modules_that_exist() -> None:
+    """A path such as `runs/index.py` in docs/architecture.md is one of the engine's modules."""
+    named = re.findall(r"`((?!engine/)(?:[a-z_]+/)+[a-z_0-9]+\.py)`", ARCHITECTURE.read_text(encoding="utf-8"))
+    assert sorted({name for name in named if not (SOURCE / name).is_file()}) == []
