@@ -237,7 +237,7 @@ def test_tables_of_another_mlflow(
     empty_store: Path, tmp_path: Path, revision: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database of another schema is told with which way to go: upgrade the database, or MLflow."""
-    from waypost.tracking.store import Tracker
+    from waypost.tracking.tracker import Tracker
 
     file = tmp_path / "mlflow.db"
     file.write_bytes(empty_store.read_bytes())

@@ -16,7 +16,7 @@ from waypost.errors import UsageError
 from waypost.runs.garbage import collect
 from waypost.runs.index import Index
 from waypost.system.places import home
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 WAYPOST = ("python", "-m", "waypost")
 

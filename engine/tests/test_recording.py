@@ -15,7 +15,7 @@ from waypost.interfaces.record import RunRecord, parse_record
 from waypost.release.kinds import read_product
 from waypost.release.recording import RecordRequest, write_run_record
 from waypost.runs import drafts
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 SETTINGS = "[bumpversion]\ncurrent_version = 1.0.0\ncommit = False\ntag = False\n"
 PIPELINE = (

@@ -8,10 +8,10 @@ import mlflow
 import pytest
 
 from waypost.errors import WaypostError
-from waypost.tracking import store
+from waypost.tracking import tracker as module
 from waypost.tracking.connection import tracking_errors
-from waypost.tracking.store import Tracker
 from waypost.tracking.tags import PIPELINE_TAG
+from waypost.tracking.tracker import Tracker
 
 NAMES = ["Anna's grades", "both ' and \"", "Anna_s grades", "back\\slash", "grades/2026"]
 
@@ -30,7 +30,7 @@ def test_pipelines_of_any_name(workplace: Path) -> None:
 
 def test_all_steps_of_a_run_are_closed(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are, and however long ago they were opened; those that ended keep their status."""
-    monkeypatch.setattr(store, "_PAGE", 2)
+    monkeypatch.setattr(module, "_PAGE", 2)
     tracker = Tracker("small")
     parent = tracker.open_pipeline({})
     steps = [tracker.open_step(parent, f"s{number}", {}) for number in range(7)]

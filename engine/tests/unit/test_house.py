@@ -91,5 +91,5 @@ def test_no_room_is_above_15_percent() -> None:
 
 def test_the_architecture_names_modules_that_exist() -> None:
     """A path such as `runs/index.py` in docs/architecture.md is one of the engine's modules."""
-    named = re.findall(r"`((?!engine/)(?:[a-z_]+/)+[a-z_0-9]+\.py)`", ARCHITECTURE.read_text(encoding="utf-8"))
+    named = re.findall(r"`((?!engine/)(?:[a-z_]+/)+\w+\.py)`", ARCHITECTURE.read_text(encoding="utf-8"))
     assert sorted({name for name in named if not (SOURCE / name).is_file()}) == []

@@ -14,7 +14,7 @@ from waypost.promotion.card import Facts, card
 from waypost.promotion.promote import Promotion
 from waypost.report.console import Console
 from waypost.report.deploy import show_promotion
-from waypost.tracking.registry import Version
+from waypost.tracking.registry import ModelVersion
 
 PROOF = Proof(is_equal=False, reason="r")
 SAID = parse_mlmodel('{"flavors": {"python_function": {}}}', "MLmodel")
@@ -55,7 +55,7 @@ def test_a_card_of_other_parameters_and_files() -> None:
 def test_promote_warns(dirty: str) -> None:
     """`promote` tells the parameters that differ, and warns of files that were not committed."""
     proved = Proved(Path(), "d", SAID, PROOF)
-    version = Version("n", "1", "r1", {})
+    version = ModelVersion("n", "1", "r1", {})
     stream = io.StringIO()
     told = Promotion(version, "champion", None, proved, {}, ("depth=7 (2)",), dirty)
     show_promotion(Console(file=stream, width=200), told)

@@ -31,7 +31,7 @@ from waypost.inference.model_cache import Ready, kept, ready, ready_in_its_envir
 from waypost.inference.proof import Proof
 from waypost.sources.files import read_mlmodel
 from waypost.system.machine import cores
-from waypost.system.scratch import scratch, sweep
+from waypost.system.scratch import remove_leftovers, scratch
 from waypost.tracking.logbook import Logbook
 from waypost.tracking.models import is_local
 
@@ -198,7 +198,7 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
     """Scores a table, below an MLflow run. Raises WaypostError."""
     began = time.monotonic()
     _use_lean_allocator()
-    sweep()
+    remove_leftovers()
     job.check()
     sink, listing = Sink(job.output), Listing(job.source)
     check_apart(sink, listing)

@@ -17,7 +17,7 @@ from waypost.runs.preflight import Options
 from waypost.runs.prepare import prepare
 from waypost.sources.store import Store
 from waypost.tracking.connection import tracking_errors
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 _URI = "MLFLOW_TRACKING_URI"
 

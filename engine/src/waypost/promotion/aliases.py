@@ -7,7 +7,7 @@ from pathlib import Path
 from waypost.errors import UsageError
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.models import find
-from waypost.tracking.registry import Registry, Version
+from waypost.tracking.registry import ModelVersion, Registry
 
 _PREVIOUS = "previous"
 
@@ -17,7 +17,7 @@ def previous_of(alias: str) -> str:
     return _PREVIOUS if alias == "champion" else f"{_PREVIOUS}-{alias}"
 
 
-def rollback(name: str, alias: str) -> tuple[Version, Version]:
+def rollback(name: str, alias: str) -> tuple[ModelVersion, ModelVersion]:
     """Gives an alias back to the version that had it before; returns (that one, the one that loses it).
 
     Raises UsageError where there is no such version.
@@ -34,7 +34,7 @@ def rollback(name: str, alias: str) -> tuple[Version, Version]:
         return before, now
 
 
-def info(uri: str) -> tuple[Version, Path]:
+def info(uri: str) -> tuple[ModelVersion, Path]:
     """Returns (registered version, its folder) of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises UsageError for anything else, and where there is no such version.

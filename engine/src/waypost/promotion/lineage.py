@@ -10,7 +10,7 @@ from waypost.inference.model_cache import Proved
 from waypost.promotion.card import Facts
 from waypost.texts.digests import digest_of
 from waypost.tracking.origins import Origin, StepRun
-from waypost.tracking.registry import Version
+from waypost.tracking.registry import ModelVersion
 
 _MOST_LISTED = 12
 _MADE = (COMMAND_TAG, OVERRIDES_TAG, DIRTY_TAG)
@@ -58,7 +58,7 @@ def _computed_by(origin: Origin, step: StepRun) -> str:
 
 
 def card_facts(
-    origin: Origin, version: Version, tags: Mapping[str, str], proved_model: Proved, *, notes: str
+    origin: Origin, version: ModelVersion, tags: Mapping[str, str], proved_model: Proved, *, notes: str
 ) -> Facts:
     """Returns what the model's card says: where it comes from, how good it is, how it was proved."""
     components = []

@@ -22,7 +22,7 @@ from waypost.sources.files import read_mlmodel
 from waypost.system.scratch import scratch
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.origins import Origin
-from waypost.tracking.registry import Registry, Version
+from waypost.tracking.registry import ModelVersion, Registry
 
 _MOST_SHOWN = 4  # metrics, where the gate looked at none
 _LONGEST_DESCRIPTION = 5000  # characters that the registry keeps
@@ -51,9 +51,9 @@ class Promotion:
     `differing` from params.yaml, the `dirty` files that were not committed.
     """
 
-    version: Version
+    version: ModelVersion
     alias: str
-    before: Version | None
+    before: ModelVersion | None
     proved: Proved
     shown: Mapping[str, float]
     differing: tuple[str, ...] = ()
@@ -118,7 +118,7 @@ def _checked(folder: Path, rows: Rows | None, *, is_trusted: bool) -> Proved:
         return proved(folder, is_trusted=is_trusted, rows=rows)
 
 
-def _digest(version: Version) -> str:
+def _digest(version: ModelVersion) -> str:
     return version.tags.get("waypost.model.digest", "")
 
 

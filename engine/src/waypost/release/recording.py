@@ -23,7 +23,7 @@ from waypost.texts.canonical_yaml import canonical_yaml
 from waypost.texts.sealed import Variables
 from waypost.tracking.connection import tracking_errors
 from waypost.tracking.local import tracking_uri
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 _URI = "MLFLOW_TRACKING_URI"
 

@@ -23,7 +23,7 @@ from waypost.sources.files import write_text
 from waypost.sources.store import Store
 from waypost.system.places import home
 from waypost.tracking.connection import tracking_errors
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from waypost.release.product import Product
 from waypost.runs.environments import platform_tag
 from waypost.system.versions import made_with
 from waypost.tracking.connection import tracking_errors
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 
 def run_record_of_run(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRecord:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from waypost.contracts.mlmodel import MLmodel
 from waypost.report.common import columns, line
 from waypost.report.console import Console, escape
-from waypost.tracking.registry import Version
+from waypost.tracking.registry import ModelVersion
 
 
-def show_info(console: Console, version: Version, mlmodel: MLmodel) -> None:
+def show_info(console: Console, version: ModelVersion, mlmodel: MLmodel) -> None:
     """Prints where a registered model comes from."""
     aliases = f" ({escape(', '.join(version.aliases))})" if version.aliases else ""
     line(console, f"[bold]{escape(version.name)}/{version.version}[/]{aliases}, made by run {version.run_id}")

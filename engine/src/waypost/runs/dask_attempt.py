@@ -15,7 +15,7 @@ from waypost.runs.logs import TAIL_LINES
 from waypost.runs.outputs import models_in
 from waypost.runs.spec import Document
 from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, outputs_in
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 _MOST_LINES = 2_000
 

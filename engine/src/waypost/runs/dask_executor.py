@@ -33,7 +33,7 @@ from waypost.runs.preflight import Options, digests
 from waypost.runs.prepare import Prepared
 from waypost.runs.spec import given, spec_of
 from waypost.sources.memo import Memo
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 _EXECUTE = Target("waypost.runs.on_worker", "execute")
 _LOOK_AROUND = Target("waypost.runs.probe", "look_around")

@@ -22,8 +22,8 @@ from waypost.runs.wandb_events import Mirrored
 from waypost.sources.memo import Memo
 from waypost.tracking.leases import Holder
 from waypost.tracking.runs import ATTEMPT_TAG
-from waypost.tracking.store import Tracker
 from waypost.tracking.tags import INPUT_TAG, KEY_TAG, STEP_TAG
+from waypost.tracking.tracker import Tracker
 from waypost.tracking.wandb_mirror import RunMirror
 
 

@@ -18,7 +18,7 @@ from waypost.runs.events import Reporter
 from waypost.runs.inputs import Inputs
 from waypost.runs.prepare import Prepared
 from waypost.sources.memo import Memo
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from waypost.runs.preflight import Options

@@ -29,7 +29,7 @@ from waypost.system.gpus import Gpus
 from waypost.system.machine import available_memory, cores, total_memory
 from waypost.system.places import home
 from waypost.texts.masks import Masks
-from waypost.tracking.store import Tracker, step_variables
+from waypost.tracking.tracker import Tracker, step_variables
 
 
 def this_machine(jobs: int, gpus: int | None = None) -> Capacity:

@@ -36,7 +36,7 @@ from waypost.runs.spec import Document, Spec, spec_in
 from waypost.system.children import Shell
 from waypost.system.gpus import Gpus
 from waypost.system.places import home
-from waypost.system.scratch import scratch, sweep
+from waypost.system.scratch import remove_leftovers, scratch
 from waypost.texts.masks import Masks
 from waypost.tracking.connection import patient, reached, tracking_errors
 from waypost.tracking.leases import BEAT_SECONDS, Sign
@@ -59,7 +59,7 @@ def execute(document: Document) -> Document:
     """
     spec, inside = spec_in(document), Inside()
     uri = own_store(spec.store)
-    sweep()
+    remove_leftovers()
     try:
         with tracking_errors(uri), scratch() as temp:
             return _Attempt(spec, Runs(reached(uri)), inside, temp, uri).run()

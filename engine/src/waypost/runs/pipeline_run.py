@@ -22,7 +22,7 @@ from waypost.runs.provenance import origin_of
 from waypost.runs.wandb_events import Mirrored
 from waypost.texts.canonical_yaml import flat
 from waypost.tracking.local import is_local
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 
 class PipelineRun:

@@ -24,11 +24,11 @@ from waypost.runs.prepare import Prepared
 from waypost.sources.memo import Memo
 from waypost.system.gpus import visible_gpus
 from waypost.system.places import home
-from waypost.system.scratch import scratch, sweep
+from waypost.system.scratch import remove_leftovers, scratch
 from waypost.tracking.connection import patience, tracking_errors
 from waypost.tracking.databases import listening
 from waypost.tracking.local import are_finished, tracking_uri
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 from waypost.tracking.wandb_mirror import run_mirror
 
 
@@ -107,7 +107,7 @@ def open_tools(
 
     The executor comes first: workers import what the `missing` steps need, beside MLflow here.
     """
-    sweep()
+    remove_leftovers()
     memo = Memo(home())
     with scratch() as temp, contextlib.closing(site(temp, memo, options, reporter)) as executor:
         executor.prepare(prepared, missing)

@@ -25,7 +25,7 @@ from waypost.runs.runner import close_abandoned, is_there, open_tools, require_r
 from waypost.system.signals import check, held
 from waypost.tracking.connection import last_words, patience, tracking_errors
 from waypost.tracking.databases import listening
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 _EXECUTED = ("done", "failed", "killed")
 Listener = Callable[["Point"], None]

@@ -20,7 +20,7 @@ from waypost.serving.threads import Threads, Work
 from waypost.serving.tokens import Guard
 from waypost.system.machine import give_memory_back
 
-_TOKENS_SECONDS, _SWEEP_SECONDS = 1.0, 60.0
+_TOKENS_SECONDS, _CLEANUP_SECONDS = 1.0, 60.0
 
 
 class Chores:
@@ -45,17 +45,17 @@ class Chores:
         self._log = log
         self._kept = Retention(settings.log_days, settings.log_bytes)
         self._thread = Threads(1, waiting=1, lost=1, name="chores")
-        self._next_look = self._next_sweep = 0.0
+        self._next_look = self._next_cleanup = 0.0
         self._models_are_gone = math.inf  # no request uses a replaced model after this time
-        self._log_trouble = self._sweep_trouble = ""
+        self._log_trouble = self._cleanup_trouble = ""
 
     async def follow(self) -> None:
         """Loads models, tokens and certificates that have changed, and writes and cleans up the log."""
         if self._journal and self._journal.is_due():
             await self._thread.run(lambda _: self.write_log())
-        if self._kept.is_bounded and time.monotonic() > self._next_sweep:
-            self._next_sweep = time.monotonic() + _SWEEP_SECONDS
-            await self._thread.run(lambda _: self._sweep_log())
+        if self._kept.is_bounded and time.monotonic() > self._next_cleanup:
+            self._next_cleanup = time.monotonic() + _CLEANUP_SECONDS
+            await self._thread.run(lambda _: self._remove_old_logs())
         for hosted in self._models.all:
             if hosted.has_changed():
                 await self._thread.run(partial(self._load_again, hosted))
@@ -110,7 +110,7 @@ class Chores:
             self._log_trouble = trouble
         self._monitor.logged(self._journal.written, self._journal.dropped)
 
-    def _sweep_log(self) -> None:
+    def _remove_old_logs(self) -> None:
         """Removes log files past their retention; a folder that is not writable is reported once."""
         if self._settings.log is None:
             return
@@ -119,9 +119,9 @@ class Chores:
             remove_outlived(self._settings.log, self._kept)
         except OSError as error:
             trouble = f"{self._settings.log}: old files are not removed: {error}"
-        if trouble and trouble != self._sweep_trouble:
+        if trouble and trouble != self._cleanup_trouble:
             self._log(trouble)
-        self._sweep_trouble = trouble
+        self._cleanup_trouble = trouble
 
 
 def _free_memory() -> None:

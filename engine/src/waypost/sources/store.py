@@ -134,7 +134,7 @@ class Store:
         """Makes a tree that `write` fills appear at its place, unless another process was quicker."""
         self.trees.mkdir(parents=True, exist_ok=True)
         with waiting(filelock.FileLock(self.trees / ".lock"), self._notify, "unpacks components"):
-            self._sweep()
+            self._clean_up()
             if place.is_dir() and is_intact(place):
                 _note_use(place)
                 return
@@ -150,9 +150,9 @@ class Store:
                 self._notify(f"the cache's copy of {names} was changed: it is made again")
                 place.rename(self.trees / f"{NEW}{place.name}")
             new.rename(place)
-            self._sweep()
+            self._clean_up()
 
-    def _sweep(self) -> None:
+    def _clean_up(self) -> None:
         for left in self.trees.glob(f"{NEW}*"):
             remove(left)
 

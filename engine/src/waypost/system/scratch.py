@@ -53,7 +53,7 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def sweep() -> None:
+def remove_leftovers() -> None:
     """Removes the temporary folders of processes that are gone."""
     for folder in Path(tempfile.gettempdir()).glob("waypost-*-*"):
         owner = _NAME.fullmatch(folder.name)

@@ -58,7 +58,7 @@ def main(number: int) -> None:
 
 def _kept(about: dict[str, Any], lines: Any) -> tuple[str, str]:
     from waypost.tracking.connection import tracking_errors
-    from waypost.tracking.store import Tracker
+    from waypost.tracking.tracker import Tracker
 
     with tracking_errors():
         tracker = Tracker(about["experiment"])

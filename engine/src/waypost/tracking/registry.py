@@ -23,7 +23,7 @@ _RUN = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
-class Version:
+class ModelVersion:
     """A version of a registered model."""
 
     name: str
@@ -148,7 +148,7 @@ class Registry:
         """Returns an artifact of a run on this machine, None where there is none."""
         return output_of(self._client, run_id, artifact)
 
-    def register(self, name: str, run_id: str, model_id: str, tags: Mapping[str, str]) -> Version:
+    def register(self, name: str, run_id: str, model_id: str, tags: Mapping[str, str]) -> ModelVersion:
         """Registers a model as the next version; the registered model is made where it is not there."""
         from mlflow.exceptions import MlflowException
 
@@ -160,13 +160,13 @@ class Registry:
         version = self._client.create_model_version(
             name, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
         )
-        return Version(name, str(version.version), run_id, dict(tags))
+        return ModelVersion(name, str(version.version), run_id, dict(tags))
 
-    def describe(self, version: Version, text: str) -> None:
+    def describe(self, version: ModelVersion, text: str) -> None:
         """Gives a version its description (Markdown)."""
         self._client.update_model_version(version.name, version.version, text)
 
-    def by_alias(self, name: str, alias: str) -> Version | None:
+    def by_alias(self, name: str, alias: str) -> ModelVersion | None:
         """Returns the version that an alias names, None where there is none."""
         from mlflow.exceptions import MlflowException
 
@@ -178,13 +178,13 @@ class Registry:
             raise
         return self._version(found)
 
-    def by_number(self, name: str, number: str) -> Version:
+    def by_number(self, name: str, number: str) -> ModelVersion:
         """Returns a version by its number."""
         return self._version(self._client.get_model_version(name, number))
 
-    def _version(self, found: Any) -> Version:
+    def _version(self, found: Any) -> ModelVersion:
         aliases = tuple(sorted(map(str, found.aliases)))
-        return Version(
+        return ModelVersion(
             str(found.name), str(found.version), str(found.run_id or ""), dict(found.tags), aliases
         )
 
