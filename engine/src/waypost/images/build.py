@@ -1,4 +1,4 @@
-"""Everything that an image of a model takes, in one folder."""
+"""The build folder of a model's image."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _content(fetched: FetchedModel, form: Kept, warn: Notify) -> tuple[dict[str,
 
 
 def identity_of(fetched: FetchedModel) -> Identity:
-    """Returns what a model is called: of one that is not registered, its folder's or artifact's name."""
+    """Returns the name of a model; for an unregistered one that of its folder or artifact."""
     return Identity(
         label=fetched.label,
         name=fetched.name or fetched.uri.rstrip("/").rpartition("/")[2],

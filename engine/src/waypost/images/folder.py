@@ -80,7 +80,10 @@ def write(folder: Path, files: Mapping[str, Content], manifest: Manifest) -> Non
             new, old = Path(temp, "new"), Path(temp, "old")
             for name, content in {**files, MANIFEST: manifest.text()}.items():
                 _put(new / name, content)
-            for each in (new, *new.rglob("*")):  # whatever umask is here: another user reads it in the image
+            for each in (
+                new,
+                *new.rglob("*"),
+            ):  # independent of the umask: in the image, another user reads it
                 each.chmod(0o755 if each.is_dir() else 0o644)
             if not folder.exists():
                 new.rename(folder)

@@ -1,4 +1,4 @@
-"""What a model is called where names are short: in images, labels and Kubernetes."""
+"""A model's name in images, labels and Kubernetes, where names are short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed in an image, with hashes: the engine's own lock, and what the model needs beside it."""
+"""The packages of an image, with hashes: the engine's own lock, and the model's additional packages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_SAID = 400
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an image has to have beside what the engine asks for; what is `left_out` is not installed."""
+    """The packages of an image besides those of the engine; what is `left_out` is not installed."""
 
     requirements: tuple[Requirement, ...]
     left_out: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from waypost.errors import WaypostError
 _PACKAGE = "waypost"
 _ROOT = Path(__file__).parents[1]
 _ABOUT = ("METADATA", "WHEEL", "entry_points.txt", "top_level.txt")
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can say
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can represent
 
 
 def engine_wheel() -> tuple[str, bytes]:

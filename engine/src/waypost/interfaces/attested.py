@@ -1,4 +1,4 @@
-"""What a release's tag names, compared with what moving the tag does not change."""
+"""The target of a release's tag, compared with evidence that moving the tag does not change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from waypost.interfaces.record import FOLDER, Record, RunRecord
 DIFFERS = "record-differs"
 MOVED = "tag-moved"
 _TREES = "trees"
-# Of a record, what decides nothing about the content that runs.
+# The fields of a record that do not affect the content that runs.
 _WORDS = {"notes", "date", "engine", "made_with"}
 
 

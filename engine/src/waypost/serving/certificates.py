@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_certificate(certificate: Path | None, key: Path | None) -> None:
-    """Raises UsageError unless both are given, or none, and they fit: uvicorn's own word is a stack trace."""
+    """Raises UsageError unless both or none are given, and they match: uvicorn would show a stack trace."""
     if certificate is None or key is None:
         if certificate or key:
             raise UsageError("TLS needs a certificate and its key", hint="--tls-cert FILE --tls-key FILE")
@@ -57,7 +57,7 @@ class Certificate:
 
     def follow(self) -> bool:
         """Reads the files again where they changed, and tells whether they did; new connections get what is
-        there now. Raises UsageError where that is no pair: then the one of before counts.
+        there now. Raises UsageError where that is no pair: then the previous one stays in use.
         """
         fingerprint = self._current_fingerprint()
         if fingerprint == self._fingerprint or self._make is None:

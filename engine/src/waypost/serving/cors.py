@@ -1,4 +1,4 @@
-"""Cross-origin requests (CORS): only pages of the origins that were named may ask."""
+"""Cross-origin requests (CORS): allowed for pages of the configured origins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /feedback`: what rows of earlier requests should have been answered with, by the requests' ids."""
+"""`POST /feedback`: the true labels of rows in earlier requests, by request ID."""
 
 from __future__ import annotations
 

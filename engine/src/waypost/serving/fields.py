@@ -1,4 +1,4 @@
-"""What a form asks for each column: its kind, and what the model knows of its values."""
+"""The fields of the form on /docs: the kind of each column, and the values that the model knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that is served: what a file names, loaded, and loaded again where the file names another one."""
+"""A served model: the one that a state file names, replaced when the file names another one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from waypost.texts.escaping import one_line
 
 
 class Hosted:
-    """The model that the file `state` names (`inference/fetching.py` writes it). `notify` hears of it."""
+    """The model that the file `state` names (`inference/fetching.py` writes it). `notify` is called with its
+    messages.
+    """
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class Hosted:
         return self._served
 
     def has_changed(self) -> bool:
-        """Tells whether the file is another one than was read last."""
+        """Tells whether the file has changed since it was read."""
         return self._current_fingerprint() != self._fingerprint
 
     def _current_fingerprint(self) -> tuple[int, int]:
@@ -57,7 +59,7 @@ class Hosted:
         return found.st_mtime_ns, found.st_ino
 
     def load(self) -> bool:
-        """Loads what the file names, unless that is what is served; then requests get it at once.
+        """Loads the model that the file names, unless it is served already; new requests use it at once.
 
         Tells whether there is another model now. Raises WaypostError where there is none to load.
         """
@@ -75,7 +77,7 @@ class Hosted:
         return True
 
     def note_trouble(self, trouble: str) -> None:
-        """Says what is wrong, once."""
+        """Reports a problem, once."""
         if trouble and trouble != self._told:
             self._notify(f"the current model stays: {trouble}")
         self._told = trouble

@@ -114,7 +114,7 @@ def _is_index(given: Any, rows: int) -> bool:
 
 
 def _without_names(place: str, layout: Layout) -> RequestError:
-    """Returns the error for values whose order nobody says: MLflow does not take them, either."""
+    """Returns the error for columns without names; MLflow refuses them, too."""
     names = ", ".join(column.name for column in layout.columns[:5])
     return RequestError(f"{place}: the columns have no names", hint=f"name them: {names}; see /docs")
 

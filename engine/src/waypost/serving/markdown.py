@@ -1,4 +1,4 @@
-"""Markdown of strangers as HTML: headings, paragraphs, lists, tables, emphasis, code. Nothing of it can act:
+"""Untrusted Markdown as HTML: headings, paragraphs, lists, tables, emphasis, code. Nothing of it can act:
 links, images and HTML stand there as text.
 """
 

@@ -1,4 +1,4 @@
-"""What is known of a server's requests: Prometheus metrics and the access log, written some at a time."""
+"""Prometheus metrics and the access log of a server, written in batches."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Monitor:
         self._shared = 0.0
 
     def note(self, entry: Entry) -> None:
-        """Takes note of a request."""
+        """Counts a request, and logs it."""
         counts = self._counts
         key = f"{entry.path} {entry.status}"
         counts.requests[key] = counts.requests.get(key, 0) + 1
@@ -102,11 +102,11 @@ class Monitor:
             self._waiting.append(entry)
 
     def shadowed(self, model: str, outcome: str, seconds: float) -> None:
-        """Takes note of what became of a request to a shadow."""
+        """Counts the outcome of a request to a shadow."""
         _add(self._counts.shadow, (model, outcome), seconds)
 
     def loaded(self) -> None:
-        """Takes note of a model that was loaded."""
+        """Counts a model that was loaded."""
         self._counts.loads += 1
 
     def logged(self, written: int, dropped: int) -> None:
@@ -118,7 +118,7 @@ class Monitor:
         entries, self._waiting = self._waiting, []
         if entries and self._log:
             lines = b"".join([orjson.dumps(entry, option=_LINE) for entry in entries])
-            # Paths and ids are whatever a client sends; nearly all of them are plain ASCII.
+            # Clients choose paths and ids; nearly all of them are plain ASCII.
             self._log(lines if lines.isascii() else terminal_json(lines.decode()).encode())
         if time.monotonic() > self._shared + _SHARE_SECONDS:
             self._share()

@@ -1,4 +1,4 @@
-"""How a model does while it is served: from the log of predictions, and the labels that came later."""
+"""Monitoring of a served model, from the log of predictions and the labels that came later."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _MOST_CLASSES = 20
-_LEAST_ROWS = 100  # on each side: with fewer, chance alone moves the shares
+_LEAST_ROWS = 100  # on each side: with fewer, the shares move by chance
 _BINS, _LEAST_SHARE = 10, 1e-4
 
 

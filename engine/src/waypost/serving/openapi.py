@@ -1,4 +1,4 @@
-"""What a server says of its model to programs: an OpenAPI document, made from the model's signature."""
+"""The OpenAPI document of a server, made from the model's signature."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def example_of(mlmodel: MLmodel, rows: Sequence[Mapping[str, Any]]) -> dict[str,
 
 
 def _valid(value: Any) -> Any:
-    """Returns a value as JSON has it: what is no number is missing."""
+    """Returns a value as JSON has it: NaN becomes null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -1,4 +1,4 @@
-"""A request on its way to the original: its bounds are looked at, all else is left to MLflow's own reader.
+"""Requests for the original: their limits are checked, everything else is left to MLflow's own reader.
 
 What that reader makes of a body can be far larger than the body: rows of which one is long, and an array of
 texts where each takes the room of the longest. So the size is known before MLflow is asked.

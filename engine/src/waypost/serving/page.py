@@ -1,4 +1,4 @@
-"""What a server says of its model to people: a page with a form, made from the model's signature."""
+"""The page at /docs: the model's description and a form, made from its signature."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _python(example: dict[str, Any], *, needs_token: bool) -> str:
 
 
 def page(shown: Shown, nonce: str) -> str:
-    """Returns the page: what the model takes, and a form that asks it. It needs nothing from elsewhere."""
+    """Returns the page: the model's inputs, and a form to try it. It loads nothing from other servers."""
     document = shown.document
     post = document["paths"]["/invocations"]["post"]
     example = post["requestBody"]["content"][JSON]["examples"]["probabilities"]["value"]

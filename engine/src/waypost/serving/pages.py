@@ -1,4 +1,4 @@
-"""Replies that need no body: whether the server answers, and what it says of its model."""
+"""Replies to GET: health, metrics, and the description of the model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class Pages:
         return Reply(200, b"\n", b"text/plain")
 
     def _readyz(self) -> Reply:
-        """Says whether a request should be sent here: not while all threads are at work and enough waits."""
+        """Tells load balancers whether to send requests: not while all threads are busy and the queue is
+        full.
+        """
         if self._answering.is_full:
             return refusal(busy("the server is busy: all threads are at work, and the queue is full"))
         return Reply(200, b"\n", b"text/plain")

@@ -1,4 +1,4 @@
-"""The log of predictions: what was asked and answered, and the labels that became known, as parquet.
+"""The log of predictions: requests, answers and later labels, as Parquet.
 
 Nothing here keeps an answer waiting, or fails one: what the disk does not follow is dropped, and counted.
 """
@@ -29,9 +29,9 @@ PREDICTION, CONFIDENCE, SECONDS, LABEL = "_prediction", "_confidence", "_seconds
 OURS = (REQUEST, ROW, TIME, MODEL, ROLE, PREDICTION, CONFIDENCE, SECONDS, LABEL)
 PREDICTIONS, FEEDBACK = "predictions-*.parquet", "feedback-*.parquet"
 _MOST_ROWS, _MOST_SECONDS = 10_000, 60.0
-# What waits for a disk that does not answer must not fill the memory.
+# Rows that wait for a slow disk must not fill the memory.
 _LARGEST, _LARGEST_BYTES = 10 * _MOST_ROWS, 64 * MIB
-_LABEL_BYTES = 200  # what a label takes while it waits, about
+_LABEL_BYTES = 200  # approximate size of a label that waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Answered:
 
 
 class Label(NamedTuple):
-    """What a row of a request should have been answered with, as JSON."""
+    """The true label of a row of a request, as JSON."""
 
     request: str
     row: int
@@ -85,7 +85,7 @@ class Journal:
             self.dropped += rows
 
     def label(self, labels: Sequence[Label]) -> bool:
-        """Keeps what became known; tells whether there was room for it."""
+        """Adds labels; tells whether there was room for them."""
         is_room = self._hold(len(labels), _LABEL_BYTES * len(labels))
         if is_room:
             now = datetime.now(UTC)

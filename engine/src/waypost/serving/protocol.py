@@ -1,4 +1,4 @@
-"""MLflow's scoring protocol: from the body of a request to a table, from an answer to the body of a reply.
+"""MLflow's scoring protocol: from the body of a request to a table.
 
 Source: https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally, "inference server specification".
 Parquet and Arrow stream bodies are ours.

@@ -1,4 +1,4 @@
-"""Replies: what is sent to a client, whether there is an answer or not."""
+"""Replies to requests: answers, refusals and failures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Reply:
 
 
 def forget_frames(error: BaseException) -> None:
-    """Has an error, and those that it came of, forget where they were raised.
+    """Drops the frames of an error and of its causes.
 
     The frames hold a body and what it became, and among them are those that wait for a thread, whose future
     holds the error: a ring that stays until garbage is collected, which is seldom here (`app.py`).
@@ -44,7 +44,7 @@ def forget_frames(error: BaseException) -> None:
 
 
 def refusal(error: TableError, *headers: tuple[bytes, bytes], is_early: bool = False) -> Reply:
-    """Returns the reply that says why there is no answer; the error is let go."""
+    """Returns the reply that says why there is no answer; drops the frames of the error."""
     forget_frames(error)
     more = [(b"retry-after", _RETRY_SECONDS)] if error.status == 503 else []
     return Reply(

@@ -1,4 +1,4 @@
-"""How long a log of predictions is kept: which files go, by the time in their names and by their sizes."""
+"""Retention of a log of predictions: which files are removed, by the time in their names and their sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _FORM = "%Y%m%dT%H%M%S"
-# As the log names its files: what is called otherwise is somebody else's, whatever it holds.
+# The names of the log's files; files with other names are not ours.
 _NAME = re.compile(r"(?:predictions|feedback)-(\d{8}T\d{6})-[0-9a-f]{8}-\d+-\d+\.parquet")
 
 

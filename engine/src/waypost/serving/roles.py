@@ -38,7 +38,7 @@ def parse_other(text: str, option: str, share: float | None) -> tuple[str, float
 
 
 class Roles:
-    """The models of now. Which one answers a request is decided by its id, in each worker alike."""
+    """The current models. A request's ID decides which one answers it, the same in each worker."""
 
     def __init__(self, settings: Settings, notify: Callable[[str], None], *, needs_token: bool) -> None:
         def hosted(state: Path, role: str) -> Hosted:
@@ -65,7 +65,7 @@ class Roles:
         return self.main.now
 
     def shadowed(self, request: str) -> Served | None:
-        """Returns the model that is asked the same without being heard, where it is to be."""
+        """Returns the shadow if it is sampled for a request, else None."""
         return self.shadow.now if self.shadow is not None and self._is_within(request, SHADOW) else None
 
     def _is_within(self, request: str, role: str) -> bool:
@@ -73,7 +73,7 @@ class Roles:
         return other is not None and point(request, role.encode()) < other.share
 
     def facts(self) -> dict[str, Any]:
-        """Returns what is said of the models beside the main one."""
+        """Returns the facts of the models besides the main one."""
         return {
             hosted.role: {**hosted.now.facts, "share": other.share}
             for hosted in self.all

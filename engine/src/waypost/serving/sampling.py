@@ -1,4 +1,4 @@
-"""Chance that can be looked up again: the id of a request decides, the same way in each worker and later."""
+"""Reproducible sampling: the ID of a request decides, the same in each worker and later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a worker is to serve: by a variable of the environment, since workers are processes of their own."""
+"""Settings of a worker, passed in an environment variable, since workers are separate processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ANSWERING, _FORCED = 0.8, 0.9
 
 
 class Other(BaseModel):
-    """A model beside the main one: the file that says which, and its share of the requests."""
+    """A model besides the main one: the file that says which, and its share of the requests."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""A shadow: a model that is asked what the main one is. Nobody waits for it, nobody gets its answer."""
+"""A shadow: a model that gets the requests of the main one. No client waits for it, or gets its answer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Shadow:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, served: Served, kind: str, body: bytes, entry: Entry, reply: Reply) -> None:
-        """Asks what was answered with a reply, and comes back at once."""
+        """Queues the request that got a reply, and returns at once."""
         if len(self._tasks) > _MOST_WAITING or self._held + len(body) > self._most_bytes:
             self._monitor.shadowed(served.fetched.label, DROPPED, 0.0)
             return
@@ -59,7 +59,7 @@ class Shadow:
         except TableError as error:
             forget_frames(error)
             outcome = _OUTCOMES.get(error.status, REFUSED)
-        except Exception as error:  # whatever a model does: it is counted, and nobody waits for it
+        except Exception as error:  # any failure of the model is counted, and affects no client
             forget_frames(error)
             outcome = FAILED
         finally:
@@ -67,7 +67,7 @@ class Shadow:
         self._monitor.shadowed(served.fetched.label, outcome, time.perf_counter() - began)
 
     def end(self) -> None:
-        """Forgets what it was asked."""
+        """Drops the requests in the queue."""
         for task in self._tasks:
             task.cancel()
         self._answering.end()

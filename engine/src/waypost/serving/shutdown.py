@@ -1,4 +1,4 @@
-"""A server ends when it is told to: from the first SIGINT or SIGTERM on it has so many seconds."""
+"""Shutdown of a server, within a number of seconds after the first SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def after_signal(seconds: float, finish: Callable[[], None]) -> None:
         before = signal.getsignal(number)
 
         def begin(number: int, frame: FrameType | None, before: object = before) -> None:
-            # No lock and no new thread: the signal may have come while this thread has the lock for that.
+            # No lock and no new thread: this thread may hold the lock when the signal arrives.
             os.write(tell, b"!")
             if callable(before):
                 before(number, frame)
@@ -39,7 +39,7 @@ def after_signal(seconds: float, finish: Callable[[], None]) -> None:
 
 
 def at_most(seconds: float, *functions: Callable[[], None]) -> None:
-    """Calls functions one after the other; whatever they wait for, it comes back after so many seconds."""
+    """Calls functions one after the other; returns after so many seconds, even if they block."""
 
     def call() -> None:
         for function in functions:

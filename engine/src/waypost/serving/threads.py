@@ -1,4 +1,4 @@
-"""Threads for what would hold up the event loop: a few, a bounded queue, and nobody waits without end.
+"""Threads for work that would block the event loop: few, with a bounded queue and a limit on waiting.
 
 A thread cannot be stopped. One at work that nobody waits for any more is lost: another takes its place,
 unless too many are lost already. The threads are daemons, so that the process ends without them.
@@ -27,7 +27,7 @@ class GivenUpError(Exception):
 
 
 class Work(Generic[T]):
-    """Something for a thread to do. It is passed to its function, which calls `check` now and then."""
+    """A piece of work for a thread. It is passed to its function, which calls `check` regularly."""
 
     def __init__(self, function: Callable[[Work[T]], T], seconds: float | None = None) -> None:
         self._function = function
@@ -41,7 +41,7 @@ class Work(Generic[T]):
             raise GivenUpError
 
     def is_late(self) -> bool:
-        """Tells whether it is not worth beginning."""
+        """Tells whether nobody waits for it any more."""
         return time.monotonic() >= self._deadline
 
     def run(self) -> None:
@@ -124,7 +124,7 @@ class Threads:
             with self._change:
                 work.is_over = True
                 is_needed = self._returned(is_lost=work.is_given_up)
-            del work  # a large body is not kept until the next one comes
+            del work  # do not keep a large body until the next work arrives
 
     def _next(self) -> Work[Any]:
         """Waits for work that is worth beginning, and takes it."""

@@ -1,4 +1,4 @@
-"""The bearer tokens that requests must bring: of a file, or of a variable. Nothing is no token."""
+"""The bearer tokens that requests must carry, from a file or a variable. An empty text is no token."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def parse_token(text: str, place: str, hint: str) -> str:
 
 
 def doubts(tokens: Tokens, file: Path | None) -> Iterator[str]:
-    """Yields what is to be said of tokens that guard less than they should."""
+    """Yields warnings about tokens that protect less than they should."""
     for name, own in tokens.items():
         for token in own:
             if len(token) < _SHORT:
@@ -104,7 +104,7 @@ def doubts(tokens: Tokens, file: Path | None) -> Iterator[str]:
 
 
 class Bearer:
-    """Tells who brings a token, in the time that any other takes."""
+    """Tells whose token a request carries, in constant time."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._wanted = [

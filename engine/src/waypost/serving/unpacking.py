@@ -1,4 +1,4 @@
-"""Parquet and Arrow bodies are unpacked in processes of their own.
+"""Unpacking of Parquet and Arrow bodies, in separate processes.
 
 What such a body says of itself may be a lie that only decoding shows: a page of 2 GB, a footer of a million
 columns, groups nested until the stack is full. No check of ours is as sure as the system's: the process has a
@@ -105,7 +105,7 @@ class Unpacker:
 
     @contextlib.contextmanager
     def _companion(self, limits: Limits) -> Iterator[Companion]:
-        """Yields a process that nobody else asks; one that was ended is not given again."""
+        """Yields a process for exclusive use; one that ended is not used again."""
         if not self._free.acquire(timeout=self._seconds):
             raise RequestError("too many bodies are being unpacked", status=503, hint="ask again later")
         try:
@@ -188,13 +188,13 @@ def _bounded(most: int) -> None:
 def _end_with(number: int) -> None:
     """Ends this process when the other end of a socket is closed, whatever it is at then."""
     poll = select.poll()
-    poll.register(number, 0)  # that it is closed is told unasked
+    poll.register(number, 0)  # poll reports a closed socket in any case
     poll.poll()
     os._exit(0)
 
 
 def main(most: str, number: str) -> None:
-    """Unpacks one body after the other until nobody asks any more."""
+    """Unpacks one body after the other until the server closes the socket."""
     import pyarrow as pa
 
     pa.set_cpu_count(1)

@@ -1,4 +1,4 @@
-"""Workers that answer for one address: uvicorn starts them, and starts a new one where one is gone."""
+"""The worker processes of a server: uvicorn starts them, and restarts one that ends."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
 
 
 def _config(service: Service, settings: Settings) -> uvicorn.Config:
-    """Returns what uvicorn is to do."""
+    """Returns uvicorn's configuration."""
     import uvicorn
 
     from waypost.compat.uvicorn_heads import BoundedHeads
@@ -139,14 +139,14 @@ def _config(service: Service, settings: Settings) -> uvicorn.Config:
 
 
 @contextlib.contextmanager
-def _when_ready(state: Path, tell: Callable[[], None]) -> Iterator[None]:
-    """Calls a function once a worker has loaded the model and answers, beside what goes on meanwhile."""
+def _when_ready(state: Path, call: Callable[[], None]) -> Iterator[None]:
+    """Calls a function once a worker has loaded the model and answers, in a thread."""
     over = threading.Event()
 
     def wait() -> None:
         while not over.wait(_LOOK_SECONDS):
             if ready_file(state).exists():
-                tell()
+                call()
                 return
 
     waiting = threading.Thread(target=wait)
