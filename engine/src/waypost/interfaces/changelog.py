@@ -1,4 +1,4 @@
-"""What a CHANGELOG.md says of the versions between two others."""
+"""Sections of a CHANGELOG.md: those between two versions, and [Unreleased]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a change of a value means for those who give it and for those who read it."""
+"""Changes of a value's type or limits, judged for its writers and for its readers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Item = TypeVar("Item")
 Kind = Literal["breaking", "added", "changed"]
 
 ANY = "any"
-# Whatever the first one took, the second one takes, too: in contracts (int, float), in JSON Schema (integer,
-# number) and on a command line (text), where everything arrives as a text.
+# Pairs of types of which the second accepts all values of the first: in contracts (int, float), in JSON
+# Schema (integer, number) and on a command line (text), where everything arrives as a text.
 _WIDER = {
     *(("int", "float"), ("bool", "string"), ("int", "string"), ("float", "string"), ("uri", "string")),
     *(("integer", "number"), ("integer", "text"), ("number", "text"), ("boolean", "text")),

@@ -1,4 +1,4 @@
-"""Is a run what the record says? Line by line."""
+"""Comparison of a run with a record, item by item."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ State = Literal["equal", "different", "cannot compare"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One thing that was compared: what was recorded, what was found, why it cannot be compared."""
+    """A comparison of one item: the recorded value, the found one, or why they cannot be compared."""
 
     what: str
     state: State

@@ -1,4 +1,4 @@
-"""What users of a Python package hold on to, as a value, and what changed between two of them."""
+"""The public interface of a Python package as a value, and the changes between two of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Option(Facts):
 
 
 class Argument(Facts):
-    """A positional argument of a verb; its name is only a word in the help text."""
+    """A positional argument of a verb; its name only appears in the help text."""
 
     name: str
     nargs: int = 1

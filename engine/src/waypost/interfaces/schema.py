@@ -1,4 +1,4 @@
-"""The keys of a JSON Schema, one by one: what a document may hold, as a flat list that can be compared."""
+"""The keys of a JSON Schema as a flat list, so that two schemas can be compared."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_changes(old: Keys, new: Keys) -> Iterator[Change]:
     before, after = _comparable(old, new)
 
     def changes(name: str, one: Facts, other: Facts) -> Iterator[Change]:
-        if not _has_keys(one):  # what had no keys is not bound by a rule on them
+        if not _has_keys(one):  # a value without keys is not affected by a rule on them
             kept = tuple(condition for condition in other.must if condition != _NO_OTHER_KEYS)
             other = other.model_copy(update={"must": kept})
         return changes_for_givers(_what(name), one, other)

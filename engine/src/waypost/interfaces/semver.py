@@ -18,7 +18,7 @@ BUMPS: tuple[Bump, ...] = ("patch", "minor", "major")
 
 
 def demanded(changes: Iterable[Change]) -> Bump:
-    """Returns the least bump that changes demand: breaking major, any other change minor, else patch."""
+    """Returns the smallest sufficient bump: major if a change is breaking, minor for others, else patch."""
     kinds = {change.kind for change in changes}
     return "major" if "breaking" in kinds else "minor" if kinds else "patch"
 

@@ -1,4 +1,4 @@
-"""Signatures of functions, as Python writes them: what a change means for those who call."""
+"""Signatures of functions, as Python writes them, and what their changes mean for callers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registered models by their aliases: where one comes from, and the way back to the one before."""
+"""Registered models by their aliases: their origin, and the rollback to the previous version."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _PREVIOUS = "previous"
 
 
 def previous_of(alias: str) -> str:
-    """Returns the alias that keeps the version which had an alias before."""
+    """Returns the alias of the version that had an alias before."""
     return _PREVIOUS if alias == "champion" else f"{_PREVIOUS}-{alias}"
 
 
 def rollback(name: str, alias: str) -> tuple[ModelVersion, ModelVersion]:
-    """Gives an alias back to the version that had it before; returns (that one, the one that loses it).
+    """Moves an alias back to its previous version; returns (that version, the one that loses the alias).
 
     Raises UsageError where there is no such version.
     """

@@ -1,4 +1,4 @@
-"""Is a model better than the one in its place, by a metric that both were measured by on the same data?"""
+"""Comparison with the current model, by a metric that was measured on the same data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def contest_findings(registry: Registry, asked: Contest, name: str, origin: Orig
     """
     rival = registry.by_alias(name, asked.alias)
     if rival is None or rival.tags.get("waypost.run") == origin.run_id:
-        return []  # the first one has nobody to beat, and nobody has to beat itself
+        return []  # the first model has no rival, and a model does not compete with itself
     label = f"{rival.name}/{rival.version} ({asked.alias})"
 
     def refused(problem: str, hint: str = "") -> list[Finding]:

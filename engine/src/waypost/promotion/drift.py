@@ -1,4 +1,4 @@
-"""Has what a server is asked drifted away from what its model learned from? A component says so.
+"""Drift between the requests of a server and the training data of its model, checked by a component.
 
 The samples and the training table become the two sides of the component that the pipeline checks its data
 with: the same tests, the same code, run and tracked as a step.

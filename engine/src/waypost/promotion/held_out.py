@@ -1,4 +1,4 @@
-"""Rows that a model was measured on, for its proof."""
+"""Held-out rows, on which a model was measured, for its proof."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PROOF_ROWS = 5000
 
 
 def held_out_rows(registry: Registry, origin: Origin, mlmodel: MLmodel) -> Rows | None:
-    """Returns rows that the model was measured on, None where there are none at hand."""
+    """Returns rows that the model was measured on, None where none are available."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,1 +1,3 @@
-"""Foreign text as values: YAML and JSON within limits, secrets, schemas. Pure, and knows no file by name."""
+"""Foreign text as values: YAML and JSON within limits, secrets, schemas. Pure, and independent of particular
+files.
+"""

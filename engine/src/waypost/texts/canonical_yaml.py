@@ -1,4 +1,4 @@
-"""The one YAML text of a value."""
+"""Canonical YAML: one text for each value."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def _scalar_on_one_line(content: Any) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what occurs twice twice; a sealed text as it is shown."""
+    """Writes no aliases, and sealed texts with the names of their variables."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # PyYAML quotes what YAML 1.1 takes for something else: that has to hold for YAML 1.2, too.
+    # PyYAML quotes texts that YAML 1.1 would read as another type; YAML 1.2 needs it for some more.
     style = "'" if core(text) != STRING and "\n" not in text else None
     return dumper.represent_scalar(STRING, text, style=style)
 
@@ -48,7 +48,7 @@ _Dumper.add_representer(Sealed, lambda dumper, text: _text(dumper, str(text)))
 
 
 def canonical_yaml(content: Any, *, flow: bool = False) -> str:
-    """Returns the one YAML text of a value: sorted keys, no line breaks within values."""
+    """Returns the canonical YAML of a value: sorted keys, no line breaks within values."""
     text = yaml.dump(
         content,
         Dumper=_Dumper,

@@ -1,4 +1,4 @@
-"""Foreign text, made fit for where it goes: a terminal, JSON, Markdown, a header.
+"""Escaping of untrusted text for a terminal, JSON, Markdown or a header.
 
 The author of a log, a changelog, a component's name or a class label must not move the cursor, set
 the clipboard, to hide a line or to put a link or a script into somebody's page. Only colours are left out:

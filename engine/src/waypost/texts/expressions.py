@@ -17,7 +17,7 @@ _RESOLVER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*:")
 
 
 class ProblemError(Exception):
-    """What is wrong with a text that refers to something, what mends it, and its category, if it has one."""
+    """A problem of a reference, with its remedy, and its category, if it has one."""
 
     def __init__(self, problem: str, hint: str = "", category: str = "") -> None:
         super().__init__(problem)
@@ -26,7 +26,7 @@ class ProblemError(Exception):
 
 @dataclass(frozen=True)
 class Expression:
-    """What stands between `${` and `}`."""
+    """The content between `${` and `}`."""
 
     parts: Parts
 
@@ -42,7 +42,7 @@ Parts = tuple[str | Expression, ...]
 
 
 def has_expression(value: object) -> bool:
-    """Tells whether a value is a text to be looked at."""
+    """Tells whether a value is a text with expressions."""
     return isinstance(value, str) and "${" in value
 
 

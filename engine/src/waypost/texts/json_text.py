@@ -1,4 +1,4 @@
-"""JSON that anybody may have written, as plain values: within limits, and each key once."""
+"""Untrusted JSON as plain values: within limits, and without duplicate keys."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _value(text: str, limits: Limits, *, with_nan: bool) -> Any:
 
 
 def _too_many(text: str, limits: Limits) -> str:
-    """Returns what is wrong with a text of too many values: known before they are made."""
+    """Returns the problem of a text with too many values, before any is built."""
     if _count(text) <= limits.values or _count(_STRING.sub("", text)) <= limits.values:
         return ""
     return f"more than {limits.values:,} values"

@@ -1,4 +1,4 @@
-"""How much a text of others may hold, and what else it may not have."""
+"""Limits for untrusted text."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ HALF_A_CHARACTER = "half of a surrogate pair, which is no character"
 
 
 def unreadable(text: str, limits: Limits) -> str:
-    """Returns why a text is not looked at, empty where it is."""
+    """Returns why a text is refused, empty if it is not."""
     if len(text) > limits.characters:
         return f"{len(text):,} characters, more than {limits.characters:,}"
     return "" if is_unicode(text) else HALF_A_CHARACTER
 
 
 def is_unicode(text: str) -> bool:
-    """Tells whether a text can be written down: Python's may hold halves of surrogate pairs."""
+    """Tells whether a text can be encoded: Python's may hold halves of surrogate pairs."""
     try:
         return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Secret values in texts of others, as the log of a step that prints its arguments: replaced by names."""
+"""Masking of secret values in output, such as the log of a step that prints its arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 from waypost.texts.sealed import Variable
 
-_LEAST = 4  # characters of a value that is looked for: `1` is everywhere
+_LEAST = 4  # shorter values are not masked: `1` is everywhere
 
 
 class Masks:

@@ -1,4 +1,4 @@
-"""From YAML text to pydantic values; every mistake becomes a finding with file and key."""
+"""Parsing YAML into pydantic models; each error becomes a finding with file and key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-_MESSAGE = 500  # characters; what is wrong may repeat a value
+_MESSAGE = 500  # characters; a message may repeat a value
 Model = TypeVar("Model", bound=BaseModel)
 ANY_NAME = "NAME"
 Group = tuple[tuple[str, ...], tuple[str, ...]]
@@ -65,7 +65,7 @@ def _findings(error: ValidationError, model: type[BaseModel], file: str) -> list
 
 
 def _where(path: Sequence[str], groups: Sequence[Group]) -> str:
-    """Returns what mends a key that is not known: where it belongs, else the nearest of its place."""
+    """Returns the hint for an unknown key: where it belongs, else the nearest known key."""
     *above, key = path
     here = [key for place, keys in groups if _fits(place, above) for key in keys]
     elsewhere = [".".join((*place, key)) for place, keys in groups if key in keys]

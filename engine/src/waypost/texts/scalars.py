@@ -1,4 +1,4 @@
-"""What a plain scalar of YAML means: the core schema of YAML 1.2, in files and on the command line alike.
+"""Plain scalars of YAML by the core schema of YAML 1.2, in files and on the command line alike.
 
 A number keeps the text that it was written as, where that is not the one that Python writes: whether 007 is a
 number at all is for the contract of the parameter to say that it is given to.
@@ -64,7 +64,7 @@ def scalar(schema: Schema, tag: str, text: str) -> Any:
 
 
 def plain(text: str) -> Any:
-    """Returns what a plain scalar means."""
+    """Returns the value of a plain scalar."""
     return scalar(core, core(text), text)
 
 
@@ -84,7 +84,7 @@ def text_of(value: Any) -> str:
 
 
 def value_of(found: Any) -> Any:
-    """Returns what something written means."""
+    """Returns the plain value of something written."""
     return found.value if isinstance(found, Written) else found
 
 

@@ -1,4 +1,4 @@
-"""Values of the environment that reach a step and nothing else: until then, only their names are known.
+"""Sealed values: environment variables whose values only steps get; until then, only names are known.
 
 A secret that is not in the plan cannot be shown, logged, recorded or made part of a key.
 """
@@ -64,7 +64,7 @@ def variables_in(value: Any) -> set[str]:
 
 
 def opened(value: Any, values: Mapping[str, str]) -> Any:
-    """Returns a value with the variables' values in it: for the step's own eyes."""
+    """Returns a value with the variables' values in it; only steps may get it."""
     if isinstance(value, Sealed):
         return "".join(values[part.name] if isinstance(part, Variable) else part for part in value.parts)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A value against a JSON Schema: what a component says of the YAML files that it takes.
+"""Validation of a value against a JSON Schema, as components declare it for their YAML files.
 
 Only what a contract needs of JSON Schema is known (`CHECKED`). A schema comes from others: how much is looked
 at is limited, and nothing in it is executed or fetched.
@@ -175,7 +175,7 @@ class _Check:
 
 
 def _misfit(value: Any, schema: Mapping[str, Any]) -> str:
-    """Returns why a value of the right type does not fit, whatever is in it."""
+    """Returns why a value of the right type does not fit."""
     choices = [schema["const"]] if "const" in schema else schema.get("enum")
     if choices is not None and not any(value == c and type(value) is type(c) for c in choices):
         return f"{_shown(value)} is not one of {', '.join(map(str, choices))}"

@@ -1,4 +1,4 @@
-"""YAML's events made into values, within limits."""
+"""Building values from YAML events, within limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def too_long(text: str, limits: Limits) -> str:
 
 @dataclass
 class _Size:
-    """How much there is so far, or stands behind an alias; `height` in levels."""
+    """The size of what was built so far, or of an alias's target; `height` in levels."""
 
     values: int = 0
     characters: int = 0
@@ -122,7 +122,7 @@ class Builder:
         self._put(event, value, height)
 
     def _put(self, event: NodeEvent, value: Any, height: int) -> None:
-        """Puts a whole value where it belongs."""
+        """Adds a complete value to the open list or mapping."""
         if not self._open:
             self.value = value
             return

@@ -1,4 +1,4 @@
-"""YAML that anybody may have written, as plain values: within limits, and each key once.
+"""Untrusted YAML as plain values: within limits, and without duplicate keys.
 
 Some hundred bytes of YAML can mean more than any machine holds, by aliases, or be nested deeper than Python
 can follow. All YAML that Waypost reads comes through the one function here. It builds the value from the
