@@ -127,8 +127,8 @@ def test_what_answers_ends_with_a_killed_engine(tmp_path: Path) -> None:
     git = ["git", "-C", str(tmp_path), "cat-file", "--batch"]
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     script = f"""
-        from waypost.system.process import Answering
-        answering = Answering({git}, env={{}})
+        from waypost.system.coprocess import Coprocess
+        answering = Coprocess({git}, env={{}})
         assert b"missing" in answering.ask(b"nothing\\n").readline()
         print(answering._process.pid, flush=True)
         answering.ask(b"nothing\\n")

@@ -14,8 +14,11 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 SOURCE = Path(__file__).parents[2] / "src" / "waypost"
-ARCHITECTURE = Path(__file__).parents[3] / "docs" / "architecture.md"
+DOCS = Path(__file__).parents[3] / "docs"
+PAGES = [DOCS / "architecture.md", *sorted((DOCS / "decisions").glob("*.md"))]
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,11 @@ def test_no_room_is_above_15_percent() -> None:
     assert {room: lines for room, lines in rooms.items() if lines > 0.15 * rooms.total()} == {}
 
 
-def test_the_architecture_names_modules_that_exist() -> None:
-    """A path such as `runs/index.py` in docs/architecture.md is one of the engine's modules."""
-    named = re.findall(r"`((?!engine/)(?:[a-z_]+/)+\w+\.py)`", ARCHITECTURE.read_text(encoding="utf-8"))
-    assert sorted({name for name in named if not (SOURCE / name).is_file()}) == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_pages_name_modules_that_exist(page: Path) -> None:
+    """A path such as `runs/index.py` on a page about the engine's inside is one of its modules."""
+    rooms = {place.partition("/")[0] for place in texts() if "/" in place}
+    named = re.findall(r"`(\w+)/((?:\w+/)*\w+\.py)`", page.read_text(encoding="utf-8"))
+    assert [
+        f"{room}/{name}" for room, name in named if room in rooms and not (SOURCE / room / name).is_file()
+    ] == []

@@ -11,7 +11,7 @@ from waypost.contracts.listing import MOST_FILE_BYTES
 from waypost.contracts.trees import Entry, TreeError, read_tree
 from waypost.errors import Finding, FindingsError, WaypostError
 from waypost.sources.git_settings import git_environment
-from waypost.system.piped import Answering
+from waypost.system.coprocess import Coprocess
 from waypost.system.process import ProcessError
 
 REFUSED = "tree-refused"
@@ -27,8 +27,8 @@ class Objects:
 
     def __init__(self, repository: Path) -> None:
         git = ["git", "-C", str(repository), "cat-file"]
-        self._contents = Answering([*git, "--batch"], env=git_environment())
-        self._facts = Answering([*git, "--batch-check"], env=git_environment())
+        self._contents = Coprocess([*git, "--batch"], env=git_environment())
+        self._facts = Coprocess([*git, "--batch-check"], env=git_environment())
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +99,7 @@ def _asked(oids: Iterable[str]) -> bytes:
     return "".join(f"{oid}\n" for oid in oids).encode()
 
 
-def _facts(process: Answering, answer: IO[bytes], oid: str) -> tuple[str, int]:
+def _facts(process: Coprocess, answer: IO[bytes], oid: str) -> tuple[str, int]:
     """Reads the line `ID TYPE SIZE`; returns the last two. Raises ProcessError for an object not here."""
     line = answer.readline()
     words = line.decode(errors="replace").split()

@@ -12,7 +12,7 @@ from waypost.system.ending import GRACE_SECONDS
 from waypost.system.process import ProcessError
 
 
-class Answering:
+class Coprocess:
     """A process that answers what is written to it, as `git cat-file --batch` does; started when it is asked.
 
     Not more may be asked at once than a pipe holds (64 KiB): it may wait until its answers are read.
