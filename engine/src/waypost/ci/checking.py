@@ -93,7 +93,7 @@ def _components(product: Library) -> Check:
     return replace(_judged("components", list(found.findings), word), ignored=found.ignored)
 
 
-def _pipeline(folder: Path, say: Say) -> Check:
+def _pipeline(folder: Path, say: Notify) -> Check:
     found = check_pipeline(pipeline_at(folder, say))
     return replace(_judged("pipeline", list(found.findings), "as users may expect"), ignored=found.ignored)
 

@@ -107,7 +107,7 @@ def _cut(
     if advice := product.advice():
         rules = ", ".join(sorted({finding.category for finding in advice}))
         where = "" if folder == Path() else f" {folder}"
-        sayer(console)(
+        notifier(console)(
             f"{counted(len(advice), 'finding')} that a release allows ({rules}): waypost check{where}"
         )
     released = cut.cut(

@@ -23,7 +23,7 @@ from waypost.runs.prepare import Prepared, prepare
 from waypost.sources import git
 from waypost.sources.files import read_parameters, read_pipeline, read_text
 from waypost.sources.store import Store
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.places import home
 
 _OF_A_PIPELINE = {
@@ -37,7 +37,7 @@ _OF_A_REPOSITORY = {
 }
 
 
-def pipeline_at(folder: Path, say: Say) -> Workspace:
+def pipeline_at(folder: Path, say: Notify) -> Workspace:
     """Returns the workspace of a pipeline whatever is wrong with it, as long as its file can be read.
 
     Raises FindingsError.

@@ -76,7 +76,7 @@ def _tag_findings(product: Product, tag: str, *, offline: bool) -> list[Finding]
     return []
 
 
-def _pin_findings(product: PipelineRepository, say: Say, *, offline: bool) -> list[Finding]:
+def _pin_findings(product: PipelineRepository, say: Notify, *, offline: bool) -> list[Finding]:
     workspace = open_workspace(product.place, say, offline=offline)
     found = [*verify_locked(workspace).findings, *pipeline_release_findings(workspace)]
     for name, source in workspace.pipeline.components.items():

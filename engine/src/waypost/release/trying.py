@@ -27,7 +27,7 @@ from waypost.runs.environments import Environment
 from waypost.runs.logs import exit_cause
 from waypost.runs.outputs import model_problem
 from waypost.sources.files import read_python_env
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.places import home
 from waypost.system.process import ProcessError, bytes_of
 from waypost.system.scratch import scratch
@@ -37,7 +37,7 @@ _SCRIPTS = {".sh": "sh", ".bash": "bash", ".R": "Rscript", ".r": "Rscript", ".jl
 _MOST_WORDS = 300
 
 
-def try_components(library: Path, say: Say) -> list[Finding]:
+def try_components(library: Path, say: Notify) -> list[Finding]:
     """Executes tests and examples of a library's components; returns what failed. Raises WaypostError."""
     folders = read_folders(library)
     with scratch() as temp:
@@ -53,7 +53,7 @@ class _Trial:
 
     folders: ComponentFolders
     temp: Path
-    say: Say
+    say: Notify
     made: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -140,6 +140,7 @@ class _Trial:
     def _run(
         self, name: str, main: EntryPoint, values: Mapping[str, str], own: Environment, place: str
     ) -> Iterator[Finding]:
+        """Executes the example of a component, and yields the problems of the run and of its outputs."""
         result = self.temp / f"{name}.json"
         asked = {
             "folder": str(self.library / name),
