@@ -139,6 +139,7 @@ def _readme(entry: Entry) -> Iterator[Part]:
 
 
 def _version(library: Library, version: Version) -> Html:
+    """Returns the section of a version: its release, and what changed since the one before."""
     release = version.release
     breaking = any(change.kind == "breaking" for change in version.changes)
     summary = element(

@@ -17,7 +17,7 @@ from waypost.catalogue.site import site as pages_of
 from waypost.catalogue.users import pins_in, with_uses
 from waypost.catalogue.writing import write_site
 from waypost.commands.options import as_json_option
-from waypost.report.common import columns, counted, line, sayer, write_document
+from waypost.report.common import columns, counted, line, notifier, write_document
 from waypost.report.console import Console, escape
 from waypost.sources.store import Store
 from waypost.system.places import home
@@ -82,7 +82,7 @@ def read_libraries(
     written: tuple[str, ...], console: Console, pipelines: tuple[Path, ...] = ()
 ) -> list[Library]:
     """Returns libraries by how they were typed, each called by a name of its own."""
-    say = sayer(console)
+    say = notifier(console)
     store = Store(home(), say)
     opened = [open_library(text, store) for text in dict.fromkeys(written)]
     addresses = slugs(one.name for one in opened)
