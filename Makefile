@@ -78,6 +78,7 @@ rules: $(READY) ## the other half: style, documentation, import contracts, workf
 	@cd engine && ../$(BIN)/python -m docs.site
 	@cd engine && ../$(BIN)/python -m docs.rules --check
 	@cd engine && ../$(BIN)/lint-imports --no-cache
+	@cd engine && ../$(BIN)/python -m pytest -q --no-header tests/unit/test_house.py
 	@PRE_COMMIT_HOME=$(VENV)/pre-commit $(BIN)/pre-commit run --all-files
 	@$(BIN)/waypost release check-records
 	@$(BIN)/waypost release check-records -C components-repo

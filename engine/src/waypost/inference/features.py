@@ -108,6 +108,7 @@ class Numbers(Columns):
         return values.astype(np.float32).astype(np.float64) if self.single else values
 
     def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:
+        """Returns the function that writes the cells of one row: filled, shifted and scaled."""
         if self.single:
             return self._rounded_cells(layout, at, kind)
         places = [layout.numbers.index(name) for name in self.columns]

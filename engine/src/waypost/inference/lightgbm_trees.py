@@ -59,6 +59,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _tree(facts: dict[str, str]) -> Tree:
+    """Returns one tree of a dump. Raises NotCompilableError."""
     if facts.get("is_linear") == "1":
         raise NotCompilableError("LightGBM with linear trees")
     leaves = _numbers(facts, "leaf_value", float)
