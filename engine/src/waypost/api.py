@@ -214,6 +214,7 @@ def _text(value: Any) -> str:
 
 
 def _result(ended: RunResult, plan: Plan) -> Result:
+    """Returns the public result of a run."""
     steps = {
         step.name: Step(
             step.name,

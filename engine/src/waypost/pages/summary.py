@@ -104,6 +104,7 @@ def _baseline(run: Run) -> str:
 
 
 def _data(run: Run) -> Html:
+    """Returns the tables of the inputs and outputs of a run's steps."""
     sources = [
         [f"{step.name}.{each.name}", code(each.source), code(each.digest, 19)]
         for step in run.steps

@@ -16,7 +16,7 @@ from waypost.contracts.outcome import Outcome, StepOutcome, outcome_text
 from waypost.interfaces.interface import interface_of
 from waypost.runs.events import StepResult
 from waypost.runs.prepare import Prepared
-from waypost.tracking.store import Tracker
+from waypost.tracking.tracker import Tracker
 
 PAGE = "report.html"
 """The artifact of a pipeline run that is its page."""

@@ -150,7 +150,7 @@ def sweep(
         )
         drive(opening, options, tools)
         result = _sorted(run_id, metric, found.values(), minimize=minimize)
-        _record(tools.tracker, result)
+        _record(tools.tracker, result, waiting[0][1])
         status = "FINISHED" if all(p.result.status == "FINISHED" for p in result.points) else "FAILED"
         tools.tracker.close(run_id, status)
     return result
@@ -177,25 +177,7 @@ def _open_sweep_tools(
     ):
         close_abandoned(tools.tracker, reporter)
         check()
-        with _opened_sweep(tools.tracker) as run_id:
-            opening = (
-                PipelineRun(
-                    prepared,
-                    options,
-                    tools,
-                    _OnePoint(values, note),
-                    parent=run_id,
-                    name=" ".join(values),
-                    env_digests=known,
-                )
-                for values, prepared in waiting
-            )
-            drive(opening, options, tools)
-            result = _sorted(run_id, metric, found.values(), minimize=minimize)
-            _record(tools.tracker, result, first)
-            status = "FINISHED" if all(p.result.status == "FINISHED" for p in result.points) else "FAILED"
-            tools.tracker.close(run_id, status)
-    return result
+        yield tools
 
 
 def swept(result: SweepResult, pipeline: str) -> Sweep:

@@ -141,6 +141,7 @@ def _step(
     outcome: StepOutcome,
     read: ReadRun,
 ) -> Step:
+    """Returns a step as the report shows it."""
     found, tags, info = step_run(name, run), run.data.tags, run.info
     is_own = str(tags.get(PARENT_TAG, "")) == read.parent.info.run_id
     state = outcome.state or _state(str(info.status), is_own=is_own)

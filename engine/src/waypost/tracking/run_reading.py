@@ -142,6 +142,7 @@ def _step(
     outcome: StepOutcome,
     interfaces: Mapping[str, Mapping[str, Any]],
 ) -> StepFacts:
+    """Returns the facts of a step, as comparisons read them."""
     taken = {name: makers[run] for name, (run, _) in step.inputs.items() if run in makers}
     inputs = {name: digest for name, digest in step.input_digests.items() if digest}
     predictions = {
