@@ -116,7 +116,7 @@ def _engine(console: Console) -> str:
     lock = engine_lock()
     if not lock:
         words = f"waypost=={__version__} is on no package index here: the workflow installs it without hashes"
-        sayer(console)(f"{words}; docs/ci.md has the command that pins it")
+        notifier(console)(f"{words}; docs/ci.md has the command that pins it")
     return lock
 
 
