@@ -98,7 +98,7 @@ def _pipeline(folder: Path, say: Notify) -> Check:
     return replace(_judged("pipeline", list(found.findings), "as users may expect"), ignored=found.ignored)
 
 
-def _pins(folder: Path, say: Say) -> Check:
+def _pins(folder: Path, say: Notify) -> Check:
     """Compares the lock with pipeline.yaml, the remotes and the content, which is fetched for it."""
     verdict = verify_locked(open_workspace(folder, say))
     unchecked = [

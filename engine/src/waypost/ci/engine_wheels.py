@@ -14,14 +14,14 @@ from waypost.contracts.python_env import PythonEnv
 from waypost.images.locked import core_lock
 from waypost.images.wheel import engine_wheel
 from waypost.runs import environments
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 from waypost.system.scratch import scratch
 
 LIST = "waypost.txt"
 _REQUIREMENTS = "requirements.txt"
 
 
-def bring_engine(folder: Path, say: Say) -> None:
+def bring_engine(folder: Path, say: Notify) -> None:
     """Adds the engine's wheel to a folder of wheels, those of all that it needs, and a list with the hashes
     of these. Raises WaypostError where one is not available.
     """

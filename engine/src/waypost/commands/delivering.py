@@ -20,7 +20,7 @@ from waypost.errors import UsageError
 from waypost.release.kinds import read_product
 from waypost.report import ci as report
 from waypost.report import runs
-from waypost.report.common import line, sayer, write_document
+from waypost.report.common import line, notifier, write_document
 from waypost.report.console import Console
 from waypost.sources import git
 from waypost.system.scratch import scratch
@@ -72,7 +72,7 @@ def prepared(folder: Path, wish: Wish, console: Console) -> Delivery | None:
 
 def arrive(top: Path, place: Path, told: Told, *, pull_request: bool) -> None:
     """Publishes a delivery, or opens its pull request, and tells what became of it."""
-    arrived = publish_delivery(top, place, sayer(told.console), pull_request=pull_request)
+    arrived = publish_delivery(top, place, notifier(told.console), pull_request=pull_request)
     report.summarise(told.summary, report.arrived_page(arrived))
     report.give(
         {

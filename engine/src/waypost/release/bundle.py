@@ -30,11 +30,11 @@ from waypost.texts.sealed import opened
 _CHUNK = 1 << 20
 
 
-Bring = Callable[[Path, Say], None]
+Bring = Callable[[Path, Notify], None]
 """Brings more wheels into a folder: those of the engine, which a bundle need not have."""
 
 
-def bundle(target: Target, file: Path, say: Say, *, wheels: bool, bring: Bring | None = None) -> Bundle:
+def bundle(target: Target, file: Path, notify: Notify, *, wheels: bool, bring: Bring | None = None) -> Bundle:
     """Packs a release; the same bytes for the same content.
 
     Without `wheels` it runs with `--env local` only. A bundle that is there is replaced, nothing else is.
@@ -44,15 +44,15 @@ def bundle(target: Target, file: Path, say: Say, *, wheels: bool, bring: Bring |
         raise UsageError(
             f"{file}: not a bundle, so it is not replaced", hint="give another name, or move it away"
         )
-    store = Store(home(), say)
-    return pack(fetch_release(store, target), store, file, say, wheels=wheels, bring=bring)
+    store = Store(home(), notify)
+    return pack(fetch_release(store, target), store, file, notify, wheels=wheels, bring=bring)
 
 
 def pack(
     release: FetchedRelease,
     store: Store,
     file: Path,
-    say: Say,
+    notify: Notify,
     *,
     wheels: bool,
     bring: Bring | None = None,
@@ -65,10 +65,10 @@ def pack(
             _copy_tree(checkout.folder.parent, temp / "trees", store)
         _copy_tree(release.root.parent, temp / "trees", store)
         if wheels:
-            _collect_wheels(prepared, temp / "wheels", say)
+            _collect_wheels(prepared, temp / "wheels", notify)
         if bring:
             (temp / "wheels").mkdir(exist_ok=True)
-            bring(temp / "wheels", say)
+            bring(temp / "wheels", notify)
         facts = Bundle(
             name=prepared.pipeline.name,
             version=release.version,

@@ -169,9 +169,9 @@ def make(
         git.git(clone, "tag", "--annotate", "--message", tag_message(title, notes), tag)
     commit = git.object_at(clone, "HEAD") or ""
     if isinstance(product, Package):
-        check_build(clone, product, following.version, temp, say, offline=offline)
+        check_build(clone, product, following.version, temp, notify, offline=offline)
     files = git.git(clone, "diff", "--name-only", "-z", base, commit).split("\0")[:-1]
-    return Made(clone, base, commit, tag, record, notes, tuple(files))
+    return PreparedRelease(clone, base, commit, tag, record, notes, tuple(files))
 
 
 def _write(clone: Product, following: NextVersion, notify: Notify) -> tuple[str, str]:

@@ -10,11 +10,11 @@ from waypost.pins.verify import verify
 from waypost.pins.workspace import workspace_of_release
 from waypost.release.fetched import Seen, release_of, see_release
 from waypost.sources.store import Store
-from waypost.sources.waiting import Say
+from waypost.sources.waiting import Notify
 
 
 def verify_release(
-    store: Store, target: Target, say: Say, *, offline: bool, must_be_signed: bool
+    store: Store, target: Target, say: Notify, *, offline: bool, must_be_signed: bool
 ) -> tuple[Seen, Verdict]:
     """Returns what a target names, and everything that is not as it should be; of a pipeline with its pins.
 
