@@ -51,6 +51,7 @@ def release() -> None:
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options of all bumps."""
     for option in reversed(
         (
             product_option,
@@ -95,6 +96,7 @@ def _released(bump: str, pull_request: bool, env: str, **options: Any) -> int:
 def _cut(
     bump: str, folder: Path, dry_run: bool, push: bool, branch: str, offline: bool, as_json: bool
 ) -> int:
+    """Cuts a release, or tells what it would be; returns the exit code."""
     console = Console(stderr=as_json)
     product = read_product(folder)
     following = cut.next_version(product, bump)  # type: ignore[arg-type]
