@@ -25,11 +25,23 @@ def contract(folder: Path) -> dict[str, Any]:
     return load_entry_point(folder / "MLproject")
 
 
-def test_six_components_are_there() -> None:
-    """The library has the steps of a whole pipeline."""
-    assert [
-        *("check_data", "download", "evaluate", "preprocess", "segregate", "train_random_forest")
-    ] == COMPONENTS
+def test_all_components_are_there() -> None:
+    """The library has the steps of a whole pipeline, and more than one trainer for it."""
+    trainers = ["train_gradient_boosting", "train_linear", "train_random_forest"]
+    assert ["check_data", "download", "evaluate", "preprocess", "segregate", *trainers] == COMPONENTS
+
+
+def test_trainers_have_one_contract() -> None:
+    """Whichever trainer a step uses: it takes the same, makes the same, and measures by the same names."""
+    one, *others = (contract(LIBRARY / name) for name in COMPONENTS if name.startswith("train_"))
+    for other in others:
+        assert set(one["parameters"]) - {"jobs"} == set(other["parameters"]) - {"jobs"}
+        assert one["outputs"]["model"] == other["outputs"]["model"]
+        assert set(one["outputs"]) == set(other["outputs"])
+        own = {"trees"}
+        assert {n: m for n, m in one["metrics"].items() if n not in own} == {
+            n: m for n, m in other["metrics"].items() if n not in own
+        }
 
 
 @each_component

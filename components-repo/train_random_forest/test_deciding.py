@@ -13,11 +13,12 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, fbeta_score
 from sklearn.model_selection import FixedThresholdClassifier
 
 from componentkit.arguments import ComponentError
-from train_random_forest.folds import cross_validated, fold_figure, fold_metrics, summarised
-from train_random_forest.model import TRUSTED_TYPES
-from train_random_forest.test_run import config, table
-from train_random_forest.threshold import Threshold, best_threshold, deciding, positive_class
-from train_random_forest.train import fitted, new_pipeline, prepare
+from train_random_forest.model import TRUSTED_TYPES, new_pipeline
+from train_random_forest.test_run import asked_for, config, learned_by, table
+from training.folds import check_folds, cross_validated, fold_figure, fold_metrics, summarised
+from training.tasks import Classification
+from training.threshold import Threshold, best_threshold, deciding, positive_class
+from training.trainer import prepare
 
 
 @pytest.mark.parametrize("labels", [("no", "yes"), (False, True), (0, 1)])
@@ -25,7 +26,7 @@ def test_threshold_is_part_of_the_model(labels: Any) -> None:
     """The model answers by the threshold, whatever loads it, as scikit-learn's does."""
     options = config(threshold={"by": "f1", "positive": labels[0]})
     features, target = prepare(table(labels), "y", options.features)
-    plain = fitted(new_pipeline(options, features, target, seed=1, jobs=1), features, target)
+    plain = learned_by(options, features, target)
     model = deciding(options.threshold, plain, 0.9)
     chances = model.predict_proba(features)
     assert np.array_equal(chances, plain.predict_proba(features))
@@ -93,10 +94,10 @@ def test_class_weights() -> None:
     for labels, weights in (((0, 1), {"1": 5, 0: 1}), (("a", "b"), {"a": 1, "b": 5})):
         options = config(class_weight=weights)
         features, target = prepare(table(labels), "y", options.features)
-        forest = new_pipeline(options, features, target, seed=1, jobs=1)["forest"]
+        forest = new_pipeline(asked_for(options, features, target))["forest"]
         assert forest.class_weight == {labels[0]: 1, labels[1]: 5}
-    assert new_pipeline(config(), features, target, seed=1, jobs=1)["forest"].class_weight is None
-    balanced = new_pipeline(config(class_weight="balanced"), features, target, seed=1, jobs=1)
+    assert new_pipeline(asked_for(config(), features, target))["forest"].class_weight is None
+    balanced = new_pipeline(asked_for(config(class_weight="balanced"), features, target))
     assert balanced["forest"].class_weight == "balanced"
     with pytest.raises(ValidationError, match="class_weight is given twice, once in forest"):
         config(class_weight="balanced", forest={"class_weight": "balanced"})
@@ -117,7 +118,7 @@ def test_intervals_hold_the_truth() -> None:
             assert not set(learn) & set(validate)
             return {"accuracy": float(truth[validate].mean())}
 
-        found = cross_validated(labels, 5, 2, seed, measure)
+        found = cross_validated(labels, 5, Classification().folds(labels, 5, 2, seed), measure)
         assert len(found) == 10
         row = summarised(found, 5).loc["accuracy"]
         holds.append(row["low"] <= 0.8 <= row["high"])
@@ -125,6 +126,6 @@ def test_intervals_hold_the_truth() -> None:
     assert fold_metrics(summarised(found, 5))["cv_accuracy"] == pytest.approx(truth.mean())
     assert fold_figure(found, summarised(found, 5), "title").axes
     with pytest.raises(ComponentError, match=r"cross_validation 5: class 1 has 3 rows.*3 folds at most"):
-        cross_validated(np.array([0] * 10 + [1] * 3), 5, 1, 1, measure)
+        Classification().folds(np.array([0] * 10 + [1] * 3), 5, 1, 1)
     with pytest.raises(ComponentError, match="two folds are needed"):
-        cross_validated(labels, 1, 1, 1, measure)
+        check_folds(1)

@@ -10,22 +10,14 @@ import pytest
 import skops.io
 
 from componentkit.arguments import ComponentError
-from train_random_forest.fitness import concerns
-from train_random_forest.model import (
-    TRUSTED_TYPES,
-    ModelConfig,
-    feature_table,
-    impurity_importances,
-)
-from train_random_forest.train import (
-    fitted,
-    held_out_rows,
-    importance_figure,
-    importances,
-    new_pipeline,
-    prepare,
-    signature_of,
-)
+from scoring import Labels
+from train_random_forest.model import TRUSTED_TYPES, ModelConfig, impurity_importances, new_pipeline
+from training.export import signature_of
+from training.features import feature_table
+from training.importances import importance_figure, importance_table
+from training.learner import Asked, fitted
+from training.tasks import Classification
+from training.trainer import doubts, prepare
 
 
 def config(**changes: Any) -> ModelConfig:
@@ -50,6 +42,14 @@ def table(labels: Any = ("a", "b"), rows: int = 120) -> pd.DataFrame:
     )
 
 
+def asked_for(options: ModelConfig, features: pd.DataFrame, labels: Labels, jobs: int = 1) -> Asked:
+    return Asked(options, Classification(), features, labels, seed=1, jobs=jobs)
+
+
+def learned_by(options: ModelConfig, features: pd.DataFrame, labels: Labels, jobs: int = 1) -> Any:
+    return fitted(new_pipeline(asked_for(options, features, labels, jobs)), features, labels)
+
+
 @pytest.mark.parametrize("encode", ["onehot", "ordinal"])
 @pytest.mark.parametrize("labels", [("a", "b"), (0, 1, 2), (False, True), (1.5, 2.5)])
 def test_any_labels_and_missing_values(labels: Any, encode: str) -> None:
@@ -57,7 +57,7 @@ def test_any_labels_and_missing_values(labels: Any, encode: str) -> None:
     data = table(labels)
     options = config(encode=encode)
     features, target = prepare(data, "y", options.features)
-    model = fitted(new_pipeline(options, features, target, seed=1, jobs=1), features, target)
+    model = learned_by(options, features, target)
     assert np.mean(model.predict(features) == target) > 0.9
     known = [str(label) for label in labels] if labels[0] == 1.5 else list(labels)
     assert model.classes_.tolist() == known
@@ -67,7 +67,7 @@ def test_odd_requests_are_answered() -> None:
     """Unknown categories, None and NaN in every column get an answer: that is what serving meets."""
     options = config()
     features, target = prepare(table(), "y", options.features)
-    model = fitted(new_pipeline(options, features, target, seed=1, jobs=1), features, target)
+    model = learned_by(options, features, target)
     for missing in (None, np.nan):
         odd = pd.DataFrame({"n": [np.nan], "constant": [2.0], "empty": [3.0], "c": ["new"], "t": [missing]})
         odd["t"] = odd["t"].astype(object)
@@ -80,10 +80,7 @@ def test_same_seed_same_model_on_any_cores() -> None:
     """The number of cores does not change one digit of the probabilities, nor does skops."""
     options = config()
     features, target = prepare(table(), "y", options.features)
-    one, two = (
-        fitted(new_pipeline(options, features, target, seed=1, jobs=jobs), features, target)
-        for jobs in (1, 2)
-    )
+    one, two = (learned_by(options, features, target, jobs) for jobs in (1, 2))
     expected = one.predict_proba(features)
     assert np.array_equal(two.predict_proba(features), expected)
     stored = skops.io.loads(skops.io.dumps(one), trusted=TRUSTED_TYPES)
@@ -93,11 +90,11 @@ def test_same_seed_same_model_on_any_cores() -> None:
 def test_validation_rows() -> None:
     """Validation has every class, however small its share; too few rows are an error that says so."""
     labels = np.array(["a"] * 96 + ["b"] * 4, dtype=object)
-    learn, validate = held_out_rows(labels, 0.02, 1)
+    learn, validate = Classification().held_out_rows(labels, 0.02, 1)
     assert sorted([*learn, *validate]) == list(range(100))
     assert len(validate) == 2
     with pytest.raises(ComponentError, match=r"validation_size 0\.9: "):
-        held_out_rows(labels[-10:], 0.9, 1)
+        Classification().held_out_rows(labels[-10:], 0.9, 1)
 
 
 @pytest.mark.parametrize("encode", ["onehot", "ordinal"])
@@ -105,9 +102,10 @@ def test_importances_belong_to_their_features(encode: str) -> None:
     """Impurity shares add up to one, and the column that decides comes first, both ways."""
     options = config(encode=encode)
     features, target = prepare(table(), "y", options.features)
-    model = fitted(new_pipeline(options, features, target, seed=1, jobs=1), features, target)
+    model = learned_by(options, features, target)
     assert impurity_importances(model, options.features).sum() == pytest.approx(1)
-    found = importances(model, features, target, options, 1)
+    own = impurity_importances(model, options.features)
+    found = importance_table(own, model, features, target, options, 1)
     assert found.index[0] == "n"
     assert found["permutation"].idxmax() == "n"
     assert importance_figure(found).axes
@@ -130,7 +128,7 @@ def test_categories_that_are_numbers(encode: str) -> None:
     forest = {"n_estimators": 20}
     options = config(features={"categorical": list(data.columns[:-1])}, encode=encode, forest=forest)
     features, target = prepare(data, "y", options.features)
-    model = fitted(new_pipeline(options, features, target, seed=1, jobs=1), features, target)
+    model = learned_by(options, features, target)
     expected = model.predict(features)
     assert (expected == target).all()
     found = {c.name: (c.type.name, c.required) for c in signature_of(features, pd.Series(expected)).inputs}
@@ -165,14 +163,15 @@ def test_concerns_are_told() -> None:
     data.loc[:4, "y"] = "c"
     options = config(features={"numeric": ["n", "one", "code"], "categorical": ["fate", "id"]})
     features, target = prepare(data, "y", options.features)
-    told = list(concerns(features, target, options.features, onehot=True))
+    told = doubts(asked_for(options, features, target))
     assert [text.partition(":")[0].partition(" (")[0].partition(", each")[0] for text in told] == [
         "classes with fewer than 10 rows can hardly be learned",
         "column 'one' says nothing",
         "column 'id' has 600 categories",
     ]
     features, target = prepare(data[data["y"] != "c"], "y", options.features)
-    told = list(concerns(features, target, options.features, onehot=False))
+    options = options.model_copy(update={"encode": "ordinal"})
+    told = doubts(asked_for(options, features, target))
     assert [text.partition(" (")[0] for text in told[1:]] == [
         "column 'code' alone predicts the target",
         "column 'fate' alone predicts the target",
@@ -229,4 +228,4 @@ def test_misfit_is_named(change: dict[str, Any], options: dict[str, Any], messag
     settings = config(**options)
     with pytest.raises(ComponentError, match=message):
         features, target = prepare(table().assign(**change), "y", settings.features)
-        fitted(new_pipeline(settings, features, target, seed=1, jobs=1), features, target)
+        learned_by(settings, features, target)

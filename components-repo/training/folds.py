@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
-from sklearn.model_selection import RepeatedStratifiedKFold
 
 from componentkit.arguments import ComponentError
 from componentkit.figures import figure
@@ -21,24 +20,18 @@ Measure = Callable[[Labels, Labels], dict[str, float]]
 """Learns from the rows at some places, and returns the metrics on others."""
 
 
-def cross_validated(labels: Labels, folds: int, repeats: int, seed: int, measure: Measure) -> pd.DataFrame:
-    """Returns the metrics of each fold, one a row. Raises ComponentError where a class has too few rows."""
+def check_folds(folds: int) -> None:
+    """Raises ComponentError for one fold, which leaves nothing to learn from."""
     if folds < 2:
         raise ComponentError("cross_validation 1: two folds are needed; 0 leaves it out")
-    classes, counts = np.unique(labels, return_counts=True)
-    if counts.min() < folds:
-        rare = classes.tolist()[counts.argmin()]
-        raise ComponentError(
-            f"cross_validation {folds}: class {rare!r} has {counts.min()} rows, fewer than one a fold:"
-            f" {counts.min()} folds at most"
-        )
-    return pd.DataFrame(list(_measured(labels, folds, repeats, seed, measure)))
 
 
-def _measured(
-    labels: Labels, folds: int, repeats: int, seed: int, measure: Measure
-) -> Iterator[dict[str, float]]:
-    splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
+def cross_validated(labels: Labels, folds: int, splitter: Any, measure: Measure) -> pd.DataFrame:
+    """Returns the metrics of each fold, one a row. Args: `splitter` is one of scikit-learn's, of `folds`."""
+    return pd.DataFrame(list(_measured(labels, folds, splitter, measure)))
+
+
+def _measured(labels: Labels, folds: int, splitter: Any, measure: Measure) -> Iterator[dict[str, float]]:
     for number, (learn, validate) in enumerate(splitter.split(labels, labels)):
         place = {"repeat": number // folds + 1, "fold": number % folds + 1, "rows": len(validate)}
         yield {**place, **measure(learn, validate)}

@@ -1,4 +1,4 @@
-"""train_random_forest: what a model's metadata tells of its training table, and what it does not."""
+"""training: what a model's metadata tells of its training table, and what it does not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from train_random_forest.known import LEAST_ROWS, MOST_CATEGORIES, known_columns
-from train_random_forest.model import Features, feature_table
+from training.features import Features, feature_table
+from training.known import LEAST_ROWS, MOST_CATEGORIES, known_columns
 
 
 def test_ranges_and_categories() -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.metrics import balanced_accuracy_score, r2_score
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 
 from componentkit.arguments import ComponentError
 from componentkit.columns import as_numbers, kind_of, written
 from scoring import Labels
-from train_random_forest.model import Features, is_text
+from training.features import Features, is_text
 
 LARGEST = float(np.finfo(np.float32).max)
 """scikit-learn's trees take numbers as float32."""
@@ -22,6 +22,14 @@ MANY_CATEGORIES = 100
 FEW_ROWS = 10
 LEAK = 0.98
 _LEAK_ROWS = 2000
+
+
+class Leak(NamedTuple):
+    """A column that predicts the target nearly alone, by which figure, and how well."""
+
+    column: str
+    measure: str
+    score: float
 
 
 def check_lists(features: Features, target: str) -> None:
@@ -47,7 +55,8 @@ def check_target(column: pd.Series, labels: Labels) -> None:
         rule = f"{written(name)} > {column.median():g}"
         raise ComponentError(
             f"target {name!r} is a number with {len(classes):,} different values, not a class;"
-            f" make classes of it in the recipe of preprocess, such as derive: {{high: {rule}}}"
+            f" make classes of it in the recipe of preprocess, such as derive: {{high: {rule}}},"
+            " or learn the number itself: task=regression"
         )
     if counts.min() < 2:
         rare = classes[counts < 2].tolist()
@@ -85,12 +94,28 @@ def check_finite(features: pd.DataFrame) -> None:
         )
 
 
-def concerns(features: pd.DataFrame, labels: Labels, lists: Features, *, onehot: bool) -> Iterator[str]:
-    """Gives what is likely a mistake, or costs quality, though a model can be learned."""
+def check_number(column: pd.Series, numbers: Labels) -> None:
+    """Raises ComponentError where there is no number to be learned."""
+    if wrong := int((~np.isfinite(numbers)).sum()):
+        rule = f"not (abs({written(column.name)}) > 1e38)"
+        raise ComponentError(
+            f"target {column.name!r}: {wrong:,} values are infinite; leave such rows out by the filter of"
+            f" preprocess: {rule}"
+        )
+    if len(numbers) < 2 or np.ptp(numbers) == 0:
+        raise ComponentError(f"target {column.name!r} has one value only: {numbers[0]:g}")
+
+
+def rare_classes(labels: Labels) -> list[str]:
+    """Returns what is to be said of classes with few rows."""
     classes, counts = np.unique(labels, return_counts=True)
-    if rare := classes[counts < FEW_ROWS].tolist():
-        said = ", ".join(map(repr, rare[:5])) + (" …" if len(rare) > 5 else "")
-        yield f"classes with fewer than {FEW_ROWS} rows can hardly be learned: {said}"
+    rare = classes[counts < FEW_ROWS].tolist()
+    said = ", ".join(map(repr, rare[:5])) + (" …" if len(rare) > 5 else "")
+    return [f"classes with fewer than {FEW_ROWS} rows can hardly be learned: {said}"] if rare else []
+
+
+def concerns(features: pd.DataFrame, lists: Features, *, onehot: bool) -> Iterator[str]:
+    """Gives what costs quality in the columns, though a model can be learned."""
     for name in features:
         values = features[name]
         distinct = values.nunique()
@@ -102,30 +127,57 @@ def concerns(features: pd.DataFrame, labels: Labels, lists: Features, *, onehot:
                 f"column {name!r} has {distinct:,} categories, each a feature of its own, which drown the"
                 " others; encode: ordinal keeps them in one"
             )
-    for name, score in leaks(features, labels, lists):
-        yield (
-            f"column {name!r} alone predicts the target (balanced accuracy {score:.3f}): is it known before"
-            " the target is? If not, it leaks: take it out of the features"
-        )
 
 
-def leaks(features: pd.DataFrame, labels: Labels, lists: Features) -> Iterator[tuple[str, float]]:
-    """Gives the columns that predict the target nearly alone, with the balanced accuracy of a tree over each.
+def told(leak: Leak) -> str:
+    """Returns what is to be said of a column that predicts the target nearly alone."""
+    return (
+        f"column {leak.column!r} alone predicts the target ({leak.measure} {leak.score:.3f}): is it known"
+        " before the target is? If not, it leaks: take it out of the features"
+    )
 
-    It is measured by two-fold cross-validation on a sample of the rows, the same each time.
+
+def single_columns(features: pd.DataFrame, lists: Features) -> dict[str, Any]:
+    """Returns each numeric and categorical column as numbers, on a sample of the rows, the same each time;
+    `""` is the places of the rows.
     """
-    chosen = np.sort(np.random.default_rng(0).permutation(len(labels))[:_LEAK_ROWS])
-    truth = pd.Series(labels[chosen])
-    enough = truth.map(truth.value_counts()).to_numpy() >= 2
-    chosen, known = chosen[enough], truth[enough].astype("str").to_numpy()
-    if len(np.unique(known)) < 2:
-        return
-    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(features))[:_LEAK_ROWS])
+    found: dict[str, Any] = {"": chosen}
     for name in [*lists.numeric, *lists.categorical]:
         values = features[name].iloc[chosen]
         codes = values.factorize(sort=True)[0] if is_text(values) else as_numbers(values).to_numpy()
-        tree = DecisionTreeClassifier(min_samples_leaf=2, random_state=0)
-        guessed = cross_val_predict(tree, codes.reshape(-1, 1), known, cv=folds)
-        score = float(balanced_accuracy_score(known, guessed))
-        if score >= LEAK:
-            yield name, score
+        found[name] = codes.reshape(-1, 1)
+    return found
+
+
+def class_leaks(labels: Labels, columns: dict[str, Any], tree: Any) -> list[Leak]:
+    """Returns the columns from which a tree tells the classes, by two-fold cross-validation.
+
+    Args: `columns` as `single_columns` gives them.
+    """
+    truth = pd.Series(labels[columns[""]])
+    enough = truth.map(truth.value_counts()).to_numpy() >= 2
+    known = truth[enough].astype("str").to_numpy()
+    if len(np.unique(known)) < 2:
+        return []
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    scores = {
+        name: float(balanced_accuracy_score(known, cross_val_predict(tree, values[enough], known, cv=folds)))
+        for name, values in columns.items()
+        if name
+    }
+    return [Leak(name, "balanced accuracy", score) for name, score in scores.items() if score >= LEAK]
+
+
+def number_leaks(labels: Labels, columns: dict[str, Any], tree: Any) -> list[Leak]:
+    """Returns the columns from which a tree tells the number, as `class_leaks` does."""
+    known = labels[columns[""]]
+    if len(known) < 4:
+        return []
+    folds = KFold(2, shuffle=True, random_state=0)
+    scores = {
+        name: float(r2_score(known, cross_val_predict(tree, values, known, cv=folds)))
+        for name, values in columns.items()
+        if name
+    }
+    return [Leak(name, "R²", score) for name, score in scores.items() if score >= LEAK]

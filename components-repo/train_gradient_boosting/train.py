@@ -1,0 +1,29 @@
+"""train_gradient_boosting: learn until the validation rows say stop, explain, export."""
+
+from __future__ import annotations
+
+from componentkit.step import Step
+from train_gradient_boosting.model import (
+    TRUSTED,
+    ModelConfig,
+    doubts,
+    new_pipeline,
+    settled,
+    trees_of,
+)
+from training.learner import Learner
+from training.trainer import train
+
+LEARNER = Learner(
+    config=ModelConfig,
+    pipeline=new_pipeline,
+    stops=lambda config: bool(config.early_stopping),
+    settled=settled,
+    doubts=doubts,
+    figures=lambda model: {"trees": trees_of(model)},
+    trusted=TRUSTED,
+)
+
+
+def run(step: Step) -> None:
+    train(step, LEARNER)

@@ -1,0 +1,1 @@
+"""What all trainers share: features, tasks, folds, thresholds, the model's metadata, and the run itself."""
