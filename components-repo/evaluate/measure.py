@@ -1,68 +1,17 @@
-"""evaluate: a classifier on a held-out table; metrics, curves, slices, predictions, thresholds."""
+"""evaluate: a model on a held-out table; metrics, curves, slices, predictions, thresholds."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from sklearn import metrics as sk
-
 from componentkit.arguments import ComponentError, split_names
-from componentkit.figures import table_size
 from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
+from evaluate.classes import known_labels, measured_classes
+from evaluate.errors import measured_numbers, too_far
 from evaluate.features import aligned, check_unknown, unknown_shares
-from evaluate.figures import model_figures
-from evaluate.plots import (
-    calibration_bins,
-    calibration_figure,
-    precision_recall_figure,
-    roc_figure,
-)
-from scoring import (
-    Labels,
-    Probabilities,
-    classification_metrics,
-    confusion_figure,
-    label_array,
-    metric_name,
-)
-
-FEWEST_ROWS = 20  # a slice smaller than that says nothing
-MOST_VALUES = 60
-
-
-def per_class(labels: Labels, predicted: Labels, classes: Labels) -> dict[str, dict[str, float]]:
-    """Returns precision, recall, f1 and support (rows) of each class."""
-    figures = sk.precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
-    names = ("precision", "recall", "f1", "support")
-    return {
-        str(name): {n: float(v[i]) for n, v in zip(names, figures, strict=True)}
-        for i, name in enumerate(classes.tolist())
-    }
-
-
-def per_slice(
-    column: pd.Series, labels: Labels, probabilities: Probabilities, classes: Labels, predicted: Labels
-) -> dict[str, dict[str, float]]:
-    """Returns rows and metrics for each value of a column that has enough rows."""
-    values = column
-    if pd.api.types.is_numeric_dtype(column) and column.nunique() > 10:
-        values = pd.qcut(column, 4, duplicates="drop").astype("str")
-    elif column.nunique() > MOST_VALUES:
-        raise ComponentError(
-            f"slices: column {column.name!r} has {column.nunique():,} values, more than {MOST_VALUES}"
-        )
-    texts = values.astype("object").where(column.notna(), "missing").astype("str").to_numpy()
-    found = {}
-    for value in sorted(set(texts)):
-        rows = texts == value
-        if rows.sum() >= FEWEST_ROWS:
-            scores = classification_metrics(labels[rows], probabilities[rows], classes, predicted[rows])
-            found[value] = {"rows": float(rows.sum()), **scores}
-    return found
+from scoring import metric_name
 
 
 def missed_thresholds(scores: dict[str, float], thresholds: dict[str, float]) -> list[str]:
@@ -77,7 +26,7 @@ def missed_thresholds(scores: dict[str, float], thresholds: dict[str, float]) ->
     return missed
 
 
-def load(path: str) -> tuple[Any, Any]:
+def load(path: str, task: str = "") -> tuple[Any, Any]:
     """Returns (scikit-learn model, MLflow's model info). Raises ComponentError for anything else."""
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -89,9 +38,17 @@ def load(path: str) -> tuple[Any, Any]:
         raise ComponentError(f"model: {' '.join(str(error).split())}") from error
     if info.signature is None:
         raise ComponentError("model: it has no signature, which says what its columns are")
-    if not hasattr(model, "predict_proba"):
-        raise ComponentError("model: it gives no probabilities of classes, which are what is measured")
+    if task_of(info.metadata, task) == "classification" and not hasattr(model, "predict_proba"):
+        raise ComponentError(
+            "model: it gives no probabilities of classes, which are what is measured;"
+            " if it predicts numbers, say so: --task regression"
+        )
     return model, info
+
+
+def task_of(metadata: dict[str, Any] | None, asked: str) -> str:
+    """Returns what a model predicts: what is asked for, else what its metadata says, else classes."""
+    return asked or str((metadata or {}).get("task", "classification"))
 
 
 def target_of(metadata: dict[str, Any] | None, asked: str) -> str:
@@ -104,51 +61,42 @@ def target_of(metadata: dict[str, Any] | None, asked: str) -> str:
 
 def run(step: Step) -> None:
     args = step.args
-    model, info = load(args.model)
+    model, info = load(args.model, args.task)
+    is_number = task_of(info.metadata, args.task) == "regression"
     target = target_of(info.metadata, args.target)
     table = step.table("data")
     require_columns(table, [target], purpose="target")
-    labels = label_array(table[target])
-    classes = model.classes_
-    if unknown := sorted(set(labels.tolist()) - set(classes.tolist()), key=str):
-        raise ComponentError(f"column {target!r}: the model does not know {unknown[:5]}")
+    if not is_number:
+        known_labels(table[target], model.classes_)
     features = aligned(table, info.signature.inputs, step.warn)
     unseen = unknown_shares(model, features)
     step.metrics({metric_name("unknown", name): share for name, share in unseen.items()})
     step.metrics({"unknown_categories": max(unseen.values(), default=0.0)})
     check_unknown(unseen, args.max_unknown, step.warn)
-    probabilities = model.predict_proba(features)
-    # What the model answers: it may have a threshold of its own.
-    predicted = np.asarray(model.predict(features))
-    scores = classification_metrics(labels, probabilities, classes, predicted)
-    confidence, right, rows = calibration_bins(labels, probabilities, classes)
-    scores["calibration_error"] = float(np.average(np.abs(confidence - right), weights=rows))
-    by_class = per_class(labels, predicted, classes)
-    sliced = split_names(args.slices)
-    require_columns(table, sliced, purpose="slices")
-    by_slice = {name: per_slice(table[name], labels, probabilities, classes, predicted) for name in sliced}
-    report = {"overall": scores, "classes": by_class, "slices": by_slice, "rows": len(labels)}
+    measured = measured_numbers if is_number else measured_classes
+    report, predictions = measured(step, model, features, table, target, split_names(args.slices))
     report["unknown_categories"] = unseen
     with step.output("metrics") as path:
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    columns = {f"probability_{n}": probabilities[:, i] for i, n in enumerate(classes.tolist())}
     with step.output("predictions") as path:
-        write_table(pd.DataFrame({"label": labels, "prediction": predicted, **columns}), path)
-    for kind, groups in (("class", {"": by_class}), ("slice", by_slice)):
+        write_table(predictions, path)
+    log_groups(step, report)
+    scores = report["overall"]
+    step.metrics(scores)
+    if is_number:
+        missed = too_far(scores, {"rmse": args.max_rmse, "mae": args.max_mae})
+        missed += missed_thresholds(scores, {"r2": args.min_r2})
+    else:
+        least = {"roc_auc": args.min_auc, "accuracy": args.min_accuracy, "f1_macro": args.min_f1}
+        missed = missed_thresholds(scores, least)
+    if missed:
+        raise ComponentError("the model is not good enough: " + "; ".join(missed))
+
+
+def log_groups(step: Step, report: dict[str, Any]) -> None:
+    """Logs the figures of each class and slice as `class/NAME/METRIC` and `slice/COLUMN/VALUE/METRIC`."""
+    for kind, groups in (("class", {"": report["classes"]}), ("slice", report["slices"])):
         for column, found in groups.items():
             for value, figures in found.items():
                 parts = [kind, *([column] if column else []), value]
                 step.metrics({metric_name(*parts, n): v for n, v in figures.items()})
-    step.hand_over(
-        model_figures(labels, probabilities, predicted, classes, by_class, by_slice),
-        [table_size("test", table)],
-    )
-    title = f"Test: {target}, {len(labels):,} rows"
-    step.figure("confusion_matrix", confusion_figure(labels, predicted, classes, title))
-    step.figure("roc", roc_figure(labels, probabilities, classes))
-    step.figure("precision_recall", precision_recall_figure(labels, probabilities, classes))
-    step.figure("calibration", calibration_figure(labels, probabilities, classes))
-    step.metrics(scores)
-    thresholds = {"roc_auc": args.min_auc, "accuracy": args.min_accuracy, "f1_macro": args.min_f1}
-    if missed := missed_thresholds(scores, thresholds):
-        raise ComponentError("the model is not good enough: " + "; ".join(missed))

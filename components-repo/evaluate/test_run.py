@@ -13,8 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from componentkit.arguments import ComponentError
+from evaluate.classes import per_class, per_slice
 from evaluate.features import aligned, check_unknown, unknown_shares
-from evaluate.measure import load, missed_thresholds, per_class, per_slice, target_of
+from evaluate.measure import load, missed_thresholds, target_of, task_of
 from evaluate.plots import (
     calibration_bins,
     calibration_figure,
@@ -53,6 +54,11 @@ def test_models_that_cannot_be_measured(tmp_path: Path) -> None:
     mlflow.sklearn.save_model(LinearRegression().fit(rows, labels), tmp_path / "line", **signed)
     with pytest.raises(ComponentError, match="no probabilities"):
         load(str(tmp_path / "line"))
+    assert load(str(tmp_path / "line"), "regression")[0].coef_ == pytest.approx([1])
+    assert [task_of(*given) for given in ((None, ""), ({"task": "regression"}, ""))] == [
+        "classification",
+        "regression",
+    ]
     mlflow.sklearn.save_model(LogisticRegression().fit(rows, labels), tmp_path / "curve", **signed)
     assert list(load(str(tmp_path / "curve"))[0].classes_) == [0, 1]
 

@@ -13,8 +13,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from componentkit.arguments import ComponentError
 from scoring import Labels, classification_metrics, confusion_figure, label_array
+from scoring.errors import number_array, number_figure, regression_metrics
 from scoring.figures import confusion_matrix
-from scoring.numbers import number_array, number_figure, regression_metrics
 from training.config import TrainerConfig
 from training.fitness import Leak, check_number, check_target, class_leaks, number_leaks, rare_classes
 from training.threshold import positive_class

@@ -1,0 +1,64 @@
+"""A model of numbers on a held-out table: errors, residuals, slices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from componentkit.figures import table_size
+from componentkit.step import Step
+from componentkit.tables import require_columns
+from evaluate.slices import slice_rows
+from scoring.errors import Numbers, number_array, number_figure, regression_metrics
+
+
+def residual_figure(truth: Numbers, predicted: Numbers, target: str) -> Figure:
+    """Returns the residuals (true minus predicted) over the predictions, and how they are spread."""
+    residuals = truth - predicted
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    over, spread = figure.subplots(1, 2)
+    over.axhline(0, color="grey", linestyle=":")
+    over.plot(predicted, residuals, ".", color="#3b6fb6", alpha=0.4)
+    over.set(xlabel=f"predicted {target}", ylabel="true minus predicted", title="Residuals")
+    spread.hist(residuals, bins=min(50, max(5, len(residuals) // 20)), color="#3b6fb6")
+    spread.set(xlabel="true minus predicted", ylabel="rows", title=f"Spread, {len(truth):,} test rows")
+    return figure
+
+
+def number_slices(column: pd.Series, truth: Numbers, predicted: Numbers) -> dict[str, dict[str, float]]:
+    """Returns rows and metrics for each value of a column that has enough rows."""
+    return {
+        value: {"rows": float(rows.sum()), **regression_metrics(truth[rows], predicted[rows])}
+        for value, rows in slice_rows(column)
+    }
+
+
+def too_far(scores: dict[str, float], limits: dict[str, float]) -> list[str]:
+    """Returns a line for each error that is larger than its limit, by how much; a limit of 0 is none."""
+    return [
+        f"{name} is {scores[name]:.6g}, {scores[name] - most:.6g} above the {most:g} allowed"
+        for name, most in limits.items()
+        if most and scores[name] > most
+    ]
+
+
+def measured_numbers(
+    step: Step, model: Any, features: pd.DataFrame, table: pd.DataFrame, target: str, sliced: list[str]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Logs figures and plots. Returns (report, predictions)."""
+    truth = number_array(table[target])
+    predicted = np.asarray(model.predict(features), dtype=np.float64)
+    scores = regression_metrics(truth, predicted)
+    if zeros := int((truth == 0).sum()):
+        step.warn(f"mape leaves out {zeros:,} of {len(truth):,} rows where {target!r} is 0")
+    require_columns(table, sliced, purpose="slices")
+    by_slice = {name: number_slices(table[name], truth, predicted) for name in sliced}
+    step.hand_over([], [table_size("test", table)])
+    step.figure("predicted", number_figure(truth, predicted, f"Test: {target}, {len(truth):,} rows"))
+    step.figure("residuals", residual_figure(truth, predicted, target))
+    report = {"overall": scores, "classes": {}, "slices": by_slice, "rows": len(truth), "rows_zero": zeros}
+    found = {"label": truth, "prediction": predicted, "residual": truth - predicted}
+    return report, pd.DataFrame(found)
