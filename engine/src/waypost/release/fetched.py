@@ -98,7 +98,7 @@ def fetch_release(
         tagged = replace(seen.tagged, tag="", version="")
         seen = replace(seen, tagged=tagged, attested=Attested(), warnings=(*seen.warnings, word))
     elif seen.tagged.tag and not offline:
-        store.mirror(target.url).remember(seen.tagged.tag, seen.tagged.commit)
+        store.mirror(target.url).first_seen(seen.tagged.tag, seen.tagged.commit)
     return release_of(seen, target)
 
 
