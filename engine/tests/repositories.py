@@ -102,6 +102,16 @@ def parameters_of(contract: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def add_parameter(root: Path, component: str, name: str, **declared: Any) -> None:
+    """Adds a parameter to a contract, and to its command: no library is released with an unused one."""
+
+    def add(contract: dict[str, Any]) -> None:
+        parameters_of(contract)[name] = declared
+        contract["entry_points"]["main"]["command"] += f" --{name}={{{name}}}"
+
+    edit_contract(root, component, add)
+
+
 def make_pipeline(folder: Path, git: str, version: str = "~=1.0", **source: Any) -> Repository:
     """A pipeline repository with two steps, committed."""
     repository = make_repository(folder)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Call
 from tests.github import Github, github
-from tests.repositories import Repository, edit_contract, make_library, make_pipeline, parameters_of
+from tests.repositories import Repository, add_parameter, make_library, make_pipeline
 from tests.test_release import note, releasable
 from waypost.system.scratch import remove
 
@@ -202,7 +202,7 @@ def test_update_pins(runner: Runner, pipeline: str, workplace: Path) -> None:
     assert runner.job(pipeline, "update-pins", *options) == 0, runner.said
     assert "nothing relevant is newer" in runner.said
     clone = runner.fresh(LIBRARY)
-    edit_contract(clone.path, "load", lambda c: parameters_of(c).update(more={"type": "int", "default": 1}))
+    add_parameter(clone.path, "load", "more", type="int", default=1)
     note(clone, "- load has `more`.")
     clone.git("push", "-q", "origin", "main")
     assert runner.job(LIBRARY, "release") == 0, runner.said

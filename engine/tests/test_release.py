@@ -20,6 +20,7 @@ from tests.conftest import BIN, ROOT, Call, variables
 from tests.forks import Forks
 from tests.repositories import (
     Repository,
+    add_parameter,
     edit_contract,
     edit_pipeline,
     git_daemon,
@@ -100,8 +101,8 @@ def change_interface(library: Repository, change: str) -> None:
     elif change == "default":
         edit_contract(library.path, "load", lambda c: parameters_of(c)["text"].update(default="bye"))
     else:
-        given = {"type": "int"} if change == "required" else {"type": "int", "default": 1}
-        edit_contract(library.path, "load", lambda c: parameters_of(c).update({change: given}))
+        given = {} if change == "required" else {"default": 1}
+        add_parameter(library.path, "load", change, type="int", **given)
     note(library)
 
 
@@ -337,7 +338,7 @@ def test_journey(library: Repository, server: str, workplace: Path, call: Call) 
     assert same.returncode == 0, same.stdout + same.stderr
     assert "✓ reproduced" in same.stdout
 
-    edit_contract(library.path, "load", lambda c: parameters_of(c).update(needed={"type": "int"}))
+    add_parameter(library.path, "load", "needed", type="int")
     note(library)
     assert call(*WAYPOST, "release", "minor", "-C", library.path).returncode == 1
     assert call(*WAYPOST, "release", "--push", "-C", library.path).returncode == 0
