@@ -44,7 +44,7 @@ def model_figures(classes: Any = CLASSES, rows: int = ROWS) -> Figures:
     labels = classes[draw.integers(0, len(classes), rows)]
     probabilities = draw.dirichlet(np.ones(len(classes)), rows)
     predicted = classes[probabilities.argmax(axis=1)]
-    by_class = part("evaluate.measure").per_class(labels, predicted, classes)
+    by_class = part("evaluate.classes").per_class(labels, predicted, classes)
     slices = {"state": {"CA": {"rows": 300.0, "accuracy": 0.5, "log_loss": 1.0}}}
     measured = part("evaluate.figures").model_figures
     return document(measured(labels, probabilities, predicted, classes, by_class, slices))
