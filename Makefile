@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys check lint types rules release reproduce docs site bench bench-deploy bench-cluster bench-walk simulate soak fuzz tables spark bounds mutants examples requirements clean
+.PHONY: help install run test journeys long check lint types rules release reproduce docs site bench bench-deploy bench-cluster bench-walk simulate soak fuzz tables spark bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,11 @@ test: $(READY) ## run the tests (some minutes; the slow ones are `make journeys`
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not journey"
 
 journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken servers
-	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "journey and not long"
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
+
+long: $(READY) ## the longest journeys, which CI runs beside `make check`: all kinds of models, our own workflows, W&B, S3
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m long
 
 fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts each (`make check`: 300 each)
 	@cd engine && FUZZ_CASES=5000 ../$(BIN)/python -m pytest -n 2 -m journey tests/test_fuzz_*.py
@@ -86,8 +89,8 @@ rules: $(READY) ## the other half: style, documentation, import contracts, workf
 	@$(BIN)/waypost check components-repo
 
 # Fast tests and journeys at once: they are collected once, and no core waits for the last one of a part.
-check: lint ## everything that CI checks: lint, types, imports, workflows, records, tests, coverage
-	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=
+check: lint ## all that a change has to pass: lint, types, imports, workflows, records, tests, coverage
+	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long" --cov --cov-report=
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup
 	@cd engine && ../$(BIN)/coverage report
 

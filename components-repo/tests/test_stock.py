@@ -64,19 +64,19 @@ def test_six_components(workplace: Path) -> None:
     data = stock(forked, LIBRARY / "download", url=workplace / "wine.csv.gz")
     assert artifacts(data) == {"data"}
     clean = stock(forked, LIBRARY / "preprocess", data=f"runs:/{data}/data")
-    assert artifacts(clean) == {"clean.parquet"}
+    assert artifacts(clean) == {"clean.parquet", "figures.json"}
     cleaned = f"runs:/{clean}/clean.parquet"
     checked = stock(forked, LIBRARY / "check_data", data=cleaned, checks=workplace / "checks.yaml")
-    assert artifacts(checked) == {"checks.html", "checks.json"}
+    assert artifacts(checked) == {"checks.html", "checks.json", "figures.json"}
     split = stock(forked, LIBRARY / "segregate", data=cleaned, strategy="stratified", column="target")
-    assert artifacts(split) == {"train.parquet", "test.parquet", "split.html"}
+    assert artifacts(split) == {"train.parquet", "test.parquet", "split.html", "figures.json"}
     train = {"data": f"runs:/{split}/train.parquet", "target": "target"}
     model = stock(forked, LIBRARY / "train_random_forest", model=workplace / "model.yaml", **train)
     assert artifacts(model) >= {"importances.csv", "plots"}
     judged = stock(
         forked, LIBRARY / "evaluate", model=f"runs:/{model}/model", data=f"runs:/{split}/test.parquet"
     )
-    assert artifacts(judged) == {"metrics.json", "plots", "predictions.parquet"}
+    assert artifacts(judged) == {"metrics.json", "plots", "predictions.parquet", "figures.json"}
     run = client().get_run(judged)
     assert run.data.metrics["roc_auc"] > 0.95
     assert run.data.tags["output.predictions.sha256"]

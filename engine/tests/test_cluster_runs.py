@@ -257,6 +257,7 @@ def test_a_scheduler_that_goes(cluster: Machines, workplace: Path, start: Start)
     assert left(family) == []
 
 
+@pytest.mark.long
 def test_a_sweep_whose_workers_die(
     cluster: Machines, workplace: Path, server: TrackingServer, call: Call, forks: Forks
 ) -> None:

@@ -355,6 +355,7 @@ def test_metrics_by_their_short_names() -> None:
     assert len(nan) == 1
 
 
+@pytest.mark.long
 @pytest.mark.journey
 @pytest.mark.xdist_group("promote")
 def test_from_registry_over_http(pipeline: Path, workplace: Path, call: Call, forks: Forks) -> None:

@@ -601,6 +601,7 @@ def test_bundle_runs_without_network(bundled: Path, workplace: Path, call: Call)
     assert Path(log).read_text() == "a\n1\n\n"
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("bundle")
 def test_a_bare_machine_starts_with_a_bundle(once_bundled: Path, workplace: Path, call: Call) -> None:
     """Python, uv and a bundle made with --engine: without network, the engine is installed from it, every

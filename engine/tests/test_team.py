@@ -185,6 +185,7 @@ def test_twenty_runs_at_once(team: TrackingServer, workplace: Path, start: Start
     assert states == {"FINISHED": 20 + 6}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_twenty_runs_survive_a_killed_server(
     team: TrackingServer, workplace: Path, start: Start, tmp_path: Path
@@ -344,6 +345,7 @@ def test_basic_auth(database: str, workplace: Path, call: Call, forks: Forks, tm
         assert "by admin" in editor.stdout
 
 
+@pytest.mark.long
 def test_artifacts_on_s3(workplace: Path, call: Call, forks: Forks, tmp_path: Path) -> None:
     """Artifacts on an S3-compatible storage, through the server and straight from the steps: outputs get
     there, go from step to step, and to another machine.

@@ -194,6 +194,7 @@ def test_what_a_step_logs(workplace: Path, call: Call) -> None:
     assert names(newest.used) == {("first-out", "result")}
 
 
+@pytest.mark.long
 def test_metrics_while_they_are_logged(workplace: Path, call: Call, forks: Forks) -> None:
     """A loss is on W&B while the step that measures it still runs; a run that is killed ends there, too."""
     write_learner(workplace / "small", seconds=0.5)
@@ -218,6 +219,7 @@ def test_metrics_while_they_are_logged(workplace: Path, call: Call, forks: Forks
     assert call(*RUN, "small", "rounds=2", "--no-wandb").returncode == 0  # and sweeps
 
 
+@pytest.mark.long
 def test_sweep_with_a_point_that_fails(workplace: Path, call: Call) -> None:
     """Each point of a sweep is a group of its own; a step that two have in common is in one of them. A step
     that fails, and its pipeline, failed there too; what it measured before is kept.
@@ -239,6 +241,7 @@ def test_sweep_with_a_point_that_fails(workplace: Path, call: Call) -> None:
     assert bad["second"].summary["loss"] == pytest.approx(1 / 3)
 
 
+@pytest.mark.long
 def test_server_that_is_not_there(workplace: Path, call: Call) -> None:
     """With a key, and nobody who listens: the run finishes with one warning, everything is kept for later."""
     write_learner(workplace / "small")
@@ -286,6 +289,7 @@ def test_nothing_of_it_is_imported_when_off(workplace: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.long
 def test_release_is_an_alias(workplace: Path, call: Call) -> None:
     """A release's run: its version is an alias of what it made and a tag, configuration has its commit,
     and its components' versions and commits. What it wrote offline is sent by the command that it gave.

@@ -194,6 +194,7 @@ def made(hub: Github) -> list[str]:
     return (hub.folder / "made").read_text().splitlines()
 
 
+@pytest.mark.long
 def test_this_repository(ourselves: Machine) -> None:
     """What this repository calls for itself: all products are checked; the pipeline is executed, released
     and, at night, reproduced, without news of its pins; the library is given to its own repository.
@@ -218,6 +219,7 @@ def test_this_repository(ourselves: Machine) -> None:
     assert made(hub).count("make check") == 2
 
 
+@pytest.mark.long
 def test_this_repositorys_engine(ourselves: Machine) -> None:
     """The engine is released, and from its tag goes to PyPI and, as an image, to the registry, which the
     release starts itself: its own push of a tag would start nothing. Weekly, moved locks are proposed.
