@@ -113,7 +113,7 @@ def test_help_is_quick(folder: Path, call: Call) -> None:
 def test_kit_stays_small() -> None:
     """What all components share are a few short files: none is longer than a component's may be."""
     files = list((LIBRARY / "componentkit").glob("*.py"))
-    assert len(files) <= 9
+    assert len(files) <= 10
     assert max(len(file.read_text().splitlines()) for file in files) <= 270
 
 
