@@ -46,7 +46,7 @@ journeys: $(READY) ## run the slow tests: releases, bundles, workflows, broken s
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m "journey and not long"
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m journey
 
-long: $(READY) ## the longest journeys, which CI runs beside `make check`: all kinds of models, our own workflows, W&B, S3
+long: $(READY) ## the longest journeys, which CI runs beside `make check`: our own workflows, killed servers, W&B, S3
 	@cd engine && ../$(BIN)/python -m pytest -n 2 --dist loadgroup -m long
 
 fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts each (`make check`: 300 each)

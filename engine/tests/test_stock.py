@@ -433,7 +433,6 @@ def test_some_kinds_of_models_answer_as_under_mlflow(tmp_path: Path) -> None:
     seen_in(FEW.__contains__, tmp_path)
 
 
-@pytest.mark.long
 @pytest.mark.journey
 def test_all_kinds_of_models_answer_as_under_mlflow(tmp_path: Path) -> None:
     """More than eighty kinds; each difference that is stated is seen."""
