@@ -146,11 +146,6 @@ RULES: dict[str, Rule] = {
         "A release is a copy for ever: what was in one is known. Revoke it, then take it out.",
         refuses=True,
     ),
-    "kit": Rule(
-        "library",
-        "The files of componentkit are those of its version.",
-        "Whoever edits them loses the edits with the next version. `--fix` writes the version of Waypost.",
-    ),
     "licence": Rule("library", "There is a LICENSE.", "May others use it, and how?"),
     "files": Rule(
         "all",
