@@ -118,3 +118,10 @@ def test_each_metric_of_the_server_is_described(tmp_path: Path) -> None:
     assert {name for name in shown if not name.endswith("_created")} == set(
         re.findall(r"`(waypost_\w+)`", page)
     )
+
+
+def test_each_rule_has_its_check() -> None:
+    """docs/rules.md promises no rule that nothing looks at."""
+    files = [file for file in SOURCE.rglob("*.py") if file.name != "rules.py"]
+    code = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    assert [rule for rule in RULES if f'"{rule}"' not in code] == []
