@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
 import pandas as pd
 
+from check_data.distributions import SIDES, Column, columns_with_values, shares_by_bin, shares_by_category
 from check_data.rules import Drift
-from componentkit.columns import as_text
 from componentkit.tables import with_unit
 
 BINS = 24
-MOST_CATEGORIES = 12
 _WIDTH, _HEIGHT, _LINE = 340, 110, 16
 _REFERENCE, _CHECKED = "#b9c0cc", "#3b6fb6"
 
@@ -21,24 +19,16 @@ _REFERENCE, _CHECKED = "#b9c0cc", "#3b6fb6"
 def drift_pictures(data: pd.DataFrame, reference: pd.DataFrame, drift: Drift) -> dict[str, str]:
     """Returns a picture (SVG) for each column that drift is measured of and that has values on both sides."""
     pictures = {}
-    for names, picture in ((drift.numeric, _numbers), (drift.categorical, _categories)):
-        for name in names:
-            sides = [side[name].dropna() for side in (reference, data) if name in side]
-            if len(sides) == 2 and not any(side.empty for side in sides):
-                pictures[name] = picture(sides[0], sides[1], with_unit(name, data))
+    for column in columns_with_values(data, reference, drift):
+        picture = _numbers if column.is_numeric else _categories
+        pictures[column.name] = picture(column, with_unit(column.name, data))
     return pictures
 
 
-def _numbers(reference: pd.Series, data: pd.Series, label: str) -> str:
+def _numbers(column: Column, label: str) -> str:
     """Returns histograms over one range: all but the outermost half percent on each side."""
-    sides = [side.astype("float64").to_numpy() for side in (reference, data)]
-    sides = [side[np.isfinite(side)] for side in sides]
-    both = np.concatenate(sides)
-    low, high = (float(value) for value in np.quantile(both, [0.005, 0.995])) if len(both) else (0.0, 0.0)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, BINS + 1)
-    shares = [np.histogram(np.clip(side, low, high), edges)[0] / max(len(side), 1) for side in sides]
+    edges, shares = shares_by_bin(column, BINS)
+    low, high = float(edges[0]), float(edges[-1])
     top = max(float(share.max()) for share in shares) or 1.0
     step = _WIDTH / BINS
     bars = "".join(
@@ -55,20 +45,17 @@ def _numbers(reference: pd.Series, data: pd.Series, label: str) -> str:
     return _picture(_HEIGHT + _LINE, [bars, line, *axis], label)
 
 
-def _categories(reference: pd.Series, data: pd.Series, label: str) -> str:
+def _categories(column: Column, label: str) -> str:
     """Returns the shares of the most frequent categories of both sides, in pairs of bars."""
-    shares = [as_text(side).value_counts(normalize=True) for side in (reference, data)]
-    table = pd.concat(shares, axis="columns", keys=["reference", "data"]).fillna(0.0)
-    table = table.assign(both=table.sum(axis="columns"), name=table.index)
-    table = table.sort_values(["both", "name"], ascending=[False, True]).head(MOST_CATEGORIES)
-    top = float(table[["reference", "data"]].to_numpy().max())
+    table = shares_by_category(column)
+    top = float(table.to_numpy().max())
     left = _WIDTH / 3
     parts = []
     for row, (name, shares_of) in enumerate(table.iterrows()):
         y = row * _LINE
         short = str(name) if len(str(name)) <= 18 else f"{str(name)[:17]}…"
         parts.append(_text(left - 4, short, "end", y + 12))
-        for at, (side, colour) in enumerate((("reference", _REFERENCE), ("data", _CHECKED))):
+        for at, (side, colour) in enumerate(zip(SIDES, (_REFERENCE, _CHECKED), strict=True)):
             parts.append(_bar(left, y + 2 + 6 * at, (_WIDTH - left) * shares_of[side] / top, 6, colour))
     height = len(table) * _LINE + 4
     axis = _text(left, f"share of {label}, the longest bar {top:.1%}", y=height + 12)
