@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from docs.generated import keep
 from waypost.contracts.rules import RULES, Of, Rule
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
@@ -86,14 +86,5 @@ def _row(name: str, rule: Rule) -> str:
     return f"| `{name}` | {rule.demand} | {rule.reason} | {', '.join(notes)} |"
 
 
-def main() -> None:
-    """Writes the page, or ends with 1 where it is not as the rules have it."""
-    text = page()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(text, encoding="utf-8")
-    elif PAGE.read_text(encoding="utf-8") != text:
-        sys.exit("docs/rules.md is not what contracts/rules.py says: make docs")
-
-
 if __name__ == "__main__":
-    main()
+    keep(PAGE, page(), "contracts/rules.py says")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from docs.generated import keep
 from waypost.cli import cli
 
 PAGE = Path(__file__).parents[2] / "docs" / "verbs.md"
@@ -35,14 +35,5 @@ def _helps(command: click.Command, context: click.Context) -> Iterator[tuple[str
                 yield from _helps(below, click.Context(below, info_name=name, parent=context))
 
 
-def main() -> None:
-    """Writes the page, or ends with 1 where it is not as the code has it."""
-    text = page()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(text, encoding="utf-8")
-    elif PAGE.read_text(encoding="utf-8") != text:
-        sys.exit("docs/verbs.md is not what the verbs' --help says: make docs")
-
-
 if __name__ == "__main__":
-    main()
+    keep(PAGE, page(), "the verbs' --help says")
