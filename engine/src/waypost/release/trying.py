@@ -19,7 +19,7 @@ from waypost.contracts.argument_values import argument_text
 from waypost.contracts.component import FILE, EntryPoint
 from waypost.contracts.examples import example_problems, given_by, in_order, is_file
 from waypost.contracts.python_env import PythonEnv
-from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.errors import Finding, WaypostError
 from waypost.release.bumpversion import SETTINGS, read_section
 from waypost.release.component_folders import ComponentFolders, read_folders
 from waypost.runs import environments
@@ -81,7 +81,7 @@ class _Trial:
             yield from self._tests(name, folder, python_env, own)
             if main := component.entry_points.get("main"):
                 yield from self._example(name, main, own)
-        except (FindingsError, WaypostError) as error:
+        except WaypostError as error:
             yield Finding(f"{name}/{FILE}", str(error), error.hint, "run-example")
 
     def _environment(self, folder: Path, python_env: PythonEnv) -> Environment:

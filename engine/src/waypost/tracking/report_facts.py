@@ -19,8 +19,8 @@ from waypost.tracking.baselines import RELEASE_TAG, baseline_of, named
 from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.run_facts import compared
-from waypost.tracking.run_reading import ReadRun, facts_of, file_of, read_run, step_run, text_of, trees_in
-from waypost.tracking.runs import WARNINGS_TAG
+from waypost.tracking.run_reading import ReadRun, facts_of, read_run, step_run, text_of, trees_in
+from waypost.tracking.runs import WARNINGS_TAG, output_in
 from waypost.tracking.tags import PARENT_TAG, PIPELINE_TAG
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _figures(reached: MlflowClient, run: MlflowRun) -> tuple[Figures, str]:
     for output in outputs_declared(run.data.tags).values():
         if output.type != TYPE:
             continue
-        path = file_of(reached, run, output.path)
+        path = output_in(reached, run, output.path)
         if path is None or not path.is_file():
             continue
         if path.stat().st_size > MOST_BYTES:
@@ -229,19 +229,21 @@ def _log_tail(reached: MlflowClient, name: str, run: MlflowRun) -> str:
 
 def _with_pictures(reached: MlflowClient, step: Step, run: MlflowRun, room: int) -> Step:
     """Returns a step with the images that it logged, at the top of its artifacts or one folder below."""
-    names = list(_pictures(reached, str(run.info.run_id)))
+    listed = list(_pictures(reached, str(run.info.run_id)))
     taken: list[Picture] = []
-    for name in names[:_MOST_PICTURES]:
-        path = file_of(reached, run, name)
+    for name, stated in listed[:_MOST_PICTURES]:
+        # One that is too large is not even downloaded; what a listing states is not trusted.
+        path = output_in(reached, run, name) if stated <= _LARGEST_PICTURE else None
         size = path.stat().st_size if path and path.is_file() else 0
         if path and 0 < size <= min(_LARGEST_PICTURE, room - sum(len(each.content) for each in taken)):
             taken.append(Picture(name, _KINDS[Path(name).suffix.lower()], path.read_bytes()))
-    return replace(step, pictures=tuple(taken), pictures_left_out=len(names) - len(taken))
+    return replace(step, pictures=tuple(taken), pictures_left_out=len(listed) - len(taken))
 
 
-def _pictures(reached: MlflowClient, run_id: str) -> Iterator[str]:
+def _pictures(reached: MlflowClient, run_id: str) -> Iterator[tuple[str, int]]:
+    """Gives (path, bytes as far as the store states them) of the images of a run."""
     for top in reached.list_artifacts(run_id):
         inside = reached.list_artifacts(run_id, top.path) if top.is_dir and top.path != "logs" else [top]
         for file in inside:
             if not file.is_dir and Path(file.path).suffix.lower() in _KINDS:
-                yield str(file.path)
+                yield str(file.path), int(file.file_size or 0)

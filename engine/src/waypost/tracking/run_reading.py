@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waypost.contracts import outcome as contract
@@ -97,11 +96,6 @@ def text_of(client: MlflowClient, run: Run, artifact: str) -> str:
     if path is None or not path.is_file() or path.stat().st_size > _MOST_CHARACTERS:
         return ""
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def file_of(client: MlflowClient, run: Run, artifact: str) -> Path | None:
-    """Returns an artifact on this machine, None where there is none."""
-    return output_in(client, run, artifact)
 
 
 def step_run(name: str, run: Run) -> StepRun:
