@@ -11,13 +11,13 @@ from waypost.contracts.rules import RULES, Of, Rule
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 _HEAD = """# Rules
 
-What `waypost check` looks at, in a library or a pipeline; `make docs` writes this page. Each finding has the id of its rule. Exit code 1 where there is one.
+What `waypost check` requires of a library or a pipeline; `make docs` writes this page. Each finding has the id of its rule as its category. Exit code 1 if there is a finding.
 
-*refused*: `waypost release` refuses a product that breaks the rule, also with `--dry-run`. Anything else it tells as advice.
-*always*: cannot be ignored, since nobody could lock or run the product.
+*refused*: `waypost release` refuses a product that breaks the rule, also with `--dry-run`. Other findings are shown as advice.
+*always*: cannot be ignored, because nobody could lock or run the product.
 
 ## Ignore a finding
-With a reason, for one place or for all of the product. In a library's `setup.cfg`:
+A finding is ignored with a reason, at one place or in the whole product. In a library's `setup.cfg`:
 ```ini
 [waypost:ignore]
 example@evaluate = needs a model; tests/test_stock.py runs it
@@ -28,22 +28,22 @@ In `pipeline.yaml`:
 ignore:
   data@steps.load.with.url: the ministry replaces the file each month, and we want the newest
 ```
-The place is a file, a folder or a key, as the finding has it; what lies below is meant, too. What is ignored is shown with its reason. A line without a reason, or that ignores nothing, is a finding itself.
+The place is a file, a folder or a key, as in the finding; everything below it is included. Ignored findings are shown with their reasons. An entry without a reason, or without a finding, is a finding itself.
 
-## Execute them
-`waypost check --run` executes each component's tests in the component's own environment, where connections to other machines are refused; scripts such as `test_run.sh` and `test-run.R`, too. Packages that only tests need stand in `setup.cfg`:
+## Execute tests and examples
+`waypost check --run` executes each component's tests in its own environment, and refuses connections to other machines; scripts such as `test_run.sh` and `test-run.R` are executed, too. Packages that only the tests need are listed in `setup.cfg`:
 ```ini
 [waypost:tests]
 packages = hypothesis
 ```
-Then stock MLflow runs its example in a copy of the library: the values that `example` has beside the entry point's command, or the defaults. Every declared output has to be there, a model has to answer its own input example.
+Then stock MLflow runs the component's example in a copy of the library: the values of `example`, a key of the entry point, or else the defaults. Every declared output has to exist, and a model has to answer its own input example.
 ```yaml
     example: {data: example.csv, target: species}                     # a file of the component's folder
-    example: {data: "${components.load.outputs.table}", target: kind}  # what another component's example gave
+    example: {data: "${components.load.outputs.table}", target: kind}  # the output of another component's example
 ```
 
 ## In a pull request
-`waypost check --sarif FILE`, and `waypost ci check --sarif FILE`, write what services show beside the lines. On GitHub a job of your own does it, with the permission that only it needs (`TAG` is best a commit):
+`waypost check --sarif FILE`, and `waypost ci check --sarif FILE`, write findings that services show next to the lines of a pull request. On GitHub, use a job of its own, because only this job needs the permission (replace `TAG` by a commit):
 ```yaml
   findings:
     runs-on: ubuntu-latest
@@ -59,7 +59,7 @@ Then stock MLflow runs its example in a copy of the library: the values that `ex
 ```
 
 ## Other ways
-`--fix` writes what has one right answer. `--json` is for programs.
+`--fix` mends what has one right answer. `--json` is for programs.
 """
 _TITLES: dict[Of, str] = {
     "component": "A component",
@@ -76,7 +76,7 @@ def page() -> str:
     for of, title in _TITLES.items():
         rows = [_row(name, rule) for name, rule in RULES.items() if rule.of == of]
         parts.append(
-            "\n".join([f"## {title}", "| rule | what has to be so | why | |", "|---|---|---|---|", *rows, ""])
+            "\n".join([f"## {title}", "| rule | requirement | reason | |", "|---|---|---|---|", *rows, ""])
         )
     return "\n".join(parts)
 
