@@ -59,7 +59,7 @@ class Worker:
         return max(1, min(self.threads, int(self.resources.get(CPU, self.threads))))
 
     def has(self, wanted: Mapping[str, float]) -> bool:
-        """Tells whether it can ever run what asks for so much."""
+        """Returns whether it can ever run what asks for so much."""
         return all(self.resources.get(name, 0.0) >= amount for name, amount in wanted.items())
 
 
@@ -84,17 +84,17 @@ class Cluster:
 
     @property
     def is_there(self) -> bool:
-        """Tells whether the scheduler answers. Where it did not once, all tasks of before are lost."""
+        """Whether the scheduler answers. Where it did not once, all tasks of before are lost."""
         return bool(self.client.status == "running")
 
     def check_there(self) -> None:
-        """Raises RemoteError where the scheduler is gone."""
+        """Raises RemoteError if the scheduler is gone."""
         if not self.is_there:
             said = f"{self.address}: the scheduler is gone"
             raise RemoteError(said, hint=_AGAIN)
 
     def workers(self) -> list[Worker]:
-        """Returns the workers of now, in the order of their names. Raises RemoteError where none is there."""
+        """Returns the workers of now, in the order of their names. Raises RemoteError if none is there."""
         with self._asking():
             found = self.client.scheduler_info(n_workers=-1)["workers"]
         workers = [_worker(address, said) for address, said in found.items()]
@@ -102,7 +102,7 @@ class Cluster:
 
     def some_workers(self, seconds: float = 0.0, say: Callable[[str], None] = lambda _: None) -> list[Worker]:
         """Returns the workers; where none is there yet, waits for the first one, so many seconds at most, and
-        says so. Raises RemoteError where there is none: tasks would wait in silence.
+        says so. Raises RemoteError if there is none: tasks would wait in silence.
         """
         until = time.monotonic() + seconds
         is_told = False
@@ -119,7 +119,7 @@ class Cluster:
         return found
 
     def check_versions(self, packages: Iterable[str] = ()) -> None:
-        """Raises FindingsError where scheduler or workers have other versions than we have: of Python, of
+        """Raises FindingsError if scheduler or workers have other versions than we have: of Python, of
         Dask, and workers of Waypost and of `packages`; or where one does not say.
         """
         wanted = [*OF_WORKERS, *packages]
@@ -132,7 +132,7 @@ class Cluster:
             raise FindingsError(found)
 
     def check_scheduler(self) -> None:
-        """Raises FindingsError where the scheduler has another version of Python or Dask than we have."""
+        """Raises FindingsError if the scheduler has another version of Python or Dask than we have."""
         if found := differences(installed(), self._schedulers(OF_WORKERS), {}):
             raise FindingsError(found)
 
@@ -252,7 +252,7 @@ def connected(
     warn: Callable[[str], None] = lambda _: None,
     seconds: float = SECONDS,
 ) -> Iterator[Cluster]:
-    """Gives a cluster, as long as the context lasts.
+    """Yields a cluster, as long as the context lasts.
 
     Raises UsageError for an address or certificates that cannot be used, RemoteError that says in one line
     why no scheduler answers.

@@ -28,12 +28,12 @@ class Inside:
 
     @property
     def limit_mb(self) -> int:
-        """The memory that the worker may take, in MiB; 0 where nothing limits it."""
+        """The memory that the worker may take, in MiB; 0 if nothing limits it."""
         return int(self._worker.memory_manager.memory_limit or 0) // _MIB
 
     @property
     def is_wanted(self) -> bool:
-        """Tells whether somebody still waits for this task: its client is there, and did not cancel it, and
+        """Whether somebody still waits for this task: its client is there, and did not cancel it, and
         the worker has its scheduler.
         """
         if self._worker.status not in (Status.running, Status.paused):

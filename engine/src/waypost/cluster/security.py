@@ -57,7 +57,7 @@ class Tls:
 
 
 def must_encrypt() -> bool:
-    """Tells whether the user's configuration of Dask forbids connections without TLS."""
+    """Returns whether the user's configuration of Dask forbids connections without TLS."""
     return bool(dask.config.get("distributed.comm.require-encryption", default=False))
 
 
@@ -75,7 +75,7 @@ class Address:
 
     @property
     def is_here(self) -> bool:
-        """Tells whether only this machine can reach it."""
+        """Whether only this machine can reach it."""
         if self.host == "localhost":
             return True
         try:
@@ -97,7 +97,7 @@ def parse_address(text: str) -> Address:
 def check_encrypted(address: Address, warn: Callable[[str], None]) -> None:
     """Warns of a connection without TLS to another machine.
 
-    Raises UsageError where Dask's configuration forbids any.
+    Raises UsageError if Dask's configuration forbids any.
     """
     if address.scheme == "tls":
         return
@@ -112,7 +112,7 @@ def check_encrypted(address: Address, warn: Callable[[str], None]) -> None:
 
 
 def context_of(address: Address, security: Security, role: Role = "client") -> ssl.SSLContext | None:
-    """Returns the certificates for an address, None where it takes none. Raises UsageError."""
+    """Returns the certificates for an address, None if it takes none. Raises UsageError."""
     if address.scheme == "tcp":
         return None
     files = security.get_tls_config_for_role("client")

@@ -61,7 +61,7 @@ def installed(packages: Iterable[str] = OF_WORKERS) -> Versions:
 
 
 def _check(versions: Versions) -> None:
-    """Raises WaypostError where this worker has not the client's versions."""
+    """Raises WaypostError if this worker has not the client's versions."""
     if problem := unlike(versions, installed(versions)):
         raise WaypostError(f"{_here()}: {problem}", hint="install the client's there, or end this worker")
 
@@ -82,7 +82,7 @@ class FailedError(WaypostError):
 
 
 def result_of(text: str) -> Any:
-    """Returns what a worker's function gave. Raises FailedError where it raised an error of ours."""
+    """Returns what a worker's function gave. Raises FailedError if it raised an error of ours."""
     said = json.loads(text)
     if "failed" in said:
         failed = said["failed"]

@@ -34,7 +34,7 @@ def differences(
 
 
 def unlike(theirs: Versions, ours: Versions) -> str:
-    """Returns what of `ours` is not as with the client that sent a task, empty where all is."""
+    """Returns what of `ours` is not as with the client that sent a task, empty if all is."""
     wrong = [package for package in theirs if _version(package, theirs) != _version(package, ours)]
     return ", ".join(
         f"{_words(package, ours)}, and {_version(package, theirs)} with the client" for package in wrong

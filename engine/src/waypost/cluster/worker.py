@@ -50,7 +50,7 @@ def check(
 ) -> None:
     """Looks at a scheduler, of which `wait` seconds may pass until it is there.
 
-    Raises UsageError, RemoteError where it cannot be reached, FindingsError where its versions do not fit.
+    Raises UsageError, RemoteError if it cannot be reached, FindingsError if its versions do not fit.
     """
     until = time.monotonic() + wait
     while True:

@@ -40,7 +40,7 @@ def argument_text(parameter: Parameter, value: Any) -> str:
 
 
 def is_not_given(parameter: Parameter, value: Any) -> bool:
-    """Tells whether a value means "no value": null does, and so does an empty text for a parameter that is
+    """Returns whether a value means "no value": null does, and so does an empty text for a parameter that is
     none.
     """
     return value_of(value) is None and (value is None or parameter.type in (*TYPED, "path", "uri"))

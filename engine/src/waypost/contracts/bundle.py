@@ -98,7 +98,7 @@ def members_problems(members: Iterable[Member]) -> Iterator[str]:
 
 
 def _has_place(member: Member) -> bool:
-    """Tells whether a folder or link may be at its place."""
+    """Returns whether a folder or link may be at its place."""
     tree = _TREE.fullmatch(member.name)
     if member.kind == "link":
         return bool(tree and tree["path"])

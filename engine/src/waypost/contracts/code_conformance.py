@@ -53,7 +53,7 @@ def _options_in(command: str) -> set[str]:
 
 
 def _is_piped(command: str) -> bool:
-    """Tells whether a command is more than one program: whose options those are, only a shell knows."""
+    """Returns whether a command is more than one program: whose options those are, only a shell knows."""
     return bool(re.search(r"[|;&<>`\n]|\$\(", command))
 
 
@@ -72,7 +72,7 @@ def _outputs(source: Source) -> Iterator[Finding]:
 
 
 def _reached(source: Source, entry_point: EntryPoint) -> Code | None:
-    """Returns what the Python code of a component says, None where something else is executed, too."""
+    """Returns what the Python code of a component says, None if something else is executed, too."""
     programs = programs_in(entry_point.command)
     if not programs or any(posixpath.normpath(file) not in source.code for file in programs):
         return None

@@ -99,14 +99,14 @@ def programs_in(template: str) -> list[str]:
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
-    """Returns a command with its placeholders filled in. Raises ValueError where that cannot be done."""
+    """Returns a command with its placeholders filled in. Raises ValueError if that cannot be done."""
     if problems := command_problems(template, values):
         raise ValueError(problems[0][0])
     return "".join(part if isinstance(part, str) else part.filled(values) for part in _parts(template))
 
 
 def python_command(template: str, values: Mapping[str, str]) -> PythonCommand | None:
-    """Returns an entry point's command with its `{parameter}`s filled in, None where it takes a shell."""
+    """Returns an entry point's command with its `{parameter}`s filled in, None if it takes a shell."""
     if not _PLAIN.fullmatch(_PLACEHOLDER.sub("", template)):
         return None
     words = shlex.split(template)
@@ -126,7 +126,7 @@ def python_command(template: str, values: Mapping[str, str]) -> PythonCommand | 
 
 
 def _parts(template: str) -> Iterator[str | _Placeholder]:
-    """Yields a template's texts and placeholders, in order. Raises ValueError where braces do not pair up."""
+    """Yields a template's texts and placeholders, in order. Raises ValueError if braces do not pair up."""
     for text, name, spec, conversion in string.Formatter().parse(template):
         yield text
         if name is not None:

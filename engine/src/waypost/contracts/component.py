@@ -121,7 +121,7 @@ class EntryPoint(_Open):
     command: str
 
     def digest_parameter(self, name: str) -> str:
-        """Returns the parameter that holds the sha256 of what is behind another one, empty where none does.
+        """Returns the parameter that holds the sha256 of what is behind another one, empty if none does.
 
         Contracts of 1.0 do not declare it: there, the only address and the only digest belong together.
         """

@@ -20,7 +20,7 @@ class Source:
     `beside` are the folders of the library; `imports` are what the code of each folder imports, by its name;
     `code` is what the Python files say of the component and of what it shares, tests left out, by their paths
     from the component's folder. `requirements` and `schemas` are the texts of such files that lie in folders
-    which come along; `contracts` are those of the library's components, None where one cannot be read.
+    which come along; `contracts` are those of the library's components, None if one cannot be read.
     """
 
     name: str

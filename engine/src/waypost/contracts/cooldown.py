@@ -24,12 +24,12 @@ def seconds_of(text: str) -> int:
 
 
 def is_security_release(notes: str) -> bool:
-    """Tells whether a changelog's section of a release has entries under Security."""
+    """Returns whether a changelog's section of a release has entries under Security."""
     return bool(_SECURITY.search(notes))
 
 
 def is_asked_by_name(requirement: Requirement, version: Version) -> bool:
-    """Tells whether a requirement means this version alone: whoever writes that has decided."""
+    """Returns whether a requirement means this version alone: whoever writes that has decided."""
     specifiers = list(requirement.specifier or ())
     return len(specifiers) == 1 and str(specifiers[0]) in (f"=={version}", f"==={version}")
 

@@ -50,7 +50,7 @@ def find_environment(
 ) -> PythonEnv:
     """Returns the environment that a component asks for; an empty one if it names none.
 
-    Args: `text_of` gives the text of a file in its folder, None where there is no such file; `folder` and
+    Args: `text_of` gives the text of a file in its folder, None if there is no such file; `folder` and
     `contract` are how messages name the folder, and the MLproject in it. Raises FindingsError.
     """
     if found := read_environment(environment_files(component), text_of, folder):
@@ -63,7 +63,7 @@ def find_environment(
 def read_environment(
     files: Iterable[File], text_of: Callable[[str], str | None], folder: str
 ) -> PythonEnv | None:
-    """Returns what the first file that is there asks for, None where none is. Raises FindingsError."""
+    """Returns what the first file that is there asks for, None if none is. Raises FindingsError."""
     for file in files:
         text = text_of(file.name)
         if text is not None:
@@ -73,12 +73,12 @@ def read_environment(
 
 
 def asks_for_packages(python_env: PythonEnv) -> bool:
-    """Tells whether anything has to be installed; for a conda.yaml something always has."""
+    """Returns whether anything has to be installed; for a conda.yaml something always has."""
     return bool(python_env.dependencies or python_env.conda)
 
 
 def serves(wanted: str | None, version: str) -> bool:
-    """Tells whether a Python `version` (3.11.2) is one that is `wanted`: of one that is named exactly,
+    """Returns whether a Python `version` (3.11.2) is one that is `wanted`: of one that is named exactly,
     another patch level serves as well.
     """
     if not wanted:
@@ -146,7 +146,7 @@ def _conda_environment(text: str, file: str, place: str) -> PythonEnv:
 
 
 def _parsed(dependency: Any) -> tuple[str, str | None]:
-    """Returns name and version of a conda package, as pip writes it; None where only conda knows it."""
+    """Returns name and version of a conda package, as pip writes it; None if only conda knows it."""
     match = _SPEC.fullmatch(dependency) if isinstance(dependency, str) else None
     if match is None:
         return "", None

@@ -28,13 +28,13 @@ class Given:
 
 
 def given_by(value: object) -> Given | None:
-    """Returns the output that an example's value refers to, None where it is a value."""
+    """Returns the output that an example's value refers to, None if it is a value."""
     found = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
     return Given(found[1], found[2]) if found else None
 
 
 def is_file(entry_point: EntryPoint, name: str, text: str) -> bool:
-    """Tells whether an example's value names a file or folder beside the contract."""
+    """Returns whether an example's value names a file or folder beside the contract."""
     parameter = entry_point.parameters[name]
     takes_files = parameter.type in ("path", "uri") or parameter.format == "uri"
     return takes_files and bool(text) and not scheme_of(text) and not text.startswith("/")
@@ -48,7 +48,7 @@ def needs(entry_point: EntryPoint) -> set[str]:
 def example_problems(
     entry_point: EntryPoint, files: Collection[str], others: Mapping[str, Component | None]
 ) -> Iterator[tuple[str, str]]:
-    """Gives why an entry point has no example that could run: (problem, what mends it).
+    """Yields why an entry point has no example that could run: (problem, what mends it).
 
     Args: `files` are the paths of the folder's files, `others` the components of the library, None
     where one cannot be read.

@@ -19,7 +19,7 @@ class Exemption:
     where: str
 
     def covers(self, finding: Finding) -> bool:
-        """Tells whether a finding is meant: its file or key is the place, or lies below it."""
+        """Returns whether a finding is meant: its file or key is the place, or lies below it."""
         return finding.category == self.rule and (not self.place or _is_at(finding.place, self.place))
 
 
@@ -82,7 +82,7 @@ def _problem(exemption: Exemption) -> Finding | None:
 
 
 def _is_at(place: str, asked: str) -> bool:
-    """Tells whether a finding's place (`FILE: KEY`) is at or below a file, folder or key."""
+    """Returns whether a finding's place (`FILE: KEY`) is at or below a file, folder or key."""
     return any(
         part == asked or part.startswith((f"{asked}/", f"{asked}.", f"{asked}:"))
         for part in place.split(": ")

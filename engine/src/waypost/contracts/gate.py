@@ -36,7 +36,7 @@ def _refuse(text: str) -> Threshold:
 def find_metric(name: str, metrics: Mapping[str, float]) -> str:
     """Returns the full name (`step/metric`) of a metric that may be named without its step.
 
-    Raises UsageError where there is none, or more than one.
+    Raises UsageError if there is none, or more than one.
     """
     if name in metrics:
         return name
@@ -54,7 +54,7 @@ def find_metric(name: str, metrics: Mapping[str, float]) -> str:
 def metric_to_compare(asked: str, metrics: Mapping[str, float], facts: Mapping[str, MetricFacts]) -> str:
     """Returns the metric that models are compared by: the one asked for, else the first declared quality.
 
-    Raises UsageError where there is none, or more than one.
+    Raises UsageError if there is none, or more than one.
     """
     if asked:
         return find_metric(asked, metrics)
@@ -75,7 +75,7 @@ def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:
     """Returns which values of a metric are better.
 
     Args: `declared` is what its contract says, `asked` the command line; either may be empty.
-    Raises UsageError where neither says so, or they contradict each other.
+    Raises UsageError if neither says so, or they contradict each other.
     """
     if asked and declared and asked != declared:
         raise UsageError(
@@ -87,7 +87,7 @@ def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:
 
 
 def data_problem(new: Mapping[str, str], old: Mapping[str, str]) -> str:
-    """Returns why figures cannot be compared, empty where they were measured on the same data.
+    """Returns why figures cannot be compared, empty if they were measured on the same data.
 
     Args: by input, the digest of what each was measured on; an empty one is not known.
     """

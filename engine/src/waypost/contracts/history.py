@@ -66,7 +66,7 @@ def outer(commit: Content, tree: str, parents: Sequence[str]) -> Content:
 
 @dataclass(frozen=True)
 class Node:
-    """A commit in a history; `tree` is that of the folder at it, None where it has none."""
+    """A commit in a history; `tree` is that of the folder at it, None if it has none."""
 
     id: str
     parents: tuple[str, ...]
@@ -100,7 +100,7 @@ class Split:
         self.of[node.id] = found
 
     def _has_all(self, one: str, others: Iterable[str]) -> bool:
-        """Tells whether commits are all in another one's history."""
+        """Returns whether commits are all in another one's history."""
         rest = set(others) - {one}
         return not rest or rest <= set(self._history(one))
 

@@ -101,7 +101,7 @@ class Interpolation:
         return found.value if found.text is None else Written(found.value, found.text), found.is_whole
 
     def target(self, text: str) -> Any:
-        """Returns what a text that is one reference refers to, unresolved; None where it does not."""
+        """Returns what a text that is one reference refers to, unresolved; None if it does not."""
         try:
             found = self._target(text, (), 0)
             return None if found is None else self._locate(found, 0)[1]

@@ -136,7 +136,7 @@ def _parsed(body: bytes, digits: int) -> dict[str, Entry] | TreeError:
 
 
 def _problem(path: str, entries: dict[str, Entry] | TreeError, count: int, count_of_all: int) -> str:
-    """Returns why a folder at a path, with these entries, cannot be unpacked; empty where it can."""
+    """Returns why a folder at a path, with these entries, cannot be unpacked; empty if it can."""
     if isinstance(entries, TreeError):
         return f"in {shown(path)}, {entries}"
     if count > MOST_ENTRIES or count_of_all > MOST_ENTRIES_AT_ONCE:

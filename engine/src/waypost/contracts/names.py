@@ -45,7 +45,7 @@ def _ref(text: str) -> str:
 
 
 def uses_problem(text: str) -> str:
-    """Returns why a text does not name a component, empty where it does."""
+    """Returns why a text does not name a component, empty if it does."""
     hit = re.fullmatch(r"[^/@\s]+/([^/@\s.][^/@\s]*)(@\S+)?", text)
     if hit is None:
         return "is not of the form SOURCE/COMPONENT, such as core/download or core/download@~=1.2"

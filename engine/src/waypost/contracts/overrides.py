@@ -49,7 +49,7 @@ def override_layer(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
 
 
 def path_of(tree: Any, key: str) -> Path | None:
-    """Returns the path in a tree that a key such as `a.b[0]` denotes, None where it has no such place.
+    """Returns the path in a tree that a key such as `a.b[0]` denotes, None if it has no such place.
 
     A key of a mapping may have dots and brackets itself: the shortest one that is there counts.
     """

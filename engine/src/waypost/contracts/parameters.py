@@ -48,7 +48,7 @@ class Parameters:
         return found
 
     def plain(self) -> dict[str, Any]:
-        """Returns `content`. Raises FindingsError where anything is wrong with it."""
+        """Returns `content`. Raises FindingsError if anything is wrong with it."""
         if self.findings:
             raise FindingsError(self.findings)
         return self.content

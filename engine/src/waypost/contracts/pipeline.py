@@ -115,7 +115,7 @@ class Step(Strict):
 
     @property
     def requirement(self) -> str:
-        """The version that this step asks for, empty where its source says it."""
+        """The version that this step asks for, empty if its source says it."""
         return self.uses.partition("@")[2]
 
 
@@ -154,7 +154,7 @@ class Pipeline(Strict):
         return self
 
     def signers_of(self, source: str) -> str:
-        """Returns the file with the keys that sign a source's tags, empty where none is asked for."""
+        """Returns the file with the keys that sign a source's tags, empty if none is asked for."""
         return self.signers.get(source, "") if isinstance(self.signers, dict) else self.signers
 
 

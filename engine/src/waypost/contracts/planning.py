@@ -68,7 +68,7 @@ def _entry_point(
     find: Callable[[str], Component],
     findings: list[Finding],
 ) -> EntryPoint | None:
-    """Returns the entry point that a step executes; None where a finding says why there is none."""
+    """Returns the entry point that a step executes; None if a finding says why there is none."""
     step = pipeline.steps[name]
     if step.source not in pipeline.components:
         return None  # source_findings has it

@@ -85,7 +85,7 @@ class Project(BaseModel):
 
 
 def parse_project(text: str, file: str = FILE) -> Project | None:
-    """Returns what a pyproject.toml says of its package, None where it has no [project].
+    """Returns what a pyproject.toml says of its package, None if it has no [project].
 
     Raises FindingsError.
     """

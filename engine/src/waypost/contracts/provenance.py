@@ -75,7 +75,7 @@ class Provenance(Strict):
 
     @property
     def is_default(self) -> bool:
-        """Tells whether the parameters are those of params.yaml alone, and all steps are asked for."""
+        """Whether the parameters are those of params.yaml alone, and all steps are asked for."""
         extra = [file for file in self.files if file.name != "params.yaml"]
         return not (self.overrides or extra or self.steps is not None or self.dev)
 
@@ -100,7 +100,7 @@ def without_secrets(content: Any) -> Any:
 
 
 def differing(parameters: Any, plain: Any) -> dict[str, tuple[str | None, str | None]]:
-    """Returns by key what parameters have, and what params.yaml alone gives; None where one lacks it."""
+    """Returns by key what parameters have, and what params.yaml alone gives; None if one lacks it."""
     have, base = flat(parameters), flat(plain)
     keys = [*have, *(key for key in base if key not in have)]
     return {key: (have.get(key), base.get(key)) for key in keys if have.get(key) != base.get(key)}

@@ -23,7 +23,7 @@ class Code:
 
 
 def read_code(text: str | bytes) -> Code | None:
-    """Returns what a file says, None where it is no Python that can be parsed."""
+    """Returns what a file says, None if it is no Python that can be parsed."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
@@ -72,7 +72,7 @@ def _called(call: ast.Call) -> str:
 
 
 def _names(call: ast.Call) -> Iterator[str]:
-    """Gives the constant names that an option has: `-d`, `--data`."""
+    """Yields the constant names that an option has: `-d`, `--data`."""
     for argument in call.args:
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
             # click: "--on/--off"
@@ -87,7 +87,7 @@ def _is_required(call: ast.Call) -> bool:
 
 
 def _is_open(tree: ast.AST, calls: list[ast.Call], added: list[ast.Call]) -> bool:
-    """Tells whether options may be read that no constant names."""
+    """Returns whether options may be read that no constant names."""
     computed = any(not isinstance(argument, ast.Constant) for call in added for argument in call.args)
     lenient = any(_called(call) in ("parse_known_args", "parse_known_intermixed_args") for call in calls)
     by_hand = any(

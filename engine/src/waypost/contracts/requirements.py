@@ -17,7 +17,7 @@ _ONE_VERSION = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")
 
 @dataclass(frozen=True, order=True)
 class PackageMove:
-    """A package whose version changed; `old` or `new` is empty where it came or went."""
+    """A package whose version changed; `old` or `new` is empty if it came or went."""
 
     name: str
     old: str
@@ -79,7 +79,7 @@ def unmet(text: str, version_of: Callable[[str], str | None]) -> list[str]:
 
 
 def _is_meant(requirement: Requirement) -> bool:
-    """Tells whether a requirement applies to this machine, as far as its marker can be evaluated."""
+    """Returns whether a requirement applies to this machine, as far as its marker can be evaluated."""
     try:
         return requirement.marker is None or requirement.marker.evaluate()
     except (UndefinedComparison, UndefinedEnvironmentName):
@@ -96,7 +96,7 @@ def requirements_in(text: str) -> Iterator[Requirement]:
 
 
 def is_pinned(text: str) -> bool:
-    """Tells whether each package that a requirement file asks for has one version, and hashes."""
+    """Returns whether each package that a requirement file asks for has one version, and hashes."""
     lines = [line for line in lines_of(text) if not line.startswith("-")]
     return all("--hash=" in line and _ONE_VERSION.match(line) for line in lines)
 

@@ -24,7 +24,7 @@ class Resources(Strict):
     gpus: int | None = Field(default=None, gt=0)
 
     def demand(self, before: int) -> Demand:
-        """Returns what to keep for a step that needed so many bytes `before`, 0 where nobody knows: what it
+        """Returns what to keep for a step that needed so many bytes `before`, 0 if nobody knows: what it
         asks for counts, and where it asks for no memory, what it needed.
         """
         memory = before if self.memory_mb is None else MIB * self.memory_mb

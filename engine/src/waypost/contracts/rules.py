@@ -212,6 +212,6 @@ RULES: dict[str, Rule] = {
 
 
 def refuses(category: str) -> bool:
-    """Tells whether a release is refused for a finding; what is no rule here is for its own verb."""
+    """Returns whether a release is refused for a finding; what is no rule here is for its own verb."""
     rule = RULES.get(category)
     return rule is not None and rule.refuses

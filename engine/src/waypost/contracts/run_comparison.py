@@ -27,7 +27,7 @@ class Predictions:
 class StepFacts:
     """A step's run: `key` is the digest of all that decides its result; `trees` the code by folder, `inputs`
     the digests of the files that it was given, `taken` those of them that other steps made, as STEP.OUTPUT.
-    `environment` is the digest of the packages; that, the platform and the interface are empty where the run
+    `environment` is the digest of the packages; that, the platform and the interface are empty if the run
     is of an engine that did not write them down.
     """
 
@@ -59,7 +59,7 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Change:
-    """A value that differs; None where one of the runs does not have it."""
+    """A value that differs; None if one of the runs does not have it."""
 
     name: str
     before: str | None
@@ -91,7 +91,7 @@ class MetricChange:
 
     @property
     def difference(self) -> float | None:
-        """What was added, None where one of the runs does not have it."""
+        """What was added, None if one of the runs does not have it."""
         return None if self.before is None or self.after is None else self.after - self.before
 
 
@@ -183,7 +183,7 @@ def _moved(step: str, before: StepFacts, after: StepFacts, differ: Differ) -> Co
 
 
 def _environment(step: str, before: StepFacts, after: StepFacts) -> Iterator[Change]:
-    """Gives what else a step ran with, where both runs say it."""
+    """Yields what else a step ran with, where both runs say it."""
     for name in ("environment", "platform"):
         was, now = getattr(before, name), getattr(after, name)
         if was and now and was != now:

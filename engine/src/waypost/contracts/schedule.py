@@ -77,12 +77,12 @@ class Schedule:
 
     @property
     def is_hungry(self) -> bool:
-        """Tells whether another run's steps could start: a place is free, and nobody's turn has come."""
+        """Whether another run's steps could start: a place is free, and nobody's turn has come."""
         return not self._line.is_full and not self._line.has_next
 
     @property
     def wants_gpus(self) -> bool:
-        """Tells whether a step waits for GPUs."""
+        """Whether a step waits for GPUs."""
         return self._line.wants_gpus
 
     def states(self, run: str) -> dict[str, State]:

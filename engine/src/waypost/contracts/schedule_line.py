@@ -27,7 +27,7 @@ _MILLI = 1000
 
 @dataclass(frozen=True)
 class Capacity:
-    """What there is: `places` for steps, processors, bytes of memory, GPUs; None where nothing bounds it."""
+    """What there is: `places` for steps, processors, bytes of memory, GPUs; None if nothing bounds it."""
 
     places: int
     cpus: int | None = None
@@ -97,12 +97,12 @@ class Line(Generic[Item]):
 
     @property
     def has_next(self) -> bool:
-        """Tells whether somebody waits whose time has come."""
+        """Whether somebody waits whose time has come."""
         return any(self._heads())
 
     @property
     def wants_gpus(self) -> bool:
-        """Tells whether somebody waits for GPUs."""
+        """Whether somebody waits for GPUs."""
         return self._wanting_gpus > 0
 
     def join(self, item: Item, demand: Demand, rank: int, not_before: float = -math.inf) -> None:
@@ -149,7 +149,7 @@ class Line(Generic[Item]):
                 self._push(entry)
 
     def first(self) -> Item | None:
-        """Returns who may take what it needs now, None where nobody may."""
+        """Returns who may take what it needs now, None if nobody may."""
         self.held_up = None
         self.lacking = _ALL if self.is_full else 0
         for entry in sorted(self._heads()):

@@ -114,7 +114,7 @@ class Closed:
 @dataclass(frozen=True)
 class Passed:
     """Time went by: it is `now` (seconds of any clock), so many bytes of memory are free, and so many GPUs
-    are not another process's; None where that is not known. There are so many `places` from now on; None:
+    are not another process's; None if unknown. There are so many `places` from now on; None:
     as many as before.
     """
 

@@ -29,7 +29,7 @@ class ScheduledStep:
 
     @property
     def key(self) -> str:
-        """The key by which others are the same step, empty where none is."""
+        """The key by which others are the same step, empty if none is."""
         return sharing_key(self.found) if self.found else ""
 
     @property

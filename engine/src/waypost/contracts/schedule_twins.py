@@ -18,7 +18,7 @@ class Twins(Generic[Item]):
         self._wanting: dict[str, OrderedDict[Item, None]] = {}  # a dict is slow to say what is first
 
     def join(self, key: str, item: Item) -> bool:
-        """Lets one want a key, which may want it already; tells whether it is the one that works."""
+        """Lets one want a key, which may want it already; returns whether it is the one that works."""
         if not key:
             return True
         wanting = self._wanting.setdefault(key, OrderedDict())
@@ -26,7 +26,7 @@ class Twins(Generic[Item]):
         return next(iter(wanting)) == item
 
     def leave(self, key: str, item: Item) -> Item | None:
-        """One wants a key no more; returns who works in its place, None where it did not or none is left."""
+        """One wants a key no more; returns who works in its place, None if it did not or none is left."""
         wanting = self._wanting.get(key, OrderedDict())
         if item not in wanting:
             return None

@@ -58,7 +58,7 @@ def parse_signers(text: str, file: str) -> dict[str, str]:
 
 
 def covering(url: str, places: Iterable[str]) -> str | None:
-    """Returns the place that says most precisely whose signatures a repository's tags need, None where none
+    """Returns the place that says most precisely whose signatures a repository's tags need, None if none
     speaks of it.
     """
     where = _parts(url)

@@ -70,7 +70,7 @@ def step_arguments(
 
 
 def _argument(parameter: Parameter | None, raw: Any, parameters: Parameters, place: str) -> Argument | None:
-    """Returns the argument, None where it is not given. Raises FindingsError."""
+    """Returns the argument, None if it is not given. Raises FindingsError."""
     if isinstance(raw, str) and (match := _REFERENCE.match(raw)):
         return Reference(match[1], match[2])
     if _ANY_STEP.search(str(raw)):

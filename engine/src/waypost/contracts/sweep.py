@@ -43,10 +43,10 @@ def swept(overrides: Sequence[str]) -> list[str]:
 
 
 def smaller_is_better(metric: str, declared: SaidSide, asked: bool | None) -> bool:
-    """Tells whether the smallest value of a metric is the best.
+    """Returns whether the smallest value of a metric is the best.
 
     Args: `declared` is what its contract says, `asked` the command line (None: nothing); where neither says
-    anything, the largest is. Raises UsageError where they contradict each other.
+    anything, the largest is. Raises UsageError if they contradict each other.
     """
     if asked is None or not declared or asked == (declared == "lower"):
         return declared == "lower" if asked is None else asked

@@ -36,7 +36,7 @@ _SECRETS = {
 
 
 def secrets_in(text: str) -> Iterator[tuple[int, str]]:
-    """Gives (line, what it is) of everything that has the form of a secret; never the secret."""
+    """Yields (line, what it is) of everything that has the form of a secret; never the secret."""
     for number, line in enumerate(text.splitlines(), 1):
         for kind, form in _SECRETS.items():
             if form.search(line):
@@ -44,14 +44,14 @@ def secrets_in(text: str) -> Iterator[tuple[int, str]]:
 
 
 def places_in(text: str) -> Iterator[tuple[int, str]]:
-    """Gives (line, path) of places that only one machine has."""
+    """Yields (line, path) of places that only one machine has."""
     for number, line in enumerate(text.splitlines(), 1):
         for found in _PLACE.finditer(line):
             yield number, found[0]
 
 
 def text_findings(place: str, text: str, *, with_places: bool = True) -> Iterator[Finding]:
-    """Gives what is wrong with the text of a file, by lines. Args: `place` is what a finding calls it."""
+    """Yields what is wrong with the text of a file, by lines. Args: `place` is what a finding calls it."""
     for line, kind in itertools.islice(secrets_in(text), _MOST_TOLD):
         problem = f"this has the form of {kind}"
         yield Finding(f"{place}:{line}", problem, "revoke it, and take it out", "secrets")

@@ -102,7 +102,7 @@ def read_tree(body: bytes, *, digits: int = 40) -> dict[str, Entry]:
 
 
 def name_problem(name: str) -> str:
-    """Returns why a name cannot be that of a file or folder, empty where it can."""
+    """Returns why a name cannot be that of a file or folder, empty if it can."""
     if name in ("", ".", ".."):
         return "is no name of a file"
     if _SLASHES.search(name):
@@ -119,7 +119,7 @@ def name_problem(name: str) -> str:
 
 
 def path_problem(path: str) -> str:
-    """Returns why a text is no path below the folder that it is for, empty where it is one."""
+    """Returns why a text is no path below the folder that it is for, empty if it is one."""
     if path.startswith("/"):
         return "is an absolute path"
     for part in path.split("/"):
@@ -130,7 +130,7 @@ def path_problem(path: str) -> str:
 
 
 def link_problem(path: str, target: bytes, inside: Collection[str]) -> str:
-    """Returns why a link cannot be unpacked at a path, empty where it can.
+    """Returns why a link cannot be unpacked at a path, empty if it can.
 
     It may lead to what lies in the folders `inside`, all beside each other. `..` may only stand at the
     start of its target: after a name, which may be a link itself, nobody knows what `..` means.

@@ -14,7 +14,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def url_problem(written: str) -> str:
-    """Returns what is wrong with a `git:` text, empty where nothing is."""
+    """Returns what is wrong with a `git:` text, empty if nothing is."""
     if written.startswith(_GITHUB):
         fits = re.fullmatch(r"github:[\w.-]+/[\w.-]+", written)
         return "" if fits else f"{written!r} is not of the form github:ORGANISATION/REPOSITORY"

@@ -35,7 +35,7 @@ class Requirement:
     branch: str = ""
 
     def allows(self, version: Version) -> bool:
-        """Tells whether a version fits; a pre-release only where the requirement names one."""
+        """Returns whether a version fits; a pre-release only where the requirement names one."""
         if self.specifier is None:
             return False
         return self.specifier.contains(version, prereleases=bool(self.specifier.prereleases))

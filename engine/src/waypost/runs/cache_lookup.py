@@ -126,7 +126,7 @@ class CacheLookup:
         return Decision(key, inputs, None, because or FIRST)
 
     def _refusal(self, name: str, key: str) -> str:
-        """Returns why nothing may be taken over for a step, empty where it may."""
+        """Returns why nothing may be taken over for a step, empty if it may."""
         if self.reuse.only is not None:
             return "you asked for it" if name in self.reuse.only else ""
         if name in self.reuse.force:
@@ -134,7 +134,7 @@ class CacheLookup:
         return "" if self.reuse.cache or key in self.reuse.earlier else "--no-cache"
 
     def _inputs_of(self, step: PlannedStep) -> tuple[StepInputs, str]:
-        """Returns what the key is made of, and the argument whose content is not known, mostly none."""
+        """Returns what the key is made of, and the argument whose content is not known, usually empty."""
         arguments, unknown = {}, ""
         for name, argument in step.arguments.items():
             identity = self.inputs.identity(step, name)
@@ -152,7 +152,7 @@ class CacheLookup:
         return inputs, unknown
 
     def _variable(self, name: str) -> str:
-        """Returns a digest of a variable's value, empty where it is not set: it shows a change.
+        """Returns a digest of a variable's value, empty if it is not set: it shows a change.
 
         Colleagues get the same one, but of a variable that the pipeline declares: nobody shall try values
         until one fits, so that its digest is this machine's alone (docs/decisions/0025).
@@ -169,7 +169,7 @@ def unchanged(found: FinishedStep) -> str:
 
 
 def colleague(found: FinishedStep) -> str:
-    """Returns who computed a finished step, empty where that was this user."""
+    """Returns who computed a finished step, empty if that was this user."""
     with contextlib.suppress(OSError, KeyError):  # a container may know no name for its user
         return found.user if found.user != getpass.getuser() else ""
     return found.user

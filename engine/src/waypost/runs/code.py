@@ -18,7 +18,7 @@ from waypost.texts.digests import digest_of
 
 def own_copy(folder: Path, trees: Iterable[str], temp: Path) -> Path | None:
     """Returns a copy of a component's folder for one step, with what it shares beside it (the names of
-    `trees`); None where the folder is the user's. What a step writes into its own folder must not change what
+    `trees`); None if the folder is the user's. What a step writes into its own folder must not change what
     the cache has.
     """
     if not is_cached(folder):
@@ -29,7 +29,7 @@ def own_copy(folder: Path, trees: Iterable[str], temp: Path) -> Path | None:
 def worker_command(
     prepared: Prepared, step: PlannedStep, values: Mapping[str, str], memo: Memo
 ) -> tuple[PythonCommand | None, Sequence[str]]:
-    """Returns a step's command for a worker, None where it takes a process of its own, and the modules that
+    """Returns a step's command for a worker, None if it takes a process of its own, and the modules that
     its code imports; looked up once for each content of it.
 
     What a worker has imported read its variables then: code that sets some is not for one.

@@ -30,7 +30,7 @@ class Owner(Protocol):
         """An attempt is over."""
 
     def died(self, work: Work, worker: str) -> str:
-        """Notes that a worker died with an attempt; returns why there is no other one, mostly nothing."""
+        """Notes that a worker died with an attempt; returns why there is no other one, usually empty."""
 
 
 class Attempt:
@@ -55,7 +55,7 @@ class Attempt:
         self._lines.extend(lines)
 
     def poll(self) -> bool:
-        """Tells whether it has ended. Raises LostError where its worker died, RemoteError."""
+        """Returns whether it has ended. Raises LostError if its worker died, RemoteError."""
         if self._ended is None and self._task.done():
             self._owner.ended(self.work)
             self._ended = self._outcome()

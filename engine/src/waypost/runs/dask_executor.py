@@ -168,7 +168,7 @@ class DaskExecutor:
         return running
 
     def wait(self, seconds: float) -> None:
-        """Waits for news of the workers. Raises RemoteError where the scheduler is gone."""
+        """Waits for news of the workers. Raises RemoteError if the scheduler is gone."""
         self._something.wait(seconds)
         self._something.clear()
         self._cluster.check_there()
@@ -200,7 +200,7 @@ class DaskExecutor:
         self._told.discard(work.run_id)
 
     def died(self, work: Work, worker: str) -> str:
-        """Notes that a worker died with an attempt; returns why there is no other one, mostly nothing."""
+        """Notes that a worker died with an attempt; returns why there is no other one, usually empty."""
         step = (work.parent, work.step.name)
         workers = self._deaths.setdefault(step, [])
         workers.append(worker)

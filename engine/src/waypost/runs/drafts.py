@@ -24,7 +24,7 @@ class Draft:
 
     @property
     def is_there(self) -> bool:
-        """Tells whether its tracking store may be there: a file that is gone is not made again by looking."""
+        """Whether its tracking store may be there: a file that is gone is not made again by looking."""
         file = self.tracking_uri.removeprefix("sqlite:///")
         return file == self.tracking_uri or Path(file).is_file()
 
@@ -44,7 +44,7 @@ def note(prepared: Prepared, options: Options, run_id: str, tracking_uri: str) -
 
 
 def find(version: str, commit: str) -> Draft | None:
-    """Returns where a release was run on this machine, None where that is not known."""
+    """Returns where a release was run on this machine, None if unknown."""
     with contextlib.suppress(OSError, WaypostError, ValueError, TypeError):
         return Draft(**json.loads(read_text(_file(version, commit))))
     return None

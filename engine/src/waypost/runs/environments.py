@@ -65,8 +65,8 @@ def _local_digest() -> str:
 
 
 def to_build(python_env: PythonEnv | None) -> PythonEnv | None:
-    """Returns an environment that has to be built, None where the engine's own serves: nothing is asked for
-    that it is not. Raises FindingsError where uv cannot build it.
+    """Returns an environment that has to be built, None if the engine's own serves: nothing is asked for
+    that it is not. Raises FindingsError if uv cannot build it.
     """
     if python_env is None or not (asks_for_packages(python_env) or not _is_ours(python_env)):
         return None
@@ -131,7 +131,7 @@ def ensure(
 def download(component: Path, python_env: PythonEnv, folder: Path) -> None:
     """Brings the wheels of a component's environment into a folder, those of this platform.
 
-    Raises WaypostError where a requirement has no wheel, and where what came is not enough.
+    Raises WaypostError if a requirement has no wheel, and where what came is not enough.
     """
     from uv import find_uv_bin
 

@@ -15,7 +15,7 @@ INTEGRITY = 4
 @dataclass(frozen=True)
 class StepResult:
     """How a step ended: `state` is done, reused, failed, killed or skipped; `because` says why it ran or
-    did not, `user` whose result was taken over, empty where it is this user's own; `models` are the
+    did not, `user` whose result was taken over, empty if it is this user's own; `models` are the
     artifacts that are MLflow models; `warnings` what its component tells of its result.
     """
 
@@ -39,10 +39,10 @@ class StepResult:
 class RunResult:
     """How a run ended: `status` is FINISHED, FAILED or KILLED, as MLflow records it.
 
-    One that is `current` was there before: there was nothing to do. `experiment_id` is empty where only
+    One that is `current` was there before: there was nothing to do. `experiment_id` is empty if only
     the server could tell. `differing` are the parameters that are not as params.yaml has them, as
     `depth=7 (2)`, `dirty` the files that it could read and that were not committed. `report` is where the
-    page of the run is, empty where it made none.
+    page of the run is, empty if it made none.
     """
 
     name: str

@@ -106,7 +106,7 @@ class Execution:
         return self._decisions[name]
 
     def lease(self, name: str) -> bool:
-        """Asks the other runs of the tracking server for a step's key; tells whether it is ours now."""
+        """Asks the other runs of the tracking server for a step's key; returns whether it is ours now."""
         holder = self._tools.tracker.leases.acquire(self.parent, self._decisions[name].key)
         if holder:
             self._holders[name] = holder

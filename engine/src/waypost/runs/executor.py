@@ -45,11 +45,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt ended. `cause` is empty where it ended well and all its outputs were there: then they
+    """How an attempt ended. `cause` is empty if it ended well and all its outputs were there: then they
     have `digests`, and `paths` where they are on this machine; `models` are the artifacts that are models.
 
     `tail` are the last lines of its log, `seconds` what it took where it did not begin at once, `memory` its
-    peak in bytes and `cpu_seconds` its processor time, 0 where that is not known.
+    peak in bytes and `cpu_seconds` its processor time, 0 if unknown.
     """
 
     code: int = 0
@@ -67,7 +67,7 @@ class Ended:
 class Left:
     """What is not in use right now: bytes of memory, and GPUs that no other process has; None: not known.
 
-    `places` is for how many tasks there is room in all, None where that is what `capacity` said.
+    `places` is for how many tasks there is room in all, None if that is what `capacity` said.
     """
 
     memory: int | None = None
@@ -87,7 +87,7 @@ class Running(Protocol):
     def values(self) -> Mapping[str, str]: ...
 
     def poll(self) -> bool:
-        """Tells whether it has ended. Raises LostError."""
+        """Returns whether it has ended. Raises LostError."""
 
     def end(self) -> None:
         """Ends it and all that it started."""
@@ -128,16 +128,16 @@ class Executor(Protocol):
         """Returns what is left of it; GPUs are looked for where somebody waits for them."""
 
     def take_gpus(self, holder: str, count: int) -> bool:
-        """Keeps GPUs for the task of a `holder` until `give_back`; tells whether there were so many."""
+        """Keeps GPUs for the task of a `holder` until `give_back`; returns whether there were so many."""
 
     def give_back(self, holder: str) -> None:
         """Others may have what a holder was given, if it was."""
 
     def start(self, work: Work) -> Running:
-        """Starts an attempt. Raises WaypostError where something that it is given is not there."""
+        """Starts an attempt. Raises WaypostError if something that it is given is not there."""
 
     def wait(self, seconds: float) -> None:
-        """Waits until something may have happened, `seconds` at most. Raises WaypostError where nothing will
+        """Waits until something may have happened, `seconds` at most. Raises WaypostError if nothing will
         happen any more.
         """
 

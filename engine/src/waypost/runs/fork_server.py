@@ -88,7 +88,7 @@ class _Worker:
                 self._import([self._modules.pop(0)])
 
     def _listen(self) -> bool:
-        """Reads what the engine says; tells whether it is still there."""
+        """Reads what the engine says; returns whether it is still there."""
         data = self._channel.recv(1 << 16)
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
@@ -225,7 +225,7 @@ def _threads() -> int:
 
 
 def _new_mark() -> int:
-    """Returns a number that no other step on this machine has; 0 where nothing can wear it."""
+    """Returns a number that no other step on this machine has; 0 if nothing can wear it."""
     if _MARK < 0:
         return 0
     most = resource.getrlimit(_MARK)[1]

@@ -62,7 +62,7 @@ def collect(folder: Path, days: float, *, delete: bool) -> Collected:
     """Returns what nothing needs, and deletes it where asked for.
 
     Args: `folder` may be a pipeline's, whose lock counts then; every run younger than `days` is kept.
-    Raises UsageError where there is no tracking store, WaypostError.
+    Raises UsageError if there is no tracking store, WaypostError.
     """
     uri = tracking_uri()
     if (file := file_of(uri)) and not file.exists():

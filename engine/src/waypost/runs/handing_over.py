@@ -88,7 +88,7 @@ def _unpacked(code: Checkout) -> Path:
 
 
 def is_public(git: str) -> bool:
-    """Tells whether other machines reach a repository by this address."""
+    """Returns whether other machines reach a repository by this address."""
     if "://" in git:
         return scheme_of(git) in _NETWORK and urlsplit(git).hostname not in _LOOPBACK
     return ":" in git.partition("/")[0]  # github:ORG/REPO, or git's own form for ssh, HOST:PATH

@@ -121,7 +121,7 @@ class _Walk:
 
 
 def _files(base: Path, module: str) -> Iterator[Path]:
-    """Gives the files that importing a module executes, as far as they lie below `base`."""
+    """Yields the files that importing a module executes, as far as they lie below `base`."""
     place = base
     for part in filter(None, module.split(".")):
         place = place / part
@@ -132,7 +132,7 @@ def _files(base: Path, module: str) -> Iterator[Path]:
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Gives all nodes but those that only type checkers execute."""
+    """Yields all nodes but those that only type checkers execute."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop(0)
@@ -167,7 +167,7 @@ def _called(node: ast.Call) -> str:
 
 
 def _configures(tree: ast.AST) -> bool:
-    """Tells whether code sets variables of the environment, at any place: an import may follow it."""
+    """Returns whether code sets variables of the environment, at any place: an import may follow it."""
     nodes = list(ast.walk(tree))
     aliases = {"environ", "environb"}
     for node in nodes:

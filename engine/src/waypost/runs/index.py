@@ -28,7 +28,7 @@ class Index:
 
     @property
     def problem(self) -> str:
-        """Why nothing can be kept, empty where it can."""
+        """Why nothing can be kept, empty if it can."""
         return self._database.problem
 
     def step(self, key: str) -> FinishedStep | None:

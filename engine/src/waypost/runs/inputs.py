@@ -43,7 +43,7 @@ class Inputs:
     def identity(self, step: PlannedStep, name: str) -> str | None:
         """Returns what a step's argument means for the result: content where there is any.
 
-        None where that is not known: behind a URL whose content can change, which no sha256 pins, and
+        None if unknown: behind a URL whose content can change, which no sha256 pins, and
         whose server does not tell.
         """
         argument = step.arguments[name]
@@ -60,7 +60,7 @@ class Inputs:
         return str(argument)
 
     def digests(self, step: PlannedStep) -> dict[str, str]:
-        """Returns what the files and addresses that a step is given hold, empty where that is not known."""
+        """Returns what the files and addresses that a step is given hold, empty if unknown."""
         return {
             name: f"sha256:{digest}" if (digest := _pinned(step, name)) else self.identity(step, name) or ""
             for name, argument in step.arguments.items()
@@ -69,7 +69,7 @@ class Inputs:
 
     @property
     def asked_servers(self) -> bool:
-        """Tells whether the content behind a URL counted that can change."""
+        """Whether the content behind a URL counted that can change."""
         return bool(self._asked)
 
     def local(self, step: PlannedStep) -> dict[str, Path]:
@@ -84,7 +84,7 @@ class Inputs:
         return self._local(location) or self.bundled.get(location.text)
 
     def content_behind(self, location: Location) -> str:
-        """Returns what a server said of the content behind an address, empty where it was not asked."""
+        """Returns what a server said of the content behind an address, empty if it was not asked."""
         return self._asked.get(location.text, "")
 
     def _local(self, location: Location) -> Path | None:
@@ -116,7 +116,7 @@ class Inputs:
     def value(self, step: PlannedStep, name: str, argument: Argument, runs: Runs, temp: Path) -> str:
         """Returns the text for the command line: files as local paths, variables by their values.
 
-        A file that has to be made for it goes to `temp`. Raises WaypostError where an earlier
+        A file that has to be made for it goes to `temp`. Raises WaypostError if an earlier
         output is gone, or is not what it was.
         """
         if isinstance(argument, Reference):
@@ -184,5 +184,5 @@ def _wandb_content(uri: str) -> str:
 
 
 def _pinned(step: PlannedStep, name: str) -> str:
-    """Returns the sha256 that a step is given for what is behind one of its arguments, mostly none."""
+    """Returns the sha256 that a step is given for what is behind one of its arguments, usually empty."""
     return str(step.arguments.get(step.entry_point.digest_parameter(name), ""))

@@ -137,7 +137,7 @@ class LocalExecutor:
         )
 
     def begin(self, environment: Environment, task: Task, *, plain: bool) -> Process:
-        """Starts a task's process. Raises LostError where only another attempt can run it."""
+        """Starts a task's process. Raises LostError if only another attempt can run it."""
         return self._processes.start(environment, task, plain=plain)
 
     def _environment(self, folder: Path, python_env: PythonEnv | None) -> Environment:

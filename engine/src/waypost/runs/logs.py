@@ -87,7 +87,7 @@ def _signal_name(number: int) -> str:
 
 
 def tail_of(log: Path) -> str:
-    """Returns the last lines of a log, empty where there is none."""
+    """Returns the last lines of a log, empty if there is none."""
     return "\n".join(_last_lines(log)[-TAIL_LINES:])
 
 

@@ -75,7 +75,7 @@ class Materials:
         return environments.ensure(folder, asked, home(), self._say) if asked else environments.local()
 
     def check_variables(self) -> None:
-        """Raises UsageError where a variable is not what the step's key says."""
+        """Raises UsageError if a variable is not what the step's key says."""
         for name, digest in self._spec.variables.items():
             value = os.environ.get(name)
             here = "" if value is None else hashlib.sha256(value.encode()).hexdigest()
@@ -149,7 +149,7 @@ class Materials:
 
 
 def _check_room(folder: Path) -> None:
-    """Raises OSError where nothing can be written to a folder: what was to be brought there is not gone."""
+    """Raises OSError if nothing can be written to a folder: what was to be brought there is not gone."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(_ROOM_BYTES))

@@ -55,7 +55,7 @@ class Request:
 
 
 def find_current(request: Request) -> RunResult | None:
-    """Returns the run that has everything, None where there is none or a look at the files is needed."""
+    """Returns the run that has everything, None if there is none or a look at the files is needed."""
     if project_run():
         return None
     query = "SELECT known, result FROM current WHERE request = ?"
@@ -66,7 +66,7 @@ def find_current(request: Request) -> RunResult | None:
 
 
 def _current(row: tuple[str, str]) -> RunResult | None:
-    """Returns a run that was current, None where anything that decides it has changed."""
+    """Returns a run that was current, None if anything that decides it has changed."""
     facts, content = map(json.loads, row)
     if _known(facts["deep"], facts["shallow"], facts["variables"])[0] != facts["state"]:
         return None
@@ -127,7 +127,7 @@ def note_current(request: Request, prepared: Prepared, options: Options) -> None
 
 def _git_files(folders: Iterable[Path]) -> set[Path] | None:
     """Returns the files that change with what git takes for content below folders, or with what of it is
-    committed; None where they are not known.
+    committed; None if they are not known.
     """
     from waypost.sources.memo import git_files
 

@@ -133,7 +133,7 @@ class _Attempt:
 
     @contextlib.contextmanager
     def _devices(self) -> Iterator[dict[str, str]]:
-        """Gives the variables by which a step sees the GPUs that it asked for, and no others."""
+        """Yields the variables by which a step sees the GPUs that it asked for, and no others."""
         with contextlib.closing(Gpus(home() / "locks")) as found:
             while self._spec.gpus and not found.take(self._spec.run_id, self._spec.gpus):
                 self._check_wanted()
@@ -178,7 +178,7 @@ class _Attempt:
             raise _StoppedError("nobody waits for it any more")
 
     def _check_lease(self, now: float) -> None:
-        """Raises _StoppedError where the engine is gone, or has given this attempt up.
+        """Raises _StoppedError if the engine is gone, or has given this attempt up.
 
         A tracking server that is silent says nothing of that: what it says next counts from then on.
         """

@@ -49,7 +49,7 @@ def models_in(entry_point: EntryPoint, paths: Mapping[str, Path | str]) -> tuple
 
 
 def model_problem(folder: Path, metadata: Sequence[str]) -> str:
-    """Returns why a folder is not the MLflow model that a contract declares, empty where it is."""
+    """Returns why a folder is not the MLflow model that a contract declares, empty if it is."""
     if not is_model(folder):
         return "is no MLflow model"
     try:
@@ -61,5 +61,5 @@ def model_problem(folder: Path, metadata: Sequence[str]) -> str:
 
 
 def is_model(folder: Path) -> bool:
-    """Tells whether a folder holds an MLflow model."""
+    """Returns whether a folder holds an MLflow model."""
     return (folder / MODEL_FILE).is_file()

@@ -120,7 +120,7 @@ def preflight(
 def _recorded(
     prepared: Prepared, keys: Mapping[str, str], options: Options, index: Index
 ) -> tuple[str, tuple[str, ...]]:
-    """Returns the earlier run that has everything, empty where there is none, and what it had that was not
+    """Returns the earlier run that has everything, empty if there is none, and what it had that was not
     committed: once that is, such a run no longer says where its result comes from.
     """
     if earlier := index.run(run_key(prepared, keys, options)):
@@ -179,7 +179,7 @@ def digests(prepared: Prepared, env: str) -> dict[str, str]:
 
 def by_step(prepared: Prepared, env: str, find: Callable[[Path, PythonEnv | None], T]) -> dict[str, T]:
     """Returns what `find` says of each step's environment, asked once a component: it gets the folder and
-    what that asks to be installed, None where the engine's own environment serves. Raises FindingsError with
+    what that asks to be installed, None if the engine's own environment serves. Raises FindingsError with
     all that cannot be built.
     """
     wanted: dict[Path, PythonEnv | None] = {}

@@ -88,8 +88,8 @@ def prepare(
 
     Args: `files` are parameter files, merged in order on top of the pipeline's params.yaml; `found` are the
     components, where they are here already: those of a sweep are the same for all its points.
-    Raises FindingsError with everything that is wrong, IntegrityError where lock or content are
-    not what they should be, RemoteError where content is needed that no place here has.
+    Raises FindingsError with everything that is wrong, IntegrityError if lock or content are
+    not what they should be, RemoteError if content is needed that no place here has.
     """
     folder, pipeline = workspace.folder, workspace.pipeline
     texts, overrides = _sources_of_parameters(workspace, files, overrides)
@@ -173,7 +173,7 @@ def _looked_at(workspace: Workspace, code: Mapping[str, Checkout]) -> set[Path]:
 
 
 def local_path(location: Location, folder: Path, variables: Mapping[str, str]) -> Path | None:
-    """Returns the file that a location names, None where it is a URL of another machine."""
+    """Returns the file that a location names, None if it is a URL of another machine."""
     text = opened(location.text, variables)
     scheme = scheme_of(text)
     if scheme == "file":
@@ -188,7 +188,7 @@ def input_files(plan: Plan, folder: Path, variables: Mapping[str, str]) -> list[
 
 
 def locations(plan: Plan) -> Iterator[tuple[str, Location]]:
-    """Gives what steps are given by a path or URL, each with the place where it is named."""
+    """Yields what steps are given by a path or URL, each with the place where it is named."""
     for step in plan.steps:
         for name, argument in step.arguments.items():
             if isinstance(argument, Location):
@@ -204,7 +204,7 @@ def _input_findings(plan: Plan, folder: Path, variables: Mapping[str, str]) -> l
 
 
 def _extra_findings(plan: Plan, variables: Mapping[str, str]) -> Iterator[Finding]:
-    """Gives the inputs that something reads which is not installed."""
+    """Yields the inputs that something reads which is not installed."""
     for place, location in locations(plan):
         if is_wandb(opened(location.text, variables)):
             try:
@@ -214,7 +214,7 @@ def _extra_findings(plan: Plan, variables: Mapping[str, str]) -> Iterator[Findin
 
 
 def is_wandb(text: str) -> bool:
-    """Tells whether a location is an artifact on W&B."""
+    """Returns whether a location is an artifact on W&B."""
     return scheme_of(text) == "wandb"
 
 

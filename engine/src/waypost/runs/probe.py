@@ -35,7 +35,7 @@ def look_around(document: Document) -> Document:
 
 
 def _store_problem(uri: str, experiment_id: str, name: str) -> str:
-    """Returns why the runs of the client's tracking server cannot be seen from here, empty where they can."""
+    """Returns why the runs of the client's tracking server cannot be seen from here, empty if they can."""
     try:
         with tracking_errors(uri):
             found = reached(uri).get_experiment(experiment_id)

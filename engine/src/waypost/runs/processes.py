@@ -58,11 +58,11 @@ class Process(Protocol):
 
     @property
     def memory(self) -> int:
-        """Its peak in bytes, 0 where that is not known."""
+        """Its peak in bytes, 0 if unknown."""
 
     @property
     def cpu_seconds(self) -> float:
-        """The processor time that it took, 0 where that is not known."""
+        """The processor time that it took, 0 if unknown."""
 
 
 class WorkerLostError(Exception):
@@ -70,7 +70,7 @@ class WorkerLostError(Exception):
 
 
 def can_fork() -> bool:
-    """Tells whether forks are safe here: macOS forbids them to much that is written in C."""
+    """Returns whether forks are safe here: macOS forbids them to much that is written in C."""
     return sys.platform == "linux"
 
 
@@ -104,7 +104,7 @@ class Processes:
             worker.announce(store)
 
     def start(self, environment: Environment, task: Task, *, plain: bool = False) -> Process:
-        """Starts a task. Raises WorkerLostError where only a plain process can run it."""
+        """Starts a task. Raises WorkerLostError if only a plain process can run it."""
         if not task.python or not self._fork or plain:
             running = _Plain(task)
             self._plain.append(running)

@@ -82,7 +82,7 @@ def _ids(result: RunResult) -> list[str]:
 
 
 def require_room(asked: Iterable[tuple[Prepared, Preflight]], options: Options) -> None:
-    """Raises FindingsError where a step that may run asks for more than this machine has."""
+    """Raises FindingsError if a step that may run asks for more than this machine has."""
     steps = {
         step.name: prepared.pipeline.steps[step.name].resources
         for prepared, found in asked
@@ -103,7 +103,7 @@ def open_tools(
     site: Site = LocalExecutor,
     others: Iterable[tuple[Prepared, Iterable[PlannedStep]]] = (),
 ) -> Iterator[Tools]:
-    """Gives what runs share; `others` are the pipelines of a sweep beside the first, with what they miss.
+    """Yields what runs share; `others` are the pipelines of a sweep beside the first, with what they miss.
 
     The executor comes first: workers import what the `missing` steps need, beside MLflow here.
     """

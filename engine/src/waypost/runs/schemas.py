@@ -19,9 +19,9 @@ Places = Callable[[Location], Path | None]
 
 
 def schema_findings(plan: Plan, code: Mapping[str, Checkout], find: Places) -> Iterator[Finding]:
-    """Gives where a mapping or a YAML file of the user's does not fit.
+    """Yields where a mapping or a YAML file of the user's does not fit.
 
-    Args: `find` gives the file that a location names, None where it is on another machine.
+    Args: `find` gives the file that a location names, None if it is on another machine.
     """
     for step in plan.steps:
         for name, argument in step.arguments.items():
@@ -46,7 +46,7 @@ def _findings(place: str, argument: Inline | Location, schema: Path, find: Place
 
 
 def _value(argument: Inline | Location, find: Places) -> Any:
-    """Returns what a component will read, None where it is not at hand."""
+    """Returns what a component will read, None if it is not at hand."""
     if isinstance(argument, Inline):
         return argument.content if argument.content is not None else read_yaml(argument.text, "value")
     path = find(argument)

@@ -22,7 +22,7 @@ def component_that_takes(
     parameters: Mapping[str, str], workspace: Workspace, asked: str, *, dev: bool = False
 ) -> tuple[str, Checkout]:
     """Returns the component of a pipeline that has some parameters, each of a type: the one asked for
-    (SOURCE/COMPONENT), else the only one. Raises UsageError where it is not clear which.
+    (SOURCE/COMPONENT), else the only one. Raises UsageError if it is not clear which.
     """
     code, problems = checkouts(workspace, dev=dev)
     found = sorted(uses for uses, checkout in code.items() if not _lacks(checkout, parameters))

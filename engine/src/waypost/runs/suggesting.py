@@ -34,7 +34,7 @@ class Request:
 def suggested(request: Request, workspace: Workspace, temp: Path, reporter: Reporter) -> str:
     """Returns rules that a table keeps, as YAML, made in a run of one step.
 
-    Raises UsageError where the pipeline uses no such component, WaypostError where it failed.
+    Raises UsageError if the pipeline uses no such component, WaypostError if it failed.
     """
     uses, code = component_that_takes(_TAKEN, workspace, request.component, dev=request.dev)
     arguments = {"data": str(request.table.resolve()), "suggest": True}

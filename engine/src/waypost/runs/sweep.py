@@ -33,7 +33,7 @@ Listener = Callable[["Point"], None]
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of values: its run, and the metric that points are compared by, None where it was not
+    """One combination of values: its run, and the metric that points are compared by, None if it was not
     measured. A run that failed later may have it, too.
     """
 
@@ -43,7 +43,7 @@ class Point:
 
     @property
     def is_ranked(self) -> bool:
-        """Tells whether it can be the best: its run ended well, and its metric is a number."""
+        """Whether it can be the best: its run ended well, and its metric is a number."""
         is_number = self.metric is not None and not math.isnan(self.metric)
         return self.result.status == "FINISHED" and is_number
 
@@ -60,7 +60,7 @@ class Point:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep's points, the best one first, failed ones last; `run_id` is empty where nothing was to do."""
+    """A sweep's points, the best one first, failed ones last; `run_id` is empty if nothing was to do."""
 
     run_id: str
     metric: str
@@ -73,7 +73,7 @@ class SweepResult:
 
 def metric_name(prepared: Prepared, asked: str | None) -> str:
     """Returns the metric to compare by, STEP/NAME: the one asked for, else the first one of the last step
-    that declares any. Raises FindingsError where no step declares it.
+    that declares any. Raises FindingsError if no step declares it.
     """
     known = [f"{step.name}/{name}" for step in prepared.plan.steps for name in step.entry_point.metrics]
     if asked in known:
@@ -164,7 +164,7 @@ def _open_sweep_tools(
     reporter: Reporter,
     site: Site,
 ) -> Iterator[Tools]:
-    """Gives the tools for the points that have to run; signals are held while they are open."""
+    """Yields the tools for the points that have to run; signals are held while they are open."""
     (first_values, first), *rest = waiting
     missing = checked[first_values].missing
     others = [(prepared, checked[values].missing) for values, prepared in rest]
@@ -193,7 +193,7 @@ def swept(result: SweepResult, pipeline: str) -> Sweep:
 
 @contextlib.contextmanager
 def _opened_sweep(tracker: Tracker) -> Iterator[str]:
-    """Gives the sweep's run, which has a terminal status then, whatever happened."""
+    """Yields the sweep's run, which has a terminal status then, whatever happened."""
     run_id = tracker.open_sweep()
     try:
         yield run_id

@@ -22,7 +22,7 @@ def uncommitted(prepared: Prepared) -> tuple[str, ...]:
 
 
 def readable(prepared: Prepared) -> Iterator[Path]:
-    """Gives the files and folders that decide a run and that no lock holds."""
+    """Yields the files and folders that decide a run and that no lock holds."""
     for name in (FILE, PARAMETERS_FILE, LOCK_FILE):
         yield prepared.folder / name
     for code in prepared.checkouts.values():

@@ -46,7 +46,7 @@ class Partner:
         return self._ours.fileno()
 
     def send(self, content: Mapping[str, Any]) -> bool:
-        """Sends a document; tells whether the process could receive it."""
+        """Sends a document; returns whether the process could receive it."""
         try:
             self._ours.sendall(json.dumps(content).encode() + b"\n")
         except OSError:
@@ -54,7 +54,7 @@ class Partner:
         return True
 
     def receive(self) -> list[dict[str, Any]] | None:
-        """Waits for documents and returns them, None where the other one is gone."""
+        """Waits for documents and returns them, None if the other one is gone."""
         try:
             data = self._ours.recv(1 << 16)
         except OSError:
@@ -96,13 +96,13 @@ class Companion:
             )
 
     def is_alive(self) -> bool:
-        """Tells whether it can be asked."""
+        """Returns whether it can be asked."""
         return self._process.poll() is None
 
     def ask(self, head: bytes, *rest: messages.Bytes, most: int, seconds: float) -> tuple[bytes, memoryview]:
         """Returns the answer, of `most` bytes. After an error it is not to be asked again.
 
-        Raises TimeoutError where it takes longer, EOFError or OSError where the process is gone.
+        Raises TimeoutError if it takes longer, EOFError or OSError where the process is gone.
         """
         deadline = time.monotonic() + seconds
         self._ours.settimeout(seconds)

@@ -26,7 +26,7 @@ class Coprocess:
         self._errors: IO[bytes] | None = None
 
     def ask(self, data: bytes) -> IO[bytes]:
-        """Writes a question; returns what the answer is read from. Raises ProcessError where it has ended."""
+        """Writes a question; returns what the answer is read from. Raises ProcessError if it has ended."""
         if self._process is None:
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
             self._process = subprocess.Popen(

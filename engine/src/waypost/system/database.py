@@ -23,7 +23,7 @@ _FIRST_VERSIONS = (1, 2)
 
 
 def is_ours(file: Path) -> bool:
-    """Tells whether a file is a database of a cache, or nothing yet: nobody loses what it holds."""
+    """Returns whether a file is a database of a cache, or nothing yet: nobody loses what it holds."""
     try:
         with file.open("rb") as opened:
             header = opened.read(100)

@@ -36,7 +36,7 @@ def visible_gpus() -> list[Gpu]:
 
 
 def gpus_in(visible: str | None, known: list[str]) -> list[Gpu]:
-    """Returns the GPUs of a value of CUDA_VISIBLE_DEVICES, None where there is none; `known` are the
+    """Returns the GPUs of a value of CUDA_VISIBLE_DEVICES, None if there is none; `known` are the
     identities of all, in their order. CUDA ignores what comes after a name that is none.
     """
     if visible is None:
@@ -115,7 +115,9 @@ class Gpus:
 
 
 def _lock(lock: filelock.BaseFileLock) -> bool:
-    """Tells whether a lock is ours now; a cache that cannot be written to locks nothing, and stops nobody."""
+    """Returns whether a lock is ours now; a cache that cannot be written to locks nothing, and blocks
+    nobody.
+    """
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:

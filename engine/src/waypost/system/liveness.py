@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def is_alive(pid: int) -> bool:
-    """Tells whether a process with this id exists on this machine."""
+    """Returns whether a process with this id exists on this machine."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -36,6 +36,6 @@ def process_name() -> str:
 
 
 def is_gone(name: str) -> bool:
-    """Tells whether the process with such a name ended; of another machine's nothing is known."""
+    """Returns whether the process with such a name ended; of another machine's nothing is known."""
     machine, _, pid = name.rpartition("-")
     return machine == _machine() and not is_alive(int(pid))

@@ -33,12 +33,12 @@ def packages() -> list[Path]:
 
 
 def available_memory() -> int | None:
-    """Returns the memory that is available without swapping, in bytes; None where the system does not say."""
+    """Returns the memory that is available without swapping, in bytes; None if the system does not say."""
     return _least(_meminfo("MemAvailable"), *(group.left for group in _bounds().memory))
 
 
 def total_memory() -> int | None:
-    """Returns the memory that this process or its container may use at most, in bytes; None where unknown."""
+    """Returns the memory that this process or its container may use at most, in bytes; None if unknown."""
     return _least(_meminfo("MemTotal"), *(group.most for group in _bounds().memory))
 
 

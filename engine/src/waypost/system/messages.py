@@ -23,7 +23,7 @@ def receive(connection: socket.socket, most: int, deadline: float | None = None)
     """Returns a message's head and what follows it.
 
     Args: `most` bytes are taken; `deadline` is on the clock `time.monotonic`.
-    Raises EOFError where the other process is gone or says more than that, TimeoutError, OSError.
+    Raises EOFError if the other process is gone or says more than that, TimeoutError, OSError.
     """
     head, rest = _SIZES.unpack(_read(connection, _SIZES.size, deadline))
     if head + rest > most:

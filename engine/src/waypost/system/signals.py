@@ -114,7 +114,7 @@ def _detach_terminals(terminals: list[int]) -> None:
 
 
 def _replaceable(number: signal.Signals) -> Any:
-    """Returns what a signal does now, None where that has to stay: nohup's wish, another library's own."""
+    """Returns what a signal does now, None if that has to stay: nohup's wish, another library's own."""
     handler = signal.getsignal(number)
     return None if number == signal.SIGHUP and handler == signal.SIG_IGN else handler
 

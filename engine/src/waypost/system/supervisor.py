@@ -126,7 +126,7 @@ def _children() -> list[int]:
 
 
 def _parent_of(process: str) -> int:
-    """Returns the id of a process's parent, 0 where the process has ended meanwhile."""
+    """Returns the id of a process's parent, 0 if the process has ended meanwhile."""
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
             return int(file.read().rpartition(b")")[2].split()[1])

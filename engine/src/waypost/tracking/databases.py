@@ -67,7 +67,7 @@ def file_of(uri: str) -> Path | None:
 
 
 def is_server(uri: str) -> bool:
-    """Tells whether a tracking store is a database that a server keeps."""
+    """Returns whether a tracking store is a database that a server keeps."""
     return uri.partition(":")[0].partition("+")[0] in _SERVERS
 
 
@@ -140,7 +140,7 @@ class Turn:
 
 
 def trouble(file: Path, seconds: float) -> int:
-    """Returns SQLite's code for why MLflow should not try to use a database, 0 where it may.
+    """Returns SQLite's code for why MLflow should not try to use a database, 0 if it may.
 
     Args: `seconds` another process may keep this one from writing.
     """
@@ -174,7 +174,7 @@ def database_errors() -> tuple[type[Exception], ...]:
 
 
 def code_of(error: BaseException) -> int | None:
-    """Returns SQLite's primary result code behind an exception, None where there is none.
+    """Returns SQLite's primary result code behind an exception, None if there is none.
 
     https://www.sqlite.org/rescode.html
     """

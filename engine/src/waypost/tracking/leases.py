@@ -51,7 +51,7 @@ class Sign:
         self._since = 0.0
 
     def is_fresh(self, tags: Mapping[str, str], now: float) -> bool:
-        """Tells whether the heartbeat among a run's tags has changed recently."""
+        """Returns whether the heartbeat among a run's tags has changed recently."""
         sign = tags.get(_BEAT_TAG, "")
         if sign != self._seen:
             self._seen, self._since = sign, now
@@ -139,7 +139,7 @@ class Leases:
 
 
 def is_alive_here(run: Run) -> bool | None:
-    """Tells whether the process of a run exists on this machine, None where it is another machine's."""
+    """Returns whether the process of a run exists on this machine, None if it is another machine's."""
     host, _, pid = run.data.tags.get(OWNER_TAG, "").rpartition(":")
     return is_alive(int(pid)) if host == socket.gethostname() else None
 

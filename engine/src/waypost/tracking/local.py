@@ -15,22 +15,22 @@ def tracking_uri() -> str:
 
 
 def is_local(uri: str) -> bool:
-    """Tells whether a tracking store is a file of this machine."""
+    """Returns whether a tracking store is a file of this machine."""
     return uri.startswith(("sqlite:", "file:", "/", "."))
 
 
 def is_folder(uri: str) -> bool:
-    """Tells whether a tracking store is a folder of files, as MLflow's first versions had it."""
+    """Returns whether a tracking store is a folder of files, as MLflow's first versions had it."""
     return uri.startswith("file:") or "://" not in uri
 
 
 def project_run() -> str | None:
-    """Returns the run that `mlflow run` made for us, None where we are called by hand."""
+    """Returns the run that `mlflow run` made for us, None if we are called by hand."""
     return os.environ.get("MLFLOW_RUN_ID")
 
 
 def are_finished(uri: str, run_ids: Collection[str]) -> bool:
-    """Tells whether runs are there and ended well, asked of a SQLite file without MLflow.
+    """Returns whether runs are there and ended well, asked of a SQLite file without MLflow.
 
     Of other stores, or of one with other tables than MLflow 3 makes, it says no: then MLflow is asked.
     """

@@ -44,12 +44,12 @@ class Found:
 
 
 def is_local(uri: str) -> bool:
-    """Tells whether a text names a folder, not something that MLflow has to look up."""
+    """Returns whether a text names a folder, not something that MLflow has to look up."""
     return "://" not in uri and not uri.startswith(("models:", "runs:"))
 
 
 def follows_alias(uri: str) -> bool:
-    """Tells whether what a URI names can become another model."""
+    """Returns whether what a URI names can become another model."""
     return bool(_ALIAS.fullmatch(uri))
 
 
@@ -57,7 +57,7 @@ def find(uri: str) -> Found:
     """Returns a model: a folder as it is, else (`models:/NAME@ALIAS`, `models:/NAME/VERSION`,
     `runs:/RUN/PATH`, a URL) as MLflow finds it, downloaded into the cache where it is not on this machine.
 
-    Raises UsageError where there is no model, WaypostError where the server does not answer.
+    Raises UsageError if there is no model, WaypostError if the server does not answer.
     """
     if is_local(uri):
         folder = Path(uri).resolve()

@@ -42,7 +42,7 @@ class StepRun:
 
     @property
     def input_digests(self) -> dict[str, str]:
-        """What the files that it was given were, by parameter; empty where that was not known."""
+        """What the files that it was given were, by parameter; empty if that was not known."""
         return named_in(self.tags, INPUT_TAG)
 
 

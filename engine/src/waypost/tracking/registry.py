@@ -46,7 +46,7 @@ class Registry:
     def run_of(self, text: str) -> str:
         """Returns the id of a run, or of the newest finished run of a release (`1.4.13`, `URL@1.4.13`).
 
-        Raises UsageError where there is none.
+        Raises UsageError if there is none.
         """
         if _RUN.fullmatch(text):
             return text
@@ -68,7 +68,7 @@ class Registry:
         return str(runs[0].info.run_id)
 
     def newest_pipeline_run(self) -> str:
-        """Returns the id of the newest run of a pipeline. Raises UsageError where there is none."""
+        """Returns the id of the newest run of a pipeline. Raises UsageError if there is none."""
         experiments = [e.experiment_id for e in self._client.search_experiments()]
         query = f"tags.`{PIPELINE_TAG}` != ''"
         found: Any = self._client.search_runs(experiments, query, order_by=["start_time DESC"], max_results=1)
@@ -77,7 +77,7 @@ class Registry:
         return str(found[0].info.run_id)
 
     def origin(self, run_id: str, step: str = "") -> Origin:
-        """Returns where the model of a run comes from. Raises UsageError where there is not one model."""
+        """Returns where the model of a run comes from. Raises UsageError if there is not one model."""
         run = self._client.get_run(run_id)
         if run.info.status != "FINISHED":
             raise UsageError(f"run {run_id} is {run.info.status}: only a finished one has a model to promote")
@@ -130,7 +130,7 @@ class Registry:
         raise UsageError(f"run {run_id} is not a pipeline run of Waypost", hint=hint)
 
     def is_sweep(self, run_id: str) -> bool:
-        """Tells whether a run is the one above the points of a sweep."""
+        """Returns whether a run is the one above the points of a sweep."""
         return SWEEP_TAG in self._client.get_run(run_id).data.tags
 
     def pipeline_of(self, run_id: str) -> str:
@@ -138,14 +138,14 @@ class Registry:
         return str(self._client.get_run(run_id).data.tags.get("mlflow.parentRunId", run_id))
 
     def digest(self, run_id: str, path: str) -> str:
-        """Returns the digest of an output of a step by its path, empty where that is not known."""
+        """Returns the digest of an output of a step by its path, empty if unknown."""
         digests = outputs_in(self._client.get_run(run_id).data.tags)
         own = digests.get(path.partition(".")[0])  # an output may have another name than its file
         found = own or (next(iter(digests.values())) if len(digests) == 1 else "")
         return f"sha256:{found}" if found else ""
 
     def file(self, run_id: str, artifact: str) -> Path | None:
-        """Returns an artifact of a run on this machine, None where there is none."""
+        """Returns an artifact of a run on this machine, None if there is none."""
         return output_of(self._client, run_id, artifact)
 
     def register(self, name: str, run_id: str, model_id: str, tags: Mapping[str, str]) -> ModelVersion:
@@ -167,7 +167,7 @@ class Registry:
         self._client.update_model_version(version.name, version.version, text)
 
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:
-        """Returns the version that an alias names, None where there is none."""
+        """Returns the version that an alias names, None if there is none."""
         from mlflow.exceptions import MlflowException
 
         try:

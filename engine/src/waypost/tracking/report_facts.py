@@ -100,7 +100,7 @@ def _provenance(text: str) -> Provenance | None:
 
 
 def _steps(reached: MlflowClient, read: ReadRun) -> Iterator[Step]:
-    """Gives the steps in the order of the pipeline, where the run keeps that, else of their beginning."""
+    """Yields the steps in the order of the pipeline, where the run keeps that, else of their beginning."""
     runs = {**read.results, **read.others}
     names = [each.name for each in read.outcome.steps] if read.outcome else []
     known = set(names)
@@ -241,7 +241,7 @@ def _with_pictures(reached: MlflowClient, step: Step, run: MlflowRun, room: int)
 
 
 def _pictures(reached: MlflowClient, run_id: str) -> Iterator[tuple[str, int]]:
-    """Gives (path, bytes as far as the store states them) of the images of a run."""
+    """Yields (path, bytes as far as the store states them) of the images of a run."""
     for top in reached.list_artifacts(run_id):
         inside = reached.list_artifacts(run_id, top.path) if top.is_dir and top.path != "logs" else [top]
         for file in inside:

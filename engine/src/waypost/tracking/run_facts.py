@@ -23,7 +23,7 @@ def run_in(registry: Registry, text: str) -> str:
 
 def run_named(registry: Registry, text: str) -> str:
     """Returns the id of a pipeline run: of an id, `runs:/ID`, or of a release's newest one (`1.4.13`,
-    `URL@1.4.13`). Raises UsageError where there is none, or where it is of another kind.
+    `URL@1.4.13`). Raises UsageError if there is none, or where it is of another kind.
     """
     run_id = run_in(registry, text)
     registry.tags_of_pipeline_run(run_id)

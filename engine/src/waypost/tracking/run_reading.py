@@ -91,7 +91,7 @@ def _outcome(client: MlflowClient, parent: Run) -> Outcome | None:
 
 
 def text_of(client: MlflowClient, run: Run, artifact: str) -> str:
-    """Returns the text of an artifact, empty where there is none, or one that is no text of a sane size."""
+    """Returns the text of an artifact, empty if there is none, or one that is no text of a sane size."""
     path = output_in(client, run, artifact)
     if path is None or not path.is_file() or path.stat().st_size > _MOST_CHARACTERS:
         return ""

@@ -107,7 +107,7 @@ class Runs:
         return _location(self._client.get_run(run_id), artifact)
 
     def output(self, run_id: str, artifact: str) -> Path | None:
-        """Returns a local path to an artifact (a model too), None where the run did not log it.
+        """Returns a local path to an artifact (a model too), None if the run did not log it.
 
         What lies on another machine is downloaded once, into the cache; it may be removed at any time.
         """
@@ -138,7 +138,7 @@ def named_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
 
 
 def output_of(client: MlflowClient, run_id: str, artifact: str) -> Path | None:
-    """Returns a local path to an artifact (a model too), None where the run did not log it.
+    """Returns a local path to an artifact (a model too), None if the run did not log it.
 
     What lies on another machine is downloaded once, into the cache; it may be removed at any time.
     """

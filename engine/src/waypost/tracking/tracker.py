@@ -47,7 +47,7 @@ def _tables(uri: str) -> Iterator[None]:
 
 
 class Tracker(Runs):
-    """The runs of one pipeline. Raises WaypostError where the server cannot be reached."""
+    """The runs of one pipeline. Raises WaypostError if the server cannot be reached."""
 
     def __init__(self, pipeline: str) -> None:
         set_defaults()
@@ -148,7 +148,7 @@ class Tracker(Runs):
         return _finished(found) if found else None
 
     def is_finished(self, run_id: str) -> bool:
-        """Tells whether a run is there and ended well."""
+        """Returns whether a run is there and ended well."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -159,7 +159,7 @@ class Tracker(Runs):
 
     def steps_to_resume(self) -> dict[str, FinishedStep] | None:
         """Returns the finished steps, by their keys, of this pipeline's newest run that failed or was
-        killed; None where there is no such run.
+        killed; None if there is no such run.
         """
         for run in self._pipeline_runs():
             if run.info.status in ("FAILED", "KILLED"):
@@ -218,7 +218,7 @@ class Tracker(Runs):
 
 
 def _active(experiment: Experiment) -> str:
-    """Returns the id of an experiment. Raises WaypostError where it was deleted."""
+    """Returns the id of an experiment. Raises WaypostError if it was deleted."""
     if experiment.lifecycle_stage == "active":
         return str(experiment.experiment_id)
     message = f"the experiment {experiment.name!r} was deleted on {redacted(tracking_uri())}"

@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def _brought(run_id: str, path: str, folder: Path) -> str:
-    """Returns the local path of an artifact, empty where the run did not log it."""
+    """Returns the local path of an artifact, empty if the run did not log it."""
     from mlflow.artifacts import download_artifacts
 
     try:
@@ -45,7 +45,7 @@ def _brought(run_id: str, path: str, folder: Path) -> str:
 
 
 def _answer(folder: str) -> str:
-    """Returns why a model does not answer its own example, empty where it does, or has none."""
+    """Returns why a model does not answer its own example, empty if it does, or has none."""
     import mlflow
 
     try:

@@ -25,7 +25,7 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def content_of(uri: str) -> str:
-    """Returns W&B's digest of what an alias stands for now. Raises RemoteError where W&B does not say."""
+    """Returns W&B's digest of what an alias stands for now. Raises RemoteError if W&B does not say."""
     return str(artifact_named(split(uri)[0]).digest)
 
 
@@ -51,7 +51,7 @@ def fetched(uri: str, expected: str) -> Path:
 
 
 def artifact_named(name: str) -> Artifact:
-    """Asks W&B for an artifact. Raises RemoteError where there is no answer, no key, or no such thing,
+    """Asks W&B for an artifact. Raises RemoteError if there is no answer, no key, or no such thing,
     MissingExtraError where the package for it is not installed.
     """
     require("wandb", f"wandb://{name}")

@@ -46,7 +46,7 @@ def _artifact(name: str, path: Path, about: Mapping[str, str]) -> Artifact:
 
 
 def media_of(file: Path) -> Any:
-    """Returns a file as W&B shows it, None where it cannot be shown."""
+    """Returns a file as W&B shows it, None if it cannot be shown."""
     import wandb
 
     suffix = file.suffix.lower()

@@ -94,7 +94,7 @@ def _command(folders: list[str]) -> str:
 
 
 def is_wanted(asked: bool, *, by: str = "tracking on W&B") -> bool:
-    """Tells whether a run is passed on to W&B. Raises MissingExtraError, in the name of what asked for it."""
+    """Returns whether a run is mirrored to W&B. Raises MissingExtraError, naming what asked for it."""
     if not asked or os.environ.get("WANDB_MODE") == "disabled":
         return False
     require("wandb", by)

@@ -75,7 +75,7 @@ class Wandb:
 
     @property
     def is_busy(self) -> bool:
-        """Tells whether a step runs."""
+        """Whether a step runs."""
         return bool(self._steps)
 
     def finish(self) -> None:
