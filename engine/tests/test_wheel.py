@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from tests.conftest import ROOT, Call
 from tests.pipelines import write_component, write_pipeline
 from tests.repositories import Repository, edit_pipeline, git_daemon, make_library, make_pipeline
+from tests.wheels import installed
 from waypost.commands.verbs import VERBS
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("wheel")]
@@ -40,35 +39,7 @@ MOST_BYTES = 320_000_000  # of the environment; with everything it is over a gig
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `waypost` of an environment with the wheel and the core's lock, byte for byte, and nothing else."""
-    from uv import find_uv_bin
-
-    temp = tmp_path_factory.mktemp("wheel")
-    source, env = temp / "engine", temp / "env"
-    shutil.copytree(ROOT / "engine", source, ignore=shutil.ignore_patterns("tests", "*.egg-info", "build"))
-    uv = find_uv_bin()
-    build: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-    ]
-    subprocess.run([*build, "--wheel-dir", temp, source], check=True)
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, env], check=True)
-    install: list[str | Path] = [
-        uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--compile-bytecode",
-        "--python",
-        env / "bin" / "python",
-    ]
-    subprocess.run([*install, "--require-hashes", "--requirement", LOCK], check=True)
-    subprocess.run([*install, "--no-deps", *temp.glob("*.whl")], check=True)
-    return env / "bin" / "waypost"
+    return installed(tmp_path_factory.mktemp("wheel"), LOCK)
 
 
 @pytest.fixture

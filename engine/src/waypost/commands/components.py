@@ -19,8 +19,9 @@ from waypost.release.importing import take_in
 from waypost.report.common import columns, line, notifier, write_document
 from waypost.report.console import Console, escape
 from waypost.report.pins import show_contract
-from waypost.scaffold.library import TEMPLATES, copy_of, new_component
+from waypost.scaffold.library import TEMPLATES, copy_of, kit_update, new_component
 from waypost.scaffold.writing import write
+from waypost.sources.files import write_text
 
 GUEST = Path("components-repo")
 
@@ -144,6 +145,31 @@ def new(name: str, like: str, language: str | None, library: Path) -> None:
     line(console, f"[green]✓[/] {escape(str(library / name))}: {len(files)} files")
     for step in (f"waypost check {library}", f"waypost check {library} --run"):
         line(console, f"  {escape(step)}")
+
+
+@components.command("kit")
+@library_option
+def kit_(library: Path) -> None:
+    """Add the folder `componentkit` to a library, or bring it to the newest version.
+
+    New components use it for arguments, tables and outputs. It is part of the library, so that components
+    need nothing of Waypost's at run time. A changed one is not replaced.
+
+    \b
+    Examples:
+      waypost components kit
+      waypost components kit --library components
+    """
+    console = Console()
+    old, newest, files = kit_update(library)
+    for name, text in files.items():
+        (library / name).parent.mkdir(exist_ok=True)
+        if text is None:
+            (library / name).unlink()
+        else:
+            write_text(library / name, text)
+    came = f"{old} → {newest}" if old and files else f"version {newest}"
+    line(console, f"[green]✓[/] {escape(str(library / 'componentkit'))}: {came}")
 
 
 @components.command()

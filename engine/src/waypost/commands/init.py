@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from waypost import __version__
+from waypost.contracts.pipeline import PARAMETERS_FILE
 from waypost.errors import UsageError
 from waypost.report.common import line, notifier
 from waypost.report.console import Console, escape
@@ -75,9 +76,8 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
             raise UsageError("--components and --as belong to --from", hint="--from URL[@VERSION]")
         files = _with_lock(console, folder, name)
     write(folder, files)
-    _told(
-        console, folder, files, ["waypost lock", *([] if not url else ["fill in params.yaml"]), "waypost run"]
-    )
+    asks = "???" in str(files[PARAMETERS_FILE])
+    _told(console, folder, files, ["waypost lock", *(["fill in params.yaml"] if asks else []), "waypost run"])
 
 
 @init.command("library")
@@ -129,6 +129,8 @@ def _told(console: Console, folder: Path, files: New, steps: list[str]) -> None:
     line(console, f"[green]✓[/] {escape(str(folder))}: {len(files)} files")
     here = folder.resolve() == Path.cwd()
     first = [] if here else [f"cd {shlex.quote(str(folder))}"]
-    begun = [] if git.top_of(folder) else ["git init", "git add --all", "git commit --message 'Begin'"]
+    begun = (
+        [] if git.top_of(folder) else ["git init -b main", "git add --all", "git commit --message 'Begin'"]
+    )
     for step in [*first, *begun, *steps]:
         line(console, f"  {escape(step)}")

@@ -133,6 +133,11 @@ RULES: dict[str, Rule] = {
         "There is an example: values for all required parameters, with files that exist.",
         "Users try the component with it, and `--run` executes it.",
     ),
+    "kit": Rule(
+        "library",
+        "A `componentkit` of Waypost's is unchanged, file by file.",
+        "A changed copy says a version that it is not, and cannot be upgraded.",
+    ),
     "paths": Rule(
         "all",
         "No file contains a path of one machine.",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from waypost.contracts import kit
 from waypost.contracts.component_folder import README
 from waypost.contracts.conformance import conformance
 from waypost.contracts.exemptions import Exemption, Ignored, exemptions, judged
@@ -76,8 +77,16 @@ def check_components(folder: Path) -> Conformance:
     """Looks at every component in a folder, which may be none."""
     read = read_folders(folder)
     findings = [finding for source in read.sources() for finding in conformance(source)]
-    findings += [*read.problems, *read.texts()]
+    findings += [*read.problems, *read.texts(), *_kit_findings(folder, read.content.get(kit.FOLDER, ()))]
     return Conformance(tuple(components_in(folder)), tuple(dict.fromkeys(findings)))
+
+
+def _kit_findings(folder: Path, files: Sequence[Path]) -> Iterator[Finding]:
+    """Gives in what the vendored kit of a library is not the one that it says it is."""
+    texts = {file.relative_to(folder / kit.FOLDER).as_posix(): read_text(file) for file in files}
+    problem, hint = kit.kit_problem(texts)
+    if problem:
+        yield Finding(kit.FOLDER, problem, hint, "kit")
 
 
 def write_tables(notify: Callable[[str], None]) -> Callable[[Path], None]:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from waypost.contracts import kit
 from waypost.contracts.component import FILE, parse_component
 from waypost.contracts.readme import with_tables
 from waypost.errors import UsageError
 from waypost.scaffold import texts
 from waypost.scaffold.environment import LOCK, SOURCE, lock_command
 from waypost.scaffold.writing import Link
-from waypost.sources.files import components_in
+from waypost.sources.files import components_in, read_text
 from waypost.sources.snapshots import content_of
 from waypost.texts.escaping import one_line
 
@@ -39,9 +40,41 @@ def library(lock: str, values: Mapping[str, str], below: str = "") -> dict[str, 
         f"{below}{_ENVIRONMENT}/{LOCK}": lock,
         f"{below}pyproject.toml": texts.filled("library/pyproject.toml", values),
     }
+    files |= kit_files(below)
     for name in EXAMPLES:
         files |= component(name, name, below)
     return files
+
+
+def kit_files(below: str = "") -> dict[str, str]:
+    """Returns the files of the newest kit, which the components of a library share."""
+    return {f"{below}{kit.FOLDER}/{name}": text for name, text in texts.raw_folder("kit").items()}
+
+
+def kit_in(root: Path) -> dict[str, str]:
+    """Returns the texts of the kit in a library, by their paths in it; nothing where it has none.
+
+    Raises UsageError for a file that is no text.
+    """
+    files = content_of(root, [kit.FOLDER])[kit.FOLDER]
+    return {file.relative_to(root / kit.FOLDER).as_posix(): read_text(file) for file in files}
+
+
+def kit_update(root: Path) -> tuple[str, str, dict[str, str | None]]:
+    """Returns which version of the kit a library has, which one is newest, and the texts of the files that
+    make it that, None for one that goes.
+
+    Raises UsageError where its kit was changed, or is a folder of somebody else's.
+    """
+    there = kit_in(root)
+    version = kit.kit_version(there)
+    problem, hint = kit.kit_problem(there)
+    if there and not version:
+        problem, hint = "it is none of Waypost's", "give it another name first"
+    if problem:
+        raise UsageError(f"{root / kit.FOLDER}: {problem}", hint=hint)
+    old = dict.fromkeys(f"{kit.FOLDER}/{name}" for name in there)
+    return version, kit.NEWEST, {} if version == kit.NEWEST else {**old, **kit_files()}
 
 
 def component(name: str, template: str = TEMPLATES["python"], below: str = "") -> dict[str, str | Link]:
@@ -67,7 +100,16 @@ def new_component(root: Path, name: str, language: str = "python") -> dict[str, 
             f"{root.resolve()}: no {_ENVIRONMENT}/{LOCK} here, which a new component shares",
             hint="--library FOLDER names one, `waypost init library` makes one; --like COMPONENT needs none",
         )
-    return component(name, TEMPLATES[language])
+    files = component(name, TEMPLATES[language])
+    if language != "python":
+        return files
+    there = kit_in(root)
+    if there and not kit.kit_version(there):
+        hint = "--like COMPONENT copies one of the library, --language shell needs no kit"
+        raise UsageError(
+            f"{root / kit.FOLDER}: it is none of Waypost's, which a new component uses", hint=hint
+        )
+    return files if there else {**files, **kit_files()}
 
 
 def requirements_in() -> str:

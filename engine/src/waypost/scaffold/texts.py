@@ -26,6 +26,12 @@ def folder(name: str, values: Mapping[str, str], below: str = "") -> dict[str, s
     return {f"{below}{_named(file)}": filled(f"{name}/{file}", values) for file in files}
 
 
+def raw_folder(name: str) -> dict[str, str]:
+    """Returns the files of a folder of templates as they are, by their paths in it."""
+    place = _TEMPLATES / name
+    return {_named(file.name): read_text(file) for file in sorted(place.iterdir()) if file.is_file()}
+
+
 def _named(file: str) -> str:
     return file.removesuffix(".in") if file.endswith(".py.in") else file
 
