@@ -283,7 +283,7 @@ def test_lock_round_trip() -> None:
         (lambda d: d["components"].pop("core/a"), "edited by hand"),
         (
             lambda d: d.update(schema=99, engine="9.9"),
-            r"written by a newer Waypost \(9.9, schema 99; this one reads 1\)",
+            r"written by a newer Waypost \(9.9, schema 99; this one reads 2\)",
         ),
         (lambda d: d.pop("schema"), "no schema number"),
         (lambda d: d.update(more=1), "unknown key"),

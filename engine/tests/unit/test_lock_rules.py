@@ -70,7 +70,7 @@ def test_the_text_is_one() -> None:
         ("[]", "no schema number"),
         ("{}", "no schema number"),
         ('{"schema": "1"}', "no schema number"),
-        ('{"schema": 2, "engine": "9.0"}', r"written by a newer Waypost \(9.0, schema 2; this one reads 1\)"),
+        ('{"schema": 3, "engine": "9.0"}', r"written by a newer Waypost \(9.0, schema 3; this one reads 2\)"),
         ('{"schema": 1}', "this key is required"),
     ],
 )

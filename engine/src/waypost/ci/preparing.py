@@ -13,6 +13,7 @@ from waypost.ci.assets import add_records, make_assets
 from waypost.ci.delivery import ASSETS, TRAILER, Delivery, digests_of, write_delivery
 from waypost.ci.hosting import Host
 from waypost.ci.runs import production_run, tracked
+from waypost.contracts.target import Target
 from waypost.errors import FindingsError, UsageError
 from waypost.interfaces.record import FOLDER, Record, next_run_record, record_text, run_record_of
 from waypost.interfaces.semver import Bump
@@ -153,11 +154,12 @@ def _gone_on_with(product: Product, record: Record, temp: Path) -> Started:
 
 
 def _as_release(started: Started, store: Store, url: str) -> FetchedRelease | None:
-    """Returns the release as users will have it, of a pipeline at its repository's top; else None."""
+    """Returns the release as users will have it, of a pipeline with tags in this repository; else None."""
     product, version = started.product, started.record.version
-    if not isinstance(product, PipelineRepository) or product.prefix != ".":
+    if not isinstance(product, PipelineRepository) or product.is_guest:
         return None
-    return candidate(store, url, version, product.tag(version), started.commit, product.top)
+    target = Target(url, product.place_of_tags, version)
+    return candidate(store, target, product.tag(version), started.commit, product.top)
 
 
 def _recorded(started: Started, release: FetchedRelease | None, store: Store, env: str, say: Reporter) -> str:

@@ -42,7 +42,7 @@ class Provenance:
 def provenance_of_release(seen: Seen, url: str, asked: Asked) -> Provenance:
     """Returns where the record in a release's tag comes from."""
     name = f"{FOLDER}/{seen.tagged.version}.json"
-    file = seen.root / name
+    file = seen.root / seen.inside / name
     if not seen.tagged.version or not file.is_file():
         return Provenance("", (Finding(name, "without a record nothing can be attested", _RELEASE, MISSING),))
     return provenance_of(file, name, url, asked)

@@ -220,7 +220,8 @@ def reproduce(version: str, folder: Path, env: str, summary: Path | None, as_jso
     """
     top = ready(folder)
     console = Console(stderr=as_json)
-    target = parse_target(f"{git.origin_of(top)}@{version}", str(top))
+    place = read_product(top).place_of_tags
+    target = parse_target(f"{git.origin_of(top)}{place and '#'}{place}@{version}", str(top))
     if target is None:
         raise UsageError(f"{git.origin_of(top)}: releases are reproduced from the URL of their repository")
     with scratch() as temp:

@@ -42,7 +42,7 @@ def init() -> None:
 @click.option(
     "--from",
     "url",
-    metavar="URL[@VERSION]",
+    metavar="URL[#FOLDER][@VERSION]",
     default="",
     help="Library to take components from. [default: two new components in DIR/components]",
 )
@@ -75,6 +75,7 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
         if components or source:
             raise UsageError("--components and --as belong to --from", hint="--from URL[@VERSION]")
         files = _with_lock(console, folder, name)
+    files = _placed(folder, name, files)
     write(folder, files)
     asks = "???" in str(files[PARAMETERS_FILE])
     _told(console, folder, files, ["waypost lock", *(["fill in params.yaml"] if asks else []), "waypost run"])
@@ -95,7 +96,8 @@ def library_(folder: Path, name: str) -> None:
     console = Console()
     name = name or repository.name_of(folder)
     check_free(folder, repository.library_repository(name, "", ""))
-    files = repository.library_repository(name, _owner(folder), _lock(console), _engine(console))
+    new = repository.library_repository(name, _owner(folder), _lock(console), _engine(console))
+    files = _placed(folder, name, new)
     write(folder, files)
     _told(console, folder, files, ["waypost check", "waypost components new NAME", "waypost release"])
 
@@ -104,6 +106,13 @@ def _with_lock(console: Console, folder: Path, name: str) -> New:
     """Returns the files of a pipeline with components of its own; whether they are free is asked first."""
     check_free(folder, repository.pipeline_repository(name, "", ""))
     return repository.pipeline_repository(name, _owner(folder), _lock(console), _engine(console))
+
+
+def _placed(folder: Path, name: str, files: New) -> New:
+    """Returns the files as they are where the folder is, or will be, below the top of a repository."""
+    there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.is_dir())
+    top = git.top_of(there)
+    return files if top is None or top.resolve() == folder.resolve() else repository.below_top(name, files)
 
 
 def _lock(console: Console) -> str:

@@ -20,18 +20,21 @@ from waypost.texts.json_text import read_json
 from waypost.texts.parsing import Strict, parse
 
 FILE = "components.lock.json"
-SCHEMA = 1
+SCHEMA = 2
+WITHOUT_FOLDERS = 1
 STALE = "lock-stale"
 EDITED = "lock-edited"
 NEWER = "lock-newer"
 
 
 class Pin(Strict):
-    """What a requirement got: `tree` is the content of the component's folder, `shared` that of the
-    folders beside it which it needs; `released` the day of the commit (UTC).
+    """What a requirement got: `folder` is where in its repository the library lies, `tree` is the content of
+    the component's folder, `shared` that of the folders beside it which it needs; `released` the day of the
+    commit (UTC).
     """
 
     git: str
+    folder: str = Field(default="", exclude_if=lambda value: not value)
     requirement: str
     version: VersionText
     tag: TagName
@@ -61,12 +64,18 @@ class Lock(Strict):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a pipeline asks of one component; `git` as written, credentials left out."""
+    """What a pipeline asks of one component; `git` as written, credentials left out, `folder` in it."""
 
     source: str
     component: str
     git: str
     requirement: str
+    folder: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where the library is, as people read it."""
+        return f"{self.git}{self.folder and '#'}{self.folder}"
 
 
 def wanted(pipeline: Pipeline) -> dict[str, Wanted]:
@@ -76,7 +85,8 @@ def wanted(pipeline: Pipeline) -> dict[str, Wanted]:
         source = pipeline.components.get(step.source)
         if source is not None and source.git:
             asked = step.requirement or source.version or ""
-            found[step.uses] = Wanted(step.source, step.component, redacted(source.git), asked)
+            named = (step.source, step.component, redacted(source.git), asked)
+            found[step.uses] = Wanted(*named, source.folder or "")
     return found
 
 
@@ -89,7 +99,8 @@ def make_lock(pipeline: Pipeline, pins: Mapping[str, Pin], engine: str) -> Lock:
     """Returns the lock of a pipeline."""
     components = dict(pins)
     return Lock(
-        schema=SCHEMA,
+        # What no pin needs is no reason for an older engine to refuse the lock.
+        schema=SCHEMA if any(pin.folder for pin in components.values()) else WITHOUT_FOLDERS,
         engine=engine,
         requirements=_requirements_digest(wanted(pipeline)),
         digest=_content_digest(components),
@@ -143,6 +154,10 @@ def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
                 hint = f"{near} else {anew}"
         elif pin.git != want.git:
             problem = f"{uses}: {PIPELINE_FILE} says git: {want.git}, the lock has {pin.git}"
+        elif pin.folder != want.folder:
+            problem = (
+                f"{uses}: {PIPELINE_FILE} says folder: {want.folder}, the lock has {pin.folder or 'none'}"
+            )
         elif pin.requirement != want.requirement:
             problem = (
                 f"{uses}: {PIPELINE_FILE} asks for {want.requirement}, the lock answers {pin.requirement}"
@@ -178,7 +193,11 @@ def requirement_findings(pipeline: Pipeline) -> list[Finding]:
 
 
 def _requirements_digest(asked: Mapping[str, Wanted]) -> str:
-    return _digest({uses: [want.git, want.requirement] for uses, want in asked.items()})
+    return _digest({uses: _asked(want) for uses, want in asked.items()})
+
+
+def _asked(want: Wanted) -> list[str]:
+    return [want.git, want.requirement, *([want.folder] if want.folder else [])]
 
 
 def _content_digest(pins: Mapping[str, Pin]) -> str:

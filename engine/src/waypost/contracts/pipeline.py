@@ -29,14 +29,15 @@ def component_name(uses: str) -> str:
 class Source(Strict):
     """Where components come from.
 
-    `git` is a repository and `version` what is asked of it; `path` a folder, relative to the
-    pipeline's. With both, the folder serves where its content is what the lock says. `hold` names
-    the components, or all of them (`true`), that `waypost update` leaves alone. A release is taken by itself
-    once it is as old as `cooldown` says (`7d`), unless it says that it mends security.
+    `git` is a repository, `version` what is asked of it, `folder` where in it the library lies; `path` a
+    folder, relative to the pipeline's. With both, the folder serves where its content is what the lock says.
+    `hold` names the components, or all of them (`true`), that `waypost update` leaves alone. A release is
+    taken by itself once it is as old as `cooldown` says (`7d`), unless it says that it mends security.
     """
 
     git: str | None = None
     version: str | None = None
+    folder: PathInside | None = Field(default=None, exclude_if=lambda value: value is None)
     path: str | None = None
     hold: tuple[str, ...] | Literal[True] = ()
     cooldown: str = Field(default="", exclude_if=lambda value: not value)
@@ -55,6 +56,11 @@ class Source(Strict):
             raise ValueError(redacted(problem))
         return value
 
+    @field_validator("folder")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else value
+
     @field_validator("version", mode="before")
     @classmethod
     def _text(cls, value: Any) -> Any:
@@ -67,8 +73,9 @@ class Source(Strict):
             raise ValueError("its location is missing: give `git` and `version`, or `path`")
         if self.git is not None and self.version is None:
             raise ValueError("`git` needs a `version`, such as ~=1.4")
-        if self.git is None and (self.version is not None or self.hold or self.cooldown):
-            raise ValueError("`version`, `hold` and `cooldown` belong to `git`; a `path` alone is what it is")
+        if self.git is None and (self.version is not None or self.folder or self.hold or self.cooldown):
+            problem = "`version`, `folder`, `hold` and `cooldown` belong to `git`"
+            raise ValueError(f"{problem}; a `path` alone is what it is")
         return self
 
     def holds(self, component: str) -> bool:

@@ -10,6 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 _NUMBER = re.compile(r"v?[0-9]")
+_OF_OTHERS = re.compile(r"[^0-9.]v?[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.]*$")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}|[0-9a-f]{64}")
 
 
@@ -62,8 +63,14 @@ def parse_requirement(text: str) -> Requirement:
     raise ValueError(f"{text!r} is not a version requirement, such as ~=1.4 or ==1.4.13 (PEP 440)")
 
 
-def version_of(tag: str) -> Version | None:
-    """Returns the version that a tag vX.Y.Z or X.Y.Z names (pre-releases too), None for others."""
+def version_of(tag: str, prefix: str = "") -> Version | None:
+    """Returns the version that a tag vX.Y.Z or X.Y.Z names (pre-releases too), None for others.
+
+    Args: `prefix` is what the tags of a product begin with that has tags of its own, such as `parts-v`.
+    """
+    if prefix:
+        tag = tag.removeprefix(prefix) if tag.startswith(prefix) else ""
+        tag = tag if tag[:1].isdigit() else ""
     if not _NUMBER.match(tag):  # PEP 440 takes `vv1.0.0` for 1.0.0, too
         return None
     try:
@@ -74,14 +81,22 @@ def version_of(tag: str) -> Version | None:
     return version if plain else None
 
 
-def releases_of(tags: Mapping[str, str]) -> tuple[Release, ...]:
-    """Returns the releases among tags (name to commit), newest first; of `v1.0.0` and `1.0.0` the first."""
+def releases_of(tags: Mapping[str, str], prefix: str = "") -> tuple[Release, ...]:
+    """Returns the releases among tags (name to commit), newest first; of `v1.0.0` and `1.0.0` the first.
+
+    Args: `prefix` as for `version_of`.
+    """
     found: dict[Version, Release] = {}
     for tag in sorted(tags, reverse=True):  # "v…" sorts behind digits
-        version = version_of(tag)
+        version = version_of(tag, prefix)
         if version is not None:
             found.setdefault(version, Release(version, tag, tags[tag]))
     return tuple(found[version] for version in sorted(found, reverse=True))
+
+
+def tags_of_others(tags: Iterable[str]) -> list[str]:
+    """Returns the tags that look like releases of products in folders, such as `parts-v1.0.0`."""
+    return sorted(tag for tag in tags if version_of(tag) is None and _OF_OTHERS.search(tag))
 
 
 def newest(

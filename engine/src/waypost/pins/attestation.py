@@ -42,7 +42,8 @@ def recorded_findings(mirror: Mirror, tag: str, version: str, commit: str) -> li
     if not (mirror.recorded() or mirror.known.records):
         return []
     mirror.ensure(commit, tag=tag)
-    trees = {name: entry.oid for name, entry in objects.entries(mirror.folder, commit).items()}
+    tree = mirror.tree_of(commit)
+    trees = {name: e.oid for name, e in objects.entries(mirror.folder, tree).items()} if tree else {}
     return findings_of(mirror, Tagged(version, tag, commit, trees), mirror)[1]
 
 
@@ -56,7 +57,7 @@ def known_here(memory: Mirror, version: str) -> Attested:
 
 def record_of(mirror: Mirror, version: str, *, fetch: bool = True) -> Record | None:
     """Returns the record of a version, as the default branch has it."""
-    path = f"{FOLDER}/{version}.json"
+    path = mirror.path(f"{FOLDER}/{version}.json")
     text = mirror.text(path, fetch=fetch)
     return None if text is None else parse_record(Record, text, path)
 
@@ -64,7 +65,7 @@ def record_of(mirror: Mirror, version: str, *, fetch: bool = True) -> Record | N
 def run_record(mirror: Mirror, version: str, *, fetch: bool = True) -> RunRecord | None:
     """Returns what the production run of a release gave, as the default branch has it."""
     name = run_record_of(version, mirror.records())
-    path = f"{FOLDER}/{name}"
+    path = mirror.path(f"{FOLDER}/{name}")
     text = mirror.text(path, fetch=fetch) if name else None
     return None if text is None else parse_record(RunRecord, text, path)
 

@@ -35,7 +35,8 @@ class Commit:
     def __init__(self, mirror: Mirror, commit: str) -> None:
         self.id = commit
         self._mirror = mirror
-        self._top = entries(mirror.folder, commit)
+        tree = mirror.content_of(commit) if mirror.inside else commit
+        self._top = entries(mirror.folder, tree) if tree else {}
         self._listing = Listing()
         self._seen: set[str] = set()
         self._loaded: set[str] = set()
@@ -51,6 +52,10 @@ class Commit:
         with Objects(self._mirror.folder) as objects:
             bodies = zip(folders, objects.trees(list(folders.values())), strict=True)
             return [name for name, body in bodies if _has_contract(body, len(folders[name]))]
+
+    def version_of(self, tag: str) -> str:
+        """Returns the version that a tag of the library names, empty for others."""
+        return str(self._mirror.version_of(tag) or "")
 
     @property
     def released(self) -> str:

@@ -42,7 +42,9 @@ def resolve(workspace: Workspace, old: Lock | None) -> Lock:
 
 def _answers(workspace: Workspace, uses: str, pin: Pin) -> bool:
     want = workspace.wanted.get(uses)
-    return want is not None and (want.git, want.requirement) == (pin.git, pin.requirement)
+    if want is None:
+        return False
+    return (want.git, want.folder, want.requirement) == (pin.git, pin.folder, pin.requirement)
 
 
 def misfits(workspace: Workspace, contracts: Mapping[str, Component]) -> dict[str, list[Finding]]:

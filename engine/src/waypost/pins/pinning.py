@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from waypost.contracts.component import FILE, Component
 from waypost.contracts.lock import Pin, Wanted
-from waypost.contracts.versions import version_of
 from waypost.errors import Finding, FindingsError
 from waypost.interfaces.interface import interface_digest
 from waypost.pins.commit_contents import Commit
@@ -26,7 +25,7 @@ def pins_at(
             findings[uses] = list(error.findings)
     commit.load(name for contract in contracts.values() for name in contract.shared)
     commit.read_environments({wants[uses].component: contract for uses, contract in contracts.items()})
-    version, released = version_of(tag) if tag else None, commit.released
+    version, released = commit.version_of(tag) if tag else "", commit.released
     pins = {}
     for uses, contract in contracts.items():
         name = wants[uses].component
@@ -47,8 +46,9 @@ def pins_at(
         else:
             pins[uses] = Pin(
                 git=wants[uses].git,
+                folder=wants[uses].folder,
                 requirement=wants[uses].requirement,
-                version=str(version) if version else "",
+                version=version,
                 tag=tag,
                 commit=commit.id,
                 released=released,

@@ -41,9 +41,9 @@ class Resolver:
     contracts: dict[str, Component] = field(default_factory=dict)
     cooling: Cooling = field(init=False)
     _doubts: list[Finding] = field(default_factory=list)
-    _heads: set[str] = field(default_factory=set)
-    _choices: dict[tuple[str, str, str], Choice | LookupError] = field(default_factory=dict)
-    _commits: dict[tuple[str, str], Commit] = field(default_factory=dict)
+    _heads: set[tuple[str, str]] = field(default_factory=set)
+    _choices: dict[tuple[str, ...], Choice | LookupError] = field(default_factory=dict)
+    _commits: dict[tuple[str, ...], Commit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.cooling = Cooling(self.workspace, self.settled)
@@ -54,10 +54,10 @@ class Resolver:
         Raises IntegrityError where a tag is not what the default branch records, or not signed as asked for:
         an older release is no way out of that.
         """
-        chosen: dict[tuple[str, str], tuple[Choice, dict[str, Wanted]]] = {}
+        chosen: dict[tuple[str, ...], tuple[Choice, dict[str, Wanted]]] = {}
         for uses, want in wants.items():
             if choice := self._choose(uses, want):
-                group = chosen.setdefault((choice.mirror.url, choice.commit), (choice, {}))
+                group = chosen.setdefault((*_place(choice.mirror), choice.commit), (choice, {}))
                 group[1][uses] = want
         if self._doubts:
             raise IntegrityError(self._doubts, consequence=NOTHING_WRITTEN)
@@ -73,7 +73,7 @@ class Resolver:
 
     def commit(self, mirror: Mirror, commit: str) -> Commit:
         """Returns a commit that is in the mirror, read once."""
-        key = (mirror.url, commit)
+        key = (*_place(mirror), commit)
         if key not in self._commits:
             self._commits[key] = Commit(mirror, commit)
         return self._commits[key]
@@ -95,7 +95,7 @@ class Resolver:
     def _choose(self, uses: str, want: Wanted) -> Choice | None:
         mirror = self.workspace.mirror(want.source)
         cooldown = self.workspace.pipeline.components[want.source].cooldown
-        key = (mirror.url, want.requirement, cooldown)
+        key = (*_place(mirror), want.requirement, cooldown)
         if key not in self._choices:
             requirement = parse_requirement(want.requirement)
             try:
@@ -117,11 +117,11 @@ class Resolver:
         if not fitting:
             raise LookupError(*_no_release(mirror, want))
         # The first is fetched together with the default branch, which says what was yanked since.
-        if next(mirror.sound(fitting, with_head=mirror.url not in self._heads), None) is None:
+        if next(mirror.sound(fitting, with_head=_place(mirror) not in self._heads), None) is None:
             names = ", ".join(release.tag for release in fitting)
-            problem = f"{want.git}: no tag that fits {want.requirement} names a commit: {names}"
+            problem = f"{want.place}: no tag that fits {want.requirement} names a commit: {names}"
             raise LookupError(problem, "they name files or folders: ask for another version")
-        self._heads.add(mirror.url)
+        self._heads.add(_place(mirror))
         yanked, young = mirror.yanked(), list[str]()
         for release in mirror.sound(r for r in fitting if str(r.version) not in yanked):
             if why := self.cooling.holds(mirror, want.source, requirement, release):
@@ -135,12 +135,12 @@ class Resolver:
             return Choice(mirror, release.commit, release.tag)
         if young:
             problem = (
-                f"{want.git}: the releases that fit {want.requirement} are too young: {', '.join(young)}"
+                f"{want.place}: the releases that fit {want.requirement} are too young: {', '.join(young)}"
             )
             raise LookupError(problem, f"wait, or ask for one by name: =={young[0].partition(' ')[0]}")
         known = {str(r.version): yanked[str(r.version)] for r in fitting if str(r.version) in yanked}
         reasons = [f"{version} was yanked: {reason}" for version, reason in known.items()]
-        raise LookupError(f"{want.git}: {'; '.join(reasons)}", "ask for another version", "yanked")
+        raise LookupError(f"{want.place}: {'; '.join(reasons)}", "ask for another version", "yanked")
 
     def _explained(self, finding: Finding, choice: Choice, want: Wanted) -> Finding:
         """Adds to a missing component the version looked at, and the first that has it."""
@@ -149,7 +149,7 @@ class Resolver:
         at = choice.tag or choice.commit[:12]
         first = self._first_with(choice.mirror, want.component)
         hint = f"the first version that has it is {first.version}" if first else finding.hint
-        problem = f"{finding.problem} in {want.git} at {at}"
+        problem = f"{finding.problem} in {want.place} at {at}"
         return Finding(f"{PIPELINE_FILE}: {finding.place}", problem, hint)
 
     def _first_with(self, mirror: Mirror, component: str) -> Release | None:
@@ -169,6 +169,10 @@ class Resolver:
         return releases[low]
 
 
+def _place(mirror: Mirror) -> tuple[str, str]:
+    return mirror.url, mirror.inside
+
+
 def _commit_choice(mirror: Mirror, text: str) -> Choice:
     """Returns the choice of a full or short commit. Raises LookupError with the rest of a finding."""
     commit = remotes.commit_of(mirror.url, text)
@@ -186,9 +190,11 @@ def _no_release(mirror: Mirror, want: Wanted) -> tuple[str, str]:
     releases = mirror.releases()
     stable = [str(r.version) for r in releases if not r.version.is_prerelease]
     pre = [str(r.version) for r in releases if r.version.is_prerelease]
-    problem = f"no release of {want.git} fits {asked}"
+    problem = f"no release of {want.place} fits {asked}"
     if not releases:
-        return f"{problem}: it has no tag of the form vX.Y.Z", "waypost release cuts one"
+        others = mirror.other_products()
+        hint = f"{others}: `folder: …` beside `git`" if others else "waypost release cuts one"
+        return f"{problem}: it has no tag of the form vX.Y.Z", hint
     if pre and any(parse_requirement(asked + ",>=0.dev0").allows(r.version) for r in releases):
         return f"{problem}: only pre-releases do", f"ask for one by name, such as =={pre[0]}"
     known = stable or pre

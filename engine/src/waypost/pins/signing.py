@@ -55,5 +55,6 @@ def signature_findings(
 
 def _of_repository(mirror: Mirror) -> Policy | None:
     """Returns what the default branch of a repository says of its own tags."""
-    keys = mirror.text(OF_REPOSITORY)
+    keys = mirror.text(mirror.path(OF_REPOSITORY))
+    keys = mirror.text(OF_REPOSITORY) if keys is None and mirror.inside else keys
     return None if keys is None else Policy(keys, f"{OF_REPOSITORY} on the default branch")

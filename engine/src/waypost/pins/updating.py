@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -192,7 +193,8 @@ def _changelogs(workspace: Workspace, moves: Iterable[Move]) -> dict[str, str]:
     found = {}
     for source, group in spans.items():
         newest = max(group, key=lambda span: span[1])
-        text = workspace.mirror(source).text("CHANGELOG.md", newest[2]) or ""
+        mirror = workspace.mirror(source)
+        text = mirror.text(posixpath.join(mirror.inside, "CHANGELOG.md"), newest[2]) or ""
         if lines := lines_between(text, min(span[0] for span in group), newest[1]):
             found[source] = lines
     return found

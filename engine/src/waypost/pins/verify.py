@@ -134,7 +134,7 @@ def _way_out(
     yanked: Collection[str],
 ) -> str:
     """Returns what leads away from a yanked release: an update, where another release fits, too."""
-    releases = releases_of(tags)
+    releases = releases_of(tags, workspace.mirror(source).product()[1])
     if all(newest(releases, parse_requirement(asked), yanked) for asked in requirements):
         return f"move away: waypost update {source}"
     asked = ", ".join(sorted(requirements))

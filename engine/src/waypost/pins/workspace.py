@@ -44,7 +44,8 @@ class Kept:
 
 @dataclass(frozen=True)
 class FetchedRelease:
-    """A repository at a tag: `folder` is the pipeline's, `record` what the release says of itself.
+    """A repository at a tag: `folder` is the pipeline's, `record` what the release says of itself, `inside`
+    the folder of the product in the repository, empty for its top.
 
     It `is_attested` where the default branch has that record, too.
     """
@@ -58,11 +59,13 @@ class FetchedRelease:
     record: Record | None
     warnings: tuple[str, ...] = ()
     is_attested: bool = False
+    inside: str = ""
 
     @property
     def tags(self) -> dict[str, str]:
         """What the run's tags say of it."""
-        found = {"waypost.release.url": redacted(self.url), "waypost.commit": self.commit}
+        url = f"{redacted(self.url)}{self.inside and '#'}{self.inside}"
+        found = {"waypost.release.url": url, "waypost.commit": self.commit}
         if self.version:
             found["waypost.release"] = self.version
         return found
@@ -105,7 +108,8 @@ class Workspace:
         base = ""
         if written.startswith("."):
             base = self._base()
-        mirror = self.store.mirror(full_url(written, base))
+        inside = self.pipeline.components[source].folder or ""
+        mirror = self.store.mirror(full_url(written, base), inside)
         mirror.remedy = self._remedy(source, mirror.url)
         return mirror
 

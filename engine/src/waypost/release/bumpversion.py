@@ -8,11 +8,11 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
+from waypost.contracts.tag_names import PLAIN_TAG, SETTINGS
 from waypost.errors import UsageError
 from waypost.sources.files import read_text
 
-SETTINGS = "setup.cfg"
-PLAIN_TAG = "v{new_version}"  # bump2version's own default
+__all__ = ["PLAIN_TAG", "SETTINGS", "Settings", "read_section", "read_settings"]
 
 
 @dataclass(frozen=True)

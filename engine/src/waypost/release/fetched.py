@@ -13,7 +13,7 @@ from waypost.contracts.bundle import INSIDE, Bundle
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.target import Target
 from waypost.contracts.versions import Release as Tag
-from waypost.contracts.versions import Requirement, newest, parse_requirement, releases_of
+from waypost.contracts.versions import Requirement, newest, parse_requirement
 from waypost.errors import Finding, IntegrityError, RemoteError, UsageError, redacted
 from waypost.interfaces.attested import Attested, Tagged, contradictions
 from waypost.interfaces.record import FOLDER, Record, parse_record
@@ -29,7 +29,8 @@ from waypost.system.versions import made_with
 
 @dataclass(frozen=True)
 class Seen:
-    """What a target names now: the repository at that commit, below `root`, and what is known of it besides.
+    """What a target names now: the repository at that commit, below `root`, the product's folder `inside` it,
+    and what is known of it besides.
 
     `findings` say why it is not taken for the release that it says to be; `is_commit` whether the target
     names no release, but a commit.
@@ -41,6 +42,7 @@ class Seen:
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
     is_commit: bool
+    inside: str = ""
 
     @property
     def record(self) -> Record | None:
@@ -69,15 +71,21 @@ def see_release(
     if requirement.branch:
         hint = "a branch moves; ask for a version, or for a full commit"
         raise UsageError(f"{target}: {requirement.branch!r} is not a version", hint=hint)
-    mirror = store.mirror(target.url)
+    mirror = store.mirror(target.url, target.folder)
     tag, version, commit, warnings = _chosen(mirror, target, requirement, offline=offline)
-    root = unpacked(store, mirror, commit)
-    actual = {name: entry.oid for name, entry in objects.entries(mirror.folder, commit).items()}
-    tagged = Tagged(version, tag, commit, actual, _own_record(root, version))
+    root, inside = unpacked(store, mirror, commit), mirror.product()[0]
+    tagged = Tagged(version, tag, commit, _entries(mirror, commit), _own_record(root / inside, version))
     attested, findings = findings_of(mirror, tagged, memory or mirror, offline=offline)
     if tag:
         findings += signature_findings(mirror, tag, commit, offline=offline, is_asked=must_be_signed)
-    return Seen(tagged, attested, root, tuple(findings), tuple(warnings), bool(requirement.commit))
+    is_commit = bool(requirement.commit)
+    return Seen(tagged, attested, root, tuple(findings), tuple(warnings), is_commit, inside)
+
+
+def _entries(mirror: Mirror, commit: str) -> dict[str, str]:
+    """Returns git's ids of what lies at the top of the product at a commit, by name."""
+    tree = mirror.tree_of(commit)
+    return {name: e.oid for name, e in objects.entries(mirror.folder, tree).items()} if tree else {}
 
 
 def fetch_release(
@@ -98,7 +106,7 @@ def fetch_release(
         tagged = replace(seen.tagged, tag="", version="")
         seen = replace(seen, tagged=tagged, attested=Attested(), warnings=(*seen.warnings, word))
     elif seen.tagged.tag and not offline:
-        store.mirror(target.url).first_seen(seen.tagged.tag, seen.tagged.commit)
+        store.mirror(target.url, target.folder).first_seen(seen.tagged.tag, seen.tagged.commit)
     return release_of(seen, target)
 
 
@@ -108,28 +116,32 @@ def release_of(seen: Seen, target: Target) -> FetchedRelease:
     folder = _pipeline_folder(target, seen.root, record)
     warnings = (*seen.warnings, *(_differing_versions(record) if record else ()))
     named = (target.url, tagged.version, tagged.tag, tagged.commit, seen.root, folder)
-    return FetchedRelease(*named, record, warnings, seen.attested.record is not None)
+    return FetchedRelease(*named, record, warnings, seen.attested.record is not None, seen.inside)
 
 
-def candidate(store: Store, url: str, version: str, tag: str, commit: str, clone: Path) -> FetchedRelease:
+def candidate(store: Store, target: Target, tag: str, commit: str, clone: Path) -> FetchedRelease:
     """Returns a release that nobody has yet: its commit comes from a clone here, all else is as it will be.
 
+    Args: `target` names the folder of the product, and the version.
     Raises IntegrityError where the commit's own record does not list what is in it.
     """
-    mirror = store.mirror(url)
+    mirror, version, inside = store.mirror(target.url), target.version, target.folder
     mirror.take(commit, clone)
     root = unpacked(store, mirror, commit)
-    actual = {name: entry.oid for name, entry in objects.entries(mirror.folder, commit).items()}
-    record = _own_record(root, version)
+    tree = git.object_at(mirror.folder, f"{commit}:{inside}") or ""
+    actual = {name: entry.oid for name, entry in objects.entries(mirror.folder, tree).items()}
+    record = _own_record(root / inside, version)
     if findings := contradictions(Tagged(version, tag, commit, actual, record), Attested()):
         raise IntegrityError(findings, consequence="nothing was released")
-    folder = _pipeline_folder(Target(url, "", version), root, record)
-    return FetchedRelease(url, version, tag, commit, root, folder, record)
+    folder = _pipeline_folder(target, root, record)
+    return FetchedRelease(target.url, version, tag, commit, root, folder, record, inside=inside)
 
 
 def _pipeline_folder(target: Target, root: Path, record: Record | None) -> Path:
     """Returns the folder of the pipeline in a repository. Raises UsageError where there is none."""
-    folder = root / target.folder if target.folder else root / (record.pipeline if record else ".")
+    folder = root / target.folder
+    if not target.folder or not (folder / PIPELINE_FILE).is_file():
+        folder /= record.pipeline if record else "."
     if not (folder / PIPELINE_FILE).is_file():
         places = ", ".join(sorted(p.parent.name for p in root.glob(f"*/{PIPELINE_FILE}")))
         hint = f"name its folder: {redacted(target.url)}#{places}@{target.version}" if places else ""
@@ -155,7 +167,7 @@ def _chosen(
             raise UsageError(f"{target}: no branch and no tag of the repository holds that commit")
         tag = next((r.tag for r in mirror.releases() if r.commit == commit), "")
         mirror.ensure(commit, tag=tag, with_head=bool(tag))
-        return tag, tag.removeprefix("v"), commit, []
+        return tag, str(mirror.version_of(tag) or ""), commit, []
     fitting = [release for release in mirror.releases() if requirement.allows(release.version)]
     release = next(mirror.sound(fitting, with_head=True), None)
     if release is None:
@@ -176,7 +188,7 @@ def _gone_tags(mirror: Mirror, requirement: Requirement, chosen: Tag) -> list[st
     there = {release.version for release in mirror.releases()}
     return [
         f"the tag {seen.tag}, which this machine saw at commit {seen.commit[:12]}, is gone from the remote"
-        for seen in releases_of(mirror.seen_tags())
+        for seen in mirror.seen_releases()
         if requirement.allows(seen.version) and seen.version not in there and seen.version > chosen.version
     ]
 
@@ -185,7 +197,7 @@ def _how_to_get(mirror: Mirror, requirement: Requirement) -> str:
     """Returns the hint for a release without a tag: this machine may have seen it, or it has a record on
     the default branch, and its tag did not come along.
     """
-    if seen := newest(releases_of(mirror.seen_tags()), requirement):
+    if seen := newest(mirror.seen_releases(), requirement):
         return f"this machine saw the tag {seen.tag} at commit {seen.commit}: to run that: @{seen.commit}"
     recorded: list[str] = []
     with contextlib.suppress(RemoteError):
@@ -196,12 +208,14 @@ def _how_to_get(mirror: Mirror, requirement: Requirement) -> str:
         command = f"waypost release tags --restore{'' if Path(mirror.url).is_dir() else ' --push'}"
         version = max(recorded, key=Version)
         return f"{version} has a record on the default branch, its tag is missing: {command}, in {where}"
+    if others := mirror.other_products():
+        return f"{others}: {redacted(mirror.url)}#FOLDER@VERSION"
     return f"there are: {', '.join(str(r.version) for r in mirror.releases()[:6]) or 'none'}"
 
 
 def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tuple[str, str, str, list[str]]:
     """Returns what this machine had before: the newest release that it knows, or the commit."""
-    seen = releases_of(mirror.seen_tags())
+    seen = mirror.seen_releases()
     if requirement.commit and mirror.has(requirement.commit):
         return "", "", requirement.commit, []
     release = newest(seen, requirement)
@@ -213,18 +227,20 @@ def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tu
 def verified_release(bundle: Bundle, root: Path, actual: Mapping[str, str], memory: Mirror) -> FetchedRelease:
     """Returns the release that came in a bundle.
 
-    Args: `root` is where it was unpacked, `actual` are git's ids of what is at its top, `memory` is the
-    mirror with what this machine knows. Raises IntegrityError where the release's record does not list that,
+    Args: `root` is where it was unpacked, `actual` are git's ids of what is at the top of its product,
+    `memory` is the mirror of that with what this machine knows.
+    Raises IntegrityError where the release's record does not list that,
     or where this machine knows something else.
     """
-    tagged = Tagged(bundle.version, bundle.tag, bundle.commit, actual, _own_record(root, bundle.version))
+    own = _own_record(root / memory.inside, bundle.version)
+    tagged = Tagged(bundle.version, bundle.tag, bundle.commit, actual, own)
     attested = known_here(memory, bundle.version)
     if findings := contradictions(tagged, attested):
         raise IntegrityError(findings, consequence="nothing was run")
     reason = memory.yanked().get(bundle.version)
     warnings = (f"release {bundle.version} was yanked: {reason}",) if reason else ()
     named = (bundle.url, bundle.version, bundle.tag, bundle.commit, root, root / bundle.folder)
-    return FetchedRelease(*named, tagged.record, warnings, attested.record is not None)
+    return FetchedRelease(*named, tagged.record, warnings, attested.record is not None, memory.inside)
 
 
 def _own_record(root: Path, version: str) -> Record | None:

@@ -25,13 +25,14 @@ from waypost.contracts.bundle import (
 )
 from waypost.contracts.lock import folders_of
 from waypost.contracts.plan import Location
+from waypost.contracts.tag_names import product_around
 from waypost.errors import Finding, FindingsError, IntegrityError, UsageError, WaypostError, redacted
 from waypost.pins.workspace import Workspace, fresh_lock, workspace_of_release
 from waypost.release.fetched import verified_release
 from waypost.runs import environments
 from waypost.runs.events import Reporter
 from waypost.runs.prepare import prepare
-from waypost.sources.files import content_digest
+from waypost.sources.files import content_digest, read_text
 from waypost.sources.store import Store, top_entries
 from waypost.sources.tar import read_members
 from waypost.sources.unpack import make_folder, make_link, write_new
@@ -188,8 +189,10 @@ def _workspace(
     for tree in sorted(trees):
         store.adopt(folder / "trees" / tree)
     root = store.trees / facts.release / INSIDE
-    memory = Store(home(), notify).mirror(facts.url)
-    release = verified_release(facts, root, {n: e.oid for n, e in top_entries(root).items()}, memory)
+    inside = _product_of(facts, root)
+    memory = Store(home(), notify).mirror(facts.url, inside)
+    actual = {n: e.oid for n, e in top_entries(root / inside).items()}
+    release = verified_release(facts, root, actual, memory)
     workspace = workspace_of_release(release, store, notify, offline=True, on_warning=warn)
     lock = fresh_lock(workspace)
     pins = lock.components if lock else {}
@@ -198,6 +201,15 @@ def _workspace(
     extra = (f"trees/{t} belongs to nothing in it" for t in sorted(trees - {*needed, facts.release}))
     _refuse(file, itertools.chain(missing, extra))
     return workspace
+
+
+def _product_of(facts: Bundle, root: Path) -> str:
+    """Returns the folder of the product that a bundle's pipeline is or belongs to, by its own files."""
+
+    def text_of(path: str) -> str | None:
+        return read_text(root / path) if (root / path).is_file() else None
+
+    return product_around("" if facts.folder == "." else facts.folder, text_of)[0]
 
 
 def _keep(folder: Path, facts: Bundle, kept: Path, notify: Notify) -> Path:

@@ -56,7 +56,7 @@ def check_pipeline(
     """
     folder, pipeline = workspace.folder, workspace.pipeline
     top = git.top_of(folder) or folder
-    findings = [*_missing(folder, _OF_A_PIPELINE), *_missing(top, _OF_A_REPOSITORY)]
+    findings = [*_missing([folder], _OF_A_PIPELINE), *_missing(_up_to(top, folder), _OF_A_REPOSITORY)]
     findings += [*hold_findings(pipeline), *_lock_findings(workspace), *_absolute(workspace)]
     findings += [*two_versions(pipeline), *_secrets(folder)]
     own = _own_components(workspace, mend, tried)
@@ -104,9 +104,17 @@ def _secrets(folder: Path) -> Iterator[Finding]:
         yield from text_findings(name, text, with_places=False)
 
 
-def _missing(folder: Path, files: dict[str, str]) -> Iterator[Finding]:
+def _up_to(top: Path, folder: Path) -> list[Path]:
+    """Returns a folder and those above it, up to the top of its repository: one of several products there may
+    have a version of its own.
+    """
+    inside = folder.resolve().relative_to(top.resolve()).parts
+    return [top.joinpath(*inside[:depth]) for depth in range(len(inside), -1, -1)]
+
+
+def _missing(folders: list[Path], files: dict[str, str]) -> Iterator[Finding]:
     for name, hint in files.items():
-        if not (folder / name).is_file():
+        if not any((folder / name).is_file() for folder in folders):
             yield Finding(name, "is missing", hint, "licence" if name == "LICENSE" else "files")
 
 

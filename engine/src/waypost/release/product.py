@@ -67,6 +67,11 @@ class Product(ABC):
         """The path of the folder in its repository, `.` for its top."""
         return self.folder.relative_to(self.top).as_posix()
 
+    @property
+    def place_of_tags(self) -> str:
+        """The folder that a release is named by, `URL#FOLDER@VERSION`; empty for the top of a repository."""
+        return "" if self.folder == self.top or self.is_guest else self.prefix
+
     def tag(self, version: Version | str) -> str:
         """Returns the name of the tag of a version."""
         return self.tag_name.replace("{new_version}", str(version))

@@ -48,11 +48,11 @@ def reproduce(
     Args: `record` is what to compare with; None: what the repository's default branch has.
     Raises UsageError where there is no record, IntegrityError, RemoteError.
     """
-    memory = Store(home(), reporter.say).mirror(target.url)
+    memory = Store(home(), reporter.say).mirror(target.url, target.folder)
     _work_in(place)
     store = Store(place / "cache", reporter.say)
     release = fetch_release(store, target, memory=memory)
-    recorded = record or run_record(store.mirror(target.url), release.version)
+    recorded = record or run_record(store.mirror(target.url, target.folder), release.version)
     if recorded is None:
         hint = "its production run is recorded by `waypost release record`; or give one: --against FILE"
         raise UsageError(f"{target}: there is no record of a run to compare with", hint=hint)

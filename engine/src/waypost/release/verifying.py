@@ -36,7 +36,9 @@ def verify_release(
 
 def _has_pipeline(seen: Seen, target: Target) -> bool:
     """Tells whether a repository has the pipeline that is asked for; a library has none."""
-    folder = target.folder or (seen.record.pipeline if seen.record else "")
-    if target.folder and not (seen.root / folder / PIPELINE_FILE).is_file():
+    named = seen.root / target.folder
+    folders = (named, named / (seen.record.pipeline if seen.record else ""))
+    found = any((folder / PIPELINE_FILE).is_file() for folder in folders)
+    if target.folder and not found and target.folder != seen.inside:
         raise UsageError(f"{target}: no {PIPELINE_FILE} there")
-    return (seen.root / folder / PIPELINE_FILE).is_file()
+    return found

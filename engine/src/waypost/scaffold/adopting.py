@@ -27,12 +27,16 @@ _TABLES = (".parquet", ".csv", ".feather", ".tsv")
 
 @dataclass(frozen=True)
 class Adopted:
-    """Components of a library: what pipeline.yaml calls the library, where it is, what is asked of it."""
+    """Components of a library: what pipeline.yaml calls the library, where it is, what is asked of it.
+
+    `folder` is where in its repository it lies, empty for the top.
+    """
 
     source: str
     git: str
     requirement: str
     components: Mapping[str, Component]
+    folder: str = ""
 
 
 def adopted(text: str, names: Sequence[str], source: str, say: Callable[[str], None]) -> Adopted:
@@ -42,29 +46,29 @@ def adopted(text: str, names: Sequence[str], source: str, say: Callable[[str], N
     are; FindingsError, IntegrityError, RemoteError.
     """
     target = parse_target(text if "@" in text.rpartition("/")[2] else f"{text}@latest", str(Path.cwd()))
-    if target is None or target.folder:
-        raise UsageError(f"{text}: not of the form URL[@VERSION]")
-    source = source or _source_of(target.url)
+    if target is None:
+        raise UsageError(f"{text}: not of the form URL[#FOLDER][@VERSION]")
+    source = source or _source_of(target.folder or target.url)
     git = full_url(target.url, str(Path.cwd()))
     content = {
         "name": "new",
-        "components": {source: {"git": git, "version": target.version}},
+        "components": {source: {"git": git, "version": target.version, "folder": target.folder or None}},
         "steps": {"any": {"uses": f"{source}/any"}},
     }
     workspace = Workspace(Path.cwd(), parse(Pipeline, content, text), Store(home(), say), say)
     resolver = Resolver(workspace)
-    there = resolver.offered(Wanted(source, "", git, target.version))
+    there = resolver.offered(Wanted(source, "", git, target.version, target.folder))
     if unknown := [name for name in names if name not in there]:
         raise UsageError(f"{text} has no component {unknown[0]!r}", hint=did_you_mean(unknown[0], there))
     if not names:
         raise UsageError(f"{text}: which components?", hint=f"--components {','.join(there)}")
-    wants = {f"{source}/{name}": Wanted(source, name, git, target.version) for name in names}
+    wants = {f"{source}/{name}": Wanted(source, name, git, target.version, target.folder) for name in names}
     pins = resolver.pins(wants)
     if problems := [finding for found in resolver.problems.values() for finding in found]:
         raise FindingsError(problems, consequence="nothing was written")
     version = next(iter(pins.values())).version
     components = {name: resolver.contracts[f"{source}/{name}"] for name in names}
-    return Adopted(source, git, _requirement(target.version, version), components)
+    return Adopted(source, git, _requirement(target.version, version), components, target.folder)
 
 
 def _source_of(url: str) -> str:
@@ -91,7 +95,8 @@ def pipeline_text(name: str, library: Adopted) -> str:
         f"name: {scalar(name)}",
         "",
         "components:",
-        f"  {library.source}: {{git: {scalar(library.git)}, version: {scalar(library.requirement)}}}",
+        f"  {library.source}: {{git: {scalar(library.git)}{_inside(library)},"
+        f" version: {scalar(library.requirement)}}}",
         "",
         "steps:",
     ]
@@ -102,6 +107,10 @@ def pipeline_text(name: str, library: Adopted) -> str:
         lines += _with(step, main, done)
         done[step] = main
     return "\n".join(lines) + "\n"
+
+
+def _inside(library: Adopted) -> str:
+    return f", folder: {scalar(library.folder)}" if library.folder else ""
 
 
 def parameters_text(library: Adopted) -> str:

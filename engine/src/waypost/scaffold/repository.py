@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from waypost import __version__
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import PARAMETERS_FILE
+from waypost.contracts.tag_names import PLAIN_TAG, SETTINGS
 from waypost.scaffold import library, texts
 from waypost.scaffold.writing import Link
 from waypost.system.resolving import python_version
@@ -63,7 +65,7 @@ def _common(owner: str, checks: Sequence[str], engine: str) -> dict[str, str | L
         ".gitignore": texts.filled("repository/gitignore", {}),
         "CHANGELOG.md": texts.filled("repository/CHANGELOG.md", {}),
         "LICENSE": texts.filled("repository/LICENSE", {"owner": owner, "year": year}),
-        "setup.cfg": texts.filled("repository/setup.cfg", {}),
+        SETTINGS: texts.filled("repository/setup.cfg", {}),
         **({ENGINE_LOCK: engine} if engine else {}),
         WORKFLOW: _workflow(checks, is_locked=bool(engine)),
     }
@@ -74,6 +76,16 @@ def _workflow(checks: Sequence[str], *, is_locked: bool) -> str:
     install = f"--require-hashes --requirement {ENGINE_LOCK}" if is_locked else f"waypost=={__version__}"
     values = {"python": python_version(), "install": install, "commands": commands}
     return texts.filled("workflow.yml", values)
+
+
+def below_top(name: str, files: Mapping[str, str | Link]) -> dict[str, str | Link]:
+    """Returns the files of a new product in a folder of a repository that has others: its tags have its name,
+    since those of the form vX.Y.Z are the top's, and so is the folder where workflows count.
+    """
+    prefix = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "product"
+    settings = str(files[SETTINGS]).replace(PLAIN_TAG, f"{prefix}-{PLAIN_TAG}")
+    kept = {path: text for path, text in files.items() if not path.startswith(".github/")}
+    return {**kept, SETTINGS: settings}
 
 
 def name_of(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -9,8 +10,6 @@ from pathlib import Path
 from typing import Self
 
 from waypost.sources.files import write_text
-
-_FILE = "known.json"
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,23 @@ class Known:
         }
 
 
-def read_known(folder: Path) -> Known:
-    """Returns what is known of the remote of a mirror; nothing where the file is damaged."""
+def read_known(folder: Path, inside: str = "") -> Known:
+    """Returns what is known of the remote of a mirror; nothing where the file is damaged.
+
+    Args: `inside` is the folder of the remote that it is about.
+    """
     try:
-        content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        content = json.loads(_file(folder, inside).read_text(encoding="utf-8"))
         return Known(tuple(content["reached"]), dict(content["records"]), dict(content["yanked"]))
     except (OSError, ValueError, TypeError, KeyError):
         return Known()
 
 
-def write_known(folder: Path, known: Known) -> None:
+def write_known(folder: Path, known: Known, inside: str = "") -> None:
     """Keeps what is known beside the mirror's objects. Raises WaypostError."""
-    write_text(folder / _FILE, json.dumps(asdict(known), sort_keys=True))
+    write_text(_file(folder, inside), json.dumps(asdict(known), sort_keys=True))
+
+
+def _file(folder: Path, inside: str) -> Path:
+    about = f"-{hashlib.sha256(inside.encode()).hexdigest()[:16]}" if inside else ""
+    return folder / f"known{about}.json"

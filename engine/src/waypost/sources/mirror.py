@@ -12,14 +12,17 @@ first (never moved), `refs/tagged/TAG` the tag object as it was fetched last.
 from __future__ import annotations
 
 import contextlib
+import posixpath
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import filelock
+from packaging.version import Version
 
 from waypost.contracts import trees as git_trees
-from waypost.contracts.versions import Release, releases_of
+from waypost.contracts.tag_names import product_around
+from waypost.contracts.versions import Release, releases_of, tags_of_others, version_of
 from waypost.errors import FindingsError, RemoteError, redacted
 from waypost.interfaces.record import FOLDER, version_of_record
 from waypost.sources import git, remotes
@@ -38,6 +41,7 @@ _PINS = "refs/pins"
 _SEEN = "refs/seen"
 _TAGGED = "refs/tagged"
 _YANKED = ".yanked.json"
+_MOST_NAMED = 3
 
 
 def _yanked_version(name: str) -> str:
@@ -46,16 +50,49 @@ def _yanked_version(name: str) -> str:
 
 
 class Mirror:
-    """A bare repository with the commits of a remote that were asked for, without their history."""
+    """A bare repository with the commits of a remote that were asked for, without their history.
 
-    def __init__(self, folder: Path, url: str, notify: Notify) -> None:
+    `inside` is the folder of the remote that is meant, empty for its top: releases, records and what is known
+    are those of the product there.
+    """
+
+    def __init__(self, folder: Path, url: str, notify: Notify, inside: str = "") -> None:
         self.folder = folder
         self.url = url
+        self.inside = inside
         self.remedy = ""  # the command that makes the remote, where somebody knows it
         self._notify = notify
         self._lock = filelock.FileLock(folder.with_suffix(".lock"))
         self._releases: tuple[Release, ...] | None = None
+        self._tags: tuple[str, ...] = ()
         self._no_commits: set[str] = set()
+        self._product: tuple[str, str] | None = None if inside else ("", "")
+
+    def product(self, *, fetch: bool = False) -> tuple[str, str]:
+        """Returns (folder, prefix of its tags) of the product that is meant, as the default branch has it.
+
+        Args: with `fetch` the default branch is asked for once; else it is as it was seen last. Raises
+        RemoteError.
+        """
+        if self._product is None and fetch:
+            self.fetch_head()
+        return self._product or product_around(self.inside, lambda path: self.text(path, fetch=False))
+
+    def path(self, name: str) -> str:
+        """Returns the path of a file of the product in the repository."""
+        return posixpath.join(self.product()[0], name)
+
+    def version_of(self, tag: str) -> Version | None:
+        """Returns the version that a tag of the product names, None for others."""
+        return version_of(tag, self.product()[1])
+
+    def tree_of(self, commit: str) -> str | None:
+        """Returns the tree of the product at a commit that is here, None where it is not there."""
+        return git.object_at(self.folder, f"{commit}:{self.product()[0]}")
+
+    def content_of(self, commit: str) -> str | None:
+        """Returns the tree of the folder that is meant at a commit that is here, None as for `tree_of`."""
+        return git.object_at(self.folder, f"{commit}:{self.inside}")
 
     def tags(self) -> dict[str, str]:
         """Asks the remote for its tags, name to commit. Raises RemoteError."""
@@ -68,8 +105,19 @@ class Mirror:
     def releases(self) -> tuple[Release, ...]:
         """Returns the remote's releases, newest first; asks once. Raises RemoteError."""
         if self._releases is None:
-            self._releases = releases_of(self.tags())
+            tags = self.tags()
+            self._tags = tuple(tags)
+            self._releases = releases_of(tags, self.product(fetch=True)[1])
         return self._releases
+
+    def other_products(self) -> str:
+        """Returns what to name where there is no release: the folder of a product that has tags of its own;
+        empty where no tag looks like one. Raises RemoteError.
+        """
+        others = [] if self.inside or self.releases() else tags_of_others(self._tags)
+        return (
+            f"{', '.join(others[:_MOST_NAMED])}: releases of products in folders; name one" if others else ""
+        )
 
     def sound(self, releases: Iterable[Release], *, with_head: bool = False) -> Iterator[Release]:
         """Yields releases, with their commits fetched. A tag that names no commit is reported and skipped.
@@ -193,12 +241,12 @@ class Mirror:
     @property
     def known(self) -> Known:
         """What this machine saw of the remote."""
-        return read_known(self.folder)
+        return read_known(self.folder, self.inside)
 
     def note_reached(self, commit: str) -> None:
         """Keeps that a branch or a tag of the remote had a commit."""
         with self.locked(len(commit)):
-            write_known(self.folder, self.known.with_reached(commit))
+            write_known(self.folder, self.known.with_reached(commit), self.inside)
 
     def first_seen(self, tag: str, commit: str) -> str:
         """Returns the commit that this machine saw behind a tag first; that is this one if it is new."""
@@ -221,11 +269,16 @@ class Mirror:
     def seen_tags(self) -> dict[str, str]:
         """Returns the tags that this machine saw, name to the commit then."""
         folder = self.folder / _SEEN
-        return {p.name: p.read_text(encoding="ascii").strip() for p in folder.glob("*")}
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return {p.relative_to(folder).as_posix(): p.read_text(encoding="ascii").strip() for p in files}
+
+    def seen_releases(self) -> tuple[Release, ...]:
+        """Returns the releases that this machine saw, newest first."""
+        return releases_of(self.seen_tags(), self.product()[1])
 
     def seen_version(self, version: str) -> str:
         """Returns the commit that this machine saw behind a version's tag, empty where it saw none."""
-        commits = (r.commit for r in releases_of(self.seen_tags()) if str(r.version) == version)
+        commits = (r.commit for r in self.seen_releases() if str(r.version) == version)
         return next(commits, "")
 
     def fetch_head(self) -> None:
@@ -240,14 +293,16 @@ class Mirror:
 
     def _note_head(self) -> None:
         """Keeps which records the default branch has, even if its history is rewritten later."""
+        if self.inside:
+            self._product = product_around(self.inside, self.text)
         known, records = self.known, self.records()
         new = {v for name in records if (v := _yanked_version(name)) and v not in known.yanked}
         reasons = {version: self._yank_reason(version) for version in new}
-        write_known(self.folder, known.with_records(records, reasons))
+        write_known(self.folder, known.with_records(records, reasons), self.inside)
 
     def records(self) -> dict[str, str]:
         """Returns the files in releases/ on the default branch, name to git's id."""
-        tree = git.object_at(self.folder, f"{HEAD}:{FOLDER}")
+        tree = git.object_at(self.folder, f"{HEAD}:{self.path(FOLDER)}")
         found = entries(self.folder, tree) if tree else {}
         return {name: entry.oid for name, entry in found.items() if name.endswith(".json")}
 
@@ -266,7 +321,7 @@ class Mirror:
 
     def _yank_reason(self, version: str) -> str:
         """Returns why a version was yanked, as its record on the default branch says."""
-        path = f"{FOLDER}/{version}{_YANKED}"
+        path = self.path(f"{FOLDER}/{version}{_YANKED}")
         try:
             content = read_json(self.text(path) or "{}", path)
         except FindingsError:

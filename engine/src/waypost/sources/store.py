@@ -71,16 +71,20 @@ class Store:
         self.trees = home / _TREES
         self.memo = Memo(home)
         self._notify = notify
-        self._known: dict[str, Mirror] = {}
+        self._known: dict[tuple[str, str], Mirror] = {}
 
-    def mirror(self, url: str) -> Mirror:
-        """Returns the mirror of a remote, made at its first fetch; credentials are not part of its name."""
-        if url not in self._known:
+    def mirror(self, url: str, inside: str = "") -> Mirror:
+        """Returns the mirror of a remote, made at its first fetch; credentials are not part of its name.
+
+        Args: `inside` is the folder of the remote that is meant; what is fetched is shared by all of them.
+        """
+        if (url, inside) not in self._known:
             plain = redacted(url)
             name = re.sub(r"[^\w.-]", "", plain.rstrip("/").rpartition("/")[2]).removesuffix(".git")
             digest = hashlib.sha256(plain.encode()).hexdigest()[:16]
-            self._known[url] = Mirror(self.mirrors / f"{name}-{digest}.git", url, self._notify)
-        return self._known[url]
+            place = self.mirrors / f"{name}-{digest}.git"
+            self._known[url, inside] = Mirror(place, url, self._notify, inside)
+        return self._known[url, inside]
 
     def place(self, folders: Mapping[str, str]) -> Path:
         """Returns where these folders (name to tree) lie side by side, or would lie."""
