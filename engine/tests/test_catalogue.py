@@ -162,3 +162,36 @@ def test_what_is_no_library_is_told(tmp_path: Path) -> None:
     """Neither a URL nor a folder in a repository."""
     with pytest.raises(UsageError, match="no folder in a git repository either"):
         open_library("nowhere", Store(tmp_path / "cache", lambda _: None))
+
+
+def test_all_that_is_known_of_a_component(core: Repository, run: Run, tmp_path: Path) -> None:
+    """Of a pipeline's component, of a library's: contract, versions with what each changed, deprecation, who
+    pins it; the JSON has what index.json of a catalogue has. Offline it is the contract of the pin.
+    """
+    grades = tmp_path / "team" / "grades"
+    make_pipeline(grades, f"file://{core.path}", "==1.0.0")
+    assert run("lock", grades).exit_code == 0
+    told = " ".join(run("components", "info", "clean", "-p", grades, "--used-by", "team").output.split())
+    for words in (
+        "core/clean 1.0.0",
+        "text string = hello",
+        "deprecated since 1.1.0: use core/load instead",
+        "1.2.0 2026-01-02 same content yanked: wrong numbers",
+        "1.0.0 2026-01-02 new pinned here",
+        "1.1.0: breaking: parameter 'text' was removed",
+        "1.1.0: `text` of `clean`",
+        "team/grades pinned 1.0.0 clean",
+    ):
+        assert words in told, words
+    offline = run("components", "info", "clean", "-p", grades, "--offline").output
+    assert "core/clean" in offline
+    assert "versions" not in offline
+    arguments = ("components", "info", "load", "--in", core.path, "--json")
+    [known] = json.loads(run(*arguments, "--used-by", "team").stdout)
+    assert run("components", "site", core.path, "--pipelines", "team", "-o", "out").exit_code == 0
+    components = json.loads(Path("out/index.json").read_text())["components"]
+    [listed] = [each for each in components if each["name"] == "load"]
+    assert known["listed"] == {**listed, "page": ""}
+    wrong = run("components", "info", "laod", "--in", core.path)
+    assert isinstance(wrong.exception, UsageError)
+    assert "did you mean 'load'?" in wrong.exception.hint

@@ -230,6 +230,22 @@ def test_a_guest_has_the_tags_of_its_host(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.journey
 @pytest.mark.long
+@pytest.mark.parametrize("form", ["file://{}#libs/more", "{}/libs/more"])
+def test_a_catalogue_of_one_library(mono: Repository, run: Run, form: str) -> None:
+    """By its address and from its folder: its own releases, and the example names the folder."""
+    told = run("components", "info", "load", "--in", form.format(mono.path))
+    assert "0.2.0" in told
+    assert "1.0.0" not in told
+    mono.git("remote", "add", "origin", "https://example.org/ml.git")
+    run("components", "site", form.format(mono.path), "-o", "out")
+    [page] = Path("out").glob("*/load.html")
+    assert "folder: libs/more" in page.read_text()
+    assert "#libs/more/load" in page.read_text()
+    assert "-v more-v0.2.0" in page.read_text()
+
+
+@pytest.mark.journey
+@pytest.mark.long
 def test_a_pipeline_below_the_top_is_run_recorded_and_reproduced(
     mono: Repository, run: Run, workplace: Path, call: Call, tmp_path: Path
 ) -> None:
@@ -250,13 +266,13 @@ def test_a_pipeline_below_the_top_is_run_recorded_and_reproduced(
         done = call("python", "-m", "waypost", "release", "record", "1.0.0", "-C", folder)
         assert done.returncode == 0, done.stderr
         mono.commit("record")
-        for verb, said in (
+        for words, said in (
             (("reproduce", "--env", "local", target), "reproduced grades-v1.0.0"),
             (("bundle", "--env", "local", target, "-o", "g.tar"), "grades 1.0.0"),
             (("verify", target), "as the default branch records it"),
         ):
-            done = call("python", "-m", "waypost", *verb)
-            assert done.returncode == 0, (verb, done.stdout, done.stderr)
+            done = call("python", "-m", "waypost", *words)
+            assert done.returncode == 0, (words, done.stdout, done.stderr)
             assert said in done.stdout + done.stderr
         part = f"{url}#libs/parts/load"
         stock = call("mlflow", "run", part, "-v", "parts-v1.0.0", "--env-manager", "local")

@@ -24,6 +24,7 @@ def pin_example(library: Library, entry: Entry) -> str:
         "components:",
         f"  {source}:",
         f"    git: {_scalar(library.url or _NOBODY)}",
+        *([f"    folder: {_scalar(library.folder)}"] if library.folder else []),
         f'    version: "{version}"',
         "steps:",
         f"  {step}:",
@@ -42,7 +43,8 @@ def mlflow_example(library: Library, entry: Entry) -> str:
     """Returns the command that runs a component by stock MLflow, from its repository."""
     version = entry.newest.tag or entry.newest.commit
     parameters = [f"-P {shlex.quote(f'{name}=…')}" for name in _required(entry.main)]
-    target = shlex.quote(f"{library.url or _NOBODY}#{entry.name}")
+    inside = f"{library.folder}/{entry.name}" if library.folder else entry.name
+    target = shlex.quote(f"{library.url or _NOBODY}#{inside}")
     return " ".join(["mlflow run", target, "-v", shlex.quote(version), *parameters])
 
 

@@ -89,8 +89,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Library:
-    """A library: what pages call it, where its repository is, its releases and components; components that
-    its newest release no longer has are `gone`.
+    """A library: what pages call it, where its repository is, and in which folder of that, its releases and
+    components; components that its newest release no longer has are `gone`.
     """
 
     name: str
@@ -99,6 +99,7 @@ class Library:
     releases: tuple[Release, ...]
     entries: tuple[Entry, ...]
     gone: tuple[Entry, ...] = ()
+    folder: str = ""
 
 
 def slugs(names: Iterable[str]) -> list[str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from waypost.contracts.tag_names import product_around
+from waypost.contracts.trees import path_problem
 from waypost.contracts.urls import full_url, url_problem
 from waypost.contracts.versions import Release, releases_of
 from waypost.errors import UsageError, WaypostError, redacted
@@ -41,30 +43,31 @@ class Opened:
 
 
 def open_library(written: str, store: Store) -> Opened:
-    """Returns the library that `[NAME=]LOCATION` means: a git URL, or a folder in a git repository.
+    """Returns the library that `[NAME=]LOCATION` means: a git URL, `URL#FOLDER`, or a folder in a repository.
 
     Raises UsageError where it is neither, RemoteError.
     """
     name, equals, location = written.partition("=")
     if not equals or "/" in name or ":" in name:
         name, location = "", written
-    folder = Path(location)
+    folder, (address, _, inside) = Path(location), location.partition("#")
     if folder.is_dir() and (top := git.top_of(folder)):
         return _in_folder(name, folder.resolve(), top.resolve())
-    if problem := url_problem(location):
+    if problem := url_problem(address) or (inside and path_problem(inside.rstrip("/"))):
         raise UsageError(f"{problem}, and no folder in a git repository either")
-    return _at_url(name, full_url(location, str(Path.cwd())), store)
+    return opened_at(name, full_url(address, str(Path.cwd())), inside.rstrip("/"), store)
 
 
-def _at_url(name: str, url: str, store: Store) -> Opened:
-    mirror = store.mirror(url)
+def opened_at(name: str, url: str, inside: str, store: Store) -> Opened:
+    """Returns the library in a folder of a remote repository, empty for its top. Raises RemoteError."""
+    mirror = store.mirror(url, inside)
     mirror.fetch_head()
     releases = mirror.ensure_all(mirror.releases())
     return Opened(
-        name=name or name_of(url),
+        name=name or name_of(inside or url),
         url=redacted(url),
         repository=mirror.folder,
-        prefix="",
+        prefix=inside,
         head=git.object_at(mirror.folder, HEAD) or "",
         releases=tuple(releases),
         yanked=mirror.yanked(),
@@ -73,8 +76,8 @@ def _at_url(name: str, url: str, store: Store) -> Opened:
 
 
 def _in_folder(name: str, folder: Path, top: Path) -> Opened:
-    """Returns the library in a folder: at the top of its repository tags say what its releases are, below it
-    the records in releases/, since the tags there are those of another product.
+    """Returns the library in a folder: at the top of its repository tags say what its releases are, and below
+    it where it has tags of its own; else the records in releases/ do.
     """
     if git.is_shallow(top):
         raise UsageError(f"{folder}: this clone has no history", hint="git fetch --unshallow --tags")
@@ -82,17 +85,19 @@ def _in_folder(name: str, folder: Path, top: Path) -> Opened:
     head = git.head_of(top)
     if head is None:
         raise UsageError(f"{folder}: nothing is committed yet")
-    if prefix:
+    product, own = product_around(prefix, lambda path: git.text_at(top, head, path))
+    if prefix and product != prefix:
         found, problems = described(top, head, prefix)
         if problems:
             raise WaypostError(f"{folder}: {problems[0]}")
         tags = {f"v{release.record.version}": release.commit for release in found}
     else:
         tags = remotes.tags_of(str(top))
-    releases = [r for r in releases_of(tags) if git.object_at(top, f"{r.commit}^{{commit}}") == r.commit]
-    url = redacted(git.origin_of(top)) if not prefix else ""
+    tagged = releases_of(tags, own if product == prefix else "")
+    releases = [r for r in tagged if git.object_at(top, f"{r.commit}^{{commit}}") == r.commit]
+    url = redacted(git.origin_of(top)) if product == prefix else ""
     return Opened(
-        name=name or (name_of(url) if url else folder.name),
+        name=name or (name_of(url) if url and not prefix else folder.name),
         url=url,
         repository=top,
         prefix=prefix,

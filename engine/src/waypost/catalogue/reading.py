@@ -52,6 +52,7 @@ def read_library(opened: Opened, slug: str, memo: Memo) -> Library:
         releases=tuple(releases),
         entries=tuple(current),
         gone=tuple(entry for entry in entries if entry.name not in names),
+        folder=opened.prefix if opened.url else "",
     )
 
 

@@ -73,7 +73,11 @@ def with_uses(library: Library, pins: Sequence[Pinned]) -> Library:
         uses = [
             Use(pinned.place, pinned.pipeline, str(pinned.pin), pinned.steps)
             for pinned in by_name.get(entry.name, ())
-            if pinned.pin.commit in commits or pinned.pin.tree in trees
+            if (
+                pinned.pin.folder == library.folder
+                if pinned.pin.commit in commits
+                else pinned.pin.tree in trees
+            )
         ]
         return replace(entry, uses=tuple(sorted(uses, key=lambda use: (use.place, use.version))))
 

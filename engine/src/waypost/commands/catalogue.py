@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,14 +33,26 @@ pipelines_option = click.option(
 )
 
 
-libraries_option = click.option(
-    "--in",
-    "libraries",
+used_by_option = click.option(
+    "--used-by",
     multiple=True,
-    required=True,
-    metavar="[NAME=]LIBRARY",
-    help="Library to look in: a git URL, or a folder in a git repository; may be given several times.",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with pipelines, some levels deep, to tell which of them pin it; may be given several times.",
 )
+
+
+def libraries_option(*, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Returns the option that names libraries."""
+    return click.option(
+        "--in",
+        "libraries",
+        multiple=True,
+        required=required,
+        metavar="[NAME=]LIBRARY",
+        help="Library to look in: a git URL, URL#FOLDER, or a folder in a git repository; may be given "
+        "several times.",
+    )
 
 
 @click.command()
@@ -59,9 +73,9 @@ libraries_option = click.option(
 def site(libraries: tuple[str, ...], output: Path, pipelines: tuple[Path, ...], title: str) -> None:
     """Write a static catalogue of libraries: pages that need no server, and that can be searched.
 
-    LIBRARY is a git URL, or a folder in a git repository. Each component has a page with its contract, an
-    example to copy, its versions and who uses it; a library's page has its releases with records and yanks.
-    index.json and an Atom feed are for programs.
+    LIBRARY is a git URL, URL#FOLDER, or a folder in a git repository. Each component has a page with its
+    contract, an example to copy, its versions and who uses it; a library's page has its releases with records
+    and yanks. index.json and an Atom feed are for programs.
 
     \b
     Examples:
@@ -93,7 +107,7 @@ def read_libraries(
 
 @click.command()
 @click.argument("words", nargs=-1, required=True, metavar="WORD...")
-@libraries_option
+@libraries_option(required=True)
 @as_json_option
 def search(words: tuple[str, ...], libraries: tuple[str, ...], as_json: bool) -> int:
     """Find components by words in their names, descriptions, and what they take and give.

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from waypost.commands.catalogue import search, site
+from waypost.commands.component_info import info
 from waypost.commands.documents import ComponentDocument
 from waypost.commands.options import as_json_option, pipeline_argument
-from waypost.contracts.lock import selected
 from waypost.errors import UsageError, redacted
 from waypost.pins.checkout import checkouts
 from waypost.pins.workspace import open_workspace
@@ -18,7 +18,6 @@ from waypost.release.export import export as split
 from waypost.release.importing import take_in
 from waypost.report.common import columns, line, notifier, write_document
 from waypost.report.console import Console, escape
-from waypost.report.pins import show_contract
 from waypost.scaffold.library import TEMPLATES, copy_of, kit_update, new_component
 from waypost.scaffold.writing import write
 from waypost.sources.files import write_text
@@ -69,35 +68,6 @@ def list_(folder: Path, as_json: bool) -> None:
         for uses, code in sorted(found.items())
     ]
     columns(console, rows)
-
-
-@components.command()
-@click.argument("name")
-@click.option(
-    "-p",
-    "--pipeline",
-    "folder",
-    default=".",
-    metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The pipeline that uses it.",
-)
-def info(name: str, folder: Path) -> None:
-    """Show a component's contract: parameters, outputs, metrics.
-
-    \b
-    Example:
-      waypost components info core/preprocess -p pipeline
-    """
-    console = Console()
-    found, _ = checkouts(open_workspace(folder, notifier(Console(stderr=True))))
-    meant, _ = selected([name], found)
-    if not meant:
-        raise UsageError(
-            f"{name!r} is not a component of this pipeline", hint=f"one of {', '.join(sorted(found))}"
-        )
-    for uses in sorted(meant):
-        show_contract(console, uses, found[uses].component, found[uses].pin)
 
 
 def _library(_: click.Context, __: click.Parameter, given: Path | None) -> Path:
@@ -220,5 +190,6 @@ def import_(url: str, library: Path) -> None:
     line(console, f"[green]✓[/] {count}{joined}")
 
 
+components.add_command(info)
 components.add_command(search)
 components.add_command(site)

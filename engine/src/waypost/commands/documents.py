@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from waypost.catalogue.document import EntryDocument
 from waypost.contracts.component import Component
 from waypost.contracts.lock import Pin
 from waypost.contracts.mlmodel import Column
@@ -48,6 +49,18 @@ class VerifiedDocument:
     findings: tuple[Finding, ...] = ()
     unchecked: tuple[str, ...] = ()
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class InfoDocument:
+    """`waypost components info --json`: `listed` is what index.json of a catalogue says of it, None where its
+    library was not asked.
+    """
+
+    uses: str
+    pin: Pin | None
+    contract: Component | None
+    listed: EntryDocument | None
 
 
 @dataclass(frozen=True)

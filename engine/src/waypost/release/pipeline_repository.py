@@ -24,7 +24,6 @@ from waypost.release.product import Product
 from waypost.release.step_outputs import step_outputs
 from waypost.sources import git
 from waypost.sources.files import read_parameters, read_pipeline, read_text
-from waypost.system.process import ProcessError
 from waypost.texts.canonical_yaml import flat
 from waypost.texts.sealed import Variables
 
@@ -117,10 +116,7 @@ class PipelineRepository(Product):
         return read_text(file) if file.is_file() else ""
 
     def _text_at(self, commit: str, path: str) -> str:
-        try:
-            return git.git(self.top, "cat-file", "blob", f"{commit}:{path}")
-        except ProcessError:
-            return ""
+        return git.text_at(self.top, commit, path) or ""
 
     def content(self, _trees: Mapping[str, str], /) -> dict[str, Any]:
         pins = self.lock.components if self.lock else {}

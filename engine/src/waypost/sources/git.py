@@ -58,6 +58,14 @@ def object_at(repository: Path, name: str) -> str | None:
         return None
 
 
+def text_at(repository: Path, commit: str, path: str) -> str | None:
+    """Returns the text of a file at a commit, None where there is no such file."""
+    try:
+        return git(repository, "cat-file", "blob", f"{commit}:{path}")
+    except ProcessError:
+        return None
+
+
 def missing_objects(repository: Path, trees: Iterable[str], *, levels: int = 0) -> list[str]:
     """Returns the ids of what trees name and the repository does not have; nothing is fetched.
 
