@@ -43,20 +43,7 @@ Then stock MLflow runs the component's example in a copy of the library: the val
 ```
 
 ## In a pull request
-`waypost check --sarif FILE`, and `waypost ci check --sarif FILE`, write findings that services show next to the lines of a pull request. On GitHub, use a job of its own, because only this job needs the permission (replace `TAG` by a commit):
-```yaml
-  findings:
-    runs-on: ubuntu-latest
-    permissions: {contents: read, security-events: write}
-    steps:
-      - uses: actions/checkout@TAG
-      - uses: actions/setup-python@TAG
-        with: {python-version: "3.11"}
-      - run: python -m pip install --quiet --require-hashes --requirement .github/waypost.txt
-      - run: waypost check --sarif waypost.sarif || true
-      - uses: github/codeql-action/upload-sarif@TAG
-        with: {sarif_file: waypost.sarif}
-```
+`waypost check --sarif FILE`, and `waypost ci check --sarif FILE`, write findings that services show next to the lines of a pull request. On GitHub the workflow `findings.yml` does it ([ci.md](ci.md#2-call-the-workflows)).
 
 ## Other ways
 `--fix` mends what has one right answer. `--json` is for programs.

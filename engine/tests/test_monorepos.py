@@ -61,8 +61,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "t")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "t@example.org")
-    (tmp_path / "work").mkdir(exist_ok=True)
-    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "here").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / "here")
 
     def invoke(*arguments: object, code: int = 0) -> str:
         result = CliRunner().invoke(cli, [str(a) for a in arguments], standalone_mode=False)
@@ -102,7 +102,7 @@ def test_two_libraries_of_one_repository(mono: Repository, run: Run, tmp_path: P
 
     `verify` and `outdated` ask for each, `update` moves one by its own tags, `--dry-run` runs.
     """
-    folder = tmp_path / "work" / "grades"
+    folder = tmp_path / "here" / "grades"
     sources = {"parts": source(mono, "libs/parts", "~=1.0"), "more": source(mono, "libs/more")}
     pipeline(folder, "grades", sources, load="parts/load", clean="more/load")
     run("lock", folder)
@@ -132,7 +132,7 @@ def test_two_libraries_of_one_repository(mono: Repository, run: Run, tmp_path: P
 @pytest.mark.long
 def test_a_lock_without_folders_stays_what_it_was(mono: Repository, run: Run, tmp_path: Path) -> None:
     """Only a lock with a folder asks for an engine that knows them; with another folder it is stale."""
-    folder = tmp_path / "work" / "grades"
+    folder = tmp_path / "here" / "grades"
     pipeline(folder, "grades", {"core": source(mono, "libs/parts")}, load="core/load")
     run("lock", folder)
     assert json.loads((folder / "components.lock.json").read_text())["schema"] == 2
@@ -155,7 +155,7 @@ def test_a_lock_without_folders_stays_what_it_was(mono: Repository, run: Run, tm
 @pytest.mark.long
 def test_a_repository_without_releases_at_its_top(mono: Repository, run: Run, tmp_path: Path) -> None:
     """Whoever names no folder hears which products have tags, and how to name one."""
-    folder = tmp_path / "work" / "grades"
+    folder = tmp_path / "here" / "grades"
     pipeline(folder, "grades", {"core": {"git": f"file://{mono.path}", "version": "*"}}, load="core/load")
     told = run("lock", folder, code=1)
     assert "more-v0.2.0, parts-v1.0.0: releases of products in folders; name one: `folder: …`" in told
@@ -167,7 +167,7 @@ def test_a_repository_without_releases_at_its_top(mono: Repository, run: Run, tm
 @pytest.mark.long
 def test_a_moved_tag_and_a_yanked_release_of_one_library(mono: Repository, run: Run, tmp_path: Path) -> None:
     """Both are told of the library that they are of, and the other one's pins are as locked."""
-    folder = tmp_path / "work" / "grades"
+    folder = tmp_path / "here" / "grades"
     sources = {"parts": source(mono, "libs/parts"), "more": source(mono, "libs/more")}
     pipeline(folder, "grades", sources, load="parts/load", clean="more/load")
     run("lock", folder)
@@ -221,7 +221,7 @@ def test_a_guest_has_the_tags_of_its_host(run: Run, tmp_path: Path) -> None:
     library(host.path / "lib", "lib", "one")
     (host.path / "lib" / "setup.cfg").write_text("[bumpversion]\ncurrent_version = 0.1.0\n")
     host.release("2.0.0")
-    folder = tmp_path / "work" / "grades"
+    folder = tmp_path / "here" / "grades"
     pipeline(folder, "grades", {"core": source(host, "lib/")}, load="core/load")
     run("lock", folder)
     assert pins_of(folder)["core/load"]["tag"] == "v2.0.0"

@@ -15,7 +15,7 @@ from tests.workflows import FOLDER, callers, triggers
 from waypost.ci import settings
 
 WORKFLOWS = sorted(file for top in (ROOT, LIBRARY) for file in top.glob(".github/workflows/*.yml"))
-SHARED = ["check", "release", "reproduce", "update-locks", "update-pins"]
+SHARED = ["check", "findings", "release", "reproduce", "update-locks", "update-pins"]
 PINNED = {
     "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1",
     "actions/setup-python": "5fda3b95a4ea91299a34e894583c3862153e4b97",
@@ -23,10 +23,12 @@ PINNED = {
     "actions/download-artifact": "70fc10c6e5e1ce46ad2ea6f2b72d43f7d47b13c3",
     "actions/deploy-pages": "cd2ce8fcbc39b97be8ca5fce6e763baed58fa128",
     "actions/attest-build-provenance": "a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32",
+    "github/codeql-action/upload-sarif": "8aad20d150bbac5944a9f9d289da16a4b0d87c1e",
     "pypa/gh-action-pypi-publish": "ed0c53931b1dc9bd32cbe73a98c7f6766f8a527e",
 }
 # Who may write what: a job that is not here reads.
 WRITES = {
+    ("findings", "show"): {"security-events"},
     ("release", "publish"): {"contents", "pull-requests", "id-token", "attestations"},
     ("update-pins", "publish"): {"contents", "pull-requests"},
     ("update-pins", "report"): {"statuses"},
