@@ -27,7 +27,7 @@ def test_each_difference_is_told_once() -> None:
         "worker d: waypost is not installed, here 1.0",
         "workers a, b: pyarrow 21.0, here 24.0",
     ]
-    assert found[2].hint == "install pyarrow 24.0 there, or their version here"
+    assert found[2].hint == "install pyarrow 24.0 there, or that version here"
 
 
 def test_many_workers() -> None:
@@ -43,7 +43,7 @@ def test_what_a_task_is_for() -> None:
     """A worker that joined later compares for itself: only what differs is told, with both versions."""
     assert unlike(OURS, {**OURS, "python": "3.11.9.final.0"}) == ""
     assert unlike(OURS, {**OURS, "waypost": None, "python": "3.12.1.final.0"}) == (
-        "python 3.12, and 3.11 with the client, waypost is not installed, and 1.0 with the client"
+        "python 3.12, but 3.11 on the client, waypost is not installed, but 1.0 on the client"
     )
 
 
@@ -54,6 +54,6 @@ def test_a_task_of_another_version() -> None:
 
     assert len(result_of(call_of(Target("waypost.texts.digests", "digest_of"), {"a": 1})())) == 64
     for versions in ({**installed(), "waypost": "0.9"}, {**installed(), "python": "3.8.0"}):
-        with pytest.raises(FailedError, match="with the client") as caught:
+        with pytest.raises(FailedError, match="on the client") as caught:
             result_of(execute("nowhere", "nothing", json.dumps({}), versions))
-        assert caught.value.hint == "install the client's there, or end this worker"
+        assert caught.value.hint == "install the client's version, or stop this worker"

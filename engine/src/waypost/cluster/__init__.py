@@ -1,1 +1,1 @@
-"""The door to Dask: addresses and certificates, connections, tasks, workers. It needs the extra `dask`."""
+"""The only door to Dask: addresses and certificates, connections, tasks, workers. Needs the extra `dask`."""

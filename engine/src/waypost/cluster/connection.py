@@ -1,8 +1,8 @@
-"""A connection to a Dask cluster: its workers, what they have, and whether their versions fit.
+"""A connection to a Dask cluster: its workers, their resources, and whether versions match.
 
-Resources have these names on Dask: `CPU` is a core, `MEMORY_MB` a MiB of memory, `GPU` a device. `waypost
-worker` fills them in; a task that asks for what no worker has waits without end, so whoever submits one
-compares first (`Worker.resources`).
+Resources on Dask: `CPU` is a core, `MEMORY_MB` a MiB of memory, `GPU` a device. `waypost worker` declares
+them. A task that asks for more than any worker has waits forever, so callers compare first
+(`Worker.resources`).
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from waypost.errors import Finding, FindingsError, RemoteError, WaypostError
 
 CPU, MEMORY, GPU = "CPU", "MEMORY_MB", "GPU"
 SECONDS = 10.0
-"""How long a connection may take."""
+"""Timeout of a connection."""
 WAIT_SECONDS = 60.0
-"""How long a first worker is waited for: a job or a machine that has just been started."""
+"""How long to wait for a first worker: for a job or a machine that has just been started."""
 _PAUSE_SECONDS = 0.5
 TTL = "distributed.scheduler.worker-ttl"
 _CLOSING_SECONDS = 5.0
 _LOGGERS = ("distributed", "distributed.client", "tornado.application")
-_AGAIN = "what is finished is kept; run the same command to continue"
+_AGAIN = "finished work is kept; run the same command to continue"
 _START = "start one: waypost worker {address}"
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker's process: `address` is where it is reached, `name` what people call it.
+    """A worker process: `address` is where it is reached, `name` what people call it.
 
-    `memory` is its limit in bytes (0: none); `resources` are those of the whole worker, free or not.
+    `memory` is its limit in bytes (0: none); `resources` are the worker's totals, in use or not.
     """
 
     address: str
@@ -55,28 +55,28 @@ class Worker:
 
     @property
     def slots(self) -> int:
-        """How many tasks of a core each it runs at the same time."""
+        """Number of one-core tasks that it runs at the same time."""
         return max(1, min(self.threads, int(self.resources.get(CPU, self.threads))))
 
     def has(self, wanted: Mapping[str, float]) -> bool:
-        """Returns whether it can ever run what asks for so much."""
+        """Returns whether its total resources are enough."""
         return all(self.resources.get(name, 0.0) >= amount for name, amount in wanted.items())
 
 
 class WorkersDiedError(WaypostError):
-    """A task was given up, since so many workers died while it ran."""
+    """A task was given up because too many workers died while it ran."""
 
     def __init__(self, error: KilledWorker) -> None:
         limit = error.last_worker.memory_limit
         memory = f": the limit is {limit >> 20:,} MiB" if limit else ""
         super().__init__(
-            f"{error.allowed_failures + 1} workers died while it ran, the last one was"
+            f"{error.allowed_failures + 1} workers died while it ran, the last one being"
             f" {error.last_worker.name}; the usual cause is memory{memory}"
         )
 
 
 class Cluster:
-    """A scheduler that answers, and its workers. Any thread may call but the one of Dask's loop."""
+    """A reachable scheduler and its workers. Any thread may call it except Dask's event loop."""
 
     def __init__(self, client: Client, address: str) -> None:
         self.client = client
@@ -84,7 +84,7 @@ class Cluster:
 
     @property
     def is_there(self) -> bool:
-        """Whether the scheduler answers. Where it did not once, all tasks of before are lost."""
+        """Whether the scheduler answers. Once it has not, all earlier tasks are lost."""
         return bool(self.client.status == "running")
 
     def check_there(self) -> None:
@@ -94,15 +94,15 @@ class Cluster:
             raise RemoteError(said, hint=_AGAIN)
 
     def workers(self) -> list[Worker]:
-        """Returns the workers of now, in the order of their names. Raises RemoteError if none is there."""
+        """Returns the current workers, sorted by name. Raises RemoteError if the scheduler is gone."""
         with self._asking():
             found = self.client.scheduler_info(n_workers=-1)["workers"]
         workers = [_worker(address, said) for address, said in found.items()]
         return sorted(workers, key=lambda worker: (worker.name, worker.address))
 
     def some_workers(self, seconds: float = 0.0, say: Callable[[str], None] = lambda _: None) -> list[Worker]:
-        """Returns the workers; where none is there yet, waits for the first one, so many seconds at most, and
-        says so. Raises RemoteError if there is none: tasks would wait in silence.
+        """Returns the workers; if there are none yet, reports that and waits at most `seconds` for the first.
+        Raises RemoteError if none comes: tasks would wait in silence.
         """
         until = time.monotonic() + seconds
         is_told = False
@@ -113,14 +113,14 @@ class Cluster:
                 raise RemoteError(said, hint=_START.format(address=self.address))
             if not is_told:
                 said = f"{self.address}: the scheduler has no workers yet"
-                say(f"{said}; waiting for one, {seconds:g} s at most")
+                say(f"{said}; waiting up to {seconds:g} s for one")
                 is_told = True
             time.sleep(min(_PAUSE_SECONDS, max(until - time.monotonic(), 0.0)))
         return found
 
     def check_versions(self, packages: Iterable[str] = ()) -> None:
-        """Raises FindingsError if scheduler or workers have other versions than we have: of Python, of
-        Dask, and workers of Waypost and of `packages`; or where one does not say.
+        """Raises FindingsError if versions differ from ours: Python and Dask on the scheduler and workers,
+        Waypost and `packages` on workers; or if a worker does not answer.
         """
         wanted = [*OF_WORKERS, *packages]
         said = self._each(self.workers(), partial(get_versions, wanted), SECONDS)
@@ -132,7 +132,7 @@ class Cluster:
             raise FindingsError(found)
 
     def check_scheduler(self) -> None:
-        """Raises FindingsError if the scheduler has another version of Python or Dask than we have."""
+        """Raises FindingsError if the scheduler's version of Python or Dask differs from ours."""
         if found := differences(installed(), self._schedulers(OF_WORKERS), {}):
             raise FindingsError(found)
 
@@ -141,7 +141,7 @@ class Cluster:
             return dict(self.client.run_on_scheduler(get_versions, packages=list(packages))["packages"])
 
     def worker_ttl(self) -> str | None:
-        """Returns after how long a silent worker is given up, as the scheduler's configuration has it."""
+        """Returns the time after which a silent worker is given up, from the scheduler's configuration."""
         with self._asking():
             found = self.client.run_on_scheduler(dask.config.get, TTL, default=None)
         return None if found is None else str(found)
@@ -156,9 +156,9 @@ class Cluster:
         workers: Iterable[str] | None = None,
         priority: int = 0,
     ) -> Future:
-        """Starts a task under a name of its own; `result_of(future.result())` is what came of it.
+        """Starts a task under its own key; `result_of(future.result())` is its result.
 
-        Args: `workers` are the addresses of those that may run it, where not all may.
+        Args: `workers` are the addresses of the workers that may run it, None for all.
         """
         return self.client.submit(
             call_of(target, document),
@@ -172,8 +172,8 @@ class Cluster:
     def ask_each(
         self, workers: Iterable[Worker], target: Target, document: Document, seconds: float
     ) -> dict[Worker, Any]:
-        """Returns what a function gives on each worker, whatever else these are doing; where there is no
-        answer in time, or an error, the WaypostError that says so.
+        """Returns the result of a function on each worker, busy or not; for an error or no answer in time,
+        the WaypostError that says so.
         """
         texts = self._each(workers, _beside(call_of(target, document)), seconds)
         return {
@@ -182,7 +182,7 @@ class Cluster:
         }
 
     def _each(self, workers: Iterable[Worker], call: Callable[[], Any], seconds: float) -> dict[Worker, Any]:
-        """Returns what a call gives on each worker; one that has stopped holds nobody up."""
+        """Returns the result of a call on each worker; one that has stopped delays nobody."""
         answers: dict[Worker, Any] = {}
 
         def ask(worker: Worker) -> None:
@@ -203,7 +203,7 @@ class Cluster:
         return {worker: answers.get(worker, silent) for worker in threads}
 
     def wait(self, tasks: Iterable[Future], seconds: float) -> set[Future]:
-        """Returns those of the tasks that have ended, after one of them has, or so many seconds."""
+        """Returns the tasks that have ended, after the first of them or after `seconds`."""
         waiting = list(tasks)
         if not waiting:
             time.sleep(seconds)
@@ -213,8 +213,8 @@ class Cluster:
         return {task for task in waiting if task.done()}
 
     def check(self, task: Future) -> None:
-        """Raises what a task that has ended failed by: RemoteError where the scheduler is or was gone,
-        WorkersDiedError, or what its function raised.
+        """Raises the error of a task that has ended: RemoteError if the scheduler is or was gone,
+        WorkersDiedError, or the error that its function raised.
         """
         if task.status == "finished":
             return
@@ -228,7 +228,7 @@ class Cluster:
         raise error
 
     def cancel(self, tasks: Iterable[Future]) -> None:
-        """Takes back tasks that have not begun; what runs goes on."""
+        """Cancels tasks that have not begun; running ones continue."""
         if self.is_there:
             with contextlib.suppress(OSError):
                 self.client.cancel(list(tasks))
@@ -252,24 +252,24 @@ def connected(
     warn: Callable[[str], None] = lambda _: None,
     seconds: float = SECONDS,
 ) -> Iterator[Cluster]:
-    """Yields a cluster, as long as the context lasts.
+    """Yields a connection to a cluster.
 
-    Raises UsageError for an address or certificates that cannot be used, RemoteError that says in one line
-    why no scheduler answers.
+    Raises UsageError for an address or certificates that cannot be used, and RemoteError with the reason, in
+    one line, if no scheduler answers.
     """
     place = parse_address(address)
     check_encrypted(place, warn)
     security = (tls or Tls()).security(role)
     check_reachable(place, context_of(place, security, role), seconds)
-    for name in _LOGGERS:  # what they say, we say in our own words
+    for name in _LOGGERS:  # we report the same in our own words
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", VersionMismatchWarning)  # `check_versions` tells
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # `check_versions` reports it
             client = Client(str(place), security=security, timeout=seconds, set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        raise RemoteError(f"{place}: what listens there is no scheduler of Dask's: {said}") from error
+        raise RemoteError(f"{place}: not a Dask scheduler: {said}") from error
     try:
         yield Cluster(client, str(place))
     finally:
@@ -295,7 +295,7 @@ def _result(text: str) -> Any:
 
 
 def _beside(call: Callable[[], str]) -> Callable[[], Any]:
-    """Returns a call that does not hold up the loop in which a worker answers its scheduler."""
+    """Returns a call that does not block the event loop in which a worker answers its scheduler."""
 
     async def beside() -> str:
         import asyncio

@@ -1,4 +1,4 @@
-"""What a task knows of the worker that executes it."""
+"""What a task can ask about the worker that executes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MIB = 1 << 20
 
 
 class Inside:
-    """The worker that a task runs on, asked from the task's own thread."""
+    """The worker that executes a task; use it from the task's own thread."""
 
     def __init__(self) -> None:
         self._worker = get_worker()
@@ -28,13 +28,13 @@ class Inside:
 
     @property
     def limit_mb(self) -> int:
-        """The memory that the worker may take, in MiB; 0 if nothing limits it."""
+        """The worker's memory limit in MiB; 0 if there is none."""
         return int(self._worker.memory_manager.memory_limit or 0) // _MIB
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody still waits for this task: its client is there, and did not cancel it, and
-        the worker has its scheduler.
+        """Whether somebody still waits for this task: its client is connected and did not cancel it, and the
+        worker has its scheduler.
         """
         if self._worker.status not in (Status.running, Status.paused):
             return False
@@ -42,14 +42,14 @@ class Inside:
         return task is not None and task.state in ("executing", "long-running")
 
     def tell(self, topic: str, message: Mapping[str, Any]) -> None:
-        """Tells the client something, where it listens to the topic."""
-        with contextlib.suppress(Exception):  # the connection is gone: what then happens is `is_wanted`'s
+        """Sends the client a message, if it subscribes to the topic."""
+        with contextlib.suppress(Exception):  # the connection is gone: `is_wanted` decides what follows
             self._worker.log_event(topic, dict(message))
 
 
 def own_variables() -> dict[str, str]:
-    """Returns this process's variables without the limits of threads that Dask's nanny gives to a worker:
-    what a worker starts has as many as its machine.
+    """Returns this process's variables without the thread limits that Dask's nanny sets for a worker: the
+    worker's children may use as many threads as the machine has.
     """
     given = dask.config.get("distributed.nanny.pre-spawn-environ", default={})
     ours = {name: str(value) for name, value in given.items()}
@@ -57,7 +57,7 @@ def own_variables() -> dict[str, str]:
 
 
 def memory_mb(process: int) -> int:
-    """Returns what a process and all below it have in memory, in MiB."""
+    """Returns the resident memory of a process and all its descendants, in MiB."""
     with contextlib.suppress(psutil.Error):
         top = psutil.Process(process)
         found = 0

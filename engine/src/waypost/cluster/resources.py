@@ -1,4 +1,4 @@
-"""What this machine gives to a cluster: cores, memory, devices, within what its job or container may use."""
+"""What this machine offers a cluster: cores, memory, devices, within the limits of its job or container."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from waypost.system.machine import cores, total_memory
 
 _MIB = 1 << 20
 _OWN_MB = 512
-"""What the worker itself takes, and Python with Arrow in it."""
+"""Memory of the worker itself: Python with Arrow."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Whole cores, MiB of memory for steps and for what is scored (0: not known), devices."""
+    """Whole cores, MiB of memory for steps and scoring (0: unknown), devices."""
 
     cpus: int
     memory_mb: int
     gpus: int
 
     def on_dask(self) -> dict[str, int]:
-        """Returns them by the names that tasks ask for."""
+        """Returns them under the names that tasks ask for."""
         return {CPU: self.cpus, MEMORY: self.memory_mb} | ({GPU: self.gpus} if self.gpus else {})
 
 
 def available() -> Resources:
-    """Returns what this process may use."""
+    """Returns the resources that this process may use."""
     memory = (total_memory() or 0) // _MIB
     return Resources(cores(), max(memory - _OWN_MB, memory // 2), len(visible_gpus()))

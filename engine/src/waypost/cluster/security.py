@@ -1,9 +1,9 @@
-"""By which address and certificates a cluster is reached, and why it is not.
+"""Address and certificates of a cluster, and why a connection fails.
 
-Names and defaults are Dask's own: what no option says stands in its configuration, or in its variables such
-as `DASK_DISTRIBUTED__COMM__TLS__CA_FILE`. A scheduler without TLS executes what anybody sends to it, so an
-address without it is warned of unless it is this machine's own, and refused where Dask's configuration says
-`distributed.comm.require-encryption`.
+Names and defaults are Dask's own: options that are not given come from its configuration, or from its
+variables such as `DASK_DISTRIBUTED__COMM__TLS__CA_FILE`. A scheduler without TLS executes whatever anybody
+sends it, so such an address causes a warning unless it is this machine's own, and is refused if Dask's
+configuration sets `distributed.comm.require-encryption`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _TLS_OPTIONS = (
     "name them: --tls-ca-file, --tls-cert, --tls-key, or the variables "
     "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__TLS__{role}__CERT, …__TLS__{role}__KEY"
 )
-# OpenSSL's codes of a certificate that is refused (X509_V_ERR_…).
+# OpenSSL's codes for a refused certificate (X509_V_ERR_…).
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _OTHER_CA = {18, 19, 20, 21}
 
 
 @dataclass(frozen=True)
 class Tls:
-    """Files in PEM form: the authority that signs the cluster's certificates, our own one, and its key.
+    """PEM files: the authority that signs the cluster's certificates, our certificate, and its key.
 
-    What is None is looked up in Dask's configuration.
+    Files that are None come from Dask's configuration.
     """
 
     ca: Path | None = None
@@ -44,7 +44,7 @@ class Tls:
     key: Path | None = None
 
     def security(self, role: Role = "client") -> Security:
-        """Returns what a client connects with; with the certificate of a worker, where that is its `role`."""
+        """Returns Dask's settings for a client; `role` says whose certificate to use by default."""
         known = Security().get_tls_config_for_role(role)
         key = self.key or (None if self.cert else known["key"])
         files = {
@@ -57,7 +57,7 @@ class Tls:
 
 
 def must_encrypt() -> bool:
-    """Returns whether the user's configuration of Dask forbids connections without TLS."""
+    """Returns whether the user's Dask configuration forbids connections without TLS."""
     return bool(dask.config.get("distributed.comm.require-encryption", default=False))
 
 
@@ -75,7 +75,7 @@ class Address:
 
     @property
     def is_here(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether the address is a loopback address of this machine."""
         if self.host == "localhost":
             return True
         try:
@@ -90,14 +90,14 @@ def parse_address(text: str) -> Address:
     host, _, port = place.rpartition(":") if not place.endswith("]") and ":" in place else (place, "", "")
     host = host.removeprefix("[").removesuffix("]")
     if not found or scheme not in ("tls", "tcp") or not host or not (port or str(PORT)).isdecimal():
-        raise UsageError(f"{text}: no address of a scheduler", hint=f"such as tls://scheduler:{PORT}")
+        raise UsageError(f"{text}: not a scheduler address", hint=f"such as tls://scheduler:{PORT}")
     return Address("tls" if scheme == "tls" else "tcp", host, int(port or PORT))
 
 
 def check_encrypted(address: Address, warn: Callable[[str], None]) -> None:
-    """Warns of a connection without TLS to another machine.
+    """Warns about a connection without TLS to another machine.
 
-    Raises UsageError if Dask's configuration forbids any.
+    Raises UsageError if Dask's configuration forbids connections without TLS.
     """
     if address.scheme == "tls":
         return
@@ -106,13 +106,13 @@ def check_encrypted(address: Address, warn: Callable[[str], None]) -> None:
         raise UsageError(f"{address}: {said}", hint=f"use tls://{address.host}:{address.port}")
     if not address.is_here:
         warn(
-            f"{address}: without TLS, whoever reaches this port can run code on the cluster and read what is"
-            " sent; use tls://"
+            f"{address}: without TLS, anyone who reaches this port can run code on the cluster and read"
+            " what is sent; use tls://"
         )
 
 
 def context_of(address: Address, security: Security, role: Role = "client") -> ssl.SSLContext | None:
-    """Returns the certificates for an address, None if it takes none. Raises UsageError."""
+    """Returns the TLS context for an address, None for tcp. Raises UsageError."""
     if address.scheme == "tcp":
         return None
     files = security.get_tls_config_for_role("client")
@@ -120,15 +120,15 @@ def context_of(address: Address, security: Security, role: Role = "client") -> s
     try:
         context: ssl.SSLContext | None = security.get_connection_args("client")["ssl_context"]
     except (OSError, ValueError) as error:
-        raise UsageError(f"{named}: no certificates and key that fit: {error}") from error
+        raise UsageError(f"{named}: cannot be used as certificates and key: {error}") from error
     if context is None:
         hint = _TLS_OPTIONS.format(role=role.upper())
-        raise UsageError(f"{address}: TLS takes an authority's certificate, and one of our own", hint=hint)
+        raise UsageError(f"{address}: TLS needs a CA certificate and a certificate of our own", hint=hint)
     return context
 
 
 def check_reachable(address: Address, context: ssl.SSLContext | None, seconds: float) -> None:
-    """Raises RemoteError that says why no scheduler can be talked to. Dask's servers speak first."""
+    """Raises RemoteError with the reason if no scheduler answers. Dask's servers speak first."""
     try:
         with socket.create_connection((address.host, address.port), timeout=seconds) as plain:
             stream = context.wrap_socket(plain, server_hostname=address.host) if context else plain
@@ -140,26 +140,29 @@ def check_reachable(address: Address, context: ssl.SSLContext | None, seconds: f
 
 
 def connection_error(address: Address, error: Exception) -> WaypostError:
-    """Returns in one line why a connection failed."""
+    """Returns the reason for a failed connection as a one-line error."""
     words, hint = _words(error)
     return RemoteError(f"{address}: {words}", hint=hint)
 
 
 def _words(error: Exception) -> tuple[str, str]:
-    """Returns (what is wrong, what mends it)."""
+    """Returns (problem, remedy)."""
     match error:
         case ssl.SSLCertVerificationError():
             return _of_their_certificate(error)
         case ssl.SSLEOFError() | ConnectionResetError() | BrokenPipeError():
-            return "it hangs up", "is it the port of a scheduler, and does that speak TLS or not?"
+            return (
+                "the other side closed the connection",
+                "check the port, and whether the scheduler uses TLS",
+            )
         case ssl.SSLError():
             return _of_handshake(error)
         case socket.gaierror():
-            return "there is no machine of that name", ""
+            return "there is no host of that name", ""
         case ConnectionRefusedError():
-            return "nobody listens there", "start a scheduler: dask scheduler"
+            return "nothing listens there", "start a scheduler: dask scheduler"
         case TimeoutError():
-            return "no answer", "is it the port of a scheduler, and does that speak TLS or not?"
+            return "no answer", "check the port, and whether the scheduler uses TLS"
         case _:
             return " ".join(str(error).split()), ""
 
@@ -170,7 +173,7 @@ def _of_their_certificate(error: ssl.SSLCertVerificationError) -> tuple[str, str
     if error.verify_code == _NOT_YET_VALID:
         return "the scheduler's certificate is not valid yet", "compare the clocks"
     if error.verify_code in _OTHER_CA:
-        return "another authority signed the scheduler's certificate", "name that one: --tls-ca-file"
+        return "a different CA signed the scheduler's certificate", "name that CA's file: --tls-ca-file"
     return f"the scheduler's certificate is refused: {error.verify_message}", ""
 
 
@@ -179,13 +182,13 @@ def _of_handshake(error: ssl.SSLError) -> tuple[str, str]:
     if "CERTIFICATE_EXPIRED" in reason:
         return "our certificate has expired", "renew it"
     if "UNKNOWN_CA" in reason:
-        return "the scheduler does not know the authority that signed our certificate", "--tls-cert"
+        return "the scheduler does not know the CA that signed our certificate", "--tls-cert"
     if "CERTIFICATE_REQUIRED" in reason:
         return "the scheduler asks for a certificate", "name one: --tls-cert and --tls-key"
     if "CERTIFICATE" in reason:
         return f"the scheduler refuses our certificate: {_plain(reason)}", ""
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
-        return "what listens there does not speak TLS", "use tcp://, where the network may be trusted"
+        return "the server there does not use TLS", "use tcp:// if the network is trusted"
     return f"no TLS connection: {_plain(reason) or error}", ""
 
 

@@ -1,10 +1,9 @@
-"""Tasks for workers: the name of a function and JSON for it.
+"""Tasks for workers: the name of a function, and JSON for it.
 
-What Dask is given to call is an expression, that is a text: its scheduler unpacks every task, and needs no
-Waypost for that, and a worker with another Python says so, where byte code of ours could crash it. Workers
-join at any time, so each task brings the versions that it is for. Arguments and keys appear in logs and on
-dashboards, so there is no secret in them. An error of ours comes back as JSON, too; anything else that a
-function raises is a bug, and raised here.
+Dask is given an expression as text: its scheduler unpacks every task and needs no Waypost for that, and a
+worker with another Python reports it, where our byte code could crash it. Workers join at any time, so each
+task brings the versions that it needs. Arguments and keys appear in logs and on dashboards, so they hold no
+secrets. A WaypostError also comes back as JSON; any other exception is a bug, and is raised here.
 """
 
 from __future__ import annotations
@@ -24,26 +23,26 @@ from waypost.cluster.versions import OF_WORKERS, Versions, unlike
 from waypost.errors import WaypostError
 
 Document = Mapping[str, Any] | str
-"""What JSON can say."""
+"""A JSON document."""
 _EXPRESSION = "__import__('importlib').import_module('waypost.cluster.tasks').execute(*given)"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A function of a document, by the names of its module and of itself; it gives a document."""
+    """A function, by module and name, that takes and returns a document."""
 
     module: str
     name: str
 
 
 def call_of(target: Target, document: Document) -> Callable[[], str]:
-    """Returns what a worker is to call."""
+    """Returns the call that a worker executes."""
     given = (target.module, target.name, json.dumps(document), installed())
     return functools.partial(eval, _EXPRESSION, {"given": given})
 
 
 def execute(module: str, name: str, text: str, versions: Versions) -> str:
-    """Returns what a function makes of a document, where this worker has the client's versions."""
+    """Returns a function's result for a document, as JSON, if this worker has the client's versions."""
     try:
         _check(versions)
         function = getattr(importlib.import_module(module), name)
@@ -54,26 +53,26 @@ def execute(module: str, name: str, text: str, versions: Versions) -> str:
 
 
 def installed(packages: Iterable[str] = OF_WORKERS) -> Versions:
-    """Returns what is installed here, as workers and schedulers tell theirs."""
+    """Returns the installed versions in the form that workers and schedulers report."""
     wanted = list(packages)
     found = get_versions(wanted)["packages"]
     return {package: found[package] for package in wanted}
 
 
 def _check(versions: Versions) -> None:
-    """Raises WaypostError if this worker has not the client's versions."""
+    """Raises WaypostError if this worker's versions differ from the client's."""
     if problem := unlike(versions, installed(versions)):
-        raise WaypostError(f"{_here()}: {problem}", hint="install the client's there, or end this worker")
+        raise WaypostError(f"{_here()}: {problem}", hint="install the client's version, or stop this worker")
 
 
 def _here() -> str:
-    with contextlib.suppress(ValueError):  # it is asked beside its tasks
+    with contextlib.suppress(ValueError):  # not called from a task
         return f"worker {get_worker().name}"
     return "a worker"
 
 
 class FailedError(WaypostError):
-    """A task failed by an error of ours; `kind` is its class there."""
+    """A task failed with a WaypostError; `kind` is its class on the worker."""
 
     def __init__(self, message: str, *, hint: str, exit_code: int, kind: str) -> None:
         super().__init__(message, hint=hint)
@@ -82,7 +81,7 @@ class FailedError(WaypostError):
 
 
 def result_of(text: str) -> Any:
-    """Returns what a worker's function gave. Raises FailedError if it raised an error of ours."""
+    """Returns the result of a worker's function. Raises FailedError if it raised a WaypostError."""
     said = json.loads(text)
     if "failed" in said:
         failed = said["failed"]

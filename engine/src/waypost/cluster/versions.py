@@ -1,4 +1,4 @@
-"""What is installed on a cluster, compared with what is here: findings, all of them at once."""
+"""Versions installed on a cluster, compared with ours: all findings at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from waypost.errors import Finding
 
 Versions = Mapping[str, str | None]
-"""Versions by the names of packages; `python` is one of them, None stands for what is not installed."""
+"""Versions by package name; `python` is one of them, None means not installed."""
 OF_SCHEDULER = ("python", "distributed")
 OF_WORKERS = ("python", "waypost", "distributed")
 _MOST_NAMED = 5
@@ -17,10 +17,10 @@ _MOST_NAMED = 5
 def differences(
     ours: Versions, scheduler: Versions, workers: Mapping[str, Versions], more: Iterable[str] = ()
 ) -> list[Finding]:
-    """Returns what of a cluster does not fit, each thing once.
+    """Returns the differences between the cluster's versions and ours, each once.
 
-    Args: `workers` are theirs by name; `more` are packages that they need in our version, beside Python,
-    Waypost and Dask.
+    Args: `workers` are the workers' versions by name; `more` are packages that workers need in our version,
+    besides Python, Waypost and Dask.
     """
     found = [*_of_one("scheduler", OF_SCHEDULER, ours, scheduler)]
     for package in (*OF_WORKERS, *more):
@@ -34,10 +34,10 @@ def differences(
 
 
 def unlike(theirs: Versions, ours: Versions) -> str:
-    """Returns what of `ours` is not as with the client that sent a task, empty if all is."""
+    """Returns how `ours` differ from the versions of the client that sent a task, empty if they do not."""
     wrong = [package for package in theirs if _version(package, theirs) != _version(package, ours)]
     return ", ".join(
-        f"{_words(package, ours)}, and {_version(package, theirs)} with the client" for package in wrong
+        f"{_words(package, ours)}, but {_version(package, theirs)} on the client" for package in wrong
     )
 
 
@@ -48,12 +48,12 @@ def _of_one(place: str, packages: Iterable[str], ours: Versions, theirs: Version
 
 
 def _finding(place: str, package: str, theirs: str, ours: Versions) -> Finding:
-    hint = f"install {package} {_version(package, ours)} there, or their version here"
+    hint = f"install {package} {_version(package, ours)} there, or that version here"
     return Finding(place, f"{theirs}, here {_version(package, ours)}", hint, "cluster-version")
 
 
 def _version(package: str, versions: Versions) -> str:
-    """Returns a version as far as it matters: of Python the first two numbers."""
+    """Returns the part of a version that must match: for Python the first two numbers."""
     found = versions.get(package) or ""
     return ".".join(found.split(".")[:2]) if package == "python" else found
 

@@ -1,8 +1,8 @@
-"""`waypost worker`: this process becomes a worker of Dask's, with this machine's resources.
+"""`waypost worker`: turns this process into a Dask worker with this machine's resources.
 
-All that runs is `dask worker`, with the arguments that this module makes. It has a thread for each core,
-since a step takes one at least, and a nanny, which starts it again where it falls. The nanny sets
-OMP_NUM_THREADS and its like to 1 for the worker: what a worker starts has to get its own.
+It runs `dask worker` with the arguments made here: a thread per core, since a step takes at least one, and a
+nanny, which restarts the worker if it dies. The nanny sets OMP_NUM_THREADS and similar variables to 1 for the
+worker; processes that the worker starts need their own values.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MIB = 1 << 20
 def arguments(
     address: str, resources: Resources, tls: Tls, name: str = "", more: Sequence[str] = ()
 ) -> list[str]:
-    """Returns the arguments of `dask worker`; `more` are others of its own, which come last and count."""
+    """Returns the arguments of `dask worker`; `more` are the user's, which come last and win."""
     there = " ".join(f"{key}={amount}" for key, amount in resources.on_dask().items())
     files = {"--tls-ca-file": tls.ca, "--tls-cert": tls.cert, "--tls-key": tls.key}
     return [
@@ -48,9 +48,9 @@ def arguments(
 def check(
     address: str, tls: Tls, wait: float, say: Callable[[str], None], warn: Callable[[str], None]
 ) -> None:
-    """Looks at a scheduler, of which `wait` seconds may pass until it is there.
+    """Connects to a scheduler, waiting at most `wait` seconds until it answers.
 
-    Raises UsageError, RemoteError if it cannot be reached, FindingsError if its versions do not fit.
+    Raises UsageError, RemoteError if it cannot be reached, FindingsError if its versions do not match.
     """
     until = time.monotonic() + wait
     while True:
@@ -61,7 +61,7 @@ def check(
         except RemoteError as error:
             if time.monotonic() > until:
                 raise
-            say(f"{error}; waiting for {wait:g} s at most")
+            say(f"{error}; waiting up to {wait:g} s")
         else:
             return
         say = warn = _silent
@@ -69,7 +69,7 @@ def check(
 
 
 def _silent(_: str) -> None:
-    """Hears again what was told before."""
+    """Drops a message that was already shown."""
 
 
 def _advise(cluster: Cluster, warn: Callable[[str], None]) -> None:
@@ -78,11 +78,11 @@ def _advise(cluster: Cluster, warn: Callable[[str], None]) -> None:
     if seconds is None or seconds > ADVISED_TTL:
         said = f"after {ttl}" if ttl else "never"
         warn(
-            f"{cluster.address}: a machine that stops is noticed {said}; start the scheduler with"
+            f"{cluster.address}: a dead machine is noticed {said}; start the scheduler with"
             f" DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL={ADVISED_TTL:g}s"
         )
 
 
 def shown(command: Sequence[str]) -> str:
-    """Returns a command as a person types it."""
+    """Returns a command as a person would type it."""
     return shlex.join(["dask", "worker", *command])
