@@ -295,7 +295,7 @@ def test_findings_before_anything_runs(cluster: Machines, workplace: Path, call:
     result = call(*RUN, "small", "--env", "local", *on(cluster), env={"HIDDEN": "x"})
     told = result.stdout + result.stderr
     assert result.returncode == 1, told
-    assert "no worker has 1 core, 1 GPU: it would wait without end" in told
+    assert "no worker has 1 core, 1 GPU: it would wait forever" in told
     assert "the variable HIDDEN is not set on all 2 workers" in told
     assert "2 problems found, nothing was run" in told
     assert not (workplace / "place").exists()

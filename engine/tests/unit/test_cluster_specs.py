@@ -96,12 +96,12 @@ def test_findings_of_a_cluster() -> None:
     ]
     found = findings(Asked({"train": {"GPU": 1.0, "CPU": 8.0}}), workers, said)
     assert [str(each) for each in found] == [
-        "pipeline.yaml: steps.train: no worker has 1 GPU, 8 cores: it would wait without end;"
-        " the most that one has: 0 GPUs, 4 cores",
+        "pipeline.yaml: steps.train: no worker has 1 GPU, 8 cores: it would wait forever;"
+        " the most that any has: 0 GPUs, 4 cores",
         "MLFLOW_TRACKING_URI: worker a: it asks for credentials;"
-        " workers need a tracking server that they reach, and credentials of their own for it",
-        "pipeline.yaml: /data/x.csv is on this machine, and not on all 2 workers;"
-        " --upload hands it to them, as an artifact of the run",
+        " workers need a tracking server that they can reach, and their own credentials for it",
+        "pipeline.yaml: /data/x.csv is on this machine, but not on all 2 workers;"
+        " --upload makes it available to them as an artifact of the run",
         "pipeline.yaml: variables: the variable TOKEN is not set on worker a;"
         " its value is never sent: set it where the worker starts",
     ]

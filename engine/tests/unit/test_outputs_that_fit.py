@@ -105,12 +105,12 @@ def test_declarations_that_make_no_sense() -> None:
 
 def test_the_model_has_what_is_declared(tmp_path: Path) -> None:
     """A step fails where its model lacks a key of the metadata that its contract declares."""
-    assert model_problem(tmp_path, ()) == "is no MLflow model"
+    assert model_problem(tmp_path, ()) == "is not an MLflow model"
     (tmp_path / "MLmodel").write_text("flavors: {python_function: {}}\nmetadata: {target: grade}\n")
     assert model_problem(tmp_path, ["target"]) == ""
     assert "without 'classes' in its metadata" in model_problem(tmp_path, ["target", "classes"])
     (tmp_path / "MLmodel").write_text("[")
-    assert "can be read" in model_problem(tmp_path, ["target"])
+    assert "is not a readable MLflow model" in model_problem(tmp_path, ["target"])
 
 
 def test_it_is_part_of_the_interface() -> None:

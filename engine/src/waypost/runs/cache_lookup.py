@@ -1,4 +1,4 @@
-"""Whether a step has to run: its key, and the finished step that has the same one."""
+"""Whether a step has to run: its key, and the finished step with the same key."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIRST = "it has not run on this tracking server yet"
 
 Lookup = Callable[[str], FinishedStep | None]
 Whole = Callable[[PlannedStep, FinishedStep], bool]
-"""Tells whether all that a finished step gave can be taken over."""
+"""Returns whether all outputs of a finished step can be reused."""
 
 
 def is_whole_here(memo: Memo) -> Whole:
@@ -45,15 +45,15 @@ def is_whole_here(memo: Memo) -> Whole:
 
 def is_recorded(step: PlannedStep, found: FinishedStep) -> bool:
     """The rule for steps that execute elsewhere: the digests of all declared outputs are known. Whoever needs
-    one fetches it, and compares.
+    an output fetches and verifies it.
     """
     return step.entry_point.outputs.keys() <= found.digests.keys()
 
 
 @dataclass(frozen=True)
 class Reuse:
-    """What may be taken over: `cache` False nothing, `force` not these steps, `only` none of these
-    and all others, `earlier` (by key) in any case.
+    """What may be reused: `cache` False: nothing; `force`: all but these steps; `only`: all but these steps,
+    which are executed; `earlier` (by key): in any case.
     """
 
     cache: bool = True
@@ -64,10 +64,9 @@ class Reuse:
 
 @dataclass(frozen=True)
 class Decision:
-    """The key of a step, the finished step to take over, and why there is one or none.
+    """The key of a step, the finished step to reuse, and the reason for the decision.
 
-    `is_shared` tells whether others may take this step's result over, `by_order` that it is executed
-    whatever others have.
+    `is_shared`: others may reuse this step's result; `by_order`: it is executed even if others have a result.
     """
 
     key: str
@@ -79,7 +78,7 @@ class Decision:
 
 
 class CacheLookup:
-    """Decides for the steps of one pipeline, from what they are given and from what may be taken over."""
+    """Decides for the steps of one pipeline, from their inputs and from what may be reused."""
 
     def __init__(
         self,
@@ -100,8 +99,8 @@ class CacheLookup:
     def look_up(self, step: PlannedStep, ask: Lookup, is_there: Callable[[str], bool]) -> Decision:
         """Returns the decision for a step whose needs are finished.
 
-        `ask` is asked for a key that the index does not have, or no longer with all its outputs,
-        `is_there` whether the run of one that it has still exists.
+        `ask` looks a key up on the server if the index lacks it or its outputs, `is_there` checks that the
+        run of an index entry still exists.
         """
         inputs, unknown = self._inputs_of(step)
         key = inputs.key
@@ -119,14 +118,14 @@ class CacheLookup:
             return Decision(key, inputs, asked, unchanged(asked))
         found = asked or found
         if found:
-            because = f"an output of run {found.run_id} is gone or was changed"
+            because = f"an output of run {found.run_id} is gone or has changed"
         else:
             latest = self._index.latest(self._prepared.pipeline.name, step.name)
             because = difference(latest.inputs, inputs.shown()) if latest else ""
         return Decision(key, inputs, None, because or FIRST)
 
     def _refusal(self, name: str, key: str) -> str:
-        """Returns why nothing may be taken over for a step, empty if it may."""
+        """Returns why nothing may be reused for a step, empty if it may."""
         if self.reuse.only is not None:
             return "you asked for it" if name in self.reuse.only else ""
         if name in self.reuse.force:
@@ -134,7 +133,7 @@ class CacheLookup:
         return "" if self.reuse.cache or key in self.reuse.earlier else "--no-cache"
 
     def _inputs_of(self, step: PlannedStep) -> tuple[StepInputs, str]:
-        """Returns what the key is made of, and the argument whose content is not known, usually empty."""
+        """Returns what the key is made of, and the argument with unknown content, usually empty."""
         arguments, unknown = {}, ""
         for name, argument in step.arguments.items():
             identity = self.inputs.identity(step, name)
@@ -152,10 +151,10 @@ class CacheLookup:
         return inputs, unknown
 
     def _variable(self, name: str) -> str:
-        """Returns a digest of a variable's value, empty if it is not set: it shows a change.
+        """Returns a digest of a variable's value, empty if it is not set, to detect changes.
 
-        Colleagues get the same one, but of a variable that the pipeline declares: nobody shall try values
-        until one fits, so that its digest is this machine's alone (docs/decisions/0025).
+        Colleagues get the same digest, except for a variable that the pipeline declares: its digest is keyed
+        to this machine, so that nobody can find the value by trying (docs/decisions/0025).
         """
         if name in self._prepared.variables:
             return keyed_digest(home(), self._prepared.variables[name])
@@ -163,21 +162,21 @@ class CacheLookup:
 
 
 def unchanged(found: FinishedStep) -> str:
-    """Returns why a finished step is taken over, and whose it is where somebody else computed it."""
+    """Returns why a finished step is reused, and who computed it if it was somebody else."""
     whose = colleague(found)
     return f"unchanged; computed by {whose}" if whose else "unchanged"
 
 
 def colleague(found: FinishedStep) -> str:
     """Returns who computed a finished step, empty if that was this user."""
-    with contextlib.suppress(OSError, KeyError):  # a container may know no name for its user
+    with contextlib.suppress(OSError, KeyError):  # a container's user may have no name
         return found.user if found.user != getpass.getuser() else ""
     return found.user
 
 
 def _variables_of(step: PlannedStep) -> list[str]:
-    """Returns the environment variables whose values decide a step's result. Those in a path or URL do not:
-    the content behind it counts.
+    """Returns the environment variables that decide a step's result by their values. Variables in a path or
+    URL do not: the content behind it counts.
     """
     contents = (a.content if isinstance(a, Inline) else a for a in step.arguments.values())
     named = {name for content in contents for name in variables_in(content)}

@@ -1,4 +1,4 @@
-"""What keeps a pipeline from running on a cluster, told at once, before anything runs."""
+"""What prevents a pipeline from running on a cluster: all of it, before anything runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STORE = "MLFLOW_TRACKING_URI"
 
 @dataclass(frozen=True)
 class Said:
-    """What one worker says of its machine (`probe.look_around`)."""
+    """A worker's report on its machine (`probe.look_around`)."""
 
     worker: str
     store: str = ""
@@ -25,7 +25,7 @@ class Said:
 
 
 def said_by(worker: str, answer: Document | WaypostError) -> Said:
-    """Returns what a worker answered; one that does not is no place for steps."""
+    """Returns a worker's report; one without an answer counts as unable to reach the store."""
     if isinstance(answer, WaypostError):
         return Said(worker, str(answer))
     return Said(worker, answer["store"], tuple(answer["files"]), tuple(answer["variables"]))
@@ -33,13 +33,13 @@ def said_by(worker: str, answer: Document | WaypostError) -> Said:
 
 @dataclass(frozen=True)
 class Asked:
-    """What steps ask of workers: `resources` by step."""
+    """Requirements of steps on workers: `resources` by step."""
 
     resources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def findings(asked: Asked, workers: Sequence[Worker], said: Sequence[Said]) -> list[Finding]:
-    """Returns what does not fit, each thing once with the workers that it is about."""
+    """Returns all problems, each once with the workers that have it."""
     return [*_resources(asked.resources, workers), *_stores(said), *_files(said), *_variables(said)]
 
 
@@ -47,21 +47,21 @@ def _resources(resources: Mapping[str, Mapping[str, float]], workers: Sequence[W
     for step, wanted in resources.items():
         if not any(worker.has(wanted) for worker in workers):
             most = {name: max((w.resources.get(name, 0) for w in workers), default=0) for name in wanted}
-            hint = f"the most that one has: {amounts(most)}"
-            problem = f"no worker has {amounts(wanted)}: it would wait without end"
+            hint = f"the most that any has: {amounts(most)}"
+            problem = f"no worker has {amounts(wanted)}: it would wait forever"
             yield Finding(f"{FILE}: steps.{step}", problem, hint, "cluster-resources")
 
 
 def _stores(said: Sequence[Said]) -> Iterator[Finding]:
     for problem, names in _by(said, lambda each: [each.store] if each.store else []).items():
-        hint = "workers need a tracking server that they reach, and credentials of their own for it"
+        hint = "workers need a tracking server that they can reach, and their own credentials for it"
         yield Finding(_STORE, f"{listed(names, len(said))}: {problem}", hint, "cluster-store")
 
 
 def _files(said: Sequence[Said]) -> Iterator[Finding]:
     for path, names in _by(said, lambda each: each.files).items():
-        hint = "--upload hands it to them, as an artifact of the run"
-        problem = f"{path} is on this machine, and not on {listed(names, len(said))}"
+        hint = "--upload makes it available to them as an artifact of the run"
+        problem = f"{path} is on this machine, but not on {listed(names, len(said))}"
         yield Finding(FILE, problem, hint, "cluster-files")
 
 
@@ -81,7 +81,7 @@ def _by(said: Iterable[Said], what: Callable[[Said], Sequence[str]]) -> dict[str
 
 
 def amounts(wanted: Mapping[str, float]) -> str:
-    """Returns resources in words: `4 cores, 16000 MB, 1 GPU`."""
+    """Returns resources as text: `4 cores, 16000 MB, 1 GPU`."""
     nouns = {CPU: ("core", "cores"), MEMORY: ("MB", "MB"), GPU: ("GPU", "GPUs")}
     return ", ".join(
         f"{amount:g} {nouns.get(name, (name, name))[amount != 1]}" for name, amount in wanted.items()
@@ -89,7 +89,7 @@ def amounts(wanted: Mapping[str, float]) -> str:
 
 
 def listed(names: Sequence[str], total: int) -> str:
-    """Returns workers in words: one by its name, all of them by their number."""
+    """Returns workers as text: one by name, all by their number."""
     if len(names) == total > 1:
         return f"all {total} workers"
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
@@ -97,8 +97,8 @@ def listed(names: Sequence[str], total: int) -> str:
 
 
 def resources_of(pipeline: Pipeline, step: str, workers: Iterable[Worker]) -> dict[str, float]:
-    """Returns what a step asks of its worker, by the names that workers have on Dask. A step that says
-    nothing takes a core, where workers say how many they have.
+    """Returns a step's requirements under the resource names of Dask workers. A step that declares none takes
+    a core, if workers declare theirs.
     """
     asked = pipeline.steps[step].resources
     least = 1 if any(CPU in worker.resources for worker in workers) else 0

@@ -1,4 +1,4 @@
-"""The code of a step: which of its commands are for a worker, and where it may write."""
+"""The code of a step: which commands a worker can run, and where a step may write."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from waypost.texts.digests import digest_of
 
 
 def own_copy(folder: Path, trees: Iterable[str], temp: Path) -> Path | None:
-    """Returns a copy of a component's folder for one step, with what it shares beside it (the names of
-    `trees`); None if the folder is the user's. What a step writes into its own folder must not change what
-    the cache has.
+    """Returns a copy of a component's folder and its shared folders (names of `trees`) for one step, None if
+    the folder is the user's. What a step writes into its folder must not change the cache.
     """
     if not is_cached(folder):
         return None
@@ -29,10 +28,10 @@ def own_copy(folder: Path, trees: Iterable[str], temp: Path) -> Path | None:
 def worker_command(
     prepared: Prepared, step: PlannedStep, values: Mapping[str, str], memo: Memo
 ) -> tuple[PythonCommand | None, Sequence[str]]:
-    """Returns a step's command for a worker, None if it takes a process of its own, and the modules that
-    its code imports; looked up once for each content of it.
+    """Returns a step's command for a worker, None if it needs its own process, and the modules that its code
+    imports; cached by content.
 
-    What a worker has imported read its variables then: code that sets some is not for one.
+    A worker's modules have read their variables already: code that sets variables does not run there.
     """
     python = python_command(step.entry_point.command, values)
     if python is None:

@@ -1,4 +1,4 @@
-"""One attempt at a step on a Dask cluster: how it ended, and what is left of it where its worker died."""
+"""One attempt at a step on a Dask cluster: how it ended, and what remains if its worker died."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _MOST_LINES = 2_000
 
 
 class Owner(Protocol):
-    """Who started it."""
+    """The executor that started an attempt."""
 
     @property
     def tracker(self) -> Tracker: ...
 
     def ended(self, work: Work) -> None:
-        """An attempt is over."""
+        """Called when an attempt is over."""
 
     def died(self, work: Work, worker: str) -> str:
-        """Notes that a worker died with an attempt; returns why there is no other one, usually empty."""
+        """Notes that a worker died during an attempt; returns why there is no retry, usually empty."""
 
 
 class Attempt:
-    """An attempt on the cluster; `lines` are the last ones that its worker sent of its log."""
+    """An attempt on the cluster; `lines` are the last log lines that its worker sent."""
 
     values: Mapping[str, str] = {}
 
@@ -51,7 +51,7 @@ class Attempt:
         self._ended: Ended | None = None
 
     def hear(self, lines: Iterable[str]) -> None:
-        """Keeps lines of its log, for the case that its worker cannot."""
+        """Keeps log lines, in case the worker cannot log its file."""
         self._lines.extend(lines)
 
     def poll(self) -> bool:
@@ -66,7 +66,7 @@ class Attempt:
         self._cluster.cancel([self._task])
 
     def keep_log(self) -> None:
-        """The worker keeps it."""
+        """Does nothing: the worker logs it."""
 
     def result(self) -> Ended:
         if self._ended is None:
@@ -78,13 +78,13 @@ class Attempt:
             self._cluster.check(self._task)
             answer: Document = result_of(self._task.result())
         except WorkersDiedError:
-            return self._given_up("")  # nobody began it
+            return self._given_up("")  # no worker began it
         except FailedError as error:
             cause = f"{error}; {error.hint}" if error.hint else str(error)
             return Ended(error.exit_code, cause, self._kept(no_log()))
         except RemoteError:
             raise
-        except Exception as error:  # what is no error of ours is told with its kind
+        except Exception as error:  # any other error is reported with its type
             return Ended(1, f"its worker failed: {type(error).__name__}: {error}", self._kept(no_log()))
         if "ended" in answer:
             return Ended(**{**answer["ended"], "models": tuple(answer["ended"]["models"])})
@@ -93,7 +93,7 @@ class Attempt:
         return self._given_up(answer.get("lost", ""))
 
     def _given_up(self, worker: str) -> Ended:
-        """Gives this attempt up, unless its worker was quicker and recorded its end. Raises LostError."""
+        """Gives this attempt up, unless its worker recorded its end first. Raises LostError."""
         work, tracker = self.work, self._owner.tracker
         tracker.tag(work.run_id, {GIVEN_UP_TAG: "true"})
         _, tags = tracker.state_of(work.run_id)
@@ -105,13 +105,13 @@ class Attempt:
         raise LostError(is_gone(worker))
 
     def _kept(self, why: str) -> str:
-        """Makes a log of the lines that came, where the worker left none, which the last line explains;
-        returns those that are shown of it.
+        """Logs the lines received, with the reason as last line, unless the worker left a log; returns the
+        lines to show.
         """
         text = "".join(f"{line}\n" for line in (*self._lines, why))
         self._owner.tracker.log_text_once(self.work.run_id, text, f"logs/{self.work.step.name}.log")
         return "\n".join([*self._lines][-TAIL_LINES:])
 
     def _as_recorded(self, found: Mapping[str, str]) -> Ended:
-        """Returns how an attempt ended whose worker died after that."""
+        """Returns the result of an attempt that was recorded before its worker died."""
         return Ended(digests=dict(found), models=models_in(self.work.step.entry_point, {}))

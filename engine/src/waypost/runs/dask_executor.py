@@ -1,8 +1,8 @@
-"""Steps on the workers of a Dask cluster. Planning, keys, leases, index and recording stay with the engine.
+"""Steps on the workers of a Dask cluster. Planning, keys, leases, index and recording stay in the engine.
 
-A task of Dask's is one attempt at a step, below a run of its own; its key names that run. Nothing of it is
-executed twice, whatever Dask does after deaths (`on_worker.py`): a second execution says which worker began
-the first one, that attempt is given up, and the engine opens the next.
+A Dask task is one attempt at a step, below its own run; its key names that run. Nothing is executed twice,
+whatever Dask does after deaths (`on_worker.py`): a second execution reports which worker began the first,
+that attempt is given up, and the engine opens the next.
 """
 
 from __future__ import annotations
@@ -42,16 +42,18 @@ _LOOK_SECONDS = 5.0
 
 
 def on_cluster(tls: Tls | None = None, wait: float = WAIT_SECONDS) -> Site:
-    """Returns where steps execute: the cluster that the options name, of which a first worker may be late."""
+    """Returns the executor factory for the cluster in the options; waits `wait` seconds for a first
+    worker.
+    """
 
-    def site(temp: Path, memo: Memo, options: Options, reporter: Reporter) -> Executor:  # noqa: ARG001 (of the port)
+    def site(temp: Path, memo: Memo, options: Options, reporter: Reporter) -> Executor:  # noqa: ARG001 (part of the port)
         return DaskExecutor(memo, options, reporter, tls, wait)
 
     return site
 
 
 class DaskExecutor:
-    """An `Executor`: the workers of a cluster, as long as the connection lasts."""
+    """An `Executor`: the workers of a cluster, until the connection closes."""
 
     is_elsewhere = True
 
@@ -79,17 +81,17 @@ class DaskExecutor:
         self._looked = time.monotonic()
 
     def prepare(self, prepared: Prepared, missing: Iterable[PlannedStep]) -> None:
-        """Notes what there is to do; what keeps it from being done is told by `announce`, all at once."""
+        """Notes the work to do; `announce` reports everything that prevents it at once."""
         self._asked.append((prepared, tuple(missing)))
 
     def announce(self, tracker: Tracker) -> None:
-        """Asks all workers what they have. Raises FindingsError, RemoteError."""
+        """Asks all workers for their resources and state. Raises FindingsError, RemoteError."""
         self._tracker = tracker
         self._workers = self._cluster.some_workers(self._wait, self._reporter.say)
         problems: list[Finding] = []
         said: list[Said] = []
         if self._options.wheels:
-            problem = "a bundle has wheels of its own, which the workers of a cluster have not"
+            problem = "a bundle brings its own wheels, which the workers of a cluster do not have"
             problems.append(Finding("command line", problem, "run the release from its tag: URL@VERSION"))
         try:
             self._cluster.check_versions()
@@ -125,25 +127,25 @@ class DaskExecutor:
         return [said_by(worker.name, answer) for worker, answer in answers.items()]
 
     def capacity(self, jobs: int) -> Capacity:
-        """Returns how many steps the workers take at once: which of them has room is Dask's business."""
+        """Returns how many steps the workers take at once; Dask decides which worker has room."""
         return Capacity(jobs or self._slots)
 
-    def left(self, *, gpus: bool) -> Left:  # noqa: ARG002 (of the port)
-        """Returns for how many steps there is room: workers join and leave."""
+    def left(self, *, gpus: bool) -> Left:  # noqa: ARG002 (part of the port)
+        """Returns the current number of places: workers join and leave."""
         return Left(places=None if self._options.jobs else self._slots)
 
     @property
     def _slots(self) -> int:
         return max(1, sum(worker.slots for worker in self._workers))
 
-    def take_gpus(self, holder: str, count: int) -> bool:  # noqa: ARG002 (of the port)
-        return True  # a worker gives them
+    def take_gpus(self, holder: str, count: int) -> bool:  # noqa: ARG002 (part of the port)
+        return True  # the worker assigns them
 
     def give_back(self, holder: str) -> None:
-        """Nothing was taken here."""
+        """Does nothing: no GPUs were taken here."""
 
     def start(self, work: Work) -> Attempt:
-        """Hands an attempt to the cluster."""
+        """Submits an attempt to the cluster."""
         prepared, tracker = work.prepared, self.tracker
         if id(prepared) not in self._environments:
             self._environments[id(prepared)] = digests(prepared, self._options.env)
@@ -159,7 +161,7 @@ class DaskExecutor:
             debug=self._options.debug,
         )
         wanted = resources_of(prepared.pipeline, work.step.name, self._workers)
-        # Of a sweep's runs the deepest goes first: so they end one after the other, and not all at the end.
+        # The deepest step of a sweep goes first: runs end one after the other, not all at the end.
         depth = len(prepared.plan.needed_for([work.step.name]))
         key = f"{work.step.name}-{work.key[:12]}-{work.run_id}"
         task = self._cluster.submit(key, _EXECUTE, spec.document(), resources=wanted, priority=depth)
@@ -168,7 +170,7 @@ class DaskExecutor:
         return running
 
     def wait(self, seconds: float) -> None:
-        """Waits for news of the workers. Raises RemoteError if the scheduler is gone."""
+        """Waits for messages from workers. Raises RemoteError if the scheduler is gone."""
         self._something.wait(seconds)
         self._something.clear()
         self._cluster.check_there()
@@ -180,7 +182,7 @@ class DaskExecutor:
             self._tell_who_waits()
 
     def close(self) -> None:
-        """Ends all that runs: workers hear at once that nobody waits for it."""
+        """Ends everything that runs: workers learn at once that nobody waits for it."""
         try:
             for running in list(self._running.values()):
                 running.end()
@@ -189,18 +191,18 @@ class DaskExecutor:
 
     @property
     def tracker(self) -> Tracker:
-        """Where steps log to. Raises ValueError before that is announced."""
+        """Where steps log to. Raises ValueError before `announce`."""
         if self._tracker is None:
-            raise ValueError("nobody said where steps log to")
+            raise ValueError("no tracker was announced")
         return self._tracker
 
     def ended(self, work: Work) -> None:
-        """An attempt is over."""
+        """Called when an attempt is over."""
         self._running.pop(work.run_id, None)
         self._told.discard(work.run_id)
 
     def died(self, work: Work, worker: str) -> str:
-        """Notes that a worker died with an attempt; returns why there is no other one, usually empty."""
+        """Notes that a worker died during an attempt; returns why there is no retry, usually empty."""
         step = (work.parent, work.step.name)
         workers = self._deaths.setdefault(step, [])
         workers.append(worker)
@@ -209,7 +211,7 @@ class DaskExecutor:
         return too_many(work.step.name, workers, self._memory.get(step, Memory()))
 
     def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
-        """Is called by Dask's own thread with what a worker tells."""
+        """Receives a worker's message, in Dask's own thread."""
         self._heard.append(event[1])
         self._something.set()
 
@@ -232,7 +234,7 @@ class DaskExecutor:
             self._reporter.say(f"{work.step.name}, {news['name']}: {said}")
 
     def _tell_who_waits(self) -> None:
-        """Says of steps that no worker can take why they wait: nothing waits in silence."""
+        """Reports why steps that no worker can take are waiting: nothing waits in silence."""
         for running in self._running.values():
             work = running.work
             if (
@@ -242,5 +244,5 @@ class DaskExecutor:
             ):
                 self._told.add(work.run_id)
                 needed = amounts(running.wanted) or "room"
-                there = f"no worker has {needed} now" if self._workers else "no worker is there any more"
+                there = f"no worker has {needed} now" if self._workers else "there are no workers any more"
                 self._reporter.say(f"{work.step.name}: {there}; it waits for one")

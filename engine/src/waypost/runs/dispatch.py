@@ -43,18 +43,18 @@ from waypost.system.signals import check, held
 from waypost.tracking.connection import last_words
 
 _TICK_SECONDS = 0.05
-_GPU_SECONDS = 1.0  # until GPUs that somebody else was quicker to take are looked at again
+_GPU_SECONDS = 1.0  # until GPUs that another process took first are checked again
 
 
 def drive(
     opening: Iterable[PipelineRun], options: Options, tools: Tools, watch: Watch | None = None
 ) -> list[PipelineRun]:
-    """Opens pipeline runs, as soon as there is room for their steps, executes them side by side, and closes
-    each when it has ended.
+    """Opens pipeline runs once there is room for their steps, executes them concurrently, and closes each
+    when it has ended.
 
-    A step that several of them have in common runs once. A failed step lets those that run already
-    end, and no other one of its pipeline start. Raises Interrupted with everything ended and closed:
-    from the first opening to the last closing signals are held.
+    A step that several runs share runs once. After a failed step, running steps of its pipeline end and no
+    others start. Raises Interrupted with everything ended and closed: signals are held from the first opening
+    to the last closing.
     """
     dispatcher = _Dispatcher(iter(opening), options.jobs, tools, watch)
     status = "KILLED"
@@ -70,7 +70,7 @@ def drive(
 
 
 class _Dispatcher:
-    """Carries out what the schedule says, and tells it how that ended."""
+    """Carries out the schedule's instructions, and feeds their outcomes back as events."""
 
     def __init__(self, opening: Iterator[PipelineRun], jobs: int, tools: Tools, watch: Watch | None) -> None:
         self.runs: dict[str, PipelineRun] = {}
@@ -104,7 +104,7 @@ class _Dispatcher:
                 run.execution.reporter.tick()
 
     def _open_next(self) -> None:
-        """Opens a run if there is room for its steps: of a thousand, those that run are enough."""
+        """Opens a run if there is room for its steps: of a thousand runs, only some need to be open."""
         if not self._opening or not self._schedule.is_hungry:
             return
         run = next(self._opening, None)

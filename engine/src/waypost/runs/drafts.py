@@ -1,4 +1,4 @@
-"""Where the runs of releases were made, for whoever records one of them later in another folder."""
+"""Where release runs were made, for recording one later from another folder."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from waypost.texts.digests import digest_of
 
 @dataclass(frozen=True)
 class Draft:
-    """What a record would start from: the newest finished run of a release on this machine."""
+    """The starting point of a record: the newest finished run of a release on this machine."""
 
     run_id: str
     tracking_uri: str
 
     @property
     def is_there(self) -> bool:
-        """Whether its tracking store may be there: a file that is gone is not made again by looking."""
+        """Whether its tracking store may exist: looking must not create a missing file."""
         file = self.tracking_uri.removeprefix("sqlite:///")
         return file == self.tracking_uri or Path(file).is_file()
 
 
 def note(prepared: Prepared, options: Options, run_id: str, tracking_uri: str) -> None:
-    """Notes where a release was run with its own parameters. The cache is no reason to stop."""
+    """Notes where a release was run with its own parameters. Cache errors are ignored."""
     release, given = prepared.release, prepared.given
     if "waypost.release" not in release or given is None or options.steps is not None or prepared.dev:
         return
@@ -55,7 +55,7 @@ def _file(version: str, commit: str) -> Path:
 
 
 def absolute(uri: str) -> str:
-    """Returns the address of a tracking store that means the same in every folder."""
+    """Returns the URI of a tracking store in a form that does not depend on the current folder."""
     scheme, is_file, path = uri.partition("sqlite:///")
     if is_file and not scheme:
         return f"sqlite:///{Path.cwd() / path}"

@@ -25,12 +25,12 @@ from waypost.system.scratch import scratch
 
 
 class MissingPythonError(WaypostError):
-    """The Python that an environment asks for is not on this machine, and uv cannot fetch it."""
+    """The Python that an environment needs is not on this machine, and uv cannot fetch it."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A folder with `bin/python`; `digest` tells what is installed in it."""
+    """A folder with `bin/python`; `digest` identifies its contents."""
 
     digest: str
     folder: Path
@@ -41,7 +41,7 @@ class Environment:
         return self.folder / "bin" / "python"
 
     def variables(self) -> dict[str, str]:
-        """Returns what activating the environment would set."""
+        """Returns the variables that activating the environment would set."""
         path = os.pathsep.join([str(self.folder / "bin"), os.environ.get("PATH", os.defpath)])
         return {"PATH": path, "VIRTUAL_ENV": str(self.folder)}
 
@@ -53,20 +53,20 @@ def platform_tag() -> str:
 
 
 def local() -> Environment:
-    """Returns the interpreter that the engine itself runs in."""
+    """Returns the environment that the engine itself runs in."""
     return Environment(_local_digest(), Path(sys.prefix))
 
 
 def _local_digest() -> str:
-    """Returns the digest of what the engine's own interpreter has installed, by names and versions."""
+    """Returns the digest of the packages installed in the engine's own environment, by name and version."""
     names = sorted(p.name for folder in set(packages()) for p in folder.glob("*.dist-info"))
     parts = ["local", platform_tag(), platform.python_version(), *names]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def to_build(python_env: PythonEnv | None) -> PythonEnv | None:
-    """Returns an environment that has to be built, None if the engine's own serves: nothing is asked for
-    that it is not. Raises FindingsError if uv cannot build it.
+    """Returns the environment to build, None if the engine's own satisfies all requirements. Raises
+    FindingsError if uv cannot build it.
     """
     if python_env is None or not (asks_for_packages(python_env) or not _is_ours(python_env)):
         return None
@@ -78,8 +78,8 @@ def _is_ours(python_env: PythonEnv) -> bool:
 
 
 def digest_of(component: Path, python_env: PythonEnv | None) -> str:
-    """Returns the digest of what an environment is made of: requirement bytes, Python, platform; None
-    stands for the engine's own.
+    """Returns the digest of an environment's inputs: requirement bytes, Python, platform; None means the
+    engine's own.
     """
     if python_env is None:
         return _local_digest()
@@ -100,11 +100,11 @@ def ensure(
     say: Callable[[str], None],
     wheels: Path | None = None,
 ) -> Environment:
-    """Returns the environment of a component, building it first where it is not there yet; from a
-    folder of `wheels` alone, if one is given.
+    """Returns a component's environment, building it first if needed; only from a folder of `wheels`, if
+    given.
 
-    Built under a lock in a temporary folder and renamed: no other process ever sees half of one.
-    Raises WaypostError with what uv said.
+    Built under a lock in a temporary folder and renamed: no other process ever sees half of one. Raises
+    WaypostError with uv's output.
     """
     digest = digest_of(component, python_env)
     target = home / "envs" / digest
@@ -114,7 +114,7 @@ def ensure(
     with filelock.FileLock(target.with_suffix(".lock")):
         if not target.exists():
             asked = f"{python_env.conda}: " if python_env.conda else ""
-            say(f"{asked}building the environment {digest[:12]} (once for these requirements)")
+            say(f"{asked}building environment {digest[:12]} (once for these requirements)")
             temp = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
             try:
                 _build(component, python_env, temp, wheels)
@@ -129,9 +129,9 @@ def ensure(
 
 
 def download(component: Path, python_env: PythonEnv, folder: Path) -> None:
-    """Brings the wheels of a component's environment into a folder, those of this platform.
+    """Downloads the wheels of a component's environment into a folder, for this platform.
 
-    Raises WaypostError if a requirement has no wheel, and where what came is not enough.
+    Raises WaypostError if a requirement has no wheel, or if the downloaded wheels are not sufficient.
     """
     from uv import find_uv_bin
 
@@ -162,12 +162,12 @@ def _build(component: Path, python_env: PythonEnv, folder: Path, wheels: Path | 
         install += _from_wheels(wheels)
     for arguments in (_tools(component, python_env), [*hashed, *wanted]):
         if arguments:
-            # A source distribution runs code of its own while it is built.
+            # A source distribution runs its own code during the build.
             output_of([*install, *arguments], cwd=component, supervised=True)
 
 
 def _create(component: Path, python_env: PythonEnv, folder: Path, *options: str) -> None:
-    """Makes an environment without packages. Raises MissingPythonError, ProcessError."""
+    """Creates an environment without packages. Raises MissingPythonError, ProcessError."""
     from uv import find_uv_bin
 
     try:
@@ -181,28 +181,28 @@ def _create(component: Path, python_env: PythonEnv, folder: Path, *options: str)
         lines = [line for line in error.stderr.splitlines() if not line.startswith("hint:")]
         why = " ".join(lines).rpartition("cause:")[2].removeprefix("error:").strip()
         place = python_env.conda or component.name
-        message = f"{place}: it asks for Python {asked}, which is not here and cannot be fetched: {why}"
+        message = f"{place}: it needs Python {asked}, which is not installed and cannot be fetched: {why}"
         raise MissingPythonError(message, hint=f"install it: uv python install {asked}") from error
 
 
 def _interpreter(python_env: PythonEnv) -> str:
-    """Returns the Python of an environment: the engine's, else what uv finds or downloads."""
+    """Returns the Python for an environment: the engine's, or one that uv finds or downloads."""
     return sys.executable if _is_ours(python_env) else request(python_env.python or "")
 
 
 def _tools(component: Path, python_env: PythonEnv) -> list[str]:
-    """Returns what is installed first: the tools of pip, as MLflow does; nothing where all else is hashed,
-    since nothing would say which tools they are.
+    """Returns what is installed first: pip's build tools, as MLflow does; nothing if all else is hashed,
+    since no hash would fix their versions.
     """
     return [] if _are_hashed(component, python_env) else list(python_env.build_dependencies)
 
 
 def _requirements(component: Path, python_env: PythonEnv) -> tuple[list[str], list[str]]:
-    """Returns arguments for uv or pip: what is wanted, and whether hashes are required."""
+    """Returns arguments for uv or pip: requirements, and whether hashes are required."""
     wanted: list[str] = []
     for line in python_env.dependencies:
         file = requirement_file(line)
-        # The others stand there as in a requirements file: `mlflow  # any`, `--extra-index-url URL`.
+        # The other lines are as in a requirements file: `mlflow  # any`, `--extra-index-url URL`.
         plain = line.partition(" #")[0].strip()
         rest = shlex.split(plain) if plain.startswith("-") else [plain]
         wanted += ["--requirement", str(component / file)] if file else rest

@@ -1,4 +1,4 @@
-"""What happens during a run, told to whoever shows it."""
+"""Events of a run, for whoever displays them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from waypost.contracts.plan import Plan
 
 INTEGRITY = 4
-"""Exit code by which a component says that content is not what was asked for; ours, too."""
+"""Exit code of a component, and ours, for content that differs from what was asked for."""
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """How a step ended: `state` is done, reused, failed, killed or skipped; `because` says why it ran or
-    did not, `user` whose result was taken over, empty if it is this user's own; `models` are the
-    artifacts that are MLflow models; `warnings` what its component tells of its result.
+    """How a step ended: `state` is done, reused, failed, killed or skipped; `because` why it ran or not;
+    `user` who computed a reused result, empty for this user; `models` the artifacts that are MLflow models;
+    `warnings` the component's warnings about its result.
     """
 
     name: str
@@ -39,10 +39,9 @@ class StepResult:
 class RunResult:
     """How a run ended: `status` is FINISHED, FAILED or KILLED, as MLflow records it.
 
-    One that is `current` was there before: there was nothing to do. `experiment_id` is empty if only
-    the server could tell. `differing` are the parameters that are not as params.yaml has them, as
-    `depth=7 (2)`, `dirty` the files that it could read and that were not committed. `report` is where the
-    page of the run is, empty if it made none.
+    `current`: an earlier run that is up to date; there was nothing to do. `experiment_id` is empty if only
+    the server knows it. `differing` are parameters that differ from params.yaml, as `depth=7 (2)`, `dirty`
+    uncommitted files that the run could read. `report` is where the run's page is, empty if none was made.
     """
 
     name: str
@@ -60,7 +59,7 @@ class RunResult:
 
     @property
     def exit_code(self) -> int:
-        """0 ok, 4 where a step found other content than was asked for, else 1."""
+        """0 ok, 4 if a step found other content than was asked for, else 1."""
         if self.status == "FINISHED":
             return 0
         return INTEGRITY if self.failed and self.failed.exit_code == INTEGRITY else 1
@@ -71,31 +70,31 @@ class RunResult:
 
 
 class Reporter:
-    """Hears what happens; every method may be left out. Several steps may run at the same time."""
+    """Receives run events; every method may be left out. Several steps may run at the same time."""
 
     def say(self, message: str) -> None:
-        """Something worth knowing before or between steps."""
+        """A message worth knowing before or between steps."""
 
     def warn(self, message: str) -> None:
-        """Something that the user must not miss."""
+        """A warning that the user must not miss."""
 
     def starting(self, plan: Plan, run_id: str) -> None:
-        """The parent run exists, no step has started."""
+        """The parent run is open, no step has started."""
 
     def step_starting(self, name: str, because: str) -> None:
         """A step's process is about to start."""
 
     def step_held(self, name: str, cause: str) -> None:
-        """A step waits for somebody else: the same one of another run, or a process that has the GPUs."""
+        """A step waits: another run is computing it, or other processes have the GPUs."""
 
     def step_said(self, name: str, line: str) -> None:
-        """A step that executes elsewhere wrote a line to its log; of many, not all are told."""
+        """A step that executes elsewhere wrote a log line; of many, not all are reported."""
 
     def step_ended(self, result: StepResult) -> None:
         """A step ended, or will not be executed."""
 
     def tick(self) -> None:
-        """Time goes by while a step runs."""
+        """Called regularly while a step runs."""
 
     def ended(self, result: RunResult) -> None:
         """The parent run has its terminal status."""

@@ -1,4 +1,4 @@
-"""One pipeline run on its way: its steps start, end, are taken over, and are recorded."""
+"""The execution of one pipeline run: steps are looked up, started, reused and recorded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from waypost.tracking.wandb_mirror import RunMirror
 
 @dataclass(frozen=True)
 class Tools:
-    """What all pipeline runs of a process share; `temp` is a folder that goes when they are done."""
+    """What all pipeline runs of a process share; `temp` is a folder that is removed when they are done."""
 
     tracker: Tracker
     index: Index
@@ -41,7 +41,7 @@ class Tools:
 
 @dataclass
 class _Attempt:
-    """A step on its way; what keeps it from that is the `cause`."""
+    """An attempt at a step in progress; `cause` is the reason if it could not start."""
 
     step: PlannedStep
     decision: Decision
@@ -60,13 +60,13 @@ class _Attempt:
 class Execution:
     """The steps of one pipeline run below the MLflow run `parent`: looked up, leased, started, recorded.
 
-    It does what it is told, in any order that `contracts/schedule.py` may ask for, and keeps no policy.
+    It carries out instructions in any order that `contracts/schedule.py` may give, and holds no policy.
 
     Invariants. A step's result becomes visible in this order, so that a kill between two of them leaves
-    nothing half-done that anybody reuses: outputs and metrics (by the step itself), digests and the tag
-    `waypost.complete`, the status FINISHED, the end of the lease, the parent's tag, the index. Each
-    attempt is in `_attempts` from the opening of its run to its end, so that `kill` closes whatever was
-    opened. Exactly one result of each step is noted.
+    nothing half-done for anybody to reuse: outputs and metrics (by the step itself), digests and the tag
+    `waypost.complete`, the status FINISHED, the end of the lease, the parent's tag, the index. Each attempt
+    is in `_attempts` from the opening of its run to its end, so that `kill` closes whatever was opened. Each
+    step has exactly one result.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class Execution:
 
     @property
     def inputs(self) -> dict[str, StepInputs]:
-        """What the keys of the steps are made of, as far as they were looked up."""
+        """What the keys of the steps are made of, for the steps looked up so far."""
         return {name: decision.inputs for name, decision in self._decisions.items()}
 
     def look_up(self, name: str, *, again: bool) -> Decision:
-        """Returns whether a step has to run whose needs are finished; the same as before unless `again`."""
+        """Returns the decision for a step whose needs are finished; the earlier one unless `again`."""
         if again or name not in self._decisions:
             step = self.prepared.plan.step(name)
             self._decisions[name] = self._lookup.look_up(
@@ -106,37 +106,37 @@ class Execution:
         return self._decisions[name]
 
     def lease(self, name: str) -> bool:
-        """Asks the other runs of the tracking server for a step's key; returns whether it is ours now."""
+        """Acquires the lease on a step's key; returns whether it is ours now."""
         holder = self._tools.tracker.leases.acquire(self.parent, self._decisions[name].key)
         if holder:
             self._holders[name] = holder
         return holder is None
 
     def release(self, name: str) -> None:
-        """Lets others compute a step's key."""
+        """Releases the lease on a step's key."""
         self._tools.tracker.leases.release(self.parent, self._decisions[name].key)
 
     def report_elsewhere(self, name: str) -> None:
-        """Tells whose run a step waits for."""
+        """Reports which run a step waits for."""
         holder = self._holders[name]
         whose = f"run {holder.run_id} of {holder.user or 'somebody'}"
         self.reporter.step_held(name, f"{whose} is computing it right now")
 
     def demand_of(self, name: str) -> Demand:
-        """Returns what a machine has to have for a step."""
+        """Returns the resources that a step needs."""
         latest = self._tools.index.latest(self.prepared.pipeline.name, name)
         return self.prepared.pipeline.steps[name].resources.demand(latest.memory if latest else 0)
 
     def report_busy(self, name: str) -> None:
-        """Tells that a step waits for what other processes have of this machine."""
+        """Reports that a step waits for resources that other processes of this machine use."""
         self.reporter.step_held(name, "other processes of this machine have the GPUs")
 
     def take_over(self, name: str) -> None:
-        """Takes the result that was found for a step's."""
+        """Reuses the result that was found for a step."""
         step, decision = self._to_do(name)
         earlier = decision.earlier
         if earlier is None:
-            raise ValueError(f"{name}: nothing to take over")
+            raise ValueError(f"{name}: nothing to reuse")
         pipeline = self.prepared.pipeline.name
         if self._tools.index.step(decision.key) != earlier:
             kept = replace(earlier, inputs=decision.inputs.shown())
@@ -168,7 +168,7 @@ class Execution:
         self._begin(step, decision)
 
     def reject(self, name: str) -> None:
-        """Notes that a step has no result to take over, and was not selected to be executed."""
+        """Records that a step was not selected to run, and has no result to reuse."""
         step, decision = self._to_do(name)
         self.reporter.step_starting(name, decision.because)
         cause = (
@@ -182,14 +182,14 @@ class Execution:
         return self.prepared.plan.step(name), self._decisions[name]
 
     def _begin(self, step: PlannedStep, decision: Decision, number: int = 1, lost: str = "") -> None:
-        """Opens the run of a step, and starts an attempt at it; `lost` says why an earlier one ended."""
+        """Opens a step's run and starts an attempt; `lost` says why an earlier one ended."""
         tracker, inputs = self._tools.tracker, self._lookup.inputs
         tags = self._tags(step, decision)
         if self._tools.executor.is_elsewhere:
             tags[ATTEMPT_TAG] = str(number)
         run_id = tracker.open_step(self.parent, step.name, tags)
         attempt = _Attempt(step, decision, run_id, number)
-        # From here on `kill` knows the run: no signal can leave it open. They are held between instructions.
+        # From here on `kill` knows the run. Signals are held between instructions: none can leave it open.
         self._attempts.append(attempt)
         try:
             recorded = {name: inputs.recorded(a) for name, a in step.arguments.items()}
@@ -214,7 +214,7 @@ class Execution:
             attempt.cause = str(error)
 
     def poll(self) -> list[StepResult]:
-        """Records the steps that have ended, and returns how."""
+        """Records the steps that have ended, and returns their results."""
         before = len(self.results)
         for attempt in list(self._attempts):
             try:
@@ -229,14 +229,14 @@ class Execution:
         return self.results[before:]
 
     def _again(self, attempt: _Attempt, cause: str) -> None:
-        """Runs a step once more, below a run of its own: what executed it is gone."""
+        """Runs a step again, below a new run: its worker or process was lost."""
         self._attempts.remove(attempt)
         self._tools.tracker.close(attempt.run_id, "KILLED")
         self.mirrored.step_ended(attempt.step, attempt.run_id, "killed")
         self._begin(attempt.step, attempt.decision, attempt.number + 1, cause)
 
     def _end(self, attempt: _Attempt, ended: Ended) -> None:
-        """Records how an attempt ended. It ended well only if all declared outputs are there and readable."""
+        """Records how an attempt ended. It succeeded only if all declared outputs are there and readable."""
         step, tracker = attempt.step, self._tools.tracker
         if ended.cause:
             tracker.tag(attempt.run_id, {}, _taken(attempt, ended))
@@ -259,7 +259,7 @@ class Execution:
             ended.memory,
         )
         tracker.complete(attempt.run_id, found.digests, _taken(attempt, ended))
-        # The step's process may have set a status of its own; ours is the last word.
+        # The step's process may have set a status itself; ours is final.
         tracker.close(attempt.run_id, "FINISHED")
         tracker.leases.release(self.parent, attempt.decision.key)
         metrics = self._enter(step, attempt.decision, found)
@@ -275,7 +275,7 @@ class Execution:
         for attempt in attempts:
             if attempt.running:
                 attempt.running.end()
-        # The status first: it needs no artifact store, and no terminal to say something on.
+        # The status first: it needs neither an artifact store nor a terminal.
         for attempt in attempts:
             self._tools.tracker.close(attempt.run_id, "KILLED")
         for attempt in attempts:
@@ -285,7 +285,7 @@ class Execution:
             self._note(attempt.result("killed"))
 
     def skip_rest(self) -> None:
-        """Notes the steps that will not run."""
+        """Records the remaining steps as skipped."""
         noted = {result.name for result in self.results}
         for step in self.prepared.plan.steps:
             if step.name not in noted:
@@ -298,8 +298,8 @@ class Execution:
         self.reporter.step_ended(result)
 
     def _enter(self, step: PlannedStep, decision: Decision, found: FinishedStep) -> dict[str, float]:
-        """Tells the parent run which run holds the step's result, last of all, so that no half-done
-        step is ever taken over; copies the declared metrics there and returns them.
+        """Tags the parent run with the run of the step's result, last of all, so that no half-done step is
+        ever reused; copies the declared metrics there and returns them.
         """
         metrics = declared_metrics(step, found)
         tags = {f"{STEP_TAG}.{step.name}": found.run_id}
@@ -311,12 +311,12 @@ class Execution:
         return metrics
 
     def _ask(self, step: PlannedStep, key: str) -> FinishedStep | None:
-        """Returns a finished step that the tracking server knows: a colleague's, or one of before."""
+        """Returns a finished step that the tracking server knows: a colleague's, or an earlier one."""
         found = self._lookup.reuse.earlier.get(key) or self._tools.tracker.finished_step(key)
         return found and self._here(step, found)
 
     def _here(self, step: PlannedStep, found: FinishedStep) -> FinishedStep:
-        """Returns a finished step with the places of its outputs, where steps are executed here."""
+        """Returns a finished step with the paths of its outputs, if steps execute here."""
         if self._tools.executor.is_elsewhere:
             return found
         outputs = step.entry_point.outputs
@@ -347,7 +347,7 @@ class Execution:
 
 
 def _taken(attempt: _Attempt, ended: Ended) -> dict[str, float]:
-    """Returns what an attempt took, as metrics of its run, as far as that is known."""
+    """Returns what an attempt used, as metrics of its run, where known."""
     known = {
         SECONDS: ended.seconds or time.monotonic() - attempt.started,
         CPU_SECONDS: ended.cpu_seconds,

@@ -1,8 +1,8 @@
-"""Where steps execute: a port. What runs a pipeline knows no more of it than this.
+"""Where steps execute: a port. The code that runs pipelines knows only this interface.
 
-`local_executor.py` is the adapter for this machine, `dask_executor.py` the one for a Dask cluster. What is of
-a machine (the folder with the code, the environment, files, the log, paths of outputs) is the adapter's:
-a `Work` names all of it by content.
+`local_executor.py` is the adapter for this machine, `dask_executor.py` the one for a Dask cluster. Whatever
+belongs to a machine (the folder with the code, the environment, files, the log, paths of outputs) is the
+adapter's: a `Work` names everything by content.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Work:
     """One attempt at a step, below the run `run_id`, which is below that of its pipeline, `parent`.
 
-    `inputs` knows what its arguments refer to, `variables` are the digests of those that decide its result;
-    `lost` says what became of the attempt before this one.
+    `inputs` resolves its arguments, `variables` are the digests of variables that decide its result; `lost`
+    says what happened to the previous attempt.
     """
 
     prepared: Prepared
@@ -45,11 +45,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an attempt ended. `cause` is empty if it ended well and all its outputs were there: then they
-    have `digests`, and `paths` where they are on this machine; `models` are the artifacts that are models.
+    """How an attempt ended. `cause` is empty if it succeeded and all outputs were there: then they have
+    `digests`, and `paths` if they are on this machine; `models` are the artifacts that are models.
 
-    `tail` are the last lines of its log, `seconds` what it took where it did not begin at once, `memory` its
-    peak in bytes and `cpu_seconds` its processor time, 0 if unknown.
+    `tail` is the end of its log, `seconds` its duration if it did not begin at once, `memory` its peak in
+    bytes and `cpu_seconds` its processor time, 0 if unknown.
     """
 
     code: int = 0
@@ -65,9 +65,9 @@ class Ended:
 
 @dataclass(frozen=True)
 class Left:
-    """What is not in use right now: bytes of memory, and GPUs that no other process has; None: not known.
+    """What is free right now: bytes of memory, and GPUs that no other process has; None: unknown.
 
-    `places` is for how many tasks there is room in all, None if that is what `capacity` said.
+    `places` is the total number of places for tasks, None if `capacity` still holds.
     """
 
     memory: int | None = None
@@ -76,12 +76,12 @@ class Left:
 
 
 def holder_of(run_id: str, step: str) -> str:
-    """Returns in whose name a step of a pipeline run holds GPUs."""
+    """Returns the name under which a step of a pipeline run holds GPUs."""
     return f"{run_id}/{step}"
 
 
 class Running(Protocol):
-    """An attempt on its way; `values` are the arguments that it was given, as far as they are known here."""
+    """An attempt in progress; `values` are its arguments, as far as known here."""
 
     @property
     def values(self) -> Mapping[str, str]: ...
@@ -90,7 +90,7 @@ class Running(Protocol):
         """Returns whether it has ended. Raises LostError."""
 
     def end(self) -> None:
-        """Ends it and all that it started."""
+        """Ends it and all processes that it started."""
 
     def keep_log(self) -> None:
         """Makes its log an artifact of its run, without secrets; whoever ended it calls this."""
@@ -100,50 +100,50 @@ class Running(Protocol):
 
 
 class LostError(Exception):
-    """An attempt is gone by no fault of the step's, and nothing of it goes on: another one may succeed."""
+    """An attempt was lost through no fault of the step, and none of it still runs: a retry may succeed."""
 
 
 class Executor(Protocol):
     """Executes work until it is closed, which ends whatever still runs.
 
-    All calls come from one thread, and none of them but `prepare`, `announce` and `wait` may take long.
+    All calls come from one thread, and none except `prepare`, `announce` and `wait` may take long.
     """
 
     is_elsewhere: bool
-    """Whether steps execute on other machines: what they leave is then known by digest, and not fetched."""
+    """Whether steps execute on other machines: their outputs are then known by digest, and not fetched."""
 
     def prepare(self, prepared: Prepared, missing: Iterable[PlannedStep]) -> None:
-        """Gets ready for a pipeline, of which the `missing` steps will have to run. Raises WaypostError."""
+        """Prepares for a pipeline whose `missing` steps have to run. Raises WaypostError."""
 
     def announce(self, tracker: Tracker) -> None:
-        """Tells where steps will log to; now or never it says what keeps them from running.
+        """Says where steps will log to, and reports whatever prevents them from running.
 
         Raises FindingsError.
         """
 
     def capacity(self, jobs: int) -> Capacity:
-        """Returns what there is for tasks, of which `jobs` may run at once (0: as many as make sense)."""
+        """Returns the capacity for tasks, of which `jobs` may run at once (0: as many as make sense)."""
 
     def left(self, *, gpus: bool) -> Left:
-        """Returns what is left of it; GPUs are looked for where somebody waits for them."""
+        """Returns what is free of it; GPUs are checked only if a step waits for them."""
 
     def take_gpus(self, holder: str, count: int) -> bool:
-        """Keeps GPUs for the task of a `holder` until `give_back`; returns whether there were so many."""
+        """Reserves GPUs for the task of a `holder` until `give_back`; returns whether enough were free."""
 
     def give_back(self, holder: str) -> None:
-        """Others may have what a holder was given, if it was."""
+        """Releases the GPUs of a holder, if it has any."""
 
     def start(self, work: Work) -> Running:
-        """Starts an attempt. Raises WaypostError if something that it is given is not there."""
+        """Starts an attempt. Raises WaypostError if one of its inputs is missing."""
 
     def wait(self, seconds: float) -> None:
-        """Waits until something may have happened, `seconds` at most. Raises WaypostError if nothing will
+        """Waits until something may have happened, at most `seconds`. Raises WaypostError if nothing can
         happen any more.
         """
 
     def close(self) -> None:
-        """Ends all that it started."""
+        """Ends everything that it started."""
 
 
 Site = Callable[[Path, Memo, "Options", Reporter], Executor]
-"""Gives the executor for a process's runs: it may write below the folder until it is closed."""
+"""Makes the executor for a process's runs; it may write below the folder until it is closed."""

@@ -1,8 +1,7 @@
-"""A process that has imported what steps import anyway, and forks once for each step.
+"""A process that imports what steps need, and forks once for each step.
 
-Executed by the Python of a component's environment, where Waypost is not installed: it uses the
-standard library alone and imports nothing of Waypost. It talks to the engine over a socket, one JSON
-document a line.
+Executed by the Python of a component's environment, where Waypost is not installed: it uses only the standard
+library and imports nothing of Waypost. It talks to the engine over a socket, one JSON document per line.
 
     from the engine   {"import": [module, …]}, {"store": tracking URI} once its tables are there
                       {"step": ID, "import": […], "file": F or "module": M, "arguments": […],
@@ -11,14 +10,14 @@ document a line.
                        "cpu": seconds}
                       or {"step": ID, "unsafe": why it cannot be forked}
 
-A step sees what a new process would see: its own variables, folder, arguments, import path, random
-state, signal handlers, no open file but the log, and it is the leader of its own process group. What
-it loads on top is imported here too, for the steps that follow.
+A step sees what a new process would see: its own variables, folder, arguments, import path, random state and
+signal handlers, no open file except the log; it leads its own process group. Modules that it loads are
+imported here afterwards, for the steps that follow.
 
-What a step starts wears its mark, a number of its own in a resource limit that concerns nothing here (the
-time of a real-time process that never sleeps). The kernel hands it on to every child and every program,
-whatever session, variables or parent that takes, and tells it of any process: so when a step has ended,
-what it left is found and ended, and nothing of the step beside it.
+Processes that a step starts carry its mark, a unique number in a resource limit that is otherwise unused here
+(the time of a real-time process that never sleeps). The kernel passes it on to every child and program, in
+any session and with any variables or parent, and reports it for any process: when a step has ended, its
+remaining processes are found and ended, and no others.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ from typing import Any
 
 _PR_SET_NAME, _PR_SET_PDEATHSIG = 15, 1
 _MAIN = "__main__"
-_MARK = getattr(resource, "RLIMIT_RTTIME", -1)  # Linux has it
-_LEAST_MARK = 1 << 40  # microseconds, twelve days: no process is ever concerned
+_MARK = getattr(resource, "RLIMIT_RTTIME", -1)  # Linux only
+_LEAST_MARK = 1 << 40  # microseconds, twelve days: no process ever reaches it
 _LAST_SECONDS = 5.0
 _PAUSE_SECONDS = 0.005
-_SAFE_THREADS = {"jemalloc_bg_thd"}  # it has handlers of its own for forks
+_SAFE_THREADS = {"jemalloc_bg_thd"}  # it handles forks itself
 
 
 class _Worker:
@@ -63,7 +62,7 @@ class _Worker:
         self._steps: dict[int, tuple[dict[str, Any], int]] = {}
         self._store = ""
         self._prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-        # The folder of this file, and what PYTHONPATH says now, are not the steps' business.
+        # Steps must not see the folder of this file or the current PYTHONPATH.
         given = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
         self._path = [entry for entry in sys.path[1:] if os.path.abspath(entry) not in given]
         sys.path[:] = self._path
@@ -73,8 +72,8 @@ class _Worker:
         signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Works until the engine hangs up."""
-        gc.disable()  # imports leave little to collect, and are a tenth quicker without
+        """Serves requests until the engine hangs up."""
+        gc.disable()  # imports leave little to collect, and are a tenth faster without
         while True:
             idle = None if not self._modules else 0
             channel = self._channel.fileno()
@@ -88,7 +87,7 @@ class _Worker:
                 self._import([self._modules.pop(0)])
 
     def _listen(self) -> bool:
-        """Reads what the engine says; returns whether it is still there."""
+        """Reads requests; returns whether the engine is still connected."""
         data = self._channel.recv(1 << 16)
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
@@ -111,14 +110,14 @@ class _Worker:
                 continue
             self._tried.add(module)
             if module not in sys.modules:
-                # What cannot be imported fails in the step, where it is somebody's error.
+                # An import error belongs to the step: it fails again there.
                 with contextlib.suppress(BaseException):
                     importlib.import_module(module)
                 if module == "mlflow":
                     self._warm_up()
 
     def _warm_up(self) -> None:
-        """Lets MLflow look at its database once instead of in each step; no connection stays open."""
+        """Lets MLflow check its database once instead of in each step; no connection stays open."""
         if self._store.startswith("sqlite:") and "mlflow" in sys.modules:
             with contextlib.suppress(Exception):
                 _look_at(self._store)
@@ -126,9 +125,7 @@ class _Worker:
     def _start(self, request: dict[str, Any]) -> None:
         self._import(request["import"])
         count = _unprepared_threads()
-        problem = (
-            f"{count} threads run once its modules are imported" if count else _hidden(_own_path(request))
-        )
+        problem = f"{count} threads run after importing its modules" if count else _hidden(_own_path(request))
         if problem:
             self._say(step=request["step"], unsafe=problem)
             return
@@ -143,7 +140,7 @@ class _Worker:
 
     def _reap(self) -> None:
         for process in list(self._steps):
-            # First its children, then itself: as long as it is not reaped its group's id is its own.
+            # Its children first: until it is reaped, no other process can get its group's id.
             if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 continue
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -159,7 +156,7 @@ class _Worker:
 
 
 def _look_at(store: str) -> None:
-    """Lets MLflow open a database, and closes what it opened: a fork must not share a connection."""
+    """Lets MLflow open a database, and closes the connections: a fork must not share one."""
     import mlflow
     from sqlalchemy import event
     from sqlalchemy.engine import Connection, Engine
@@ -177,7 +174,7 @@ def _look_at(store: str) -> None:
 
 
 def _own_path(request: dict[str, Any]) -> list[str]:
-    """Returns where Python looks first: the step's own folder, then what PYTHONPATH says."""
+    """Returns where Python looks first: the step's folder, then the entries of PYTHONPATH."""
     folder = request["folder"]
     given = request["variables"].get("PYTHONPATH", "").split(os.pathsep)
     extra = [os.path.normpath(os.path.join(folder, entry)) for entry in given if entry]
@@ -187,8 +184,8 @@ def _own_path(request: dict[str, Any]) -> list[str]:
 
 
 def _hidden(path: list[str]) -> str:
-    """Returns what is wrong where a module of the step has the name of one that is imported already: a
-    new process would find the step's.
+    """Returns the problem if a module of the step has the name of a loaded one: a new process would import
+    the step's.
     """
     for folder in path:
         with contextlib.suppress(OSError):
@@ -199,12 +196,12 @@ def _hidden(path: list[str]) -> str:
                     os.path.join(folder, entry, "__init__.py")
                 )
                 if file and is_module and not file.startswith(os.path.join(folder, "")):
-                    return f"its module {name} has the name of one that is loaded"
+                    return f"its module {name} has the same name as a loaded one"
     return ""
 
 
 def _unprepared_threads() -> int:
-    """Returns how many threads do not know what a fork is, so that it could catch them with a lock."""
+    """Returns the number of threads that cannot cope with a fork, which could catch them holding a lock."""
     if _threads() > 0:
         # OpenBLAS and others end their threads when a process forks; those that stay are counted.
         process = os.fork()
@@ -225,7 +222,7 @@ def _threads() -> int:
 
 
 def _new_mark() -> int:
-    """Returns a number that no other step on this machine has; 0 if nothing can wear it."""
+    """Returns a mark that no other step on this machine has; 0 if marks are not supported."""
     if _MARK < 0:
         return 0
     most = resource.getrlimit(_MARK)[1]
@@ -239,7 +236,7 @@ def _wear(mark: int) -> None:
 
 
 def _end_marked(mark: int) -> None:
-    """Ends all processes that wear a mark, and waits until they are gone."""
+    """Ends all processes with a mark, and waits until they are gone."""
     until = time.monotonic() + _LAST_SECONDS
     while mark and (left := _marked(mark)) and time.monotonic() < until:
         for process in left:
@@ -261,14 +258,14 @@ def _marked(mark: int) -> list[int]:
 def _become_step(
     request: dict[str, Any], path: list[str], prctl: Callable[..., int] | None, worker: int
 ) -> None:
-    """Turns a fork of the worker into what a new process would be, runs the step, and exits."""
+    """Makes a fork of the worker look like a new process, runs the step, and exits."""
     code = 1
     try:
         os.setsid()
         if prctl:
             prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             prctl(_PR_SET_NAME, request["step"].encode()[:15])
-            if os.getppid() != worker:  # it was gone before the kernel knew that we go with it
+            if os.getppid() != worker:  # the worker died before prctl took effect
                 return
         _clean_process(request)
         known = set(sys.modules)
@@ -296,7 +293,7 @@ def _clean_process(request: dict[str, Any]) -> None:
         os.dup2(source, target)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.environ.clear()
-    os.environ.update(request["variables"], PWD=request["folder"])  # a shell would say so, too
+    os.environ.update(request["variables"], PWD=request["folder"])  # as a shell does
     time.tzset()
     tempfile.tempdir = None
     os.chdir(request["folder"])
@@ -309,7 +306,7 @@ def _clean_process(request: dict[str, Any]) -> None:
 
 
 def _run(request: dict[str, Any], path: list[str]) -> int:
-    """Runs the file or module as `python FILE` or `python -m MODULE` would; returns the exit code."""
+    """Runs a file or module as `python FILE` or `python -m MODULE` would; returns the exit code."""
     name = request.get("file") or request["module"]
     script = os.path.join(request["folder"], name)
     sys.argv = [name, *request["arguments"]]
@@ -330,7 +327,7 @@ def _run(request: dict[str, Any], path: list[str]) -> int:
         print(end.code, file=sys.stderr)
         return 1
     except BaseException as error:
-        # Without the frames of this file: the log reads as that of a plain process.
+        # Without the frames of this file: the log looks like that of a plain process.
         trace = error.__traceback__
         while trace and trace.tb_frame.f_code.co_filename == __file__:
             trace = trace.tb_next
@@ -340,7 +337,7 @@ def _run(request: dict[str, Any], path: list[str]) -> int:
 
 
 def _end() -> None:
-    """Does what an interpreter does before it goes."""
+    """Does what an interpreter does at exit."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -349,7 +346,7 @@ def _end() -> None:
 
 
 def _loaded(known: set[str], folder: str) -> list[str]:
-    """Returns the modules that the step loaded on top, those of its own code left out."""
+    """Returns the modules that the step loaded, except those of its own code."""
     root = os.path.join(os.path.dirname(folder), "")
     found = []
     for name, module in list(sys.modules.items()):

@@ -1,4 +1,6 @@
-"""What may go from a tracking server: runs of ours that no release, model, lock, index or young run needs."""
+"""Garbage collection of a tracking server: our runs that no release, model, lock, index or recent run
+needs.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ from waypost.tracking.local import tracking_uri
 
 @dataclass(frozen=True)
 class Unneeded:
-    """A run that nothing needs, with those below it: how it ended and when (seconds since 1970), how many
-    runs these are, the bytes of their artifacts.
+    """A run that nothing needs, with those below it: how it ended and when (seconds since 1970), the number
+    of runs, the bytes of their artifacts.
     """
 
     run_id: str
@@ -39,7 +41,9 @@ class Unneeded:
 
 @dataclass(frozen=True)
 class Collected:
-    """What nothing needs, largest first, and whether it was `deleted`; `kept` counts the others by why."""
+    """The unneeded runs, largest first, and whether they were `deleted`; `kept` counts the others by
+    reason.
+    """
 
     tracking_uri: str
     unneeded: tuple[Unneeded, ...]
@@ -52,28 +56,28 @@ class Collected:
 
     @property
     def freeing(self) -> str:
-        """MLflow's command that removes the bytes of what was deleted; until then runs can be restored."""
+        """MLflow's command that frees the bytes of deleted runs; until then they can be restored."""
         store = shlex.join(["--backend-store-uri", self.tracking_uri, "--tracking-uri", self.tracking_uri])
         is_served = self.tracking_uri.startswith(("http://", "https://"))
         return "mlflow gc, where the server runs, with its stores" if is_served else f"mlflow gc {store}"
 
 
 def collect(folder: Path, days: float, *, delete: bool) -> Collected:
-    """Returns what nothing needs, and deletes it where asked for.
+    """Returns the unneeded runs, and deletes them if asked for.
 
-    Args: `folder` may be a pipeline's, whose lock counts then; every run younger than `days` is kept.
+    Args: `folder` may be a pipeline's: its lock is then kept; runs younger than `days` are kept.
     Raises UsageError if there is no tracking store, WaypostError.
     """
     uri = tracking_uri()
     if (file := file_of(uri)) and not file.exists():
-        raise UsageError(f"{file}: no tracking store here", hint="name it by MLFLOW_TRACKING_URI")
+        raise UsageError(f"{file}: no tracking store here", hint="set MLFLOW_TRACKING_URI")
     lock_file = folder / FILE
     lock = parse_lock(read_text(lock_file), f"waypost lock {folder}").digest if lock_file.is_file() else ""
     with tracking_errors():
         server = Collection()
         going, kept = _sorted(server, lock, days)
         unneeded = {family.top.run_id: _unneeded(family, server) for family in going}
-        if delete:  # what a run began to need while bytes were counted stays
+        if delete:  # runs that became needed while bytes were counted stay
             going, kept = _sorted(server, lock, days)
             going = [family for family in going if family.top.run_id in unneeded]
             for family in going:
@@ -83,7 +87,7 @@ def collect(folder: Path, days: float, *, delete: bool) -> Collected:
 
 
 def _sorted(server: Collection, lock: str, days: float) -> tuple[list[Family], Mapping[str, int]]:
-    """Returns what nothing needs now, and how many others are kept, by why."""
+    """Returns the runs that nothing needs now, and the number of the others by reason."""
     found = families(server.runs())
     latest = Index(home(), server.uri).latest_runs()
     wanted = dict.fromkeys(latest, "next to be taken over here") | server.registered()
@@ -92,8 +96,8 @@ def _sorted(server: Collection, lock: str, days: float) -> tuple[list[Family], M
 
 
 def _delete(family: Family, server: Collection) -> None:
-    """Deletes a run with all below it, itself first: whoever is killed here leaves steps without a run, which
-    are found the next time.
+    """Deletes a run and all runs below it, itself first: after a kill here, steps without a run remain and
+    are found next time.
     """
     for run in sorted(family.members, key=lambda run: run.run_id != family.top.run_id):
         server.delete(run.run_id)

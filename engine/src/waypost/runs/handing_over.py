@@ -1,4 +1,6 @@
-"""What workers of a cluster cannot fetch by themselves, handed to them as artifacts of a pipeline's run."""
+"""Passes files and code that a cluster's workers cannot fetch themselves, as artifacts of a pipeline's
+run.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,9 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class HandedOver:
-    """Everything once for all runs of a process: it is named by its content.
+    """Uploads everything once for all runs of a process: it is named by content.
 
-    With `upload`, input files of this machine are handed over, too; else workers look for them at the same
+    With `upload`, input files of this machine are uploaded, too; otherwise workers look for them at the same
     path.
     """
 
@@ -39,7 +41,7 @@ class HandedOver:
         self._files: dict[str, Document] = {}
 
     def code(self, work: Work, runs: Runs) -> Code:
-        """Returns how workers get a step's code."""
+        """Returns where workers get a step's code."""
         prepared = work.prepared
         code = prepared.checkout(work.step)
         folder, trees = code.folder.name, dict(code.trees)
@@ -53,7 +55,7 @@ class HandedOver:
         return Code(work.step.uses, folder, trees, run_id=run_id, artifact=artifact)
 
     def files(self, work: Work, runs: Runs) -> dict[str, Document]:
-        """Returns how workers get the files of this machine that a step is given, by parameter."""
+        """Returns where workers get a step's input files of this machine, by parameter."""
         found = work.inputs.local(work.step)
         return {name: self._file(path, work.parent, runs) for name, path in found.items()}
 
@@ -77,7 +79,7 @@ def _hand_over_code(code: Checkout, tree: str, run_id: str, runs: Runs) -> str:
 
 
 def _unpacked(code: Checkout) -> Path:
-    """Returns a folder with a component and what it shares, and nothing else."""
+    """Returns a folder that holds only a component and its shared folders."""
     if is_cached(code.folder):
         return code.folder.parent
     store = Store(home(), lambda _: None)
@@ -88,14 +90,14 @@ def _unpacked(code: Checkout) -> Path:
 
 
 def is_public(git: str) -> bool:
-    """Returns whether other machines reach a repository by this address."""
+    """Returns whether other machines can reach a repository at this address."""
     if "://" in git:
         return scheme_of(git) in _NETWORK and urlsplit(git).hostname not in _LOOPBACK
-    return ":" in git.partition("/")[0]  # github:ORG/REPO, or git's own form for ssh, HOST:PATH
+    return ":" in git.partition("/")[0]  # github:ORG/REPO, or git's short form for ssh, HOST:PATH
 
 
 def local_files(prepared: Prepared, memo: Memo) -> dict[str, str]:
-    """Returns the digests of the files of this machine that steps are given, by path."""
+    """Returns the digests of the steps' input files on this machine, by path."""
     found = {}
     for _, location in locations(prepared.plan):
         path = None if variables_in(location.text) else local_path(location, prepared.folder, {})

@@ -1,7 +1,7 @@
-"""What the code that a command reaches imports and configures, found without running it.
+"""What the code of a command imports and configures, found without running it.
 
-From the program on, imports are followed into the component's own files and into the folders beside it. What
-lies there and nothing imports (a `.venv`, `node_modules`, tests) is not looked at.
+Imports are followed from the program into the component's own files and the folders next to it. Files that
+nothing imports (a `.venv`, `node_modules`, tests) are not read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOADED_BY_USE = {
     "read_feather": "pyarrow.feather",
 }
 _CHANGES = {"update", "setdefault", "pop", "popitem", "clear"}
-# What changes variables, or modules that others import, before these are imported.
+# Calls that change variables, or patch modules, before other modules are imported.
 _CONFIGURING = {"putenv", "unsetenv", "load_dotenv", "read_env", "patch_all", "monkey_patch"}
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,9}")
 _MOST_FILES = 2_000
@@ -30,8 +30,8 @@ _MOST_FILES = 2_000
 
 @dataclass(frozen=True)
 class Reached:
-    """The modules from elsewhere that the code imports, in the order they are met; `configures` tells that
-    it sets variables of the environment, which modules read when they are imported.
+    """The external modules that the code imports, in order of first use; `configures` says that it sets
+    environment variables, which modules read when they are imported.
     """
 
     modules: tuple[str, ...] = ()
@@ -39,11 +39,10 @@ class Reached:
 
 
 def reached(folder: Path, python: PythonCommand) -> Reached:
-    """Returns what the code of a command reaches that runs in a component's folder.
+    """Returns what the code of a command in a component's folder imports and configures.
 
-    Imports within functions count too: they are met when the step does its work; so do modules of the
-    component's own that a text names, which something may load. Files that cannot be
-    parsed are passed over.
+    Imports within functions count, too: they run when the step does its work; so do the component's own
+    modules named in a string, which may be loaded by name. Files that cannot be parsed are skipped.
     """
     walk = _Walk(folder, python)
     while walk.waiting and len(walk.seen) < _MOST_FILES:
@@ -70,7 +69,7 @@ class _Walk:
             self._meet(f"{self.python.module}.__main__")
 
     def visit(self, file: Path) -> None:
-        """Takes in what a file imports and configures."""
+        """Records what a file imports and configures."""
         file = Path(os.path.normpath(file))
         if file in self.seen or not file.is_relative_to(self.folder.parent):
             return
@@ -99,7 +98,7 @@ class _Walk:
         elif isinstance(node, ast.Attribute) and node.attr in _LOADED_BY_USE:
             self.modules[_LOADED_BY_USE[node.attr]] = None
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _MODULE.fullmatch(node.value):
-            # Some module loads it by its name, such as `import_module`; else it does no harm.
+            # It may be loaded by name, as by `import_module`; if not, it does no harm.
             self._meet_near(self.path, node.value, ())
 
     def _meet(self, module: str, names: Sequence[str] = ()) -> None:
@@ -107,8 +106,8 @@ class _Walk:
             self.modules[module.removesuffix(".__main__")] = None
 
     def _meet_near(self, path: Sequence[Path], module: str, names: Sequence[str]) -> bool:
-        """Lets a module of the own code wait, with its packages, and `names` in it that are modules too;
-        tells whether it is one.
+        """Queues a module of the own code, its packages, and those of `names` that are modules; returns
+        whether it is one.
         """
         for base in map(Path, map(os.path.normpath, path)):
             if not base.is_relative_to(self.folder.parent):
@@ -121,7 +120,7 @@ class _Walk:
 
 
 def _files(base: Path, module: str) -> Iterator[Path]:
-    """Yields the files that importing a module executes, as far as they lie below `base`."""
+    """Yields the files that importing a module executes, if they are below `base`."""
     place = base
     for part in filter(None, module.split(".")):
         place = place / part
@@ -132,7 +131,7 @@ def _files(base: Path, module: str) -> Iterator[Path]:
 
 
 def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yields all nodes but those that only type checkers execute."""
+    """Yields all nodes except those that only type checkers see."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop(0)
@@ -144,7 +143,7 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _path_entry(node: ast.AST) -> list[str]:
-    """Returns the texts in a call such as `sys.path.insert(0, "src")`."""
+    """Returns the strings in a call such as `sys.path.insert(0, "src")`."""
     if isinstance(node, ast.Call) and _called(node) in ("insert", "append", "extend"):
         owner = node.func.value if isinstance(node.func, ast.Attribute) else None
         if isinstance(owner, ast.Attribute) and owner.attr == "path":
@@ -160,14 +159,14 @@ def _texts(nodes: Sequence[ast.AST]) -> Iterator[str]:
 
 
 def _called(node: ast.Call) -> str:
-    """Returns the last name of what is called: `update` of `os.environ.update(…)`."""
+    """Returns the last name of a called function: `update` of `os.environ.update(…)`."""
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
 def _configures(tree: ast.AST) -> bool:
-    """Returns whether code sets variables of the environment, at any place: an import may follow it."""
+    """Returns whether code sets environment variables anywhere: an import may follow."""
     nodes = list(ast.walk(tree))
     aliases = {"environ", "environb"}
     for node in nodes:

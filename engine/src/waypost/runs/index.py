@@ -1,4 +1,4 @@
-"""The index of finished steps: what a step was made from, and which run holds what it gave."""
+"""The index of finished steps: what a step was made from, and the run that holds its result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CREATE TABLE run (scope TEXT, key TEXT, run_id TEXT, PRIMARY KEY (scope, key))
 
 
 class Index:
-    """The finished steps and runs of one tracking server, its `scope`, as this machine knows them."""
+    """The finished steps and runs of one tracking server, its `scope`, known to this machine."""
 
     def __init__(self, home: Path, scope: str) -> None:
         self._database = Database(home / "index.db", 2, _TABLES)
@@ -28,34 +28,34 @@ class Index:
 
     @property
     def problem(self) -> str:
-        """Why nothing can be kept, empty if it can."""
+        """Why nothing can be stored, empty if it can."""
         return self._database.problem
 
     def step(self, key: str) -> FinishedStep | None:
         """Returns the step with a key."""
         columns = "run_id, inputs, outputs, metrics, seconds, memory, user"
-        query = f"SELECT {columns} FROM step WHERE scope=? AND key=?"  # noqa: S608 (names of ours)
+        query = f"SELECT {columns} FROM step WHERE scope=? AND key=?"  # noqa: S608 (our own names)
         for row in self._database.rows(query, (self._scope, key)):
             with contextlib.suppress(
                 ValueError, TypeError, AttributeError
-            ):  # damaged, and SQLite does not see it
+            ):  # damaged in a way that SQLite does not notice
                 return _step(row)
         return None
 
     def latest(self, pipeline: str, step: str) -> FinishedStep | None:
-        """Returns what a pipeline's step was when it ended well last, or was taken over."""
+        """Returns a pipeline's step as it last ended well or was reused."""
         query = "SELECT key FROM latest WHERE scope=? AND pipeline=? AND step=?"
         for (key,) in self._database.rows(query, (self._scope, pipeline, step)):
             return self.step(key)
         return None
 
     def latest_runs(self) -> set[str]:
-        """Returns the runs of the steps that this machine's pipelines had last: what is taken over next."""
+        """Returns the latest runs of the steps of this machine's pipelines: the next to be reused."""
         query = "SELECT run_id FROM step JOIN latest USING (scope, key) WHERE scope=?"
         return {run_id for (run_id,) in self._database.rows(query, (self._scope,))}
 
     def add_step(self, key: str, pipeline: str, name: str, step: FinishedStep) -> None:
-        """Notes a step that is finished, with everything recorded: this comes last."""
+        """Adds a finished step; called last, once everything is recorded."""
         outputs = {output: [digest, step.paths.get(output, "")] for output, digest in step.digests.items()}
         texts = [json.dumps(x) for x in (dict(step.inputs), outputs, dict(step.metrics))]
         row = (self._scope, key, step.run_id, *texts, step.seconds, step.memory, step.user)
@@ -63,7 +63,7 @@ class Index:
         self.note_latest(key, pipeline, name)
 
     def note_latest(self, key: str, pipeline: str, name: str) -> None:
-        """Notes that a pipeline's step is now the one with this key."""
+        """Records that a pipeline's step is now the one with this key."""
         row = (self._scope, pipeline, name, key)
         self._database.write("INSERT OR REPLACE INTO latest VALUES (?,?,?,?)", row)
 
@@ -73,7 +73,7 @@ class Index:
         return next((run_id for (run_id,) in self._database.rows(query, (self._scope, key))), None)
 
     def add_run(self, key: str, run_id: str) -> None:
-        """Notes a finished pipeline run."""
+        """Adds a finished pipeline run."""
         self._database.write("INSERT OR REPLACE INTO run VALUES (?,?,?)", (self._scope, key, run_id))
 
 

@@ -1,4 +1,4 @@
-"""What a step is given: as part of its key, as MLflow records it, as its command line gets it."""
+"""The inputs of a step: as part of its key, as recorded in MLflow, and on its command line."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from waypost.texts.masks import Masks
 from waypost.texts.sealed import Sealed, opened
 from waypost.tracking.runs import Runs
 
-# Runs and versions do not change; an alias of a model or of an artifact may move.
+# Runs and versions do not change; an alias of a model or an artifact may move.
 _NEVER_CHANGES = re.compile(r"runs:/.+|models:/[^@]+/\d+(/.*)?|models:/m-\w+|wandb://[^:]+:v\d+(/.*)?")
 
 
 @dataclass
 class Inputs:
-    """Turns arguments into texts; `finished` holds the steps that references may name, and grows with each
-    that ends. `bundled` are the files that stand for URLs. `offline` no server is asked: what it said
-    last counts.
+    """Turns arguments into texts; `finished` holds the steps that references may name, and grows as steps
+    end. `bundled` are the files that stand for URLs. If `offline`, no server is asked: its last answer
+    counts.
     """
 
     prepared: Prepared
@@ -41,17 +41,17 @@ class Inputs:
     _asked: dict[str, str] = field(default_factory=dict)
 
     def identity(self, step: PlannedStep, name: str) -> str | None:
-        """Returns what a step's argument means for the result: content where there is any.
+        """Returns what a step's argument means for the result: a content digest where possible.
 
-        None if unknown: behind a URL whose content can change, which no sha256 pins, and
-        whose server does not tell.
+        None if unknown: behind a URL whose content can change, without a sha256, and without a validator from
+        the server.
         """
         argument = step.arguments[name]
         if isinstance(argument, Reference):
             return f"sha256:{self.finished[argument.step].digests[argument.output]}"
         if isinstance(argument, Location):
             if path := self._local(argument):
-                # The memo would keep the path, which is nobody's business.
+                # The memo would store the path, which is secret.
                 is_sealed = isinstance(argument.text, Sealed)
                 return f"sha256:{content_digest(path) if is_sealed else self.memo.digest(path)}"
             if _pinned(step, name) or not argument.text or _NEVER_CHANGES.fullmatch(argument.text):
@@ -60,7 +60,7 @@ class Inputs:
         return str(argument)
 
     def digests(self, step: PlannedStep) -> dict[str, str]:
-        """Returns what the files and addresses that a step is given hold, empty if unknown."""
+        """Returns the digests of a step's files and addresses, empty if unknown."""
         return {
             name: f"sha256:{digest}" if (digest := _pinned(step, name)) else self.identity(step, name) or ""
             for name, argument in step.arguments.items()
@@ -69,12 +69,12 @@ class Inputs:
 
     @property
     def asked_servers(self) -> bool:
-        """Whether the content behind a URL counted that can change."""
+        """Whether the content behind a changeable URL mattered."""
         return bool(self._asked)
 
     def local(self, step: PlannedStep) -> dict[str, Path]:
-        """Returns the files and folders of this machine that a step is given, by parameter; not those with a
-        variable in their place, which is nobody's business.
+        """Returns a step's input files and folders on this machine, by parameter; without those that have a
+        variable in their path, which is secret.
         """
         named = {n: a for n, a in step.arguments.items() if isinstance(a, Location)}
         found = {n: self._file_of(a) for n, a in named.items() if not isinstance(a.text, Sealed)}
@@ -84,7 +84,7 @@ class Inputs:
         return self._local(location) or self.bundled.get(location.text)
 
     def content_behind(self, location: Location) -> str:
-        """Returns what a server said of the content behind an address, empty if it was not asked."""
+        """Returns the server's validator for the content behind an address, empty if it was not asked."""
         return self._asked.get(location.text, "")
 
     def _local(self, location: Location) -> Path | None:
@@ -102,22 +102,21 @@ class Inputs:
         return f"{url} ({self._asked[url]})" if self._asked[url] else None
 
     def recorded(self, argument: Argument) -> str:
-        """Returns the argument for MLflow: stock `mlflow run` understands it as it stands, but for variables
-        of the environment, which are there by their names.
+        """Returns the argument for MLflow: stock `mlflow run` understands it, except environment variables,
+        which appear by name.
         """
         if isinstance(argument, Reference):
             return f"runs:/{self.finished[argument.step].run_id}/{self.artifact(argument)}"
         return str(argument)
 
     def inline(self, step: PlannedStep) -> dict[str, str]:
-        """Returns the texts that become files for a step, by the names of its parameters."""
+        """Returns the texts that become files for a step, by parameter."""
         return {name: a.text for name, a in step.arguments.items() if isinstance(a, Inline)}
 
     def value(self, step: PlannedStep, name: str, argument: Argument, runs: Runs, temp: Path) -> str:
-        """Returns the text for the command line: files as local paths, variables by their values.
+        """Returns the text for the command line: files as local paths, variables by value.
 
-        A file that has to be made for it goes to `temp`. Raises WaypostError if an earlier
-        output is gone, or is not what it was.
+        Generated files go to `temp`. Raises WaypostError if an earlier output is gone, or has changed.
         """
         if isinstance(argument, Reference):
             return str(self._output(name, argument, runs))
@@ -134,7 +133,7 @@ class Inputs:
         text = inline.text
         if content is not None:
             text = canonical_yaml(opened(content, self.prepared.variables))
-        file.parent.mkdir(parents=True, exist_ok=True)  # MLflow's names may hold a slash
+        file.parent.mkdir(parents=True, exist_ok=True)  # MLflow's names may contain a slash
         file.write_text(text, encoding="utf-8")
         return file
 
@@ -150,12 +149,12 @@ class Inputs:
 
     @contextlib.contextmanager
     def _masking(self) -> Iterator[None]:
-        """Takes the values of variables out of what is said of an address with them."""
+        """Masks the values of variables in errors about an address."""
         try:
             yield
         except (RemoteError, UsageError) as error:
             masks = Masks(self.prepared.variables)
-            # The cause has the address in it.
+            # The cause contains the address.
             raise type(error)(masks.text(str(error)), hint=masks.text(error.hint)) from None
 
     def _output(self, name: str, reference: Reference, runs: Runs) -> Path:
@@ -166,13 +165,13 @@ class Inputs:
             raise WaypostError(f"{name}: the output {reference} of run {step.run_id} is gone")
         if self.memo.digest(found) != step.digests[reference.output]:
             message = (
-                f"{name}: the output {reference} of run {step.run_id} is not what that run made: {found}"
+                f"{name}: the output {reference} of run {step.run_id} is not what that run wrote: {found}"
             )
             raise WaypostError(message, hint=f"compute it again: --force {reference.step}")
         return found
 
     def artifact(self, reference: Reference) -> str:
-        """Returns where below its run's artifacts an output is."""
+        """Returns an output's path among its run's artifacts."""
         outputs = self.prepared.plan.step(reference.step).entry_point.outputs
         return outputs[reference.output].path
 
@@ -184,5 +183,5 @@ def _wandb_content(uri: str) -> str:
 
 
 def _pinned(step: PlannedStep, name: str) -> str:
-    """Returns the sha256 that a step is given for what is behind one of its arguments, usually empty."""
+    """Returns the sha256 that a step is given for one of its arguments, usually empty."""
     return str(step.arguments.get(step.entry_point.digest_parameter(name), ""))

@@ -33,7 +33,7 @@ from waypost.tracking.tracker import Tracker, step_variables
 
 
 def this_machine(jobs: int, gpus: int | None = None) -> Capacity:
-    """Returns what this machine has for steps, of which `jobs` may run at once (0: one per core)."""
+    """Returns this machine's capacity for steps, of which `jobs` may run at once (0: one per core)."""
     return Capacity(jobs or cores(), cores(), total_memory(), gpus)
 
 
@@ -53,8 +53,8 @@ class LocalExecutor:
         self._tracker: Tracker | None = None
 
     def prepare(self, prepared: Prepared, missing: Iterable[PlannedStep]) -> None:
-        """Builds all environments, and has workers import what the missing steps need: of several pipelines
-        those of the first, which are all the same in a sweep.
+        """Builds all environments, and has workers import what the missing steps need: with several pipelines
+        those of the first, since they are the same for a whole sweep.
         """
         if self._environments:
             return
@@ -68,23 +68,23 @@ class LocalExecutor:
         self._processes.announce(tracker.uri)
 
     def capacity(self, jobs: int) -> Capacity:
-        """Returns what this machine has; its GPUs are counted when a step asks for one."""
+        """Returns this machine's capacity; its GPUs are counted when a step asks for one."""
         return this_machine(jobs)
 
     def left(self, *, gpus: bool) -> Left:
-        """Returns what is not in use on this machine."""
+        """Returns what is free on this machine."""
         return Left(available_memory(), self._gpus.free() if gpus else None)
 
     def take_gpus(self, holder: str, count: int) -> bool:
-        """Keeps GPUs for a step, which sees no others, until `give_back`."""
+        """Reserves GPUs for a step, which sees no others, until `give_back`."""
         return self._gpus.take(holder, count)
 
     def give_back(self, holder: str) -> None:
-        """Others may have the GPUs that a holder was given, if it was."""
+        """Releases the GPUs of a holder, if it has any."""
         self._gpus.give_back(holder)
 
     def start(self, work: Work) -> _Running:
-        """Starts an attempt: the first one as a fork where that can be, others as plain processes."""
+        """Starts an attempt: the first as a fork if possible, others as plain processes."""
         if work.lost:
             self._say(f"{work.step.name}: {work.lost}; it runs as a plain process")
         running = _Running(self, work, self.tracker, Path(tempfile.mkdtemp(dir=self._temp)))
@@ -104,15 +104,15 @@ class LocalExecutor:
 
     @property
     def tracker(self) -> Tracker:
-        """Where steps log to. Raises ValueError before that is announced."""
+        """Where steps log to. Raises ValueError before `announce`."""
         if self._tracker is None:
-            raise ValueError("nobody said where steps log to")
+            raise ValueError("no tracker was announced")
         return self._tracker
 
     def task(
         self, work: Work, values: Mapping[str, str], folder: Path, log: Path
     ) -> tuple[Environment, Task]:
-        """Returns what a process executes, and in which environment."""
+        """Returns what a process executes, and its environment."""
         step, prepared = work.step, work.prepared
         environment = self._environments[prepared.checkout(step).folder]
         limits = prepared.pipeline.steps[step.name].limits
@@ -151,7 +151,7 @@ class LocalExecutor:
 
 
 class _Running:
-    """An attempt with its files in `temp`; `copy` is what was made of its component's folder for it alone."""
+    """An attempt with its files in `temp`; `copy` is its private copy of the component's folder."""
 
     def __init__(self, executor: LocalExecutor, work: Work, tracker: Tracker, temp: Path) -> None:
         self.values: dict[str, str] = {}
@@ -167,7 +167,7 @@ class _Running:
         self._since = time.monotonic()
 
     def begin(self) -> None:
-        """Puts what the step needs into files, and starts its process."""
+        """Writes the files that the step needs, and starts its process."""
         work = self._work
         code = work.prepared.checkout(work.step)
         self.values = {
@@ -226,4 +226,4 @@ class _Running:
     def _lateness(self) -> str:
         limit = self._work.prepared.pipeline.steps[self._work.step.name].limits.minutes
         late = limit is not None and time.monotonic() - self._since > 60 * limit
-        return f"it took longer than its limit, {limit:g} minutes" if late else ""
+        return f"it exceeded its time limit of {limit:g} minutes" if late else ""

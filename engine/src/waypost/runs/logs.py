@@ -1,4 +1,4 @@
-"""What a step's log says of how it ended."""
+"""What a step's log says about how it ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEWS_LINES, _NEWS_WIDTH, _NEWS_BYTES = 20, 500, 1 << 16
 
 
 def mask(log: Path, masks: Masks) -> None:
-    """Takes secret values out of the log of a step that has ended, before anybody reads or keeps it."""
+    """Masks secret values in the log of an ended step, before anybody reads or keeps it."""
     if not masks or not log.exists():
         return
     new = log.with_name(f"{log.name}.masked")
@@ -26,7 +26,7 @@ def mask(log: Path, masks: Masks) -> None:
 
 
 def exit_cause(code: int, log: Path) -> str:
-    """Returns the component's own word for what went wrong, else how its process ended."""
+    """Returns the component's own error message, or else how its process ended."""
     if code < 0 or code > 128:
         number = -code if code < 0 else code - 128
         name = _signal_name(number)
@@ -38,14 +38,16 @@ def exit_cause(code: int, log: Path) -> str:
 
 
 def _raised(lines: Sequence[str]) -> str:
-    """Returns the line of the last stack trace that names the exception: its message may go on for more."""
+    """Returns the line of the last traceback that names the exception: its message may span more lines."""
     starts = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent call")]
     frames = lines[starts[-1] + 1 :] if starts else []
     return next((line for line in frames if line.strip() and not line.startswith(" ")), "")
 
 
 def not_logged(name: str, path: str, logged: Sequence[str]) -> str:
-    """Returns that an output (`path` in the run's artifacts) is not there, how it gets there, and what is."""
+    """Returns that an output (`path` among the run's artifacts) is missing, how to log it, and what was
+    logged.
+    """
     folder, _, file = path.rpartition("/")
     arguments = [file, folder] if folder else [file]
     call = f"mlflow.log_artifact({', '.join(map(repr, arguments))})"
@@ -57,7 +59,7 @@ def not_logged(name: str, path: str, logged: Sequence[str]) -> str:
 
 
 class Follower:
-    """Reads what is new in a log: at most so many lines a second, each cut, secrets masked."""
+    """Reads new lines of a log: at most so many a second, each truncated, secrets masked."""
 
     def __init__(self, log: Path, masks: Masks) -> None:
         self._log = log
@@ -65,7 +67,7 @@ class Follower:
         self._read = 0
 
     def news(self) -> list[str]:
-        """Returns the newest whole lines since the last look; of many, the last ones."""
+        """Returns the complete lines since the last call; if there are many, the last ones."""
         if not self._log.exists():
             return []
         with self._log.open("rb") as file:
@@ -92,7 +94,7 @@ def tail_of(log: Path) -> str:
 
 
 def _last_lines(log: Path) -> list[str]:
-    """Returns the lines at the end of a log, however much was written before."""
+    """Returns the lines at the end of a log, reading only its last bytes."""
     if not log.exists():
         return []
     with log.open("rb") as file:

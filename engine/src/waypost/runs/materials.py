@@ -1,4 +1,4 @@
-"""What a spec names by content, brought to this machine: code, environment, files. Each once, and checked."""
+"""Fetches what a spec names by content to this machine: code, environment, files. Each once, and verified."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROOM_BYTES = 1 << 20
 
 
 class Materials:
-    """What one attempt needs; errors name the `worker`, since they say something of its machine."""
+    """The materials of one attempt; errors name the `worker`, since they concern its machine."""
 
     def __init__(self, spec: Spec, runs: Runs, worker: str, say: Notify) -> None:
         self._spec = spec
@@ -43,7 +43,7 @@ class Materials:
 
     @property
     def secrets(self) -> Mapping[str, str]:
-        """The values of the variables that nobody may see."""
+        """The values of the sealed variables."""
         return self._values
 
     def digest(self, path: Path) -> str:
@@ -64,8 +64,8 @@ class Materials:
         return store.obtain(code.trees, mirror)
 
     def environment(self, folder: Path, component: Component) -> Environment:
-        """Returns the environment of a component: built once on this machine, and the one that the key of the
-        step names.
+        """Returns the environment of a component: built once on this machine, and the one in the key of the
+        step.
         """
         asked = environments.to_build(None if self._spec.own else read_python_env(folder, component))
         if (here := environments.digest_of(folder, asked)) != self._spec.environment:
@@ -75,20 +75,20 @@ class Materials:
         return environments.ensure(folder, asked, home(), self._say) if asked else environments.local()
 
     def check_variables(self) -> None:
-        """Raises UsageError if a variable is not what the step's key says."""
+        """Raises UsageError if a variable differs from the step's key."""
         for name, digest in self._spec.variables.items():
             value = os.environ.get(name)
             here = "" if value is None else hashlib.sha256(value.encode()).hexdigest()
             if here != digest:
-                problem = f"{name} decides the result of the step, and has another value than with the client"
+                problem = f"{name} decides the result of the step, and its value differs from the client's"
                 raise UsageError(f"worker {self._worker}: {problem}")
         if lacking := [name for name in self._spec.sealed if name not in self._values]:
             names = ", ".join(lacking)
-            hint = "the worker's own environment has to have the values: they are never sent"
+            hint = "set it where the worker starts: values are never sent"
             raise UsageError(f"worker {self._worker}: the pipeline's variable {names} is not set", hint=hint)
 
     def values(self, entry_point: EntryPoint, temp: Path) -> dict[str, str]:
-        """Returns the arguments as texts for the command line; files that are made for it go to `temp`."""
+        """Returns the arguments as texts for the command line; generated files go to `temp`."""
         return {
             name: self._value(entry_point, name, given, temp) for name, given in self._spec.arguments.items()
         }
@@ -118,15 +118,15 @@ class Materials:
         return value if is_open else argument_text(entry_point.parameters[name], opened(value, self._values))
 
     def _shared(self, name: str, given: Document) -> str:
-        """Returns a path that the client named, where this machine has the same content there."""
+        """Returns a path that the client named, if this machine has the same content there."""
         path = Path(given["path"])
         if not path.exists() or self._memo.digest(path) != given["digest"]:
-            problem = f"worker {self._worker} has not the same content at {path} as the client"
-            raise IntegrityError([Finding(name, problem, "hand it over: --upload")])
+            problem = f"worker {self._worker} does not have the client's content at {path}"
+            raise IntegrityError([Finding(name, problem, "upload it: --upload")])
         return str(path)
 
     def _input(self, name: str, given: Document) -> Path:
-        """Returns an artifact that is on this machine, and is what its run made."""
+        """Returns the local path of an artifact, verified against the digest that its run recorded."""
         run_id, artifact, digest = given["run_id"], given["artifact"], given["digest"]
         for _ in range(2):
             path = self._artifact(run_id, artifact)
@@ -134,8 +134,8 @@ class Materials:
                 return path
             if not path.is_relative_to(home()):
                 break
-            remove(path) if path.is_dir() else path.unlink()  # what was kept here is damaged
-        problem = f"{artifact} of run {run_id} is not what that run made"
+            remove(path) if path.is_dir() else path.unlink()  # our copy is damaged
+        problem = f"{artifact} of run {run_id} is not what that run wrote"
         raise IntegrityError([Finding(name, problem, "compute it again: --force STEP")])
 
     def _artifact(self, run_id: str, artifact: str) -> Path:
@@ -149,7 +149,7 @@ class Materials:
 
 
 def _check_room(folder: Path) -> None:
-    """Raises OSError if nothing can be written to a folder: what was to be brought there is not gone."""
+    """Raises OSError if a folder cannot be written to: then the file is not gone, but could not be stored."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(_ROOM_BYTES))
@@ -157,5 +157,5 @@ def _check_room(folder: Path) -> None:
 
 
 def _other_environment(asked: PythonEnv | None) -> str:
-    what = "what its component asks for" if asked else "what Waypost runs in"
-    return f"{what} gives another environment than on the client (another Python, platform or package)"
+    what = "the component's requirements" if asked else "Waypost's own Python"
+    return f"{what} gives a different environment than on the client (different Python, platform or package)"

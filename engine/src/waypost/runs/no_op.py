@@ -1,8 +1,7 @@
-"""A run whose every input is untouched since it was current: known without reading any of them.
+"""Recognizes a run with nothing to do without reading its inputs.
 
-What a run reads is a list of files; as long as their sizes, times and inodes are the same, and so
-are the variables that count, the answer is the same, too. Nothing heavy is imported here, and
-`waypost run` asks here first.
+A run's inputs are a list of files; while their sizes, times and inodes and the relevant variables are
+unchanged, so is the result. Nothing heavy is imported here, and `waypost run` asks here first.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _TABLES = "CREATE TABLE current (request TEXT PRIMARY KEY, known TEXT, result TE
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, and since when (seconds since 1970)."""
+    """A run request, and when it was made (seconds since 1970)."""
 
     folder: Path
     files: Sequence[Path]
@@ -46,27 +45,27 @@ class Request:
 
     @property
     def key(self) -> str:
-        """Its digest, with all else that decides and is no file."""
+        """Its digest, with everything else that decides and is not a file."""
         files = [str(file.resolve()) for file in self.files]
         settings = {k: v for k, v in os.environ.items() if k.startswith(("MLFLOW_", "GIT_"))}
         facts = [__version__, sys.version, sys.prefix, tracking_uri(), str(Path.cwd()), settings]
         asked = [str(self.folder.resolve()), files, list(self.overrides), self.env, facts]
-        return keyed_digest(home(), digest_of(asked))  # passwords are among the settings
+        return keyed_digest(home(), digest_of(asked))  # the settings include passwords
 
 
 def find_current(request: Request) -> RunResult | None:
-    """Returns the run that has everything, None if there is none or a look at the files is needed."""
+    """Returns the run that is up to date, None if there is none or the files have to be read."""
     if project_run():
         return None
     query = "SELECT known, result FROM current WHERE request = ?"
     rows = _database().rows(query, (request.key,))
-    with contextlib.suppress(ValueError, TypeError, KeyError):  # damaged, and SQLite does not see it
+    with contextlib.suppress(ValueError, TypeError, KeyError):  # damaged in a way that SQLite does not notice
         return _current(rows[0]) if rows else None
     return None
 
 
 def _current(row: tuple[str, str]) -> RunResult | None:
-    """Returns a run that was current, None if anything that decides it has changed."""
+    """Returns a run that was up to date, None if anything that decides it has changed."""
     facts, content = map(json.loads, row)
     if _known(facts["deep"], facts["shallow"], facts["variables"])[0] != facts["state"]:
         return None
@@ -77,17 +76,17 @@ def _current(row: tuple[str, str]) -> RunResult | None:
 
 
 def note_current(request: Request, prepared: Prepared, options: Options) -> None:
-    """Keeps that everything is current, where that is so and only files and variables decide it."""
+    """Stores that everything is up to date, if that is so and depends only on files and variables."""
     from waypost.runs.preflight import preflight
     from waypost.runs.prepare import input_files, locations
     from waypost.texts.sealed import variables_in
 
     if any(variables_in(location.text) for _, location in locations(prepared.plan)):
-        return  # its place would be kept here
+        return  # its secret path would be stored
     if prepared.warnings or prepared.release or options.offline or options.data or project_run():
         return
     if not tracking_uri().startswith("sqlite:"):
-        return  # whether the runs still exist can only be asked with MLflow
+        return  # only MLflow can tell whether the runs still exist
     git = _git_files(path for path in prepared.read if path.is_dir())
     if git is None:
         return
@@ -96,8 +95,8 @@ def note_current(request: Request, prepared: Prepared, options: Options) -> None
     names = {*prepared.pipeline.variables}.union(*(s.entry_point.variables for s in prepared.plan.steps))
     _, newest = _known(deep, shallow, names)
     if newest >= request.asked - TICK_SECONDS:
-        return  # changed since, or just before, it was read
-    # Pinned code and outputs may be newer, but their content is compared: as soon as they are old enough.
+        return  # changed after, or just before, it was read
+    # Pinned code and outputs may be newer, but their content is compared, once they are old enough.
     for _ in range(2):
         began = time.time()
         found = preflight(prepared, options)
@@ -126,8 +125,8 @@ def note_current(request: Request, prepared: Prepared, options: Options) -> None
 
 
 def _git_files(folders: Iterable[Path]) -> set[Path] | None:
-    """Returns the files that change with what git takes for content below folders, or with what of it is
-    committed; None if they are not known.
+    """Returns the files that change when git's view of the content of folders, or what is committed, changes;
+    None if they are not known.
     """
     from waypost.sources.memo import git_files
 
@@ -138,10 +137,10 @@ def _git_files(folders: Iterable[Path]) -> set[Path] | None:
 def _known(
     deep: Iterable[Path | str], shallow: Iterable[Path | str], variables: Iterable[str]
 ) -> tuple[str, float]:
-    """Returns a digest of everything that decides, and when the last file of it changed."""
+    """Returns a digest of everything that decides, and when the last of its files changed."""
     one, two = fingerprint(sorted(map(str, deep))), fingerprint(sorted(map(str, shallow)), deep=False)
     values = [f"{name}={os.environ.get(name)}" for name in sorted(variables)]
-    # No secret is kept.
+    # Stores no secret.
     return keyed_digest(home(), "\0".join([one[0], two[0], *values])), max(one[1], two[1])
 
 

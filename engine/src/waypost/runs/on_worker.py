@@ -1,13 +1,13 @@
-"""A step on a worker of a cluster: one attempt, of which the engine on another machine hears how it ended.
+"""A step on a worker of a cluster: one attempt, reported to the engine on another machine.
 
-The order of things is that of `execution.py`, and so is the invariant: what is seen of a result is whole. A
-run is executed once. First it is asked whether it was begun before: where Dask gives a task to a second
-worker, since the first one died or is silent, that one says so and executes nothing, and the engine opens
-another run. Before the tag `waypost.complete` is set, the run is asked whether it was given up meanwhile.
+The order is that of `execution.py`, and so is the invariant: a visible result is complete. A run is executed
+once. It is first checked for an earlier execution: if Dask gives a task to a second worker, since the first
+one died or is silent, the second says so and executes nothing, and the engine opens another run. Before the
+tag `waypost.complete` is set, the run is checked for having been given up.
 
-Nothing of a step goes on without somebody who waits for it. The kernel ends its processes with the worker
-(system/supervisor.py). The worker ends them once Dask tells that nobody wants the task, once the pipeline's
-run is over, and once its lease was not renewed for some time.
+No part of a step runs without somebody waiting for it. The kernel ends its processes with the worker
+(system/supervisor.py). The worker ends them when Dask reports that nobody wants the task, when the pipeline's
+run is over, and when its lease was not renewed for some time.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, WORKER_TAG, Runs, 
 _POLL_SECONDS = 0.2
 _NEWS_SECONDS = 1.0
 _LOOK_SECONDS = 10.0
-# With the time between two looks, and that which a step gets to end, within two minutes.
+# Together with the time between two checks and the grace period of a step: within two minutes.
 _SILENCE_SECONDS = 5 * BEAT_SECONDS
 
 
 class _StoppedError(Exception):
-    """Nobody waits for the step any more; the text says why."""
+    """Nobody waits for the step any more; the text is the reason."""
 
 
 def execute(document: Document) -> Document:
-    """Executes an attempt; returns how it ended (`ended`, or `complete` where that was recorded before), or
+    """Executes an attempt; returns how it ended (`ended`, or `complete` if that was recorded before), or
     which worker began it (`lost`), or why it was stopped (`stopped`). Raises WaypostError.
     """
     spec, inside = spec_in(document), Inside()
@@ -67,20 +67,18 @@ def execute(document: Document) -> Document:
         return {"stopped": str(error)}
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "make room there (WAYPOST_HOME, TMPDIR), or end this worker" if full else ""
+        hint = "free disk space there (WAYPOST_HOME, TMPDIR), or stop this worker" if full else ""
         raise WaypostError(f"worker {inside.name}: {error}", hint=hint) from error
 
 
 def own_store(told: str) -> str:
-    """Returns where this worker reaches the tracking server: as its own variables say, else as the client was
-    told.
-    """
+    """Returns the tracking URI for this worker: from its own variables, else the client's."""
     return os.environ.get("MLFLOW_TRACKING_URI") or told
 
 
 def earlier_in(tags: Mapping[str, str], mine: str) -> Document:
-    """Returns what the tags of a run say of an execution before the one that is called `mine`, {} for none:
-    `complete` with the digests of its outputs, or the worker that is `lost`.
+    """Returns what a run's tags say of an execution other than `mine`, {} for none: `complete` with the
+    digests of its outputs, or the worker that is `lost`.
     """
     if tags.get(COMPLETE_TAG):
         return {"complete": outputs_in(tags)}
@@ -123,7 +121,7 @@ class _Attempt:
         return {"ended": asdict(self._recorded(entry_point, code, late))}
 
     def _earlier(self) -> Document:
-        """Notes that this worker begins the run; returns what became of it where one did before."""
+        """Claims the run for this worker; returns the outcome of an earlier execution, if any."""
         mine = f"{self._inside.name} {uuid.uuid4().hex}"
         _, tags = self._runs.state_of(self._spec.run_id)
         if not (tags.get(WORKER_TAG) or tags.get(COMPLETE_TAG)):
@@ -133,7 +131,7 @@ class _Attempt:
 
     @contextlib.contextmanager
     def _devices(self) -> Iterator[dict[str, str]]:
-        """Yields the variables by which a step sees the GPUs that it asked for, and no others."""
+        """Yields the variables that make the requested GPUs visible to a step, and no others."""
         with contextlib.closing(Gpus(home() / "locks")) as found:
             while self._spec.gpus and not found.take(self._spec.run_id, self._spec.gpus):
                 self._check_wanted()
@@ -141,9 +139,9 @@ class _Attempt:
             yield found.variables(self._spec.run_id)
 
     def _executed(self, command: str, folder: Path, variables: Mapping[str, str]) -> tuple[int, str]:
-        """Returns the exit code of the step's process, and what its time limit says. Raises _StoppedError."""
+        """Returns the exit code of the step's process, and its time limit's message. Raises _StoppedError."""
         limit = f"ulimit -d {self._spec.memory_mb * 1024}; " if self._spec.memory_mb else ""
-        self._began = time.monotonic()  # what was fetched before took no time of the step's
+        self._began = time.monotonic()  # fetching does not count as the step's time
         process = Shell(limit + command, cwd=folder, env=variables, log=self._log)
         follower = Follower(self._log, self._masks)
         now = time.monotonic()
@@ -166,9 +164,9 @@ class _Attempt:
         except BaseException:
             process.end()
             mask(self._log, self._masks)
-            with contextlib.suppress(Exception):  # what is on its way up counts
+            with contextlib.suppress(Exception):  # the error being raised matters more
                 self._keep_log()
-            with contextlib.suppress(Exception):  # the step may have said something else on its way
+            with contextlib.suppress(Exception):  # a second error adds nothing
                 self._runs.close(self._spec.run_id, "KILLED")
             raise
         return code, ""
@@ -180,7 +178,7 @@ class _Attempt:
     def _check_lease(self, now: float) -> None:
         """Raises _StoppedError if the engine is gone, or has given this attempt up.
 
-        A tracking server that is silent says nothing of that: what it says next counts from then on.
+        A silent tracking server is no sign of that: its next answer restarts the count.
         """
         try:
             with tracking_errors(self._uri):
@@ -192,15 +190,15 @@ class _Attempt:
         if status != "RUNNING":
             raise _StoppedError("the pipeline's run is over")
         if not self._sign.is_fresh(tags, now):
-            raise _StoppedError("the engine that started it gives no sign of life")
+            raise _StoppedError("the engine that started it is no longer responding")
 
     def _check_not_given_up(self) -> None:
         _, tags = self._runs.state_of(self._spec.run_id)
         if GIVEN_UP_TAG in tags:
-            raise _StoppedError("another attempt took its place")
+            raise _StoppedError("another attempt has replaced it")
 
     def _recorded(self, entry_point: EntryPoint, code: int, late: str) -> Ended:
-        """Records what the step left; its log is kept whatever happened."""
+        """Records the step's outcome; its log is kept in any case."""
         self._keep_log()
         cause = late or (exit_cause(code, self._log) if code else "")
         found = Outputs() if cause else find_outputs(entry_point, self._spec.run_id, self._runs)
@@ -233,7 +231,7 @@ class _Attempt:
     def _lateness(self, now: float) -> str:
         limit = self._spec.minutes
         late = limit is not None and now - self._began > 60 * limit
-        return f"it took longer than its limit, {limit:g} minutes" if late else ""
+        return f"it exceeded its time limit of {limit:g} minutes" if late else ""
 
     def _tell(self, **news: object) -> None:
         self._inside.tell(self._spec.topic, {"run_id": self._spec.run_id, "name": self._inside.name, **news})

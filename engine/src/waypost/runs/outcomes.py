@@ -1,4 +1,4 @@
-"""What a run leaves of how it went: outcome.json, a description for MLflow's pages, and the page for
+"""What a run records about its outcome: outcome.json, a description for MLflow's pages, and the report for
 people.
 """
 
@@ -19,7 +19,7 @@ from waypost.runs.prepare import Prepared
 from waypost.tracking.tracker import Tracker
 
 PAGE = "report.html"
-"""The artifact of a pipeline run that is its page."""
+"""The artifact of a pipeline run that is its report."""
 DESCRIPTION_TAG = "mlflow.note.content"
 _PACKAGES = ("mlflow-skinny", "uv")
 
@@ -27,9 +27,7 @@ _PACKAGES = ("mlflow-skinny", "uv")
 def outcome_of(
     prepared: Prepared, results: Sequence[StepResult], inputs: Mapping[str, StepInputs], status: str
 ) -> Outcome:
-    """Returns how a run went; `inputs` are what the keys of its steps are made of, as far as that is
-    known.
-    """
+    """Returns the outcome of a run; `inputs` are what the keys of its steps are made of, where known."""
     steps = {step.name: step for step in prepared.plan.steps}
     uses = {step.uses: prepared.checkout(step).component for step in prepared.plan.steps}
     return Outcome(
@@ -67,14 +65,14 @@ def _versions() -> dict[str, str]:
 
 
 def keep_outcome(tracker: Tracker, run_id: str, outcome: Outcome) -> None:
-    """Logs how a run went."""
+    """Logs the outcome of a run."""
     text = outcome_text(outcome)
     tracker.log_contents(run_id, {f"{provenance.FOLDER}/{contract.FILE}": text.encode()})
 
 
 def keep_page(tracker: Tracker, run_id: str) -> str:
-    """Makes the page of a run that has ended, logs it, and returns where it is; MLflow's own page of the run
-    gets a description and the datasets.
+    """Renders the report of a run that has ended, logs it, and returns where it is; MLflow's own page of the
+    run gets a description and the datasets.
     """
     from waypost.pages.description import description
     from waypost.pages.run_page import run_page

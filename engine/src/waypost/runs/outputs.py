@@ -1,4 +1,4 @@
-"""What a step left in its run: whether its declared outputs are there, and are what the contract says."""
+"""The declared outputs of a step in its run: whether they exist and match the contract."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waypost.tracking.runs import Runs
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the outputs of a step are on this machine, or the `problem` where one is not as declared."""
+    """Local paths of a step's outputs, or the `problem` if one is not as declared."""
 
     paths: Mapping[str, Path] = field(default_factory=dict)
     models: tuple[str, ...] = ()
@@ -37,9 +37,7 @@ def find_outputs(entry_point: EntryPoint, run_id: str, runs: Runs) -> Outputs:
 
 
 def models_in(entry_point: EntryPoint, paths: Mapping[str, Path | str]) -> tuple[str, ...]:
-    """Returns the artifacts that are MLflow models, by their declared type, else by content where that is
-    here.
-    """
+    """Returns the artifacts that are MLflow models, by declared type, else by content if it is here."""
     return tuple(
         output.path
         for name, output in entry_point.outputs.items()
@@ -49,13 +47,13 @@ def models_in(entry_point: EntryPoint, paths: Mapping[str, Path | str]) -> tuple
 
 
 def model_problem(folder: Path, metadata: Sequence[str]) -> str:
-    """Returns why a folder is not the MLflow model that a contract declares, empty if it is."""
+    """Returns why a folder is not the MLflow model that the contract declares, empty if it is."""
     if not is_model(folder):
-        return "is no MLflow model"
+        return "is not an MLflow model"
     try:
         there = read_mlmodel(folder).metadata or {}
     except WaypostError as error:
-        return f"is no MLflow model that can be read: {error}"
+        return f"is not a readable MLflow model: {error}"
     lost = ", ".join(repr(key) for key in metadata if key not in there)
     return f"is a model without {lost} in its metadata, which the contract declares" if lost else ""
 

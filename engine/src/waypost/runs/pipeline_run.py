@@ -1,4 +1,4 @@
-"""One pipeline run on the tracking server: opened, told about, closed."""
+"""One pipeline run on the tracking server: opened, reported, closed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from waypost.tracking.tracker import Tracker
 
 
 class PipelineRun:
-    """One pipeline run, opened on the tracking server; `result` is there once it is closed.
+    """One pipeline run, opened on the tracking server; `result` exists once it is closed.
 
-    Nothing but opening it is done when it is made: whoever has it closes it, whatever comes after.
-    In a sweep it has a `name` of its own, and the sweep's run as its `parent`; `env_digests` are those of the
-    steps' environments, where they are known already.
+    The constructor only opens it: whoever has it closes it, whatever happens. In a sweep it has its own
+    `name`, and the sweep's run as `parent`; `env_digests` are those of the steps' environments, if known
+    already.
     """
 
     result: RunResult
@@ -71,7 +71,7 @@ class PipelineRun:
 
     @property
     def nodes(self) -> list[Node]:
-        """The graph of the steps to execute, and of those whose results they need."""
+        """The graph of the steps to execute, and of those with results that they need."""
         plan, selected = self._prepared.plan, self._options.steps
         needed = plan.needed_for([step.name for step in plan.steps] if selected is None else selected)
         return [
@@ -81,7 +81,7 @@ class PipelineRun:
         ]
 
     def begin(self) -> None:
-        """Tells that it is there, and records its parameters."""
+        """Reports that the run is open, and records its parameters."""
         tracker = self._tools.tracker
         self.execution.mirrored.opened()
         self._reporter.starting(self._prepared.plan, self.run_id)
@@ -89,7 +89,7 @@ class PipelineRun:
         tracker.log_contents(self.run_id, self._origin.artifacts)
 
     def warn(self, text: str) -> None:
-        """Shows a warning, and keeps it with the run."""
+        """Shows a warning, and records it with the run."""
         self._warnings.append(text)
         self._reporter.warn(text)
 
@@ -97,7 +97,7 @@ class PipelineRun:
         self._reporter.say(text)
 
     def close(self, status: str) -> None:
-        """Gives the run its terminal status; a finished one enters the index."""
+        """Sets the run's terminal status; a finished run is added to the index."""
         execution = self.execution
         self.result = RunResult(
             self._prepared.pipeline.name,
@@ -123,8 +123,8 @@ class PipelineRun:
         if self._warnings:
             tracker.tag(self.run_id, {"waypost.warnings": "\n".join(self._warnings)})
         if status != "FINISHED" or not is_local(tracker.uri):
-            # Of a step that was just about to be opened or recorded, nobody but the server knows; and of one
-            # whose opening was asked for twice, because the first answer was lost on its way.
+            # Only the server knows a step that was just about to be opened or recorded, or one opened
+            # twice because the first response was lost.
             tracker.close_steps(self.run_id)
         tracker.close(self.run_id, status)
         if status != "KILLED":
@@ -135,25 +135,25 @@ class PipelineRun:
             drafts.note(self._prepared, self._options, self.run_id, tracker.uri)
 
     def _tell_people(self, status: str) -> str:
-        """Keeps how the run went, and its page; returns where that is. What keeps it from that is a warning:
-        the run has its status already.
+        """Records the outcome and the report of the run; returns where the report is. A problem is only a
+        warning: the run has its status already.
         """
         tracker, execution = self._tools.tracker, self.execution
         try:
             outcome = outcome_of(self._prepared, execution.results, execution.inputs, status)
             keep_outcome(tracker, self.run_id, outcome)
-            # The points of a sweep have one page together.
+            # The points of a sweep share one report.
             if self._prepared.pipeline.report and not self._is_one_of_many:
                 return keep_page(tracker, self.run_id)
-        except Exception as error:  # a page that cannot be made is no reason for a run to fail
+        except Exception as error:  # a failing report is no reason for a run to fail
             text = " ".join(str(error).split()) or type(error).__name__
-            hint = f"; make it later: waypost report {self.run_id}"
-            self._reporter.warn(redacted(f"the report of the run was not made: {text}{hint}"))
+            hint = f"; write it later: waypost report {self.run_id}"
+            self._reporter.warn(redacted(f"no report was written for the run: {text}{hint}"))
         return ""
 
 
 def _earlier_steps(tracker: Tracker, options: Options, name: str) -> Mapping[str, FinishedStep]:
-    """Returns the finished steps of the run to resume, by their keys."""
+    """Returns the finished steps of the run to resume, by key."""
     if not options.resume:
         return {}
     earlier = tracker.steps_to_resume()

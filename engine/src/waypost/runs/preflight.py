@@ -1,4 +1,4 @@
-"""What is known before anything runs: which steps are current, and whether all of a pipeline is."""
+"""What is known before anything runs: which steps are current, and whether the whole pipeline is."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: `steps` to execute (None: all that have to), what to take over (`cache`, `force`,
-    `resume`), `env` (uv or local), `jobs` at the same time (0: one per core), `fork` steps from workers,
-    `debug`, `offline`, `wandb` whether W&B hears of it; of a bundle the folder of its `wheels`, and its
-    `data`, files by the URL that they come from. `on` is the address of the cluster that executes steps,
-    empty for this machine; `upload` lets its workers have the input files of this machine.
+    """How to run: `steps` to execute (None: all that need it), what to reuse (`cache`, `force`, `resume`),
+    `env` (uv or local), `jobs` at once (0: one per core), `fork` steps from workers, `debug`, `offline`,
+    `wandb` to mirror the run to W&B; of a bundle the folder of its `wheels`, and its `data`, files by their
+    URL. `on` is the address of the cluster that executes steps, empty for this machine; `upload` gives its
+    workers the input files of this machine.
     """
 
     steps: frozenset[str] | None = None
@@ -66,11 +66,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Preflight:
-    """The decision for each step whose inputs are known, by its name.
+    """The decision for each step with known inputs, by name.
 
-    `missing` are the steps that have to run, and those of which only their inputs will tell;
-    `current` is the earlier run that has everything, if there is one. `outputs` are the files that
-    finished steps left here; `asked_servers` tells whether the content behind URLs counted.
+    `missing` are the steps that have to run, and steps with inputs that are not known yet; `current` is the
+    earlier run that has everything, if any. `outputs` are the local files of finished steps; `asked_servers`
+    says whether the content behind URLs counted.
     """
 
     decisions: Mapping[str, Decision]
@@ -81,16 +81,16 @@ class Preflight:
 
 
 def rule_of(options: Options, memo: Memo) -> Whole:
-    """Returns by what a finished step is known to be whole where steps execute as these options say."""
+    """Returns how to check that a finished step is complete, given where steps execute."""
     return is_recorded if options.on else is_whole_here(memo)
 
 
 def preflight(
     prepared: Prepared, options: Options, env_digests: Mapping[str, str] | None = None
 ) -> Preflight:
-    """Returns what the index of this machine says; no tracking server is asked, nothing heavy imported.
+    """Returns the decisions from this machine's index; asks no tracking server, imports nothing heavy.
 
-    Args: `env_digests` are the digests of the steps' environments, where they are known already.
+    Args: `env_digests` are the digests of the steps' environments, if known already.
     """
     finished: dict[str, FinishedStep] = {}
     memo, index = Memo(home()), Index(home(), tracking_uri())
@@ -120,8 +120,8 @@ def preflight(
 def _recorded(
     prepared: Prepared, keys: Mapping[str, str], options: Options, index: Index
 ) -> tuple[str, tuple[str, ...]]:
-    """Returns the earlier run that has everything, empty if there is none, and what it had that was not
-    committed: once that is, such a run no longer says where its result comes from.
+    """Returns the earlier run that has everything, empty if there is none, and its uncommitted files: once
+    these are committed, the run no longer says where its result comes from.
     """
     if earlier := index.run(run_key(prepared, keys, options)):
         return earlier, ()
@@ -150,8 +150,8 @@ def _earlier_run(prepared: Prepared, run_id: str, finished: Mapping[str, Finishe
 
 
 def run_key(prepared: Prepared, keys: Mapping[str, str], options: Options, *, is_dirty: bool = False) -> str:
-    """Returns the digest of what a pipeline run records, and where: its steps' keys, its parameters, its
-    versions, and whether what it read was committed.
+    """Returns the digest of what a pipeline run records: its steps' keys, its parameters, its versions, and
+    whether what it read was committed.
     """
     versions = {**prepared.release, "lock": prepared.lock, "dev": prepared.dev}
     if options.wandb:
@@ -178,9 +178,9 @@ def digests(prepared: Prepared, env: str) -> dict[str, str]:
 
 
 def by_step(prepared: Prepared, env: str, find: Callable[[Path, PythonEnv | None], T]) -> dict[str, T]:
-    """Returns what `find` says of each step's environment, asked once a component: it gets the folder and
-    what that asks to be installed, None if the engine's own environment serves. Raises FindingsError with
-    all that cannot be built.
+    """Returns the result of `find` for each step's environment, called once per component with its folder and
+    the environment to build, None if the engine's own is enough. Raises FindingsError with all environments
+    that cannot be built.
     """
     wanted: dict[Path, PythonEnv | None] = {}
     problems: list[Finding] = []

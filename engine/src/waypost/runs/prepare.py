@@ -1,4 +1,4 @@
-"""Everything that is checked before step 1: files read, plan made, inputs there."""
+"""Everything that is checked before step 1: files are read, the plan is made, inputs exist."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from waypost.texts.sealed import Variables, opened
 
 @dataclass(frozen=True)
 class Given:
-    """What a pipeline was read from: its parameter files with their texts, and what was set on top of them;
-    `plain` are the parameters that params.yaml alone gives, `workspace` is where all of it was.
+    """The source of a pipeline run: parameter files with their texts, and overrides; `plain` are the
+    parameters from params.yaml alone, `workspace` is where they were read.
     """
 
     workspace: Workspace
@@ -42,11 +42,10 @@ class Given:
 class Prepared:
     """A pipeline that is ready to run: plan, parameters (resolved), and the code of its components.
 
-    `lock` is the digest of the lock that it runs from, empty without one; `dev` tells that local
-    folders were taken as they are; `warnings` what the user should know of the versions; `release`
-    are the tags of a release, empty for a pipeline's folder; `read` are the user's files and folders
-    that were looked at; `variables` the values of the environment variables that the pipeline declares;
-    `given` is what all of this was made of, None for what no user wrote.
+    `lock` is the digest of the lock that it runs from, empty without one; `dev`: local folders were used as
+    they are; `warnings` concern the versions; `release` are the tags of a release, empty for a pipeline's
+    folder; `read` are the user's files and folders that were read; `variables` the values of the environment
+    variables that the pipeline declares; `given` is the source, None if no user wrote one.
     """
 
     folder: Path
@@ -63,7 +62,7 @@ class Prepared:
     given: Given | None = None
 
     def tags(self) -> dict[str, str]:
-        """Returns what the run's tags say of its versions."""
+        """Returns the run's tags about versions."""
         tags = dict(self.release)
         if self.lock:
             tags["waypost.lock"] = self.lock
@@ -84,12 +83,12 @@ def prepare(
     dev: bool = False,
     found: Checkouts | None = None,
 ) -> Prepared:
-    """Reads and checks a pipeline, and brings its components here.
+    """Reads and checks a pipeline, and fetches its components.
 
-    Args: `files` are parameter files, merged in order on top of the pipeline's params.yaml; `found` are the
-    components, where they are here already: those of a sweep are the same for all its points.
-    Raises FindingsError with everything that is wrong, IntegrityError if lock or content are
-    not what they should be, RemoteError if content is needed that no place here has.
+    Args: `files` are parameter files, merged in order over the pipeline's params.yaml; `found` are the
+    components if already fetched: all points of a sweep share them.
+    Raises FindingsError with all problems, IntegrityError if lock or content are not what they should be,
+    RemoteError if needed content is not available here or from any source.
     """
     folder, pipeline = workspace.folder, workspace.pipeline
     texts, overrides = _sources_of_parameters(workspace, files, overrides)
@@ -134,7 +133,7 @@ def prepare(
 def _sources_of_parameters(
     workspace: Workspace, files: Sequence[Path], overrides: Sequence[str]
 ) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
-    """Returns (file name, YAML text) of all parameter files, and all overrides; those of a kept run first."""
+    """Returns (file name, YAML text) of all parameter files, and all overrides; a kept run's first."""
     kept = workspace.kept
     base = (
         [(file.name, file.text) for file in kept.facts.files] if kept else read_parameters(workspace.folder)
@@ -151,19 +150,19 @@ def _merged(
     try:
         parameters = merged(texts, overrides, variables)
     except FindingsError as error:
-        # Without the parameters every name would be missing, which would bury the cause.
+        # Without parameters every name would be missing, which would hide the cause.
         parameters = merged(texts, (), variables)
         findings += error.findings
     return parameters, [*findings, *parameters.findings]
 
 
 def _named(file: Path) -> str:
-    """Returns how a parameter file is called, which is never like the pipeline's own."""
+    """Returns the name of a parameter file, which never equals that of the pipeline's own."""
     return f"./{file}" if str(file) == PARAMETERS_FILE else str(file)
 
 
 def _looked_at(workspace: Workspace, code: Mapping[str, Checkout]) -> set[Path]:
-    """Returns the pipeline's files, and the folders of code that was taken or could have been."""
+    """Returns the pipeline's files, and the folders of code that was or could have been used."""
     found = {workspace.folder / name for name in (FILE, PARAMETERS_FILE, LOCK_FILE)}
     for uses, checkout in code.items():
         local = workspace.local(uses.partition("/")[0])
@@ -173,7 +172,7 @@ def _looked_at(workspace: Workspace, code: Mapping[str, Checkout]) -> set[Path]:
 
 
 def local_path(location: Location, folder: Path, variables: Mapping[str, str]) -> Path | None:
-    """Returns the file that a location names, None if it is a URL of another machine."""
+    """Returns the local file that a location names, None if it is a remote URL."""
     text = opened(location.text, variables)
     scheme = scheme_of(text)
     if scheme == "file":
@@ -182,13 +181,13 @@ def local_path(location: Location, folder: Path, variables: Mapping[str, str]) -
 
 
 def input_files(plan: Plan, folder: Path, variables: Mapping[str, str]) -> list[Path]:
-    """Returns the files of this machine that steps are given."""
+    """Returns the local input files of the steps."""
     found = (local_path(location, folder, variables) for _, location in locations(plan))
     return [path for path in found if path is not None]
 
 
 def locations(plan: Plan) -> Iterator[tuple[str, Location]]:
-    """Yields what steps are given by a path or URL, each with the place where it is named."""
+    """Yields the paths and URLs that steps are given, each with the place where it is named."""
     for step in plan.steps:
         for name, argument in step.arguments.items():
             if isinstance(argument, Location):
@@ -204,7 +203,7 @@ def _input_findings(plan: Plan, folder: Path, variables: Mapping[str, str]) -> l
 
 
 def _extra_findings(plan: Plan, variables: Mapping[str, str]) -> Iterator[Finding]:
-    """Yields the inputs that something reads which is not installed."""
+    """Yields a finding for each input that needs an extra which is not installed."""
     for place, location in locations(plan):
         if is_wandb(opened(location.text, variables)):
             try:
@@ -221,5 +220,5 @@ def is_wandb(text: str) -> bool:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that is too long for a file
+    except OSError:  # the name is too long for a file
         return False

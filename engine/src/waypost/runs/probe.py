@@ -1,4 +1,4 @@
-"""What a worker says of its machine before anything is sent to it."""
+"""A worker's report on its machine, before any work is sent to it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from waypost.tracking.local import is_local
 
 
 def look_around(document: Document) -> Document:
-    """Returns what keeps this worker from executing steps.
+    """Returns what prevents this worker from executing steps.
 
-    Args: `document` has the `host` of the client, its `store` and experiment, the digests of the `files` that
-    steps are given, by path, and the names of `variables` that they need. What comes back has the same names.
+    Args: `document` has the client's `host`, its `store` and experiment, the digests of the steps' input
+    `files`, by path, and the names of the `variables` that they need. The result has the same names.
     """
     memo, store = Memo(home()), own_store(document["store"])
     is_elsewhere = socket.gethostname() != document["host"]
@@ -35,7 +35,7 @@ def look_around(document: Document) -> Document:
 
 
 def _store_problem(uri: str, experiment_id: str, name: str) -> str:
-    """Returns why the runs of the client's tracking server cannot be seen from here, empty if they can."""
+    """Returns why the runs of the client's tracking server cannot be read from here, empty if they can."""
     try:
         with tracking_errors(uri):
             found = reached(uri).get_experiment(experiment_id)
@@ -44,7 +44,7 @@ def _store_problem(uri: str, experiment_id: str, name: str) -> str:
     return (
         ""
         if found.name == name
-        else f"{uri} is another tracking server: there {experiment_id} is {found.name!r}"
+        else f"{uri} is a different tracking server: experiment {experiment_id} is {found.name!r} there"
     )
 
 

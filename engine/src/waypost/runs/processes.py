@@ -1,4 +1,6 @@
-"""Processes of steps on this machine: forks of a worker that has imported what they need, or plain ones."""
+"""Processes of steps on this machine: forks of a worker that has imported what they need, or plain
+processes.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,16 @@ OF_EVERY_STEP = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }
-"""Variables of all steps, and of what executes them."""
+"""Variables set for all steps, and for the processes that execute them."""
 NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
 _POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a process executes: `shell` is its command, `python` the same where it is plain Python.
+    """What a process executes: `shell` is its command, `python` the same command if it is plain Python.
 
-    `modules` is what its code imports, `memory` its limit in bytes (0: none).
+    `modules` are the imports of its code, `memory` its limit in bytes (0: none).
     """
 
     step: str
@@ -48,40 +50,39 @@ class Task:
 
 
 class Process(Protocol):
-    """A step's process on its way."""
+    """A running process of a step."""
 
     def poll(self) -> int | None:
         """Returns the exit code (-N: signal N), None while it runs. Raises WorkerLostError."""
 
     def end(self) -> None:
-        """Ends it and its children: SIGTERM, and SIGKILL after some seconds."""
+        """Ends it and its children: SIGTERM, then SIGKILL after some seconds."""
 
     @property
     def memory(self) -> int:
-        """Its peak in bytes, 0 if unknown."""
+        """Peak memory in bytes, 0 if unknown."""
 
     @property
     def cpu_seconds(self) -> float:
-        """The processor time that it took, 0 if unknown."""
+        """Processor time in seconds, 0 if unknown."""
 
 
 class WorkerLostError(Exception):
-    """The worker that a step ran in is gone, or cannot fork it; a plain process can run it."""
+    """A step's worker is gone, or cannot fork it; a plain process can run it."""
 
 
 def can_fork() -> bool:
-    """Returns whether forks are safe here: macOS forbids them to much that is written in C."""
+    """Returns whether forks are safe here: on macOS they break many C libraries."""
     return sys.platform == "linux"
 
 
 class Processes:
     """Executes tasks until it is closed, which ends whatever still runs. All calls come from one thread.
 
-    There is a fork server for each environment and set of variables that modules read when they are
-    imported; it is started when its first task is prepared. A task that is no plain Python, or that
-    forbids a fork (threads, a module of its own with the name of a loaded one), is a process of its
-    own. Invariant: a task runs in one place only. A server that is lost takes its tasks along, before
-    anybody is told that they are lost.
+    There is a fork server for each environment and set of variables that modules read on import; it is
+    started when its first task is prepared. A task that is not plain Python, or that cannot be forked
+    (threads, a module of its own with the name of a loaded one), gets a new process. Invariant: a task runs
+    in only one place. A lost server's tasks end before anybody is told that they are lost.
     """
 
     def __init__(self, folder: Path, *, fork: bool) -> None:
@@ -93,12 +94,12 @@ class Processes:
         self._store = ""
 
     def prepare(self, environment: Environment, python: PythonCommand | None, modules: Sequence[str]) -> None:
-        """Starts the worker for such commands where there is none yet, and has it import modules."""
+        """Starts the worker for such commands if there is none yet, and has it import modules."""
         if python and self._fork:
             self._worker(environment, python).prepare(modules)
 
     def announce(self, store: str) -> None:
-        """Tells the workers, also those that will start, where steps will log to."""
+        """Tells all workers, present and future, where steps will log to."""
         self._store = store
         for worker in self._workers.values():
             worker.announce(store)
@@ -112,7 +113,7 @@ class Processes:
         return self._worker(environment, task.python).start(task)
 
     def wait(self, seconds: float) -> None:
-        """Waits until something may have happened, `seconds` at most."""
+        """Waits until something may have happened, at most `seconds`."""
         alive = [worker for worker in self._workers.values() if worker.is_there]
         self._plain = [running for running in self._plain if running.poll() is None]
         until = time.monotonic() + seconds
@@ -131,7 +132,7 @@ class Processes:
             worker.close()
 
     def _worker(self, environment: Environment, python: PythonCommand) -> _Worker:
-        # What a module reads when it is imported must be there when the worker starts.
+        # Variables that a module reads on import must be set when the worker starts.
         variables = {name: value for name, value in python.variables.items() if name != "PYTHONPATH"}
         key = (environment.digest, frozenset(variables.items()))
         worker = self._workers.get(key)
@@ -184,7 +185,7 @@ class _Forked:
 
 
 class _Worker:
-    """One process that forks; it lies in `folder` with its log and what steps report."""
+    """A fork server; its log and its steps' reports are in `folder`."""
 
     def __init__(
         self, environment: Environment, variables: Mapping[str, str], folder: Path, number: int
@@ -240,7 +241,7 @@ class _Worker:
         return running
 
     def listen(self, seconds: float = 0.0) -> None:
-        """Hears what the process says, waiting `seconds` at most."""
+        """Receives messages from the process, waiting at most `seconds`."""
         if not select.select([self], [], [], seconds)[0]:
             return
         documents = self._partner.receive()
@@ -257,7 +258,7 @@ class _Worker:
 
     def _lost(self) -> None:
         self.is_there = False
-        self._partner.end()  # and its steps: none runs twice at the same time
+        self._partner.end()  # and its steps: none may run twice at the same time
         last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         cause = f"its worker is gone{': ' if last else ''}{''.join(last)}"
         for step in self._steps.values():

@@ -1,4 +1,4 @@
-"""What a run knows of where it came from: its tags say it in short, its artifacts keep all of it."""
+"""The origin of a run: a summary in its tags, everything in its artifacts."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from waypost.texts.sealed import variables_in
 
 @dataclass(frozen=True)
 class Origin:
-    """A run's origin: what its `tags` say, the `artifacts` that it keeps, by path, `differing` parameters as
-    `depth=7 (2)`, and `dirty` files.
+    """A run's origin: its `tags`, its `artifacts` by path, `differing` parameters as `depth=7 (2)`, and
+    `dirty` files.
     """
 
     tags: Mapping[str, str]
@@ -38,7 +38,7 @@ class Origin:
 
 
 def origin_of(prepared: Prepared, options: Options) -> Origin:
-    """Returns where a run comes from; git is asked for what of it is not committed."""
+    """Returns the origin of a run, with uncommitted changes from git."""
     parameters = redacted(canonical_yaml(prepared.parameters)).encode()
     artifacts = {PARAMETERS_FILE: parameters}
     if prepared.given is None:
@@ -60,7 +60,7 @@ def origin_of(prepared: Prepared, options: Options) -> Origin:
 
 
 def _components(prepared: Prepared) -> dict[str, str]:
-    """Returns the tags that say which component, in which version, each step of this run asks for."""
+    """Returns the tags with each step's component and its version."""
     tags = {}
     for step in prepared.plan.steps:
         pin = prepared.checkout(step).pin
@@ -73,7 +73,9 @@ def _pipeline_text(workspace: Workspace) -> str:
 
 
 def _lock_text(prepared: Prepared, workspace: Workspace) -> str:
-    """Returns the lock that the run's content answers; with --dev what branches and locks gave it."""
+    """Returns the lock that the run's code satisfies; with --dev one made from the branches and locks
+    used.
+    """
     if prepared.dev:
         pins = {uses: code.pin for uses, code in prepared.checkouts.items() if code.pin}
         return lock_text(make_lock(prepared.pipeline, pins, __version__)) if pins else ""
@@ -82,9 +84,9 @@ def _lock_text(prepared: Prepared, workspace: Workspace) -> str:
 
 
 def _facts(prepared: Prepared, given: Given, options: Options) -> tuple[Provenance, bytes]:
-    """Returns where the files of a run come from, and the diff of what was not committed."""
+    """Returns where a run's files come from, and the diff of uncommitted changes."""
     kept = given.workspace.kept
-    if kept:  # made again from another run: that run's tree, with the parameters of now
+    if kept:  # reproduced from another run: that run's tree, with the current parameters
         place, dirty, state, diff = kept.facts.place, kept.facts.dirty, kept.facts.diff, kept.diff
         outside = kept.facts.outside
     elif release := given.workspace.release:
@@ -140,7 +142,7 @@ def _uncommitted(prepared: Prepared, tree: WorkTree | None) -> tuple[tuple[str, 
 
 
 def _outside(prepared: Prepared, top: Path) -> dict[str, str]:
-    """Returns the local folders of sources that a copy of the repository would not have."""
+    """Returns the local source folders that a copy of the repository would lack."""
     found = {}
     for uses, code in prepared.checkouts.items():
         root = code.folder.parent.resolve()

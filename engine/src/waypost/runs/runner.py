@@ -1,4 +1,4 @@
-"""Executes plans: steps as soon as the graph, the cores and the memory allow, each below an MLflow run."""
+"""Executes plans: steps run as soon as graph, cores and memory allow, each below an MLflow run."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def run(
 ) -> RunResult:
     """Executes the pipeline and returns how it ended; a failed step is a result, not an exception.
 
-    Where everything is current already, that run is returned and nothing is started. While steps
-    run, the remotes of the `watched` pipeline's folder are asked; what they say of its pins becomes a
-    warning, shown and kept with the run.
+    If everything is current, the earlier run is returned and nothing is started. While steps run, the remotes
+    of the `watched` pipeline's folder are polled; news about its pins become warnings, shown and recorded
+    with the run.
 
-    Raises Interrupted after a signal that ends us, with all processes ended and all runs closed, and
-    WaypostError where the tracking server does not answer.
+    Raises Interrupted after a signal to terminate, with all processes ended and all runs closed, and
+    WaypostError if the tracking server does not answer.
     """
     found = preflight(prepared, options)
     current = found.current
@@ -73,7 +73,9 @@ def run(
 
 
 def is_there(result: RunResult) -> bool:
-    """Tells, without MLflow, whether a run and its steps are in the tracking store; no means perhaps not."""
+    """Returns, without MLflow, whether a run and its steps are in the tracking store; False may mean
+    unknown.
+    """
     return are_finished(tracking_uri(), _ids(result))
 
 
@@ -82,7 +84,7 @@ def _ids(result: RunResult) -> list[str]:
 
 
 def require_room(asked: Iterable[tuple[Prepared, Preflight]], options: Options) -> None:
-    """Raises FindingsError if a step that may run asks for more than this machine has."""
+    """Raises FindingsError if a step that may run needs more than this machine has."""
     steps = {
         step.name: prepared.pipeline.steps[step.name].resources
         for prepared, found in asked
@@ -103,9 +105,9 @@ def open_tools(
     site: Site = LocalExecutor,
     others: Iterable[tuple[Prepared, Iterable[PlannedStep]]] = (),
 ) -> Iterator[Tools]:
-    """Yields what runs share; `others` are the pipelines of a sweep beside the first, with what they miss.
+    """Yields what runs share; `others` are the further pipelines of a sweep, with their missing steps.
 
-    The executor comes first: workers import what the `missing` steps need, beside MLflow here.
+    The executor comes first: workers import what the `missing` steps need while MLflow is imported here.
     """
     remove_leftovers()
     memo = Memo(home())
@@ -123,6 +125,6 @@ def open_tools(
 
 
 def close_abandoned(tracker: Tracker, reporter: Reporter) -> None:
-    """Closes the runs of processes that are gone, and says so."""
+    """Closes the runs of dead processes, and reports them."""
     for run_id in tracker.close_abandoned():
-        reporter.say(f"run {run_id} belongs to a process that is gone: marked KILLED")
+        reporter.say(f"run {run_id} belongs to a process that no longer exists: marked KILLED")

@@ -1,4 +1,4 @@
-"""The YAML that steps are given against the JSON Schemas that their components declare for it."""
+"""Checks YAML arguments of steps against the JSON Schemas that their components declare."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Places = Callable[[Location], Path | None]
 
 
 def schema_findings(plan: Plan, code: Mapping[str, Checkout], find: Places) -> Iterator[Finding]:
-    """Yields where a mapping or a YAML file of the user's does not fit.
+    """Yields a finding for each mapping or YAML file of the user that does not match.
 
-    Args: `find` gives the file that a location names, None if it is on another machine.
+    Args: `find` returns the local file of a location, None if it is on another machine.
     """
     for step in plan.steps:
         for name, argument in step.arguments.items():
@@ -46,7 +46,7 @@ def _findings(place: str, argument: Inline | Location, schema: Path, find: Place
 
 
 def _value(argument: Inline | Location, find: Places) -> Any:
-    """Returns what a component will read, None if it is not at hand."""
+    """Returns the value that a component will read, None if it is not available here."""
     if isinstance(argument, Inline):
         return argument.content if argument.content is not None else read_yaml(argument.text, "value")
     path = find(argument)

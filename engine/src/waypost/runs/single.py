@@ -1,4 +1,4 @@
-"""One component on its own, in the version that a pipeline pins: run as a pipeline of one step."""
+"""A single component, in the version that a pipeline pins, run as a pipeline of one step."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from waypost.texts.parsing import parse
 def component_that_takes(
     parameters: Mapping[str, str], workspace: Workspace, asked: str, *, dev: bool = False
 ) -> tuple[str, Checkout]:
-    """Returns the component of a pipeline that has some parameters, each of a type: the one asked for
-    (SOURCE/COMPONENT), else the only one. Raises UsageError if it is not clear which.
+    """Returns a pipeline's component with the given parameters and types: the one asked for
+    (SOURCE/COMPONENT), else the only one. Raises UsageError if it is ambiguous or missing.
     """
     code, problems = checkouts(workspace, dev=dev)
     found = sorted(uses for uses, checkout in code.items() if not _lacks(checkout, parameters))
@@ -55,7 +55,7 @@ def _lacks(checkout: Checkout, parameters: Mapping[str, str]) -> list[str]:
 def one_step(
     folder: Path, name: str, step: str, uses: str, checkout: Checkout, arguments: Mapping[str, Any]
 ) -> Prepared:
-    """Returns a pipeline of one step, with the component as it was checked out. Raises FindingsError."""
+    """Returns a pipeline of one step, with the component as checked out. Raises FindingsError."""
     source = uses.partition("/")[0]
     content = {
         "name": name,

@@ -1,7 +1,7 @@
-"""What a worker of a cluster is sent: one attempt at a step, as JSON that shows no secret.
+"""What is sent to a worker of a cluster: one attempt at a step, as JSON without secrets.
 
 Everything is named by content: code by its trees, files by run, artifact and digest, the environment by its
-digest. Variables of the environment are there by their names; the worker's own have the values.
+digest. Environment variables appear by name; the worker has its own values.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Code:
-    """A component: `folder` is its own among the `trees`. It is fetched from `git`, or it is an `artifact` of
-    the run `run_id`.
+    """A component: `folder` is its folder among the `trees`. It is fetched from `git`, or is the `artifact`
+    of the run `run_id`.
     """
 
     uses: str
@@ -37,11 +37,11 @@ class Code:
 
 @dataclass(frozen=True)
 class Spec:
-    """An attempt at a step; `arguments` are what `given` makes of them.
+    """An attempt at a step; `arguments` are made by `given`.
 
-    `environment` is the digest of what has to be installed, `own` whether that is what the worker runs in;
-    `variables` are the digests of variables that decide the result, `sealed` the names of those whose values
-    nobody may see. `topic` is where the client hears what happens.
+    `environment` is the digest of what has to be installed, `own` whether that is the worker's own
+    environment; `variables` are the digests of variables that decide the result, `sealed` the names of
+    variables with secret values. `topic` is the client's topic for messages.
     """
 
     step: str
@@ -69,7 +69,7 @@ class Spec:
 
 
 def spec_in(document: Document) -> Spec:
-    """Returns the attempt that a document of `Spec.document` tells of."""
+    """Returns the spec in a document from `Spec.document`."""
     return Spec(
         **{
             **document,
@@ -91,7 +91,7 @@ def spec_of(
     topic: str,
     debug: bool = False,
 ) -> Spec:
-    """Returns what is sent for an attempt."""
+    """Returns the spec of an attempt."""
     step = work.prepared.pipeline.steps[work.step.name]
     hidden = tuple(sorted(work.prepared.variables))
     return Spec(
@@ -108,7 +108,7 @@ def spec_of(
         key=work.key,
         attempt=work.attempt,
         topic=topic,
-        # Of those that the pipeline declares the digest is this machine's alone.
+        # Digests of variables that the pipeline declares are keyed to this machine.
         variables={name: digest for name, digest in work.variables.items() if name not in hidden},
         sealed=hidden,
         minutes=step.limits.minutes,
@@ -119,7 +119,7 @@ def spec_of(
 
 
 def given(step: PlannedStep, inputs: Inputs, uploaded: Mapping[str, Document]) -> dict[str, Document]:
-    """Returns the arguments of a step for another machine; `uploaded` are the files of this one, by name."""
+    """Returns a step's arguments for another machine; `uploaded` are local files, by parameter."""
     return {
         name: uploaded[name] if name in uploaded else _given(argument, inputs)
         for name, argument in step.arguments.items()
@@ -143,7 +143,7 @@ def an_artifact(run_id: str, artifact: str, digest: str) -> Document:
 
 
 def closed(value: Any) -> Document:
-    """Returns a value as JSON in which variables of the environment have nothing but their names."""
+    """Returns a value as JSON, with environment variables by name only."""
     if isinstance(value, Sealed):
         return {"parts": [{"name": p.name} if isinstance(p, Variable) else str(p) for p in value.parts]}
     if isinstance(value, dict):
@@ -154,7 +154,7 @@ def closed(value: Any) -> Document:
 
 
 def unclosed(document: Document) -> Any:
-    """Returns the value that `closed` made a document of."""
+    """Returns the value that `closed` turned into a document."""
     if "parts" in document:
         return sealed(Variable(p["name"]) if isinstance(p, dict) else p for p in document["parts"])
     if "pairs" in document:

@@ -1,4 +1,4 @@
-"""A first set of rules for a table: the pinned component that checks tables makes it."""
+"""A first set of rules for a table, made by the pinned component that checks tables."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from waypost.tracking.runs import output_of
 
 _TAKEN = {"data": "path", "suggest": "bool"}
 SUGGESTED = "suggested.yaml"
-"""The artifact that a component with a parameter `suggest` logs."""
+"""The artifact logged by a component with a parameter `suggest`."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """Rules for which table, by which component (empty: the one that takes `data` and `suggest`)."""
+    """The table to write rules for, and the component (empty: the one that takes `data` and `suggest`)."""
 
     table: Path
     env: str
@@ -32,7 +32,7 @@ class Request:
 
 
 def suggested(request: Request, workspace: Workspace, temp: Path, reporter: Reporter) -> str:
-    """Returns rules that a table keeps, as YAML, made in a run of one step.
+    """Returns rules that a table satisfies, as YAML, made in a run of one step.
 
     Raises UsageError if the pipeline uses no such component, WaypostError if it failed.
     """

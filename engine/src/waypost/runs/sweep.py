@@ -1,4 +1,4 @@
-"""Many runs of one pipeline with other parameters, side by side; what they have in common runs once."""
+"""Many runs of one pipeline with different parameters, concurrently; common steps run once."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ Listener = Callable[["Point"], None]
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of values: its run, and the metric that points are compared by, None if it was not
-    measured. A run that failed later may have it, too.
+    """One combination of values: its run, and the metric to compare points by, None if not measured. A failed
+    run may have it, too.
     """
 
     values: tuple[str, ...]
@@ -49,18 +49,18 @@ class Point:
 
     @property
     def executed(self) -> int:
-        """How many steps were executed for it, and not taken over; a failed one was."""
+        """Number of steps executed for it, including failed ones, without reused ones."""
         return 0 if self.result.current else sum(step.state in _EXECUTED for step in self.result.steps)
 
     @property
     def skipped(self) -> int:
-        """How many steps were not executed because another one failed."""
+        """Number of steps not executed because another one failed."""
         return sum(step.state == "skipped" for step in self.result.steps)
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """A sweep's points, the best one first, failed ones last; `run_id` is empty if nothing was to do."""
+    """A sweep's points, the best first, failed ones last; `run_id` is empty if there was nothing to do."""
 
     run_id: str
     metric: str
@@ -91,7 +91,7 @@ def metric_name(prepared: Prepared, asked: str | None) -> str:
 
 
 def declared_side(prepared: Prepared, metric: str) -> SaidSide:
-    """Returns which side of a metric, STEP/NAME, is better, as far as its contract declares it."""
+    """Returns the better direction of a metric, STEP/NAME, as its contract declares it."""
     step, _, name = metric.partition("/")
     return prepared.plan.step(step).entry_point.metrics[name].better
 
@@ -106,10 +106,10 @@ def sweep(
     minimize: bool = False,
     site: Site = LocalExecutor,
 ) -> SweepResult:
-    """Runs pipelines that differ in their values below one MLflow run; the `listener` hears of each point.
+    """Runs pipelines that differ in their values below one MLflow run; `listener` receives each point.
 
-    A point that is current is not run again, so that the same command goes on after an interruption.
-    A failed point does not keep the others from running. Raises Interrupted, WaypostError.
+    A current point is not run again, so the same command continues after an interruption. A failed point does
+    not stop the others. Raises Interrupted, WaypostError.
     """
     found: dict[tuple[str, ...], Point] = {}
 
@@ -119,7 +119,7 @@ def sweep(
         found[values] = Point(values, result, metrics.get(name))
         listener(found[values])
 
-    known = digests(pipelines[0][1], options.env)  # as all else but their values, the same for all
+    known = digests(pipelines[0][1], options.env)  # only their values differ, so one answer serves all
     checked = {values: preflight(prepared, options, known) for values, prepared in pipelines}
     waiting = []
     for values, prepared in pipelines:
@@ -193,7 +193,7 @@ def swept(result: SweepResult, pipeline: str) -> Sweep:
 
 @contextlib.contextmanager
 def _opened_sweep(tracker: Tracker) -> Iterator[str]:
-    """Yields the sweep's run, which has a terminal status then, whatever happened."""
+    """Yields the sweep's run, which gets a terminal status whatever happens."""
     run_id = tracker.open_sweep()
     try:
         yield run_id
@@ -226,7 +226,7 @@ def _sorted(run_id: str, metric: str, points: Iterable[Point], *, minimize: bool
 
 
 def _record(tracker: Tracker, result: SweepResult, prepared: Prepared) -> None:
-    """Logs the table, the page, and the best run, on the sweep's run."""
+    """Logs the table, the report and the best run to the sweep's run."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(

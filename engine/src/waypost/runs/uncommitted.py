@@ -1,4 +1,4 @@
-"""Which files that a run could read are not as its repository's commit has them."""
+"""Files that a run could read and that differ from its repository's commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from waypost.sources.changes import changed, work_tree
 
 
 def uncommitted(prepared: Prepared) -> tuple[str, ...]:
-    """Returns these files by their paths in the repository; of an earlier run that is made again, its own."""
+    """Returns these files by their paths in the repository; for a reproduced run, the original run's."""
     if prepared.given is None or prepared.release:
         return ()
     if kept := prepared.given.workspace.kept:
@@ -22,7 +22,7 @@ def uncommitted(prepared: Prepared) -> tuple[str, ...]:
 
 
 def readable(prepared: Prepared) -> Iterator[Path]:
-    """Yields the files and folders that decide a run and that no lock holds."""
+    """Yields the files and folders that decide a run and are not in the lock."""
     for name in (FILE, PARAMETERS_FILE, LOCK_FILE):
         yield prepared.folder / name
     for code in prepared.checkouts.values():

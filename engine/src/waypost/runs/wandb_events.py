@@ -1,4 +1,4 @@
-"""What of a pipeline run goes to W&B: configuration, and the names of inputs and outputs."""
+"""What a pipeline run sends to W&B: configuration, and the names of inputs and outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from waypost.tracking.wandb_mirror import RunMirror
 
 
 class Mirrored:
-    """The events of one pipeline run; `parent` is its MLflow run, `tags` are what that says of it."""
+    """The events of one pipeline run; `parent` is its MLflow run, `tags` are that run's tags."""
 
     def __init__(
         self, mirror: RunMirror, prepared: Prepared, parent: str, tags: Mapping[str, str], tracking_uri: str
@@ -33,7 +33,7 @@ class Mirrored:
         }
 
     def opened(self) -> None:
-        """The pipeline's run is there."""
+        """The pipeline's run is open."""
         steps = self._prepared.plan.steps
         config = {
             **self._about,
@@ -51,8 +51,8 @@ class Mirrored:
     def step_started(
         self, step: PlannedStep, run_id: str, key: str, recorded: Mapping[str, str], values: Mapping[str, str]
     ) -> None:
-        """A step's process runs: `recorded` are its arguments for people, `values` those it is given,
-        as far as it runs here.
+        """A step's process runs: `recorded` are its arguments as recorded, `values` those it gets, if it runs
+        here.
         """
         config = {
             **self._about,
@@ -62,13 +62,13 @@ class Mirrored:
         used = []
         for name, argument in step.arguments.items():
             if name not in values:
-                continue  # it is known on another machine only
+                continue  # known only on another machine
             if isinstance(argument, Reference):
                 used.append(
                     {"artifact": f"{argument.step}-{argument.output}", "path": values[name], "uri": ""}
                 )
             elif not isinstance(argument, Location) or variables_in(argument.text):
-                continue  # no file, or one whose place is nobody's business
+                continue  # not a file, or one with a secret path
             elif is_wandb(argument.text):
                 used.append({"artifact": "", "path": "", "uri": argument.text})
             elif local_path(argument, self._prepared.folder, {}):
@@ -80,11 +80,11 @@ class Mirrored:
     def step_ended(
         self, step: PlannedStep, run_id: str, state: str, found: FinishedStep | None = None
     ) -> None:
-        """A step's process has ended; what it gave is `found`."""
+        """A step's process has ended; `found` is its result."""
         self._mirror.send("step_ended", run_id=run_id, state=state, outputs=_outputs(step, found))
 
     def step_reused(self, step: PlannedStep, found: FinishedStep) -> None:
-        """A finished step's result was taken over."""
+        """A finished step's result was reused."""
         self._mirror.send("step_reused", parent=self._parent, outputs=_outputs(step, found))
 
     def ended(self, status: str, metrics: Mapping[str, float]) -> None:
