@@ -1,4 +1,4 @@
-"""Limits of Linux control groups, as of a container, a systemd unit or a Slurm job."""
+"""Limits of Linux control groups, such as those of a container, a systemd unit or a Slurm job."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-_UNLIMITED = 1 << 60  # the first version says so by a number that no machine has
+_UNLIMITED = 1 << 60  # cgroup v1 uses a huge number for "unlimited"
 
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """A group that may not have more than `most` bytes, and the files that say how many it has."""
+    """A group's limit of `most` bytes, and the files with its current usage."""
 
     most: int
     used: Path
@@ -23,15 +23,15 @@ class MemoryLimit:
 
     @property
     def left(self) -> int:
-        """The bytes that are left now; page cache counts as free."""
+        """Bytes left now; page cache counts as free."""
         found = re.search(rf"^{self.cached} (\d+)$", _text(self.stat), re.MULTILINE)
         return self.most - (_number(self.used) or 0) + (int(found[1]) if found else 0)
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The limits of the groups that a process is in, and of those above them: processors (which may be 1.5,
-    None without a limit), and memory.
+    """The limits of a process's control groups and their parents: processors (may be fractional; None: no
+    limit), and memory.
     """
 
     cpus: float | None = None
@@ -54,7 +54,7 @@ def bounds(root: Path = _ROOT, own: Path = _OWN) -> Bounds:
 
 
 def _folders(root: Path, own: Path) -> Iterator[Path]:
-    """Yields the folders of the groups: of the second version there is one, of the first one a controller."""
+    """Yields the groups' folders: one for cgroup v2, one per controller for v1."""
     for line in _text(own).splitlines():
         _, names, path = line.split(":", 2)
         top = root / names if names else root
@@ -65,7 +65,7 @@ def _folders(root: Path, own: Path) -> Iterator[Path]:
 
 
 def _cpus(folder: Path) -> float | None:
-    """Returns how many processors a group may keep busy."""
+    """Returns the number of processors that a group may use."""
     words = _text(folder / "cpu.max").split()
     if not words:
         words = [_text(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]

@@ -25,16 +25,16 @@ class Background:
             )
 
     def result(self) -> str | None:
-        """Returns what it wrote to stdout, None while it is still at work."""
+        """Returns its stdout, None while it runs."""
         return None if self._process.poll() is None else self._output.read_text(encoding="utf-8")
 
     def ended_by(self) -> signal.Signals | None:
-        """Returns the signal that ended it, None if it runs, or ended by itself."""
+        """Returns the signal that ended it, None if it still runs or exited by itself."""
         code = self._process.poll() or 0
         return signal.Signals(-code) if code < 0 else None
 
     def end(self) -> None:
-        """Ends it where it has not ended by itself."""
+        """Ends it if it still runs."""
         if self._process.poll() is None:
             end_process_group(self._process, supervised=True)
 
@@ -56,16 +56,18 @@ class Shell:
 
     @property
     def number(self) -> int:
-        """The id of the process above all that it starts."""
+        """The process id of the supervisor."""
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Returns the exit code (-N: signal N), None while it runs; then nothing that it started is left."""
+        """Returns the exit code (-N: signal N), None while it runs; afterwards none of its children is
+        left.
+        """
         code = self._process.poll()
         if code is not None:
             end_process_group(self._process, supervised=True)
         return code
 
     def end(self) -> None:
-        """Ends it and all that it started."""
+        """Ends it and everything that it started."""
         end_process_group(self._process, supervised=True)

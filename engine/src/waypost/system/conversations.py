@@ -1,4 +1,4 @@
-"""Processes that we talk with over a socket."""
+"""Child processes that communicate over a socket."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from waypost.system.ending import LAST_SECONDS, signal_group, supervised_command
 
 
 class Partner:
-    """A process that we talk with over a socket, one JSON document a line; `log` gets its output.
+    """A child process that exchanges JSON documents over a socket, one per line; its output goes to `log`.
 
-    It gets the number of the socket as its last argument. Of a `supervised` one nothing outlives the
-    engine; another sees that the socket ends.
+    It gets the socket's file descriptor as its last argument. A `supervised` process and its children do not
+    outlive the engine; others notice that the socket closes.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Partner:
             )
 
     def fileno(self) -> int:
-        """Returns the socket's number, for `select`."""
+        """Returns the socket's file descriptor, for `select`."""
         return self._ours.fileno()
 
     def send(self, content: Mapping[str, Any]) -> bool:
@@ -54,7 +54,7 @@ class Partner:
         return True
 
     def receive(self) -> list[dict[str, Any]] | None:
-        """Waits for documents and returns them, None if the other one is gone."""
+        """Waits for documents and returns them, None if the process is gone."""
         try:
             data = self._ours.recv(1 << 16)
         except OSError:
@@ -65,7 +65,7 @@ class Partner:
         return [json.loads(line) for line in lines]
 
     def end(self) -> None:
-        """Closes the socket and ends it at once: it holds nothing that could be lost."""
+        """Closes the socket and ends the process at once: it has nothing to lose."""
         self._ours.close()
         if self._supervised and self._process.poll() is None:
             signal_group(self._process.pid, signal.SIGINT)
@@ -76,9 +76,9 @@ class Partner:
 
 
 class Companion:
-    """A process that answers messages over a socket, one after the other (`system/messages.py`).
+    """A process that answers messages over a socket, one at a time (`system/messages.py`).
 
-    It gets the number of the socket as its last argument, and is to end when the socket does. A program
+    It gets the socket's file descriptor as its last argument, and must exit when the socket closes. A program
     with threads may start it: no code of this process runs between fork and exec.
     """
 
@@ -96,13 +96,13 @@ class Companion:
             )
 
     def is_alive(self) -> bool:
-        """Returns whether it can be asked."""
+        """Returns whether it still runs."""
         return self._process.poll() is None
 
     def ask(self, head: bytes, *rest: messages.Bytes, most: int, seconds: float) -> tuple[bytes, memoryview]:
-        """Returns the answer, of `most` bytes. After an error it is not to be asked again.
+        """Returns the answer, at most `most` bytes. After an error it must not be used again.
 
-        Raises TimeoutError if it takes longer, EOFError or OSError where the process is gone.
+        Raises TimeoutError if it takes longer, EOFError or OSError if the process is gone.
         """
         deadline = time.monotonic() + seconds
         self._ours.settimeout(seconds)
@@ -110,7 +110,7 @@ class Companion:
         return messages.receive(self._ours, most, deadline)
 
     def end(self) -> int:
-        """Ends it, whatever it is at, and returns its exit code (-N: signal N)."""
+        """Kills it, and returns its exit code (-N: signal N)."""
         self._ours.close()
         if self._process.poll() is None:
             self._process.kill()

@@ -1,4 +1,4 @@
-"""A process that answers questions through pipes, as `git cat-file --batch` does."""
+"""A process that answers requests through pipes, as `git cat-file --batch` does."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from waypost.system.process import ProcessError
 
 
 class Coprocess:
-    """A process that answers what is written to it, as `git cat-file --batch` does; started when it is asked.
+    """A process that answers requests through pipes, as `git cat-file --batch` does; started on first use.
 
-    Not more may be asked at once than a pipe holds (64 KiB): it may wait until its answers are read.
-    It outlives nobody who asks, not even one that is killed with -9: where its stdin ends, it ends.
+    A request may not exceed what a pipe holds (64 KiB): it may block until its answers are read. It never
+    outlives this process, even one killed with -9: it ends at the end of its stdin.
     """
 
     def __init__(self, arguments: Sequence[str], *, env: Mapping[str, str]) -> None:
@@ -26,7 +26,9 @@ class Coprocess:
         self._errors: IO[bytes] | None = None
 
     def ask(self, data: bytes) -> IO[bytes]:
-        """Writes a question; returns what the answer is read from. Raises ProcessError if it has ended."""
+        """Writes a request; returns the stream to read the answer from. Raises ProcessError if the process
+        has ended.
+        """
         if self._process is None:
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
             self._process = subprocess.Popen(
@@ -47,7 +49,7 @@ class Coprocess:
         return self._process.stdout
 
     def failure(self) -> ProcessError:
-        """Returns what the process said of why it answers no longer, and ends it."""
+        """Returns the process's error output as an error, and ends it."""
         words = b""
         if self._process and self._errors:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -59,7 +61,7 @@ class Coprocess:
         return ProcessError(self._arguments, -1 if code is None else code, words.decode(errors="replace"))
 
     def end(self) -> None:
-        """Ends it; the next question starts another one."""
+        """Ends it; the next request starts a new one."""
         process, self._process = self._process, None
         errors, self._errors = self._errors, None
         if process:

@@ -1,7 +1,7 @@
-"""SQLite files of the cache: made when needed, thrown away when they are not what they should be.
+"""SQLite files of the cache: created when needed, discarded if damaged.
 
-The cache is never a reason to stop. A file that is held by another process for too long, or cannot be written
-to, knows nothing and keeps nothing; `problem` says so.
+The cache is never a reason to stop. A file that is locked for too long or cannot be written to returns
+nothing and stores nothing; `problem` has the reason.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 
 _WAIT_SECONDS = 3.0
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-# In a file's header: what makes it SQLite's, where it says its version and whose it is, and that it is ours.
+# The header of a SQLite file: its magic, offsets of user_version and application_id, and our id.
 _MAGIC, _VERSION_AT, _OWNER_AT = b"SQLite format 3\0", 60, 68
 _OWNER = int.from_bytes(b"wayp", "big")
-# The first versions said nothing of whose a file is.
+# The first versions set no application_id.
 _FIRST_VERSIONS = (1, 2)
 
 
 def is_ours(file: Path) -> bool:
-    """Returns whether a file is a database of a cache, or nothing yet: nobody loses what it holds."""
+    """Returns whether a file is a cache database of ours or empty, so that it can be discarded."""
     try:
         with file.open("rb") as opened:
             header = opened.read(100)
@@ -39,8 +39,8 @@ def is_ours(file: Path) -> bool:
 class Database:
     """A file with tables, shared by all processes; `version` changes with the tables.
 
-    It holds only what can be found out again: a file that is damaged, or of another version, is
-    started again. Another program's file of that name is renamed first.
+    It holds only data that can be computed again: a file that is damaged, or has another version, is
+    recreated. Another program's file of that name is renamed first.
     """
 
     def __init__(self, file: Path, version: int, tables: str) -> None:
@@ -51,7 +51,7 @@ class Database:
         self.problem = ""
 
     def rows(self, query: str, values: Iterable[Any] = ()) -> list[Any]:
-        """Returns the rows of a query; none where there is no file yet."""
+        """Returns the rows of a query; none if there is no file yet."""
         if self._connection is None and not self._file.is_file():
             return []
         return self._do(query, values)
@@ -82,7 +82,7 @@ class Database:
             self._connection = connection = sqlite3.connect(
                 self._file, timeout=_WAIT_SECONDS, isolation_level=None
             )
-            # What is lost when the machine stops is computed again.
+            # Data lost in a crash of the machine is computed again.
             connection.execute("PRAGMA synchronous = OFF")
             (found,) = connection.execute("PRAGMA user_version").fetchone()
             if found != self._version:
@@ -109,7 +109,7 @@ class Database:
         connection.execute(f"PRAGMA application_id = {_OWNER}")
 
     def _forget(self, *, is_damaged: bool) -> None:
-        """Closes the file; a damaged one is removed, with what SQLite keeps beside it."""
+        """Closes the file; a damaged one is removed, with SQLite's companion files."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -1,4 +1,4 @@
-"""The GPUs of this machine, and which process of Waypost has which."""
+"""The GPUs of this machine, and which Waypost process holds which."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from waypost.texts.digests import digest_of
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _QUERY = ("nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader")
-_SECONDS = 20.0  # a driver that has to be loaded first takes its time
+_SECONDS = 20.0  # a driver may have to be loaded first
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class Gpu:
 
 
 def visible_gpus() -> list[Gpu]:
-    """Returns the GPUs that this process may use: those of CUDA_VISIBLE_DEVICES, else all that the driver
-    knows of.
+    """Returns the GPUs that this process may use: those in CUDA_VISIBLE_DEVICES, else all that the driver
+    knows.
     """
     return gpus_in(os.environ.get(VISIBLE), _known())
 
 
 def gpus_in(visible: str | None, known: list[str]) -> list[Gpu]:
-    """Returns the GPUs of a value of CUDA_VISIBLE_DEVICES, None if there is none; `known` are the
-    identities of all, in their order. CUDA ignores what comes after a name that is none.
+    """Returns the GPUs in a value of CUDA_VISIBLE_DEVICES (None: not set); `known` are the identities of all
+    GPUs, in order. CUDA ignores everything after an invalid name.
     """
     if visible is None:
         return [Gpu(identity, identity) for identity in known]
@@ -59,10 +59,10 @@ def _known() -> list[str]:
 
 
 class Gpus:
-    """The GPUs that steps of this process are given, each under a lock: a GPU has one process of Waypost.
+    """The GPUs of this process's steps, each under a lock: a GPU belongs to one Waypost process.
 
-    The locks are files in `folder` and the operating system's: they fall with their holder. GPUs are looked
-    for when they are first asked for.
+    The locks are files in `folder`, held by the operating system: they end with their holder. GPUs are
+    detected on first use.
     """
 
     def __init__(self, folder: Path, find: Callable[[], list[Gpu]] = visible_gpus) -> None:
@@ -73,11 +73,11 @@ class Gpus:
         self._ours: set[Gpu] = set()
 
     def free(self) -> int:
-        """Returns how many GPUs no other process has right now; those of this process count as free."""
+        """Returns the number of GPUs that no other process holds now; those of this process count as free."""
         return sum(gpu in self._ours or _is_free(lock) for gpu, lock in self._all().items())
 
     def take(self, holder: str, count: int) -> bool:
-        """Gives one of us so many GPUs, where there are; no others can have them until `give_back`."""
+        """Assigns GPUs to a holder if enough are free; nobody else can have them until `give_back`."""
         taken = self._held[holder] = []
         for gpu, lock in self._all().items():
             if len(taken) < count and gpu not in self._ours and _lock(lock):
@@ -89,7 +89,7 @@ class Gpus:
         return False
 
     def variables(self, holder: str) -> dict[str, str]:
-        """Returns the variables by which a process uses what one of us holds, and nothing else."""
+        """Returns the variables that limit a process to the GPUs of a holder."""
         held = self._held.get(holder)
         return {VISIBLE: ",".join(gpu.name for gpu in held)} if held else {}
 
@@ -110,14 +110,12 @@ class Gpus:
         return self._locks
 
     def _file(self, gpu: Gpu) -> Path:
-        """The cache's folder may be shared by machines, whose GPUs may be called the same."""
+        """Returns the lock file: machines may share the cache folder, and use the same GPU names."""
         return self._folder / f"gpu-{digest_of([socket.gethostname(), gpu.identity])[:24]}.lock"
 
 
 def _lock(lock: filelock.BaseFileLock) -> bool:
-    """Returns whether a lock is ours now; a cache that cannot be written to locks nothing, and blocks
-    nobody.
-    """
+    """Returns whether a lock is ours now; in a read-only cache nothing is locked, and nobody is blocked."""
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:

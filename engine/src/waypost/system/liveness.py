@@ -1,4 +1,4 @@
-"""Whether processes are alive, by names that hold on several machines."""
+"""Whether processes are alive, by names that are unique across machines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_alive(pid: int) -> bool:
 
 @functools.cache
 def _machine() -> str:
-    """Returns what tells this machine's processes from those of others, and of other containers."""
+    """Returns an id of this machine's or container's process namespace."""
     space = ""
     with contextlib.suppress(OSError):
         space = str(Path("/proc/self/ns/pid").readlink())
@@ -31,11 +31,11 @@ def _machine() -> str:
 
 
 def process_name() -> str:
-    """Returns a name of this process that no living process has, on whatever machine."""
+    """Returns a name of this process that is unique among living processes of all machines."""
     return f"{_machine()}-{os.getpid()}"
 
 
 def is_gone(name: str) -> bool:
-    """Returns whether the process with such a name ended; of another machine's nothing is known."""
+    """Returns whether the process with this name has ended; False for another machine's."""
     machine, _, pid = name.rpartition("-")
     return machine == _machine() and not is_alive(int(pid))

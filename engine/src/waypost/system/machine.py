@@ -1,4 +1,4 @@
-"""The processors and the memory of this machine, within the limits of its container."""
+"""The processors and memory of this machine, within the limits of its container."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 
 from waypost.system.cgroups import Bounds, bounds
 
-# What threads and libraries reserve and do not use.
+# Address space that threads and libraries reserve but do not use.
 _RESERVED_BYTES, _RESERVED_BYTES_PER_CORE = 4 << 30, 256 << 20
 
 
 def cores() -> int:
-    """Returns how many processor cores this process may use, or its container may keep busy."""
+    """Returns the number of processor cores that this process or its container may use."""
     found = os.cpu_count() or 1
     with contextlib.suppress(AttributeError):  # not on macOS
         found = len(os.sched_getaffinity(0))
@@ -28,23 +28,23 @@ def cores() -> int:
 
 
 def packages() -> list[Path]:
-    """Returns the folders where this interpreter's packages are installed."""
+    """Returns the folders with this interpreter's installed packages."""
     return [Path(entry) for entry in sys.path if entry.endswith("site-packages")]
 
 
 def available_memory() -> int | None:
-    """Returns the memory that is available without swapping, in bytes; None if the system does not say."""
+    """Returns the memory available without swapping, in bytes; None if the system does not report it."""
     return _least(_meminfo("MemAvailable"), *(group.left for group in _bounds().memory))
 
 
 def total_memory() -> int | None:
-    """Returns the memory that this process or its container may use at most, in bytes; None if unknown."""
+    """Returns the memory limit of this process or its container, in bytes; None if unknown."""
     return _least(_meminfo("MemTotal"), *(group.most for group in _bounds().memory))
 
 
 @functools.cache
 def _bounds() -> Bounds:
-    """Returns the limits of this process, found once: what is left of them is asked all the time."""
+    """Returns the limits of this process, looked up once; their current usage is read each time."""
     return bounds()
 
 
@@ -61,9 +61,9 @@ def _meminfo(name: str) -> int | None:
 
 
 def give_memory_back() -> None:
-    """Gives freed memory back to the system: glibc keeps what each thread freed for that thread, without end.
+    """Returns freed memory to the system: glibc keeps memory that a thread freed for that thread.
 
-    It takes some 20 ms, in which nobody waits for the interpreter.
+    It takes about 20 ms, without holding the interpreter lock.
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # another C library than glibc
@@ -72,9 +72,9 @@ def give_memory_back() -> None:
 
 @contextlib.contextmanager
 def bounded(seconds: float) -> Iterator[None]:
-    """Ends this process by SIGALRM after so many seconds, and lets it have no more memory than is available.
+    """Ends this process by SIGALRM after `seconds`, and limits its memory to what is available now.
 
-    Native code cannot hold the signal up. Only the main thread may ask for this.
+    Native code cannot delay the signal. Only the main thread may use this.
     """
     if sys.platform == "win32":
         yield

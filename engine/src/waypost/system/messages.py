@@ -1,4 +1,4 @@
-"""Messages between two processes over a socket: a head and what follows it, as bytes."""
+"""Messages between two processes over a socket: a head and a body, as bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIZES = struct.Struct("<QQ")
 
 
 def send(connection: socket.socket, head: bytes, *rest: Bytes) -> None:
-    """Sends a message. Raises OSError (TimeoutError where the socket has a limit of time)."""
+    """Sends a message. Raises OSError (TimeoutError if the socket has a timeout)."""
     views = [view.cast("B") for part in rest if (view := memoryview(part)).nbytes]
     connection.sendall(_SIZES.pack(len(head), sum(view.nbytes for view in views)) + head)
     for view in views:
@@ -20,14 +20,14 @@ def send(connection: socket.socket, head: bytes, *rest: Bytes) -> None:
 
 
 def receive(connection: socket.socket, most: int, deadline: float | None = None) -> tuple[bytes, memoryview]:
-    """Returns a message's head and what follows it.
+    """Returns a message's head and body.
 
-    Args: `most` bytes are taken; `deadline` is on the clock `time.monotonic`.
-    Raises EOFError if the other process is gone or says more than that, TimeoutError, OSError.
+    Args: `most` is the size limit in bytes; `deadline` is on the clock `time.monotonic`.
+    Raises EOFError if the other process is gone or exceeds the limit, TimeoutError, OSError.
     """
     head, rest = _SIZES.unpack(_read(connection, _SIZES.size, deadline))
     if head + rest > most:
-        raise EOFError(f"a message of {head + rest} bytes; {most} are the limit")
+        raise EOFError(f"a message of {head + rest} bytes; the limit is {most}")
     content = _read(connection, head + rest, deadline)
     return bytes(content[:head]), content[head:]
 

@@ -1,4 +1,4 @@
-"""Where Waypost keeps what it can make again."""
+"""Where Waypost keeps data that it can recreate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def home() -> Path:
-    """Returns the folder for everything that can be made again: `WAYPOST_HOME` or the cache."""
+    """Returns the folder for data that can be recreated: `WAYPOST_HOME` or the user's cache."""
     if given := os.environ.get("WAYPOST_HOME"):
         return Path(given)
     import platformdirs

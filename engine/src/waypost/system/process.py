@@ -1,4 +1,4 @@
-"""Programs that are run for their output, started apart, or become this process."""
+"""Programs that are run for their output, started detached, or replace this process."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _DRAIN_SECONDS = 0.5
 
 
 class ProcessError(Exception):
-    """A process that was run for its output failed; `stderr` is what it said, `stdout` what it wrote before,
-    `timed_out` whether it was ended because it took too long.
+    """A process failed; `stderr` and `stdout` are its output, `timed_out` says whether it was ended because
+    it took too long.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ def output_of(
     env: Mapping[str, str] | None = None,
     supervised: bool = False,
 ) -> str:
-    """Returns what a process writes to stdout. Raises ProcessError unless it exits with 0."""
+    """Returns a process's stdout as text. Raises ProcessError unless it exits with 0."""
     return bytes_of(arguments, cwd=cwd, env=env, supervised=supervised).decode(errors="replace")
 
 
@@ -56,12 +56,11 @@ def bytes_of(
     tied: bool = False,
     supervised: bool = False,
 ) -> bytes:
-    """Returns what a process writes to stdout. Raises ProcessError unless it exits with 0.
+    """Returns a process's stdout. Raises ProcessError unless it exits with 0.
 
-    It has no terminal, so that it cannot ask a question. Whatever ends the wait, `timeout`
-    (seconds) or an exception, ends the process and its children too. A `tied` process does not
-    outlive the engine, not even when that is killed with -9; of a `supervised` one nothing does that
-    comes from it, and nothing outlives its own end.
+    It has no terminal, so it cannot ask questions. Whatever ends the wait, `timeout` (seconds) or an
+    exception, also ends the process and its children. A `tied` process does not outlive the engine, even one
+    killed with -9; nothing that a `supervised` one starts outlives the engine or the process itself.
     """
     tie = death_signal_prefix() if tied else ()
     process = subprocess.Popen(
@@ -92,8 +91,8 @@ def bytes_of(
 def _communicate(
     process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None
 ) -> tuple[bytes, bytes]:
-    """Returns what a process wrote until it ended, even if others keep its streams open: git leaves
-    servers of its user's behind (ssh's connection, the credentials' cache), which are not ours to end.
+    """Returns the output of a process when it ends, even if others keep its streams open: git leaves
+    user-level servers running (ssh connections, the credential cache), which are not ours to end.
     """
     until = time.monotonic() + (math.inf if timeout is None else timeout)
     given: bytes | None = stdin
@@ -110,13 +109,13 @@ def _communicate(
 
 
 def start_apart(arguments: Sequence[str]) -> None:
-    """Starts a process that goes on when this one ends, and says nothing."""
+    """Starts a detached, silent process that outlives this one."""
     quiet = subprocess.DEVNULL
     subprocess.Popen(arguments, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def become(arguments: Sequence[str]) -> NoReturn:
-    """Goes on as another program, in this process."""
+    """Replaces this process with another program."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(arguments[0], list(arguments))  # noqa: S606 (no shell is meant)
+    os.execv(arguments[0], list(arguments))  # noqa: S606 (without a shell)

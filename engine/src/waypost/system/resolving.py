@@ -1,4 +1,4 @@
-"""Locks of Python packages, which uv resolves: one version of each, with its hashes."""
+"""Locks of Python packages, resolved by uv: one version of each, with hashes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ OPTIONS = ("--generate-hashes", "--universal", "--no-header", "--no-annotate", "
 
 
 def python_version() -> str:
-    """Returns the minor version of Python that is here, such as 3.11."""
+    """Returns the running Python's minor version, such as 3.11."""
     return ".".join(platform.python_version_tuple()[:2])
 
 
 def locked(requirements: str, *, kept: str = "", may_build: bool = False) -> str:
-    """Returns the lock of some requirements for this minor version of Python.
+    """Returns the lock of requirements for this minor version of Python.
 
-    Args: `kept` is a lock whose versions stay where they fit; with `may_build`, source distributions may run
-    code of their own to say what they require. Raises ProcessError with what uv said.
+    Args: `kept` is a lock whose versions stay if they fit; with `may_build`, source distributions may run
+    code to report their requirements. Raises ProcessError with uv's output.
     """
     from uv import find_uv_bin
 

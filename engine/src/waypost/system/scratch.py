@@ -1,4 +1,4 @@
-"""Temporary folders that say whose they are, so that the next process can sweep after a kill -9."""
+"""Temporary folders named after their process, so that the next one can clean up after a kill -9."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def scratch() -> Iterator[Path]:
 
 
 def writable_copy(root: Path, names: Iterable[str], into: Path) -> Path:
-    """Copies folders of `root`, side by side, to a new folder in `into`, and returns that; what is in them
-    can be written there, and links stay links.
+    """Copies folders of `root` to a new folder in `into` and returns it; everything in it is writable, and
+    links stay links.
     """
     place = Path(tempfile.mkdtemp(dir=into))
     for name in names:
@@ -42,13 +42,13 @@ def writable_copy(root: Path, names: Iterable[str], into: Path) -> Path:
 
 
 def make_removable(folder: Path) -> None:
-    """Lifts the write protection of folders, which a cache in here may have put on its trees."""
+    """Makes folders writable; a cache below may have write-protected its trees."""
     for path, _, _ in os.walk(folder):
         Path(path).chmod(0o700)
 
 
 def remove(folder: Path) -> None:
-    """Removes a folder, the read-only ones in it too."""
+    """Removes a folder, including read-only ones in it."""
     make_removable(folder)
     shutil.rmtree(folder)
 
@@ -58,6 +58,6 @@ def remove_leftovers() -> None:
     for folder in Path(tempfile.gettempdir()).glob("waypost-*-*"):
         owner = _NAME.fullmatch(folder.name)
         if owner and is_gone(owner[1]):
-            # Another user's, or another process sweeps it: not ours to remove.
+            # Another user's, or being removed by another process.
             with contextlib.suppress(OSError):
                 remove(folder)

@@ -1,13 +1,12 @@
 """The signals that end a process: SIGINT, SIGTERM, SIGHUP and SIGQUIT.
 
-The first one raises Interrupted, wherever the main thread is at; those that follow do not disturb the
-clean-up. Where something was begun that must get its end, such as a run on a tracking server, signals are
-*held*: one that arrives is noted, and raised where `check` is called next. So it comes between two steps of
-the work, and never between the answer of a server and the note of what it said. Work that does not get
-there within some seconds is interrupted wherever it is.
+The first one raises Interrupted, wherever the main thread is; later ones do not disturb the clean-up. Work
+that must be finished once begun, such as a run on a tracking server, *holds* signals: an arriving signal is
+noted, and raised by the next `check`. So it comes between two steps of the work, never between a server's
+response and recording it. Work that does not get there within some seconds is interrupted wherever it is.
 
-Invariants: one exception per process and signal, however many signals arrive; none is raised in a thread
-other than the main one; a SIGHUP that was ignored from the start (nohup) stays ignored.
+Invariants: one exception per process and signal, however many signals arrive; raised only in the main thread;
+a SIGHUP that was ignored from the start (nohup) stays ignored.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _STREAMS = (0, 1, 2)
 
 @dataclass
 class _Received:
-    """What this process has heard: the first signal, and whether it was raised; `terminals` are streams."""
+    """The first signal received, and whether it was raised; `terminals` are streams."""
 
     number: int = 0
     is_raised: bool = False
@@ -44,10 +43,10 @@ _received = _Received()
 
 @contextlib.contextmanager
 def heeded() -> Iterator[None]:
-    """Turns the first signal of ENDING into Interrupted; within itself, and outside the main thread, it does
-    nothing.
+    """Turns the first signal of ENDING into Interrupted; has no effect if nested or outside the main
+    thread.
     """
-    global _received  # noqa: PLW0603 (signals are the process's)
+    global _received  # noqa: PLW0603 (signals are per process)
     if _received.is_heeded or not _is_main_thread():
         yield
         return
@@ -65,8 +64,8 @@ def heeded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Notes signals, and raises Interrupted at the next `check`, at the latest at the end of the block; after
-    some seconds wherever the main thread is at.
+    """Notes signals, and raises Interrupted at the next `check`, or else at the end of the block; after some
+    seconds wherever the main thread is.
     """
     if not _is_main_thread():
         yield
@@ -86,7 +85,7 @@ def held() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raises Interrupted where a signal was noted and not raised yet."""
+    """Raises Interrupted if a signal was noted and not raised yet."""
     if _received.number and not _received.is_raised and _is_main_thread():
         _received.is_raised = True
         raise Interrupted(_received.number)
@@ -105,7 +104,7 @@ def _receive(number: int, _: FrameType | None) -> None:
 
 
 def _detach_terminals(terminals: list[int]) -> None:
-    """Leads streams nowhere whose terminal was closed: a clean-up that says something must not fail of it."""
+    """Redirects streams with a closed terminal to /dev/null: output during clean-up must not fail."""
     for stream in terminals:
         if not os.isatty(stream):
             nowhere = os.open(os.devnull, os.O_RDWR)
@@ -114,7 +113,7 @@ def _detach_terminals(terminals: list[int]) -> None:
 
 
 def _replaceable(number: signal.Signals) -> Any:
-    """Returns what a signal does now, None if that has to stay: nohup's wish, another library's own."""
+    """Returns a signal's current handler, None if it has to stay: nohup's, or another library's."""
     handler = signal.getsignal(number)
     return None if number == signal.SIGHUP and handler == signal.SIG_IGN else handler
 

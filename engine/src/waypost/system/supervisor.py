@@ -1,16 +1,16 @@
-"""Runs a command, and ends with it everything that it started, wherever that went.
+"""Runs a command, and when it ends, ends everything that it started, wherever that went.
 
     python -I -S supervisor.py PARENT COMMAND…
 
-A process of its own between PARENT (an id) and the command. Linux makes it the parent of every orphan below
-it (PR_SET_CHILD_SUBREAPER): whoever leaves the command's group or session, daemonises, forks twice, becomes a
-child of the supervisor once its own parent is gone. So what is left of a command is found without a guess,
-and only children are ever signalled: nobody else can have their ids.
+A process between PARENT (an id) and the command. Linux makes it the parent of every orphan below it
+(PR_SET_CHILD_SUBREAPER): a process that leaves the command's group or session, daemonises or forks twice
+becomes a child of the supervisor once its own parent is gone. So what is left of a command is found without
+guessing, and only children are ever signalled: nobody else can have their ids.
 
-SIGTERM asks the command's group to end, and ends all after a while; SIGINT ends all at once, as does the
-end of PARENT. The supervisor ends last, as the command did: with its code or by its signal.
+SIGTERM asks the command's group to end, and ends everything after a while; SIGINT ends everything at once, as
+does the end of PARENT. The supervisor ends last, as the command did: with its code or by its signal.
 
-Standard library, few modules: it starts before each step that is a plain process.
+Standard library only, few modules: it starts before each step that is a plain process.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import signal
 import sys
 import time
 
-TYPE_CHECKING = False  # typing itself takes longer to import than all of the others
+TYPE_CHECKING = False  # typing takes longer to import than all the others together
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
 GRACE_SECONDS = 5.0
 LAST_SECONDS = 5.0
-"""For what even SIGKILL does not end at once: a process in the middle of a write to a dead disk."""
+"""For processes that SIGKILL does not end at once, such as one writing to a dead disk."""
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _HEARD = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -38,13 +38,13 @@ _PAUSE_SECONDS = 0.01
 
 def main(parent: int, command: list[str]) -> None:
     """Runs the command; exits as it did."""
-    # Signals wait until they are asked for, so that none is lost between two looks. Those that the parent
-    # ignores (SIGCHLD, nohup's SIGHUP) are heard, too.
+    # Signals stay pending until waited for, so that none is lost in between. Those that the parent
+    # ignores (SIGCHLD, nohup's SIGHUP) are received, too.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal_on_parent_death(signal.SIGHUP)
-    if os.getppid() != parent:  # it was gone before the kernel knew that we go with it
+    if os.getppid() != parent:  # the parent died before prctl took effect
         return
     own = os.getpid()
     process = os.fork()
@@ -55,16 +55,19 @@ def main(parent: int, command: list[str]) -> None:
 
 
 def signal_on_parent_death(number: signal.Signals) -> None:
-    """Has the kernel send this process a signal when its parent has gone, however that went."""
+    """Has the kernel send this process a signal when its parent dies, in whatever way."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def _become(command: list[str], mask: set[Any], supervisor: int) -> None:
-    """Turns the fork into the command, in a session of its own."""
+    """Turns the fork into the command, in a new session."""
     try:
         os.setsid()
         signal_on_parent_death(signal.SIGKILL)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, others do not expect that
+        for number in (
+            signal.SIGPIPE,
+            signal.SIGXFSZ,
+        ):  # Python ignores them, others do not expect that
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if os.getppid() == supervisor:
@@ -76,13 +79,13 @@ def _become(command: list[str], mask: set[Any], supervisor: int) -> None:
 
 
 def _wait(process: int, parent: int) -> None:
-    """Waits until the command has ended, or has to."""
+    """Waits until the command has ended, or must be ended."""
     until = 0.0
     while not _has_ended(process):
         left = max(until - time.monotonic(), 0.0) if until else 1e6
         heard = signal.sigtimedwait(_HEARD, left)
         number = heard.si_signo if heard else 0
-        is_orphan = number == signal.SIGHUP and os.getppid() != parent  # else only a thread of it ended
+        is_orphan = number == signal.SIGHUP and os.getppid() != parent  # else only one of its threads ended
         if heard is None or number == signal.SIGINT or is_orphan:
             return
         if number == signal.SIGTERM and not until:
@@ -91,7 +94,7 @@ def _wait(process: int, parent: int) -> None:
 
 
 def _has_ended(process: int) -> bool:
-    """Reaps orphans; the command itself stays unreaped, so that its group's id is its own."""
+    """Reaps orphans; the command itself stays unreaped, so that no other process gets its group's id."""
     while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         if found.si_pid == process:
             return True
@@ -100,7 +103,7 @@ def _has_ended(process: int) -> bool:
 
 
 def _end_all(process: int) -> int:
-    """Ends the command and all that comes from it; returns the command's wait status."""
+    """Ends the command and all its descendants; returns the command's wait status."""
     _signal_group(process, signal.SIGKILL)
     status = int(signal.SIGKILL)
     until = time.monotonic() + LAST_SECONDS
@@ -112,7 +115,7 @@ def _end_all(process: int) -> int:
         if ended == process:
             status = found
         elif not ended:
-            # Where one ends, its own children become ours: the next look finds them.
+            # When one ends, its children become ours: the next iteration finds them.
             for child in _children():
                 _signal(os.kill, child, signal.SIGKILL)
             signal.sigtimedwait({signal.SIGCHLD}, _PAUSE_SECONDS)
@@ -135,14 +138,14 @@ def _parent_of(process: str) -> int:
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
-    if not _signal(os.killpg, leader, number):  # it leads none yet
+    if not _signal(os.killpg, leader, number):  # it is not a group leader yet
         _signal(os.kill, leader, number)
 
 
 def _signal(send: Callable[[int, int], None], process: int, number: signal.Signals) -> bool:
     try:
         send(process, number)
-    except OSError:  # another user's: sudo
+    except OSError:  # another user's process: sudo
         return False
     return True
 

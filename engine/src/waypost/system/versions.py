@@ -1,4 +1,4 @@
-"""The versions of what runs here."""
+"""The versions of Python and MLflow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def made_with() -> dict[str, str]:
-    """Returns the versions of Python and MLflow; MLflow itself is not imported."""
+    """Returns the versions of Python and MLflow, without importing MLflow."""
     found = {"python": ".".join(platform.python_version_tuple()[:2])}
     try:
         found["mlflow"] = version("mlflow")
