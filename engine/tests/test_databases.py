@@ -192,7 +192,7 @@ def test_score_tells_what_it_waits_for(tmp_path: Path) -> None:
 def test_damaged_database_is_told_before_mlflow_tries_for_minutes(tmp_path: Path) -> None:
     """A damaged file, one that is a folder: one line, at once. One that is not there yet is made."""
     (tmp_path / "damaged.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(WaypostError, match=r"damaged\.db: it is damaged, or not an SQLite file") as caught:
+    with pytest.raises(WaypostError, match=r"damaged\.db: it is damaged, or not a SQLite file") as caught:
         Turn(f"sqlite:///{tmp_path / 'damaged.db'}")(lambda: pytest.fail("it is damaged"))
     assert "move it away" in caught.value.hint
     (tmp_path / "folder.db").mkdir()

@@ -96,5 +96,5 @@ def test_model_that_nobody_registered(workplace: Path) -> None:
     """MLflow's words, and where it was looked for: mostly that is another server than one thinks."""
     with pytest.raises(UsageError, match=r"models:/nope@champion: .*nope not found") as error:
         find("models:/nope@champion")
-    hint = f"looked for on sqlite:///{workplace / 'mlflow.db'}; MLFLOW_TRACKING_URI names another server"
+    hint = f"looked up on sqlite:///{workplace / 'mlflow.db'}; set MLFLOW_TRACKING_URI for another server"
     assert error.value.hint == hint

@@ -65,7 +65,7 @@ def test_deleted_experiment(workplace: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "77")
     with pytest.raises(WaypostError, match="no experiment 77") as unknown:
         Tracker("other")
-    assert unknown.value.hint == "it is named by MLFLOW_EXPERIMENT_ID"
+    assert unknown.value.hint == "its id comes from MLFLOW_EXPERIMENT_ID"
 
 
 def test_folders_are_no_tracking_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,8 @@ def test_reference_offline(workplace: Path, call: Call) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr.count("warning") == 0
     assert re.search(
-        r"W&B: offline; kept here; send it: for run in wandb/offline-run-\d+_\*; do wandb sync .* done",
+        r"W&B: offline; stored locally; upload it:"
+        r" for run in wandb/offline-run-\d+_\*; do wandb sync .* done",
         result.stderr,
     )
     document = json.loads(result.stdout)
@@ -250,7 +251,7 @@ def test_server_that_is_not_there(workplace: Path, call: Call) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("warning") == 1
     (warning,) = json.loads(result.stdout)["warnings"]
-    assert warning.startswith(f"W&B: {env['WANDB_BASE_URL']}: it does not answer, or does not take the key")
+    assert warning.startswith(f"W&B: {env['WANDB_BASE_URL']}: it does not answer, or does not accept the key")
     assert "send it: for run in wandb/offline-run-" in warning
     assert "a" * 40 not in result.stderr + result.stdout
     runs = by_job(workplace)

@@ -1,4 +1,4 @@
-"""What a run is compared with where nobody says: the last release before it, else the run before it."""
+"""The default baseline of a run: the previous release, or else the previous run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _LOOKED_AT = 50
 
 
 def baseline_of(client: MlflowClient, run: Run) -> Run | None:
-    """Returns the newest finished run of the last release before a run, else the newest one before it; None
-    where there is none. Points of a sweep, and runs of the same release, come last or not at all.
+    """Returns the newest finished run of the release before a run, else the newest run before it; None if
+    there is none. Points of a sweep are excluded, and runs of the same release come last.
     """
     pipeline = str(run.data.tags.get(PIPELINE_TAG, ""))
     before = [
@@ -50,7 +50,7 @@ def _search(client: MlflowClient, run: Run, conditions: list[str]) -> list[Any]:
 
 
 def named(run: Run, *, chosen: bool) -> str:
-    """Returns a baseline in words; one that was `chosen` need not be the run before."""
+    """Returns a baseline as text; one that was `chosen` need not be the previous run."""
     release = run.data.tags.get(RELEASE_TAG)
     if release:
         return f"release {release}"

@@ -1,4 +1,4 @@
-"""All runs that Waypost made on a tracking server: their dependencies, their sizes, their deletion."""
+"""All runs that Waypost made on a tracking server: their dependencies, sizes and deletion."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Collection:
         self._runs: dict[str, Run] = {}
 
     def runs(self) -> list[RunFacts]:
-        """Returns every run that Waypost made and that is not deleted."""
+        """Returns all runs that Waypost made and that are not deleted."""
         self._runs = {}
         names = {e.experiment_id: str(e.name) for e in _pages(self._client.search_experiments)}
         for tag in _KINDS:
@@ -47,7 +47,7 @@ class Collection:
         return [_facts(run, names[run.info.experiment_id]) for run in self._runs.values()]
 
     def registered(self) -> dict[str, str]:
-        """Returns what each run that made a registered model is kept for."""
+        """Returns the reason to keep each run that made a registered model."""
         found: set[str] = set()
         for version in _pages(self._client.search_model_versions):
             source = str(version.source or "")
@@ -58,7 +58,7 @@ class Collection:
         return dict.fromkeys(found, "made a registered model")
 
     def bytes_of(self, run_id: str) -> int:
-        """Returns the size of what a run, and the models that it logged, keep as artifacts."""
+        """Returns the size of the artifacts of a run and its logged models."""
         run = self._runs[run_id]
         size = _size(str(run.info.artifact_uri), functools.partial(self._client.list_artifacts, run_id))
         for model_id in self._models(run):
@@ -67,7 +67,7 @@ class Collection:
         return size
 
     def delete(self, run_id: str) -> None:
-        """Marks a run, and the models that it logged, as deleted; `mlflow gc` removes what is marked so."""
+        """Marks a run and its logged models as deleted; `mlflow gc` removes what is marked."""
         self._client.delete_run(run_id)
         for model_id in self._models(self._runs[run_id]):
             self._client.delete_logged_model(model_id)
@@ -77,7 +77,7 @@ class Collection:
 
 
 def _pages(search: Callable[..., Any], **asked: Any) -> Iterator[Any]:
-    """Yields everything that a search finds, page after page."""
+    """Yields all results of a search, page by page."""
     token = None
     while True:
         found = search(**asked, max_results=_MOST, page_token=token)
@@ -107,7 +107,7 @@ def _facts(run: Run, experiment: str) -> RunFacts:
 
 
 def _size(place: str, listed: Callable[[str | None], list[FileInfo]]) -> int:
-    """Returns how many bytes lie in a place: a folder of this machine, else what the server lists of it."""
+    """Returns the number of bytes at a location: a local folder, else according to the server's listing."""
     folder = Path(place.removeprefix("file://"))
     if folder.is_absolute() and folder.is_dir():
         files = (Path(path, name) for path, _, names in os.walk(folder) for name in names)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
 
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-_WISHED = os.environ.get(_RETRIES)  # what the user says counts, always
-# Pauses grow from 2 s by powers of two: an address that is wrong is told within some 10 s, but a server
-# that is gone while a run is on its way, with hours of work behind it, is asked for some two minutes.
+_WISHED = os.environ.get(_RETRIES)  # the user's setting always wins
+# Pauses grow from 2 s by powers of two: a wrong address is reported within 10 s, but a server that
+# disappears during a run, with hours of work done, is retried for about two minutes.
 _AT_FIRST, _ON_THE_WAY, _AT_LAST = "3", "6", "0"
-_LAST_SECONDS = 5.0  # for a database that another process holds
+_LAST_SECONDS = 5.0  # for a database that another process has locked
 _LAST_LIMITS = {_RETRIES: _AT_LAST, "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # else 120 s
 _REFUSED = {
     "UNAUTHENTICATED": (
@@ -35,8 +35,8 @@ _REFUSED = {
 }
 _FOLDERS = "MLFLOW_ALLOW_FILE_STORE"
 _NO_FOLDERS = (
-    "name a database: MLFLOW_TRACKING_URI=sqlite:///mlflow.db, and bring what is there into it: mlflow"
-    f" migrate-filestore; or allow folders as they are: {_FOLDERS}=true"
+    "set a database: MLFLOW_TRACKING_URI=sqlite:///mlflow.db, and move the existing runs into it: mlflow"
+    f" migrate-filestore; or allow folders: {_FOLDERS}=true"
 )
 _DECLINED = (
     "it answers, but refuses this request. Finished steps are recorded; once it is fixed, run the same"
@@ -48,10 +48,10 @@ _SILENT = (
 
 
 def set_defaults() -> None:
-    """Sets what MLflow reads when it is imported: its telemetry starts a thread then."""
+    """Sets what MLflow reads on import: its telemetry starts a thread at that point."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no word about new tables
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # no messages about new tables
     # Otherwise MLflow prints two lines for every run that ends; the engine has its own output.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # By default, MLflow retries for some minutes before it reports that a server is unreachable.
@@ -59,11 +59,13 @@ def set_defaults() -> None:
 
 
 def client(uri: str) -> MlflowClient:
-    """Returns MLflow's client; each of its calls waits for its turn where the store is a SQLite file."""
+    """Returns MLflow's client; if the store is a SQLite file, each of its calls waits until the file is
+    free.
+    """
     set_defaults()
     import mlflow
 
-    # A database that is held is told in one line; MLflow logs the stack trace, too.
+    # We report a locked database in one line; MLflow would log the stack trace, too.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     turn = Turn(uri)
     found = turn(lambda: mlflow.MlflowClient(uri))
@@ -71,7 +73,7 @@ def client(uri: str) -> MlflowClient:
 
 
 def reached(uri: str) -> MlflowClient:
-    """Returns MLflow's client of a store, to which everything goes from now on in this process."""
+    """Returns MLflow's client of a store, which this process uses from now on."""
     found = client(uri)
     import mlflow
 
@@ -80,7 +82,7 @@ def reached(uri: str) -> MlflowClient:
 
 
 class _TakingTurns:
-    """Passes everything on to an object; its methods are called by turns."""
+    """Wraps an object; its methods are called through a `Turn`."""
 
     def __init__(self, target: object, turn: Turn) -> None:
         self._target = target
@@ -95,7 +97,7 @@ class _TakingTurns:
 def tracking_errors(uri: str = "") -> Iterator[None]:
     """Turns MLflow's errors into a WaypostError that names the server and a remedy.
 
-    Args: `uri` is that of the server, where it is not the one of this process's variables.
+    Args: `uri` is the server's, if it is not the one in this process's variables.
     """
     set_defaults()
     uri = uri or tracking_uri()
@@ -120,14 +122,14 @@ def tracking_errors(uri: str = "") -> Iterator[None]:
 
 
 def _hint(error: MlflowException) -> str:
-    """Returns the remedy: a server that does not answer needs another one than a server that refuses."""
+    """Returns the remedy: it differs between a server that does not answer and one that refuses."""
     if error.error_code in _REFUSED:
         return _REFUSED[error.error_code]
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        # What the requests library raises is an OSError, with a response where there was one.
+        # The requests library raises OSError, with the response if there was one.
         if isinstance(cause, OSError):
             return _SILENT if getattr(cause, "response", None) is None else _DECLINED
         cause = cause.__cause__ or cause.__context__
@@ -143,13 +145,13 @@ def _plain(error: MlflowException) -> str:
 
 
 def patient() -> dict[str, str]:
-    """Returns the variables by which a process asks a server that falls silent for some two minutes."""
+    """Returns the variables that make a process retry a silent server for about two minutes."""
     return {_RETRIES: _ON_THE_WAY} if _WISHED is None else {}
 
 
 @contextlib.contextmanager
 def patience(notify: Callable[[str], None]) -> Iterator[None]:
-    """Asks a server that falls silent for some two minutes, ours and the steps' processes, and says so."""
+    """Retries a silent server for about two minutes, here and in the steps' processes, and reports it."""
     if _WISHED is None:
         os.environ[_RETRIES] = _ON_THE_WAY
     handler = _Told(notify)
@@ -167,8 +169,8 @@ def patience(notify: Callable[[str], None]) -> Iterator[None]:
 def last_words() -> Iterator[None]:
     """Tries once to record something on a server while an exception propagates.
 
-    What goes wrong with that hides nothing: neither the store of artifacts, whose clients raise errors of
-    their own, nor a terminal that was closed, is a reason to leave the next word unsaid.
+    Errors are ignored: neither an artifact store, whose clients raise their own errors, nor a closed terminal
+    may prevent the next record.
     """
     before = {name: os.environ.get(name) for name in _LAST_LIMITS}
     os.environ.update(_LAST_LIMITS)

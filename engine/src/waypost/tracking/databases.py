@@ -23,36 +23,36 @@ T = TypeVar("T")
 Notify = Callable[[str], None]
 
 WAIT_SECONDS: ContextVar[float] = ContextVar("wait_seconds", default=60.0)
-"""How long a database is waited for that another process holds."""
+"""How long to wait for a database that another process has locked."""
 LISTENER: ContextVar[Notify] = ContextVar("listener", default=lambda _: None)
-"""Hears that it is waited for."""
+"""Receives a message when a wait begins."""
 _QUIET_SECONDS = 2.0  # writers take turns all the time: such short waits are not reported
 _SERVERS = ("postgresql", "mysql", "mssql")
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (
-    "it is damaged, or not an SQLite file",
-    "restore a backup, or move it away: MLflow makes a new one",
+    "it is damaged, or not a SQLite file",
+    "restore a backup, or move it away: MLflow creates a new one",
 )
 _REFUSALS = {
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_READONLY: (
         "it cannot be written to",
-        "file and folder have to be writable; or name another one: MLFLOW_TRACKING_URI",
+        "make file and folder writable, or set another one: MLFLOW_TRACKING_URI",
     ),
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "does its folder exist, and can you write to it?"),
-    sqlite3.SQLITE_FULL: ("its disk is full", "make room, and run the same command again"),
-    sqlite3.SQLITE_IOERR: ("its disk cannot be read or written", "look at the disk, and at its quota"),
+    sqlite3.SQLITE_FULL: ("its disk is full", "free disk space, and run the same command again"),
+    sqlite3.SQLITE_IOERR: ("its disk cannot be read or written", "check the disk and its quota"),
 }
 
 
 class DatabaseLockedError(WaypostError):
-    """Another process holds the database for longer than is waited for."""
+    """Another process has locked the database for longer than the time limit."""
 
 
 @contextlib.contextmanager
 def listening(notify: Notify) -> Iterator[None]:
-    """Has `notify` called when a database is waited for."""
+    """Has `notify` called when a wait for a database begins."""
     token = LISTENER.set(notify)
     try:
         yield
@@ -67,15 +67,16 @@ def file_of(uri: str) -> Path | None:
 
 
 def is_server(uri: str) -> bool:
-    """Returns whether a tracking store is a database that a server keeps."""
+    """Returns whether a tracking store is a database server."""
     return uri.partition(":")[0].partition("+")[0] in _SERVERS
 
 
 class Turn:
-    """Calls what uses a database once no other process holds it; says so when a database server is silent.
+    """Calls a function that uses a database once no other process has locked it; reports a silent database
+    server.
 
-    That one is told apart from everything else that goes wrong by SQLite's code: it has changed nothing, so
-    that the same call can be made again.
+    SQLite's code distinguishes a lock from all other errors: nothing was changed, so the same call can be
+    repeated.
     """
 
     def __init__(self, uri: str) -> None:
@@ -85,7 +86,7 @@ class Turn:
         self._is_reported = False
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """Returns what `call` returns. Raises DatabaseLockedError, and at once if it was raised before."""
+        """Returns the result of `call`. Raises DatabaseLockedError, and at once if it was raised before."""
         if self._file is None:
             return self._with_notice(call) if is_server(self._uri) else call()
         began = time.monotonic()
@@ -105,7 +106,7 @@ class Turn:
         """
         if self._is_reported:
             return call()
-        notify = LISTENER.get()  # threads have listeners of their own
+        notify = LISTENER.get()  # each thread has its own listener
 
         def report() -> None:
             self._is_reported = True
@@ -140,9 +141,9 @@ class Turn:
 
 
 def trouble(file: Path, seconds: float) -> int:
-    """Returns SQLite's code for why MLflow should not try to use a database, 0 if it may.
+    """Returns SQLite's code for why MLflow should not use a database, 0 if it may.
 
-    Args: `seconds` another process may keep this one from writing.
+    Args: `seconds` to wait for another process's lock.
     """
     try:
         with contextlib.closing(_opened(file, "rw", timeout=seconds)) as connection:
@@ -152,10 +153,10 @@ def trouble(file: Path, seconds: float) -> int:
     except sqlite3.Error as error:
         code = code_of(error) or 0
         if code == sqlite3.SQLITE_CANTOPEN and not file.exists():
-            # MLflow makes it, and its folder; where it cannot, it tries for minutes.
+            # MLflow creates it and its folder; if it cannot, it retries for minutes.
             folder = file.absolute().parent
             return code if folder.is_dir() and not os.access(folder, os.W_OK) else 0
-        # To be read only may be enough.
+        # Read access may be enough.
         return 0 if code == sqlite3.SQLITE_READONLY else code
     return 0
 
@@ -165,7 +166,7 @@ def _opened(file: Path, mode: str, timeout: float = 5.0) -> sqlite3.Connection:
 
 
 def database_errors() -> tuple[type[Exception], ...]:
-    """Returns what MLflow lets through of a database's errors; what is not imported was not raised."""
+    """Returns the database errors that MLflow lets through; a module that is not imported raised none."""
     found: list[type[Exception]] = [sqlite3.Error]
     for module, name in (("sqlalchemy.exc", "SQLAlchemyError"), ("alembic.util.exc", "CommandError")):
         if module in sys.modules:
@@ -189,7 +190,7 @@ def code_of(error: BaseException) -> int | None:
 
 
 def refusal(uri: str, error: BaseException) -> WaypostError | None:
-    """Returns a description of a database's error, None if an error has another cause."""
+    """Returns a description of a database error, None if the error has another cause."""
     file = file_of(uri)
     if file is None:
         return None
@@ -217,7 +218,7 @@ def _locked_error(file: Path, seconds: float) -> DatabaseLockedError:
 
 
 def _schema(uri: str, file: Path) -> tuple[str, str]:
-    """Returns what is wrong where a database has the tables of another version of MLflow."""
+    """Returns (problem, remedy) if a database has the tables of another version of MLflow."""
     try:
         with contextlib.closing(_opened(file, "ro")) as connection:
             found = [str(row[0]) for row in connection.execute("SELECT version_num FROM alembic_version")]

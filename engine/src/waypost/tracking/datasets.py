@@ -1,4 +1,4 @@
-"""The data from outside that a pipeline run's steps read, as datasets of the run itself."""
+"""External data that a pipeline run's steps read, as datasets of the run itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST = 100
 
 
 def link_datasets(client: MlflowClient, read: ReadRun) -> None:
-    """Lets a pipeline run name the datasets that its steps logged of what no other step made."""
+    """Adds to a pipeline run the datasets that its steps logged and that no other step made."""
     found: dict[tuple[str, str], Any] = {}
     for name, run in read.results.items():
         made = step_run(name, run).inputs

@@ -1,16 +1,16 @@
 """Leases: which run computes a step key right now. All runs of a tracking server agree on it by tags alone.
 
-MLflow has no lock to take. What it has: a tag that was set is seen by every search that begins later. So a
-run that wants to compute a key *asks* for it, by a tag on the pipeline's run, and looks who else did. It
-*holds* the key once it looked and saw nobody: of two runs, the one whose tag was set later saw the other. Of
-several that ask at once, the one with the least run id stays, the others step back, and do not ask again
-while a lesser one asks: so the least is alone soon, however many there are (docs/decisions/0019).
+MLflow has no locks. What it offers: once a tag is set, every search that begins later sees it. So a run
+*requests* a key by a tag on the pipeline's run, and searches for others with that tag. It *holds* the key
+once a search found none: of two runs, the one that set its tag later saw the other. Of several concurrent
+requests, the smallest run id stays, and the others withdraw until no smaller id requests the key: so the
+smallest is soon alone, however many there are (docs/decisions/0019).
 
-The states of a key, as one run sees it: not asked → asked → held → released. Invariant: a run holds a key
-only after a search that began when its own tag was set, and that found no other living run with the tag.
+The states of a key, as one run sees it: not requested → requested → held → released. Invariant: a run holds a
+key only after a search that began when its own tag was set, and that found no other living run with the tag.
 Two runs cannot both have made that search: their tags were set one after the other, and the later one's
-search sees the earlier tag. What is not promised: that a run which is taken for dead (no sign for two
-minutes, on another machine) has stopped. Two runs may compute one key then; both give the same, and only a
+search sees the earlier tag. What is not promised: that a run presumed dead (no heartbeat for two minutes, on
+another machine) has stopped. Two runs may then compute one key; both give the same result, and only a
 finished step is reused.
 """
 
@@ -35,14 +35,14 @@ _LEASE_TAG = "waypost.computes"
 _BEAT_TAG = "waypost.seen"
 _REQUESTED, _HELD = "asked", "held"
 BEAT_SECONDS = 20.0
-# After this long without a heartbeat, a run on another machine is taken for dead.
+# After this long without a heartbeat, a run on another machine is presumed dead.
 _SILENCE_SECONDS = 6 * BEAT_SECONDS
 
 
 class Sign:
-    """The heartbeat of a run's process, seen from another machine.
+    """The heartbeat of a run's process, observed from another machine.
 
-    Clocks of two machines may differ: what counts is whether it changes while we look.
+    Clocks of two machines may differ: what counts is whether it changes while we watch.
     """
 
     def __init__(self, silence: float = 0.0) -> None:
@@ -80,13 +80,13 @@ class Leases:
     def acquire(self, run_id: str, key: str) -> Holder | None:
         """Requests the lease of a key for a pipeline run; returns None once it is granted, else its holder.
 
-        The caller asks again later, until the lease is granted or another run has finished the key.
+        The caller retries until the lease is granted or another run has finished the key.
         """
         mine = (run_id, key)
         if mine in self._held:
             return None
         if mine not in self._requested:
-            # While another run holds the lease, or one with priority requests it, we do not even ask.
+            # While another run holds the lease, or one with priority requests it, we make no request.
             if holder := _before(self._other_runs(run_id, key), run_id, key):
                 return holder
             self._client.set_tag(run_id, _tag(key), _REQUESTED)
@@ -114,7 +114,7 @@ class Leases:
 
         self._requested.discard((run_id, key))
         self._held.discard((run_id, key))
-        with contextlib.suppress(MlflowException):  # gone already: the answer was lost, not the request
+        with contextlib.suppress(MlflowException):  # already gone: the response was lost, not the request
             self._client.delete_tag(run_id, _tag(key))
 
     def renew(self, run_ids: Iterable[str]) -> None:
@@ -139,7 +139,7 @@ class Leases:
 
 
 def is_alive_here(run: Run) -> bool | None:
-    """Returns whether the process of a run exists on this machine, None if it is another machine's."""
+    """Returns whether the process of a run exists on this machine, None if it runs on another."""
     host, _, pid = run.data.tags.get(OWNER_TAG, "").rpartition(":")
     return is_alive(int(pid)) if host == socket.gethostname() else None
 

@@ -1,7 +1,7 @@
-"""An MLflow run that a separate process writes, so that MLflow's import does not delay the work.
+"""An MLflow run written by a separate process, so that MLflow's import does not delay the work.
 
-It gets one JSON document a line: first the run's description, then its end. If the other
-process is killed, the run is closed as KILLED.
+It gets one JSON document per line: first the run's description, then its end. If the other process is killed,
+the run is closed as KILLED.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from waypost.system.conversations import Partner
 
 
 class Logbook:
-    """The run of a piece of work. Its problems are reported, and never fail the work."""
+    """The MLflow run of a task. Its problems are reported, and never fail the task."""
 
     def __init__(self, name: str, experiment: str, tags: dict[str, str], parameters: dict[str, str]) -> None:
         command = [sys.executable, "-m", "waypost.tracking.logbook"]
@@ -27,7 +27,7 @@ class Logbook:
         self._partner.send({"name": name, "experiment": experiment, "tags": tags, "parameters": parameters})
 
     def close(self, status: str, metrics: dict[str, float], files: dict[str, str]) -> tuple[str, str]:
-        """Ends the run with metrics and text artifacts; returns (run id, what went wrong with it)."""
+        """Ends the run with metrics and text artifacts; returns (run id, problem)."""
         if self._partner is None:
             return "", ""
         self._partner.send({"status": status, "metrics": metrics, "files": files})
@@ -37,12 +37,12 @@ class Logbook:
         self._partner.end()
         self._partner = None
         if not messages:
-            return "", "the process that keeps the MLflow run ended without an answer"
+            return "", "the process that records the MLflow run ended without an answer"
         return str(messages[0]["run_id"]), str(messages[0]["problem"])
 
 
 def main(number: int) -> None:
-    """Keeps a run; `number` is the socket's."""
+    """Records a run; `number` is the socket's descriptor."""
     os.nice(5)  # the work itself comes first
     with socket.socket(fileno=number) as other, other.makefile("r", encoding="utf-8") as lines:
         about = json.loads(next(lines, "{}") or "{}")
@@ -52,7 +52,7 @@ def main(number: int) -> None:
             run_id, problem = _kept(about, lines)
         except WaypostError as error:
             run_id, problem = "", str(error)
-        with contextlib.suppress(OSError):  # nobody is there to hear it
+        with contextlib.suppress(OSError):  # nobody is listening
             other.sendall(json.dumps({"run_id": run_id, "problem": problem}).encode() + b"\n")
 
 

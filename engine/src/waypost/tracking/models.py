@@ -1,4 +1,4 @@
-"""Models that MLflow keeps: where their files are, the registry, and the originals, loaded."""
+"""Models in MLflow: their files, the registry, and loaded originals."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _OUTPUT = re.compile(r"runs:/(?P<run>\w+)/(?P<path>.+)")
 
 @dataclass(frozen=True)
 class Found:
-    """A model on this machine: its `folder`; of a registered one, its name, version, tags and `card`, which
-    is the version's description.
+    """A model on this machine: its `folder`; if registered, its name, version, tags and `card`, the version's
+    description.
     """
 
     uri: str
@@ -44,18 +44,18 @@ class Found:
 
 
 def is_local(uri: str) -> bool:
-    """Returns whether a text names a folder, not something that MLflow has to look up."""
+    """Returns whether a text names a folder, and not a model that MLflow has to look up."""
     return "://" not in uri and not uri.startswith(("models:", "runs:"))
 
 
 def follows_alias(uri: str) -> bool:
-    """Returns whether what a URI names can become another model."""
+    """Returns whether a URI can come to name a different model."""
     return bool(_ALIAS.fullmatch(uri))
 
 
 def find(uri: str) -> Found:
     """Returns a model: a folder as it is, else (`models:/NAME@ALIAS`, `models:/NAME/VERSION`,
-    `runs:/RUN/PATH`, a URL) as MLflow finds it, downloaded into the cache where it is not on this machine.
+    `runs:/RUN/PATH`, a URL) as MLflow finds it, downloaded into the cache if it is not on this machine.
 
     Raises UsageError if there is no model, WaypostError if the server does not answer.
     """
@@ -74,7 +74,7 @@ def find(uri: str) -> Found:
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 place = redacted(tracking_uri())
-                hint = f"looked for on {place}; MLFLOW_TRACKING_URI names another server"
+                hint = f"looked up on {place}; set MLFLOW_TRACKING_URI for another server"
                 raise UsageError(f"{uri}: {error.message}", hint=hint) from error
             raise
         except OSError as error:
@@ -82,9 +82,9 @@ def find(uri: str) -> Found:
 
 
 def mlmodel_of(uri: str) -> str:
-    """Returns the MLmodel of a model that MLflow keeps, and brings nothing else of it here.
+    """Returns the MLmodel file of a model in MLflow, without fetching the rest.
 
-    Empty where it is not available: `find` says why.
+    Empty if not available: `find` says why.
     """
     with tracking_errors():
         import mlflow
@@ -92,7 +92,7 @@ def mlmodel_of(uri: str) -> str:
         mlflow.set_tracking_uri(tracking_uri())
         try:
             return Turn(tracking_uri())(lambda: str(mlflow.artifacts.load_text(f"{uri.rstrip('/')}/{FILE}")))
-        except Exception:  # whatever a store makes of a file that it does not have
+        except Exception:  # stores raise different errors for a missing file
             return ""
 
 
@@ -128,8 +128,8 @@ def _local_or_downloaded(uri: str) -> Path:
 
 
 def load_pyfunc(folder: Path) -> Any:
-    """Returns a model of any flavour as a pyfunc. Raises what its files and MLflow make of it."""
+    """Returns a model of any flavour as a pyfunc. Raises whatever its files and MLflow raise."""
     set_defaults()
     import mlflow.pyfunc
 
-    return mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)  # of versions: `differing` tells
+    return mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)  # `differing` reports versions

@@ -1,4 +1,4 @@
-"""Names as servers accept them: in MLflow's searches and parameters, as W&B's projects and artifacts."""
+"""Names that servers accept: in MLflow's searches and parameters, as W&B's projects and artifacts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NOT_IN_ARTIFACTS = re.compile(r"[^\w.-]", re.ASCII)
 
 
 def tag_is(tag: str, value: str) -> str:
-    """Returns the condition of a search for runs with a tag.
+    """Returns the search condition for runs with a tag.
 
-    MLflow's language has no way to write both quotes, or a backslash, in a value: each stands for any one
-    character there, so that the answer may hold runs of other values. `has_tag` tells them apart.
+    MLflow's query language cannot quote both kinds of quotes, or a backslash, in a value: each becomes a
+    wildcard for one character, so the result may include runs with other values. `has_tag` tells them apart.
     """
     if _UNQUOTABLE.search(value):
         return f"tags.`{tag}` LIKE '{_UNQUOTABLE.sub('_', value)}'"
@@ -28,8 +28,8 @@ def tag_is(tag: str, value: str) -> str:
 
 
 def parameters(found: Mapping[str, str]) -> dict[str, str]:
-    """Returns parameters by names that MLflow takes: another one has `_` for what it does not, is cut, and
-    ends in a digest, so that no two are one.
+    """Returns parameters under names that MLflow accepts: others have invalid characters replaced by `_`, are
+    truncated, and end in a digest that keeps them unique.
     """
     return {_parameter(name): value for name, value in found.items()}
 
@@ -46,7 +46,7 @@ def _parameter(name: str) -> str:
 
 
 def project(name: str) -> str:
-    """Returns the name of a W&B project for a pipeline: `grades/2026` is `grades-2026`."""
+    """Returns the name of a pipeline's W&B project: `grades-2026` for `grades/2026`."""
     return _NOT_IN_PROJECTS.sub("-", name).strip("-")[:_LONGEST_PROJECT] or "waypost"
 
 

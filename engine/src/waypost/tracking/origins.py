@@ -1,4 +1,4 @@
-"""Where a model comes from: runs of pipelines and of their steps, as values."""
+"""The origin of a model: runs of pipelines and of their steps, as values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INPUT = re.compile(r"runs:/(\w+)/(.+)")
 
 @dataclass(frozen=True)
 class StepRun:
-    """A step of a pipeline run, or a run by itself. `inputs` are (run, path) by parameter."""
+    """A step of a pipeline run, or a standalone run. `inputs` are (run, path) by parameter."""
 
     name: str
     run_id: str
@@ -42,13 +42,13 @@ class StepRun:
 
     @property
     def input_digests(self) -> dict[str, str]:
-        """What the files that it was given were, by parameter; empty if that was not known."""
+        """The digests of its input files, by parameter; empty if unknown."""
         return named_in(self.tags, INPUT_TAG)
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a model comes from: the pipeline run with its steps, and the step that made it."""
+    """The origin of a model: the pipeline run with its steps, and the step that made it."""
 
     run_id: str
     tags: Mapping[str, str]
@@ -66,7 +66,7 @@ class Origin:
         return self.tags.get(f"waypost.component.{step.name}", step.component)
 
     def metrics(self) -> dict[str, float]:
-        """Returns the metrics of all steps as `step/metric`; of a run by itself as `metric`."""
+        """Returns the metrics of all steps as `step/metric`; of a standalone run as `metric`."""
         return {
             f"{step.name}/{name}" if step.name else name: value
             for step in self.steps.values()
@@ -74,7 +74,9 @@ class Origin:
         }
 
     def facts(self) -> dict[str, MetricFacts]:
-        """Returns what contracts declare of these metrics; those of steps that measured the model first."""
+        """Returns the contracts' declarations of these metrics; those of steps that measured the model
+        win.
+        """
         judges = self.judges()
         steps = [*judges, *(step for step in self.steps.values() if step not in judges)]
         return {
@@ -84,7 +86,7 @@ class Origin:
         }
 
     def judges(self) -> list[StepRun]:
-        """Returns the steps that were given the model, without one the step that made it."""
+        """Returns the steps that received the model; if there are none, the step that made it."""
         maker = self.maker.run_id
         given = [s for s in self.steps.values() if any(run_id == maker for run_id, _ in s.inputs.values())]
         return given or [self.maker]

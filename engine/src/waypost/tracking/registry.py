@@ -77,7 +77,7 @@ class Registry:
         return str(found[0].info.run_id)
 
     def origin(self, run_id: str, step: str = "") -> Origin:
-        """Returns where the model of a run comes from. Raises UsageError if there is not one model."""
+        """Returns the origin of a run's model. Raises UsageError unless there is exactly one model."""
         run = self._client.get_run(run_id)
         if run.info.status != "FINISHED":
             raise UsageError(f"run {run_id} is {run.info.status}: only a finished one has a model to promote")
@@ -130,7 +130,7 @@ class Registry:
         raise UsageError(f"run {run_id} is not a pipeline run of Waypost", hint=hint)
 
     def is_sweep(self, run_id: str) -> bool:
-        """Returns whether a run is the one above the points of a sweep."""
+        """Returns whether a run is the parent of a sweep's points."""
         return SWEEP_TAG in self._client.get_run(run_id).data.tags
 
     def pipeline_of(self, run_id: str) -> str:
@@ -140,16 +140,16 @@ class Registry:
     def digest(self, run_id: str, path: str) -> str:
         """Returns the digest of an output of a step by its path, empty if unknown."""
         digests = outputs_in(self._client.get_run(run_id).data.tags)
-        own = digests.get(path.partition(".")[0])  # an output may have another name than its file
+        own = digests.get(path.partition(".")[0])  # an output's name may differ from its file's
         found = own or (next(iter(digests.values())) if len(digests) == 1 else "")
         return f"sha256:{found}" if found else ""
 
     def file(self, run_id: str, artifact: str) -> Path | None:
-        """Returns an artifact of a run on this machine, None if there is none."""
+        """Returns the local path of a run's artifact, None if there is none."""
         return output_of(self._client, run_id, artifact)
 
     def register(self, name: str, run_id: str, model_id: str, tags: Mapping[str, str]) -> ModelVersion:
-        """Registers a model as the next version; the registered model is made where it is not there."""
+        """Registers a model as the next version; creates the registered model if it does not exist."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -163,7 +163,7 @@ class Registry:
         return ModelVersion(name, str(version.version), run_id, dict(tags))
 
     def describe(self, version: ModelVersion, text: str) -> None:
-        """Gives a version its description (Markdown)."""
+        """Sets a version's description (Markdown)."""
         self._client.update_model_version(version.name, version.version, text)
 
     def by_alias(self, name: str, alias: str) -> ModelVersion | None:

@@ -1,4 +1,4 @@
-"""What the page of a run shows, read from the tracking server."""
+"""The contents of a run's report, read from the tracking server."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 _KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".svg": "svg+xml"}
 _MOST_PICTURES, _LARGEST_PICTURE, _ALL_PICTURES = 4, 150_000, 200_000
 _LOG_LINES, _LOG_CHARACTERS = 40, 6000
-_MOST_LOOKED_AT = 200  # steps of whose artifacts files are read
+_MOST_LOOKED_AT = 200  # steps with artifacts to read
 
 
 def report_of(run_id: str, against: str = "", uri: str = "") -> Run:
-    """Returns the facts of a pipeline run; `against` is the id of the run to compare it with, else the last
-    release before it, or the run before it, is looked for; `uri` is the tracking server, where it is not
-    that of this process. Call it within `tracking_errors`.
+    """Returns the facts of a pipeline run; `against` is the id of the run to compare it with, by default the
+    previous release or run; `uri` is the tracking server, if not that of this process. Call it within
+    `tracking_errors`.
     """
     reached = client(uri or tracking_uri())
     return report_from(reached, read_run(reached, run_id), against)
 
 
 def report_from(reached: MlflowClient, read: ReadRun, against: str = "") -> Run:
-    """Returns the same of a run that was read already."""
+    """Returns the facts of a run that was read already."""
     info, tags = read.parent.info, read.parent.data.tags
     base = reached.get_run(against) if against else baseline_of(reached, read.parent)
     ended = info.end_time or max(
@@ -95,12 +95,12 @@ def _remake(reached: MlflowClient, read: ReadRun) -> Remake:
 def _provenance(text: str) -> Provenance | None:
     try:
         return parse_provenance(text) if text else None
-    except FindingsError:  # of a newer engine
+    except FindingsError:  # written by a newer engine
         return None
 
 
 def _steps(reached: MlflowClient, read: ReadRun) -> Iterator[Step]:
-    """Yields the steps in the order of the pipeline, where the run keeps that, else of their beginning."""
+    """Yields the steps in the pipeline's order if the run records it, else by start time."""
     runs = {**read.results, **read.others}
     names = [each.name for each in read.outcome.steps] if read.outcome else []
     known = set(names)
@@ -181,14 +181,14 @@ def _step(
 
 
 def _with_files(reached: MlflowClient, step: Step, run: MlflowRun) -> Step:
-    """Returns a step with the figures that it handed over and, of a failed one, the end of its log."""
+    """Returns a step with its figures and, if it failed, the end of its log."""
     figures, problem = _figures(reached, run)
     tail = _log_tail(reached, step.name, run) if step.state == "failed" else ""
     return replace(step, figures=figures, figures_problem=problem, log_tail=tail)
 
 
 def _seconds(run: MlflowRun) -> float | None:
-    """Returns how long a step took: as it was measured, else as its run was open."""
+    """Returns how long a step took: as measured, else as long as its run was open."""
     measured = run.data.metrics.get(SECONDS)
     if measured is not None:
         return float(measured)
@@ -202,7 +202,7 @@ def _state(status: str, *, is_own: bool) -> str:
 
 
 def _figures(reached: MlflowClient, run: MlflowRun) -> tuple[Figures, str]:
-    """Returns the figures that a step hands over, and what is wrong with them."""
+    """Returns the figures that a step logged, and the problems with them."""
     found, problems = Figures(), []
     for output in outputs_declared(run.data.tags).values():
         if output.type != TYPE:
@@ -232,7 +232,7 @@ def _with_pictures(reached: MlflowClient, step: Step, run: MlflowRun, room: int)
     listed = list(_pictures(reached, str(run.info.run_id)))
     taken: list[Picture] = []
     for name, stated in listed[:_MOST_PICTURES]:
-        # One that is too large is not even downloaded; what a listing states is not trusted.
+        # Too large ones are not even downloaded; the sizes in a listing are not trusted.
         path = output_in(reached, run, name) if stated <= _LARGEST_PICTURE else None
         size = path.stat().st_size if path and path.is_file() else 0
         if path and 0 < size <= min(_LARGEST_PICTURE, room - sum(len(each.content) for each in taken)):
@@ -241,7 +241,7 @@ def _with_pictures(reached: MlflowClient, step: Step, run: MlflowRun, room: int)
 
 
 def _pictures(reached: MlflowClient, run_id: str) -> Iterator[tuple[str, int]]:
-    """Yields (path, bytes as far as the store states them) of the images of a run."""
+    """Yields (path, size in bytes if the store reports it) of the images of a run."""
     for top in reached.list_artifacts(run_id):
         inside = reached.list_artifacts(run_id, top.path) if top.is_dir and top.path != "logs" else [top]
         for file in inside:

@@ -1,4 +1,4 @@
-"""Facts of a finished pipeline run, for the comparison with another one."""
+"""Facts of a finished pipeline run, for comparison with another one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _RUN = re.compile(r"runs:/(\w+)")
 
 
 def run_in(registry: Registry, text: str) -> str:
-    """Returns the id of a run of any kind, as `run_named` takes it."""
+    """Returns the id of a run of any kind, in the forms of `run_named`."""
     hit = _RUN.fullmatch(text)
     return registry.run_of(hit[1] if hit else text)
 
 
 def run_named(registry: Registry, text: str) -> str:
-    """Returns the id of a pipeline run: of an id, `runs:/ID`, or of a release's newest one (`1.4.13`,
-    `URL@1.4.13`). Raises UsageError if there is none, or where it is of another kind.
+    """Returns the id of a pipeline run: from an id, `runs:/ID`, or a release's newest run (`1.4.13`,
+    `URL@1.4.13`). Raises UsageError if there is none, or if it is another kind of run.
     """
     run_id = run_in(registry, text)
     registry.tags_of_pipeline_run(run_id)
@@ -36,12 +36,12 @@ def run_facts(registry: Registry, text: str) -> RunFacts:
 
 
 def compared(before: RunFacts, after: RunFacts) -> RunComparison:
-    """Returns what differs between two runs, with what changed for those who use their components."""
+    """Returns the differences between two runs, with interface changes of their components."""
     return compare_runs(before, after, _interface_texts)
 
 
 def _interface_texts(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """Returns the differences of two interfaces; what a run keeps of them may be of a newer engine."""
+    """Returns the differences between two interfaces; a newer engine may have recorded them."""
     try:
         changes = interface_changes(component_with("", before), component_with("", after))
     except (ValueError, KeyError, TypeError, AttributeError):

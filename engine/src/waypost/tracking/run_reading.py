@@ -1,4 +1,4 @@
-"""A pipeline run as it stands on the tracking server: itself, the runs of its steps, how it went."""
+"""A pipeline run as the tracking server has it: the run, its steps' runs, its outcome."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _NOTHING = StepOutcome(name="", uses="", state="")
 
 @dataclass(frozen=True)
 class ReadRun:
-    """A pipeline run: `results` are the runs whose result its steps have, `others` those of steps that did
-    not end well; `outcome` is None for runs of engines that did not write it down.
+    """A pipeline run: `results` are the runs that hold its steps' results, `others` those of steps that did
+    not end well; `outcome` is None for runs of engines that did not record it.
     """
 
     parent: Run
@@ -44,12 +44,12 @@ class ReadRun:
         return {each.name: each for each in self.outcome.steps} if self.outcome else {}
 
     def outcome_of(self, step: str) -> StepOutcome:
-        """Returns what the run keeps of a step, with nothing in it where that is nothing."""
+        """Returns the recorded outcome of a step, empty if there is none."""
         return self._outcomes.get(step, _NOTHING)
 
 
 def read_run(client: MlflowClient, run_id: str) -> ReadRun:
-    """Returns a pipeline run, with a request for all of its own steps and one for those of other runs."""
+    """Returns a pipeline run, with one request for its own steps and one for those of other runs."""
     parent = client.get_run(run_id)
     prefix = f"{STEP_TAG}."
     ids = {k.removeprefix(prefix): v for k, v in parent.data.tags.items() if k.startswith(prefix)}
@@ -64,7 +64,7 @@ def read_run(client: MlflowClient, run_id: str) -> ReadRun:
     results = {name: known.get(each) or client.get_run(each) for name, each in ids.items()}
     others = {
         str(run.data.tags.get(STEP_TAG, "")): run
-        for run in reversed(children)  # of several attempts, the last one
+        for run in reversed(children)  # the last of several attempts
         if run.data.tags.get(STEP_TAG, "") not in ids and PIPELINE_TAG not in run.data.tags
     }
     return ReadRun(parent, results, {n: run for n, run in others.items() if n}, _outcome(client, parent))
@@ -86,12 +86,12 @@ def _outcome(client: MlflowClient, parent: Run) -> Outcome | None:
     text = text_of(client, parent, f"{provenance.FOLDER}/{contract.FILE}")
     try:
         return parse_outcome(text) if text else None
-    except FindingsError:  # anybody may have written it, or a newer engine
+    except FindingsError:  # anybody may have written it, even a newer engine
         return None
 
 
 def text_of(client: MlflowClient, run: Run, artifact: str) -> str:
-    """Returns the text of an artifact, empty if there is none, or one that is no text of a sane size."""
+    """Returns the text of an artifact, empty if there is none, or if it is too large."""
     path = output_in(client, run, artifact)
     if path is None or not path.is_file() or path.stat().st_size > _MOST_CHARACTERS:
         return ""
@@ -99,13 +99,13 @@ def text_of(client: MlflowClient, run: Run, artifact: str) -> str:
 
 
 def step_run(name: str, run: Run) -> StepRun:
-    """Returns what a step's run says, without its models."""
+    """Returns a step's run as a value, without its models."""
     data = run.data
     return StepRun(name, str(run.info.run_id), dict(data.tags), dict(data.metrics), dict(data.params), {})
 
 
 def facts_of(read: ReadRun) -> RunFacts:
-    """Returns what a run says of itself, to be compared with another one."""
+    """Returns the facts of a run for a comparison."""
     steps = [step_run(name, run) for name, run in read.results.items()]
     makers = {step.run_id: step.name for step in steps}
     tags = read.parent.data.tags
@@ -119,7 +119,7 @@ def facts_of(read: ReadRun) -> RunFacts:
 
 
 def _ordered(steps: Iterable[StepRun], read: ReadRun) -> list[StepRun]:
-    """Returns steps in the order of the pipeline, where the run keeps that."""
+    """Returns steps in the pipeline's order, if the run records it."""
     names = [each.name for each in read.outcome.steps] if read.outcome else []
     places = {name: at for at, name in enumerate(names)}
     return sorted(steps, key=lambda step: places.get(step.name, len(places)))
@@ -136,7 +136,7 @@ def _step(
     outcome: StepOutcome,
     interfaces: Mapping[str, Mapping[str, Any]],
 ) -> StepFacts:
-    """Returns the facts of a step, as comparisons read them."""
+    """Returns the facts of a step for a comparison."""
     taken = {name: makers[run] for name, (run, _) in step.inputs.items() if run in makers}
     inputs = {name: digest for name, digest in step.input_digests.items() if digest}
     predictions = {

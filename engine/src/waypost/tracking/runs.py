@@ -1,4 +1,4 @@
-"""Runs by their ids: logging to them, reading their tags and metrics, finding their artifacts."""
+"""Runs by id: logging to them, reading their tags and metrics, finding their artifacts."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 COMPLETE_TAG = "waypost.complete"
 WARNINGS_TAG = "warnings"
-"""Of a component: what its user should know of its result, one a line (docs/contracts.md)."""
+"""Set by a component: warnings about its result, one per line (docs/contracts.md)."""
 OUTPUT_TAG = "waypost.output"
 ATTEMPT_TAG = "waypost.attempt"
 WORKER_TAG = "waypost.worker"
-"""Of a step's run on a cluster: the worker that began it."""
+"""On a step's run on a cluster: the worker that began it."""
 GIVEN_UP_TAG = "waypost.given_up"
-"""Of a step's run on a cluster: the engine opened another one in its place."""
-_MOST_PARAMETER = 6000  # characters that MLflow keeps of a parameter
-_MOST_PARAMETERS = 100  # parameters that MLflow takes at once
+"""On a step's run on a cluster: the engine opened another run in its place."""
+_MOST_PARAMETER = 6000  # length limit of MLflow's parameters
+_MOST_PARAMETERS = 100  # batch limit of MLflow's parameters
 
 
 class Runs:
-    """The runs of a tracking server, as a client of MLflow's reaches them."""
+    """The runs of a tracking server, through MLflow's client."""
 
     def __init__(self, client: MlflowClient) -> None:
         self._client = client
 
     def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
-        """Logs parameters; names that MLflow does not take become others, and what is longer than it keeps is
-        cut: the artifact has all of it.
+        """Logs parameters; names that MLflow does not accept are replaced, and values over its limit are
+        truncated: the artifact has all of it.
         """
         from mlflow.entities import Param
 
@@ -62,7 +62,7 @@ class Runs:
         self._client.log_text(run_id, redacted(text), artifact)
 
     def log_text_once(self, run_id: str, text: str, artifact: str) -> None:
-        """Logs a text where the run has no artifact of that name."""
+        """Logs a text unless the run has an artifact of that name."""
         there = self._client.list_artifacts(run_id, artifact.rpartition("/")[0] or None)
         if all(each.path != artifact for each in there):
             self.log_text(run_id, text, artifact)
@@ -82,12 +82,12 @@ class Runs:
     def complete(
         self, run_id: str, digests: Mapping[str, str], metrics: Mapping[str, float] | None = None
     ) -> None:
-        """Marks a step's run as one whose outputs are all there, and whose result may be taken over."""
+        """Marks a step's run as complete: all outputs are there, and its result may be reused."""
         outputs = {f"{OUTPUT_TAG}.{name}": digest for name, digest in digests.items()}
         self.tag(run_id, {**outputs, COMPLETE_TAG: "true"}, metrics)
 
     def close(self, run_id: str, status: str) -> None:
-        """Gives a run its terminal status: FINISHED, FAILED or KILLED."""
+        """Sets a run's terminal status: FINISHED, FAILED or KILLED."""
         self._client.set_terminated(run_id, status=status)
 
     def metrics(self, run_id: str) -> dict[str, float]:
@@ -109,12 +109,12 @@ class Runs:
     def output(self, run_id: str, artifact: str) -> Path | None:
         """Returns a local path to an artifact (a model too), None if the run did not log it.
 
-        What lies on another machine is downloaded once, into the cache; it may be removed at any time.
+        An artifact on another machine is downloaded once, into the cache; it may be removed at any time.
         """
         return output_of(self._client, run_id, artifact)
 
     def logged(self, run_id: str) -> list[str]:
-        """Returns the names at the top of a run's artifacts, but for that of its logs."""
+        """Returns the top-level names of a run's artifacts, except the logs."""
         return [each.path for each in self._client.list_artifacts(run_id) if each.path != "logs"]
 
     def state_of(self, run_id: str) -> tuple[str, dict[str, str]]:
@@ -132,7 +132,7 @@ def outputs_in(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def named_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
-    """Returns the values of tags of the form TAG.NAME by name."""
+    """Returns the values of tags of the form TAG.NAME, by name."""
     prefix = f"{tag}."
     return {k.removeprefix(prefix): v for k, v in tags.items() if k.startswith(prefix)}
 
@@ -140,24 +140,24 @@ def named_in(tags: Mapping[str, str], tag: str) -> dict[str, str]:
 def output_of(client: MlflowClient, run_id: str, artifact: str) -> Path | None:
     """Returns a local path to an artifact (a model too), None if the run did not log it.
 
-    What lies on another machine is downloaded once, into the cache; it may be removed at any time.
+    An artifact on another machine is downloaded once, into the cache; it may be removed at any time.
     """
-    # Names come from tags, too, which anybody may have written.
+    # Names also come from tags, which anybody may have written.
     return None if path_problem(artifact) else output_in(client, client.get_run(run_id), artifact)
 
 
 def output_in(client: MlflowClient, run: Run, artifact: str) -> Path | None:
-    """Returns the same of a run that was read already."""
+    """Returns the same for a run that was read already."""
     from mlflow.exceptions import MlflowException
 
     if path_problem(artifact):
         return None
     run_id = str(run.info.run_id)
-    uri = _location(run, artifact)  # MLflow finds the same by runs:/, by three more requests
+    uri = _location(run, artifact)  # MLflow resolves runs:/ to the same, with three more requests
     local = Path(uri)
     if local.exists():
         return local
-    # A model is not below its run: MLflow 3 keeps it as an entity of its own.
+    # A model is not below its run: in MLflow 3 it is a separate entity.
     for model in run.outputs.model_outputs if run.outputs else ():
         logged = client.get_logged_model(model.model_id)
         if logged.name == artifact:
@@ -176,18 +176,20 @@ def _location(run: Run, artifact: str) -> str:
 
 
 def downloaded(uri: str, place: Path) -> Path:
-    """Returns `place`, where an artifact of another machine is, whole, once it was downloaded."""
+    """Returns `place` with a complete download of a remote artifact."""
     from mlflow.artifacts import download_artifacts
 
     return made_once(place, lambda folder: Path(download_artifacts(uri, dst_path=str(folder))))
 
 
 def made_once(place: Path, make: Callable[[Path], Path]) -> Path:
-    """Returns `place`, whole, once `make` made its content in the folder that it is given, and named it."""
+    """Returns `place`, complete, with the content that `make` wrote to the folder it got, if not there
+    yet.
+    """
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
             found = make(Path(folder))
-            with contextlib.suppress(OSError):  # another process was quicker
+            with contextlib.suppress(OSError):  # another process was faster
                 found.rename(place)
     return place

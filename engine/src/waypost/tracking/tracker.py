@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
 
 _RUNNING = "attributes.status = 'RUNNING'"
-_PAGE = 100  # runs that a search gives at once
+_PAGE = 100  # runs per page of a search
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def _tables(uri: str) -> Iterator[None]:
         return
     folder = home() / "locks"
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # a cache that cannot be written to is no reason to stop
+        with contextlib.suppress(OSError):  # a read-only cache is no reason to stop
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(filelock.FileLock(folder / f"{digest_of(uri)}.lock"))
         yield
@@ -72,7 +72,7 @@ class Tracker(Runs):
             return _active(found)
         try:
             return str(self._client.create_experiment(name))
-        except MlflowException:  # another run made it in the meantime
+        except MlflowException:  # another run created it in the meantime
             if found := self._client.get_experiment_by_name(name):
                 return _active(found)
             raise
@@ -90,12 +90,12 @@ class Tracker(Runs):
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             message = f"no experiment {experiment_id} on {redacted(self.uri)}"
-            raise WaypostError(message, hint="it is named by MLFLOW_EXPERIMENT_ID") from error
+            raise WaypostError(message, hint="its id comes from MLFLOW_EXPERIMENT_ID") from error
 
     def open_pipeline(self, tags: Mapping[str, str], *, parent: str = "", name: str = "") -> str:
-        """Starts the parent run and returns its id; under `mlflow run` that is the project's run.
+        """Opens the parent run and returns its id; under `mlflow run` that is the project's run.
 
-        In a sweep it has a `name` of its own, and the sweep's run as its `parent`.
+        In a sweep it has its own `name`, and the sweep's run as its `parent`.
         """
         all_tags = {**tags, PIPELINE_TAG: self._pipeline, OWNER_TAG: _owner()}
         if parent:
@@ -106,15 +106,15 @@ class Tracker(Runs):
         return self._create(name or self._pipeline, {**all_tags, "mlflow.source.name": self._pipeline})
 
     def open_sweep(self) -> str:
-        """Starts the run above the pipeline runs of a sweep and returns its id."""
+        """Opens the parent run of a sweep and returns its id."""
         return self._create(f"{self._pipeline} sweep", {SWEEP_TAG: self._pipeline, OWNER_TAG: _owner()})
 
     def open_work(self, name: str, tags: Mapping[str, str]) -> str:
-        """Starts a run that belongs to no pipeline and returns its id."""
+        """Opens a run that belongs to no pipeline and returns its id."""
         return self._create(name, {**tags, "mlflow.source.name": "waypost"})
 
     def open_step(self, parent: str, name: str, tags: Mapping[str, str]) -> str:
-        """Starts a step's run below the pipeline's and returns its id."""
+        """Opens a step's run below the pipeline's and returns its id."""
         return self._create(name, {**tags, PARENT_TAG: parent, STEP_TAG: name})
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
@@ -123,32 +123,32 @@ class Tracker(Runs):
         return str(run.info.run_id)
 
     def steps_of(self, run_id: str) -> dict[str, FinishedStep]:
-        """Returns the finished steps of a pipeline run by their names, in the order of their end."""
+        """Returns the finished steps of a pipeline run by name."""
         tags = self._client.get_run(run_id).data.tags
         ids = {k.removeprefix(f"{STEP_TAG}."): v for k, v in tags.items() if k.startswith(f"{STEP_TAG}.")}
         return {name: _finished(self._client.get_run(step)) for name, step in sorted(ids.items())}
 
     def finished_runs(self, tag: str, value: str) -> list[str]:
-        """Returns the finished runs of this pipeline with a tag, the newest first."""
+        """Returns the finished runs of this pipeline with a tag, newest first."""
         condition = f"{names.tag_is(tag, value)} AND attributes.status = 'FINISHED'"
         found = [run for run in self._pipeline_runs(condition) if run.data.tags.get(tag) == value]
         return [str(run.info.run_id) for run in found]
 
     def signature(self, run_id: str, artifact: str) -> dict[str, Any]:
-        """Returns the signature (columns of inputs and outputs) of an artifact that is a model, else {}."""
+        """Returns the signature (columns of inputs and outputs) of a model artifact, {} for others."""
         folder = self.output(run_id, artifact)
         if folder is None or not (folder / MODEL_FILE).is_file():
             return {}
         return signature_in(mlmodel_text(folder), str(folder / MODEL_FILE))
 
     def finished_step(self, key: str) -> FinishedStep | None:
-        """Returns a finished step with a key, of any pipeline; the newest of several."""
+        """Returns a finished step with a key, of any pipeline; the newest if there are several."""
         ended_well = f"tags.`{COMPLETE_TAG}` = 'true' AND attributes.status = 'FINISHED'"
         found = next(self._search(f"tags.`{KEY_TAG}` = '{key}' AND {ended_well}", page=1), None)
         return _finished(found) if found else None
 
     def is_finished(self, run_id: str) -> bool:
-        """Returns whether a run is there and ended well."""
+        """Returns whether a run exists and ended well."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -158,8 +158,8 @@ class Tracker(Runs):
         return info.status == "FINISHED" and info.lifecycle_stage == "active"
 
     def steps_to_resume(self) -> dict[str, FinishedStep] | None:
-        """Returns the finished steps, by their keys, of this pipeline's newest run that failed or was
-        killed; None if there is no such run.
+        """Returns the finished steps, by key, of this pipeline's newest run that failed or was killed; None
+        if there is no such run.
         """
         for run in self._pipeline_runs():
             if run.info.status in ("FAILED", "KILLED"):
@@ -167,7 +167,7 @@ class Tracker(Runs):
         return None
 
     def _finished_steps(self, parent: Run) -> dict[str, FinishedStep]:
-        """Returns the steps that a pipeline run finished or took over, by their keys."""
+        """Returns the steps that a pipeline run finished or reused, by key."""
         ids = [v for k, v in parent.data.tags.items() if k.startswith(f"{STEP_TAG}.")]
         steps = [self._client.get_run(run_id) for run_id in ids]
         return {
@@ -177,7 +177,7 @@ class Tracker(Runs):
         }
 
     def close_abandoned(self) -> list[str]:
-        """Marks runs as KILLED whose process on this machine is gone; returns their ids."""
+        """Marks runs as KILLED if their process on this machine is gone; returns their ids."""
         closed = []
         sweeps = self._tagged(SWEEP_TAG, self._pipeline, _RUNNING)
         for run in [*self._pipeline_runs(_RUNNING), *sweeps]:
@@ -188,7 +188,7 @@ class Tracker(Runs):
         return closed
 
     def close_steps(self, parent: str) -> None:
-        """Marks the steps below a run as KILLED that have no terminal status."""
+        """Marks the running steps below a run as KILLED."""
         for child in list(self._tagged(PARENT_TAG, parent, _RUNNING)):
             if OWNER_TAG not in child.data.tags:
                 self.close(child.info.run_id, "KILLED")
@@ -201,7 +201,7 @@ class Tracker(Runs):
         return (run for run in self._search(query) if run.data.tags.get(tag) == value)
 
     def _search(self, query: str, page: int = 0) -> Iterator[Run]:
-        """Yields the runs that fit, the newest first; so many a request, and no more than are wanted."""
+        """Yields matching runs, newest first; `page` per request, requested as they are consumed."""
         token: str | None = None
         while True:
             found: Any = self._client.search_runs(
@@ -223,11 +223,11 @@ def _active(experiment: Experiment) -> str:
         return str(experiment.experiment_id)
     message = f"the experiment {experiment.name!r} was deleted on {redacted(tracking_uri())}"
     restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
-    raise WaypostError(message, hint=f"bring it back: {restore}; or name another: MLFLOW_EXPERIMENT_NAME")
+    raise WaypostError(message, hint=f"restore it: {restore}; or set another: MLFLOW_EXPERIMENT_NAME")
 
 
 def step_variables(tracker: Tracker, run_id: str) -> dict[str, str]:
-    """Returns the environment variables by which a step's process joins its run."""
+    """Returns the environment variables that connect a step's process to its run."""
     return {
         "MLFLOW_TRACKING_URI": tracker.uri,
         "MLFLOW_EXPERIMENT_ID": tracker.experiment_id,

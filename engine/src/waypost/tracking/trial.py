@@ -1,7 +1,7 @@
-"""One project, executed by stock MLflow in this interpreter. It is run by its path, also where Waypost is not
-installed: standard library and MLflow alone.
+"""Executes one project with stock MLflow in this interpreter. It is run by path, also where Waypost is not
+installed: it uses only the standard library and MLflow.
 
-stdin has what is asked (JSON), the file that is named as the argument gets what came of it.
+stdin has the request (JSON); the file named by the argument gets the result.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def main() -> int:
-    """Runs a project, and brings its outputs to a folder; 1 where the run failed."""
+    """Runs a project, and copies its outputs to a folder; 1 if the run failed."""
     asked = json.loads(sys.stdin.read())
     import mlflow
     import mlflow.projects
@@ -23,7 +23,7 @@ def main() -> int:
         execute: Any = mlflow.projects.run
         run = execute(asked["folder"], parameters=asked["parameters"], env_manager="local")
     except ExecutionException as error:
-        print(f"stock MLflow: {error}")  # what the component said of it stands on stderr
+        print(f"stock MLflow: {error}")  # the component's own message is on stderr
         return 1
     found = {path: _brought(run.run_id, path, Path(asked["outputs"])) for path in asked["paths"]}
     answers = {path: _answer(found[path]) for path in asked["models"] if found[path]}
@@ -39,13 +39,13 @@ def _brought(run_id: str, path: str, folder: Path) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return str(download_artifacts(run_id=run_id, artifact_path=path, dst_path=str(folder)))
-    except Exception as error:  # each artifact store has exceptions of its own
+    except Exception as error:  # each artifact store has its own exceptions
         print(f"{path}: {error}")
         return ""
 
 
 def _answer(folder: str) -> str:
-    """Returns why a model does not answer its own example, empty if it does, or has none."""
+    """Returns why a model fails on its own example, empty if it does not, or has none."""
     import mlflow
 
     try:
@@ -53,7 +53,7 @@ def _answer(folder: str) -> str:
         example = model.input_example
         if example is not None:
             model.predict(example)
-    except Exception as error:  # whatever a model's own code raises
+    except Exception as error:  # a model's own code may raise anything
         return f"{type(error).__name__}: {error}"
     return ""
 

@@ -15,10 +15,10 @@ from waypost.tracking.wandb_inputs import artifact_named, download, inside, spli
 
 
 class WandbArtifactRepository(ArtifactRepository):
-    """What MLflow asks for a wandb:// URI; it reads, and writes nothing."""
+    """The artifact repository for wandb:// URIs, read-only."""
 
     def download_artifacts(self, artifact_path: str | None, dst_path: str | None = None) -> str:
-        """Returns the local path of an artifact, of its only file, or of what a path in it names."""
+        """Returns the local path of an artifact, of its only file, or of a path in it."""
         uri = self._uri(artifact_path)
         name, inner = split(uri)
         folder = Path(dst_path or tempfile.mkdtemp())
@@ -47,7 +47,7 @@ class WandbArtifactRepository(ArtifactRepository):
             shutil.move(inside(Path(folder), inner, remote_file_path), local_path)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> NoReturn:  # noqa: ARG002
-        raise MlflowException(f"{self.artifact_uri} can only be read")
+        raise MlflowException(f"{self.artifact_uri} is read-only")
 
     def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> NoReturn:  # noqa: ARG002
-        raise MlflowException(f"{self.artifact_uri} can only be read")
+        raise MlflowException(f"{self.artifact_uri} is read-only")

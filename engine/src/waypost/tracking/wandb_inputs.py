@@ -17,7 +17,7 @@ _FORM = re.compile(r"wandb://(?P<name>[^/:]+/[^/:]+/[^/:]+:[^/:]+)(?:/(?P<inner>
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Returns (the artifact's name on W&B, the path in it). Raises UsageError for another form."""
+    """Returns (the artifact's name on W&B, the path in it). Raises UsageError for any other form."""
     found = _FORM.fullmatch(uri)
     if found is None:
         raise UsageError(f"{uri}: not of the form wandb://ENTITY/PROJECT/NAME:VERSION[/PATH]")
@@ -25,17 +25,16 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def content_of(uri: str) -> str:
-    """Returns W&B's digest of what an alias stands for now. Raises RemoteError if W&B does not say."""
+    """Returns W&B's digest of an alias's current version. Raises RemoteError if W&B does not report it."""
     return str(artifact_named(split(uri)[0]).digest)
 
 
 def fetched(uri: str, expected: str) -> Path:
-    """Returns where the content is on this machine: downloaded once, checked by W&B against its digests.
+    """Returns the local path of the content: downloaded once, verified by W&B against its digests.
 
-    Raises RemoteError, UsageError, and RemoteError too where its digest is no longer the `expected` one
-    (empty: any).
+    Raises UsageError, and RemoteError, also if its digest is no longer the `expected` one (empty: any).
     """
-    from waypost.tracking.runs import made_once  # not with MLflow's plugin, which every import of it loads
+    from waypost.tracking.runs import made_once  # not at the top: every import of MLflow loads its plugin
 
     name, inner = split(uri)
     artifact = artifact_named(name)
@@ -51,8 +50,8 @@ def fetched(uri: str, expected: str) -> Path:
 
 
 def artifact_named(name: str) -> Artifact:
-    """Asks W&B for an artifact. Raises RemoteError if there is no answer, no key, or no such thing,
-    MissingExtraError where the package for it is not installed.
+    """Looks up an artifact on W&B. Raises RemoteError if there is no answer, no key, or no such artifact,
+    MissingExtraError if the package for it is not installed.
     """
     require("wandb", f"wandb://{name}")
     import wandb
@@ -61,15 +60,15 @@ def artifact_named(name: str) -> Artifact:
         found: Artifact = wandb.Api().artifact(name)
     except wandb.errors.UsageError as error:  # no key
         raise RemoteError(f"wandb://{name}: {error}", hint="wandb login, or set WANDB_API_KEY") from error
-    except Exception as error:  # whatever W&B and the network say
+    except Exception as error:  # anything that W&B and the network raise
         raise RemoteError(
-            f"wandb://{name}: {redacted(str(error))}", hint="is it up, and is the name right?"
+            f"wandb://{name}: {redacted(str(error))}", hint="check that W&B is up, and the name"
         ) from error
     return found
 
 
 def download(artifact: Artifact, folder: Path, inner: str = "") -> None:
-    """Brings an artifact's files, or those below a path in it, into a folder. Raises RemoteError."""
+    """Downloads an artifact's files, or those below a path in it, into a folder. Raises RemoteError."""
     options: dict[str, Any] = {"path_prefix": inner} if inner else {}
     try:
         artifact.download(root=str(folder), **options)
@@ -78,7 +77,9 @@ def download(artifact: Artifact, folder: Path, inner: str = "") -> None:
 
 
 def inside(folder: Path, inner: str, uri: str) -> Path:
-    """Returns what a path names; without one the only file, where there is just one, else the folder."""
+    """Returns the file or folder at a path; without a path the only file if there is just one, else the
+    folder.
+    """
     if inner:
         found = folder / inner
         if not found.exists():

@@ -1,4 +1,4 @@
-"""Files as W&B keeps and shows them: artifacts, pictures, pages, tables."""
+"""Files as W&B stores and shows them: artifacts, images, pages, tables."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _DATA = (".csv", ".parquet", ".jsonl", ".arrow", ".feather", ".tsv", ".gz", ".zi
 
 
 def log_artifact(run: Run, each: Mapping[str, str], aliases: list[str], *, used: bool = False) -> None:
-    """Logs an artifact, or notes one as used: by its content, which is the same version where W&B has it."""
+    """Logs an artifact, or records it as used: by content, which is the same version if W&B has it."""
     publish(run, _artifact(each["artifact"], Path(each["path"]), each), aliases, used=used)
 
 
 def _artifact(name: str, path: Path, about: Mapping[str, str]) -> Artifact:
-    """Returns the content at a path as W&B keeps it; its type follows from what it is."""
+    """Returns the content at a path as a W&B artifact; its type follows from the content."""
     import wandb
 
     files = content_files(path) if path.is_dir() else [path]
@@ -46,7 +46,7 @@ def _artifact(name: str, path: Path, about: Mapping[str, str]) -> Artifact:
 
 
 def media_of(file: Path) -> Any:
-    """Returns a file as W&B shows it, None if it cannot be shown."""
+    """Returns a file as W&B media, None if it cannot be shown."""
     import wandb
 
     suffix = file.suffix.lower()
@@ -54,7 +54,7 @@ def media_of(file: Path) -> Any:
         return wandb.Image(str(file))
     if suffix in _PAGES:
         return wandb.Html(file.read_text(encoding="utf-8"), inject=False)
-    # A name says little: what cannot be read as a table is none.
+    # A file that cannot be read as a table is not one, whatever its name.
     with contextlib.suppress(ValueError, FindingsError):
         if suffix == ".csv":
             import pandas as pd

@@ -1,4 +1,4 @@
-"""Passing runs on to W&B, by a separate process: nothing of W&B can delay or fail a run."""
+"""Mirrors runs to W&B in a separate process: nothing in W&B can delay or fail a run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _QUIET_SECONDS = 3.0
 
 
 class RunMirror:
-    """Receives what happens in pipeline runs, each known by the id of its MLflow run. This one keeps nothing.
+    """Receives events of pipeline runs, each identified by the id of its MLflow run. This one ignores them.
 
-    The events are the methods `_on_…` of `wandb_runs.Wandb`, their content is what those take.
+    The events are the methods `_on_…` of `wandb_runs.Wandb`, with their arguments.
     """
 
     def send(self, event: str, **content: Any) -> None:
@@ -35,7 +35,7 @@ class RunMirror:
 
 
 class WandbMirror(RunMirror):
-    """Passes all events on to the process for W&B."""
+    """Passes all events to the W&B process."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "waypost.tracking.wandb_process"]
@@ -51,14 +51,14 @@ class WandbMirror(RunMirror):
         self._partner.send({"event": event, **content})
 
     def close(self, notify: Callable[[str], None], *, patience: float) -> None:
-        """Waits until W&B has everything, for so many seconds; then says where it is."""
+        """Waits up to `patience` seconds until W&B has everything; then reports where it is."""
         self.send("over")
         ended: Mapping[str, Any] = {}
         begun, is_told = time.monotonic(), False
         while not ended and (left := begun + patience - time.monotonic()) > 0:
             if not is_told and time.monotonic() - begun > _QUIET_SECONDS:
                 is_told = True
-                notify(f"W&B: waiting for uploads, {patience:.0f} s at most")
+                notify(f"W&B: waiting up to {patience:.0f} s for uploads")
             if not select.select([self._partner], [], [], min(left, _QUIET_SECONDS))[0]:
                 continue
             documents = self._partner.receive()
@@ -72,8 +72,8 @@ class WandbMirror(RunMirror):
         if not ended and time.monotonic() - begun >= patience:
             problem = f"not everything was sent within {patience:.0f} s"
         elif not ended:
-            problem = "the process that talks to it ended without an answer"
-        where = f"; kept here; send it: {_command(self._folders)}" if self._folders else ""
+            problem = "the process that sends to it ended without an answer"
+        where = f"; stored locally; upload it: {_command(self._folders)}" if self._folders else ""
         if problem:
             self._warning = f"W&B: {problem}{where}"
         elif ended.get("url"):
@@ -83,10 +83,10 @@ class WandbMirror(RunMirror):
 
 
 def _command(folders: list[str]) -> str:
-    """Returns what sends runs to W&B, one after the other in the order in which they began.
+    """Returns the command that sends runs to W&B, in the order in which they began.
 
-    Otherwise one that used an artifact may come before the one that made it, which is then not known as
-    its maker.
+    Otherwise a run that used an artifact may arrive before the one that made it, and W&B would not know its
+    producer.
     """
     here = [os.path.relpath(folder) for folder in folders]
     shown = here if len(here) < 3 else sorted({f"{name.partition('_')[0]}_*" for name in here})
@@ -105,7 +105,7 @@ def is_wanted(asked: bool, *, by: str = "tracking on W&B") -> bool:
 def run_mirror(
     *, wanted: bool, notify: Callable[[str], None], warn: Callable[[str], None]
 ) -> Iterator[RunMirror]:
-    """Yields what is told of runs: passed on to W&B where that is wanted, and not switched off."""
+    """Yields the mirror of runs: W&B if wanted and not disabled, else one that ignores events."""
     if not is_wanted(wanted):
         yield RunMirror()
         return

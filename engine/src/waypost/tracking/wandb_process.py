@@ -1,6 +1,6 @@
-"""The process that keeps pipeline runs on W&B while they run: its main loop.
+"""The process that mirrors pipeline runs to W&B while they run: its main loop.
 
-It receives events as JSON documents, one a line (see `WandbMirror`), and answers in the same way.
+It receives events as JSON documents, one per line (see `WandbMirror`), and answers in the same way.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def main(number: int) -> None:
                 _answer(other, {"folders": new})
         kept.finish()
         _answer(other, {"over": True, "problem": kept.problem, "url": kept.url})
-    os._exit(0)  # W&B would wait at the end for a server that went away
+    os._exit(0)  # at exit, W&B would wait for a server that went away
 
 
 def _events(other: socket.socket, kept: Wandb) -> Iterator[dict[str, Any]]:
-    """Yields the events until there will be no more; between them, looks at what runs."""
+    """Yields events until there are no more; in between, polls running steps."""
     events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    # A thread takes them at once: the engine must not wait for us, however long W&B takes.
+    # A thread receives them at once: the engine must not wait for us, however long W&B takes.
     threading.Thread(target=_receive, args=(other, events), daemon=True).start()
     while True:
         try:

@@ -1,7 +1,7 @@
-"""Pipeline runs on W&B: made from the events of a run, and from what its steps log on MLflow.
+"""Pipeline runs on W&B: made from the events of a run, and from what its steps log to MLflow.
 
-A pipeline run is a group there: a run for itself, and one for each step that is executed, with the step as
-its job type. Whatever W&B or MLflow raise here becomes one message at the end.
+A pipeline run is a group on W&B: a run for itself, and one for each executed step, with the step as its job
+type. Any error of W&B or MLflow here becomes one message at the end.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from wandb import Run
 
-LOOK_SECONDS = 2.0  # between two looks at the metrics of steps that run
+LOOK_SECONDS = 2.0  # polling interval for the metrics of running steps
 _SERVER_SECONDS = 10  # for W&B's first answer
 _INIT_SECONDS = 30  # for its first answer about a run
-_MOST_MISSED = 5  # looks for a server that went away
+_MOST_MISSED = 5  # attempts to reach a server that went away
 _MOST_BYTES = 50_000_000  # of a plot, page or table
 _STEP_AXIS = "mlflow_step"
 _EXIT_CODES = {"FINISHED": 0, "done": 0}
@@ -38,7 +38,7 @@ _EXIT_CODES = {"FINISHED": 0, "done": 0}
 
 @dataclass
 class _Step:
-    """A step that runs: its run here, and how many points of each metric W&B has."""
+    """A running step: its W&B run, and the number of points that W&B has of each metric."""
 
     run: Run
     run_id: str
@@ -62,13 +62,13 @@ class Wandb:
         self._last_second = 0
 
     def handle(self, document: dict[str, Any]) -> None:
-        """Does what an event asks for; trouble is kept for the end."""
+        """Handles an event; errors are kept for the end."""
         event = document.pop("event")
         with self._noting():
             getattr(self, f"_on_{event}")(**document)
 
     def look(self) -> None:
-        """Passes on what the steps that run have measured since the last look."""
+        """Sends new metrics of the running steps."""
         for step in self._steps.values():
             with self._noting():
                 self._send_metrics(step)
@@ -79,7 +79,7 @@ class Wandb:
         return bool(self._steps)
 
     def finish(self) -> None:
-        """Ends the runs that nobody ended: their pipeline is gone."""
+        """Ends the runs that are still open: their pipeline is gone."""
         for run_id in list(self._steps):
             self.handle({"event": "step_ended", "run_id": run_id, "state": "killed", "outputs": []})
         for run_id in list(self._pipelines):
@@ -87,7 +87,7 @@ class Wandb:
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:
-        """Keeps what goes wrong for the end: W&B's and MLflow's errors have no base of their own."""
+        """Keeps errors for the end: W&B's and MLflow's have no common base class."""
         try:
             yield
         except Exception as error:
@@ -136,7 +136,7 @@ class Wandb:
         self._finish(run, status)
 
     def _finish(self, run: Run, state: str) -> None:
-        """Ends a run, and waits until W&B has it: for as long as there is a server that takes it.
+        """Ends a run, and waits until W&B has it, while there is a server that accepts it.
 
         What is left then is in the run's file, for `wandb sync`.
         """
@@ -152,14 +152,14 @@ class Wandb:
             if sending.is_alive():
                 missed = 0 if answers(_server()) else missed + 1
         if sending.is_alive():
-            self._lose_server("it does not answer any more")
+            self._lose_server("it no longer answers")
 
     def _lose_server(self, why: str) -> None:
         self.problem = self.problem or f"{_server()}: {why}"
         self._mode = "offline"
 
     def _open(self, run_id: str, name: str, job: str, config: dict[str, Any], about: dict[str, Any]) -> Run:
-        """Begins a run, offline from the first one on that the server does not take."""
+        """Begins a run, offline from the first one that the server does not accept."""
         self._mode = self._mode or self._found_mode()
         given = {"id": run_id, "name": name, "job_type": job, "config": config}
         given |= {"group": about["group"], "tags": about["tags"]}
@@ -193,7 +193,7 @@ class Wandb:
         return wandb.init(**given, reinit="create_new", settings=settings)
 
     def _wait_for_the_next_second(self) -> None:
-        """Lets the folders of runs sort as they began: their names have seconds, then the run's id.
+        """Lets run folders sort by start time: their names have seconds, then the run's id.
 
         They are sent in this order, so that the run that made an artifact arrives before those that used it.
         """
@@ -202,15 +202,15 @@ class Wandb:
         self._last_second = int(time.time())
 
     def _found_mode(self) -> str:
-        """Returns online where there is a key and a server that takes it, else offline."""
+        """Returns online if there is a key and a server that accepts it, else offline."""
         import wandb
 
         try:
             _ = wandb.Api(timeout=_SERVER_SECONDS).viewer
         except wandb.errors.UsageError:  # without a key, offline is what the user wants
             return "offline"
-        except Exception:  # of the network
-            self._lose_server("it does not answer, or does not take the key")
+        except Exception:  # network errors
+            self._lose_server("it does not answer, or does not accept the key")
             return "offline"
         return "online"
 
@@ -239,7 +239,7 @@ class Wandb:
             step.run.config.update({"parameters": data.params}, allow_val_change=True)  # type: ignore[no-untyped-call]
 
     def _send_media(self, step: _Step) -> None:
-        """Passes on the plots, pages and tables that a step logged."""
+        """Sends the plots, pages and tables that a step logged."""
         from mlflow.artifacts import download_artifacts
 
         with tempfile.TemporaryDirectory(prefix="waypost-") as folder:
@@ -250,7 +250,7 @@ class Wandb:
                     step.run.log({artifact.rpartition(".")[0]: media})
 
     def _files(self, run_id: str, folder: str) -> Iterator[str]:
-        """Yields the artifacts of a run that can be shown; what lies in a model's folder is the model's."""
+        """Yields the artifacts of a run that can be shown; files in a model's folder belong to the model."""
         entries = self._mlflow().list_artifacts(run_id, folder or None)
         if any(Path(entry.path).name == MODEL_FILE for entry in entries):
             return
