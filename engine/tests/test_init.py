@@ -93,7 +93,7 @@ def test_components_of_another_library(workplace: Path, call: Call) -> None:
     locked = call(*WAYPOST, "lock", "new")  # also before values are given
     assert locked.returncode == 0, locked.stderr
     asked = call(*WAYPOST, "run", "new", "--dry-run")
-    assert "load.text has no value yet; give it one: load.text=…" in " ".join(asked.stderr.split())
+    assert "load.text has no value yet; set it: load.text=…" in " ".join(asked.stderr.split())
     assert call(*WAYPOST, "run", "new", "--dry-run", "load.text=x").returncode == 0
     found = call(*WAYPOST, "check", "new")
     assert found.returncode == 1

@@ -223,8 +223,8 @@ def test_gate(promoted: Promoted, pipeline: Path, call: Call) -> None:
     result = call(*WAYPOST, *first, bad, "--min", "accuracy=0.99", "--max", "log_loss=0.01")
     assert result.returncode == 1
     assert "evaluate/accuracy" in result.stderr
-    assert "wanted at least" in result.stderr
-    assert "wanted at most" in result.stderr
+    assert "required minimum" in result.stderr
+    assert "required maximum" in result.stderr
     assert "not better than grades/1 (champion)" in result.stderr
     assert "3 problems found, nothing was promoted" in result.stderr
     elsewhere = run_of(call, pipeline, "seed=8")
@@ -350,7 +350,7 @@ def test_metrics_by_their_short_names() -> None:
         find_metric("roc_acu", metrics)
     assert "did you mean 'roc_auc'?" in error.value.hint
     (finding,) = missed(metrics, [parse_threshold("roc_auc=0.75", is_least=True)])
-    assert str(finding) == "evaluate/roc_auc: it is 0.7000, 0.0500 below the 0.75 wanted at least"
+    assert str(finding) == "evaluate/roc_auc: it is 0.7000, 0.0500 below the required minimum of 0.75"
     nan = missed({"a": float("nan")}, [parse_threshold("a=0.1", is_least=True)])
     assert len(nan) == 1
 

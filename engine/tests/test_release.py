@@ -400,9 +400,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "packages in any version": (
         lambda lib: (lib / "load" / "requirements.txt").write_text("pandas>=2\n"),
-        "pandas without one version; write it by `uv pip compile --generate-hashes`",
+        "pandas without one version; generate it: uv pip compile --generate-hashes",
     ),
-    "no run.py": (lambda lib: (lib / "load" / "run.py").unlink(), "it runs run.py, which is not there"),
+    "no run.py": (lambda lib: (lib / "load" / "run.py").unlink(), "it runs run.py, which does not exist"),
     "no shared folder": (lambda lib: shutil.rmtree(lib / "kit"), "the library has no folder 'kit'"),
     "another name": (
         lambda lib: edit_contract(lib, "load", lambda c: c.update(name="loader")),
@@ -442,7 +442,7 @@ def test_a_library_that_nobody_can_use_is_not_released(library: Repository, call
     for words in (
         "✗ load/MLproject: shared shared the library has no folder 'kit'",
         "✗ load/env.yaml environment requirements.txt is not a file in load",
-        "✗ load/MLproject: entry_points.main.command command it runs run.py, which is not there",
+        "✗ load/MLproject: entry_points.main.command command it runs run.py, which does not exist",
         "✗ load/MLproject name its name is 'loader', its folder's 'load'",
     ):
         assert words in " ".join(told[0].stderr.split())
@@ -646,7 +646,7 @@ def test_bundle_that_is_not_whole(bundled: Path, workplace: Path, call: Call, ch
         words = {
             "wheel removed": f"wheels/{wheel.name} is missing",
             "wheel changed": f"wheels/{wheel.name} is not what the list says",
-            "more": "trees/stray is not on the list",
+            "more": "trees/stray is not listed",
             "cut off": "not a bundle, or cut off",
         }
         assert words[change] in result.stderr

@@ -116,10 +116,13 @@ def test_another_value_is_seen(reader: Path, call: Call, tmp_path: Path) -> None
     ("change", "said"),
     [
         ({"TOKEN": None}, "the environment variable TOKEN is not set"),
-        ({"PORT": "99999"}, "the value of ${oc.env:PORT} does not fit the parameter: type int, maximum 9000"),
+        (
+            {"PORT": "99999"},
+            "the value of ${oc.env:PORT} does not match the parameter: type int, maximum 9000",
+        ),
         (
             {"PORT": "s3cr3t"},
-            "the value of ${oc.env:PORT} does not fit the parameter: type int, maximum 9000",
+            "the value of ${oc.env:PORT} does not match the parameter: type int, maximum 9000",
         ),
     ],
 )

@@ -79,18 +79,18 @@ def test_a_whole_bundle() -> None:
     [
         (file("trees/../x"), "'trees/../x'"),
         (file(WHEEL), "'wheels/a-1.whl' appears twice"),
-        (folder("other"), "the folder 'other' is nothing that a bundle holds"),
-        (folder("data/x"), "the folder 'data/x' is nothing that a bundle holds"),
-        (link("x", b"y"), "the link 'x' is nothing that a bundle holds"),
-        (link(f"trees/{OTHER}", b"y"), f"the link 'trees/{OTHER}' is nothing that a bundle holds"),
-        (file("none/x"), "'none/x' lies in no folder of the archive"),
-        (file(f"{WHEEL}/x"), "'wheels/a-1.whl/x' lies in no folder of the archive"),
+        (folder("other"), "the folder 'other' does not belong in a bundle"),
+        (folder("data/x"), "the folder 'data/x' does not belong in a bundle"),
+        (link("x", b"y"), "the link 'x' does not belong in a bundle"),
+        (link(f"trees/{OTHER}", b"y"), f"the link 'trees/{OTHER}' does not belong in a bundle"),
+        (file("none/x"), "'none/x' is not in a folder of the archive"),
+        (file(f"{WHEEL}/x"), "'wheels/a-1.whl/x' is not in a folder of the archive"),
         (
             link(f"trees/{TREE}/l", b"../x"),
             f"'trees/{TREE}/l' is a link that may leave its folder, to '../x'",
         ),
         (file(f"trees/{TREE}/" + "a/" * 65 + "b"), "deeper"),
-        (file(f"trees/{TREE}/b", MOST_FILE_BYTES + 1), "or is larger, than what is unpacked"),
+        (file(f"trees/{TREE}/b", MOST_FILE_BYTES + 1), "deeper or larger than the limits for unpacking"),
         (file(WHEEL + "2", MOST_FILE_BYTES + 1), ""),
         (folder(f"trees/{OTHER}"), ""),
     ],
@@ -114,7 +114,7 @@ def test_as_much_as_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problems(file(f"trees/{TREE}/b", MOST_FILE_BYTES)) == []
     monkeypatch.setattr("waypost.contracts.bundle.MOST_ENTRIES", 3)
     assert problems(file(f"trees/{TREE}/b")) == []
-    told = f"trees/{TREE} has more files, or larger ones, than what is unpacked"
+    told = f"trees/{TREE} has more or larger files than the limits for unpacking"
     assert problems(file(f"trees/{TREE}/b"), file(f"trees/{TREE}/c")) == [told]
     monkeypatch.setattr("waypost.contracts.bundle.MOST_BYTES", 10)
     assert problems(file(f"trees/{TREE}/b", 9)) == []
@@ -125,21 +125,21 @@ def test_as_much_as_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     ("facts", "members", "expected"),
     [
         ({}, [m for m in WHOLE if m.name != WHEEL], f"{WHEEL} is missing"),
-        ({}, [*WHOLE, file("wheels/b")], "wheels/b is not on the list"),
-        ({}, [*WHOLE, file("wheels/\n")], "'wheels/\\n' is not on the list"),
+        ({}, [*WHOLE, file("wheels/b")], "wheels/b is not listed"),
+        ({}, [*WHOLE, file("wheels/\n")], "'wheels/\\n' is not listed"),
         ({}, [*WHOLE, file("w" * 200)], f"'{'w' * 30}"),
         (
             {"files": FACTS["files"] | {"x": "f" * 64}},
             [*WHOLE, file("x")],
-            "x is nothing that a bundle holds",
+            "x does not belong in a bundle",
         ),
         (
             {"files": FACTS["files"] | {f"trees/{TREE}": "f" * 64}},
             [*WHOLE, file(f"trees/{TREE}")],
-            f"trees/{TREE} is nothing that a bundle holds",
+            f"trees/{TREE} does not belong in a bundle",
         ),
         ({"data": {URL + "2": data_path(URL)}}, None, f"{data_path(URL)} is not the data of '{URL}2'"),
-        ({"data": {}}, None, f"{data_path(URL)} is the data of no URL"),
+        ({"data": {}}, None, f"{data_path(URL)} does not belong to any URL"),
         (
             {"data": {URL: data_path(URL), "u": data_path("u")}},
             None,

@@ -34,26 +34,26 @@ def test_as_stock_mlflow_fills_them_in(template: str) -> None:
 @pytest.mark.parametrize(
     ("template", "problem", "hint"),
     [
-        ("{kep}", "{kep} is no parameter", "did you mean 'keep'?"),
-        ("{nothing_like_it}", "{nothing_like_it} is no parameter", "known: _, keep, other-one, ß"),
+        ("{kep}", "{kep} is not a parameter", "did you mean 'keep'?"),
+        ("{nothing_like_it}", "{nothing_like_it} is not a parameter", "known: _, keep, other-one, ß"),
         ("{0}", "{0} names no parameter", "write a literal brace twice"),
-        ("{²}", "{²} is no parameter", "known: "),
+        ("{²}", "{²} is not a parameter", "known: "),
         ("{}", "{} names no parameter", "write a literal brace twice"),
-        ("{ }", "{ } is no parameter", ""),
-        ("{keep.upper}", "{keep.upper} asks for a part of a value", ""),
+        ("{ }", "{ } is not a parameter", ""),
+        ("{keep.upper}", "{keep.upper} asks for part of a value", ""),
         (
             "{keep.__class__.__init__.__globals__}",
-            "{keep.__class__.__init__.__globals__} asks for a part",
+            "{keep.__class__.__init__.__globals__} asks for part",
             "",
         ),
-        ("{keep[0]}", "{keep[0]} asks for a part of a value", ""),
-        ("{keep!x}", "{keep!x}: a format that is not for texts", ""),
-        ("{keep:d}", "{keep:d}: a format that is not for texts", ""),
-        ("{keep:>99999999999}", "{keep:>99999999999}: a format that is not for texts", ""),
-        ("{keep:{keep}}", "{keep:{keep}}: a format that is not for texts", ""),
-        ("{keep", "a { or } without its counterpart", "write a literal brace twice"),
-        ("keep}", "a { or } without its counterpart", ""),
-        ("${HOME}", "{HOME} is no parameter", ""),
+        ("{keep[0]}", "{keep[0]} asks for part of a value", ""),
+        ("{keep!x}", "{keep!x}: not a format for texts", ""),
+        ("{keep:d}", "{keep:d}: not a format for texts", ""),
+        ("{keep:>99999999999}", "{keep:>99999999999}: not a format for texts", ""),
+        ("{keep:{keep}}", "{keep:{keep}}: not a format for texts", ""),
+        ("{keep", "an unmatched { or }", "write a literal brace twice"),
+        ("keep}", "an unmatched { or }", ""),
+        ("${HOME}", "{HOME} is not a parameter", ""),
     ],
 )
 def test_what_cannot_be_filled_in(template: str, problem: str, hint: str) -> None:
@@ -68,8 +68,8 @@ def test_what_cannot_be_filled_in(template: str, problem: str, hint: str) -> Non
 def test_every_problem_once() -> None:
     """All of a command's problems are told at once, each once."""
     assert [problem for problem, _ in command_problems("{a} {b} {a} {keep}", VALUES)] == [
-        "{a} is no parameter",
-        "{b} is no parameter",
+        "{a} is not a parameter",
+        "{b} is not a parameter",
     ]
 
 
@@ -93,12 +93,12 @@ def test_contract_as_a_whole() -> None:
     )
     found = [problem for entry in component.entry_points.values() for problem in entry_point_problems(entry)]
     assert found == [
-        ("command", "{m} is no parameter", "known: free, n, text"),
+        ("command", "{m} is not a parameter", "known: free, n, text"),
         ("parameters.n.default", "0 is less than the minimum, 1", ""),
-        ("parameters.text.default", "'a\\x00b': no argument of a command can hold the character NUL", ""),
+        ("parameters.text.default", "'a\\x00b': a command argument cannot contain the character NUL", ""),
         (
             "command",
-            "a { or } without its counterpart",
+            "an unmatched { or }",
             "write a literal brace twice: {{ or }}",
         ),
     ]

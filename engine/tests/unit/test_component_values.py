@@ -62,5 +62,5 @@ def test_a_sealed_value_fits_or_is_refused_unseen(values: dict[str, str] | None,
     if fits:
         assert sealed_text(Parameter(type="int"), value, variables) is value
         return
-    with pytest.raises(ValueError, match=r"the value of \$\{oc.env:N\} does not fit the parameter"):
+    with pytest.raises(ValueError, match=r"the value of \$\{oc.env:N\} does not match the parameter"):
         sealed_text(Parameter(type="int"), value, variables)

@@ -144,11 +144,11 @@ def test_a_component_that_conforms() -> None:
         ),
         (
             source(lambda c: main(c).update(command=main(c)["command"] + " {limt}")),
-            "command load/MLproject: entry_points.main.command: {limt} is no parameter",
+            "command load/MLproject: entry_points.main.command: {limt} is not a parameter",
         ),
         (
             source(lambda c: main(c).update(command=main(c)["command"].replace("run.py", "./go.py"))),
-            "command load/MLproject: entry_points.main.command: it runs ./go.py, which is not there",
+            "command load/MLproject: entry_points.main.command: it runs ./go.py, which does not exist",
         ),
         (
             source(
@@ -163,15 +163,15 @@ def test_a_component_that_conforms() -> None:
         ),
         (
             source(lambda c: c.update(shared=["environment"])),
-            "imports load/MLproject: load imports 'kit', which `shared` does not name",
+            "imports load/MLproject: load imports 'kit', which is not in `shared`",
         ),
         (
             source(imports={"load": frozenset({"kit"}), "kit": frozenset({"other"})}),
-            "imports load/MLproject: kit imports 'other', which `shared` does not name",
+            "imports load/MLproject: kit imports 'other', which is not in `shared`",
         ),
         (
             source(lambda c: c.pop("python_env"), python_env=None),
-            "undeclared-environment load/MLproject: it does not declare what it needs installed",
+            "undeclared-environment load/MLproject: it does not declare its packages",
         ),
         (source(python_env=None), "environment load/MLproject: no python_env.yaml here"),
         (
@@ -187,7 +187,7 @@ def test_a_component_that_conforms() -> None:
         ),
         (
             source(python_env=PythonEnv(dependencies=("-r requirements.txt",), beyond=("cudatoolkit",))),
-            "hashed load/python_env.yaml: cudatoolkit: packages of conda have no hashes, and are not built",
+            "hashed load/python_env.yaml: cudatoolkit: conda packages have no hashes, and are not installed",
         ),
         (
             source(requirements={}),
@@ -205,7 +205,7 @@ def test_a_component_that_conforms() -> None:
         ),
         (
             source(requirements={"requirements.txt": "--index-url https://u:p@example.org\n" + LOCK}),
-            "index load/requirements.txt: --index-url is for whoever installs it to say",
+            "index load/requirements.txt: --index-url is the choice of the user who installs it",
         ),
         (source(files=source().files - {"README.md"}), "readme load: no README.md here"),
         (source(files=source().files - {"test_run.py"}), "tests load: no tests here"),
@@ -275,13 +275,17 @@ def test_what_keeps_a_library_from_its_release() -> None:
         (
             "name",
             "its name is 'lod', its folder's 'load'",
-            "a pipeline names the folder, MLflow the component",
+            "pipelines use the folder's name, MLflow the component's",
         ),
-        ("command", "{dta} is no parameter", "did you mean 'data'?"),
+        ("command", "{dta} is not a parameter", "did you mean 'data'?"),
         ("default", "0 is less than the minimum, 1", ""),
-        ("command", "it runs ran.py, which is not there", ""),
+        ("command", "it runs ran.py, which does not exist", ""),
         ("shared", "the library has no folder 'kits'", "did you mean 'kit'?"),
-        ("environment", "requirements.txt is not a file in load, kits, environment", "only these come along"),
+        (
+            "environment",
+            "requirements.txt is not a file in load, kits, environment",
+            "only these folders are delivered",
+        ),
     ]
     assert "add --data={data}" in [f.hint for f in refused(found)]
     loose = source(requirements={"requirements.txt": "pandas\n"})
@@ -327,7 +331,7 @@ def test_components_of_other_languages() -> None:
     files = frozenset({"MLproject", "README.md", "run.R", "test-run.R"})
     assert told(Source("load", Component.model_validate(contract), files, table)) == []
     assert told(Source("load", Component.model_validate(contract), files - {"run.R"}, table)) == [
-        "command load/MLproject: entry_points.main.command: it runs run.R, which is not there"
+        "command load/MLproject: entry_points.main.command: it runs run.R, which does not exist"
     ]
 
 
@@ -380,9 +384,15 @@ def test_outputs_that_no_code_names(texts: set[str], is_told: bool) -> None:
         ({"data": "https://example.org/a.csv"}, ""),
         ({"data": "../kit/a.csv"}, ""),
         ({"data": "${components.other.outputs.table}"}, ""),
-        ({}, "the example gives no value for 'data'; example: {data: …} beside its command"),
-        ({"data": "gone.csv"}, "the example's data: no gone.csv here; a small file beside the MLproject"),
-        ({"data": "example.csv", "limt": 3}, "the example gives 'limt', which is no parameter; did you mean"),
+        ({}, "the example gives no value for 'data'; example: {data: …} in the entry point"),
+        (
+            {"data": "gone.csv"},
+            "the example's data: no gone.csv here; add a small file in its folder",
+        ),
+        (
+            {"data": "example.csv", "limt": 3},
+            "the example gives 'limt', which is not a parameter; did you mean",
+        ),
         ({"data": "example.csv", "limit": 0}, "the example's limit: 0 is less than the minimum, 1"),
         ({"data": "${components.others.outputs.table}"}, "the example's data: no component 'others' here"),
         ({"data": "${components.other.outputs.tables}"}, "the example's data: other has no output 'tables'"),

@@ -71,7 +71,7 @@ def test_conda_environments_of_pip_and_python(
 def test_what_only_conda_has_is_refused_by_name(dependencies: str, named: str) -> None:
     """It is read, so that a lock can name the component, and refused where it would have to be built."""
     found = conda(dependencies)
-    with pytest.raises(FindingsError, match="Python, pip, setuptools and wheel alone") as caught:
+    with pytest.raises(FindingsError, match="only Python, pip, setuptools and wheel") as caught:
         buildable(found)
     (finding,) = caught.value.findings
     assert finding.place == "load/conda.yaml: dependencies"
@@ -112,7 +112,7 @@ def test_which_file_counts() -> None:
     ("contract", "problem"),
     [
         ("docker_env: {image: x}", "docker_env: Waypost runs no containers"),
-        ("conda_env: a\npython_env: b", "python_env and conda_env: MLflow takes one of them"),
+        ("conda_env: a\npython_env: b", "python_env and conda_env: MLflow accepts one of them"),
     ],
 )
 def test_environments_that_are_refused(contract: str, problem: str) -> None:

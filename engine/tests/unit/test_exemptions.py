@@ -46,7 +46,7 @@ def test_places(key: str, left: int) -> None:
     ("entries", "problem"),
     [
         ({"exmple": "why"}, "no rule 'exmple'; did you mean 'example'?"),
-        ({"example": " "}, "it says no reason; example: WHY"),
+        ({"example": " "}, "it has no reason; example: WHY"),
         ({"shared": "why"}, "shared cannot be ignored: The component cannot be locked without them."),
     ],
 )

@@ -39,7 +39,7 @@ def test_a_document_is_read() -> None:
     [
         ({"y": "lost"}, "there is no column 'lost'"),
         ({"rows": [[1]]}, "a row has 1 values, there are 2 columns"),
-        ({"columns": [{"name": "loss"}, {"name": "loss"}]}, "two columns have one name"),
+        ({"columns": [{"name": "loss"}, {"name": "loss"}]}, "two columns have the same name"),
         ({"x": ""}, "mark line needs x"),
         ({"mark": "pie"}, "'table', 'bar', 'line', 'point' or 'heat'"),
         ({"mark": "heat", "value": "loss", "y": ["loss", "epoch"]}, "mark heat has one y"),

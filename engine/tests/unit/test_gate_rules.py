@@ -38,7 +38,7 @@ def test_thresholds_are_read() -> None:
 @pytest.mark.parametrize("text", ["auc", "auc=", "=1", " =1", "auc=high"])
 def test_thresholds_that_are_none(text: str) -> None:
     """Anything else is a usage error that shows the form."""
-    with pytest.raises(UsageError, match="is no METRIC=VALUE"):
+    with pytest.raises(UsageError, match="is not METRIC=VALUE"):
         parse_threshold(text, is_least=True)
 
 
@@ -76,9 +76,9 @@ def test_a_metric_that_could_be_several() -> None:
     ("is_least", "value", "expected"),
     [
         (True, 0.75, []),
-        (True, 0.76, ["evaluate/auc: it is 0.7500, 0.0100 below the 0.76 wanted at least"]),
+        (True, 0.76, ["evaluate/auc: it is 0.7500, 0.0100 below the required minimum of 0.76"]),
         (False, 0.75, []),
-        (False, 0.7, ["evaluate/auc: it is 0.7500, 0.0500 above the 0.7 wanted at most"]),
+        (False, 0.7, ["evaluate/auc: it is 0.7500, 0.0500 above the required maximum of 0.7"]),
     ],
 )
 def test_missed_by_how_much(is_least: bool, value: float, expected: list[str]) -> None:
@@ -109,7 +109,7 @@ def test_what_models_are_compared_by() -> None:
     assert metric_to_compare("f1", METRICS | {"evaluate/f1": 1.0}, FACTS) == "evaluate/f1"
     assert metric_to_compare("", METRICS, FACTS) == "evaluate/auc"
     assert qualities(METRICS, FACTS) == ["evaluate/auc", "train/rows"]
-    with pytest.raises(UsageError, match="no contract declares a metric of the kind quality") as caught:
+    with pytest.raises(UsageError, match="no contract declares a metric of kind quality") as caught:
         metric_to_compare("", METRICS, {})
     assert "--metric" in caught.value.hint
 
@@ -133,7 +133,7 @@ def test_who_says_the_direction(declared: Any, asked: Any, side: str) -> None:
 
 def test_a_direction_against_the_contract_is_refused() -> None:
     """An option that contradicts the contract is a slip: the gate would be turned round."""
-    with pytest.raises(UsageError, match="--higher: the contract says of 'm' that lower is better"):
+    with pytest.raises(UsageError, match="--higher: the contract says that lower is better for 'm'"):
         better_side("m", "lower", "higher")
 
 
@@ -152,8 +152,8 @@ def test_better_by_the_declared_side() -> None:
     ("new", "old", "problem"),
     [
         ({"data": "a"}, {"data": "a"}, ""),
-        ({"data": "a", "x": "1"}, {"data": "b", "x": "1"}, "was measured on other data (data)"),
-        ({"data": "a"}, {"data": "a", "more": "b"}, "was measured on other data (more)"),
+        ({"data": "a", "x": "1"}, {"data": "b", "x": "1"}, "was measured on different data (data)"),
+        ({"data": "a"}, {"data": "a", "more": "b"}, "was measured on different data (more)"),
         ({}, {}, "the data that it was measured on is unknown"),
         ({"data": ""}, {"data": ""}, "the data that it was measured on is unknown"),
         ({"data": "a"}, {}, "the data that it was measured on is unknown"),

@@ -76,7 +76,7 @@ def test_what_is_read_of_a_models_metadata() -> None:
     bare = {"model": {**TRAIN["model"], "metadata": ["classes"]}}
     [found] = findings(bare, wanted)
     assert "it reads 'target' in the model's metadata, which has classes" in found
-    assert "say it by the parameter 'target'" in found
+    assert "set the parameter 'target' instead" in found
     assert findings(bare, wanted, target="grade") == []
     [other] = findings(TRAIN, READS, target="grade")
     assert "it reads 'features'" in other

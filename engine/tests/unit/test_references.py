@@ -74,23 +74,26 @@ def test_what_references_stand_for(text: str, a: Any) -> None:
         ),
         ("a: ${}", "params.yaml: a: ${} names no parameter"),
         ("a: '${b..c}'", "params.yaml: a: ${b..c} names no parameter"),
-        ("a: ${..b}", "params.yaml: a: ${..b} leads out of the parameters"),
-        ("a: '${b}'\nb: ???", "params.yaml: a: b has no value yet; give it one: b=…"),
+        ("a: ${..b}", "params.yaml: a: ${..b} points outside the parameters"),
+        ("a: '${b}'\nb: ???", "params.yaml: a: b has no value yet; set it: b=…"),
         (
             "a: ${oc.decode:x}",
             "params.yaml: a: ${oc.decode:…}: the only resolver is ${oc.env:NAME}; write a literal ${ as \\${",
         ),
         (
             "a: ${b.${c}}\nb: {k: 1}\nc: [k]",
-            "params.yaml: a: neither a variable nor a list or mapping can stand",
+            "params.yaml: a: a variable, a list or a mapping cannot be part of a reference",
         ),
         ("a: ${oc.env:HOME}", "params.yaml: a: the environment variable HOME is not declared; declare it in"),
         ("a: ${oc.env:GONE}", "params.yaml: a: the environment variable GONE is not set"),
         ("a: '${oc.env:A B}'", "params.yaml: a: 'A B' is not the name of an environment variable"),
-        ("a: ${b.${oc.env:TOKEN}}", "params.yaml: a: neither a variable nor a list or mapping can stand"),
+        (
+            "a: ${b.${oc.env:TOKEN}}",
+            "params.yaml: a: a variable, a list or a mapping cannot be part of a reference",
+        ),
         (
             "a: 'x${b}'\nb: ['${oc.env:TOKEN}']",
-            "params.yaml: a: a list or mapping with a variable in it cannot",
+            "params.yaml: a: a list or mapping with a variable cannot",
         ),
     ],
 )
@@ -164,10 +167,10 @@ def test_what_references_mean_is_known_before_it_is_made() -> None:
     """Some hundred bytes that stand for gigabytes are refused within a second, and the key is named."""
     began = time.process_time()
     (found,) = told(of(laughs(90)))
-    assert found.startswith("params.yaml: l6: with what it refers to, it is more than 4,000,000 characters")
+    assert found.startswith("params.yaml: l6: with its references, it is more than 4,000,000 characters")
     lists = "[{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}]"
     (found,) = told(of(laughs(90, lists.replace("{0}", "'{0}'"))))
-    assert found.startswith("params.yaml: l5: with what it refers to, it is more than 100,000 values")
+    assert found.startswith("params.yaml: l5: with its references, it is more than 100,000 values")
     nested = laughs(90, "['{0}']") + "\n" + "m: " + "[" * 60 + "'${l60}'" + "]" * 60
     assert "levels deep" in told(of(nested))[0]
     assert "levels deep" in told(of("a: '" + "${" * 5_000 + "}" * 5_000 + "'"))[0]
@@ -186,7 +189,7 @@ def test_values_of_steps_are_counted_together() -> None:
     assert len(parameters.resolved("${big}", "one")) == 40_000
     parameters.resolved("${big}", "two")
     with pytest.raises(
-        FindingsError, match="three: with the values before it, it is more than 100,000 values"
+        FindingsError, match="three: together with the values before it, it has more than 100,000 values"
     ):
         parameters.resolved("${big}", "three")
 
@@ -356,7 +359,7 @@ def test_too_much_altogether_is_told_of_the_file() -> None:
         "${", "'${"
     )
     text = "l0: x\n" + tens.replace("}", "}'") + "".join(f"e{n}: ${{l4}}\n" for n in range(9))
-    assert told(of(text)) == ["params.yaml: with what it refers to, it is more than 100,000 values"]
+    assert told(of(text)) == ["params.yaml: with its references, it is more than 100,000 values"]
 
 
 def test_keys_that_are_replaced_or_added_below_others() -> None:

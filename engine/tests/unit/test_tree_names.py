@@ -212,12 +212,12 @@ def test_everything_in_a_folder_by_path() -> None:
         ([(FOLDER, b"d"), (FILE, b"..")], "in 'c/d', '..' is no name of a file"),
         (
             [(FOLDER, b"d"), (SUBMODULE, b"s")],
-            "'c/d/s' is a submodule, whose content is in another repository",
+            "'c/d/s' is a submodule: its content is in another repository",
         ),
         ([("100664", b"x")], "'c/x' has the mode 100664, which git does not write"),
         ([("040000", b"x")], "'c/x' has the mode 040000, which git does not write"),
         ([("060000", b"x")], "'c/x' has the mode 060000, which git does not write"),
-        ([(FOLDER, b"d")] * 70, "it has more than the 64 levels of folders that are unpacked"),
+        ([(FOLDER, b"d")] * 70, "it has more levels of folders than the limit of 64"),
         ([(FOLDER, b"d" * 255)] * 5, "the path of"),
     ],
 )
@@ -274,7 +274,7 @@ def test_a_tree_bomb_costs_no_more_than_the_limit() -> None:
         return iter([bodies[oid] for oid in oids])
 
     found = walk({"c": f"{0:040x}"}, read)
-    assert found.problems == {"c": "it has more than the 100,000 files and folders that are unpacked"}
+    assert found.problems == {"c": "it has more files and folders than the limit of 100,000"}
     assert len(asked) == len(set(asked)) < 10
 
 
@@ -293,14 +293,14 @@ def test_sizes_have_limits() -> None:
     found.note_sizes({OID: 0, "cd" * 20: 0})
     assert found.problems == {}
     found.note_sizes({OID: 200 << 20, "cd" * 20: 300 << 20})
-    assert found.problems == {"large": "'large/a' has 300 MiB, more than the 256 MiB that are unpacked"}
+    assert found.problems == {"large": "'large/a' has 300 MiB, the limit is 256 MiB"}
     tenfold = walk({"c": "11" * 20}, reader({"11" * 20: body_of(*((FILE, b"%d" % i) for i in range(9)))}))
     tenfold.note_sizes({OID: 200 << 20})
     four = walk({"c": "11" * 20}, reader({"11" * 20: body_of(*((FILE, b"%d" % i) for i in range(4)))}))
     four.note_sizes({OID: 256 << 20})
     assert four.problems == {}
     assert tenfold.of_kind("blob") == tenfold.of_kind("tree") == {}
-    assert tenfold.problems == {"c": "its files have 1800 MiB, more than the 1024 MiB that are unpacked"}
+    assert tenfold.problems == {"c": "its files have 1800 MiB, the limit is 1024 MiB"}
 
 
 def test_texts_of_strangers_in_messages() -> None:
@@ -316,15 +316,15 @@ def test_as_many_as_the_limits_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST_ENTRIES_AT_ONCE", 4)
     assert walk({"c": "11" * 20, "d": "22" * 20}, reader(full)).problems == {}
     monkeypatch.setattr(listing, "MOST_ENTRIES", 2)
-    told = "it has more than the 2 files and folders that are unpacked"
+    told = "it has more files and folders than the limit of 2"
     assert walk({"c": "11" * 20, "d": "22" * 20}, reader(full)).problems == {"c": told}
     monkeypatch.setattr(listing, "MOST_ENTRIES", 3)
     monkeypatch.setattr(listing, "MOST_ENTRIES_AT_ONCE", 3)
     found = walk({"c": "11" * 20, "d": "22" * 20}, reader(full))
-    assert found.problems == {"d": "it has more than the 3 files and folders that are unpacked"}
+    assert found.problems == {"d": "it has more files and folders than the limit of 3"}
     monkeypatch.setattr(listing, "MOST_ENTRIES_AT_ONCE", 5)
     found = walk({"c": "11" * 20, "d": "11" * 20}, reader(full))
-    assert found.problems == {"d": "it has more than the 5 files and folders that are unpacked"}
+    assert found.problems == {"d": "it has more files and folders than the limit of 5"}
 
 
 def test_reading_stops_where_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:

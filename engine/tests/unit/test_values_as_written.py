@@ -92,7 +92,7 @@ def test_quotes_are_yamls(text: str) -> None:
 
 def test_null_on_the_command_line() -> None:
     """`null` for a text is told, since it may mean either; a number or a path is not given then."""
-    with pytest.raises(FindingsError, match="null may be the text or no value at all"):
+    with pytest.raises(FindingsError, match="null may mean the text or no value"):
         argument("null", "string", on_the_command_line=True)
     for kind in ("int", "path", "uri"):
         assert planned(merged([("params.yaml", "v: 1")], ["v=null"]), kind, "'${v}'", default="1") == "1"

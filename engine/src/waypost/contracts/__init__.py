@@ -1,1 +1,1 @@
-"""The contents of files as values, and the decisions made from them. Pure: no input, no output."""
+"""The contents of files as values, and the decisions based on them. Pure: no input or output."""

@@ -1,4 +1,4 @@
-"""Values as the arguments of a command: checked against the parameter, and written as text."""
+"""Values as command arguments: checked against the parameter, and written as text."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false
 
 
 def argument_text(parameter: Parameter, value: Any) -> str:
-    """Returns a value as the text that the command line gets.
+    """Returns a value as text for the command line.
 
-    Raises ValueError that says why the value does not fit type, choices or range.
+    Raises ValueError if the value does not match type, choices or range.
     """
     value = _as_asked(parameter, value)
     if isinstance(value, (dict, list)):
         raise ValueError(f"type {parameter.type} is expected, not a {_kind(value)}")
     if "\0" in str(value):
-        raise ValueError(f"{shortened(value)!r}: no argument of a command can hold the character NUL")
+        raise ValueError(f"{shortened(value)!r}: a command argument cannot contain the character NUL")
     typed = _typed(parameter.type, value)
     choices = (
         [text_of(choice) for choice in parameter.choices] if isinstance(typed, str) else parameter.choices
@@ -41,35 +41,37 @@ def argument_text(parameter: Parameter, value: Any) -> str:
 
 def is_not_given(parameter: Parameter, value: Any) -> bool:
     """Returns whether a value means "no value": null does, and so does an empty text for a parameter that is
-    none.
+    not a string.
     """
     return value_of(value) is None and (value is None or parameter.type in (*TYPED, "path", "uri"))
 
 
 def _as_asked(parameter: Parameter, value: Any) -> Any:
-    """Returns a value as the parameter's type requires: a string keeps the text that was written.
+    """Returns a value as the parameter's type requires: a string keeps the text as written.
 
-    Raises ValueError for a null on the command line that could be the text as well.
+    Raises ValueError for a null on the command line that could also be the text.
     """
     if not isinstance(value, Written) or parameter.type in TYPED:
         return value_of(value)
     if value.value is None and value.text.strip().lower() == "null":
-        problem = f"{value.text} may be the text or no value at all"
-        raise ValueError(f"{problem}: give '\"{value.text}\"' or '!!null', quotes and all")
+        problem = f"{value.text} may mean the text or no value"
+        raise ValueError(f"{problem}: write '\"{value.text}\"' or '!!null', including the quotes")
     return value.text
 
 
 def sealed_text(parameter: Parameter, value: Sealed, variables: Variables) -> Sealed:
     """Returns a sealed value for the command line, as `argument_text` does for others.
 
-    Raises ValueError that does not show the value, where that is known and does not fit.
+    Raises ValueError, without the value, if it is known and does not match.
     """
     if variables.values is not None:
         try:
             argument_text(parameter, opened(value, variables.values))
         except ValueError:
             # The cause contains the value.
-            raise ValueError(f"the value of {value} does not fit the parameter: {parameter.wanted}") from None
+            raise ValueError(
+                f"the value of {value} does not match the parameter: {parameter.wanted}"
+            ) from None
     return value
 
 
@@ -94,6 +96,6 @@ def _kind(value: object) -> str:
 
 
 def command_line(entry_point: EntryPoint, arguments: Mapping[str, str]) -> str:
-    """Returns the shell command, with the values quoted, as MLflow Projects would build it."""
+    """Returns the shell command with the values quoted, as MLflow Projects would build it."""
     quoted = {name: shlex.quote(value) for name, value in arguments.items()}
     return filled(entry_point.command, quoted)

@@ -1,4 +1,4 @@
-"""Problems of an entry point in itself, independent of the pipelines that use it."""
+"""Problems of an entry point itself, independent of the pipelines that use it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from waypost.errors import did_you_mean
 
 
 def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
-    """Returns what is wrong with an entry point: (key, problem, what mends it)."""
+    """Returns the problems of an entry point: (key, problem, remedy)."""
     found = [("command", *pair) for pair in command_problems(entry_point.command, entry_point.parameters)]
     for name, parameter in entry_point.parameters.items():
         found += [(f"parameters.{name}.sha256", *pair) for pair in _digest_problems(entry_point, name)]
         found += parameter_problems(entry_point.parameters, name)
         if parameter.schema_ and parameter.type != "path":
-            found.append((f"parameters.{name}.schema", f"type {parameter.type} is no file", "type: path"))
+            found.append((f"parameters.{name}.schema", f"type {parameter.type} is not a file", "type: path"))
         for key in ("minimum", "maximum"):
             if getattr(parameter, key) is not None and parameter.type not in NUMBERS:
                 problem = f"type {parameter.type} is not a number, so it has no range"
@@ -33,16 +33,16 @@ def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
 
 
 def _digest_problems(entry_point: EntryPoint, name: str) -> Iterator[tuple[str, str]]:
-    """Yields why a parameter's digest cannot be where its `sha256` says."""
+    """Yields problems with the `sha256` of a parameter, which names the parameter with its digest."""
     parameter, texts = entry_point.parameters[name], _texts(entry_point)
     if not parameter.sha256:
         return
     if parameter.format != "uri" and parameter.type not in ("path", "uri"):
-        yield f"type {parameter.type} has no content to be compared", "only an address has: format: uri"
+        yield f"type {parameter.type} has no content to verify", "only an address has: format: uri"
     if parameter.sha256 not in entry_point.parameters:
         yield f"no parameter {parameter.sha256!r}", did_you_mean(parameter.sha256, texts)
     elif parameter.sha256 not in texts or parameter.sha256 == name:
-        yield f"{parameter.sha256!r} holds no digest", "that is a parameter of type string"
+        yield f"{parameter.sha256!r} cannot hold a digest", "name a parameter of type string"
 
 
 def _texts(entry_point: EntryPoint) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a component's code has to be: rules that compare it with the contract. Nothing is executed."""
+"""Rules that compare a component's code with its contract. Nothing is executed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _HELP = frozenset({"--help", "--version"})
 
 
 def _imported(source: Source) -> Iterator[Finding]:
-    """Folders that are imported are declared: nothing else is brought along."""
+    """Imported folders are declared: others are not delivered."""
     imported = {module: folder for folder in source.together for module in source.imports.get(folder, ())}
     for module in sorted((set(imported) & source.beside) - set(source.together)):
-        problem = f"{imported[module]} imports {module!r}, which `shared` does not name"
+        problem = f"{imported[module]} imports {module!r}, which is not in `shared`"
         hint = f"shared: [{', '.join([*source.component.shared, module])}]"
         yield source.finding("imports", FILE, problem, hint)
 
 
 def _arguments(source: Source) -> Iterator[Finding]:
-    """Options that the command gives are those that the program reads, where its text says which it reads."""
+    """The command gives only options that the program reads, as far as its text shows them."""
     for name, entry_point in source.component.entry_points.items():
         for file in programs_in(entry_point.command):
             program = source.code.get(posixpath.normpath(file))
@@ -37,7 +37,7 @@ def _arguments(source: Source) -> Iterator[Finding]:
             place = f"{FILE}: entry_points.{name}.command"
             given = _options_in(entry_point.command)
             for option in sorted(given - _HELP):
-                # argparse takes the beginning of an option for it.
+                # argparse accepts a prefix of an option.
                 if not any(known.startswith(option) for known in program.options):
                     problem, hint = f"{file} reads no {option}", nearest(option, program.options)
                     yield source.finding("arguments", place, problem, hint)
@@ -67,12 +67,12 @@ def _outputs(source: Source) -> Iterator[Finding]:
             names = {output.path, posixpath.basename(output.path), posixpath.splitext(output.path)[0], key}
             if not any(word in text for text in code.texts for word in names):
                 problem = f"no code here names {output.path!r}, the output {key!r}"
-                hint = "it has to be logged under that path"
+                hint = "log it under that path"
                 yield source.finding("outputs", f"{FILE}: entry_points.{name}.outputs.{key}", problem, hint)
 
 
 def _reached(source: Source, entry_point: EntryPoint) -> Code | None:
-    """Returns what the Python code of a component says, None if something else is executed, too."""
+    """Returns a description of a component's Python code, None if something else is executed, too."""
     programs = programs_in(entry_point.command)
     if not programs or any(posixpath.normpath(file) not in source.code for file in programs):
         return None
@@ -80,7 +80,7 @@ def _reached(source: Source, entry_point: EntryPoint) -> Code | None:
 
 
 def _example(source: Source) -> Iterator[Finding]:
-    """There is an example that could run."""
+    """There is an example that can run."""
     if main := source.component.entry_points.get("main"):
         place = f"{FILE}: entry_points.main.example"
         for problem, hint in example_problems(main, source.files, source.contracts):

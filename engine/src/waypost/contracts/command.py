@@ -1,7 +1,7 @@
-"""Commands of entry points: how values come into them, and which of them need no shell.
+"""Commands of entry points: how values are inserted, and which commands need no shell.
 
-A command is a template of Python's `str.format`, as for stock MLflow. It comes from others: only whole values
-of parameters are filled in, no attribute, no index, no nested format.
+A command is a `str.format` template of Python's, as for stock MLflow. It comes from others: only whole
+parameter values are inserted, no attribute, no index, no nested format.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from waypost.errors import did_you_mean
 from waypost.texts.limits import shortened
 
-# Characters that mean nothing special to a shell; any other needs one.
+# Characters without special meaning in a shell; a command with any other needs one.
 _PLAIN = re.compile(r"[\w@%+=:,./ -]*")
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*=")
@@ -29,7 +29,7 @@ _BRACE = "write a literal brace twice: {{ or }}"
 
 @dataclass(frozen=True)
 class PythonCommand:
-    """`[VARIABLE=…] python FILE|-m MODULE ARGUMENT…`: one of `file` and `module` is given."""
+    """`[VARIABLE=…] python FILE|-m MODULE ARGUMENT…`: either `file` or `module` is given."""
 
     arguments: tuple[str, ...]
     file: str = ""
@@ -39,7 +39,7 @@ class PythonCommand:
 
 @dataclass(frozen=True)
 class _Placeholder:
-    """`{name!conversion:spec}`; `conversion` and `spec` are mostly not there."""
+    """`{name!conversion:spec}`; `conversion` and `spec` are usually absent."""
 
     name: str
     conversion: str | None
@@ -50,15 +50,15 @@ class _Placeholder:
         return shortened(f"{{{self.name}{conversion}{self.spec and ':'}{self.spec}}}")
 
     def problem(self, names: Collection[str]) -> tuple[str, str]:
-        """Why it cannot be filled in, and the remedy; two empty texts where it can."""
+        """Returns why it cannot be filled in, and the remedy; two empty texts if it can."""
         if not self.name or self.name.isdecimal():
             return f"{self} names no parameter", _BRACE
         if "." in self.name or "[" in self.name:
-            return f"{self} asks for a part of a value: only whole values are filled in", _BRACE
+            return f"{self} asks for part of a value: only whole values can be inserted", _BRACE
         if self.name not in names:
-            return f"{self} is no parameter", did_you_mean(self.name, names) or _BRACE
+            return f"{self} is not a parameter", did_you_mean(self.name, names) or _BRACE
         if self.conversion not in _CONVERSIONS or not _is_format(self.spec):
-            return f"{self}: a format that is not for texts", "the name alone is enough"
+            return f"{self}: not a format for texts", "the name alone is enough"
         return "", ""
 
     def filled(self, values: Mapping[str, str]) -> str:
@@ -66,20 +66,20 @@ class _Placeholder:
 
 
 def command_problems(template: str, names: Collection[str]) -> list[tuple[str, str]]:
-    """Returns what keeps a command from being filled in, as pairs of problem and hint.
+    """Returns why a command cannot be filled in, as pairs of problem and hint.
 
-    Args: `names` are those of the entry point's parameters.
+    Args: `names` are the entry point's parameters.
     """
     try:
         parts = list(_parts(template))
     except ValueError:
-        return [("a { or } without its counterpart", _BRACE)]
+        return [("an unmatched { or }", _BRACE)]
     problems = [part.problem(names) for part in parts if isinstance(part, _Placeholder)]
     return [found for found in dict.fromkeys(problems) if found[0]]
 
 
 def parameters_in(template: str) -> set[str]:
-    """Returns the names whose values a command is filled in with, nothing where it cannot be."""
+    """Returns the names of the parameters in a command, none if it cannot be parsed."""
     try:
         return {part.name for part in _parts(template) if isinstance(part, _Placeholder)}
     except ValueError:
@@ -87,26 +87,26 @@ def parameters_in(template: str) -> set[str]:
 
 
 def programs_in(template: str) -> list[str]:
-    """Returns the files that a command gives to an interpreter that it names: `run.py` of `python run.py`."""
+    """Returns the files that a command passes to a known interpreter: `run.py` in `python run.py`."""
     try:
         words = shlex.split(template)
     except ValueError:
         return []
-    if "cd" in words:  # then paths begin elsewhere
+    if "cd" in words:  # paths are then relative to another folder
         return []
     following = itertools.pairwise(words)
     return [file for word, file in following if word in _INTERPRETERS and _SCRIPT.fullmatch(file)]
 
 
 def filled(template: str, values: Mapping[str, str]) -> str:
-    """Returns a command with its placeholders filled in. Raises ValueError if that cannot be done."""
+    """Returns a command with its placeholders filled in. Raises ValueError if that fails."""
     if problems := command_problems(template, values):
         raise ValueError(problems[0][0])
     return "".join(part if isinstance(part, str) else part.filled(values) for part in _parts(template))
 
 
 def python_command(template: str, values: Mapping[str, str]) -> PythonCommand | None:
-    """Returns an entry point's command with its `{parameter}`s filled in, None if it takes a shell."""
+    """Returns an entry point's command with its `{parameter}`s filled in, None if it needs a shell."""
     if not _PLAIN.fullmatch(_PLACEHOLDER.sub("", template)):
         return None
     words = shlex.split(template)
@@ -126,7 +126,7 @@ def python_command(template: str, values: Mapping[str, str]) -> PythonCommand | 
 
 
 def _parts(template: str) -> Iterator[str | _Placeholder]:
-    """Yields a template's texts and placeholders, in order. Raises ValueError if braces do not pair up."""
+    """Yields a template's texts and placeholders, in order. Raises ValueError for unmatched braces."""
     for text, name, spec, conversion in string.Formatter().parse(template):
         yield text
         if name is not None:

@@ -31,7 +31,7 @@ _ENVIRONMENTS = ("python_env", "conda_env", "docker_env")
 
 
 class _Open(Strict):
-    """A part of an MLproject. Like MLflow, it ignores unknown keys, but not misspelt ones of ours."""
+    """Part of an MLproject. Like MLflow, it ignores unknown keys, but not misspelt ones of ours."""
 
     @model_validator(mode="before")
     @classmethod
@@ -47,13 +47,12 @@ class _Open(Strict):
 
 
 class Parameter(_Open):
-    """One parameter; without a default it is required, as for MLflow. Of the types it is MLflow that knows
-    `path` and `uri`; `int`, `float` and `bool` are checked here, and any other is a text.
+    """One parameter; without a default it is required, as in MLflow. MLflow checks the types `path` and
+    `uri`; `int`, `float` and `bool` are checked here, and any other is a text.
 
-    Of an address, `sha256` is the parameter that holds the digest of what is behind it; of a YAML file,
-    `schema` is the file with the JSON Schema that it has to fit; of another step's output, `takes` is the
-    type, and `metadata` the keys that are read of a model's metadata, each with the parameter that may say it
-    instead, or none.
+    For an address, `sha256` names the parameter with the digest of its content; for a YAML file, `schema` is
+    the file with its JSON Schema; for another step's output, `takes` is its type, and `metadata` the keys
+    read from a model's metadata, each with the parameter that can replace it, or none.
     """
 
     type: str = "string"
@@ -75,7 +74,7 @@ class Parameter(_Open):
 
     @property
     def wanted(self) -> str:
-        """The values that it accepts, for a message."""
+        """The accepted values, for a message."""
         ranges = [("minimum", self.minimum), ("maximum", self.maximum)]
         limits = [f"{name} {limit:g}" for name, limit in ranges if limit is not None]
         choices = [f"one of {', '.join(map(str, self.choices))}"] if self.choices else []
@@ -88,8 +87,8 @@ class Parameter(_Open):
 
 class Output(Strict):
     """One artifact that the run logs; `path` is relative to the run's artifacts. Without a type it may be
-    anything; of a model, `metadata` are the keys that its metadata has; of a table of predictions, row by row
-    for the table that a model was asked about, `predictions` is the column with the answers.
+    anything; for a model, `metadata` are the keys of its metadata; for a table of predictions, with a row for
+    each row of the table that the model was given, `predictions` is the column with the answers.
     """
 
     path: PathInside
@@ -108,8 +107,8 @@ class Output(Strict):
 
 
 class EntryPoint(_Open):
-    """One command. The first of `metrics` is the one shown while the pipeline runs; `variables` are
-    the environment variables that decide the result; `example` has the values that it is tried with.
+    """One command. The first of `metrics` is shown while the pipeline runs; `variables` are the environment
+    variables that decide the result; `example` has values to try it with.
     """
 
     description: str = ""
@@ -121,7 +120,7 @@ class EntryPoint(_Open):
     command: str
 
     def digest_parameter(self, name: str) -> str:
-        """Returns the parameter that holds the sha256 of what is behind another one, empty if none does.
+        """Returns the parameter with the sha256 of another one's content, empty if there is none.
 
         Contracts of 1.0 do not declare it: there, the only address and the only digest belong together.
         """
@@ -137,26 +136,26 @@ class EntryPoint(_Open):
     @field_validator("parameters", mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        # MLflow also takes `name: type`.
+        # MLflow also accepts `name: type`.
         if not isinstance(value, dict):
             return value
         return {k: {"type": v} if isinstance(v, str) else v for k, v in value.items()}
 
     @field_serializer("metrics")
     def _descriptions(self, metrics: dict[str, Metric]) -> dict[str, str]:
-        # Readers of 1.0 expect a text; everything else that is declared is in `metric_facts`.
+        # Readers of 1.0 expect a text; the other declarations are in `metric_facts`.
         return {name: metric.description for name, metric in metrics.items()}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def metric_facts(self) -> dict[str, MetricFacts]:
-        """What is declared of each metric besides its description."""
+        """Declarations of each metric besides its description."""
         return {name: metric.facts for name, metric in self.metrics.items()}
 
 
 class Project(BaseModel):
-    """An MLproject without its entry points, of which MLflow takes more than a pipeline does. Keys that are
-    not known here belong to MLflow or to others; the name is for people.
+    """An MLproject without its entry points: MLflow accepts more forms of those than a pipeline. Unknown keys
+    belong to MLflow or to others; the name is for people.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -173,12 +172,12 @@ class Project(BaseModel):
         if "docker_env" in named:
             raise ValueError(_DOCKER)
         if len(named) > 1:
-            raise ValueError(f"{' and '.join(named)}: MLflow takes one of them")
+            raise ValueError(f"{' and '.join(named)}: MLflow accepts one of them")
         return content
 
 
 class Deprecated(Strict):
-    """Nobody should start to use a component: `since` which version of its library, what to `use` instead."""
+    """A component that should not be used any more: `since` which library version, what to `use` instead."""
 
     since: VersionText = ""
     use: str = ""
@@ -189,7 +188,7 @@ class Deprecated(Strict):
 
 
 class Component(Project):
-    """An MLproject whose entry points are steps of pipelines."""
+    """An MLproject with entry points that are steps of pipelines."""
 
     entry_points: dict[str, EntryPoint] = Field(default_factory=dict)
     deprecated: Deprecated | None = Field(default=None, exclude_if=lambda value: value is None)
@@ -201,7 +200,7 @@ class Component(Project):
 
     @property
     def schema_files(self) -> tuple[str, ...]:
-        """The files with the JSON Schemas of its parameters."""
+        """Files with the JSON Schemas of its parameters."""
         parameters = (p for entry in self.entry_points.values() for p in entry.parameters.values())
         return tuple(dict.fromkeys(p.schema_ for p in parameters if p.schema_))
 
@@ -209,23 +208,23 @@ class Component(Project):
 def parse_component(text: str, file: str, schema: Schema = core) -> Component:
     """Returns the component of an MLproject text. Raises FindingsError.
 
-    Args: with YAML 1.1 as the `schema`, its defaults are what Waypost 1.0.0 took them for.
+    Args: with YAML 1.1 as `schema`, defaults are read as Waypost 1.0.0 read them.
     """
     return component_of(contract_content(text, file, schema), file)
 
 
 def contract_content(text: str, file: str, schema: Schema = core) -> dict[str, Any]:
-    """Returns what an MLproject text says, as values that a component is made of. Raises FindingsError."""
+    """Returns the values in an MLproject text from which a component is made. Raises FindingsError."""
     return _typed_defaults(load_mapping(text, file, schema=schema, as_written=schema is core))
 
 
 def component_of(content: dict[str, Any], file: str) -> Component:
-    """Returns the component that such values mean. Raises FindingsError."""
+    """Returns the component for such values. Raises FindingsError."""
     return parse(Component, content, file)
 
 
 def _typed_defaults(content: dict[str, Any]) -> dict[str, Any]:
-    """Returns a contract's content, in which a default or choice of a text is what was written."""
+    """Returns a contract's content with defaults and choices of texts as written."""
     typed: dict[str, Any] = unwritten(content)
     if isinstance(typed.get("deprecated"), dict) and "since" in typed["deprecated"]:
         typed["deprecated"] = {**typed["deprecated"], "since": text_of(content["deprecated"]["since"])}

@@ -1,4 +1,4 @@
-"""A component's folder as the rules of `waypost check` look at it: its contract, and what its files say."""
+"""A component's folder as seen by the rules of `waypost check`: its contract and its files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ README = "README.md"
 
 @dataclass(frozen=True)
 class Source:
-    """A component's folder: the paths of all its `files`, and the texts of those that rules look at.
+    """A component's folder: the paths of all its `files`, and the texts that rules read.
 
-    `beside` are the folders of the library; `imports` are what the code of each folder imports, by its name;
-    `code` is what the Python files say of the component and of what it shares, tests left out, by their paths
-    from the component's folder. `requirements` and `schemas` are the texts of such files that lie in folders
-    which come along; `contracts` are those of the library's components, None if one cannot be read.
+    `beside` are the folders of the library; `imports` are the imports of each folder's code, by folder;
+    `code` describes the Python files of the component and its shared folders, without tests, by path from the
+    component's folder. `requirements` and `schemas` are the texts of such files in the component's own and
+    shared folders; `contracts` are those of the library's components, None if one cannot be read.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Source:
 
     @property
     def together(self) -> tuple[str, ...]:
-        """The folders that run side by side."""
+        """The component's own and shared folders, which are delivered together."""
         return (self.name, *self.component.shared)
 
 

@@ -1,4 +1,4 @@
-"""What every component of a library has to be, whoever made it; the rules' ids are in contracts/rules.py."""
+"""The rules for every component of a library; their ids are in contracts/rules.py."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from waypost.texts.value_schema import schema_problems
 
 _PINNED = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")
 _ASKS_ELSEWHERE = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host", "-e")
-# The last part of an entry point's key, and the rule that it breaks.
+# The rule that a key of an entry point breaks, by its last part.
 _KEYS = {"command": "command", "default": "default", "schema": "schema"}
 
 
 def conformance(source: Source) -> list[Finding]:
-    """Returns every rule that a component breaks."""
+    """Returns a finding for every rule that a component breaks."""
     return [finding for rule in RULES for finding in rule(source)]
 
 
 def _name(source: Source) -> Iterator[Finding]:
-    """The name is the folder's."""
+    """The name is that of the folder."""
     if source.component.name != source.name:
         problem = f"its name is {source.component.name!r}, its folder's {source.name!r}"
-        hint = "a pipeline names the folder, MLflow the component"
+        hint = "pipelines use the folder's name, MLflow the component's"
         yield source.finding("name", FILE, problem, hint)
 
 
@@ -49,11 +49,11 @@ def _contract(source: Source) -> Iterator[Finding]:
             silent.insert(0, "the entry point itself")
         if silent:
             problem = f"entry point {name!r} does not describe {', '.join(silent)}"
-            yield source.finding("described", FILE, problem, "users read it: `waypost components info`")
+            yield source.finding("described", FILE, problem, "users read them: `waypost components info`")
 
 
 def _command(source: Source) -> Iterator[Finding]:
-    """Placeholders are parameters, defaults fit, and what the command runs is there."""
+    """Placeholders are parameters, defaults match, and the program exists."""
     for name, entry_point in source.component.entry_points.items():
         place = f"{FILE}: entry_points.{name}"
         for key, problem, hint in entry_point_problems(entry_point):
@@ -61,22 +61,20 @@ def _command(source: Source) -> Iterator[Finding]:
             yield source.finding(rule, f"{place}.{key}", problem, hint)
         for file in programs_in(entry_point.command):
             if not file.startswith("../") and posixpath.normpath(file) not in source.files:
-                yield source.finding("command", f"{place}.command", f"it runs {file}, which is not there")
+                yield source.finding("command", f"{place}.command", f"it runs {file}, which does not exist")
 
 
 def _used(source: Source) -> Iterator[Finding]:
     """The command uses every parameter."""
     for name, entry_point in source.component.entry_points.items():
         for lost in sorted(set(entry_point.parameters) - parameters_in(entry_point.command)):
-            problem = (
-                f"the command does not use the parameter {lost!r}: MLflow drops its value without a word"
-            )
+            problem = f"the command does not use the parameter {lost!r}: MLflow silently drops its value"
             place = f"{FILE}: entry_points.{name}.command"
             yield source.finding("unused-parameter", place, problem, f"add --{lost}={{{lost}}}")
 
 
 def _shared(source: Source) -> Iterator[Finding]:
-    """Shared folders are there."""
+    """Shared folders exist."""
     for folder in source.component.shared:
         if folder not in source.beside:
             problem = f"the library has no folder {folder!r}"
@@ -85,18 +83,18 @@ def _shared(source: Source) -> Iterator[Finding]:
 
 
 def _files(source: Source) -> Iterator[Finding]:
-    """The files that say what is installed are there, and come along."""
+    """The environment files exist, in the component's own or shared folders."""
     named = source.component.python_env or source.component.conda_env
     if named is not None and source.python_env is None:
         yield source.finding("environment", FILE, f"no {named} here")
     for file in source.python_env.requirement_files if source.python_env else ():
         if file not in source.requirements:
             problem = f"{file} is not a file in {', '.join(source.together)}"
-            yield source.finding("environment", named or FILE, problem, "only these come along")
+            yield source.finding("environment", named or FILE, problem, "only these folders are delivered")
 
 
 def _schemas(source: Source) -> Iterator[Finding]:
-    """The schemas of YAML parameters are there, and everything in them is checked."""
+    """The schemas of YAML parameters exist, with supported keywords only."""
     for name, entry_point in source.component.entry_points.items():
         for key, parameter in entry_point.parameters.items():
             if parameter.schema_ is None:
@@ -104,7 +102,7 @@ def _schemas(source: Source) -> Iterator[Finding]:
             place = f"{FILE}: entry_points.{name}.parameters.{key}.schema"
             if parameter.schema_ not in source.schemas:
                 problem = f"{parameter.schema_} is not a file in {', '.join(source.together)}"
-                yield source.finding("schema", place, problem, "only these come along")
+                yield source.finding("schema", place, problem, "only these folders are delivered")
                 continue
             try:
                 found = schema_problems(read_json(source.schemas[parameter.schema_], parameter.schema_))
@@ -115,28 +113,26 @@ def _schemas(source: Source) -> Iterator[Finding]:
 
 
 def _environment(source: Source) -> Iterator[Finding]:
-    """What is installed is said, in one version each, with hashes."""
+    """Packages are declared, each in one version, with hashes."""
     named = source.component.python_env or source.component.conda_env
     has_python = any(file.endswith(".py") for file in source.files)
     if named is None and source.python_env is None and has_python:
-        hint = "name a python_env.yaml, which names a requirements.txt with hashes"
-        yield source.finding(
-            "undeclared-environment", FILE, "it does not declare what it needs installed", hint
-        )
+        hint = "add a python_env.yaml that names a requirements.txt with hashes"
+        yield source.finding("undeclared-environment", FILE, "it does not declare its packages", hint)
     if source.python_env is None:
         return
     place = named or FILE
     if source.python_env.beyond:
         problem = (
-            f"{', '.join(source.python_env.beyond)}: packages of conda have no hashes, and are not built"
+            f"{', '.join(source.python_env.beyond)}: conda packages have no hashes, and are not installed"
         )
-        yield source.finding("hashed", place, problem, "list what PyPI has below `pip:`")
+        yield source.finding("hashed", place, problem, "list packages from PyPI under `pip:`")
     for line in source.python_env.dependencies:
         if not line.startswith(("-r ", "--requirement ", "-c ", "--constraint ")):
             problem = f"{line!r} has no hash"
             yield source.finding("hashed", place, problem, "list it in a requirements file, with hashes")
             if not _PINNED.match(line):
-                yield source.finding("pinned", place, f"{line!r} is no one version", "such as name==1.2.3")
+                yield source.finding("pinned", place, f"{line!r} is not one version", "such as name==1.2.3")
     for file, text in source.requirements.items():
         yield from _requirements(source, file, text)
 
@@ -147,7 +143,7 @@ def _requirements(source: Source, file: str, text: str) -> Iterator[Finding]:
     packages = [line for line in lines if not line.startswith("-")]
     loose = [line for line in packages if not _PINNED.match(line)]
     bare = [line for line in packages if "--hash=" not in line]
-    hint = "write it by `uv pip compile --generate-hashes`"
+    hint = "generate it: uv pip compile --generate-hashes"
     for rule, what, found in (("pinned", "one version", loose), ("hashed", "hashes", bare)):
         if found:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -155,12 +151,12 @@ def _requirements(source: Source, file: str, text: str) -> Iterator[Finding]:
             yield source.finding(rule, file, f"{name}{more} without {what}", hint)
     for line in asks:
         if line.split("=")[0].split(" ")[0] in _ASKS_ELSEWHERE:
-            problem = f"{line.split('=')[0].split(' ')[0]} is for whoever installs it to say"
+            problem = f"{line.split('=')[0].split(' ')[0]} is the choice of the user who installs it"
             yield source.finding("index", file, problem, "remove the line")
 
 
 def _readme(source: Source) -> Iterator[Finding]:
-    """There is a README, and its tables are those of the contract."""
+    """There is a README, and its tables match the contract."""
     if README not in source.files:
         yield source.finding("readme", "", f"no {README} here")
     elif main := source.component.entry_points.get("main"):

@@ -1,4 +1,4 @@
-"""What a step's run says of its outputs that a report or a comparison reads: figures, and predictions."""
+"""Outputs that a step's run declares for reports and comparisons: figures and predictions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from waypost.errors import FindingsError
 from waypost.texts.json_text import read_json
 
 TAG = "waypost.outputs"
-_MOST = 5000  # characters that every tracking server keeps of a tag
+_MOST = 5000  # length limit of tags on every tracking server
 
 
 def output_tags(outputs: Mapping[str, Output]) -> dict[str, str]:
-    """Returns the tag by which a step's run declares figures and predictions; none where it has none."""
+    """Returns the tag that declares figures and predictions of a step's run; none if it has none."""
     declared = {
         name: output.model_dump(exclude={"description"})
         for name, output in outputs.items()
@@ -29,8 +29,8 @@ def output_tags(outputs: Mapping[str, Output]) -> dict[str, str]:
 
 
 def outputs_declared(tags: Mapping[str, str]) -> dict[str, Output]:
-    """Returns what the tags of a step's run say of its outputs. Anybody may write a tag: one that does not
-    read says nothing.
+    """Returns the outputs declared in the tags of a step's run. Anybody may write a tag: an unreadable one is
+    ignored.
     """
     found: dict[str, Output] = {}
     with contextlib.suppress(FindingsError, ValidationError, AttributeError):

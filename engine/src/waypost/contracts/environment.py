@@ -16,10 +16,10 @@ from waypost.errors import Finding, FindingsError
 from waypost.texts.limits import shortened
 from waypost.texts.parsing import load_mapping, parse
 
-# The files that stock MLflow looks for if the MLproject names no environment.
+# Files that stock MLflow looks for if the MLproject names no environment.
 PYTHON_ENV, CONDA = "python_env.yaml", "conda.yaml"
 _KEYS = ("python", "build_dependencies", "dependencies")
-# What conda has for the tools of pip: the same on PyPI.
+# Conda packages for pip's tools: they have the same names on PyPI.
 _TOOLS = ("pip", "setuptools", "wheel")
 # https://docs.conda.io/projects/conda-build/en/stable/resources/package-spec.html
 _SPEC = re.compile(r"(?:[\w./-]+::)?(?P<name>[\w.-]+)\s*(?P<version>[=<>!~\d][^\s=]*(?:=+[^\s=]+)*)?\s*")
@@ -28,15 +28,15 @@ _PIN = re.compile(r"={0,3}\s*(\d+\.\d+)(\.[\w.*+]+)?")
 
 
 class File(NamedTuple):
-    """A file that says what to install, relative to the component's folder."""
+    """An environment file, relative to the component's folder."""
 
     name: str
     is_conda: bool
 
 
 def environment_files(component: Project) -> tuple[File, ...]:
-    """Returns where an environment is described: the file that the MLproject names, else those that stock
-    MLflow takes by their names, the first that is there.
+    """Returns the possible environment files: the one named in the MLproject, else MLflow's default names, of
+    which the first existing one counts.
     """
     if component.python_env:
         return (File(component.python_env, is_conda=False),)
@@ -48,10 +48,10 @@ def environment_files(component: Project) -> tuple[File, ...]:
 def find_environment(
     component: Project, text_of: Callable[[str], str | None], folder: str, contract: str
 ) -> PythonEnv:
-    """Returns the environment that a component asks for; an empty one if it names none.
+    """Returns the environment of a component; an empty one if it names none.
 
-    Args: `text_of` gives the text of a file in its folder, None if there is no such file; `folder` and
-    `contract` are how messages name the folder, and the MLproject in it. Raises FindingsError.
+    Args: `text_of` returns the text of a file in its folder, None if there is no such file; `folder` and
+    `contract` are the names of the folder and its MLproject in messages. Raises FindingsError.
     """
     if found := read_environment(environment_files(component), text_of, folder):
         return found
@@ -63,7 +63,7 @@ def find_environment(
 def read_environment(
     files: Iterable[File], text_of: Callable[[str], str | None], folder: str
 ) -> PythonEnv | None:
-    """Returns what the first file that is there asks for, None if none is. Raises FindingsError."""
+    """Returns the environment in the first file that exists, None if none does. Raises FindingsError."""
     for file in files:
         text = text_of(file.name)
         if text is not None:
@@ -73,13 +73,13 @@ def read_environment(
 
 
 def asks_for_packages(python_env: PythonEnv) -> bool:
-    """Returns whether anything has to be installed; for a conda.yaml something always has."""
+    """Returns whether anything must be installed; always so for a conda.yaml."""
     return bool(python_env.dependencies or python_env.conda)
 
 
 def serves(wanted: str | None, version: str) -> bool:
-    """Returns whether a Python `version` (3.11.2) is one that is `wanted`: of one that is named exactly,
-    another patch level serves as well.
+    """Returns whether a Python `version` (3.11.2) satisfies `wanted`: if that is an exact version, any patch
+    level does.
     """
     if not wanted:
         return True
@@ -92,21 +92,21 @@ def serves(wanted: str | None, version: str) -> bool:
 
 
 def request(wanted: str) -> str:
-    """Returns the Python request for uv, such as `3.9` or `>=3.8,<3.10`: any patch level of a version
-    that is named exactly.
+    """Returns the Python request for uv, such as `3.9` or `>=3.8,<3.10`: for an exact version any patch
+    level.
     """
     pin = _PIN.fullmatch(wanted.strip())
     return pin[1] if pin else wanted.strip()
 
 
 def buildable(python_env: PythonEnv) -> PythonEnv:
-    """Returns what uv can build, which is all of it. Raises FindingsError that names what conda alone has."""
+    """Returns the environment if uv can build all of it. Raises FindingsError that names conda-only
+    packages.
+    """
     if python_env.beyond:
-        problem = (
-            f"{', '.join(python_env.beyond)}: of conda, Python, pip, setuptools and wheel alone are built"
-        )
+        problem = f"{', '.join(python_env.beyond)}: only Python, pip, setuptools and wheel of conda are built"
         hint = (
-            "list what PyPI has below `pip:`, or run it in the engine's own environment: --env local"
+            "list packages from PyPI under `pip:`, or run it in the engine's own environment: --env local"
             " (mlflow run: --env-manager local)"
         )
         raise FindingsError([Finding(f"{python_env.conda}: dependencies", problem, hint)])
@@ -119,7 +119,7 @@ def _python_env(text: str, place: str) -> PythonEnv:
 
 
 def _conda_environment(text: str, file: str, place: str) -> PythonEnv:
-    """Returns a conda environment as pip's packages and a Python; `beyond` is what is neither."""
+    """Returns a conda environment as pip's packages and a Python; `beyond` is everything else."""
     content = load_mapping(text, place)
     dependencies = content.get("dependencies") or []
     if not isinstance(dependencies, list):
@@ -146,7 +146,7 @@ def _conda_environment(text: str, file: str, place: str) -> PythonEnv:
 
 
 def _parsed(dependency: Any) -> tuple[str, str | None]:
-    """Returns name and version of a conda package, as pip writes it; None if only conda knows it."""
+    """Returns name and version of a conda package in pip's notation; None if only conda knows it."""
     match = _SPEC.fullmatch(dependency) if isinstance(dependency, str) else None
     if match is None:
         return "", None
@@ -162,7 +162,7 @@ def _parsed(dependency: Any) -> tuple[str, str | None]:
 
 
 def _pip_lines(lines: Any, file: str, place: str) -> Iterator[str]:
-    """Yields pip's lines; a requirements file that they name lies beside the conda.yaml."""
+    """Yields pip's lines; a requirements file in them is relative to the conda.yaml."""
     if not isinstance(lines or [], list) or not all(isinstance(line, str) for line in lines or []):
         raise FindingsError([Finding(f"{place}: dependencies.pip", "a list of texts is expected")])
     for line in lines or []:

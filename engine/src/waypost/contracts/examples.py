@@ -1,8 +1,8 @@
-"""A component's example: the values that it is tried with, as its contract has them.
+"""A component's example: values in its contract to try it with.
 
-An entry point's `example` names values for its parameters; where everything has a default, the defaults are
-one. A path is a file of the component's folder, an address, or what another component of the library gives in
-its own example: `${components.load.outputs.table}`.
+An entry point's `example` has values for its parameters; if all of these have defaults, the defaults are an
+example. A path is a file of the component's folder, an address, or an output of another component's example:
+`${components.load.outputs.table}`.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ _REFERENCE = re.compile(r"\$\{components\.([^.{}]+)\.outputs\.([^.{}]+)\}")
 
 @dataclass(frozen=True)
 class Given:
-    """What another component of the library gives in its example."""
+    """An output of another component's example."""
 
     component: str
     output: str
 
 
 def given_by(value: object) -> Given | None:
-    """Returns the output that an example's value refers to, None if it is a value."""
+    """Returns the output that an example's value refers to, None if it is a plain value."""
     found = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
     return Given(found[1], found[2]) if found else None
 
 
 def is_file(entry_point: EntryPoint, name: str, text: str) -> bool:
-    """Returns whether an example's value names a file or folder beside the contract."""
+    """Returns whether an example's value names a file or folder next to the contract."""
     parameter = entry_point.parameters[name]
     takes_files = parameter.type in ("path", "uri") or parameter.format == "uri"
     return takes_files and bool(text) and not scheme_of(text) and not text.startswith("/")
 
 
 def needs(entry_point: EntryPoint) -> set[str]:
-    """Returns the components that an example waits for."""
+    """Returns the components that an example depends on."""
     return {given.component for value in entry_point.example.values() if (given := given_by(value))}
 
 
 def example_problems(
     entry_point: EntryPoint, files: Collection[str], others: Mapping[str, Component | None]
 ) -> Iterator[tuple[str, str]]:
-    """Yields why an entry point has no example that could run: (problem, what mends it).
+    """Yields why an entry point has no example that could run: (problem, remedy).
 
-    Args: `files` are the paths of the folder's files, `others` the components of the library, None
-    where one cannot be read.
+    Args: `files` are the paths of the folder's files, `others` the components of the library, None if one
+    cannot be read.
     """
     required = [name for name, parameter in entry_point.parameters.items() if parameter.is_required]
     lacking = [name for name in required if name not in entry_point.example]
     if lacking:
-        value = f"example: {{{lacking[0]}: …}} beside its command"
+        value = f"example: {{{lacking[0]}: …}} in the entry point"
         yield f"the example gives no value for {', '.join(map(repr, lacking))}", value
     for name, value in entry_point.example.items():
         if name not in entry_point.parameters:
             hint = did_you_mean(name, entry_point.parameters)
-            yield f"the example gives {name!r}, which is no parameter", hint
+            yield f"the example gives {name!r}, which is not a parameter", hint
         elif given := given_by(value):
             yield from _reference_problems(name, given, others)
         else:
@@ -73,7 +73,7 @@ def _reference_problems(
 ) -> Iterator[tuple[str, str]]:
     other = others.get(given.component)
     if other is None and given.component in others:
-        return  # what keeps it from being read is told at its own place
+        return  # reported where that contract is read
     main = other.entry_points.get("main") if other else None
     if main is None:
         problem = f"the example's {name}: no component {given.component!r} here"
@@ -93,11 +93,11 @@ def _value_problems(
         return
     there = text in files or any(file.startswith(f"{text.rstrip('/')}/") for file in files)
     if is_file(entry_point, name, text) and not text.startswith("../") and not there:
-        yield f"the example's {name}: no {text} here", "a small file beside the MLproject"
+        yield f"the example's {name}: no {text} here", "add a small file in its folder"
 
 
 def in_order(contracts: Mapping[str, Component]) -> list[str]:
-    """Returns the components with those that an example waits for first; circles come as they are."""
+    """Returns the components, each after those that its example depends on; cycles in any order."""
     order: list[str] = []
 
     def add(name: str, above: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Findings that the owner of a product lives with: each by its rule, perhaps its place, and a reason."""
+"""Findings accepted by the owner of a product: each by rule, optional place, and reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from waypost.errors import Finding, did_you_mean
 
 @dataclass(frozen=True)
 class Exemption:
-    """`RULE[@PLACE]: reason`, as it stands at `where`; without a place it is for all findings of the rule."""
+    """`RULE[@PLACE]: reason`, written at `where`; without a place it covers all findings of the rule."""
 
     rule: str
     place: str
@@ -19,20 +19,20 @@ class Exemption:
     where: str
 
     def covers(self, finding: Finding) -> bool:
-        """Returns whether a finding is meant: its file or key is the place, or lies below it."""
+        """Returns whether it covers a finding: its file or key is the place, or below it."""
         return finding.category == self.rule and (not self.place or _is_at(finding.place, self.place))
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """A finding that is not held against its product, and why."""
+    """An ignored finding, and the reason."""
 
     finding: Finding
     reason: str
 
 
 def exemptions(entries: Mapping[str, str], file: str) -> tuple[Exemption, ...]:
-    """Returns what a file exempts. Args: `entries` are `RULE[@PLACE]: reason`, `file` where they stand."""
+    """Returns the exemptions of a file. Args: `entries` are `RULE[@PLACE]: reason`, `file` is their file."""
     found = []
     for key, reason in entries.items():
         rule, _, place = key.partition("@")
@@ -43,10 +43,9 @@ def exemptions(entries: Mapping[str, str], file: str) -> tuple[Exemption, ...]:
 def judged(
     findings: Iterable[Finding], exempt: Sequence[Exemption], looked_at: Iterable[str] = tuple(RULES)
 ) -> tuple[tuple[Finding, ...], tuple[Ignored, ...]]:
-    """Returns what is left of findings, and what is ignored of them; what is wrong with an exemption is a
-    finding of its own.
+    """Returns the remaining findings and the ignored ones; problems with exemptions are findings, too.
 
-    Args: `looked_at` are the rules that were asked: an exemption from another one may be of use elsewhere.
+    Args: `looked_at` are the rules that were checked: an exemption from another rule may be used elsewhere.
     """
     problems = [_problem(each) for each in exempt]
     valid = [each for each, problem in zip(exempt, problems, strict=True) if not problem]
@@ -68,16 +67,16 @@ def judged(
 
 
 def _problem(exemption: Exemption) -> Finding | None:
-    """Returns why an exemption counts for nothing."""
+    """Returns a finding if an exemption is not valid."""
     rule = RULES.get(exemption.rule)
     if rule is None:
         hint = did_you_mean(exemption.rule, RULES) or "docs/rules.md has the rules"
         return Finding(exemption.where, f"no rule {exemption.rule!r}", hint, "ignore")
     if rule.final:
         problem = f"{exemption.rule} cannot be ignored: {rule.reason}"
-        return Finding(exemption.where, problem, "mend what it finds", "ignore")
+        return Finding(exemption.where, problem, "fix what it finds", "ignore")
     if not exemption.reason:
-        return Finding(exemption.where, "it says no reason", f"{exemption.rule}: WHY", "ignore")
+        return Finding(exemption.where, "it has no reason", f"{exemption.rule}: WHY", "ignore")
     return None
 
 

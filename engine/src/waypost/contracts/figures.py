@@ -1,7 +1,7 @@
-"""Figures that a component hands over for the report of its run: tables, and how each of them is drawn.
+"""Figures that a component logs for its run's report: tables, and how to draw them.
 
-An output of the type `figures` is such a document (docs/report.md). A component says what its figures are
-about and how they are drawn; nothing is concluded from their names.
+An output of the type `figures` is such a document (docs/report.md). A component declares what its figures are
+about and how to draw them; nothing is concluded from their names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from waypost.texts.limits import Limits
 from waypost.texts.parsing import Strict, parse
 
 TYPE = "figures"
-"""The type of output that is such a document."""
+"""The output type of such a document."""
 MOST_BYTES = 4_000_000
 _LIMITS = Limits(characters=MOST_BYTES, values=300_000, depth=10)
 _MOST_ROWS, _MOST_COLUMNS, _MOST_FIGURES, _MOST_TABLES = 2000, 60, 100, 20
@@ -29,7 +29,7 @@ Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Column(Strict):
-    """A column of a figure's table; of true and false, `good` is the one that is as it should be."""
+    """A column of a figure's table; for booleans, `good` is the expected value."""
 
     name: Title
     unit: Annotated[str, StringConstraints(max_length=40)] = ""
@@ -40,8 +40,8 @@ class Figure(Strict):
     """A table, and the mark that draws it.
 
     `x`, `y`, `series`, `value` and `label` name columns. A bar has a name `x` and lengths `y`; lines and
-    points have numbers `x` and `y`, and belong together by `series`; a cell of a heat map is at `x` and `y`,
-    its shade is `value` (0 to 1), its text `label`. With `diagonal` the line y = x is drawn, too.
+    points have numbers `x` and `y`, and are grouped by `series`; a cell of a heat map is at `x` and `y`, its
+    shade is `value` (0 to 1), its text `label`. With `diagonal` the line y = x is drawn, too.
     """
 
     title: Title
@@ -66,7 +66,7 @@ class Figure(Strict):
     def _fits_together(self) -> Figure:
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
-            raise ValueError("two columns have one name")
+            raise ValueError("two columns have the same name")
         for row in self.rows:
             if len(row) != len(names):
                 raise ValueError(f"a row has {len(row)} values, there are {len(names)} columns")
@@ -96,7 +96,7 @@ _NEEDED: dict[Mark, tuple[str, ...]] = {
 
 
 class TableSize(Strict):
-    """What a table is: its name, its rows and columns, and how many of its values are missing."""
+    """The size of a table: its name, rows, columns, and number of missing values."""
 
     name: Title
     rows: int = Field(ge=0)
@@ -106,7 +106,7 @@ class TableSize(Strict):
 
 
 class Figures(Strict):
-    """The document: sizes of the tables that the step read or wrote, and figures, the most telling first."""
+    """The document: sizes of the tables that the step read or wrote, and figures, most informative first."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     tables: tuple[TableSize, ...] = Field(default=(), max_length=_MOST_TABLES)

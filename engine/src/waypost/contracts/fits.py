@@ -1,4 +1,4 @@
-"""Whether an output fits the parameter that takes it, compared where both declare a type."""
+"""Whether an output matches the parameter that receives it, if both declare a type."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from waypost.contracts.component import EntryPoint, Output, Parameter
 def misfits(
     parameter: Parameter, output: Output, made_by: EntryPoint, given: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """Yields why a parameter cannot take an output: (problem, what mends it).
+    """Yields why a parameter cannot receive an output: (problem, remedy).
 
-    `given` are the parameters that the step gives a value: one may say what the model's metadata does not.
+    `given` are the parameters that the step sets: one may replace a key missing in the model's metadata.
     """
     if parameter.takes and output.type and parameter.takes != output.type:
         fitting = [name for name, other in made_by.outputs.items() if other.type == parameter.takes]
@@ -23,7 +23,7 @@ def misfits(
     for key, instead in parameter.metadata.items():
         if key not in output.metadata and instead not in given:
             problem = f"it reads {key!r} in the model's metadata, which has {', '.join(output.metadata)}"
-            yield problem, f"say it by the parameter {instead!r}" if instead else ""
+            yield problem, f"set the parameter {instead!r} instead" if instead else ""
 
 
 def _instead(outputs: list[str]) -> str:
@@ -31,7 +31,7 @@ def _instead(outputs: list[str]) -> str:
 
 
 def parameter_problems(parameters: Mapping[str, Parameter], name: str) -> Iterator[tuple[str, str, str]]:
-    """Yields the problems of the output that a parameter declares to take: (key, problem, hint)."""
+    """Yields problems with the output that a parameter declares to take: (key, problem, hint)."""
     parameter = parameters[name]
     if parameter.takes and parameter.type != "path":
         yield f"parameters.{name}.takes", f"type {parameter.type} takes no output", "type: path"

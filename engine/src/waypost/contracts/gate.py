@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from waypost.contracts.metrics import MetricFacts, SaidSide, Side
 from waypost.errors import Finding, UsageError, did_you_mean
 
-_SAY_IT = "say it: --lower or --higher; a contract may declare it: {better: lower, kind: quality}"
+_SAY_IT = "state it: --lower or --higher; a contract may declare it: {better: lower, kind: quality}"
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A metric's least (`is_least`) or largest value."""
+    """A metric's minimum (`is_least`) or maximum."""
 
     metric: str
     value: float
@@ -21,7 +21,7 @@ class Threshold:
 
 
 def parse_threshold(text: str, *, is_least: bool) -> Threshold:
-    """Returns the threshold that `METRIC=VALUE` says. Raises UsageError."""
+    """Parses `METRIC=VALUE`. Raises UsageError."""
     name, _, value = text.rpartition("=")
     try:
         return Threshold(name.strip(), float(value), is_least) if name.strip() else _refuse(text)
@@ -30,18 +30,18 @@ def parse_threshold(text: str, *, is_least: bool) -> Threshold:
 
 
 def _refuse(text: str) -> Threshold:
-    raise UsageError(f"{text!r} is no METRIC=VALUE", hint="for example roc_auc=0.7")
+    raise UsageError(f"{text!r} is not METRIC=VALUE", hint="for example roc_auc=0.7")
 
 
 def find_metric(name: str, metrics: Mapping[str, float]) -> str:
-    """Returns the full name (`step/metric`) of a metric that may be named without its step.
+    """Returns the full name (`step/metric`) of a metric, which may be given without its step.
 
     Raises UsageError if there is none, or more than one.
     """
     if name in metrics:
         return name
     found = sorted(full for full in metrics if full.endswith(f"/{name}"))
-    # A step's own metric comes before those of its classes and slices.
+    # A step's own metric takes precedence over those of its classes and slices.
     found = [full for full in found if full.count("/") == 1 + name.count("/")] or found
     if len(found) == 1:
         return found[0]
@@ -52,7 +52,7 @@ def find_metric(name: str, metrics: Mapping[str, float]) -> str:
 
 
 def metric_to_compare(asked: str, metrics: Mapping[str, float], facts: Mapping[str, MetricFacts]) -> str:
-    """Returns the metric that models are compared by: the one asked for, else the first declared quality.
+    """Returns the metric to compare models by: the one asked for, else the first declared quality.
 
     Raises UsageError if there is none, or more than one.
     """
@@ -61,25 +61,25 @@ def metric_to_compare(asked: str, metrics: Mapping[str, float], facts: Mapping[s
     if found := qualities(metrics, facts):
         return found[0]
     raise UsageError(
-        "no contract declares a metric of the kind quality: there is no metric to compare the models by",
+        "no contract declares a metric of kind quality: there is no metric to compare the models by",
         hint="name it: --metric METRIC",
     )
 
 
 def qualities(metrics: Collection[str], facts: Mapping[str, MetricFacts]) -> list[str]:
-    """Returns the metrics that say how good a model is, as far as contracts declare it, in their order."""
+    """Returns the metrics that contracts declare as model quality, in their order."""
     return [name for name, metric in facts.items() if metric.kind == "quality" and name in metrics]
 
 
 def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:
     """Returns which values of a metric are better.
 
-    Args: `declared` is what its contract says, `asked` the command line; either may be empty.
-    Raises UsageError if neither says so, or they contradict each other.
+    Args: `declared` is the contract's side, `asked` the command line's; either may be empty.
+    Raises UsageError if neither is given, or they contradict each other.
     """
     if asked and declared and asked != declared:
         raise UsageError(
-            f"--{asked}: the contract says of {metric!r} that {declared} is better", hint=f"drop --{asked}"
+            f"--{asked}: the contract says that {declared} is better for {metric!r}", hint=f"drop --{asked}"
         )
     if side := asked or declared:
         return side
@@ -89,30 +89,30 @@ def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:
 def data_problem(new: Mapping[str, str], old: Mapping[str, str]) -> str:
     """Returns why figures cannot be compared, empty if they were measured on the same data.
 
-    Args: by input, the digest of what each was measured on; an empty one is not known.
+    Args: by input, the digest of the data behind each figure; empty if unknown.
     """
     if not new or not old or not all((*new.values(), *old.values())):
         return "the data that it was measured on is unknown"
     others = [name for name in dict.fromkeys([*new, *old]) if new.get(name) != old.get(name)]
-    return f"was measured on other data ({', '.join(others)})" if others else ""
+    return f"was measured on different data ({', '.join(others)})" if others else ""
 
 
 def missed(metrics: Mapping[str, float], thresholds: list[Threshold]) -> list[Finding]:
-    """Returns a finding for each threshold that is not met, saying by how much. Raises UsageError."""
+    """Returns a finding for each threshold that is not met, with the difference. Raises UsageError."""
     found = []
     for threshold in thresholds:
         name = find_metric(threshold.metric, metrics)
         value = metrics[name]
         short = threshold.value - value if threshold.is_least else value - threshold.value
         if not short <= 0:
-            side, word = ("least", "below") if threshold.is_least else ("most", "above")
-            problem = f"it is {value:.4f}, {abs(short):.4f} {word} the {threshold.value:g} wanted at {side}"
+            side, word = ("minimum", "below") if threshold.is_least else ("maximum", "above")
+            problem = f"it is {value:.4f}, {abs(short):.4f} {word} the required {side} of {threshold.value:g}"
             found.append(Finding(name, problem, category="gate"))
     return found
 
 
 def not_better(metric: str, new: float, old: float, rival: str, side: Side) -> list[Finding]:
-    """Returns a finding where a metric is not better than the rival's."""
+    """Returns a finding if a metric is not better than the rival's."""
     if (new < old) if side == "lower" else (new > old):
         return []
     problem = f"it is {new:.4f}, not better than {rival} with {old:.4f}: {side} is better"

@@ -1,7 +1,7 @@
-"""A folder's part of a repository's history as a history of its own, and the way back.
+"""A folder's part of a repository's history as a separate history, and the way back.
 
-As `git subtree split` does it: a commit that changes the folder is made again with the folder's tree, and
-the same author, committer, dates and message. The same history gives the same commits everywhere.
+As in `git subtree split`: a commit that changes the folder is recreated with the folder's tree, and the same
+author, committer, dates and message. The same history gives the same commits everywhere.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-# What else is in a commit, a signature above all, is right for its own tree only.
+# Other headers of a commit, above all a signature, are valid for its own tree only.
 _TAKEN_OVER = (b"author", b"committer", b"encoding")
 _KEPT_FOR_LATER = b"split-"
 
 
 @dataclass(frozen=True)
 class Content:
-    """What is in a commit: `headers` are its lines from the author's on, with what continues them."""
+    """The contents of a commit: `headers` are its lines from the author on, with their continuation lines."""
 
     tree: str
     parents: tuple[str, ...]
@@ -24,13 +24,13 @@ class Content:
     message: bytes
 
     def body(self) -> bytes:
-        """Returns it as git stores it."""
+        """Returns the commit as git stores it."""
         first = [f"tree {self.tree}", *(f"parent {parent}" for parent in self.parents)]
         return b"\n".join([*(line.encode() for line in first), *self.headers, b"", self.message])
 
 
 def parse_commit(body: bytes) -> Content:
-    """Returns what is in a commit, as git stores it."""
+    """Parses a commit as git stores it."""
     head, _, message = body.partition(b"\n\n")
     headers: list[bytes] = []
     for line in head.split(b"\n"):
@@ -54,9 +54,9 @@ def inner(commit: Content, tree: str, parents: Sequence[str]) -> Content:
 
 
 def outer(commit: Content, tree: str, parents: Sequence[str]) -> Content:
-    """Returns a commit of the folder's history as one of the whole repository: `inner` gives exactly it back.
+    """Returns a commit of the folder's history as one of the whole repository; `inner` reverses it exactly.
 
-    What is right for its own tree only, such as a signature, is kept under another name.
+    Headers that are valid for its own tree only, such as a signature, are kept under another name.
     """
     headers = (
         line if line.partition(b" ")[0] in _TAKEN_OVER else _KEPT_FOR_LATER + line for line in commit.headers
@@ -66,7 +66,7 @@ def outer(commit: Content, tree: str, parents: Sequence[str]) -> Content:
 
 @dataclass(frozen=True)
 class Node:
-    """A commit in a history; `tree` is that of the folder at it, None if it has none."""
+    """A commit in a history; `tree` is the folder's at that commit, None if it has none."""
 
     id: str
     parents: tuple[str, ...]
@@ -75,17 +75,17 @@ class Node:
 
 @dataclass
 class Split:
-    """The folder's history: `of` says which of its commits stands for a commit of the whole one."""
+    """The folder's history: `of` maps each commit of the whole history to the folder's."""
 
     of: dict[str, str] = field(default_factory=dict)
     _trees: dict[str, str] = field(default_factory=dict)
     _parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, node: Node, make: Callable[[Node, Sequence[str]], str]) -> None:
-        """Adds a commit whose parents were added before; `make` makes its copy and returns the id.
+        """Adds a commit after its parents; `make` creates its copy and returns the id.
 
-        One that changes nothing in the folder is stood for by a parent's copy, unless that would lose what
-        another parent brings. One without the folder is passed over.
+        A commit that changes nothing in the folder maps to a parent's copy, unless that would lose what
+        another parent brings. One without the folder is skipped.
         """
         parents = list(dict.fromkeys(self.of[parent] for parent in node.parents if parent in self.of))
         if node.tree is None:
@@ -100,7 +100,7 @@ class Split:
         self.of[node.id] = found
 
     def _has_all(self, one: str, others: Iterable[str]) -> bool:
-        """Returns whether commits are all in another one's history."""
+        """Returns whether commits are all in another commit's history."""
         rest = set(others) - {one}
         return not rest or rest <= set(self._history(one))
 
@@ -115,7 +115,7 @@ class Split:
 
 
 def split_history(nodes: Iterable[Node], make: Callable[[Node, Sequence[str]], str]) -> Mapping[str, str]:
-    """Returns which commit of the folder's history stands for each of a whole one, given parents first."""
+    """Returns the folder's commit for each commit of a whole history, given parents first."""
     split = Split()
     for node in nodes:
         split.add(node, make)

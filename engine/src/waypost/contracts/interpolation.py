@@ -1,8 +1,8 @@
-"""References within parameters: `${key}` stands for a value, `${oc.env:NAME}` for a declared variable.
+"""References in parameters: `${key}` stands for a value, `${oc.env:NAME}` for a declared variable.
 
-The notation is OmegaConf's; its other resolvers are off. What references stand for is shared, not copied, and
-its size is known before anything of that size is made: some lines of `b: ${a}${a}` mean more than a machine
-holds. A variable's value is not looked at here: the result is sealed (`texts/sealed.py`).
+The notation is OmegaConf's; its other resolvers are disabled. Referenced values are shared, not copied, and
+their size is checked before anything of that size is created: some lines of `b: ${a}${a}` mean more than a
+machine can hold. Variables are not read here: the result is sealed (`texts/sealed.py`).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from waypost.texts.sealed import Sealed, Variable, Variables, sealed, variables_
 Path = tuple[Any, ...]
 _MISSING = "???"  # OmegaConf's marker for a mandatory value that is not set yet
 NO_VALUE = "no-value"
-"""The category of what has no value yet: nothing is wrong, but nothing can run."""
+"""The category for a parameter without a value yet: nothing is wrong, but nothing can run."""
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _MOST_HINTS = 10
 
 
 class _Sized(NamedTuple):
-    """A value, and how much it is; `is_whole` tells whether everything in it could be resolved, `text` is how
-    it was written, where that is not Python's way.
+    """A value and its size; `is_whole` says whether all of it was resolved, `text` is how it was written, if
+    different from Python's notation.
     """
 
     value: Any
@@ -50,14 +50,14 @@ class _Sized(NamedTuple):
 
 
 class _ToldError(Exception):
-    """The target of a reference has a problem, which a finding reports already."""
+    """The target of a reference has a problem that a finding already reports."""
 
 
 _NOTHING = _Sized(None, is_whole=False)
 
 
 class Interpolation:
-    """Resolves the references in a tree of parameters, each place once; `findings` is what is wrong there.
+    """Resolves the references in a tree of parameters, each place once; `findings` are the problems.
 
     Args: `place_of` names a place in the tree for a finding.
     """
@@ -83,25 +83,25 @@ class Interpolation:
         self._hints = 0
 
     def whole(self) -> dict[Any, Any]:
-        """Returns the whole tree, resolved; None stands for what cannot be."""
+        """Returns the whole tree, resolved; None replaces unresolvable values."""
         found = self._at((), self._tree, 0).value
         return found if isinstance(found, dict) else {}
 
     def value(self, raw: Any, place: str) -> tuple[Any, bool]:
-        """Returns a value of another file, resolved, and whether all of it could be; a Written one where it
-        is one value with a text of its own.
+        """Returns a value of another file, resolved, and whether all of it was; a Written one if it is a
+        single value with its own text.
         """
         outside = (_Outside(place),)
         found = self._at(outside, raw, 0)
         self._outside += found.values
         if self._outside > self._limits.values and found.is_whole:
-            problem = f"with the values before it, it is more than {self._limits.values:,} values"
+            problem = f"together with the values before it, it has more than {self._limits.values:,} values"
             self.findings.append(Finding(place, problem))
             return None, False
         return found.value if found.text is None else Written(found.value, found.text), found.is_whole
 
     def target(self, text: str) -> Any:
-        """Returns what a text that is one reference refers to, unresolved; None if it does not."""
+        """Returns the unresolved target of a text that is one reference; None for any other text."""
         try:
             found = self._target(text, (), 0)
             return None if found is None else self._locate(found, 0)[1]
@@ -109,7 +109,7 @@ class Interpolation:
             return None
 
     def _at(self, path: Path, raw: Any, depth: int) -> _Sized:
-        """Returns what stands at a place, resolved; a problem of its own becomes a finding, once."""
+        """Returns the resolved value at a place; a problem of its own becomes a finding, once."""
         if path in self._known:
             return self._known[path]
         if path in self._busy:
@@ -135,13 +135,13 @@ class Interpolation:
             (found.characters, limits.characters, "characters"),
         ):
             if count > most:
-                raise ProblemError(f"with what it refers to, it is more than {most:,} {noun}")
+                raise ProblemError(f"with its references, it is more than {most:,} {noun}")
         if found.height > limits.depth:
-            raise ProblemError(f"with what it refers to, {limits.too_deep}")
+            raise ProblemError(f"with its references, {limits.too_deep}")
 
     def _sized(self, raw: Any, path: Path, depth: int) -> _Sized:
         if depth > self._limits.depth:
-            raise ProblemError(f"with what it refers to, {self._limits.too_deep}")
+            raise ProblemError(f"with its references, {self._limits.too_deep}")
         if isinstance(raw, str):
             return self._text(raw, path, depth) if has_expression(raw) else _Sized(raw, 1, len(raw))
         if isinstance(raw, dict):
@@ -170,7 +170,7 @@ class Interpolation:
             self._made += sum(len(str(piece)) for piece in more)
             if self._made > self._limits.characters:
                 most = self._limits.characters
-                raise ProblemError(f"with what it refers to, it is more than {most:,} characters")
+                raise ProblemError(f"with its references, it is more than {most:,} characters")
             pieces += more
         text = sealed(pieces)
         return _Sized(text, 1, len(text))
@@ -188,12 +188,12 @@ class Interpolation:
             raise _ToldError
 
     def _pieces(self, part: Expression, path: Path, depth: int) -> list[str | Variable]:
-        """Returns what an expression is within a text."""
+        """Returns the pieces of an expression within a text."""
         found = self._expression(part, path, depth)
         if isinstance(found.value, Sealed):
             return list(found.value.parts)
         if variables_in(found.value):
-            raise ProblemError("a list or mapping with a variable in it cannot stand within a text")
+            raise ProblemError("a list or mapping with a variable cannot be part of a text")
         return [text_of(found.value) if found.text is None else found.text]
 
     def _expression(self, expression: Expression, path: Path, depth: int) -> _Sized:
@@ -209,9 +209,9 @@ class Interpolation:
         return found
 
     def _plain(self, expression: Expression, path: Path, depth: int) -> str:
-        """Returns the text between the braces, with the values of references in it."""
+        """Returns the text between the braces, with references in it resolved."""
         if depth > self._limits.depth:
-            raise ProblemError(f"with what it refers to, {self._limits.too_deep}")
+            raise ProblemError(f"with its references, {self._limits.too_deep}")
         texts = []
         for part in expression.parts:
             if isinstance(part, str):
@@ -219,20 +219,20 @@ class Interpolation:
                 continue
             found = self._expression(part, path, depth + 1)
             if variables_in(found.value) or isinstance(found.value, (dict, list)):
-                raise ProblemError("neither a variable nor a list or mapping can stand within a reference")
+                raise ProblemError("a variable, a list or a mapping cannot be part of a reference")
             texts.append(text_of(found.value) if found.text is None else found.text)
         return "".join(texts)
 
     def _variable(self, text: str) -> _Sized:
-        """Returns the value that `NAME` or `NAME,default` stands for: sealed, where the variable has it."""
+        """Returns the value of `NAME` or `NAME,default`: sealed if the variable is set."""
         name, comma, default = (part.strip() for part in text.partition(","))
         if not _NAME.fullmatch(name):
             raise ProblemError(f"{shortened(name)!r} is not the name of an environment variable")
         if name not in self._variables.declared:
             raise ProblemError(
                 f"the environment variable {name} is not declared",
-                f"declare it in pipeline.yaml: variables: [{name}]; then the steps get its value,"
-                " which is recorded nowhere",
+                f"declare it in pipeline.yaml: variables: [{name}]; the steps then get its value,"
+                " which is never recorded",
             )
         values = self._variables.values
         if values is None or name in values:
@@ -251,11 +251,11 @@ class Interpolation:
         if not dots:
             return names
         if dots > len(path) or isinstance(path[0], _Outside):
-            raise ProblemError(f"{shortened('${' + text + '}')} leads out of the parameters")
+            raise ProblemError(f"{shortened('${' + text + '}')} points outside the parameters")
         return (*path[:-dots], *names)
 
     def _target(self, text: Any, path: Path, depth: int) -> Path | None:
-        """Returns the place that a text names which is one reference, None for any other value."""
+        """Returns the place that a text names if it is a single reference, None for any other value."""
         if not has_expression(text):
             return None
         parts = self._parts(text)
@@ -265,9 +265,7 @@ class Interpolation:
         return None
 
     def _locate(self, path: Path, depth: int) -> tuple[Path, Any]:
-        """Returns a place as the tree has it, and what stands there; what stands there for another place is
-        followed on the way.
-        """
+        """Returns a place in the tree and its content, following references on the way."""
         node: Any = self._tree
         done: Path = ()
         left = list(path)
@@ -285,7 +283,7 @@ class Interpolation:
             node, done, left = node[key], (*done, key), left[count:]
         if node == _MISSING:
             name = ".".join(map(str, path))
-            problem, hint = f"{shortened(name)} has no value yet", f"give it one: {shortened(name)}=…"
+            problem, hint = f"{shortened(name)} has no value yet", f"set it: {shortened(name)}=…"
             raise ProblemError(problem, hint, NO_VALUE)
         return done, node
 
@@ -299,7 +297,7 @@ class Interpolation:
 
 @dataclass(frozen=True, eq=False)
 class _Outside:
-    """The root of a value that is no parameter; `place` is where it stands."""
+    """The root of a value outside the parameters; `place` is where it is written."""
 
     place: str
 

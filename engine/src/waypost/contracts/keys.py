@@ -11,16 +11,16 @@ from waypost.texts.canonical_yaml import flat
 from waypost.texts.digests import digest_of
 from waypost.texts.parsing import load_mapping
 
-_SHOWN = 60  # characters of a value in an explanation
+_SHOWN = 60  # characters of a value shown in an explanation
 
 
 @dataclass(frozen=True)
 class StepInputs:
     """Everything that decides a step's result.
 
-    `trees` are the git trees of the component's folder and its shared folders of code, `arguments` texts
-    and, for files, `sha256:…` of their content; `environment` the digest of what is installed;
-    `variables` the digests of the environment variables that the component declares.
+    `trees` are the git trees of the component's folder and its shared code folders, `arguments` texts and,
+    for files, `sha256:…` of their content; `environment` the digest of the installed packages; `variables`
+    the digests of the environment variables that the component declares.
     """
 
     trees: Mapping[str, str]
@@ -36,15 +36,15 @@ class StepInputs:
         return digest_of(asdict(self))
 
     def shown(self) -> dict[str, Any]:
-        """Returns the inputs as they may be kept to explain a difference: without credentials."""
+        """Returns the inputs without credentials, to be kept for explaining a difference."""
         return asdict(self) | {"arguments": {name: redacted(text) for name, text in self.arguments.items()}}
 
 
 @dataclass(frozen=True)
 class FinishedStep:
-    """A finished child run: the digests of its outputs, and where they are where that is a local path.
+    """A finished child run: the digests of its outputs, and their paths if local.
 
-    `inputs` are what its key was made of, `seconds` and `memory` (bytes, peak) what it took, `user` is who
+    `inputs` are what its key was made of, `seconds` and `memory` (bytes, peak) its usage, `user` is who
     computed it.
     """
 
@@ -59,7 +59,7 @@ class FinishedStep:
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Returns in words why two steps with these inputs (as `StepInputs.shown` gives them) have other keys."""
+    """Returns as text why two steps with these inputs (from `StepInputs.shown`) have different keys."""
     return "; ".join(_differences(old, new))
 
 
@@ -84,7 +84,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
 
 
 def _values(name: str, was: str, now: str) -> Iterator[str]:
-    """Yields how a value changed; of a mapping that became a file, how its values did."""
+    """Yields how a value changed; if it is a mapping written to a file, how its values did."""
     try:
         before, after = (flat(load_mapping(text, name)) for text in (was, now))
     except FindingsError:

@@ -1,4 +1,4 @@
-"""Everything in folders of a repository, by path: how much there may be, and what can be unpacked."""
+"""Everything in folders of a repository, by path: how much is allowed, and what can be unpacked."""
 
 from __future__ import annotations
 
@@ -24,35 +24,33 @@ MOST_DEPTH = 64
 MOST_FILE_BYTES = 256 << 20
 MOST_BYTES = 1 << 30
 _UNPACKED = (FILE, PROGRAM, LINK, FOLDER)
-_TOO_MANY = TreeError(
-    f"there are more than the {MOST_ENTRIES_AT_ONCE:,} files and folders that are looked at"
-)
+_TOO_MANY = TreeError(f"there are more than {MOST_ENTRIES_AT_ONCE:,} files and folders")
 
 Read = Callable[[Sequence[str]], Iterator[bytes]]
 
 
 @dataclass
 class Listing:
-    """What is in folders: entries by path, each folder before what is in it.
+    """The contents of folders: entries by path, each folder before its contents.
 
-    `problems` says why folders cannot be unpacked, by their names; of these, not all entries are here.
+    `problems` says why folders cannot be unpacked, by name; their entries may be incomplete.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
     def add(self, other: Listing) -> None:
-        """Takes over what another one has."""
+        """Adds the entries and problems of another listing."""
         self.entries |= other.entries
         self.problems |= other.problems
 
     def part(self, names: Collection[str]) -> Listing:
-        """Returns what is in some of the folders."""
+        """Returns the contents of some of the folders."""
         entries = {path: entry for path, entry in self.entries.items() if top_of(path) in names}
         return Listing(entries, {name: self.problems[name] for name in self.problems if name in names})
 
     def of_kind(self, kind: str) -> dict[str, str]:
-        """Returns the ids of all entries of a kind, by path; those of folders with problems left out."""
+        """Returns the ids of all entries of a kind, by path, except in folders with problems."""
         return {
             path: entry.oid
             for path, entry in self.entries.items()
@@ -64,7 +62,7 @@ class Listing:
         return {path: oid for path, oid in self.of_kind("blob").items() if self.entries[path].mode == LINK}
 
     def note_sizes(self, sizes: Mapping[str, int]) -> None:
-        """Notes the folders with more content than is sane; `sizes` are those of files in bytes, by id."""
+        """Records the folders that exceed the size limits; `sizes` are those of files in bytes, by id."""
         totals: dict[str, int] = {}
         for path, oid in self.of_kind("blob").items():
             top, size = top_of(path), sizes[oid]
@@ -79,7 +77,7 @@ class Listing:
 
 
 def _limit(count: int) -> str:
-    return f"more than the {count >> 20} MiB that are unpacked"
+    return f"the limit is {count >> 20} MiB"
 
 
 def top_of(path: str) -> str:
@@ -90,8 +88,8 @@ def top_of(path: str) -> str:
 def walk(folders: Mapping[str, str], read: Read) -> Listing:
     """Returns everything in folders (name to tree), every name checked.
 
-    Args: `read` gives the bodies of tree objects by their ids, in this order. It is asked once for each level
-    and never twice for one tree, so that a tree which is there a million times costs no more than the limit.
+    Args: `read` returns the bodies of tree objects for ids, in order. It is called once per level and never
+    twice for one tree, so a tree that occurs a million times costs no more than the limit.
     """
     found = Listing()
     known: dict[str, dict[str, Entry] | TreeError] = {}
@@ -118,7 +116,7 @@ def walk(folders: Mapping[str, str], read: Read) -> Listing:
 
 
 def _read_more(known: dict[str, dict[str, Entry] | TreeError], oids: Iterable[str], read: Read) -> None:
-    """Reads the trees that are not known yet, until there are more entries than can be taken at once."""
+    """Reads the trees that are not known yet, until the limit on entries is exceeded."""
     new = [oid for oid in dict.fromkeys(oids) if oid not in known]
     count = 0
     for oid, body in zip(new, read(new), strict=True):
@@ -141,14 +139,14 @@ def _problem(path: str, entries: dict[str, Entry] | TreeError, count: int, count
         return f"in {shown(path)}, {entries}"
     if count > MOST_ENTRIES or count_of_all > MOST_ENTRIES_AT_ONCE:
         most = MOST_ENTRIES if count > MOST_ENTRIES else MOST_ENTRIES_AT_ONCE
-        return f"it has more than the {most:,} files and folders that are unpacked"
+        return f"it has more files and folders than the limit of {most:,}"
     if path.count("/") > MOST_DEPTH:
-        return f"it has more than the {MOST_DEPTH} levels of folders that are unpacked"
+        return f"it has more levels of folders than the limit of {MOST_DEPTH}"
     for name, entry in entries.items():
         if len(path.encode()) + 1 + len(name.encode()) > MOST_PATH_BYTES:
             return f"the path of {shown(name)} is longer than {MOST_PATH_BYTES} bytes"
         if entry.mode == SUBMODULE:
-            return f"{shown(f'{path}/{name}')} is a submodule, whose content is in another repository"
+            return f"{shown(f'{path}/{name}')} is a submodule: its content is in another repository"
         if entry.mode not in _UNPACKED:
             return f"{shown(f'{path}/{name}')} has the mode {entry.mode}, which git does not write"
     return ""

@@ -51,7 +51,7 @@ def smaller_is_better(metric: str, declared: SaidSide, asked: bool | None) -> bo
     if asked is None or not declared or asked == (declared == "lower"):
         return declared == "lower" if asked is None else asked
     option = "--minimize" if asked else "--maximize"
-    problem = f"{option}: the contract says of {metric!r} that {declared} is better"
+    problem = f"{option}: the contract says that {declared} is better for {metric!r}"
     raise UsageError(problem, hint=f"drop {option}")
 
 
