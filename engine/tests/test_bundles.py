@@ -122,10 +122,10 @@ def retold(parts: Parts) -> Parts:
 
 HOSTILE: dict[str, tuple[Change, str]] = {
     "absolute name": (with_part(name="/tmp/OUT", content=b"x"), "is an absolute path"),
-    "parent": (with_part(name="data/../../OUT", content=b"x"), "'..' in it is no name of a file"),
-    "parent folder": (with_part(name="../out", kind=FOLDER), "is no name of a file"),
-    "backslash": (in_component("c/a\\b", content=b"x"), "holds a slash"),
-    "git's own": (in_component("c/.GIT", content=b"x"), "is a name of git's own"),
+    "parent": (with_part(name="data/../../OUT", content=b"x"), "'..' in it is not a file name"),
+    "parent folder": (with_part(name="../out", kind=FOLDER), "is not a file name"),
+    "backslash": (in_component("c/a\\b", content=b"x"), "contains a slash"),
+    "git's own": (in_component("c/.GIT", content=b"x"), "is reserved by git"),
     "hard link": (with_part(name="wheels/x", kind=HARD, target="bundle.json"), "a hard link"),
     "device": (with_part(name="data/dev", kind=tarfile.CHRTYPE), "a device"),
     "pipe": (with_part(name="data/dev", kind=tarfile.FIFOTYPE), "a pipe"),

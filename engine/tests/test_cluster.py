@@ -49,7 +49,7 @@ def test_a_worker_joins_and_works(cluster: Machines) -> None:
         assert len(result_of(done.result(timeout=60))) == 64
         assert ours.ask_each([worker], DIGEST, {"a": 1}, 60) == {worker: result_of(done.result())}
         wrong = ours.submit("wrong", Target("waypost.cluster.security", "parse_address"), "nowhere")
-        with pytest.raises(FailedError, match="no address") as caught:
+        with pytest.raises(FailedError, match="not a scheduler address") as caught:
             result_of(wrong.result(timeout=60))
         assert (caught.value.kind, caught.value.exit_code) == ("UsageError", 2)
     assert "Traceback" not in cluster.said("scheduler")

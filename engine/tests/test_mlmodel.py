@@ -127,7 +127,7 @@ def test_what_a_model_was_made_with_is_told(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("numpy==0.1\n" + "".join(f"no-{i}\n" for i in range(9)))
     told = differing(tmp_path, said)
     assert "numpy==0.1 (here" in told
-    assert told.endswith("no-2 (not here), 6 more: it may answer otherwise here; --env model")
+    assert told.endswith("no-2 (not installed), 6 more: it may answer otherwise here; --env model")
     (tmp_path / "requirements.txt").write_bytes(b"\xff")
     assert differing(tmp_path, parse_mlmodel("flavors: {sklearn: {}}", "MLmodel")) == ""
 

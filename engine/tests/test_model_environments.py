@@ -256,7 +256,7 @@ def test_environment_that_cannot_be_built_is_told(tmp_path: Path, monkeypatch: p
         return str(error.value)
 
     assert "no python_env.yaml and no conda.yaml say what the model needs" in told()
-    assert "r-base: of conda, Python, pip" in told(conda="dependencies: [r-base]")
+    assert "r-base: only Python, pip" in told(conda="dependencies: [r-base]")
     assert "environment cannot be built: " in told(python_env="dependencies: [./none.whl]")
     assert "m: it needs Python 3.99, which is not installed and" in told(python_env="python: 3.99.1")
 

@@ -106,8 +106,14 @@ def test_overrides_reach_every_place(override: str, content: dict[str, Any]) -> 
     ("override", "said"),
     [
         ("names[2]=z", "names[2]=z: no such parameter; did you mean 'names'? (+names[2]=… adds one)"),
-        ("+names[5]=z", "+names[5]=z: a list of 2, counted from 0: it has no item '5'; its next one is 2"),
-        ("+names.x=z", "+names.x=z: a list of 2, counted from 0: it has no item 'x'; its next one is 2"),
+        (
+            "+names[5]=z",
+            "+names[5]=z: a list of 2 items, counted from 0: it has no item '5'; the next one is 2",
+        ),
+        (
+            "+names.x=z",
+            "+names.x=z: a list of 2 items, counted from 0: it has no item 'x'; the next one is 2",
+        ),
     ],
 )
 def test_items_that_are_not_there(override: str, said: str) -> None:

@@ -347,7 +347,7 @@ def test_stale_lock(locked: Repository, workplace: Path, call: Call, cache: str)
     ):
         result = call(*command)
         assert result.returncode == 4
-        assert "asks for ==1.0.0, the lock answers ~=1.0" in result.stderr
+        assert "asks for ==1.0.0, the lock is for ~=1.0" in result.stderr
         assert "waypost lock pipe" in result.stderr
     assert (locked.path / "components.lock.json").read_bytes() == before
     assert call(*WAYPOST, "lock", locked.path).returncode == 0
@@ -414,7 +414,7 @@ def test_interface_must_fit(pipeline: Repository, call: Call) -> None:
 @pytest.mark.parametrize(
     ("version", "problem"),
     [
-        ("main", "'main' is a branch or another name that moves, not a version"),
+        ("main", "'main' is a branch or another moving name, not a version"),
         ("~=9.0", "fits ~=9.0"),
         ("0123456789", "no branch and no tag"),
         ("=>1", "is not a version requirement"),

@@ -142,7 +142,7 @@ def test_null_means_not_given() -> None:
         (
             {"uses": "core/learn", "with": {"data": "x/${steps.load.outputs.data}"}},
             "pipeline.yaml: steps.x.with.data: 'x/${steps.load.outputs.data}': a reference to an output"
-            " stands alone: ${steps.NAME.outputs.NAME}",
+            " must stand alone: ${steps.NAME.outputs.NAME}",
         ),
         (
             {**LEARN, "with": {**LEARN["with"], "depth": "${nope}"}},
@@ -173,6 +173,6 @@ def test_version_of_a_folder() -> None:
     """A step cannot ask a folder for a version; it is told so, instead of getting whatever is there."""
     _, findings = planned({"load": {**LOAD, "uses": "core/load@~=1.0"}})
     assert findings == [
-        "pipeline.yaml: steps.load.uses: 'core' is a folder, which has no versions to ask for;"
-        " give it `git` and `version`"
+        "pipeline.yaml: steps.load.uses: 'core' is a folder, which has no versions;"
+        " set its `git` and `version`"
     ]

@@ -230,7 +230,7 @@ def test_gate(promoted: Promoted, pipeline: Path, call: Call) -> None:
     elsewhere = run_of(call, pipeline, "seed=8")
     result = call(*WAYPOST, *first, elsewhere)
     assert result.returncode == 1
-    assert "measured on other data" in result.stderr
+    assert "measured on different data" in result.stderr
     assert "--any-data" in result.stderr
     undeclared = ["promote", bad, "--name", "grades", "--metric", "log_loss", "--better-than", "champion"]
     result = call(*WAYPOST, *undeclared)
@@ -242,7 +242,7 @@ def test_gate(promoted: Promoted, pipeline: Path, call: Call) -> None:
     assert "lower is better" in result.stderr
     result = call(*WAYPOST, *first, bad, "--lower")
     assert result.returncode == 2
-    assert "the contract says of 'evaluate/accuracy' that higher is better" in result.stderr
+    assert "the contract says that higher is better for 'evaluate/accuracy'" in result.stderr
     assert len(versions("grades")) == 1
 
 

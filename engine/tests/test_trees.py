@@ -192,7 +192,7 @@ def test_oddities_of_old_repositories(raw: RawRepository, tmp_path: Path, author
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda raw: component(raw, (FILE, "a/b", raw.blob())), "in 'c', 'a/b' holds a slash"),
+        (lambda raw: component(raw, (FILE, "a/b", raw.blob())), "in 'c', 'a/b' contains a slash"),
         (
             lambda raw: component(raw, (LINK, "l", raw.blob(b"../kit/x"))),
             "'c/l' is a link that may leave its folder",
@@ -200,7 +200,7 @@ def test_oddities_of_old_repositories(raw: RawRepository, tmp_path: Path, author
         (lambda raw: component(raw, ("100664", "f", raw.blob())), "'c/f' has the mode 100664"),
         (
             lambda raw: raw.tree((FILE, "MLproject", raw.blob(CONTRACT + b"shared: ['../zz']\n"))),
-            "'../zz' holds a slash",
+            "'../zz' contains a slash",
         ),
         (
             lambda raw: raw.tree((FILE, "MLproject", raw.blob(CONTRACT + b"shared: [kit]\n"))),

@@ -309,10 +309,10 @@ def test_stale_locks() -> None:
     """Each way in which pipeline.yaml went on without its lock is told."""
     lock = make_lock(pipeline(), {"core/a": PIN}, "1.2.3")
     [finding] = staleness(pipeline("~=2.0"), lock, "x")
-    assert "asks for ~=2.0, the lock answers ~=1.0" in finding.problem
+    assert "asks for ~=2.0, the lock is for ~=1.0" in finding.problem
     problems = [f.problem for f in staleness(pipeline(step="core/b"), lock, "x")]
     assert problems == [
-        "pipeline.yaml uses core/b, the lock does not have it",
+        "pipeline.yaml uses core/b, which is not in the lock",
         "core/a is no longer used by pipeline.yaml",
     ]
 
@@ -322,7 +322,7 @@ def test_stale_locks() -> None:
     [
         ("{}", "its location is missing"),
         ("{git: ../c.git}", "needs a `version`"),
-        ("{path: x, version: ~=1.0}", "belong to `git`"),
+        ("{path: x, version: ~=1.0}", "need `git`"),
         ("{git: 'ext::sh -c x', version: ~=1.0}", "not a git URL"),
     ],
 )

@@ -279,7 +279,7 @@ def test_tracking_in_pipeline_yaml() -> None:
     text = "name: a\ncomponents: {c: {path: p}}\nsteps: {s: {uses: c/d}}\n"
     assert parse_pipeline(text).tracking == ("mlflow",)
     assert parse_pipeline(text + "tracking: [mlflow, wandb]\n").tracking == ("mlflow", "wandb")
-    for wrong, said in (("[wandb]", "mlflow belongs to it"), ("[mlflow, neptune]", "'mlflow' or 'wandb'")):
+    for wrong, said in (("[wandb]", "it must include mlflow"), ("[mlflow, neptune]", "'mlflow' or 'wandb'")):
         with pytest.raises(FindingsError, match=re.escape(said)):
             parse_pipeline(f"{text}tracking: {wrong}\n")
 

@@ -211,7 +211,7 @@ def test_a_component_that_conforms() -> None:
         (source(files=source().files - {"test_run.py"}), "tests load: no tests here"),
         (
             source(readme=README.replace("<!-- /contract -->", "")),
-            "readme load/README.md: it has no tables of the contract,"
+            "readme load/README.md: it has no contract tables"
             " between <!-- contract --> and <!-- /contract -->",
         ),
     ],
@@ -239,7 +239,7 @@ def test_what_is_told(found: Source, problem: str) -> None:
         (
             "how |",
             "how |\n| `x` | int | `1` | y |",
-            ["parameter 'x' is in its table, and not in the contract"],
+            ["parameter 'x' is in its table, but not in the contract"],
         ),
         ("| type ", "", []),
     ],

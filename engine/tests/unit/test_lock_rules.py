@@ -65,7 +65,7 @@ def test_the_text_is_one() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("<<<<<<< ours\n{}", "it has the marks of a merge conflict"),
+        ("<<<<<<< ours\n{}", "it has merge conflict markers"),
         ("{", "not valid JSON: Expecting property name"),
         ("[]", "no schema number"),
         ("{}", "no schema number"),
@@ -91,8 +91,8 @@ def test_every_component_is_compared() -> None:
     found = [f.problem for f in staleness(asked, make_lock(asked, locked, "1"), "waypost lock")]
     assert found == [
         "core/b: pipeline.yaml says git: ../c.git, the lock has ../other.git",
-        "core/c: pipeline.yaml asks for ~=1.0, the lock answers ~=2.0",
-        "pipeline.yaml uses core/d, the lock does not have it",
+        "core/c: pipeline.yaml asks for ~=1.0, the lock is for ~=2.0",
+        "pipeline.yaml uses core/d, which is not in the lock",
         "core/old is no longer used by pipeline.yaml",
     ]
 

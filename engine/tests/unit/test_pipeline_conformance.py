@@ -75,5 +75,5 @@ def test_two_versions_of_a_component() -> None:
     one, two = {"uses": "core/a"}, {"uses": "core/a@==1.2.0"}
     [finding] = two_versions(pipeline(x=one, y=two, z=one))
     assert finding.place == "pipeline.yaml: core/a"
-    assert finding.problem == "it is used in two versions: x, z: as the source asks; y: ==1.2.0"
+    assert finding.problem == "it is used in two versions: x, z: version of the source; y: ==1.2.0"
     assert not list(two_versions(pipeline(x=one, y=one, z={"uses": "core/b@==1.2.0"})))

@@ -46,10 +46,10 @@ def test_nothing_to_find() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ({"name": "-a"}, "'-a' is no name that an index takes"),
-        ({"version": None}, 'project.version there is none; version = "1.2.0"'),
-        ({"version": None, "dynamic": ("readme",)}, "there is none"),
-        ({"version": "1.x"}, "'1.x' is no version (PEP 440)"),
+        ({"name": "-a"}, "'-a' is not a valid package name"),
+        ({"version": None}, 'project.version it is missing; version = "1.2.0"'),
+        ({"version": None, "dynamic": ("readme",)}, "it is missing"),
+        ({"version": "1.x"}, "'1.x' is not a version (PEP 440)"),
         ({"version": "1.2.1"}, "it is 1.2.1, setup.cfg says 1.2.0"),
         ({"requires-python": ">>3"}, "project.requires-python"),
         ({"dependencies": ("a b",)}, "project.dependencies 'a b': "),

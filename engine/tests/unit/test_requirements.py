@@ -63,5 +63,5 @@ def test_what_is_not_here_as_asked_for() -> None:
         "mlflow==3.17.2\nscipy==1.2 \\\n  --hash=sha256:00\nnumpy>=2\nskops\n-r more.txt\n"
         "x==1; sys_platform == 'none'\ny @ https://example.org/y.whl\nz==1; nothing == '1'\nlast\n"
     )
-    assert unmet(text, here.get) == ["scipy==1.2 (here 1.3)", "skops (not here)", "last (not here)"]
+    assert unmet(text, here.get) == ["scipy==1.2 (here 1.3)", "skops (not installed)", "last (not installed)"]
     assert unmet("", here.get) == []

@@ -45,7 +45,7 @@ def test_what_a_step_asks_for() -> None:
         ("resources: {gpus: 0.5}", "steps.train.resources.gpus: Input should be a valid integer"),
         (
             "resources: {memory_mb: 200}, limits: {memory_mb: 100}",
-            "steps.train: resources.memory_mb, 200, is more than limits.memory_mb lets it take",
+            "steps.train: resources.memory_mb, 200, is more than limits.memory_mb allows",
         ),
     ],
 )
@@ -68,10 +68,10 @@ def test_what_a_machine_does_not_have() -> None:
     steps = {"a": Resources(cpus=8, memory_mb=100), "b": Resources(gpus=2), "c": Resources()}
     there = Capacity(4, 4, 100 * MIB, 1)
     assert [str(finding) for finding in lacks(steps, there, "this machine", FILE)] == [
-        "pipeline.yaml: steps.a.resources.cpus: it asks for 8, this machine has 4; run it where that is, or"
-        " ask for less",
-        "pipeline.yaml: steps.b.resources.gpus: it asks for 2, this machine has 1; run it where that is, or"
-        " ask for less",
+        "pipeline.yaml: steps.a.resources.cpus: it asks for 8, this machine has 4; run it on a larger"
+        " machine, or ask for less",
+        "pipeline.yaml: steps.b.resources.gpus: it asks for 2, this machine has 1; run it on a larger"
+        " machine, or ask for less",
     ]
     assert list(lacks(steps, Capacity(4), "this machine", FILE)) == []
 

@@ -60,8 +60,8 @@ def test_equal_runs() -> None:
     [
         ({"key": "k9", "arguments": {"depth": "9"}}, ("depth: 8 → 9",)),
         ({"key": "k9", "arguments": {}}, ("depth: 8 → not set",)),
-        ({"key": "k9", "inputs": {**TRAIN.inputs, "data": "d2"}}, ("data: other content, of load",)),
-        ({"key": "k9", "inputs": {**TRAIN.inputs, "rules": "x2"}}, ("rules: other content",)),
+        ({"key": "k9", "inputs": {**TRAIN.inputs, "data": "d2"}}, ("data: different content from load",)),
+        ({"key": "k9", "inputs": {**TRAIN.inputs, "rules": "x2"}}, ("rules: different content",)),
         ({"key": "k9", "trees": {**TRAIN.trees, "kit": "d" * 40}}, ("its code: kit",)),
         ({"key": "k9", "component": "core/train 1.1.0"}, ("its version",)),
         ({"key": "k9"}, ("environment, platform or command",)),

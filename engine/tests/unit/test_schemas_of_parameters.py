@@ -63,7 +63,7 @@ def test_a_schema_that_is_none(tmp_path: Path, schema: Any) -> None:
 def test_a_schema_is_for_a_file() -> None:
     """Only a path can have one; it is part of the interface, and old contracts are read as before."""
     text = EntryPoint.model_validate({"command": "{p}", "parameters": {"p": {"schema": "a.json"}}})
-    assert entry_point_problems(text) == [("parameters.p.schema", "type string is no file", "type: path")]
+    assert entry_point_problems(text) == [("parameters.p.schema", "type string is not a file", "type: path")]
     with_one = Component.model_validate(
         {
             "name": "c",

@@ -81,18 +81,18 @@ def test_what_a_tag_says() -> None:
     assert parse_tag(body(end=pgp + SSH)).form == "ssh"
     assert parse_tag(body(end=SSH + pgp)).form == "OpenPGP"
     assert parse_tag(body(end=b"-----BEGIN SIGNED MESSAGE-----\n")).form == "X.509"
-    with pytest.raises(ValueError, match="no tag object"):
+    with pytest.raises(ValueError, match="not a git tag object"):
         parse_tag(b"tag v1.0.0\n" + body())
 
 
 @pytest.mark.parametrize(
     ("found", "category", "words"),
     [
-        (None, "tag-unsigned", "the tag is a lightweight one, and keys asks for a signature"),
-        (parse_tag(body(end=b"")), "tag-unsigned", "the tag is not signed, and keys asks"),
-        (parse_tag(body(name="v0.9.0")), "signature-wrong", "is the tag v0.9.0, under another name"),
-        (parse_tag(body(kind="tag")), "signature-wrong", "names the tag 111111111111, not commit"),
-        (parse_tag(body().replace(b"1" * 40, b"2" * 40)), "signature-wrong", "the commit 222222222222"),
+        (None, "tag-unsigned", "the tag is lightweight, but keys requires a signature"),
+        (parse_tag(body(end=b"")), "tag-unsigned", "the tag is not signed, but keys requires"),
+        (parse_tag(body(name="v0.9.0")), "signature-wrong", "is for the tag v0.9.0"),
+        (parse_tag(body(kind="tag")), "signature-wrong", "is for tag 111111111111, not for commit"),
+        (parse_tag(body().replace(b"1" * 40, b"2" * 40)), "signature-wrong", "for commit 222222222222"),
         (parse_tag(body(end=b"-----BEGIN PGP SIGNATURE-----\n")), "signature-wrong", "with OpenPGP: only"),
     ],
 )

@@ -99,5 +99,5 @@ def test_which_value_is_the_best(declared: Any, asked: bool | None, smallest: bo
 )
 def test_a_side_against_the_contract_is_refused(declared: Any, asked: bool, option: str) -> None:
     """An option that contradicts the contract is a slip."""
-    with pytest.raises(UsageError, match=f"--{option}: the contract says of 'm' that {declared} is better"):
+    with pytest.raises(UsageError, match=f"--{option}: the contract says that {declared} is better for 'm'"):
         smaller_is_better("m", declared, asked)

@@ -26,9 +26,7 @@ from waypost.contracts.text_rules import text_findings
 def test_secrets(text: str, kind: str) -> None:
     """Forms that their issuers document are found by line; the secret itself is never said."""
     found = list(text_findings("a.py", f"# one\n{text}\n"))
-    assert [(f.place, f.problem) for f in found] == (
-        [("a.py:2", f"this has the form of {kind}")] if kind else []
-    )
+    assert [(f.place, f.problem) for f in found] == ([("a.py:2", f"this looks like {kind}")] if kind else [])
 
 
 @pytest.mark.parametrize(
@@ -46,5 +44,5 @@ def test_secrets(text: str, kind: str) -> None:
 def test_places(text: str, path: str) -> None:
     """What only one machine has; not what every machine has, nor parts of other paths."""
     found = list(text_findings("a.py", text))
-    assert [f.problem for f in found] == ([f"{path} is a place on one machine"] if path else [])
+    assert [f.problem for f in found] == ([f"{path} is a path of one machine"] if path else [])
     assert not list(text_findings("a.py", text, with_places=False))

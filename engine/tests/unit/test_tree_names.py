@@ -39,30 +39,30 @@ def body_of(*named: tuple[str, bytes], oid: str = OID) -> bytes:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("", "is no name of a file"),
-        (".", "is no name of a file"),
-        ("..", "is no name of a file"),
-        ("a/b", "holds a slash"),
-        ("/etc/passwd", "holds a slash"),
-        ("../x", "holds a slash"),
-        ("a\\b", "holds a slash"),
-        ("a\x00b", "holds a control character"),
-        ("a\nb", "holds a control character"),
-        ("a\x1b[2J", "holds a control character"),
-        ("a\x7f", "holds a control character"),
-        ("a\x9b", "holds a control character"),
+        ("", "is not a file name"),
+        (".", "is not a file name"),
+        ("..", "is not a file name"),
+        ("a/b", "contains a slash"),
+        ("/etc/passwd", "contains a slash"),
+        ("../x", "contains a slash"),
+        ("a\\b", "contains a slash"),
+        ("a\x00b", "contains a control character"),
+        ("a\nb", "contains a control character"),
+        ("a\x1b[2J", "contains a control character"),
+        ("a\x7f", "contains a control character"),
+        ("a\x9b", "contains a control character"),
         ("a\udcff", "is not UTF-8"),
         ("é" * 128, "is longer than 255 bytes"),
-        (".git", "is a name of git's own"),
-        (".GiT", "is a name of git's own"),
-        (".git ", "is a name of git's own"),
-        (".git. .", "is a name of git's own"),
-        (".git::$INDEX_ALLOCATION", "is a name of git's own"),
-        ("git~1", "is a name of git's own"),
-        ("GIT~1", "is a name of git's own"),
-        (".g\u200cit", "is a name of git's own"),
-        ("\ufeff.git", "is a name of git's own"),
-        (".gi\u202et", "is a name of git's own"),
+        (".git", "is reserved by git"),
+        (".GiT", "is reserved by git"),
+        (".git ", "is reserved by git"),
+        (".git. .", "is reserved by git"),
+        (".git::$INDEX_ALLOCATION", "is reserved by git"),
+        ("git~1", "is reserved by git"),
+        ("GIT~1", "is reserved by git"),
+        (".g\u200cit", "is reserved by git"),
+        ("\ufeff.git", "is reserved by git"),
+        (".gi\u202et", "is reserved by git"),
     ],
 )
 def test_names_that_are_refused(name: str, problem: str) -> None:
@@ -106,7 +106,7 @@ def test_paths_that_are_refused(path: str) -> None:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (body_of((FILE, b"../x")), "'../x' holds a slash"),
+        (body_of((FILE, b"../x")), "'../x' contains a slash"),
         (body_of((FILE, b"a"), (LINK, b"a")), "'a' appears twice"),
         (body_of((LINK, b"a"), (FOLDER, b"a")), "'a' appears twice"),
         (body_of((LINK, b"a"), (FILE, b"a.c"), (FOLDER, b"a")), "'a' appears twice"),
@@ -209,7 +209,7 @@ def test_everything_in_a_folder_by_path() -> None:
 @pytest.mark.parametrize(
     ("levels", "problem"),
     [
-        ([(FOLDER, b"d"), (FILE, b"..")], "in 'c/d', '..' is no name of a file"),
+        ([(FOLDER, b"d"), (FILE, b"..")], "in 'c/d', '..' is not a file name"),
         (
             [(FOLDER, b"d"), (SUBMODULE, b"s")],
             "'c/d/s' is a submodule: its content is in another repository",
@@ -362,7 +362,7 @@ def test_the_deepest_and_the_longest() -> None:
 def test_which_name_of_a_path_is_wrong() -> None:
     """A path of one name has that name's problem; of several, the one that is wrong is named."""
     assert path_problem("..") == name_problem("..")
-    assert path_problem("a/..") == f"is no path here: '..' in it {name_problem('..')}"
+    assert path_problem("a/..") == f"is not a valid path: '..' in it {name_problem('..')}"
     longest = "/".join(["a" * 200] * 5) + "/" + "b" * (MOST_PATH_BYTES - 5 * 201)
     assert path_problem(longest) == ""
     assert path_problem(f"{longest}a") == f"is longer than {MOST_PATH_BYTES} bytes"

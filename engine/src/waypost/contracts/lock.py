@@ -28,9 +28,8 @@ NEWER = "lock-newer"
 
 
 class Pin(Strict):
-    """What a requirement got: `folder` is where in its repository the library lies, `tree` is the content of
-    the component's folder, `shared` that of the folders beside it which it needs; `released` the day of the
-    commit (UTC).
+    """What a requirement resolved to: `folder` is the library's folder in its repository, `tree` the content
+    of the component's folder, `shared` that of its shared folders; `released` the day of the commit (UTC).
     """
 
     git: str
@@ -52,10 +51,10 @@ class Pin(Strict):
 class Lock(Strict):
     """The whole file; `components` by what a step `uses`.
 
-    `requirements` is the digest of what was asked for, `digest` that of the answer.
+    `requirements` is the digest of the requirements, `digest` that of the pins.
     """
 
-    schema_: int = Field(alias="schema")  # `schema` itself is a method of pydantic's
+    schema_: int = Field(alias="schema")  # `schema` is a method of pydantic's
     engine: str
     requirements: str
     digest: str
@@ -64,7 +63,7 @@ class Lock(Strict):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a pipeline asks of one component; `git` as written, credentials left out, `folder` in it."""
+    """A pipeline's requirement on one component; `git` as written, without credentials, `folder` in it."""
 
     source: str
     component: str
@@ -79,7 +78,7 @@ class Wanted:
 
 
 def wanted(pipeline: Pipeline) -> dict[str, Wanted]:
-    """Returns what the steps ask of components in git repositories, by their `uses`."""
+    """Returns the requirements of steps on components in git repositories, by their `uses`."""
     found = {}
     for step in pipeline.steps.values():
         source = pipeline.components.get(step.source)
@@ -109,17 +108,17 @@ def make_lock(pipeline: Pipeline, pins: Mapping[str, Pin], engine: str) -> Lock:
 
 
 def lock_text(lock: Lock) -> str:
-    """Returns the file's text: the same bytes for the same lock, everywhere."""
+    """Returns the file's text: always the same bytes for the same lock."""
     return json.dumps(lock.model_dump(by_alias=True), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def parse_lock(text: str, command: str) -> Lock:
-    """Returns the lock. Raises IntegrityError that names the mending command."""
+    """Returns the lock. Raises IntegrityError with the command that repairs it."""
     hint = f"write it again: {command}"
     try:
         content = read_json(text, FILE)
     except FindingsError as error:
-        conflict = "not valid JSON: it has the marks of a merge conflict" if "<<<<<<<" in text else ""
+        conflict = "not valid JSON: it has merge conflict markers" if "<<<<<<<" in text else ""
         problem = conflict or error.findings[0].problem
         raise IntegrityError([Finding(FILE, problem, hint, EDITED)]) from error
     schema = content.get("schema") if isinstance(content, dict) else None
@@ -135,13 +134,13 @@ def parse_lock(text: str, command: str) -> Lock:
     except FindingsError as error:
         raise IntegrityError(Finding(f.place, f.problem, hint, EDITED) for f in error.findings) from error
     if lock.digest != _content_digest(lock.components):
-        problem = "edited by hand: its digest does not fit its content"
+        problem = "edited by hand: its digest does not match its content"
         raise IntegrityError([Finding(FILE, problem, hint, EDITED)])
     return lock
 
 
 def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
-    """Returns where a lock is not an answer to what the pipeline asks for now."""
+    """Returns where a lock differs from what the pipeline asks for now."""
     asked = wanted(pipeline)
     gone = set(lock.components) - set(asked)
     anew = f"resolve it again: {command}"
@@ -149,7 +148,7 @@ def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
     for uses, want in asked.items():
         pin, hint = lock.components.get(uses), anew
         if pin is None:
-            problem = f"{PIPELINE_FILE} uses {uses}, the lock does not have it"
+            problem = f"{PIPELINE_FILE} uses {uses}, which is not in the lock"
             if near := nearest(uses, gone):
                 hint = f"{near} else {anew}"
         elif pin.git != want.git:
@@ -160,7 +159,7 @@ def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
             )
         elif pin.requirement != want.requirement:
             problem = (
-                f"{uses}: {PIPELINE_FILE} asks for {want.requirement}, the lock answers {pin.requirement}"
+                f"{uses}: {PIPELINE_FILE} asks for {want.requirement}, the lock is for {pin.requirement}"
             )
         else:
             continue
@@ -174,7 +173,7 @@ def staleness(pipeline: Pipeline, lock: Lock, command: str) -> list[Finding]:
 
 
 def requirement_findings(pipeline: Pipeline) -> list[Finding]:
-    """Returns what a lock cannot be made of: texts that are no requirement, and branches."""
+    """Returns requirements that cannot be locked: invalid texts, and branches."""
     found = []
     for uses, want in wanted(pipeline).items():
         place = f"{PIPELINE_FILE}: components.{want.source}.version"
@@ -186,7 +185,7 @@ def requirement_findings(pipeline: Pipeline) -> list[Finding]:
             found.append(Finding(place, str(error)))
             continue
         if requirement.branch:
-            problem = f"{requirement.branch!r} is a branch or another name that moves, not a version"
+            problem = f"{requirement.branch!r} is a branch or another moving name, not a version"
             hint = "ask for one such as ~=1.4, or try the branch: waypost run --dev"
             found.append(Finding(place, problem, hint))
     return list(dict.fromkeys(found))
@@ -209,8 +208,8 @@ def _digest(content: Any) -> str:
 
 
 def selected(names: Iterable[str], uses: Iterable[str]) -> tuple[set[str], list[str]]:
-    """Returns the `uses` that names mean (SOURCE, COMPONENT or SOURCE/COMPONENT; none means all),
-    and the names that mean nothing.
+    """Returns the `uses` that names select (SOURCE, COMPONENT or SOURCE/COMPONENT; no names: all), and the
+    names that select nothing.
     """
     known = list(uses)
     names = list(names)

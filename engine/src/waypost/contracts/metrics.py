@@ -1,4 +1,4 @@
-"""What a contract says of its metrics: which side is better, what kind of figure, its unit."""
+"""A contract's declarations about metrics: the better side, the kind of figure, the unit."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Side = Literal["lower", "higher"]
 SaidSide = Literal["lower", "higher", ""]
 Kind = Literal["quality", "time", "count", ""]
 SYSTEM = "system/"
-"""What names of metrics begin with that say what a machine took: they are in no record."""
+"""Prefix of the names of metrics about machine usage: they are in no record."""
 SECONDS, CPU_SECONDS, PEAK_MEMORY = f"{SYSTEM}seconds", f"{SYSTEM}cpu_seconds", f"{SYSTEM}peak_memory_mb"
 _TAG = "waypost.metrics"
-_MOST = 5000  # characters that every tracking server keeps of a tag
+_MOST = 5000  # length limit of tags on every tracking server
 
 
 class MetricFacts(Strict):
-    """What is declared of a figure. What is empty is not declared, and nobody guesses it.
+    """Declarations of a figure. Empty ones are not declared, and never guessed.
 
     `quality` says how good a result is, `time` how long it took, and `count` how much there was. `interval`
-    are the names of the metrics that hold the ends of its interval.
+    names the metrics with the ends of its interval.
     """
 
     better: SaidSide = ""
@@ -59,7 +59,7 @@ WrittenMetric = Annotated[Metric, BeforeValidator(_described_only, json_schema_i
 
 
 def metric_tags(metrics: Mapping[str, Metric]) -> dict[str, str]:
-    """Returns the tags by which a step's run says what its metrics are; more than one where they are many."""
+    """Returns the tags that declare the metrics of a step's run; several if there are many metrics."""
     entries = [
         f"{json.dumps(name)}: {json.dumps(metric.facts.model_dump(exclude_defaults=True))}"
         for name, metric in metrics.items()
@@ -68,7 +68,7 @@ def metric_tags(metrics: Mapping[str, Metric]) -> dict[str, str]:
 
 
 def _packed(entries: Iterable[str]) -> Iterator[str]:
-    """Yields JSON mappings that hold the members, each as long as a tag may be."""
+    """Yields JSON mappings of the members, each at most as long as a tag may be."""
     found: list[str] = []
     for member in entries:
         if found and len(", ".join([*found, member])) > _MOST:
@@ -80,9 +80,9 @@ def _packed(entries: Iterable[str]) -> Iterator[str]:
 
 
 def metrics_in(tags: Mapping[str, str]) -> dict[str, MetricFacts]:
-    """Returns what the tags of a step's run say of its metrics, in the contract's order.
+    """Returns the metrics declared in the tags of a step's run, in the contract's order.
 
-    Anybody may write a tag: one that does not read says nothing.
+    Anybody may write a tag: an unreadable one is ignored.
     """
     found: dict[str, MetricFacts] = {}
     number = 1

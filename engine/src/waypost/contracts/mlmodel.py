@@ -1,4 +1,4 @@
-"""What an MLflow model's `MLmodel` file says, without MLflow."""
+"""An MLflow model's `MLmodel` file, read without MLflow."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from waypost.texts.limits import GENERATED, Limits
 from waypost.texts.parsing import load_mapping
 
 FILE = "MLmodel"
-_WIDE = Limits(characters=GENERATED.characters)  # the signature of a wide model is one long text
+_WIDE = Limits(characters=GENERATED.characters)  # a wide model's signature is one long text
 
-# Keys of flavours that name a file or folder in the model's own.
+# Keys of flavours that name a file or folder in the model's folder.
 _PATHS = ("pickled_model", "model_path", "python_model", "data", "code")
 
 Kind = Literal["number", "integer", "boolean", "text", "other"]
-"""What a column holds; "other" is what no table of numbers and texts has: times, bytes, lists, objects."""
+"""The kind of a column; "other" is anything but numbers and texts: times, bytes, lists, objects."""
 
 _KINDS: dict[str, Kind] = {
     "double": "number",
@@ -33,7 +33,7 @@ _KINDS: dict[str, Kind] = {
 
 
 class _Loose(BaseModel):
-    """MLflow adds keys as it likes: those that are not known do not matter here."""
+    """MLflow adds keys freely: unknown ones do not matter here."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -60,7 +60,7 @@ class Sklearn(_Loose):
 
 
 class Pyfunc(_Loose):
-    """How MLflow loads and asks a model, whatever its flavour is."""
+    """How MLflow loads and calls a model of any flavour."""
 
     loader_module: str = "mlflow.sklearn"
     predict_fn: str = "predict"
@@ -71,7 +71,7 @@ class Pyfunc(_Loose):
 
     @property
     def environment_files(self) -> tuple[str, str]:
-        """The files that say what the model needs: for Python alone, and for conda."""
+        """Files with the model's requirements: for Python alone, and for conda."""
         named = self.env if isinstance(self.env, dict) else {"conda": self.env or "conda.yaml"}
         return named.get("virtualenv", "python_env.yaml"), named.get("conda", "conda.yaml")
 
@@ -94,7 +94,7 @@ class MLmodel(_Loose):
 
     @model_validator(mode="after")
     def _reads(self) -> MLmodel:
-        """What stands in texts and below flavours is read at once, too: nobody finds a mistake later."""
+        """Parses nested texts and flavours immediately, so that no error appears later."""
         _ = self.inputs, self.outputs, self.params, self.sklearn, self.pyfunc
         if not self.flavors:
             raise ValueError("flavors: it has none")
@@ -104,7 +104,7 @@ class MLmodel(_Loose):
 
     @cached_property
     def inputs(self) -> tuple[Column, ...]:
-        """The columns that the model asks for, in its order; none where it says nothing of columns."""
+        """The columns of the model's input, in order; none if the signature has no columns."""
         return _columns(self.signature.inputs if self.signature else None)
 
     @cached_property
@@ -113,7 +113,7 @@ class MLmodel(_Loose):
 
     @cached_property
     def params(self) -> tuple[str, ...]:
-        """The names of the parameters that a request may give the model."""
+        """Names of the parameters that a request may set."""
         entries = _listed(self.signature.params if self.signature else None)
         return tuple(str(entry.get("name", "")) for entry in entries if isinstance(entry, dict))
 
@@ -128,7 +128,7 @@ class MLmodel(_Loose):
 
 
 def parse_mlmodel(text: str, file: str) -> MLmodel:
-    """Returns what an `MLmodel` file says. Raises FindingsError."""
+    """Parses an `MLmodel` file. Raises FindingsError."""
     try:
         return MLmodel.model_validate(load_mapping(text, file, _WIDE))
     except ValidationError as error:
@@ -140,7 +140,7 @@ def parse_mlmodel(text: str, file: str) -> MLmodel:
 
 
 def signature_in(text: str, file: str) -> dict[str, Any]:
-    """Returns the signature that an `MLmodel` file has, of columns, tensors or whatever it is of; {} without.
+    """Returns the signature in an `MLmodel` file, of columns, tensors or anything else; {} if there is none.
 
     It is {"inputs": […], "outputs": […], "params": […]}, as MLflow writes it. Raises FindingsError.
     """
@@ -154,7 +154,7 @@ def signature_in(text: str, file: str) -> dict[str, Any]:
 
 
 def _listed(text: str | None) -> list[Any]:
-    """Returns a part of a signature, which is JSON; nothing of what is no list."""
+    """Returns a part of a signature, which is JSON; an empty list if it is not a list."""
     try:
         entries = read_json(text, "signature") if text else []
     except FindingsError as error:
@@ -181,7 +181,7 @@ def _is_column(entry: Any) -> bool:
 
 
 def _outside(flavors: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yields the keys of paths that lead out of the model's folder."""
+    """Yields the keys with paths that lead out of the model's folder."""
     for flavor, content in flavors.items():
         artifacts = content.get("artifacts")
         named = artifacts.items() if isinstance(artifacts, dict) else ()

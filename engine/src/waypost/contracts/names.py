@@ -9,7 +9,7 @@ from pydantic import AfterValidator, StringConstraints
 
 from waypost.contracts.trees import name_problem, path_problem, shown
 
-# As `git check-ref-format` has it, and none that git would take for an option.
+# The rules of `git check-ref-format`, and no name that git would read as an option.
 _NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|^[-./]|[./]$|^@$")
 
 
@@ -30,7 +30,7 @@ def _folder(text: str) -> str:
 
 
 def file_near(text: str) -> str:
-    """Returns the path of a file in a component's folder or in one beside it. Raises ValueError."""
+    """Returns the path of a file in a component's folder or a sibling folder. Raises ValueError."""
     parts = [part for index, part in enumerate(text.split("/")) if part != "." and (part or not index)]
     below = "/".join(parts[1:] if parts[:1] == [".."] else parts)
     if problem := path_problem(below):
@@ -63,13 +63,13 @@ ObjectId = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 VersionText = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.!+_-]*$")]
 FolderName = Annotated[str, AfterValidator(_folder_name)]
-"""A folder beside another one."""
+"""The name of a sibling folder."""
 PathInside = Annotated[str, AfterValidator(_path)]
-"""A path that stays below the folder that it is for."""
+"""A path that stays inside its base folder."""
 FolderInside = Annotated[str, AfterValidator(_folder)]
-"""Such a path, or the folder itself: `.` or nothing."""
+"""Such a path, or the base folder itself: `.` or nothing."""
 FileNear = Annotated[str, AfterValidator(file_near)]
-"""A path below a component's folder, or below a folder beside it: `../environment/requirements.txt`."""
+"""A path in a component's folder, or in a sibling folder: `../environment/requirements.txt`."""
 TagName = Annotated[str, AfterValidator(_ref)]
 """A tag, or nothing."""
 Uses = Annotated[str, AfterValidator(_uses)]

@@ -1,4 +1,4 @@
-"""Keys of parameters that are nearly the one that was asked for."""
+"""Parameter keys similar to the one that was asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from waypost.errors import did_you_mean
 from waypost.texts.limits import shortened
 
-_MOST_NAMES = 2_000  # among which a near one is looked for
+_MOST_NAMES = 2_000  # names searched for a similar one
 
 
 def near_key(name: str, tree: Mapping[Any, Any]) -> str:

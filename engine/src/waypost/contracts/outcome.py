@@ -1,4 +1,4 @@
-"""What a pipeline run keeps of how it went: which steps were executed or reused, why, and what with."""
+"""A pipeline run's record of its outcome: which steps were executed or reused, why, and with what."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA = 1
 
 class StepOutcome(Strict):
     """How a step ended: `because` says why it was executed or reused, `cause` why it failed; `environment` is
-    the digest of what is installed, `platform` the machine that its key is for, `needs` what it waits for.
+    the digest of its packages, `platform` the machine that its key is for, `needs` the steps before it.
     """
 
     name: str
@@ -36,7 +36,7 @@ class StepOutcome(Strict):
 
 
 class Outcome(Strict):
-    """outcome.json of a run; `interfaces` are those of its components by `uses`, as records have them."""
+    """outcome.json of a run; `interfaces` are those of its components by `uses`, in the form of records."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     status: str
@@ -53,5 +53,5 @@ def outcome_text(outcome: Outcome) -> str:
 
 
 def parse_outcome(text: str, file: str = FILE) -> Outcome:
-    """Returns what a run keeps. Raises FindingsError."""
+    """Parses the outcome of a run. Raises FindingsError."""
     return parse(Outcome, read_json(text, file), file)

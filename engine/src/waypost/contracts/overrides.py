@@ -1,4 +1,4 @@
-"""Overrides of the command line: the place of a parameter that `key=value` names."""
+"""Command-line overrides: the place of the parameter in `key=value`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SEPARATOR = re.compile(r"[.\[]|$")
 
 
 def names_of(key: str, place: str) -> tuple[str, ...]:
-    """Returns the names in a key such as `a.b[0]`; a key that is not written like this is one name."""
+    """Returns the names in a key such as `a.b[0]`; a key in any other form is a single name."""
     try:
         names = key_names(key)[1] if not key.startswith(".") else (key,)
     except ProblemError:
@@ -29,11 +29,11 @@ def names_of(key: str, place: str) -> tuple[str, ...]:
 
 
 class ListItems(dict[Any, Any]):
-    """Some items of a list, by their numbers."""
+    """Some items of a list, by index."""
 
 
 def override_layer(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
-    """Returns what an override sets. Raises FindingsError."""
+    """Returns the layer that an override sets. Raises FindingsError."""
     place = f"{COMMAND_LINE}: {shortened(override)}"
     key, equals, text = override.removeprefix("+").partition("=")
     if not equals or not key:
@@ -49,9 +49,9 @@ def override_layer(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
 
 
 def path_of(tree: Any, key: str) -> Path | None:
-    """Returns the path in a tree that a key such as `a.b[0]` denotes, None if it has no such place.
+    """Returns the path in a tree for a key such as `a.b[0]`, None if there is no such place.
 
-    A key of a mapping may have dots and brackets itself: the shortest one that is there counts.
+    Keys of a mapping may contain dots and brackets: the shortest existing one counts.
     """
     if not key:
         return ()
@@ -73,7 +73,7 @@ def _cuts(key: str) -> Iterator[tuple[str, str]]:
 
 
 def _new_path(tree: Any, names: Sequence[str], place: str) -> Path:
-    """Returns the keys by which a tree will have something; a list gets it as its next item."""
+    """Returns the keys of a new value in a tree; a list gets it as its next item."""
     path: list[Any] = []
     while names and (found := child_key(tree, names)):
         key, count = found
@@ -81,14 +81,14 @@ def _new_path(tree: Any, names: Sequence[str], place: str) -> Path:
         tree, names = tree[key], names[count:]
     if isinstance(tree, list):
         if names[0] != str(len(tree)):
-            problem = f"a list of {len(tree)}, counted from 0: it has no item {shortened(names[0])!r}"
-            raise FindingsError([Finding(place, problem, f"its next one is {len(tree)}")])
+            problem = f"a list of {len(tree)} items, counted from 0: it has no item {shortened(names[0])!r}"
+            raise FindingsError([Finding(place, problem, f"the next one is {len(tree)}")])
         return (*path, len(tree), *names[1:])
     return (*path, *names)
 
 
 def _below(tree: Any, path: Path, value: Any) -> Any:
-    """Returns a layer that sets a value at a place of a tree."""
+    """Returns a layer that sets a value at a place in a tree."""
     if not path:
         return value
     first, *rest = path

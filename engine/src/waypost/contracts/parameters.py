@@ -1,4 +1,4 @@
-"""A pipeline's parameters: params.yaml, files merged on top, `key=value` overrides last."""
+"""A pipeline's parameters: params.yaml, files merged over it, `key=value` overrides last."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from waypost.texts.parsing import load_mapping
 from waypost.texts.sealed import NO_VARIABLES, Variables
 
 REPLACE = "$replace"
-"""In a parameter file: keys (dotted) whose content is taken over whole instead of merged."""
+"""In a parameter file: keys (dotted) whose content is replaced instead of merged."""
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """What a file or an override sets; `place` is how a finding names it."""
+    """The content of a file or an override; `place` is its name in findings."""
 
     place: str
     content: Mapping[Any, Any]
 
 
 class Parameters:
-    """Merged parameters. `content` has them with their references resolved, as plain mappings, lists and
-    values; `findings` is what is wrong with them.
+    """Merged parameters. `content` has them with references resolved, as plain mappings, lists and values;
+    `findings` are the problems with them.
     """
 
     def __init__(self, tree: dict[Any, Any], layers: Sequence[_Layer], variables: Variables) -> None:
@@ -38,8 +38,8 @@ class Parameters:
         self.findings = tuple(self._interpolation.findings)
 
     def resolved(self, value: Any, place: str) -> Any:
-        """Returns a value with its references filled in, a Written one where it is one value with a text of
-        its own. Raises FindingsError that names `place`, or the parameter that is wrong itself.
+        """Returns a value with its references resolved, a Written one if it is a single value with its own
+        text. Raises FindingsError that names `place`, or the parameter with the problem.
         """
         before = len(self._interpolation.findings)
         found, is_whole = self._interpolation.value(value, place)
@@ -54,7 +54,7 @@ class Parameters:
         return self.content
 
     def _place(self, path: Path) -> str:
-        """Returns the file or the command line that set what stands at a place, and its key."""
+        """Returns the file or command line that set the value at a place, and its key."""
         setting = next((layer for layer in reversed(self._layers) if has_place(layer.content, path)), None)
         place = setting.place if setting else self._layers[0].place if self._layers else "parameters"
         return f"{place}: {'.'.join(map(str, path))}" if path else place
@@ -63,11 +63,11 @@ class Parameters:
 def merged(
     texts: Sequence[tuple[str, str]], overrides: Iterable[str], variables: Variables = NO_VARIABLES
 ) -> Parameters:
-    """Returns the parameters. Raises FindingsError that lists every override which does not fit.
+    """Returns the parameters. Raises FindingsError with every invalid override.
 
-    Args: `texts` are pairs (file name, YAML text), the first one is the base. An override is
-    `key=value`, its key must exist already, so that a typo is found; `+key=value` adds.
-    `variables` are those of the environment that parameters may name.
+    Args: `texts` are pairs (file name, YAML text), the first one is the base. An override is `key=value`, and
+    its key must exist, so that typos are found; `+key=value` adds one. `variables` are the environment
+    variables that parameters may name.
     """
     tree: dict[Any, Any] = {}
     layers: list[_Layer] = []
@@ -101,7 +101,7 @@ def _replaced(keys: Any, file: str) -> list[str]:
 
 
 def _with(tree: Mapping[Any, Any], keys: Sequence[Any], value: Any) -> dict[Any, Any]:
-    """Returns a tree that has a value at a place; what is no mapping on the way becomes one."""
+    """Returns a tree with a value at a place; any other value on the way becomes a mapping."""
     first, *rest = keys
     below = tree.get(first)
     child = _with(below if isinstance(below, dict) else {}, rest, value) if rest else value
@@ -109,8 +109,8 @@ def _with(tree: Mapping[Any, Any], keys: Sequence[Any], value: Any) -> dict[Any,
 
 
 def _merge(base: Any, layer: Any, tree: Mapping[Any, Any]) -> Any:
-    """Returns a layer on top of a base: mappings are merged, anything else is replaced. A mapping on top of
-    a reference is merged with what that refers to.
+    """Returns a layer merged over a base: mappings are merged, anything else is replaced. A mapping over a
+    reference is merged with the reference's target.
     """
     if isinstance(layer, dict) and has_expression(base):
         base = Interpolation(tree, NO_VARIABLES, lambda _: "").target(base)

@@ -1,4 +1,4 @@
-"""A pipeline.yaml: which components, which steps, what goes from one to the next."""
+"""A pipeline.yaml: its components, its steps, and what passes from one to the next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from waypost.texts.scalars import text_of, unwritten, value_of
 FILE = "pipeline.yaml"
 PARAMETERS_FILE = "params.yaml"
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
-# Names of steps become names of files.
+# Step names become file names.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=200)]
 
 
@@ -29,10 +29,10 @@ def component_name(uses: str) -> str:
 class Source(Strict):
     """Where components come from.
 
-    `git` is a repository, `version` what is asked of it, `folder` where in it the library lies; `path` a
-    folder, relative to the pipeline's. With both, the folder serves where its content is what the lock says.
-    `hold` names the components, or all of them (`true`), that `waypost update` leaves alone. A release is
-    taken by itself once it is as old as `cooldown` says (`7d`), unless it says that it mends security.
+    `git` is a repository, `version` the requirement on it, `folder` the library's folder in it; `path` a
+    folder, relative to the pipeline's. With both, the folder is used if its content matches the lock. `hold`
+    names the components, or all of them (`true`), that `waypost update` leaves alone. A release is adopted
+    automatically once it is as old as `cooldown` (`7d`), or at once if it fixes a security problem.
     """
 
     git: str | None = None
@@ -64,18 +64,18 @@ class Source(Strict):
     @field_validator("version", mode="before")
     @classmethod
     def _text(cls, value: Any) -> Any:
-        is_number = isinstance(value_of(value), (int, float))  # 1.10 is no number here
+        is_number = isinstance(value_of(value), (int, float))  # 1.10 is not a number here
         return text_of(value) if is_number else value
 
     @model_validator(mode="after")
     def _some_place(self) -> Source:
         if self.git is None and self.path is None:
-            raise ValueError("its location is missing: give `git` and `version`, or `path`")
+            raise ValueError("its location is missing: set `git` and `version`, or `path`")
         if self.git is not None and self.version is None:
             raise ValueError("`git` needs a `version`, such as ~=1.4")
         if self.git is None and (self.version is not None or self.folder or self.hold or self.cooldown):
-            problem = "`version`, `folder`, `hold` and `cooldown` belong to `git`"
-            raise ValueError(f"{problem}; a `path` alone is what it is")
+            problem = "`version`, `folder`, `hold` and `cooldown` need `git`"
+            raise ValueError(f"{problem}; a `path` alone has no versions")
         return self
 
     def holds(self, component: str) -> bool:
@@ -83,7 +83,7 @@ class Source(Strict):
 
 
 class Limits(Strict):
-    """What a step may take: wall time, and memory of its own."""
+    """Limits of a step: wall time, and its own memory."""
 
     minutes: float | None = Field(default=None, gt=0)
     memory_mb: int | None = Field(default=None, gt=0)
@@ -104,7 +104,7 @@ class Step(Strict):
     def _within_limits(self) -> Step:
         asked, limit = self.resources.memory_mb, self.limits.memory_mb
         if asked and limit and asked > limit:
-            raise ValueError(f"resources.memory_mb, {asked}, is more than limits.memory_mb lets it take")
+            raise ValueError(f"resources.memory_mb, {asked}, is more than limits.memory_mb allows")
         return self
 
     @field_validator("arguments", mode="before")
@@ -122,18 +122,18 @@ class Step(Strict):
 
     @property
     def requirement(self) -> str:
-        """The version that this step asks for, empty if its source says it."""
+        """The version that this step asks for, empty if its source sets it."""
         return self.uses.partition("@")[2]
 
 
 class Pipeline(Strict):
-    """The whole file; `tracking` says who hears of its runs besides MLflow, which holds the results, `report`
-    whether each run makes a page for people.
+    """The whole file; `tracking` says where its runs are recorded besides MLflow, which holds the results,
+    `report` whether each run gets a report.
 
-    `variables` are those of the environment that parameters may name, as `${oc.env:NAME}`: the steps get
-    their values, and nothing records them. `signers` is a file with the keys that sign the tags of its git
-    sources (ALLOWED SIGNERS in the manual of ssh-keygen), or such a file for each source. `ignore` are
-    findings of `waypost check` that its owner lives with: a reason for each `RULE` or `RULE@PLACE`.
+    `variables` are environment variables that parameters may name, as `${oc.env:NAME}`: steps get their
+    values, and nothing records them. `signers` is a file with the keys that sign the tags of its git sources
+    (ALLOWED SIGNERS in the manual of ssh-keygen), or one such file per source. `ignore` are accepted findings
+    of `waypost check`: a reason for each `RULE` or `RULE@PLACE`.
     """
 
     name: str
@@ -150,23 +150,23 @@ class Pipeline(Strict):
     @classmethod
     def _with_mlflow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if "mlflow" not in value:
-            raise ValueError("mlflow belongs to it: steps hand over their results there")
+            raise ValueError("it must include mlflow: steps pass on their results there")
         return value
 
     @model_validator(mode="after")
     def _signed_sources(self) -> Pipeline:
         for name in self.signers if isinstance(self.signers, dict) else ():
             if name not in self.components or self.components[name].git is None:
-                raise ValueError(f"signers: {name} is no source with `git`")
+                raise ValueError(f"signers: {name} is not a source with `git`")
         return self
 
     def signers_of(self, source: str) -> str:
-        """Returns the file with the keys that sign a source's tags, empty if none is asked for."""
+        """Returns the file with the keys that sign a source's tags, empty if none is required."""
         return self.signers.get(source, "") if isinstance(self.signers, dict) else self.signers
 
 
 def hold_findings(pipeline: Pipeline) -> list[Finding]:
-    """Returns the names in `hold` that no step uses: nothing would be held for them."""
+    """Returns the names in `hold` that no step uses: they hold nothing."""
     found = []
     for name, source in pipeline.components.items():
         used = {step.component for step in pipeline.steps.values() if step.source == name}
@@ -178,12 +178,12 @@ def hold_findings(pipeline: Pipeline) -> list[Finding]:
 
 
 def parse_pipeline(text: str, file: str = FILE) -> Pipeline:
-    """Returns the pipeline. Raises FindingsError that lists every wrong key."""
+    """Returns the pipeline. Raises FindingsError with every wrong key."""
     return parse(Pipeline, _with_texts(load_mapping(text, file, as_written=True)), file)
 
 
 def _with_texts(content: dict[str, Any]) -> dict[str, Any]:
-    """Returns a pipeline's content, in which versions and the arguments of steps have their texts."""
+    """Returns a pipeline's content with versions and step arguments as written."""
     typed: dict[str, Any] = unwritten(content)
     for group, key in (("components", "version"), ("steps", "with")):
         if isinstance(typed.get(group), dict):
@@ -194,5 +194,5 @@ def _with_texts(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def step_place(step: str, *keys: str) -> str:
-    """Returns the place of a key of a step, as findings name it."""
+    """Returns the place of a step's key, as findings name it."""
     return ".".join([f"{FILE}: steps.{step}", *keys])

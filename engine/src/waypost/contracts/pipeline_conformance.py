@@ -1,4 +1,4 @@
-"""Rules for pipelines beyond what a run refuses: problems that their users would meet."""
+"""Rules for pipelines beyond what a run refuses: problems that users would run into."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NEVER_CHANGES = ("runs", "models", "wandb")
 
 
 def unused_parameters(pipeline: Pipeline, content: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yields the parameters that no step and no other parameter refers to: setting one changes nothing."""
+    """Yields the parameters that no step or other parameter refers to: setting one has no effect."""
     used = set(_references([step.arguments for step in pipeline.steps.values()]))
     used |= set(_references(content))
     for key in flat(content):
         names = tuple(key.split("."))
         if not any(_is_within(names, other) or _is_within(other, names) for other in used):
-            hint = f"remove it, or give it to a step: ${{{key}}}"
+            hint = f"remove it, or use it in a step: ${{{key}}}"
             yield Finding(f"{PARAMETERS_FILE}: {key}", "no step uses it", hint, "parameters")
 
 
@@ -32,7 +32,7 @@ def _is_within(names: tuple[str, ...], group: tuple[str, ...]) -> bool:
 
 
 def _references(value: Any) -> Iterator[tuple[str, ...]]:
-    """Yields the names of what is referred to anywhere in a value; () where that is not known beforehand."""
+    """Yields the names that are referenced anywhere in a value; () if not known in advance."""
     if isinstance(value, Mapping):
         for child in value.values():
             yield from _references(child)
@@ -43,7 +43,7 @@ def _references(value: Any) -> Iterator[tuple[str, ...]]:
         try:
             yield from _named(parsed(value, WRITTEN))
         except ProblemError:
-            return  # a run says what is wrong with it
+            return  # a run reports the problem
 
 
 def _named(parts: Parts) -> Iterator[tuple[str, ...]]:
@@ -52,14 +52,14 @@ def _named(parts: Parts) -> Iterator[tuple[str, ...]]:
             yield from _named(part.parts)
             if all(isinstance(inner, str) for inner in part.parts):
                 dots, names = key_names("".join(map(str, part.parts)).strip())
-                yield () if dots else names  # relative ones: any may be meant
+                yield () if dots else names  # relative references may mean any key
             else:
                 first = part.parts[0]
                 yield tuple(str(first).strip(".").split(".")) if isinstance(first, str) else ()
 
 
 def unpinned_data(plan: Plan) -> Iterator[Finding]:
-    """Yields the addresses without a sha256: if their content changes, nobody notices."""
+    """Yields URLs without a sha256: nobody would notice if their content changed."""
     for step in plan.steps:
         for name, argument in step.arguments.items():
             scheme = scheme_of(argument.text) if isinstance(argument, Location) else ""
@@ -68,13 +68,13 @@ def unpinned_data(plan: Plan) -> Iterator[Finding]:
             digest = step.entry_point.digest_parameter(name)
             if digest and str(step.arguments.get(digest, "")):
                 continue
-            mend = f"set {digest}" if digest else "download it by a step that takes a sha256"
+            mend = f"set {digest}" if digest else "download it in a step that takes a sha256"
             place = f"{FILE}: steps.{step.name}.with.{name}"
-            yield Finding(place, "nothing says which content is meant", mend, "data")
+            yield Finding(place, "no sha256 says which content is expected", mend, "data")
 
 
 def two_versions(pipeline: Pipeline) -> Iterator[Finding]:
-    """Yields the components of which steps use more than one version."""
+    """Yields the components that steps use in more than one version."""
     asked: dict[str, dict[str, list[str]]] = {}
     for name, step in pipeline.steps.items():
         versions = asked.setdefault(f"{step.source}/{step.component}", {})
@@ -82,8 +82,8 @@ def two_versions(pipeline: Pipeline) -> Iterator[Finding]:
     for uses, versions in asked.items():
         if len(versions) > 1:
             told = "; ".join(
-                f"{', '.join(steps)}: {version or 'as the source asks'}"
+                f"{', '.join(steps)}: {version or 'version of the source'}"
                 for version, steps in versions.items()
             )
-            hint = "say why beside it, or move the older one: waypost update"
+            hint = "ignore the finding with a reason, or move the older one: waypost update"
             yield Finding(f"{FILE}: {uses}", f"it is used in two versions: {told}", hint, "versions")

@@ -38,7 +38,7 @@ class Inline:
 
 @dataclass(frozen=True)
 class Location:
-    """A file, folder or URL that the user names; relative to the pipeline's folder."""
+    """A file, folder or URL given by the user; relative to the pipeline's folder."""
 
     text: str
 
@@ -51,7 +51,7 @@ Argument = str | Reference | Inline | Location
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step that is ready to run once the steps in `needs` are finished."""
+    """A step that can run once the steps in `needs` are finished."""
 
     name: str
     uses: str
@@ -62,7 +62,7 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of a pipeline, each after all that it needs."""
+    """The steps of a pipeline, each after everything that it needs."""
 
     name: str
     steps: tuple[PlannedStep, ...]
@@ -75,7 +75,7 @@ class Plan:
         return self._by_name[name]
 
     def needed_for(self, names: Iterable[str]) -> frozenset[str]:
-        """Returns these steps and all that they need, directly or not."""
+        """Returns these steps and everything that they need, directly or not."""
         wanted = set(names)
         for step in reversed(self.steps):
             if step.name in wanted:
@@ -83,9 +83,9 @@ class Plan:
         return frozenset(wanted)
 
     def select(self, only: Iterable[str], start: str | None) -> frozenset[str]:
-        """Returns the names of the steps to execute; the others are taken from an earlier run.
+        """Returns the names of the steps to execute; the others are reused from an earlier run.
 
-        Raises FindingsError for names that the pipeline does not have.
+        Raises FindingsError for unknown names.
         """
         names = self._by_name
         asked = [*only, *([start] if start else [])]

@@ -21,9 +21,9 @@ def make_plan(
     parameters: Parameters,
     find: Callable[[str], Component],
 ) -> tuple[Plan | None, list[Finding]]:
-    """Returns the plan and everything that is wrong with it; no plan where the graph has a cycle.
+    """Returns the plan and all problems; no plan if the graph has a cycle.
 
-    Args: `find(uses)` gives a component, or raises FindingsError.
+    Args: `find(uses)` returns a component, or raises FindingsError.
     """
     findings = source_findings(pipeline)
     entry_points = {n: _entry_point(pipeline, n, find, findings) for n in pipeline.steps}
@@ -50,7 +50,7 @@ def make_plan(
 
 
 def source_findings(pipeline: Pipeline) -> list[Finding]:
-    """Returns the steps whose source is none of the pipeline's."""
+    """Returns the steps with an unknown source."""
     return [
         Finding(
             step_place(name, "uses"),
@@ -73,8 +73,8 @@ def _entry_point(
     if step.source not in pipeline.components:
         return None  # source_findings has it
     if step.requirement and pipeline.components[step.source].git is None:
-        problem = f"{step.source!r} is a folder, which has no versions to ask for"
-        findings.append(Finding(step_place(name, "uses"), problem, "give it `git` and `version`"))
+        problem = f"{step.source!r} is a folder, which has no versions"
+        findings.append(Finding(step_place(name, "uses"), problem, "set its `git` and `version`"))
         return None
     try:
         component = find(step.uses)
@@ -92,14 +92,14 @@ def _entry_point(
     entry_point = component.entry_points[step.entry_point]
     for key, problem, hint in entry_point_problems(entry_point):
         if key.endswith(".default"):
-            continue  # it counts where no value is given
+            continue  # it only matters if no value is given
         text = f"{step.uses}: {CONTRACT}: entry_points.{step.entry_point}.{key}: {problem}"
         findings.append(Finding(step_place(name, "uses"), text, hint))
     return entry_point
 
 
 def _in_order(steps: Mapping[str, PlannedStep]) -> tuple[PlannedStep, ...]:
-    """Returns the steps so that each comes after what it needs, else in the file's order."""
+    """Returns the steps, each after what it needs, otherwise in the file's order."""
     needs = {name: [n for n in step.needs if n in steps] for name, step in steps.items()}
     sorter = graphlib.TopologicalSorter(needs)
     sorter.prepare()

@@ -1,4 +1,4 @@
-"""A pyproject.toml: a Python package's metadata, and what it declares of its interface."""
+"""A pyproject.toml: a Python package's metadata, and its declared interface."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _COMMAND_LIBRARIES = {"click", "typer", "rich-click", "cloup", "asyncclick"}
 
 
 class Declaration(Strict):
-    """[tool.waypost.interface]: what is public, each thing as `module:object` in the package.
+    """[tool.waypost.interface]: the public interface, each part as `module:object` in the package.
 
-    `source` is the folder that holds the packages, `api` the modules whose public names count;
-    `commands` are click commands; `reads` and `writes` are documents: anything that pydantic takes, or
-    the file of a JSON Schema. What is left out is found: console scripts, the top package.
+    `source` is the folder with the packages, `api` the modules with public names; `commands` are click
+    commands; `reads` and `writes` are documents: any type that pydantic supports, or a JSON Schema file.
+    Omitted parts are detected: console scripts, the top package.
     """
 
     source: str | None = None
@@ -38,14 +38,14 @@ class Declaration(Strict):
 
 
 class Settings(Strict):
-    """[tool.waypost]. `product` decides where a folder could be released as several."""
+    """[tool.waypost]. `product` decides if a folder could be released as more than one kind."""
 
     product: Literal["package", "pipeline", "components"] | None = None
     interface: Declaration = Declaration()
 
 
 class Project(BaseModel):
-    """[project], as far as it is asked here (https://packaging.python.org/specifications/pyproject-toml)."""
+    """The parts of [project] used here (https://packaging.python.org/specifications/pyproject-toml)."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -63,7 +63,7 @@ class Project(BaseModel):
 
     @property
     def all_entry_points(self) -> dict[str, dict[str, str]]:
-        """All groups, those of scripts by the names that they have once it is installed."""
+        """All groups; scripts under the group names that they get when installed."""
         groups = {"console_scripts": self.scripts, "gui_scripts": self.gui_scripts, **self.entry_points}
         return {group: names for group, names in sorted(groups.items()) if names}
 
@@ -73,8 +73,8 @@ class Project(BaseModel):
 
     @property
     def commands(self) -> dict[str, str]:
-        """The click commands, by name: those that are declared, else the console scripts of a package
-        that depends on click.
+        """The click commands, by name: declared ones, else the console scripts of a package that depends on
+        click.
         """
         declared = self.settings.interface.commands
         if declared is not None:
@@ -85,7 +85,7 @@ class Project(BaseModel):
 
 
 def parse_project(text: str, file: str = FILE) -> Project | None:
-    """Returns what a pyproject.toml says of its package, None if it has no [project].
+    """Parses a pyproject.toml, None if it has no [project].
 
     Raises FindingsError.
     """
@@ -101,14 +101,14 @@ def parse_project(text: str, file: str = FILE) -> Project | None:
 
 
 def project_findings(project: Project, version: str, there: Iterable[str]) -> Iterator[Finding]:
-    """Yields what would keep a package from being built or found as this version.
+    """Yields what would prevent a package from being built or found as this version.
 
-    Args: `there` are the paths of the files beside pyproject.toml that it may name.
+    Args: `there` are the paths of the files next to pyproject.toml that it may name.
     """
     if not _NAME.fullmatch(project.name):
-        yield Finding(f"{FILE}: project.name", f"{project.name!r} is no name that an index takes")
+        yield Finding(f"{FILE}: project.name", f"{project.name!r} is not a valid package name")
     if project.version is None and "version" not in project.dynamic:
-        yield Finding(f"{FILE}: project.version", "there is none", f'version = "{version}"')
+        yield Finding(f"{FILE}: project.version", "it is missing", f'version = "{version}"')
     yield from _version_findings(project, version)
     yield from _text_findings(project)
     readme = project.readme.get("file") if isinstance(project.readme, dict) else project.readme
@@ -126,7 +126,7 @@ def _version_findings(project: Project, version: str) -> Iterator[Finding]:
     try:
         is_equal = Version(project.version) == Version(version)
     except InvalidVersion:
-        yield Finding(f"{FILE}: project.version", f"{project.version!r} is no version (PEP 440)")
+        yield Finding(f"{FILE}: project.version", f"{project.version!r} is not a version (PEP 440)")
         return
     if not is_equal:
         hint = f"bump2version keeps them equal: [bumpversion:file:{FILE}] in setup.cfg"
@@ -159,7 +159,7 @@ def _required(line: str) -> str:
 
 
 def import_names(project: Project) -> tuple[str, ...]:
-    """Returns the names by which the package may be imported, the likeliest first."""
+    """Returns the possible import names of the package, most likely first."""
     entries = [value for group in project.all_entry_points.values() for value in group.values()]
     tops = [value.partition(":")[0].partition(".")[0] for value in entries]
     return tuple(dict.fromkeys((re.sub(r"[-.]+", "_", project.name).lower(), *tops)))

@@ -16,19 +16,19 @@ from waypost.texts.parsing import Strict, parse
 from waypost.texts.pretty_json import json_text
 
 FOLDER = "waypost"
-"""The artifacts of a pipeline run that say how to make it again."""
+"""The artifact folder of a pipeline run for reproducing it."""
 FILE = "run.json"
 DIFF = "changes.diff"
 SCHEMA = 1
 COMMAND_TAG, OVERRIDES_TAG, DIRTY_TAG = "waypost.command", "waypost.overrides", "waypost.dirty"
-_LONGEST_TAG = 4000  # characters; MLflow keeps 5,000 of them since its first versions
+_LONGEST_TAG = 4000  # characters; every version of MLflow keeps at least 5,000
 _MOST_NAMED = 20
 
 DiffState = Literal["none", "whole", "masked", "too large"]
 
 
 class ParameterFile(Strict):
-    """A file with parameters, as it was when the run began."""
+    """A parameter file, as it was when the run began."""
 
     name: str
     text: str
@@ -37,8 +37,8 @@ class ParameterFile(Strict):
 class Place(Strict):
     """Where a pipeline's files come from.
 
-    `url` is the release's repository, else the origin of the one around the folder; `top` the repository's
-    folder on the machine that ran it, or the pipeline's where there is no repository; `inside` the
+    `url` is the release's repository, else the origin of the repository around the folder; `top` the
+    repository's folder on the machine of the run, or the pipeline's if there is no repository; `inside` the
     pipeline's folder below that.
     """
 
@@ -50,12 +50,11 @@ class Place(Strict):
 
 
 class Provenance(Strict):
-    """run.json of a run: `files` are parameters (params.yaml first), `overrides` what was set on top of them.
+    """run.json of a run: `files` are parameter files (params.yaml first), `overrides` are applied to them.
 
-    `dirty` are the changed files that the run could read, `diff` tells whether changes.diff has all of
-    that; `components` are the git trees by folder of each `uses`, `outside` the local folders of sources
-    that are not in the pipeline's repository, `inputs` the local files that steps were given; `steps` those
-    that were chosen.
+    `dirty` are changed files that the run could read, `diff` says whether changes.diff has all changes;
+    `components` are the git trees by folder of each `uses`, `outside` the local source folders outside the
+    pipeline's repository, `inputs` the local input files of steps; `steps` the selected ones.
     """
 
     schema_: int = Field(default=SCHEMA, alias="schema")
@@ -75,23 +74,23 @@ class Provenance(Strict):
 
     @property
     def is_default(self) -> bool:
-        """Whether the parameters are those of params.yaml alone, and all steps are asked for."""
+        """Whether the parameters are those of params.yaml alone, and all steps are selected."""
         extra = [file for file in self.files if file.name != "params.yaml"]
         return not (self.overrides or extra or self.steps is not None or self.dev)
 
 
 def provenance_text(provenance: Provenance) -> str:
-    """Returns the file's text, without secrets: what is read again has none either."""
+    """Returns the file's text, without secrets."""
     return json_text(without_secrets(provenance.model_dump(by_alias=True, mode="json"))) + "\n"
 
 
 def parse_provenance(text: str, file: str = FILE) -> Provenance:
-    """Returns what a run keeps. Raises FindingsError."""
+    """Parses the provenance of a run. Raises FindingsError."""
     return parse(Provenance, read_json(text, file), file)
 
 
 def without_secrets(content: Any) -> Any:
-    """Returns plain values without the credentials in their texts."""
+    """Returns plain values without credentials in their texts."""
     if isinstance(content, str):
         return redacted(content)
     if isinstance(content, dict):
@@ -100,7 +99,7 @@ def without_secrets(content: Any) -> Any:
 
 
 def differing(parameters: Any, plain: Any) -> dict[str, tuple[str | None, str | None]]:
-    """Returns by key what parameters have, and what params.yaml alone gives; None if one lacks it."""
+    """Returns by key (value in parameters, value in params.yaml alone); None if missing."""
     have, base = flat(parameters), flat(plain)
     keys = [*have, *(key for key in base if key not in have)]
     return {key: (have.get(key), base.get(key)) for key in keys if have.get(key) != base.get(key)}
@@ -115,7 +114,7 @@ def difference_lines(differences: Mapping[str, tuple[str | None, str | None]]) -
 
 
 def command(provenance: Provenance) -> str:
-    """Returns the command that was given, as far as it decides the result."""
+    """Returns the command of the run, as far as it affects the result."""
     place = provenance.place
     if place.release and place.url:
         target = f"{place.url}{place.inside and '#'}{place.inside}@{place.release}"
@@ -130,7 +129,7 @@ def command(provenance: Provenance) -> str:
 
 
 def tags(provenance: Provenance, differences: Mapping[str, tuple[str | None, str | None]]) -> dict[str, str]:
-    """Returns what the run's tags say: the command; the parameters and files that differ, where some do."""
+    """Returns the run's tags: the command; the differing parameters and changed files, if any."""
     found = {COMMAND_TAG: shortened(command(provenance), _LONGEST_TAG)}
     if differences:
         found[OVERRIDES_TAG] = shortened("\n".join(difference_lines(differences)), _LONGEST_TAG)
@@ -140,6 +139,6 @@ def tags(provenance: Provenance, differences: Mapping[str, tuple[str | None, str
 
 
 def named(files: tuple[str, ...]) -> str:
-    """Returns the names of some files, and how many more there are."""
+    """Returns the names of some files, and the number of others."""
     more = len(files) - _MOST_NAMED
     return ", ".join(files[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""What the text of a Python file says without being executed: imports, options of its command line, texts."""
+"""Facts about a Python file found without executing it: imports, command-line options, strings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Code:
-    """One file: the first names of the modules that it imports, and the `texts` (string constants) in it.
+    """One file: the top-level names of its imports, and its `texts` (string constants).
 
-    `options` are those that argparse or click is told of as constants, `required` those of them that have to
-    be given; `is_open` says that there may be others: options that are computed, or read in another way.
+    `options` are those declared to argparse or click as constants, `required` the mandatory ones; `is_open`
+    says that there may be others: options that are computed, or read in another way.
     """
 
     imports: frozenset[str] = frozenset()
@@ -23,7 +23,7 @@ class Code:
 
 
 def read_code(text: str | bytes) -> Code | None:
-    """Returns what a file says, None if it is no Python that can be parsed."""
+    """Returns facts about a file, None if it is not valid Python."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
@@ -41,7 +41,7 @@ def read_code(text: str | bytes) -> Code | None:
 
 
 def together(parts: Iterable[Code]) -> Code:
-    """Returns what several files say as one."""
+    """Returns the facts of several files as one."""
     found = list(parts)
     return Code(
         frozenset().union(*(part.imports for part in found)),
@@ -72,7 +72,7 @@ def _called(call: ast.Call) -> str:
 
 
 def _names(call: ast.Call) -> Iterator[str]:
-    """Yields the constant names that an option has: `-d`, `--data`."""
+    """Yields the constant names of an option: `-d`, `--data`."""
     for argument in call.args:
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
             # click: "--on/--off"
@@ -87,7 +87,7 @@ def _is_required(call: ast.Call) -> bool:
 
 
 def _is_open(tree: ast.AST, calls: list[ast.Call], added: list[ast.Call]) -> bool:
-    """Returns whether options may be read that no constant names."""
+    """Returns whether options may be read that are not constants."""
     computed = any(not isinstance(argument, ast.Constant) for call in added for argument in call.args)
     lenient = any(_called(call) in ("parse_known_args", "parse_known_intermixed_args") for call in calls)
     by_hand = any(

@@ -1,4 +1,4 @@
-"""A python_env.yaml: what MLflow installs for a component."""
+"""A python_env.yaml: the packages that MLflow installs for a component."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from waypost.contracts.names import file_near
 class PythonEnv(BaseModel):
     """A python_env.yaml: what MLflow installs for the component, `build_dependencies` first.
 
-    `conda` is the conda.yaml that it was made of, `beyond` what of that uv cannot build.
+    `conda` is the conda.yaml that it was made from, `beyond` its parts that uv cannot build.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -31,11 +31,11 @@ class PythonEnv(BaseModel):
 
     @property
     def requirement_files(self) -> tuple[str, ...]:
-        """The files that the lines of `dependencies` name, such as `-r requirements.txt`."""
+        """Files named in lines of `dependencies`, such as `-r requirements.txt`."""
         return tuple(file for line in self.dependencies if (file := requirement_file(line)))
 
 
 def requirement_file(line: str) -> str | None:
-    """Returns the file that a dependency line such as `-r requirements.txt` names, else None."""
+    """Returns the file in a dependency line such as `-r requirements.txt`, else None."""
     flag, _, file = line.partition(" ")
     return file.strip() if flag in ("-r", "--requirement") else None

@@ -1,7 +1,7 @@
-"""The tables of a component's README, compared with its contract.
+"""The tables in a component's README, compared with its contract.
 
-The tables stand between `<!-- contract -->` and `<!-- /contract -->`. A table is told by the first cell of
-its head (parameter, output, metric), its columns by theirs; which there are is free.
+The tables are between `<!-- contract -->` and `<!-- /contract -->`. A table is identified by the first cell
+of its header (parameter, output, metric), its columns by theirs; any may be left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Row = Mapping[str, str]
 def readme_problems(text: str, entry_point: EntryPoint) -> Iterator[str]:
     """Yields every difference between a README's tables and an entry point."""
     if START not in text or END not in text:
-        yield f"it has no tables of the contract, between {START} and {END}"
+        yield f"it has no contract tables between {START} and {END}"
         return
     tables = _tables(text.partition(START)[2].partition(END)[0])
     expected: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
@@ -41,7 +41,7 @@ def readme_problems(text: str, entry_point: EntryPoint) -> Iterator[str]:
 
 
 def _of_parameter(parameter: Parameter) -> dict[str, tuple[str, ...]]:
-    """Returns what may stand in each column for a parameter."""
+    """Returns the allowed texts in each column for a parameter."""
     if parameter.is_required:
         default: tuple[str, ...] = ("required",)
     elif parameter.default in ("", "/dev/null"):
@@ -58,7 +58,7 @@ def _differences(
         if name not in found:
             yield f"{kind} {name!r} is not in its table"
         elif name not in expected:
-            yield f"{kind} {name!r} is in its table, and not in the contract"
+            yield f"{kind} {name!r} is in its table, but not in the contract"
         else:
             for column, texts in expected[name].items():
                 cell = found[name].get(column)
@@ -69,7 +69,7 @@ def _differences(
 
 
 def _tables(text: str) -> dict[str, dict[str, Row]]:
-    """Returns the rows of Markdown tables by the first word of their head and their own first cell."""
+    """Returns the rows of Markdown tables by the first word of the header and the first cell of the row."""
     found: dict[str, dict[str, Row]] = {}
     head: list[str] = []
     for line in text.splitlines():
@@ -88,14 +88,14 @@ def _cells(line: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Returns a text on one line, without the backticks that make it code."""
+    """Returns a text on one line, without code backticks."""
     line = " ".join(text.split())
     code = re.fullmatch(r"(`+) ?(.+?) ?\1", line)
     return code[2] if code else line
 
 
 def contract_tables(entry_point: EntryPoint) -> str:
-    """Returns the tables of an entry point as a README has them, between their two marks."""
+    """Returns the tables of an entry point for a README, between the two markers."""
     parameters = [
         (markdown_code(name), _values_of(p), _default_of(p), p.description)
         for name, p in entry_point.parameters.items()
@@ -116,7 +116,7 @@ def contract_tables(entry_point: EntryPoint) -> str:
 
 
 def _values_of(parameter: Parameter) -> str:
-    """Returns the type of a parameter, with its choices and its range."""
+    """Returns the type of a parameter, with its choices and range."""
     notes = [parameter.type]
     if parameter.choices:
         notes.append(" or ".join(markdown_code(str(choice)) for choice in parameter.choices))
@@ -134,7 +134,7 @@ def _default_of(parameter: Parameter) -> str:
 
 
 def with_tables(text: str, entry_point: EntryPoint) -> str:
-    """Returns a README with its tables as the contract has them; they come last where there are none."""
+    """Returns a README with the contract's tables in place of its own; at the end if it has none."""
     tables = contract_tables(entry_point)
     head, start, rest = text.partition(START)
     _, end, tail = rest.partition(END)

@@ -17,7 +17,7 @@ _ONE_VERSION = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")
 
 @dataclass(frozen=True, order=True)
 class PackageMove:
-    """A package whose version changed; `old` or `new` is empty if it came or went."""
+    """A package with a changed version; `old` or `new` is empty if it was added or removed."""
 
     name: str
     old: str
@@ -30,9 +30,9 @@ class PackageMove:
 
 
 def environment_folders(contents: Mapping[str, Collection[str]], files: Collection[str]) -> frozenset[str]:
-    """Returns the folders that hold nothing but what is installed, and so no code.
+    """Returns the folders that hold only requirement files, and no code.
 
-    Args: `contents` are the names in each folder, `files` the paths (FOLDER/NAME) of the requirement files.
+    Args: `contents` are the names in each folder, `files` the paths (FOLDER/NAME) of requirement files.
     """
     return frozenset(
         folder
@@ -42,7 +42,7 @@ def environment_folders(contents: Mapping[str, Collection[str]], files: Collecti
 
 
 def package_moves(old: Iterable[str], new: Iterable[str]) -> tuple[PackageMove, ...]:
-    """Returns the packages whose versions differ between the texts of two sets of requirement files."""
+    """Returns the packages with different versions in the texts of two sets of requirement files."""
     before, after = _versions(old), _versions(new)
     return tuple(
         PackageMove(name, before.get(name, ""), after.get(name, ""))
@@ -52,7 +52,7 @@ def package_moves(old: Iterable[str], new: Iterable[str]) -> tuple[PackageMove, 
 
 
 def _versions(texts: Iterable[str]) -> dict[str, str]:
-    """Returns each package's version; with several, for different platforms, all of them."""
+    """Returns each package's version; all of them if platforms have different ones."""
     found: dict[str, dict[str, None]] = {}
     for text in texts:
         for requirement in requirements_in(text):
@@ -63,9 +63,9 @@ def _versions(texts: Iterable[str]) -> dict[str, str]:
 
 
 def unmet(text: str, version_of: Callable[[str], str | None]) -> list[str]:
-    """Returns what of a requirement file is not here, each in words: `scipy==1.2 (here 1.3)`.
+    """Returns the unsatisfied requirements of a file, as text: `scipy==1.2 (here 1.3)`.
 
-    Args: `version_of` gives the version of a package that is installed, None of one that is not.
+    Args: `version_of` returns the version of an installed package, None for others.
     """
     found = []
     for requirement in requirements_in(text):
@@ -73,7 +73,7 @@ def unmet(text: str, version_of: Callable[[str], str | None]) -> list[str]:
             continue
         here = version_of(requirement.name)
         if here is None or not requirement.specifier.contains(here, prereleases=True):
-            instead = "not here" if here is None else f"here {here}"
+            instead = "not installed" if here is None else f"here {here}"
             found.append(f"{requirement.name}{requirement.specifier} ({instead})")
     return found
 
@@ -87,7 +87,7 @@ def _is_meant(requirement: Requirement) -> bool:
 
 
 def requirements_in(text: str) -> Iterator[Requirement]:
-    """Yields what a requirement file asks for; options, and lines that only pip knows, are passed over."""
+    """Yields the requirements of a file; options, and lines that only pip understands, are skipped."""
     for line in lines_of(text):
         try:
             yield Requirement(line.partition(" --")[0].strip())
@@ -96,13 +96,15 @@ def requirements_in(text: str) -> Iterator[Requirement]:
 
 
 def is_pinned(text: str) -> bool:
-    """Returns whether each package that a requirement file asks for has one version, and hashes."""
+    """Returns whether every package in a requirement file has one version, and hashes."""
     lines = [line for line in lines_of(text) if not line.startswith("-")]
     return all("--hash=" in line and _ONE_VERSION.match(line) for line in lines)
 
 
 def lines_of(text: str) -> list[str]:
-    """Returns the lines of a requirement file, continued ones as one, without comments and empty ones."""
+    """Returns the lines of a requirement file, with continued ones joined, without comments and empty
+    ones.
+    """
     joined = text.replace("\\\r\n", " ").replace("\\\n", " ")
     plain = (line.partition(" #")[0].strip() for line in joined.splitlines())
     return [line for line in plain if line and not line.startswith("#")]

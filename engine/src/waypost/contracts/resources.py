@@ -11,12 +11,12 @@ from waypost.errors import Finding
 from waypost.texts.parsing import Strict
 
 MIB = 1 << 20
-_HINT = "run it where that is, or ask for less"
+_HINT = "run it on a larger machine, or ask for less"
 
 
 class Resources(Strict):
-    """What a step is given: processors, memory and GPUs that no other step has meanwhile. They are no part
-    of the step's key: how much a step is given does not change its result.
+    """Resources reserved for a step: processors, memory and GPUs. They are not part of the step's key: they
+    do not change its result.
     """
 
     cpus: int | None = Field(default=None, gt=0)
@@ -24,15 +24,17 @@ class Resources(Strict):
     gpus: int | None = Field(default=None, gt=0)
 
     def demand(self, before: int) -> Demand:
-        """Returns what to keep for a step that needed so many bytes `before`, 0 if nobody knows: what it
-        asks for counts, and where it asks for no memory, what it needed.
+        """Returns the resources to reserve for a step that needed `before` bytes earlier, 0 if unknown: what
+        it asks for, and if it asks for no memory, what it needed before.
         """
         memory = before if self.memory_mb is None else MIB * self.memory_mb
         return Demand(self.cpus or 0, memory, self.gpus or 0)
 
 
 def lacks(steps: Mapping[str, Resources], there: Capacity, where: str, file: str) -> Iterator[Finding]:
-    """Yields what steps ask for and one place does not have; `where` is that place, for the reader."""
+    """Yields resources that steps ask for and a place does not have; `where` names the place for the
+    reader.
+    """
     has = {
         "cpus": there.cpus,
         "memory_mb": None if there.memory is None else there.memory // MIB,

@@ -12,8 +12,8 @@ _DAY = 86400.0
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A run that Waypost made: `kind` is pipeline, step or sweep, `parent` the run above it, `ended` when it
-    ended or else began (seconds since 1970), `needs` the runs whose results it took over or was given.
+    """A run made by Waypost: `kind` is pipeline, step or sweep, `parent` the run above it, `ended` when it
+    ended or, if it has not, began (seconds since 1970), `needs` the runs whose results it reused or received.
     """
 
     run_id: str
@@ -31,7 +31,7 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Family:
-    """A run with all runs below it, which are kept or deleted together."""
+    """A run with all runs below it; they are kept or deleted together."""
 
     top: RunFacts
     members: tuple[RunFacts, ...]
@@ -43,7 +43,7 @@ class Family:
 
 
 def families(runs: Iterable[RunFacts]) -> list[Family]:
-    """Returns runs by what they are part of, the newest first; a step whose pipeline run is gone is alone."""
+    """Returns runs grouped by their top run, newest first; a step without its pipeline run is on its own."""
     known = {run.run_id: run for run in runs}
     below: dict[str, list[RunFacts]] = {}
     for run in known.values():
@@ -59,10 +59,10 @@ def families(runs: Iterable[RunFacts]) -> list[Family]:
 def reasons(
     found: Sequence[Family], wanted: Mapping[str, str], *, lock: str, now: float, days: float
 ) -> dict[str, str]:
-    """Returns why runs are kept, by the id of a family's top; the others are needed by nothing that is known.
+    """Returns why runs are kept, by the id of a family's top run; nothing known needs the others.
 
-    Args: `wanted` says of runs, by their ids, what needs them; `lock` is the digest of a pipeline's lock,
-    empty without one; `days` is how long every run is kept.
+    Args: `wanted` says what needs a run, by id; `lock` is the digest of a pipeline's lock, empty without one;
+    `days` is how long every run is kept.
     """
     wanted = {**_newest(found, lock), **wanted}
     kept: dict[str, str] = {}
@@ -82,7 +82,7 @@ def reasons(
 
 
 def _reasons(family: Family, wanted: Mapping[str, str], since: float) -> Iterator[str]:
-    """Yields why a family is kept for itself."""
+    """Yields why a family is kept for its own sake."""
     for run in family.members:
         if run.status in RUNNING:
             yield "running"

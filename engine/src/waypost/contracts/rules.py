@@ -1,4 +1,4 @@
-"""The rules of `waypost check`: what each demands, and why. The id is the category of its findings."""
+"""The rules of `waypost check`: what each requires, and why. The id is the category of its findings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ Of = Literal["component", "library", "pipeline", "run", "all"]
 
 
 class Rule(NamedTuple):
-    """What has to be so, and the reason; a release `refuses` what breaks it.
+    """A requirement and its reason; a release `refuses` a product that breaks it.
 
-    What is `final` cannot be ignored: without it nobody could lock or run the product.
+    A `final` rule cannot be ignored: the product could not be locked or run.
     """
 
     of: Of
@@ -195,7 +195,7 @@ RULES: dict[str, Rule] = {
     "versions": Rule(
         "pipeline",
         "Steps use one version of a component.",
-        "Two versions are allowed, but mostly an oversight: ignore the finding with a reason.",
+        "Two versions are allowed, but usually an oversight: ignore the finding with a reason.",
     ),
     "run-tests": Rule(
         "run",
@@ -217,6 +217,8 @@ RULES: dict[str, Rule] = {
 
 
 def refuses(category: str) -> bool:
-    """Returns whether a release is refused for a finding; what is no rule here is for its own verb."""
+    """Returns whether a release is refused for a finding; categories that are not rules belong to other
+    verbs.
+    """
     rule = RULES.get(category)
     return rule is not None and rule.refuses

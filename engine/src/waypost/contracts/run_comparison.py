@@ -1,4 +1,4 @@
-"""Two runs of a pipeline, side by side: only what differs, each with its reason. Pure."""
+"""Two runs of a pipeline compared: only the differences, each with its reason. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNEXPLAINED = "environment, platform or command"
 
 @dataclass(frozen=True)
 class Predictions:
-    """A table of predictions: the artifact of which run it is, and the column with the answers."""
+    """A table of predictions: its run and artifact, and the column with the answers."""
 
     run_id: str
     path: str
@@ -25,10 +25,10 @@ class Predictions:
 
 @dataclass(frozen=True)
 class StepFacts:
-    """A step's run: `key` is the digest of all that decides its result; `trees` the code by folder, `inputs`
-    the digests of the files that it was given, `taken` those of them that other steps made, as STEP.OUTPUT.
-    `environment` is the digest of the packages; that, the platform and the interface are empty if the run
-    is of an engine that did not write them down.
+    """A step's run: `key` is the digest of everything that decides its result; `trees` the code by folder,
+    `inputs` the digests of its input files, `taken` those made by other steps, as STEP.OUTPUT. `environment`
+    is the digest of the packages; this, the platform and the interface are empty if the run's engine did not
+    record them.
     """
 
     run_id: str
@@ -49,7 +49,7 @@ class StepFacts:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A pipeline run: its parameters as they are written on one line, and its steps."""
+    """A pipeline run: its parameters as one-line texts, and its steps."""
 
     run_id: str
     name: str
@@ -68,7 +68,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ComponentChange(Change):
-    """A component that moved; `interface` is what changed for those who use it, where both are known."""
+    """A component that changed; `interface` is what changed for its users, if both interfaces are known."""
 
     interface: tuple[str, ...] = ()
 
@@ -78,8 +78,8 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class MetricChange:
-    """A metric that differs; `verdict` is better or worse where the contract says which side is. Intervals
-    are there where the contract says which metrics hold their ends.
+    """A metric that differs; `verdict` is better or worse if the contract declares the better side. Intervals
+    are present if the contract names the metrics with their ends.
     """
 
     name: str
@@ -91,13 +91,13 @@ class MetricChange:
 
     @property
     def difference(self) -> float | None:
-        """What was added, None if one of the runs does not have it."""
+        """The difference, None if one of the runs does not have it."""
         return None if self.before is None or self.after is None else self.after - self.before
 
 
 @dataclass(frozen=True)
 class StepChange:
-    """A step that is not the same: its state, why, and the outputs whose content differs."""
+    """A step that differs: its state, the reasons, and the outputs with different content."""
 
     name: str
     state: str
@@ -107,8 +107,8 @@ class StepChange:
 
 @dataclass(frozen=True)
 class PredictionChange:
-    """A table of predictions that differs: how many of its rows, the first of them, counted from 1, and the
-    most frequent moves as (before, after, rows). What keeps both from being compared is the `problem`.
+    """A table of predictions that differs: the number of changed rows, the first of them, counted from 1, and
+    the most frequent moves as (before, after, rows). `problem` is why the tables cannot be compared.
     """
 
     name: str
@@ -121,7 +121,7 @@ class PredictionChange:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """What differs between two runs; nothing where all that decides a result, and all results, are equal."""
+    """Differences between two runs; empty if everything that decides a result, and all results, are equal."""
 
     before: str
     after: str
@@ -139,11 +139,11 @@ class RunComparison:
 
 
 Differ = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[str, ...]]
-"""Returns what changed between two interfaces, for those who use the component."""
+"""Returns the differences between two interfaces, for the users of the component."""
 
 
 def compare_runs(before: RunFacts, after: RunFacts, differ: Differ = lambda *_: ()) -> RunComparison:
-    """Returns what differs between two runs of pipelines with steps of the same names."""
+    """Returns the differences between two runs of pipelines with steps of the same names."""
     both = [(name, before.steps[name], after.steps[name]) for name in before.steps if name in after.steps]
     return RunComparison(
         before.run_id,
@@ -168,7 +168,7 @@ def _has_moved(before: StepFacts, after: StepFacts) -> bool:
 
 
 def _moved(step: str, before: StepFacts, after: StepFacts, differ: Differ) -> ComponentChange:
-    """Returns the versions of a component; its trees, where the version does not tell them apart."""
+    """Returns the versions of a component; its trees, if the versions are equal."""
     known = before.interface and after.interface
     interface = differ(before.interface, after.interface) if known else ()
     if before.component != after.component:
@@ -183,7 +183,7 @@ def _moved(step: str, before: StepFacts, after: StepFacts, differ: Differ) -> Co
 
 
 def _environment(step: str, before: StepFacts, after: StepFacts) -> Iterator[Change]:
-    """Yields what else a step ran with, where both runs say it."""
+    """Yields further differences in what a step ran with, if both runs recorded it."""
     for name in ("environment", "platform"):
         was, now = getattr(before, name), getattr(after, name)
         if was and now and was != now:
@@ -191,7 +191,7 @@ def _environment(step: str, before: StepFacts, after: StepFacts) -> Iterator[Cha
 
 
 def _data(step: str, before: StepFacts, after: StepFacts) -> Iterator[Change]:
-    """Yields the content from outside that is another one: what a step was given, or fetched itself."""
+    """Yields external content that differs: inputs of a step, or data that it fetched itself."""
     outside = [{n: d for n, d in each.inputs.items() if n not in each.taken} for each in (before, after)]
     for change in _changes(*outside):
         yield Change(f"{step}.{change.name}", change.before, change.after)
@@ -213,7 +213,7 @@ def _steps(before: RunFacts, after: RunFacts) -> Iterator[StepChange]:
 
 
 def _causes(before: StepFacts, after: StepFacts) -> Iterator[str]:
-    """Yields why a step's result may be another one; nothing where its key is the same."""
+    """Yields why a step's result may differ; nothing if its key is the same."""
     if before.key == after.key:
         return
     found = [
@@ -226,7 +226,7 @@ def _causes(before: StepFacts, after: StepFacts) -> Iterator[str]:
     for change in _changes(before.inputs, after.inputs):
         maker = after.taken.get(change.name) or before.taken.get(change.name)
         found.append(
-            f"{change.name}: other content, of {maker}" if maker else f"{change.name}: other content"
+            f"{change.name}: different content from {maker}" if maker else f"{change.name}: different content"
         )
     found += [f"its {change.name.rpartition('.')[2]}" for change in _environment("", before, after)]
     yield from found or [_UNEXPLAINED]
@@ -241,7 +241,7 @@ def _metrics(before: RunFacts, after: RunFacts) -> Iterator[MetricChange]:
     facts = {f"{step}/{n}": f for step, each in before.steps.items() for n, f in each.facts.items()}
     facts |= {f"{step}/{n}": f for step, each in after.steps.items() for n, f in each.facts.items()}
     names = dict.fromkeys([*first, *second])
-    for name in sorted(names, key=lambda name: name not in facts):  # what contracts declare comes first
+    for name in sorted(names, key=lambda name: name not in facts):  # declared metrics come first
         a, b = first.get(name), second.get(name)
         declared = facts.get(name, MetricFacts())
         if a == b or declared.kind == "time" or (a is not None and b is not None and math.isnan(a + b)):
@@ -260,7 +260,7 @@ def _all_metrics(run: RunFacts) -> dict[str, float]:
 
 
 def _interval(name: str, declared: MetricFacts, metrics: Mapping[str, float]) -> Interval | None:
-    """Returns the ends of a metric's interval, where the contract names them and both were logged."""
+    """Returns the ends of a metric's interval, if the contract names them and both were logged."""
     step = name.partition("/")[0]
     ends = [metrics.get(f"{step}/{end}") for end in declared.interval or ()]
     found = [end for end in ends if end is not None]

@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0, which services show beside the lines of a pull request."""
+"""Findings as SARIF 2.1.0, which code hosts show next to the lines of a pull request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACE = re.compile(r"(?P<file>[^:]+)(?::(?P<line>\d+))?(?:: (?P<key>.+))?", re.
 _NOT_PLAIN = re.compile(r"[^\w./~-]", re.ASCII)
 
 Locate = Callable[[str, str], tuple[str, int]]
-"""Returns the file and the line that a finding's place and key mean; line 1 where that is not known."""
+"""Returns the file and line for a finding's place and key; line 1 if unknown."""
 
 
 def sarif(
@@ -51,7 +51,9 @@ def _rule(name: str) -> dict[str, Any]:
 
 
 def _level(name: str) -> str:
-    """Returns how grave a finding is: what a release is refused for, and what no rule of ours found."""
+    """Returns the severity of a finding: error if a release is refused for it, or if it is not from a
+    rule.
+    """
     return "error" if name not in RULES or RULES[name].refuses or RULES[name].final else "warning"
 
 
@@ -78,5 +80,5 @@ def _result(finding: Finding, locate: Locate) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """Returns a path as a relative reference: what means something in one is escaped."""
+    """Returns a path as a relative reference, with special characters escaped."""
     return _NOT_PLAIN.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), path)

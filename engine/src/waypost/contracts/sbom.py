@@ -1,4 +1,4 @@
-"""What a release is made of, as a CycloneDX 1.6 document: components by commit, packages by hashes."""
+"""The parts of a release as a CycloneDX 1.6 document: components by commit, packages by hashes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _PINNED = re.compile(r"==\s*([^\s*,;]+)\Z")
 
 @dataclass(frozen=True)
 class Part:
-    """Something in a release; `hashes` are sha256 (hex) of what may be installed, `commit` is git's."""
+    """A part of a release; `hashes` are sha256 (hex) of the files that may be installed, `commit` is
+    git's.
+    """
 
     name: str
     version: str
@@ -29,12 +31,12 @@ class Part:
 
     @property
     def purl(self) -> str:
-        """The package's URL; a component of a pipeline has none."""
+        """The package URL; a component of a pipeline has none."""
         return "" if self.commit else f"pkg:pypi/{self.name}@{self.version}"
 
 
 def packages_in(texts: Iterable[str]) -> Iterator[Part]:
-    """Yields the packages that locks pin, each version once; what is not pinned is passed over."""
+    """Yields the packages that locks pin, each version once; unpinned ones are skipped."""
     found: dict[tuple[str, str], set[str]] = {}
     for text in texts:
         for line in lines_of(text):
@@ -47,7 +49,7 @@ def packages_in(texts: Iterable[str]) -> Iterator[Part]:
 
 
 def sbom(name: str, version: str, parts: Iterable[Part]) -> dict[str, Any]:
-    """Returns the document; the same for the same parts: its serial number follows from them."""
+    """Returns the document; the same for the same parts: its serial number is derived from them."""
     listed = [_component(part) for part in dict.fromkeys(parts)]
     content = {
         "bomFormat": "CycloneDX",
@@ -69,7 +71,7 @@ def _component(part: Part) -> Mapping[str, Any]:
     if part.purl:
         found["purl"] = part.purl
     if part.hashes:
-        # Each is one of several files of that version: any of them may be installed.
+        # Each is one of several files of that version, any of which may be installed.
         found["properties"] = [{"name": "waypost:lock:sha256", "value": digest} for digest in part.hashes]
     if part.commit:
         found["properties"] = [{"name": "waypost:commit", "value": part.commit}]

@@ -1,18 +1,18 @@
-"""Which step does what next: a state that is told what happened, and answers with what to do.
+"""Which step does what next: a state that receives events and returns instructions.
 
-It has no clock and does no input or output: the runner carries out its instructions, and tells it how they
-ended. The states of a step, and what leads from one to the next, are drawn in docs/architecture.md.
+It has no clock and does no input or output: the runner carries out its instructions, and reports the outcome
+as events. The states of a step and their transitions are drawn in docs/architecture.md.
 
 Invariants:
 - A step is looked up only when all steps that it needs are finished.
-- Of the steps with one shareable key, at most one is on its way at any time, whichever pipelines they are
-  of; the others wait for it, and are looked up again when it is finished.
-- No more steps hold a place than there are places, nor more of the machine than there is (schedule_line.py).
-- A step whose key other runs of the tracking server may compute starts only under a lease, and only after
-  it was looked up under that lease.
+- Of the steps with the same shareable key, in any pipelines, at most one is in progress at any time; the
+  others wait for it, and are looked up again when it is finished.
+- Steps never hold more places, nor more of the machine, than there are (schedule_line.py).
+- If other runs of the tracking server may compute a step's key, it starts only under a lease, and only
+  after it was looked up under that lease.
 - After a step of a pipeline has failed, no other step of that pipeline starts.
 - A run is closed once, when all of its steps have ended, or will not start.
-- What an event costs does not grow with the steps that it does not concern.
+- The cost of an event does not grow with the number of steps that it does not concern.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ from waypost.contracts.schedule_twins import Twins
 
 
 class Schedule:
-    """The steps of all pipeline runs of a process, on what there is. Runs that were opened first go first."""
+    """The steps of all pipeline runs of a process, and the capacity. Runs that were opened first go first."""
 
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
         self._runs: dict[str, ScheduledRun] = {}
         self._steps: dict[StepId, ScheduledStep] = {}
         self._opened = 0
-        self._leases: set[StepId] = set()  # those of whose keys other runs may see that we asked
+        self._leases: set[StepId] = set()  # steps with a lease or a request for one
         self._begin()
         self._instructions: list[Instruction] = []
         self._over: list[ScheduledRun] = []
@@ -66,18 +66,18 @@ class Schedule:
     def _begin(self) -> None:
         self._line: Line[StepId] = Line(self._capacity)
         self._twins: Twins[StepId] = Twins()
-        # Those that asked and wait in the line, by what they may lack.
+        # Steps with a lease or a request that wait in the line, by what they may lack.
         self._queued_leases: dict[int, dict[StepId, None]] = defaultdict(dict)
         self._leases.clear()
 
     @property
     def open_runs(self) -> list[str]:
-        """The runs that are not closed, in the order in which they were opened."""
+        """The runs that are not closed, in the order of opening."""
         return list(self._runs)
 
     @property
     def is_hungry(self) -> bool:
-        """Whether another run's steps could start: a place is free, and nobody's turn has come."""
+        """Whether another run's steps could start: a place is free, and no waiting step can take it."""
         return not self._line.is_full and not self._line.has_next
 
     @property
@@ -86,13 +86,13 @@ class Schedule:
         return self._line.wants_gpus
 
     def states(self, run: str) -> dict[str, State]:
-        """Returns where the steps of a run are."""
+        """Returns the states of a run's steps."""
         return {step.name: each.state for step, each in self._steps.items() if step.run == run}
 
     def handle(self, event: Event) -> list[Instruction]:
-        """Takes what happened into account and returns what to do now, in this order.
+        """Processes an event and returns what to do now, in this order.
 
-        Raises ValueError for an answer to nothing that was asked.
+        Raises ValueError for an answer to an instruction that was not given.
         """
         match event:
             case Opened():
@@ -127,7 +127,7 @@ class Schedule:
     def _instruct(self, *instructions: Instruction) -> None:
         self._instructions += instructions
 
-    # What becomes of a step when something happened.
+    # What happens to a step on an event.
 
     def _open(self, event: Opened) -> None:
         run = self._runs[event.run] = ScheduledRun(event.run, self._opened, len(event.nodes))
@@ -175,7 +175,7 @@ class Schedule:
             step.state = State.ELSEWHERE
 
     def _leased(self, step: ScheduledStep) -> None:
-        """Another run may have finished the step after it was looked up, and before we asked."""
+        """Looks the step up again: another run may have finished it between lookup and request."""
         step.is_leased = True
         if step.run.has_failed:
             self._give_up(step)
@@ -183,19 +183,19 @@ class Schedule:
             self._look_up(step)
 
     def _refused(self, step: ScheduledStep, until: float) -> None:
-        """It asks again for all that have its key."""
+        """The step will request again, on behalf of all steps with its key."""
         self._line.give_back(step.id)
         if step.run.has_failed:
             self._give_up(step)
             return
         step.refusals += 1
-        if step.refusals == 2:  # a first refusal is often over at once
+        if step.refusals == 2:  # a first refusal is often brief
             self._instruct(ReportElsewhere(step.id))
         step.is_stale = True
         self._enqueue(step, State.ELSEWHERE, until)
 
     def _taken(self, step: ScheduledStep, until: float) -> None:
-        """Others may compute it, until it has its GPUs."""
+        """Releases the key: others may compute it until the step has its GPUs."""
         self._release(step)
         if step.run.has_failed:
             self._give_up(step)
@@ -229,7 +229,7 @@ class Schedule:
 
     def _fail(self, step: ScheduledStep) -> None:
         self._end(step, State.FAILED)
-        if not step.run.has_failed:  # else all the others know
+        if not step.run.has_failed:  # otherwise the others have been told already
             step.run.has_failed = True
             for each in step.run.steps:
                 if each.state in NOT_BEGUN:
@@ -243,9 +243,7 @@ class Schedule:
         self._pass_on(step)
 
     def _pass_on(self, step: ScheduledStep) -> None:
-        """A step wants its key no more: one that has the same goes on in its place, unless it will give up
-        itself.
-        """
+        """A step no longer wants its key: a twin takes its place, unless its own run has failed."""
         twin = self._twins.leave(step.key, step.id)
         if twin and not self._steps[twin].run.has_failed:
             self._look_up(self._steps[twin])
@@ -268,7 +266,7 @@ class Schedule:
             self._queued_leases[step.demand.kinds][step.id] = None
 
     def _dequeue(self, step: ScheduledStep) -> None:
-        """A step that waits for its turn does no more."""
+        """Removes a waiting step from the line."""
         self._line.leave(step.id)
         self._queued_leases[step.demand.kinds].pop(step.id, None)
 
@@ -277,7 +275,7 @@ class Schedule:
         self._queued_leases[step.demand.kinds].pop(step.id, None)
 
     def _release(self, step: ScheduledStep) -> None:
-        """Others may have its key, and its place."""
+        """Releases the step's key and place."""
         if step.id in self._leases:
             self._leases.discard(step.id)
             self._queued_leases[step.demand.kinds].pop(step.id, None)
@@ -286,11 +284,11 @@ class Schedule:
         self._line.give_back(step.id)
 
     def _advance(self) -> None:
-        """Gives places to those whose turn it is, and closes runs that are over."""
+        """Assigns places to steps in turn, and closes runs that are over."""
         while step := self._line.first():
             self._go_on(self._steps[step])
         for kinds, queued in self._queued_leases.items():
-            # Who cannot start now lets others have the key.
+            # A step that cannot start now releases its key.
             for step in list(queued) if kinds & self._line.lacking else ():
                 self._release(self._steps[step])
         if self._line.held_up and not self._steps[self._line.held_up].is_announced:

@@ -1,11 +1,11 @@
-"""Who holds what of a machine, and who is next: places, processors, memory and GPUs.
+"""Who holds which of a machine's resources, and who is next: places, processors, memory and GPUs.
 
 Invariants:
-- What is held is never more than there is, but for processors and memory of one that is alone.
-- Nobody passes one who came before and lacks what the later one needs, too: so everybody gets their turn,
-  however much they ask for. Who needs no GPU passes those that wait for one, and who needs no memory that
-  is known passes those that wait for memory.
-- Whatever is asked of the line costs the logarithm of its length at most.
+- Items never hold more than there is, except processors and memory of an item that is alone.
+- No item overtakes an earlier one that lacks a resource which both need: so every item gets its turn,
+  however much it asks for. Items without GPUs overtake those that wait for one, and items without known
+  memory overtake those that wait for memory.
+- Every operation costs at most the logarithm of the line's length.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 CPUS, MEMORY, GPUS = 1, 2, 4
-"""What one may lack, as bits. Everybody needs processors; of the others that is not so."""
+"""Resources that an item may lack, as bits. Every item needs processors, but not every one the others."""
 _ALL = CPUS | MEMORY | GPUS
 _MILLI = 1000
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """What there is: `places` for steps, processors, bytes of memory, GPUs; None if nothing bounds it."""
+    """The resources: `places` for steps, processors, bytes of memory, GPUs; None if unlimited."""
 
     places: int
     cpus: int | None = None
@@ -36,15 +36,17 @@ class Capacity:
 
     @property
     def share(self) -> int:
-        """What a step takes that says nothing of processors, in thousandths: one, or less where more steps
-        may run than there are processors.
+        """Processors of a step that declares none, in thousandths: one, or less if there are more places than
+        processors.
         """
         return 0 if self.cpus is None else _MILLI * self.cpus // max(self.places, self.cpus)
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What one needs: processors and GPUs as it says, bytes as it says or as they were last; 0 is unsaid."""
+    """The resources that an item needs: processors and GPUs as declared, bytes as declared or measured; 0:
+    none.
+    """
 
     cpus: int = 0
     memory: int = 0
@@ -52,7 +54,7 @@ class Demand:
 
     @property
     def kinds(self) -> int:
-        """What it may lack."""
+        """The resources that it may lack, as bits."""
         return CPUS | MEMORY * bool(self.memory) | GPUS * bool(self.gpus)
 
 
@@ -68,13 +70,13 @@ class _Entry(Generic[Item]):
 
 
 class Line(Generic[Item]):
-    """Those that hold something, and those that wait for their turn, of whom the least `order` is next."""
+    """Items that hold resources, and items that wait for their turn; the smallest `order` is next."""
 
     def __init__(self, capacity: Capacity) -> None:
         self._capacity = capacity
         self._waiting: dict[Item, _Entry[Item]] = {}
         self._holding: dict[Item, Demand] = {}
-        # Those whose time has come, by what they may lack; left ones go when they are met.
+        # Items that may start now, by what they may lack; removed ones are dropped when met.
         self._ready: dict[int, list[_Entry[Item]]] = {}
         self._later: list[tuple[float, int, _Entry[Item]]] = []
         self._tickets = itertools.count()
@@ -84,9 +86,9 @@ class Line(Generic[Item]):
         self._free: int | None = None
         self._unlocked = capacity.gpus
         self.lacking = 0
-        """What the last answer of `first` lacked: a step that may lack some of it does not start now."""
+        """Resources that the last call of `first` lacked: an item that may lack one does not start now."""
         self.held_up: Item | None = None
-        """Who was next and waits for GPUs, none of which is held here."""
+        """The next item, if it waits for GPUs and none of them is held here."""
 
     def __contains__(self, item: Item) -> bool:
         return item in self._waiting
@@ -97,16 +99,16 @@ class Line(Generic[Item]):
 
     @property
     def has_next(self) -> bool:
-        """Whether somebody waits whose time has come."""
+        """Whether an item waits that may start now."""
         return any(self._heads())
 
     @property
     def wants_gpus(self) -> bool:
-        """Whether somebody waits for GPUs."""
+        """Whether an item waits for GPUs."""
         return self._wanting_gpus > 0
 
     def join(self, item: Item, demand: Demand, rank: int, not_before: float = -math.inf) -> None:
-        """Lets one wait behind those of its rank, and of lesser ones."""
+        """Adds an item behind those of the same or a smaller rank."""
         ticket = next(self._tickets)
         entry = self._waiting[item] = _Entry((rank, ticket), item, demand)
         self._wanting_gpus += bool(demand.gpus)
@@ -116,13 +118,13 @@ class Line(Generic[Item]):
             self._push(entry)
 
     def leave(self, item: Item) -> None:
-        """One waits no more."""
+        """Removes a waiting item."""
         if entry := self._waiting.pop(item, None):
             entry.is_waiting = False
             self._wanting_gpus -= bool(entry.demand.gpus)
 
     def take(self, item: Item) -> None:
-        """Gives one that waits what it needs."""
+        """Assigns a waiting item its resources."""
         demand = self._waiting[item].demand
         self.leave(item)
         self._holding[item] = demand
@@ -131,13 +133,13 @@ class Line(Generic[Item]):
             self._free -= demand.memory
 
     def give_back(self, item: Item) -> None:
-        """One needs what it holds no more."""
+        """Releases an item's resources."""
         if demand := self._holding.pop(item, None):
             self._hold(demand, -1)
 
     def pass_time(self, now: float, free: int | None, gpus: int | None, places: int | None = None) -> None:
-        """It is `now`; so many bytes are free, and so many GPUs are ours to use, where that is known. What
-        holds a place keeps it, though there may be fewer `places` now.
+        """Sets the time to `now`, and the free bytes and usable GPUs if known. Items keep their place, even
+        if there are fewer `places` now.
         """
         self._now, self._free = now, free
         if places is not None and places != self._capacity.places:
@@ -149,7 +151,7 @@ class Line(Generic[Item]):
                 self._push(entry)
 
     def first(self) -> Item | None:
-        """Returns who may take what it needs now, None if nobody may."""
+        """Returns the item that may take its resources now, None if there is none."""
         self.held_up = None
         self.lacking = _ALL if self.is_full else 0
         for entry in sorted(self._heads()):
@@ -182,7 +184,7 @@ class Line(Generic[Item]):
         return _MILLI * demand.cpus or self._capacity.share
 
     def _lacks(self, demand: Demand) -> int:
-        """Returns what is not there for one, as bits."""
+        """Returns the resources that an item lacks, as bits."""
         gpus = self._unlocked is not None and self._gpus + demand.gpus > self._unlocked
         lacking = GPUS if demand.gpus and gpus else 0
         if not self._holding:  # there is nothing to wait for

@@ -1,4 +1,4 @@
-"""What a schedule is told, and what it says: events and instructions of steps (see schedule.py)."""
+"""Events that a schedule receives, and its instructions (see schedule.py)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from waypost.contracts.schedule_line import NOTHING, Demand
 
 
 class State(StrEnum):
-    """Where a step is."""
+    """The state of a step."""
 
     WAITING = "waiting"  # for the steps that it needs
-    LOOKED_UP = "looked up"  # whether a finished step has its key, is being found out
-    PENDING = "pending"  # it has to run, and wants a place
-    ELSEWHERE = "leased elsewhere"  # another step, of this process or of another run, computes its key
-    LEASING = "leasing"  # it has a place; whether the lease is granted, is being found out
+    LOOKED_UP = "looked up"  # searching for a finished step with its key
+    PENDING = "pending"  # it has to run, and waits for a place
+    ELSEWHERE = "leased elsewhere"  # another step, in this process or another run, computes its key
+    LEASING = "leasing"  # it has a place, and requests the lease
     RUNNING = "running"
     DONE = "done"
     REUSED = "reused"
     FAILED = "failed"
-    SKIPPED = "skipped"  # it will not run, since another one failed
+    SKIPPED = "skipped"  # it will not run, because another one failed
     CANCELLED = "cancelled"
 
 
@@ -35,8 +35,8 @@ class StepId:
 
 @dataclass(frozen=True)
 class Node:
-    """A step of the graph: it starts after those that it `needs`. One that is not `selected` is never
-    executed: it is taken over, or it fails.
+    """A step of the graph: it starts after those that it `needs`. If not `selected`, it is never executed: it
+    is reused, or it fails.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Opened:
-    """A pipeline run is there, with all its steps. They need no others."""
+    """A pipeline run is open, with all its steps. They need no others."""
 
     run: str
     nodes: Sequence[Node]
@@ -57,10 +57,10 @@ class Opened:
 
 @dataclass(frozen=True)
 class LookedUp:
-    """The answer to LookUp: whether a finished step can be taken over, and what the step needs if none can.
+    """The answer to LookUp: whether a finished step can be reused, and what the step needs if not.
 
     Steps with the same `key` are one if both are `shareable`; `leased` says that other runs may compute it,
-    too. `demand` is what a machine has to have for it.
+    too. `demand` are the resources that it needs.
     """
 
     step: StepId
@@ -80,7 +80,7 @@ class Leased:
 
 @dataclass(frozen=True)
 class Refused:
-    """The answer to Lease: another run has the key. Not to be asked for again before `until`."""
+    """The answer to Lease: another run has the key. Request it again at `until` or later."""
 
     step: StepId
     until: float
@@ -88,9 +88,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Taken:
-    """The answer to Start: the GPUs that were free are another process's by now. Not to be started before
-    `until`.
-    """
+    """The answer to Start: another process has taken the free GPUs. Start it at `until` or later."""
 
     step: StepId
     until: float
@@ -98,7 +96,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Ended:
-    """The process of a step has ended, and all that it left is recorded."""
+    """The process of a step has ended, and its outcome is recorded."""
 
     step: StepId
     ok: bool
@@ -106,16 +104,15 @@ class Ended:
 
 @dataclass(frozen=True)
 class Closed:
-    """The answer to Close, told as soon as it is begun: a run is closed once, whatever happens meanwhile."""
+    """The answer to Close, sent when closing begins: a run is closed once, whatever happens meanwhile."""
 
     run: str
 
 
 @dataclass(frozen=True)
 class Passed:
-    """Time went by: it is `now` (seconds of any clock), so many bytes of memory are free, and so many GPUs
-    are not another process's; None if unknown. There are so many `places` from now on; None:
-    as many as before.
+    """Time has passed: it is `now` (seconds of any clock), with so many `free` bytes of memory and `gpus`
+    that no other process has; None if unknown. From now on there are so many `places`; None: unchanged.
     """
 
     now: float
@@ -126,7 +123,7 @@ class Passed:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """All comes to its end: `status` is what becomes of the runs."""
+    """Everything ends: `status` is the status of the runs."""
 
     status: str = "KILLED"
 
@@ -139,7 +136,7 @@ Event = Opened | LookedUp | Leased | Refused | Taken | Ended | Closed | Passed |
 
 @dataclass(frozen=True)
 class LookUp:
-    """Find out whether a finished step has the key of this one; `again`: whatever was found before."""
+    """Search for a finished step with the key of this one; `again`: ignore the earlier result."""
 
     step: StepId
     again: bool = False
@@ -147,42 +144,42 @@ class LookUp:
 
 @dataclass(frozen=True)
 class Lease:
-    """Ask the other runs of the tracking server for the step's key."""
+    """Request the lease of the step's key."""
 
     step: StepId
 
 
 @dataclass(frozen=True)
 class ReleaseLease:
-    """Let others have the step's key."""
+    """Release the lease of the step's key."""
 
     step: StepId
 
 
 @dataclass(frozen=True)
 class ReportElsewhere:
-    """Tell that the step waits for another run's, once."""
+    """Report, once, that the step waits for another run's."""
 
     step: StepId
 
 
 @dataclass(frozen=True)
 class ReportBusy:
-    """Tell that the step waits for GPUs that other processes have, once."""
+    """Report, once, that the step waits for GPUs that other processes have."""
 
     step: StepId
 
 
 @dataclass(frozen=True)
 class TakeOver:
-    """Take the result that was found for this step's."""
+    """Reuse the result that was found for this step."""
 
     step: StepId
 
 
 @dataclass(frozen=True)
 class Start:
-    """Start the step's process, with so many GPUs."""
+    """Start the step's process, with `gpus` GPUs."""
 
     step: StepId
     gpus: int = 0
@@ -190,14 +187,14 @@ class Start:
 
 @dataclass(frozen=True)
 class Reject:
-    """Note that a step which was not selected has no result to take over."""
+    """Record that a step was not selected, and has no result to reuse."""
 
     step: StepId
 
 
 @dataclass(frozen=True)
 class Close:
-    """Give a run whose steps have ended, or will not start, its terminal status."""
+    """Set the terminal status of a run; its steps have ended, or will not start."""
 
     run: str
     status: str
@@ -205,7 +202,7 @@ class Close:
 
 @dataclass(frozen=True)
 class Cancel:
-    """End the processes of a run's steps, and give it its terminal status."""
+    """End the processes of a run's steps, and set its terminal status."""
 
     run: str
     status: str

@@ -1,4 +1,4 @@
-"""What the schedule knows of a step, and of the run that it belongs to."""
+"""The schedule's state of a step, and of its run."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ NOT_BEGUN = (State.WAITING, State.PENDING, State.ELSEWHERE)
 
 @dataclass(slots=True, eq=False)
 class ScheduledStep:
-    """What is known of a step. It holds a place from the moment that it may start until it has ended."""
+    """The state of a step. It holds a place from the moment that it may start until it has ended."""
 
     id: StepId
     run: ScheduledRun
     selected: bool
-    missing: int  # how many of the steps that it needs are not finished
+    missing: int  # number of needed steps that are not finished
     dependents: list[ScheduledStep] = field(default_factory=list)
     state: State = State.WAITING
     found: LookedUp | None = None
     is_leased: bool = False
     refusals: int = 0
-    is_stale: bool = False  # it was refused since it was looked up: the key may be finished by now
-    is_announced: bool = False  # that it waits for what others have
+    is_stale: bool = False  # refused since its lookup: the key may be finished by now
+    is_announced: bool = False  # whether its wait for GPUs was reported
 
     @property
     def key(self) -> str:
-        """The key by which others are the same step, empty if none is."""
+        """The key that it shares with other steps, empty if none."""
         return sharing_key(self.found) if self.found else ""
 
     @property
@@ -45,7 +45,7 @@ class ScheduledStep:
 class ScheduledRun:
     name: str
     number: int
-    left: int  # how many steps have no last state yet
+    left: int  # number of steps without a terminal state
     steps: list[ScheduledStep] = field(default_factory=list)
     has_failed: bool = False
 

@@ -9,16 +9,16 @@ Item = TypeVar("Item")
 
 
 class Twins(Generic[Item]):
-    """Those that want a key, in the order in which they came: the first of them works for all.
+    """The items that want a key, in order of arrival: the first of them works for all.
 
-    An empty key is shared by nobody. Whatever is asked costs the same, however many want a key.
+    An empty key is never shared. Every operation has constant cost, however many items want a key.
     """
 
     def __init__(self) -> None:
-        self._wanting: dict[str, OrderedDict[Item, None]] = {}  # a dict is slow to say what is first
+        self._wanting: dict[str, OrderedDict[Item, None]] = {}  # the first key of a dict is slow to find
 
     def join(self, key: str, item: Item) -> bool:
-        """Lets one want a key, which may want it already; returns whether it is the one that works."""
+        """Adds an item for a key, if not there already; returns whether it is the one that works."""
         if not key:
             return True
         wanting = self._wanting.setdefault(key, OrderedDict())
@@ -26,7 +26,9 @@ class Twins(Generic[Item]):
         return next(iter(wanting)) == item
 
     def leave(self, key: str, item: Item) -> Item | None:
-        """One wants a key no more; returns who works in its place, None if it did not or none is left."""
+        """Removes an item; returns the one that now works in its place, None if it did not work or none is
+        left.
+        """
         wanting = self._wanting.get(key, OrderedDict())
         if item not in wanting:
             return None
@@ -38,7 +40,7 @@ class Twins(Generic[Item]):
         return next(iter(wanting)) if did_work else None
 
     def end(self, key: str, item: Item) -> list[Item]:
-        """The work for a key is done: where that was this one's, returns the others, who want it no more."""
+        """Ends the work for a key; if the item was the one that worked, removes and returns the others."""
         wanting = self._wanting.get(key, OrderedDict())
         if next(iter(wanting), None) != item:
             return []

@@ -1,7 +1,7 @@
-"""JSON Schemas (draft 2020-12) of what people write, for editors: made of the models that read it.
+"""JSON Schemas (draft 2020-12) of users' files, for editors, generated from the models that read them.
 
-What a model does before it looks at its keys is not in pydantic's schema: shorter forms, and keys of others.
-That is said here. A schema refuses nothing that Waypost takes; Waypost refuses more than a schema can say.
+Pydantic's schema lacks what a model does before it validates keys: short forms, and other tools' keys. These
+are added here. A schema refuses nothing that Waypost accepts; Waypost refuses more than a schema can express.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 
 
 def schema_of(file: str) -> Schema:
-    """Returns the schema of a file by its name."""
+    """Returns the schema for a file name."""
     return {PIPELINE: _pipeline, PROJECT: _project}[file]()
 
 
@@ -29,7 +29,7 @@ FILES = (PIPELINE, PROJECT)
 def _pipeline() -> Schema:
     found = Pipeline.model_json_schema()
     definitions = found["$defs"]
-    # 1.10 is a version as it stands.
+    # 1.10 is a valid version.
     _widen(definitions["Source"], "version", {"type": ["string", "number", "null"]})
     _widen(definitions["Step"], "with", {"type": ["object", "null"]})
     return _headed(found, "A pipeline of versioned components")
@@ -39,7 +39,7 @@ def _project() -> Schema:
     found = Component.model_json_schema(mode="validation")
     definitions = found["$defs"]
     for name in ("EntryPoint", "Parameter"):
-        definitions[name]["additionalProperties"] = True  # MLflow's, or others'
+        definitions[name]["additionalProperties"] = True  # MLflow's keys, or others'
     parameters = definitions["EntryPoint"]["properties"]["parameters"]
     parameters["additionalProperties"] = {"anyOf": [{"$ref": "#/$defs/Parameter"}, {"type": "string"}]}
     _widen(definitions["Parameter"], "type", {"type": ["string", "null"]})
@@ -50,7 +50,7 @@ def _project() -> Schema:
 
 
 def _widen(place: Schema, key: str, schema: Schema) -> None:
-    """Lets a key take more than its model has, and keeps what is said of it."""
+    """Lets a key accept more than its model does, and keeps its description."""
     said = {k: v for k, v in place["properties"][key].items() if k in ("default", "description", "title")}
     place["properties"][key] = {**said, **schema}
 

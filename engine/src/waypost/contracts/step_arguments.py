@@ -28,7 +28,7 @@ def step_arguments(
     entry_points: Mapping[str, EntryPoint | None],
     findings: list[Finding],
 ) -> dict[str, Argument]:
-    """Returns what a step is given, by parameter: its `with`, checked against the contract, and defaults."""
+    """Returns a step's arguments by parameter: its `with`, checked against the contract, and defaults."""
     step, entry_point = pipeline.steps[name], entry_points[name]
     contract = entry_point.parameters if entry_point else {}
     arguments: dict[str, Argument] = {}
@@ -64,7 +64,7 @@ def step_arguments(
             arguments[key] = argument_text(parameter, parameter.default)
         except ValueError as error:
             findings.append(
-                Finding(step_place(name, "with", key), f"the default of {step.uses}: {error}", "give a value")
+                Finding(step_place(name, "with", key), f"the default of {step.uses}: {error}", "set a value")
             )
     return {key: arguments[key] for key in contract if key in arguments}
 
@@ -74,7 +74,7 @@ def _argument(parameter: Parameter | None, raw: Any, parameters: Parameters, pla
     if isinstance(raw, str) and (match := _REFERENCE.match(raw)):
         return Reference(match[1], match[2])
     if _ANY_STEP.search(str(raw)):
-        form = "a reference to an output stands alone: ${steps.NAME.outputs.NAME}"
+        form = "a reference to an output must stand alone: ${steps.NAME.outputs.NAME}"
         raise FindingsError([Finding(place, f"{shortened(raw)!r}: {form}")])
     value = parameters.resolved(raw, place)
     if parameter is None or is_not_given(parameter, value):
@@ -120,7 +120,7 @@ def _misfits(
     entry_points: Mapping[str, EntryPoint | None],
     given: Collection[str],
 ) -> list[Finding]:
-    """Returns where an output is not what the parameter says that it takes."""
+    """Returns where an output does not match the parameter that receives it."""
     maker = entry_points.get(argument.step) if isinstance(argument, Reference) else None
     if not isinstance(argument, Reference) or not maker or not parameter:
         return []

@@ -15,10 +15,10 @@ _MOST = 10_000
 
 
 def points(overrides: Sequence[str]) -> list[tuple[str, ...]]:
-    """Returns each combination of values as overrides `key=value`, in the order of the command line.
+    """Returns each combination of values as overrides `key=value`, in command-line order.
 
-    A value may be `a,b,c` or `range(stop)`, `range(start, stop)`, `range(start, stop, step)`, as in
-    Python, for floats too. A comma within brackets or quotes does not part. Raises FindingsError.
+    A value may be `a,b,c` or `range(stop)`, `range(start, stop)`, `range(start, stop, step)`, as in Python,
+    also for floats. Commas within brackets or quotes do not separate. Raises FindingsError.
     """
     axes: list[list[str]] = []
     for override in overrides:
@@ -38,15 +38,15 @@ def points(overrides: Sequence[str]) -> list[tuple[str, ...]]:
 
 
 def swept(overrides: Sequence[str]) -> list[str]:
-    """Returns the keys that have more than one value."""
+    """Returns the keys with more than one value."""
     return [o.partition("=")[0].removeprefix("+") for o in overrides if len(points([o])) > 1]
 
 
 def smaller_is_better(metric: str, declared: SaidSide, asked: bool | None) -> bool:
     """Returns whether the smallest value of a metric is the best.
 
-    Args: `declared` is what its contract says, `asked` the command line (None: nothing); where neither says
-    anything, the largest is. Raises UsageError if they contradict each other.
+    Args: `declared` is the contract's side, `asked` the command line's (None: not given); if neither is
+    given, the largest is best. Raises UsageError if they contradict each other.
     """
     if asked is None or not declared or asked == (declared == "lower"):
         return declared == "lower" if asked is None else asked
@@ -63,7 +63,7 @@ def _range(override: str, text: str) -> list[str]:
     try:
         numbers = [float(word) for word in words]
         start, stop, step = {1: (0.0, *numbers, 1.0), 2: (*numbers, 1.0), 3: tuple(numbers)}[len(numbers)]
-        # 0.1 + 3 * 0.1 is a little more than 0.4: a hair's breadth is no step.
+        # 0.1 + 3 * 0.1 is slightly more than 0.4: rounding errors must not add a step.
         count = math.ceil((stop - start) / step - 1e-9) if step else 0
     except (ValueError, KeyError) as error:
         raise _wrong(

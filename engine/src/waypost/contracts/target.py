@@ -1,4 +1,4 @@
-"""What `waypost run` and `reproduce` are pointed at: a release in a git repository."""
+"""The target of `waypost run` and `reproduce`: a release in a git repository."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Target:
 
 
 def parse_target(text: str, here: str) -> Target | None:
-    """Returns the target, None for a text that is no URL; `here` is the folder of relative paths.
+    """Returns the target, None if the text is not a URL; `here` is the base folder of relative paths.
 
     Raises UsageError for a URL without a version.
     """

@@ -1,4 +1,4 @@
-"""What no file that others get may hold: places of one machine, keys and tokens."""
+"""What no shared file may contain: paths of one machine, keys and tokens."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 
 from waypost.errors import Finding
 
-_MOST_TOLD = 3  # of each kind in one file
+_MOST_TOLD = 3  # per kind and file
 _PLACE = re.compile(
-    r"""(?<![\w./:{}$~%*\\-])                       # where a path begins, and no URL or pattern goes on
+    r"""(?<![\w./:{}$~%*\\-])                       # start of a path, not inside a URL or pattern
     (?:/(?:home|Users|root|mnt|media|Volumes|data\d*|scratch)/[\w.-]+ | [C-Z]:\\{1,2}Users\\{1,2}[\w.-]+)
     """,
     re.VERBOSE,
 )
-# Hosts that are nobody's (RFC 2606, RFC 6761): what stands before them opens nothing.
+# Reserved hosts (RFC 2606, RFC 6761): credentials for them open nothing.
 _NOWHERE = r"(?:[\w.-]+\.)?(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)\b|127\."
-# Forms that their issuers document, to be found. Nothing is guessed from the name of a variable.
+# Forms documented by their issuers. Nothing is guessed from the name of a variable.
 _SECRETS = {
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"),
     "an access key of AWS": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
@@ -36,7 +36,7 @@ _SECRETS = {
 
 
 def secrets_in(text: str) -> Iterator[tuple[int, str]]:
-    """Yields (line, what it is) of everything that has the form of a secret; never the secret."""
+    """Yields (line, kind) of everything that looks like a secret; never the secret."""
     for number, line in enumerate(text.splitlines(), 1):
         for kind, form in _SECRETS.items():
             if form.search(line):
@@ -44,17 +44,17 @@ def secrets_in(text: str) -> Iterator[tuple[int, str]]:
 
 
 def places_in(text: str) -> Iterator[tuple[int, str]]:
-    """Yields (line, path) of places that only one machine has."""
+    """Yields (line, path) of paths that exist on one machine only."""
     for number, line in enumerate(text.splitlines(), 1):
         for found in _PLACE.finditer(line):
             yield number, found[0]
 
 
 def text_findings(place: str, text: str, *, with_places: bool = True) -> Iterator[Finding]:
-    """Yields what is wrong with the text of a file, by lines. Args: `place` is what a finding calls it."""
+    """Yields findings about the text of a file, by line. Args: `place` is its name in findings."""
     for line, kind in itertools.islice(secrets_in(text), _MOST_TOLD):
-        problem = f"this has the form of {kind}"
-        yield Finding(f"{place}:{line}", problem, "revoke it, and take it out", "secrets")
+        problem = f"this looks like {kind}"
+        yield Finding(f"{place}:{line}", problem, "revoke it, and remove it", "secrets")
     for line, path in itertools.islice(places_in(text) if with_places else (), _MOST_TOLD):
-        problem = f"{path} is a place on one machine"
+        problem = f"{path} is a path of one machine"
         yield Finding(f"{place}:{line}", problem, "make it a parameter, or a relative path", "paths")

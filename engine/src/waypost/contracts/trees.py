@@ -1,7 +1,7 @@
-"""Git's trees without git: the id of a tree is the hash of what is in it, and any name can be in it.
+"""Git trees without git: the id of a tree is the hash of its content, and it may contain any name.
 
-Trees come from strangers. Git checks the names in them only where it checks a tree out, which it never does
-for Waypost, so they are checked here: before anything is written, and before a name becomes part of a path.
+Trees come from strangers. Git checks names only at checkout, which it never does for Waypost, so they are
+checked here: before anything is written, and before a name becomes part of a path.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from sys import intern
 
 FOLDER, FILE, PROGRAM, LINK, SUBMODULE = "40000", "100644", "100755", "120000", "160000"
-MOST_NAME_BYTES = 255  # what file systems take
+MOST_NAME_BYTES = 255  # limit of file systems
 MOST_PATH_BYTES = 1024
 
 _MODE = re.compile(rb"[0-7]{5,6}")
 _SLASHES = re.compile(r"[/\\]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_NOT_TEXT = re.compile(r"[\ud800-\udfff]")  # what bytes become that are no UTF-8
-# HFS+ leaves these out when it compares names; the list is git's (utf8.c, next_hfs_char).
+_NOT_TEXT = re.compile(r"[\ud800-\udfff]")  # stand-ins for bytes that are not UTF-8
+# HFS+ ignores these when it compares names; the list is git's (utf8.c, next_hfs_char).
 _IGNORED = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
-# NTFS leaves out dots and spaces at the end and what follows a colon, and has a short name for `.git`
+# NTFS ignores trailing dots and spaces and everything after a colon, and has a short name for `.git`
 # (path.c, is_ntfs_dotgit).
 _GITS_OWN = re.compile(r"(\.git|git~1)[ .]*(:.*)?", re.IGNORECASE | re.DOTALL)
 
@@ -33,19 +33,19 @@ class TreeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in a tree: git's mode, as it stands there, and its id."""
+    """One entry of a tree: git's mode, as written there, and its id."""
 
     mode: str
     oid: str
 
     @property
     def kind(self) -> str:
-        """What git takes it for: tree, commit (of a submodule), else blob."""
+        """Its type in git: tree, commit (of a submodule), else blob."""
         return {0o040000: "tree", 0o160000: "commit"}.get(int(self.mode, 8) & 0o170000, "blob")
 
 
 def object_id(kind: str, body: bytes, *, digits: int = 40) -> str:
-    """Returns the id of a git object: of 40 hex digits (SHA-1) or 64 (SHA-256), as in its repository.
+    """Returns the id of a git object: 40 hex digits (SHA-1) or 64 (SHA-256), as in its repository.
 
     Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
     """
@@ -56,8 +56,8 @@ def object_id(kind: str, body: bytes, *, digits: int = 40) -> str:
 
 
 def tree_id(entries: Mapping[str, Entry], *, digits: int = 40) -> str:
-    """Returns the id of the tree that has these entries, by name."""
-    # What is on disk may have names that are not UTF-8: their bytes count.
+    """Returns the id of the tree with these entries, by name."""
+    # Names on disk may not be UTF-8: their bytes count.
     named = [(name.encode("utf-8", "surrogateescape"), entry) for name, entry in entries.items()]
     ordered = sorted((_place(name, e), name, e) for name, e in named)
     body = b"".join(e.mode.encode() + b" " + name + b"\0" + bytes.fromhex(e.oid) for _, name, e in ordered)
@@ -65,12 +65,12 @@ def tree_id(entries: Mapping[str, Entry], *, digits: int = 40) -> str:
 
 
 def _place(name: bytes, entry: Entry) -> bytes:
-    """Returns what git sorts by: a folder as if its name ended with a slash."""
+    """Returns git's sort key: a folder sorts as if its name ended with a slash."""
     return name + b"/" if entry.kind == "tree" else name
 
 
 def tree_of_folders(folders: Mapping[str, str]) -> str:
-    """Returns the id of the tree with these folders (name to tree): a component with what it shares."""
+    """Returns the id of the tree with these folders (name to tree): a component and its shared folders."""
     digits = max(len(tree) for tree in folders.values())
     return tree_id({name: Entry(FOLDER, tree) for name, tree in folders.items()}, digits=digits)
 
@@ -102,29 +102,29 @@ def read_tree(body: bytes, *, digits: int = 40) -> dict[str, Entry]:
 
 
 def name_problem(name: str) -> str:
-    """Returns why a name cannot be that of a file or folder, empty if it can."""
+    """Returns why a name is not valid for a file or folder, empty if it is."""
     if name in ("", ".", ".."):
-        return "is no name of a file"
+        return "is not a file name"
     if _SLASHES.search(name):
-        return "holds a slash"
+        return "contains a slash"
     if _CONTROLS.search(name):
-        return "holds a control character"
+        return "contains a control character"
     if _NOT_TEXT.search(name):
         return "is not UTF-8"
     if len(name.encode()) > MOST_NAME_BYTES:
         return f"is longer than {MOST_NAME_BYTES} bytes"
     if _GITS_OWN.fullmatch(_IGNORED.sub("", name)):
-        return "is a name of git's own"
+        return "is reserved by git"
     return ""
 
 
 def path_problem(path: str) -> str:
-    """Returns why a text is no path below the folder that it is for, empty if it is one."""
+    """Returns why a text is not a path inside its base folder, empty if it is."""
     if path.startswith("/"):
         return "is an absolute path"
     for part in path.split("/"):
         if problem := name_problem(part):
-            return problem if part == path else f"is no path here: {shown(part)} in it {problem}"
+            return problem if part == path else f"is not a valid path: {shown(part)} in it {problem}"
     too_long = len(path.encode()) > MOST_PATH_BYTES
     return f"is longer than {MOST_PATH_BYTES} bytes" if too_long else ""
 
@@ -132,8 +132,8 @@ def path_problem(path: str) -> str:
 def link_problem(path: str, target: bytes, inside: Collection[str]) -> str:
     """Returns why a link cannot be unpacked at a path, empty if it can.
 
-    It may lead to what lies in the folders `inside`, all beside each other. `..` may only stand at the
-    start of its target: after a name, which may be a link itself, nobody knows what `..` means.
+    It may lead into the folders `inside`, which are siblings. `..` is only allowed at the start of its
+    target: after a name, which may itself be a link, its meaning is unknown.
     """
     text = target.decode("utf-8", "surrogateescape")
     parts = [part for part in text.split("/") if part not in ("", ".")]
@@ -141,13 +141,13 @@ def link_problem(path: str, target: bytes, inside: Collection[str]) -> str:
     parents = path.split("/")[:-1]
     reached = [*parents[: max(len(parents) - ups, 0)], *parts[ups:]]
     if not text or any(name_problem(part) for part in parts[ups:]) or len(target) > MOST_PATH_BYTES:
-        return f"is a link to {shown(text)}, which is no path"
+        return f"is a link to {shown(text)}, which is not a path"
     if text.startswith("/") or ups > len(parents) or not reached or reached[0] not in inside:
         return f"is a link that may leave its folder, to {shown(text)}"
     return ""
 
 
 def shown(text: str) -> str:
-    """Returns a stranger's text for a message: in quotes, nothing in it that a terminal obeys, not long."""
+    """Returns untrusted text for a message: quoted, without terminal control characters, truncated."""
     quoted = repr(text)
     return quoted if len(quoted) <= 80 else f"{quoted[:60]}…{quoted[-1]}"

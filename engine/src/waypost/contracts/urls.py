@@ -1,4 +1,4 @@
-"""Where a component repository is, as a full git URL."""
+"""The location of a component repository, as a full git URL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from waypost.contracts.trees import shown
 
 _SCP_LIKE = re.compile(r"^(?:[^/:\s\[\]]+|(?:[^/:\s\[\]]+@)?\[[\w:.%]+\]):(?!//)")
-_BRACKETS = re.compile(r"\[[^\]]*\]")  # around the address of a host, by IPv6
+_BRACKETS = re.compile(r"\[[^\]]*\]")  # around the IPv6 address of a host
 _GITHUB = "github:"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -19,16 +19,16 @@ def url_problem(written: str) -> str:
         fits = re.fullmatch(r"github:[\w.-]+/[\w.-]+", written)
         return "" if fits else f"{written!r} is not of the form github:ORGANISATION/REPOSITORY"
     if _CONTROLS.search(written):
-        return f"{shown(written)} holds a control character"
+        return f"{shown(written)} contains a control character"
     known = "://" in written or written.startswith(("./", "../", "/")) or _SCP_LIKE.match(written)
-    # A leading dash would be an option of git, `::` names a program to start.
+    # A leading dash would be an option of git, `::` names a program to run.
     if known and not written.startswith("-") and "::" not in _BRACKETS.sub("", written):
         return ""
     return f"{written!r} is not a git URL: use https://…, ssh://…, git@HOST:…, ../NAME.git or github:ORG/REPO"
 
 
 def scheme_of(text: str) -> str:
-    """Returns the scheme of a URL, empty for what is none: a bracket without its counterpart, too."""
+    """Returns the scheme of a URL, empty for any other text, such as one with an unmatched bracket."""
     try:
         return urlsplit(text).scheme
     except ValueError:
@@ -36,10 +36,10 @@ def scheme_of(text: str) -> str:
 
 
 def full_url(written: str, base: str) -> str:
-    """Returns the URL that a `git:` text means.
+    """Returns the full URL for a `git:` text.
 
-    Args: `base` is the URL of the pipeline repository's origin; `./x` and `../x` are relative to
-    it as for submodules (https://git-scm.com/docs/git-submodule), so that they hold for forks too.
+    Args: `base` is the URL of the pipeline repository's origin; `./x` and `../x` are relative to it as for
+    submodules (https://git-scm.com/docs/git-submodule), so that they also work for forks.
     """
     if written.startswith(_GITHUB):
         return f"https://github.com/{written.removeprefix(_GITHUB)}"

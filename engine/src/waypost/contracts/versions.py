@@ -1,4 +1,4 @@
-"""Versions: which tags are releases, what a pipeline may ask for, which release answers it."""
+"""Versions: which tags are releases, what a pipeline may ask for, which release satisfies it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Requirement:
-    """What a pipeline asks for: a PEP 440 specifier, a commit (full or short), or a branch's name.
+    """A pipeline's requirement: a PEP 440 specifier, a commit (full or short), or a branch name.
 
     Exactly one of `specifier`, `commit` and `branch` is given.
     """
@@ -36,7 +36,7 @@ class Requirement:
     branch: str = ""
 
     def allows(self, version: Version) -> bool:
-        """Returns whether a version fits; a pre-release only where the requirement names one."""
+        """Returns whether a version satisfies it; a pre-release only if the requirement names one."""
         if self.specifier is None:
             return False
         return self.specifier.contains(version, prereleases=bool(self.specifier.prereleases))
@@ -64,7 +64,7 @@ def parse_requirement(text: str) -> Requirement:
 
 
 def version_of(tag: str, prefix: str = "") -> Version | None:
-    """Returns the version that a tag vX.Y.Z or X.Y.Z names (pre-releases too), None for others.
+    """Returns the version in a tag vX.Y.Z or X.Y.Z (pre-releases too), None for others.
 
     Args: `prefix` is what the tags of a product begin with that has tags of its own, such as `parts-v`.
     """
@@ -82,7 +82,7 @@ def version_of(tag: str, prefix: str = "") -> Version | None:
 
 
 def releases_of(tags: Mapping[str, str], prefix: str = "") -> tuple[Release, ...]:
-    """Returns the releases among tags (name to commit), newest first; of `v1.0.0` and `1.0.0` the first.
+    """Returns the releases among tags (name to commit), newest first; `v1.0.0` wins over `1.0.0`.
 
     Args: `prefix` as for `version_of`.
     """
