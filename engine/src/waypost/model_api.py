@@ -42,7 +42,7 @@ class Model:
 
     @property
     def is_compiled(self) -> bool:
-        """Tells whether the compiled form answers."""
+        """Whether the compiled form answers."""
         return not self.reason
 
     @property
@@ -52,7 +52,7 @@ class Model:
 
     def predict(self, frame: pd.DataFrame) -> pd.Series | pd.DataFrame:
         """Returns the answer for each row, with the index of the frame; of a model that answers with several
-        columns a frame. Raises WaypostError where the model refuses the rows.
+        columns a frame. Raises WaypostError if the model refuses the rows.
         """
         import pandas as pd
 
@@ -108,7 +108,7 @@ def load_model(uri: str | Path, *, trust: bool = False, env: Literal["local", "m
     `trust` loads a model whose loading may run code; `env="model"` runs it in the environment that it asks
     for.
 
-    Raises WaypostError where it is not there, or loading it is not safe and it is not trusted.
+    Raises WaypostError if it is not there, or loading it is not safe and it is not trusted.
     """
     in_own = env == "model"
     with (

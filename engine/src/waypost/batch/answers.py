@@ -144,7 +144,7 @@ class Asking:
         return pa.table({**carried, **columns})
 
     def _answers(self, answers: Sequence[Answer]) -> Iterator[tuple[str, Any]]:
-        """Gives the columns of an answer: what the model says, and probabilities where they are wanted."""
+        """Yields the columns of an answer: what the model says, and probabilities where they are wanted."""
         import numpy as np
 
         labels = [label for answer in answers for label in answer.labels.tolist()]
@@ -160,7 +160,7 @@ class Asking:
                 yield f"{PROBABILITY}{name}", np.ascontiguousarray(table[:, position])
 
     def _classes(self) -> list[Any]:
-        """Returns the classes of a model. Raises UsageError where it has no probability of each."""
+        """Returns the classes of a model. Raises UsageError if it has no probability of each."""
         classes = self.model.answers.classes
         if classes is None:
             problem = "--probabilities: this model has none, or several for a row"
@@ -181,7 +181,7 @@ class Asking:
 
 
 def _of_records(records: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Gives the columns of a table that a model answers with."""
+    """Yields the columns of a table that a model answers with."""
     for name in dict.fromkeys(name for record in records for name in record):
         yield str(name), _column(str(name), [record.get(name) for record in records])
 

@@ -36,7 +36,7 @@ def peeked(sample: bytes, wanted: Wanted, *, usual: str) -> Peek:
 
 
 def pieces(opened: Open, columns: list[str], peek: Peek, wanted: Wanted, *, lenient: bool) -> Iterator[Piece]:
-    """Gives the rows of a file. Raises TableError; `lenient` gives what is wrong in a row instead."""
+    """Yields the rows of a file. Raises TableError; `lenient` gives what is wrong in a row instead."""
     import pyarrow as pa
 
     if wanted.carried and not wanted.layout.columns:
@@ -79,7 +79,7 @@ class _Reader:
         return self._converted(pa.RecordBatch.from_arrays(texts, self.columns), [], 0)
 
     def values(self) -> Iterator[Piece]:
-        """Gives the rows with their types. Where that fails, the rest is read as texts: that tells why."""
+        """Yields the rows with their types. Where that fails, the rest is read as texts: that tells why."""
         import pyarrow as pa
 
         types = {name: self.wanted.type(name) for name in self.columns} if self.has_types else {}
@@ -98,7 +98,7 @@ class _Reader:
             yield from self._rest(rows)
 
     def _rest(self, rows: int) -> Iterator[Piece]:
-        """Gives what comes after so many rows, with what is wrong in it."""
+        """Yields what comes after so many rows, with what is wrong in it."""
         self.malformed.clear()
         for piece in self.texts():
             known = min(rows, piece.batch.num_rows)
@@ -107,7 +107,7 @@ class _Reader:
             yield Piece(piece.batch.slice(known), problems, piece.malformed, piece.read)
 
     def texts(self) -> Iterator[Piece]:
-        """Gives the rows of columns that were read as texts; the carried ones stay as they stand."""
+        """Yields the rows of columns that were read as texts; the carried ones stay as they stand."""
         import pyarrow as pa
 
         types = dict.fromkeys(self.columns, pa.string())
@@ -132,7 +132,7 @@ class _Reader:
     def _batches(
         self, types: dict[str, pa.DataType], *, as_written: bool
     ) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Gives (rows, bytes of the file until here). With `as_written` texts are never missing."""
+        """Yields (rows, bytes of the file until here). With `as_written` texts are never missing."""
         from pyarrow import csv
 
         with self.opened() as (file, stream):

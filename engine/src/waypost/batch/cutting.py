@@ -17,7 +17,7 @@ MOST_PART_BYTES = 1 << 30
 
 
 def parts(given: Input, rows: int) -> Iterator[tuple[pa.Table, int]]:
-    """Gives (rows of a part, bytes read until here) of a whole input, as `cut` does.
+    """Yields (rows of a part, bytes read until here) of a whole input, as `cut` does.
 
     Where there are no rows there is one part, without any.
     """
@@ -42,7 +42,7 @@ def parts(given: Input, rows: int) -> Iterator[tuple[pa.Table, int]]:
 def cut(
     given_batches: Iterable[tuple[pa.RecordBatch, int]], rows: int, given: Input
 ) -> Iterator[tuple[pa.Table, int]]:
-    """Gives (rows of a part, bytes read until here); a part is `rows` long, but for the last.
+    """Yields (rows of a part, bytes read until here); a part is `rows` long, but for the last.
 
     Raises TableError that names file and column where a part's rows become too large.
     """

@@ -49,7 +49,7 @@ class Order(BaseModel):
 
     @property
     def keeps_all(self) -> bool:
-        """Tells whether all columns are carried over."""
+        """Whether all columns are carried over."""
         return self.keep == (ALL,)
 
     def carried(self, names: Sequence[str] = ()) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class Order(BaseModel):
         return tuple(dict.fromkeys((*self.ids, *(names if self.keeps_all else self.keep))))
 
     def check_names(self, carried: Sequence[str], answers: Sequence[str] = (PREDICTION,)) -> None:
-        """Raises UsageError where a column that is carried over has the name of one beside it."""
+        """Raises UsageError if a column that is carried over has the name of one beside it."""
         beside = set(answers) if self.ids else {*answers, ROW}
         for name in carried:
             if name in beside:
@@ -71,7 +71,7 @@ class Order(BaseModel):
                 raise UsageError(f"--id {name}: what is told of skipped rows has that name, too", hint=hint)
 
     def check_there(self, carried: Sequence[str], names: Sequence[str]) -> None:
-        """Raises UsageError where a column that is carried over is not among the names of an input."""
+        """Raises UsageError if a column that is carried over is not among the names of an input."""
         for name in carried:
             if name not in names:
                 problem = f"{self._option_of(name)} {name}: no such column"
@@ -108,7 +108,7 @@ def told(source: Source) -> dict[str, Any]:
 
 
 def differences(known: Plan, now: Plan, digests: Mapping[int, tuple[str, str]]) -> Iterator[str]:
-    """Gives what tells two results apart, in words: of what is known first what it was.
+    """Yields what tells two results apart, in words: of what is known first what it was.
 
     Args: `digests` are (then, now) of the input's files by number. Where a file has one, it decides; else its
     size and state do.
@@ -129,7 +129,7 @@ def _model(plan: Plan) -> str:
 
 
 def _orders(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Gives the options that differ. What an older version does not say is as it is by itself."""
+    """Yields the options that differ. What an older version does not say is as it is by itself."""
     try:
         before, after = Order.model_validate(known), Order.model_validate(now)
     except ValidationError:

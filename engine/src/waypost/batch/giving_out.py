@@ -74,7 +74,7 @@ def give_out(
 ) -> list[Part]:
     """Has tasks done and their parts put in place; returns all parts in order.
 
-    Raises what a task failed by, RemoteError where scheduler or workers are gone.
+    Raises what a task failed by, RemoteError if scheduler or workers are gone.
     """
     giving = _Giving(cluster, work, progress, say)
     try:
@@ -119,7 +119,7 @@ class _Giving:
                     self._give_again()
 
     def _fill(self, planned: Iterator[Work], *, has_more: bool) -> bool:
-        """Gives work to workers that have none; tells whether there may be more."""
+        """Gives work to workers that have none; returns whether there may be more."""
         while free := self._free():
             if self._again:
                 self._submit(self._again.popleft(), free[0])
@@ -153,7 +153,7 @@ class _Giving:
         self.running[future] = _Attempt(given, task, worker, time.monotonic())
 
     def _answers(self, ended: set[Any]) -> Iterator[tuple[_Attempt, Answer]]:
-        """Gives what the first attempts at tasks say that have ended; others are no matter."""
+        """Yields what the first attempts at tasks say that have ended; others are no matter."""
         for future in ended:
             attempt = self.running.pop(future)
             if attempt.given.is_done:
@@ -168,7 +168,7 @@ class _Giving:
             yield attempt, answer
 
     def _answer(self, future: Any, task: Task) -> Answer:
-        """Returns what a task wrote. Raises FailedError where its worker refused it."""
+        """Returns what a task wrote. Raises FailedError if its worker refused it."""
         sink, place = self._work.sink, task.answer
         try:
             return Answer.model_validate_json(sink.read(place))
@@ -198,7 +198,7 @@ class _Giving:
     def _look(self) -> None:
         """Looks now and then which workers are there; what others had in hand is done again.
 
-        Raises RemoteError where no worker was there for long, WaypostError where too many were lost with a
+        Raises RemoteError if no worker was there for long, WaypostError if too many were lost with a
         task.
         """
         now = time.monotonic()

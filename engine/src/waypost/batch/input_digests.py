@@ -17,7 +17,7 @@ class Digests:
         self._found = [self._pool.submit(listing.digest, source) for source in listing.sources]
 
     def of(self, number: int) -> str:
-        """Returns a file's digest, once it is found. Raises WaypostError where it cannot be read."""
+        """Returns a file's digest, once it is found. Raises WaypostError if it cannot be read."""
         return self._found[number].result()
 
     def known(self, number: int) -> str:

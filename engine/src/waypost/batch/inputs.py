@@ -84,7 +84,7 @@ class Listing:
     """The files that an input names, in the order of their paths; nothing of them is read yet."""
 
     def __init__(self, url: str) -> None:
-        """Raises UsageError where there is none."""
+        """Raises UsageError if there is none."""
         import fsspec
 
         self.url = url
@@ -143,7 +143,7 @@ class Listing:
 
     @property
     def is_remote(self) -> bool:
-        """Tells whether the files are on another machine."""
+        """Whether the files are on another machine."""
         return not is_here(self.fs)
 
     def digest(self, source: Source) -> str:
@@ -157,7 +157,7 @@ class Listing:
             raise WaypostError(f"{source.name}: cannot be read: {error}") from error
 
     def would_hold(self, folder: str) -> bool:
-        """Tells whether parts in a folder would be among the files that a pattern names."""
+        """Returns whether parts in a folder would be among the files that a pattern names."""
         from fsspec.utils import glob_translate
 
         if not self.is_pattern:
@@ -173,10 +173,10 @@ def _looks_so(path: str) -> bool:
 
 
 def _below(fs: Any, root: str) -> Iterator[str]:
-    """Gives the files below a folder, but for those whose names say that they are nobody's business."""
+    """Yields the files below a folder, but for those whose names say that they are nobody's business."""
     return (path for path in fs.find(root) if _is_visible(path, root))
 
 
 def _is_visible(path: str, root: str) -> bool:
-    """Tells whether no part of a path below the root begins with a dot or an underscore."""
+    """Returns whether no part of a path below the root begins with a dot or an underscore."""
     return not any(part.startswith((".", "_")) for part in path.removeprefix(root).split("/"))

@@ -63,7 +63,7 @@ class Job:
     """Seconds that a first worker of it is waited for."""
 
     def check(self) -> None:
-        """Raises UsageError where options do not go together, MissingExtraError."""
+        """Raises UsageError if options do not go together, MissingExtraError."""
         self.order.check_names(self.order.carried())
         if not self.on:
             return
@@ -126,7 +126,7 @@ def _input(job: Job, listing: Listing, say: Callable[[str], None]) -> Input:
 
 
 def _look(given: Input, order: Order, mlmodel: MLmodel) -> None:
-    """Raises UsageError, TableError where an input has not the columns that a model asks for."""
+    """Raises UsageError, TableError if an input has not the columns that a model asks for."""
     given.layout = Layout(mlmodel.inputs)
     given.carried = order.carried(given.names() if order.keeps_all else ())
     order.check_names(given.carried)
@@ -178,9 +178,9 @@ def _answering(
 
 @contextlib.contextmanager
 def _cluster(job: Job, say: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[Cluster | None]:
-    """Gives the cluster that scores, None where this machine does.
+    """Yields the cluster that scores, None where this machine does.
 
-    Raises WaypostError where it cannot be reached, has no workers, or other versions.
+    Raises WaypostError if it cannot be reached, has no workers, or other versions.
     """
     if not job.on:
         yield None

@@ -46,7 +46,7 @@ def _type(name: str, rows: Sequence[dict[str, Any]], wanted: Wanted) -> pa.DataT
 
 
 def pieces(opened: Open, columns: list[str], schema: pa.Schema, wanted: Wanted) -> Iterator[Piece]:
-    """Gives the rows of a file whose columns have the types of a schema. Raises TableError."""
+    """Yields the rows of a file whose columns have the types of a schema. Raises TableError."""
     import pyarrow as pa
 
     reader = _Reader(pa.schema([schema.field(name) for name in columns]), wanted)
@@ -59,7 +59,7 @@ def pieces(opened: Open, columns: list[str], schema: pa.Schema, wanted: Wanted) 
 
 
 def _blocks(stream: Any) -> Iterator[bytes]:
-    """Gives a file's bytes, cut at the ends of lines. Raises TableError where a line has none."""
+    """Yields a file's bytes, cut at the ends of lines. Raises TableError if a line has none."""
     rest = b""
     while chunk := stream.read(_BLOCK_BYTES):
         whole, end, begun = chunk.rpartition(b"\n")

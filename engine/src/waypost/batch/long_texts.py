@@ -58,13 +58,13 @@ def rows_at_once(facts: Any, columns: Collection[str], rows: int) -> int:
 
 
 def _is_of(chunk: Any, columns: Collection[str]) -> bool:
-    """Tells whether a chunk of a row group is one of some columns, or lies within one."""
+    """Returns whether a chunk of a row group is one of some columns, or lies within one."""
     path = chunk.path_in_schema
     return path in columns or path.partition(".")[0] in columns
 
 
 def gathered(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Gives small batches as larger ones of some `rows`, or of so many bytes that it is no matter."""
+    """Yields small batches as larger ones of some `rows`, or of so many bytes that it is no matter."""
     import pyarrow as pa
 
     waiting: list[pa.RecordBatch] = []
@@ -81,7 +81,7 @@ def gathered(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Record
 
 
 def _long_ones(file: Any, group: int, names: list[str], rows: int) -> Iterator[str]:
-    """Gives the columns with an entry that is too long for so many rows; the first row brings them all."""
+    """Yields the columns with an entry that is too long for so many rows; the first row brings them all."""
     import pyarrow.compute as pc
 
     for batch in file.iter_batches(1, row_groups=[group], columns=names, use_threads=False):
@@ -110,7 +110,7 @@ def too_long(batches: Sequence[pa.RecordBatch], most: int) -> TableError:
 
 
 def written_out(batch: pa.RecordBatch, texts: Collection[str]) -> pa.RecordBatch:
-    """Returns a batch whose `texts` are no dictionaries. Raises TableError where they are too long."""
+    """Returns a batch whose `texts` are no dictionaries. Raises TableError if they are too long."""
     import pyarrow as pa
 
     if sum(map(_most_bytes, batch.columns)) > MOST_TEXT_BYTES < sum(map(text_bytes, batch.columns)):

@@ -130,7 +130,7 @@ def _ends(given: Input) -> dict[int, str]:
 
 
 def _planned(work: Parts, place: Place, groups: Sequence[int], workers: Sequence[Worker]) -> Iterator[Work]:
-    """Gives what workers read themselves: parts that are there, and tasks for the others."""
+    """Yields what workers read themselves: parts that are there, and tasks for the others."""
     size, rows = work.order.part_rows, sum(groups)
     lengths = {number: min(size, rows - number * size) for number in range(-(-rows // size))}
     there = {number: part for number, length in lengths.items() if (part := work.taken_up(number, length))}
@@ -143,7 +143,7 @@ def _planned(work: Parts, place: Place, groups: Sequence[int], workers: Sequence
 
 
 def _spooled(work: Parts, place: Place) -> Iterator[Work]:
-    """Gives what this machine reads: the rows of the parts lie in the place of work."""
+    """Yields what this machine reads: the rows of the parts lie in the place of work."""
     waiting: list[int] = []
     read = 0
     for number, (rows, until) in enumerate(parts(work.given, work.order.part_rows)):

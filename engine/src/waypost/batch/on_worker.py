@@ -55,7 +55,7 @@ class Scorer:
     asking: Asking
 
     def tables(self, task: Task) -> Iterator[tuple[int, pa.Table, Asking]]:
-        """Gives (number, rows, what answers them) of each part of a task."""
+        """Yields (number, rows, what answers them) of each part of a task."""
         given = self.asking.given
         if task.is_spooled:
             for number in task.parts:
@@ -111,7 +111,7 @@ def _answered(scorer: Scorer, task: Task) -> Iterator[AnsweredPart]:
 
 
 def _scorer(task: Task) -> Scorer:
-    """Returns what answers a job, made once. Raises WaypostError where this worker cannot."""
+    """Returns what answers a job, made once. Raises WaypostError if this worker cannot."""
     with _LOCK:  # one fetches and loads the model, the others wait
         if found := _KEPT.get(task.order):
             _KEPT.move_to_end(task.order)
@@ -190,7 +190,7 @@ def _version(package: str) -> str:
 
 
 def _unlike(listing: Listing, job: ScoringJob) -> Iterator[list[str]]:
-    """Gives what differs between the files of the input here and where the client is."""
+    """Yields what differs between the files of the input here and where the client is."""
     hint = "the input has to be on a file system, or behind a URL, that client and workers share"
     for number, source in enumerate(listing.sources if job.begins else ()):
         try:

@@ -106,22 +106,22 @@ def text_of(content: dict[str, Any]) -> bytes:
 
 
 def read_plan(sink: Sink) -> Plan:
-    """Returns the plan in a folder. Raises UsageError where it is somebody else's."""
+    """Returns the plan in a folder. Raises UsageError if it is somebody else's."""
     return _read(sink, PLAN, Plan)
 
 
 def read_manifest(sink: Sink) -> Manifest:
-    """Returns the manifest in a folder. Raises UsageError where it is somebody else's."""
+    """Returns the manifest in a folder. Raises UsageError if it is somebody else's."""
     return _read(sink, MANIFEST, Manifest)
 
 
 def notes(sink: Sink, there: set[str]) -> dict[str, Note]:
-    """Returns the notes among the files that are there, by name. Raises UsageError where one is none."""
+    """Returns the notes among the files that are there, by name. Raises UsageError if one is none."""
     return {name: _read(sink, name, Note) for name in sorted(there) if _NOTE.fullmatch(name)}
 
 
 def check_listed(sink: Sink, there: set[str], found: dict[str, Note]) -> None:
-    """Raises UsageError where a file has the name of a result, and no note lists it."""
+    """Raises UsageError if a file has the name of a result, and no note lists it."""
     listed = {name for note in found.values() for name in note.files}
     for name in sorted(there - listed):
         if _RESULT.fullmatch(name):
@@ -129,7 +129,7 @@ def check_listed(sink: Sink, there: set[str], found: dict[str, Note]) -> None:
 
 
 def check_is_as_written(sink: Sink, name: str, digest: str) -> None:
-    """Raises UsageError where a file was changed since a scoring wrote it."""
+    """Raises UsageError if a file was changed since a scoring wrote it."""
     if sink.digest(name) != digest:
         hint = "choose another folder, or move it away"
         raise UsageError(f"{sink.place(name)}: this was changed since it was written", hint=hint)
@@ -147,7 +147,7 @@ def remove_notes(sink: Sink, there: set[str]) -> None:
 def remove_result(sink: Sink) -> None:
     """Removes what an earlier scoring wrote, all or nothing.
 
-    Raises UsageError where there is anything else, or something was changed since.
+    Raises UsageError if there is anything else, or something was changed since.
     """
     there = sink.names()
     found = notes(sink, there)
@@ -181,7 +181,7 @@ def _implied(manifest: Manifest) -> list[str]:
 
 
 def check_whole(sink: Sink, there: set[str], manifest: Manifest) -> None:
-    """Raises IntegrityError where a part of a result is gone."""
+    """Raises IntegrityError if a part of a result is gone."""
     gone = [part.name for part in manifest.parts if part.name not in there]
     if gone:
         hint = "replace it: --overwrite"

@@ -32,14 +32,14 @@ def check_apart(sink: Sink, listing: Listing) -> None:
 
 
 def check_apart_from_model(sink: Sink, folder: Path) -> None:
-    """Raises UsageError where an output lies in a model's folder, or holds it."""
+    """Raises UsageError if an output lies in a model's folder, or holds it."""
     model = str(folder)
     if sink.is_local and (_is_inside(sink.root, model) or _is_inside(model, sink.root)):
         raise UsageError(f"{sink.place()}: the model is here", hint=_HINT)
 
 
 def _check_surroundings(sink: Sink) -> None:
-    """Raises UsageError where an output is, or holds, what is no folder for results."""
+    """Raises UsageError if an output is, or holds, what is no folder for results."""
     if Path(sink.root, ".git").exists():
         raise UsageError(f"{sink.place()}: this is a git repository", hint="choose a folder below it")
     above = {
@@ -62,7 +62,7 @@ def _folders(listing: Listing) -> set[str]:
 
 
 def _is_inside(path: str, folder: str) -> bool:
-    """Tells whether a path on this machine is a folder, or leads into it."""
+    """Returns whether a path on this machine is a folder, or leads into it."""
     found = _identity(folder)
     return found is not None and found in _identities(path)
 

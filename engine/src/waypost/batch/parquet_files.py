@@ -32,7 +32,7 @@ def peeked(opened: Open) -> Peek:
 
 
 def check_types(schema: pa.Schema, wanted: Wanted) -> None:
-    """Raises TableError where a column is of another type than the model's: no row of it can be answered."""
+    """Raises TableError if a column is of another type than the model's: no row of it can be answered."""
     for column in wanted.layout.columns:
         if column.name in schema.names and column.kind in {"number", "integer", "boolean", "text"}:
             check_type(schema.field(column.name).type, column)
@@ -41,7 +41,7 @@ def check_types(schema: pa.Schema, wanted: Wanted) -> None:
 def pieces(
     opened: Open, columns: list[str], size: int, batch_rows: int, within: range | None = None
 ) -> Iterator[Piece]:
-    """Gives the rows of a file of so many bytes, about `batch_rows` at a time: all, or those of a range, for
+    """Yields the rows of a file of so many bytes, about `batch_rows` at a time: all, or those of a range, for
     which no row group without such rows is read. Raises TableError.
     """
     import pyarrow as pa
@@ -85,7 +85,7 @@ def _groups(facts: Any, within: range | None) -> tuple[list[int] | None, int]:
 
 
 def _slices(batches: Iterator[pa.RecordBatch], skipped: int, count: int) -> Iterator[pa.RecordBatch]:
-    """Gives so many rows of batches, after some that are skipped."""
+    """Yields so many rows of batches, after some that are skipped."""
     for batch in batches:
         passed = min(skipped, batch.num_rows)
         skipped -= passed

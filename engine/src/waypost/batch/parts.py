@@ -73,7 +73,7 @@ class Parts:
     def taken_up(self, number: int, rows: int) -> Part | None:
         """Returns a part of so many rows that is there. Where it is not whole, what is there of it goes.
 
-        Raises UsageError where a file was changed since it was written.
+        Raises UsageError if a file was changed since it was written.
         """
         name = part_name(number, self.order)
         note = self.begun.get(note_name(number))
@@ -119,21 +119,21 @@ class Parts:
         return range(self.given.file_of(first), self.given.file_of(first + max(rows, 1) - 1) + 1)
 
     def _are_same(self, files: range) -> bool:
-        """Tells whether files of the input are proved to be what they were when their rows were answered.
+        """Returns whether files of the input are proved to be what they were when their rows were answered.
 
         Of a file on another machine, what its store says of it was compared before.
         """
         return self.given.files.is_remote or self.known.issuperset(files)
 
     def _are_there(self, note: Note) -> bool:
-        """Tells whether all files of a note are there. Raises UsageError where one was changed."""
+        """Returns whether all files of a note are there. Raises UsageError if one was changed."""
         present = [name for name in note.files if name in self.there]
         for name in present:
             check_is_as_written(self.sink, name, note.files[name])
         return len(present) == len(note.files)
 
     def _remove(self, number: int | str, note: Note) -> None:
-        """Removes what was written of a part, the note last. Raises UsageError where it was changed since."""
+        """Removes what was written of a part, the note last. Raises UsageError if it was changed since."""
         self._are_there(note)
         self.sink.remove([name for name in note.files if name in self.there])
         self.sink.remove([note_name(number)])

@@ -47,7 +47,7 @@ class Wanted:
     asked: Asked = field(default_factory=Asked)
 
     def columns(self, names: Sequence[str]) -> list[str]:
-        """Returns the names that are read. Raises TableError where one is missing, or there twice."""
+        """Returns the names that are read. Raises TableError if one is missing, or there twice."""
         check_names(names, self.layout)
         counts = Counter(names)
         for name in self.carried:

@@ -66,7 +66,7 @@ class Input:
             return list(self._columns(self.sources[0]).names)
 
     def check(self) -> None:
-        """Raises TableError where a file has not the columns that are asked for; no row is read.
+        """Raises TableError if a file has not the columns that are asked for; no row is read.
 
         On another machine, that is looked at before of the first file and of Parquet files.
         """
@@ -123,7 +123,7 @@ class Input:
 
     @property
     def has_groups(self) -> bool:
-        """Tells whether any rows can be read without those before them: those of Parquet files."""
+        """Whether any rows can be read without those before them: those of Parquet files."""
         return all(source.form == "parquet" for source in self.sources)
 
     def groups(self) -> list[int]:
@@ -166,7 +166,7 @@ class Input:
         return dict(self._kept)
 
     def between(self, first: int, stop: int) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Gives the rows from number `first` to `stop` of Parquet files, as `batches` does; which rows a file
+        """Yields the rows from number `first` to `stop` of Parquet files, as `batches` does; which rows a file
         has, is known.
         """
         for number, source in enumerate(self.sources):
@@ -189,7 +189,7 @@ class Input:
         return bisect.bisect_right(self._begins, row) - 1
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Gives (rows, bytes of the input that were read until here), in order; none for a file without rows,
+        """Yields (rows, bytes of the input that were read until here), in order; none for a file without rows,
         but its columns. Raises TableError that names file, column and row.
         """
         done = first = 0
@@ -205,7 +205,7 @@ class Input:
             done += source.size
 
     def _pieces(self, source: Source, within: range | None = None) -> Iterator[Piece]:
-        """Gives the rows of a file, at least one piece; of a Parquet file those of a range."""
+        """Yields the rows of a file, at least one piece; of a Parquet file those of a range."""
         import pyarrow as pa
 
         wanted, peek = self.wanted, self.peek(source)
@@ -235,7 +235,7 @@ class Input:
                 return csv_files.pieces(opened, columns, peek, self.wanted, lenient=self.lenient)
 
     def _note(self, piece: Piece, first: int) -> None:
-        """Keeps what is wrong in a piece, of a row the first. Raises TableError where that is to fail."""
+        """Keeps what is wrong in a piece, of a row the first. Raises TableError if that is to fail."""
         if self.lenient:
             self.malformed += piece.malformed
             self.problems |= {first + problem.row: problem for problem in reversed(piece.problems)}
@@ -290,7 +290,7 @@ class Input:
 
     @contextlib.contextmanager
     def _opened(self, source: Source) -> Iterator[tuple[Any, Any]]:
-        """Gives (a file, what it holds when it is unpacked)."""
+        """Yields (a file, what it holds when it is unpacked)."""
         import pyarrow as pa
 
         with contextlib.ExitStack() as stack:

@@ -83,8 +83,8 @@ def score(
 ) -> Scored:
     """Has each row of the input answered and its parts written, then writes the manifest.
 
-    Raises TableError where a row cannot be answered and the order says fail, and nothing is left then;
-    UsageError where the output holds something else, WaypostError where it cannot be written.
+    Raises TableError if a row cannot be answered and the order says fail, and nothing is left then;
+    UsageError if the output holds something else, WaypostError if it cannot be written.
     """
     sink.sweep()
     there = sink.names()
@@ -148,7 +148,7 @@ def manifest_text(scored: Scored) -> str:
 def _check_plan(
     sink: Sink, there: set[str], plan: dict[str, Any], digests: Mapping[int, tuple[str, str]]
 ) -> None:
-    """Raises UsageError where a folder holds anything but the beginning of the same."""
+    """Raises UsageError if a folder holds anything but the beginning of the same."""
     if PLAN not in there:
         if there:
             raise UsageError(f"{sink.place()}: not empty, it has {min(there)}", hint=FOREIGN)
@@ -158,7 +158,7 @@ def _check_plan(
 
 
 def _finished(sink: Sink, there: set[str], plan: dict[str, Any], digests: Digests) -> Scored:
-    """Returns what is there already, whole. Raises UsageError, IntegrityError where it is not."""
+    """Returns what is there already, whole. Raises UsageError, IntegrityError if it is not."""
     manifest, now = read_manifest(sink), Plan.model_validate(plan)
     known = {number: entry.digest for number, entry in enumerate(manifest.inputs) if entry.digest}
     compared = {}

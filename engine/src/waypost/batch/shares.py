@@ -17,7 +17,7 @@ _MOST_CUTS = 8
 
 
 def shares(groups: Sequence[int], part_rows: int, wanted: Collection[int], slots: int) -> Iterator[list[int]]:
-    """Gives the numbers of the parts of each task.
+    """Yields the numbers of the parts of each task.
 
     Args: `groups` are the rows of the row groups, in order; `wanted` the parts that are not there yet;
     `slots` is how many tasks run at the same time.

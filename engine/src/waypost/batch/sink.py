@@ -36,7 +36,7 @@ def plain(fs: Any) -> Any:
 
 
 def is_here(fs: Any) -> bool:
-    """Tells whether a file system is that of this machine, without anything between."""
+    """Returns whether a file system is that of this machine, without anything between."""
     from fsspec.implementations.local import LocalFileSystem
 
     return isinstance(fs, LocalFileSystem)
@@ -46,7 +46,7 @@ class Sink:
     """A folder for results, on this machine or behind a URL."""
 
     def __init__(self, url: str) -> None:
-        """Raises UsageError where nothing can be written by such a URL."""
+        """Raises UsageError if nothing can be written by such a URL."""
         import fsspec
 
         self.url = url
@@ -78,7 +78,7 @@ class Sink:
     def write(self, name: str, content: Any) -> None:
         """Writes a file (bytes, or what gives a buffer) that is not there, or is the same.
 
-        Raises UsageError where it is there and differs, WaypostError.
+        Raises UsageError if it is there and differs, WaypostError.
         """
         view = memoryview(content)
         with self._told(name):
@@ -204,7 +204,7 @@ def _beside(file: Path) -> Path:
 
 
 def _is_named(new: Path, file: Path) -> bool:
-    """Gives a file its name where nobody has it; tells whether that was so, and could be done."""
+    """Gives a file its name where nobody has it; returns whether that was so, and could be done."""
     try:
         os.link(new, file)
     except OSError:  # somebody has the name, or the file system has no links

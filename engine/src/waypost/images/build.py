@@ -36,7 +36,7 @@ class Request:
 def build(request: Request, notify: Notify, warn: Notify) -> Manifest:
     """Writes the build folder of a model that was checked, compiled and compared as `serve` does.
 
-    Raises UsageError where the folder holds anything else, WaypostError where there is no such model.
+    Raises UsageError if the folder holds anything else, WaypostError if there is no such model.
     """
     folder = request.folder.resolve()
     check_free(folder, overwrite=request.overwrite)

@@ -39,7 +39,7 @@ class Manifest(BaseModel):
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Raises UsageError where a folder holds anything but what `waypost image` wrote there and `overwrite`
+    """Raises UsageError if a folder holds anything but what `waypost image` wrote there and `overwrite`
     lets go.
     """
     if not folder.is_dir():
@@ -60,7 +60,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 
 
 def _is_plain(path: Path) -> bool:
-    """Tells whether something is a folder, which counts by what is in it."""
+    """Returns whether something is a folder, which counts by what is in it."""
     return path.is_dir() and not path.is_symlink()
 
 
@@ -73,7 +73,7 @@ def _manifest_in(folder: Path) -> Manifest:
 
 
 def write(folder: Path, files: Mapping[str, Content], manifest: Manifest) -> None:
-    """Puts files into a folder that is free, or is replaced. Raises WaypostError where that fails."""
+    """Puts files into a folder that is free, or is replaced. Raises WaypostError if that fails."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temp:

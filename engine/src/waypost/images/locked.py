@@ -40,7 +40,7 @@ def engine_lock() -> str:
 def core_lock() -> str:
     """Returns the lock of what the engine needs to run pipelines, in the versions of its own lock.
 
-    Raises WaypostError where there is none.
+    Raises WaypostError if there is none.
     """
     return _resolved(_engine_requirements(extras.CORE), engine_lock(), is_trusted=False)
 
@@ -80,7 +80,7 @@ def pins_of(lock: str) -> dict[str, str]:
 
 def locked(wanted: Wanted, lock: str, *, is_trusted: bool) -> str:
     """Returns the lock of an image: the engine's where that has all, else one that uv resolves, which keeps
-    what it can of that. Raises WaypostError where there is none.
+    what it can of that. Raises WaypostError if there is none.
     """
     pins = pins_of(lock)
     text = "\n".join(str(each) for each in wanted.requirements)
@@ -102,7 +102,7 @@ def _spaced(line: str) -> str:
 
 
 def _engine_requirements(extra: str) -> Iterable[str]:
-    """Gives what the engine asks for, with an extra."""
+    """Yields what the engine asks for, with an extra."""
     return (
         f"{requirement.name}{requirement.specifier}"
         for requirement in extras.requirements()

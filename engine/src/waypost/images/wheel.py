@@ -24,7 +24,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can represen
 def engine_wheel() -> tuple[str, bytes]:
     """Returns the name and the content of the wheel, the same bytes for the same files.
 
-    Raises WaypostError where the engine runs without being installed.
+    Raises WaypostError if the engine runs without being installed.
     """
     try:
         found = metadata.distribution(_PACKAGE)

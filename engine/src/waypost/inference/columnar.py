@@ -146,7 +146,7 @@ def _read_stream(body: Bytes, layout: Layout, limits: Limits, *, any_type: bool 
 
 
 def _chosen(schema: pa.Schema, layout: Layout, *, any_type: bool) -> list[str]:
-    """Returns the columns to read. Raises TableError, RequestError where they are not what the model asks."""
+    """Returns the columns to read. Raises TableError, RequestError if they are not what the model asks."""
     layout.check_bounds(schema.names)
     check_names(schema.names, layout)
     chosen = [name for name in schema.names if name in layout.names or not layout.columns]

@@ -104,7 +104,7 @@ class Compiled:
     def features(self, table: Table | Rows) -> Array:
         """Returns the model's matrix, shape (rows, features).
 
-        Raises TableError where a value does not fit.
+        Raises TableError if a value does not fit.
         """
         if isinstance(table, Rows):
             return self._row_by_row(table)

@@ -251,7 +251,7 @@ def _texts(steps: list[Any], names: list[str]) -> Part:
 
 
 def _checked_encoder(encoder: Any) -> Any:
-    """Returns an encoder. Raises NotCompilableError where it treats what it does not know in its own way."""
+    """Returns an encoder. Raises NotCompilableError if it treats what it does not know in its own way."""
     from sklearn.preprocessing import OrdinalEncoder
 
     if isinstance(encoder, OrdinalEncoder):

@@ -20,7 +20,7 @@ _INSTEAD = "without --env model it runs with the versions that are here"
 def environment_of(folder: Path, mlmodel: MLmodel) -> PythonEnv:
     """Returns what a model asks for.
 
-    Raises WaypostError where it says nothing of that, FindingsError where uv cannot build it.
+    Raises WaypostError if it says nothing of that, FindingsError if uv cannot build it.
     """
     plain, conda = mlmodel.pyfunc.environment_files
 

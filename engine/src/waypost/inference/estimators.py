@@ -170,7 +170,7 @@ def _inner(part: Any) -> Iterable[Any]:
 
 
 def _is_leaf(part: Any) -> bool:
-    """Tells whether a value of NumPy's is harmless: numbers, texts, their types, functions of NumPy's own."""
+    """Returns whether a value of NumPy's is harmless: numbers, texts, their types, functions of NumPy's own."""
     if isinstance(part, np.dtype):
         return part.kind in f"{_KINDS}O" and part.itemsize <= _LARGEST_ITEM
     if isinstance(part, type):
@@ -222,7 +222,7 @@ def _tame(own: dict[str, Any]) -> None:
 
 
 def _are_plain(classes: Any) -> bool:
-    """Tells whether classes can be said in an answer: all are of one simple type."""
+    """Returns whether classes can be said in an answer: all are of one simple type."""
     if isinstance(classes, list):  # of several targets
         return all(_are_plain(each) for each in classes)
     if not isinstance(classes, np.ndarray) or classes.dtype != object:

@@ -43,7 +43,7 @@ def _table(file: Path) -> tuple[list[str], list[Any]]:
 
 
 def fits(value: Any, kind: Kind) -> bool:
-    """Tells whether a column of a kind can hold a value."""
+    """Returns whether a column of a kind can hold a value."""
     match kind:
         case "text":
             return value is None or isinstance(value, str)

@@ -144,7 +144,7 @@ class Numbers(Columns):
         return cells
 
     def _check(self, found: Sequence[float | None]) -> None:
-        """Raises TableError where one of the features, or of the values that a step looks at, is infinite."""
+        """Raises TableError if one of the features, or of the values that a step looks at, is infinite."""
         numbers = [0.0 if value is None else float(value) for value in found]
         if any(map(math.isinf, numbers)):
             raise self._too_large(numbers)

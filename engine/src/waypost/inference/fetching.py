@@ -91,7 +91,7 @@ class State(BaseModel):
     refused: str = ""
 
     def result(self) -> FetchedModel:
-        """Returns the model. Raises WaypostError where there is none."""
+        """Returns the model. Raises WaypostError if there is none."""
         if self.fetched:
             return self.fetched
         failed = self.failed or _Failed(message="the process that checks the model ended without an answer")
@@ -128,7 +128,7 @@ def fetched_model(
     say: Callable[[str], None] = lambda _: None,
     look: Look | None = None,
 ) -> Iterator[FetchedModel]:
-    """Gives a model; `state` is a file that says which it is from then on.
+    """Yields a model; `state` is a file that says which it is from then on.
 
     Args: `in_own`: it is to run in the environment that it asks for, which is built where it is not there;
     `every` so many seconds an alias is looked up anew while the context lasts (None: never);

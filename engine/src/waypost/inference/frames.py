@@ -70,7 +70,7 @@ def exact(values: Any, wanted: pa.DataType) -> Any:
 
 
 def _differ_in_nan_alone(one: Any, other: Any) -> bool:
-    """Tells whether numbers are the same, where NaN is the same as NaN."""
+    """Returns whether numbers are the same, where NaN is the same as NaN."""
     import pyarrow.compute as pc
 
     if one.null_count != other.null_count:

@@ -92,7 +92,7 @@ class Layout:
         return max(_SPARE_CHARACTERS, _TIMES_OWN * max(map(len, self.names), default=0))
 
     def check_bounds(self, names: Collection[str]) -> None:
-        """Raises TableError (413) where there are far more columns than the model has, or longer names."""
+        """Raises TableError (413) if there are far more columns than the model has, or longer names."""
         if len(names) > self.most_names:
             problem = f"{len(names):,} columns; {self.most_names:,} are the limit"
             raise TableError(
@@ -122,7 +122,7 @@ class Layout:
     def picks(self, names: tuple[str, ...]) -> tuple[Pick, Pick]:
         """Returns the functions from a row with these columns to its numbers, and to its texts.
 
-        Raises TableError where a required column is not among them, one appears twice, or looks misspelt,
+        Raises TableError if a required column is not among them, one appears twice, or looks misspelt,
         and where there are far too many.
         """
         found = self._picks.get(names)
@@ -149,7 +149,7 @@ def _pick(places: dict[str, int], wanted: tuple[str, ...]) -> Pick:
 
 
 def check_names(given: Sequence[str], layout: Layout) -> None:
-    """Raises TableError where a required column is not among the given ones, or looks misspelt.
+    """Raises TableError if a required column is not among the given ones, or looks misspelt.
 
     A column that is not required may be left out: its values count as missing. Other columns are ignored.
     """
@@ -166,7 +166,7 @@ def check_names(given: Sequence[str], layout: Layout) -> None:
 
 
 def check_misspelt(given: Sequence[str], layout: Layout) -> None:
-    """Raises TableError where an unknown column looks like one that may be left out, and is."""
+    """Raises TableError if an unknown column looks like one that may be left out, and is."""
     names = set(given)
     absent = [c for c in layout.columns if not c.required and c.name not in names]
     unknown = names - layout.names

@@ -51,7 +51,7 @@ def learned_by_lightgbm(model: Any) -> Learned:
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Gives the keys and values of a part, up to the next empty line."""
+    """Yields the keys and values of a part, up to the next empty line."""
     for line in text.splitlines():
         key, sign, value = line.partition("=")
         if sign:

@@ -27,7 +27,7 @@ class Limits:
     bytes: int = LARGEST_MIB * BECOMES * MIB
 
     def check_rows(self, rows: int, layout: Layout) -> None:
-        """Raises RequestError (413) where there are more rows than may be, or than the table may hold."""
+        """Raises RequestError (413) if there are more rows than may be, or than the table may hold."""
         if rows > self.rows:
             raise RequestError(f"{rows:,} rows; {self.rows:,} are the limit", status=413, hint=_FEWER)
         if rows * len(layout.columns) * _CELL_BYTES > self.bytes:
@@ -35,7 +35,7 @@ class Limits:
             raise RequestError(f"{problem} are a table of more than {self._mib}", status=413, hint=_FEWER)
 
     def check_bytes(self, size: int) -> None:
-        """Raises RequestError (413) where texts of that many bytes are too much."""
+        """Raises RequestError (413) if texts of that many bytes are too much."""
         if size > self.bytes:
             raise self.too_large()
 

@@ -26,7 +26,7 @@ _MOST_TOLD = 5
 def load(folder: Path, mlmodel: MLmodel, *, is_trusted: bool = False) -> Original:
     """Returns the original.
 
-    Raises UsageError where it is not trusted, and loading or asking it may do harm; WaypostError where it
+    Raises UsageError if it is not trusted, and loading or asking it may do harm; WaypostError if it
     cannot be loaded.
     """
     try:

@@ -87,7 +87,7 @@ def proved(
 ) -> Proved:
     """Returns a model with its proof, compiled and compared first where that was not done before.
 
-    `rows` are real rows to compare on, beside the model's own input example. Raises UsageError where
+    `rows` are real rows to compare on, beside the model's own input example. Raises UsageError if
     loading or asking the model may do harm and it is not trusted.
     """
     mlmodel = read_mlmodel(folder)
@@ -134,7 +134,7 @@ def ready_in_its_environment(
 
 
 def compiled_before(digest: str, rows: Rows | None = None) -> bool:
-    """Tells whether a model with this digest was compared before, on as many real rows."""
+    """Returns whether a model with this digest was compared before, on as many real rows."""
     return _found(digest, count_of(rows)) is not None
 
 

@@ -74,7 +74,7 @@ class Original:
         """Returns MLflow's reply to a body, with the `chances` of each class where they are wanted; `keeps`:
         with what was asked and said.
 
-        Raises RequestError where MLflow or the model refuses it, or it has more rows than may be.
+        Raises RequestError if MLflow or the model refuses it, or it has more rows than may be.
         """
         question = _Question(self.model, limits)
         began = time.perf_counter()
@@ -98,18 +98,18 @@ class Original:
         return self.with_chances(reply, None if chances is None else chances.tolist())
 
     def with_chances(self, reply: bytes, chances: list[Any] | None) -> bytes:
-        """Returns a reply with the probability of each class. Raises RequestError where there is none."""
+        """Returns a reply with the probability of each class. Raises RequestError if there is none."""
         if self.classes is None or chances is None:
             raise RequestError("params: this model has no probabilities")
         more = {"classes": self.classes.tolist(), "probabilities": chances}
         return reply[:-1] + b", " + json.dumps(more).encode()[1:]
 
     def of_table(self, table: pa.Table) -> Answer:
-        """Returns the answers for the rows of an Arrow table. Raises TableError where they are refused."""
+        """Returns the answers for the rows of an Arrow table. Raises TableError if they are refused."""
         return self.of_frame(frame_of(table, self.layout.columns))
 
     def of_frame(self, frame: Any) -> Answer:
-        """Returns the answers for the rows of a pandas frame. Raises TableError where they are refused."""
+        """Returns the answers for the rows of a pandas frame. Raises TableError if they are refused."""
         try:
             with _one_thread.for_rows(len(frame)):
                 labels = labels_of(serving.refused_by(self.model, frame), len(frame))
@@ -159,7 +159,7 @@ class _Question:
 def labels_of(answer: Any, rows: int) -> NDArray[Any]:
     """Returns an answer a row, shape (rows, …); of a table with several columns its records.
 
-    Raises RefusedError where there are not as many answers as rows.
+    Raises RefusedError if there are not as many answers as rows.
     """
     import pandas as pd
 
@@ -171,7 +171,7 @@ def labels_of(answer: Any, rows: int) -> NDArray[Any]:
 
 
 def counted(found: NDArray[Any], rows: int) -> NDArray[Any]:
-    """Returns answers as they are. Raises RefusedError where there are not as many as rows."""
+    """Returns answers as they are. Raises RefusedError if there are not as many as rows."""
     if found.ndim == 0 or len(found) != rows:
         count = "one answer" if found.ndim == 0 else f"{len(found)} answers"
         raise RefusedError(f"the model gives {count} for {rows} rows")

@@ -169,7 +169,7 @@ def count_of(rows: Rows | None) -> int:
 
 
 def _forms(rows: Rows, compiled: Compiled) -> Iterator[tuple[str, Callable[[], Answer]]]:
-    """Gives the ways to ask: one by one and many at once as requests bring rows, and as a file does."""
+    """Yields the ways to ask: one by one and many at once as requests bring rows, and as a file does."""
     import pyarrow as pa
 
     layout = compiled.layout

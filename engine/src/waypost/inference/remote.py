@@ -76,7 +76,7 @@ class Remote(Original):
         return None if self._classes is None else np.asarray(self._classes)
 
     def warm(self) -> None:
-        """Loads the model as a server does. Raises WaypostError where it does not load."""
+        """Loads the model as a server does. Raises WaypostError if it does not load."""
         self._serves = True
         _ = self.classes
 
@@ -118,13 +118,13 @@ class Remote(Original):
         return Answer(labels, np.empty((len(table), 0)) if chances is None else np.asarray(chances))
 
     def of_frame(self, frame: Any) -> Answer:
-        """Returns the answers for the rows of a pandas frame. Raises TableError where they are refused."""
+        """Returns the answers for the rows of a pandas frame. Raises TableError if they are refused."""
         import pyarrow as pa
 
         return self.of_table(pa.Table.from_pandas(frame, preserve_index=False))
 
     def _asked(self, asked: dict[str, Any], *rest: messages.Bytes) -> tuple[dict[str, Any], memoryview]:
-        """Returns what the process says to a question. Raises RequestError where there is no answer."""
+        """Returns what the process says to a question. Raises RequestError if there is no answer."""
         if not self._lock.acquire(timeout=self._seconds):
             raise RequestError("the model is busy with other requests", status=503, hint=_AGAIN)
         try:
@@ -187,7 +187,7 @@ def _told(
 
 
 def _labels(head: dict[str, Any], rows: int) -> NDArray[Any]:
-    """Returns an answer a row. Raises RefusedError where there is none."""
+    """Returns an answer a row. Raises RefusedError if there is none."""
     if "refused" in head:
         raise RefusedError(head["refused"])
     return counted(as_objects(head["labels"]), rows)

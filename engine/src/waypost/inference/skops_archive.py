@@ -97,7 +97,7 @@ def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
 def _arrays(schema: Any) -> dict[str, int]:
     """Returns the members that hold arrays, each with the one part that it belongs to.
 
-    Raises UnsafeError where a part is built in a way that is not known, or said twice and differently. A part
+    Raises UnsafeError if a part is built in a way that is not known, or said twice and differently. A part
     is said in full wherever it stands; so what is built is not larger than what is said, and has no cycle.
     """
     arrays: dict[str, int] = {}
@@ -121,7 +121,7 @@ def _arrays(schema: Any) -> dict[str, int]:
 
 
 def _is_alike(one: Any, other: Any) -> bool:
-    """Tells whether two parts are built alike, whatever they and their arrays are called."""
+    """Returns whether two parts are built alike, whatever they and their arrays are called."""
     left = [(one, other)]
     while left:
         a, b = left.pop()

@@ -144,7 +144,7 @@ def _wrong(names: Sequence[str], row: int, values: Sequence[Any], types: set[typ
 
 
 def _says_a_number(value: Any) -> bool:
-    """Tells whether a value is the text of a number, which MLflow takes for one."""
+    """Returns whether a value is the text of a number, which MLflow takes for one."""
     try:
         return isinstance(value, str) and len(value) < _LONGEST_NUMBER and float(value) is not None
     except ValueError:
@@ -152,7 +152,7 @@ def _says_a_number(value: Any) -> bool:
 
 
 def _check_whole(numbers: Floats, layout: Layout) -> None:
-    """Raises OddError where MLflow makes another number of one: a fraction, or more than the type holds."""
+    """Raises OddError if MLflow makes another number of one: a fraction, or more than the type holds."""
     for position, column in layout.strict:
         values = numbers[:, position]
         most = {"integer": 2.0**31, "boolean": 2.0}.get(column.type, float(EXACT))
@@ -165,7 +165,7 @@ def _check_whole(numbers: Floats, layout: Layout) -> None:
 
 
 def _check_strict(numbers: Floats, layout: Layout) -> None:
-    """Raises TableError where a value of a whole-number column is missing or has a fraction, or one of a
+    """Raises TableError if a value of a whole-number column is missing or has a fraction, or one of a
     boolean column is neither 0 nor 1.
     """
     for position, column in layout.strict:
@@ -226,7 +226,7 @@ def from_arrow(table: pa.Table | pa.RecordBatch, layout: Layout) -> Table:
 
 
 def _check_single(values: NDArray[np.float64], name: str) -> None:
-    """Raises TableError where a value has more digits than 32 bits hold: MLflow does not round it, either."""
+    """Raises TableError if a value has more digits than 32 bits hold: MLflow does not round it, either."""
     with np.errstate(over="ignore"):
         wrong = (values != values.astype(np.float32)) & ~np.isnan(values)
     if wrong.any():
@@ -253,7 +253,7 @@ def _cast(values: Any, wanted: pa.DataType, column: Column) -> pa.Array:
 
 
 def check_type(given: pa.DataType, column: Column) -> None:
-    """Raises TableError where the values of an Arrow type are not what a column holds."""
+    """Raises TableError if the values of an Arrow type are not what a column holds."""
     import pyarrow.types as of
 
     kind = given.value_type if of.is_dictionary(given) else given

@@ -90,7 +90,7 @@ class Trees:
         return self.threshold.dtype.type
 
     def spans(self) -> Iterable[tuple[int, int]]:
-        """Gives the nodes of each tree: the first, and the one after the last."""
+        """Yields the nodes of each tree: the first, and the one after the last."""
         return zip(self.roots.tolist(), [*self.roots[1:].tolist(), len(self.threshold)], strict=True)
 
     def to_bytes(self) -> bytes:

@@ -99,7 +99,7 @@ def _started(trees: list[Tree], width: int, start: Floats, booster: Any) -> Tree
 
 
 def _near(start: Floats) -> Iterator[Floats]:
-    """Gives a start, and those beside it in float32."""
+    """Yields a start, and those beside it in float32."""
     up = down = start.astype(np.float32)
     yield start
     while True:

@@ -20,7 +20,7 @@ def previous_of(alias: str) -> str:
 def rollback(name: str, alias: str) -> tuple[ModelVersion, ModelVersion]:
     """Moves an alias back to its previous version; returns (that version, the one that loses the alias).
 
-    Raises UsageError where there is no such version.
+    Raises UsageError if there is no such version.
     """
     with tracking_errors():
         registry = Registry()

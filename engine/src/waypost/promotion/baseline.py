@@ -24,7 +24,7 @@ class Contest:
 def contest(origin: Origin, alias: str, metric: str, side: SaidSide, *, any_data: bool = False) -> Contest:
     """Returns the contest that a model has to win; for an empty metric or side its contracts say it.
 
-    Raises UsageError where they do not.
+    Raises UsageError if they do not.
     """
     facts = origin.facts()
     name = metric_to_compare(metric, origin.metrics(), facts)

@@ -51,7 +51,7 @@ def check_drift(
 
     Args: `workspace` is that of a pipeline that uses a component which compares two tables (parameters
     data, reference, checks); `temp` an empty folder.
-    Raises UsageError where samples or training table are not available.
+    Raises UsageError if samples or training table are not available.
     """
     version, folder = info(question.model)
     label = f"{version.name}/{version.version}"
@@ -75,7 +75,7 @@ def check_drift(
 
 
 def _samples(folder: Path, label: str, names: Sequence[str]) -> pa.Table:
-    """Returns the logged rows that a model answered. Raises UsageError where there are none."""
+    """Returns the logged rows that a model answered. Raises UsageError if there are none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -96,7 +96,7 @@ def _samples(folder: Path, label: str, names: Sequence[str]) -> pa.Table:
 
 
 def _reference(registry: Registry, run_id: str, names: Sequence[str]) -> pa.Table:
-    """Returns the table that a run learned from. Raises UsageError where it is not available."""
+    """Returns the table that a run learned from. Raises UsageError if it is not available."""
     import pyarrow.parquet as pq
 
     maker = registry.origin(registry.pipeline_of(run_id)).steps

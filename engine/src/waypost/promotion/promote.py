@@ -61,7 +61,7 @@ class Promotion:
 
     @property
     def is_current(self) -> bool:
-        """Tells whether the alias named this model already."""
+        """Whether the alias named this model already."""
         return self.before is self.version
 
 

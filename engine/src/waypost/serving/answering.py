@@ -76,7 +76,7 @@ class Answering:
     ) -> Reply:
         """Returns the reply to a request; `in_thread`: whatever it is, not in the event loop.
 
-        Raises TableError, RequestError where there is no answer.
+        Raises TableError, RequestError if there is no answer.
         """
         if isinstance(served.model.answers, Original):
             return await self.in_thread(partial(self._left_to_mlflow, served, kind, body, entry))
@@ -90,7 +90,7 @@ class Answering:
     async def _compiled(
         self, served: Served, kind: str, body: bytes, entry: Entry, *, in_thread: bool
     ) -> Reply:
-        """Answers by the compiled form. Raises OddError where MLflow's own code has to look at the body."""
+        """Answers by the compiled form. Raises OddError if MLflow's own code has to look at the body."""
         if in_thread or len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
             return await self.in_thread(partial(self._computed, served, kind, body, entry))
         table, wants = self._read(served, kind, body, entry)

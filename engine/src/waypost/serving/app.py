@@ -256,7 +256,7 @@ class Application:
 
 
 def _is_sent(given: dict[bytes, bytes]) -> bool:
-    """Tells whether a client sends a body, even if the request is refused."""
+    """Returns whether a client sends a body, even if the request is refused."""
     has_body = b"transfer-encoding" in given or given.get(b"content-length", b"0") != b"0"
     return has_body and b"expect" not in given
 

@@ -39,7 +39,7 @@ class Bodies:
         """Returns a body; one that is not small is to be released in the end.
 
         Args: `length` is what its header says.
-        Raises RequestError where it is too large, takes too long, or there is no room for it; GoneError.
+        Raises RequestError if it is too large, takes too long, or there is no room for it; GoneError.
         """
         if length.isdigit() and int(length[:18]) > self._most:
             raise self._too_large()
@@ -86,7 +86,7 @@ class Bodies:
     async def unpacked(self, body: bytes, in_thread: InThread) -> bytes:
         """Returns what a gzipped body holds; it is to be released in the place of the body.
 
-        Raises RequestError where it is no gzip, or becomes larger than a body may be; and where there is no
+        Raises RequestError if it is no gzip, or becomes larger than a body may be; and where there is no
         room: as long as it is not known, it may become as large as that.
         """
         self._hold(self._most, 0)
@@ -152,7 +152,7 @@ def _too_large(problem: str) -> RequestError:
 
 
 def is_gzip(encoding: bytes) -> bool:
-    """Tells whether a Content-Encoding says gzip, and not as it is. Raises RequestError (415) for others."""
+    """Returns whether a Content-Encoding says gzip, and not as it is. Raises RequestError (415) for others."""
     name = encoding.strip().lower()
     if name in (b"", b"identity"):
         return False
@@ -165,7 +165,7 @@ def is_gzip(encoding: bytes) -> bool:
 def gunzipped(body: bytes, most: int) -> bytes:
     """Returns what a gzipped body holds, in one member or several.
 
-    Raises RequestError where that is more than `most` bytes (413), and for what is no gzip, or cut off.
+    Raises RequestError if that is more than `most` bytes (413), and for what is no gzip, or cut off.
     """
     if body.count(_MEMBER) > _MOST_MEMBERS:  # each costs some time, and may hold nothing
         raise RequestError(f"the body is gzip in more than {_MOST_MEMBERS:,} members")

@@ -57,7 +57,7 @@ class Certificate:
 
     def follow(self) -> bool:
         """Reads the files again where they changed, and tells whether they did; new connections get what is
-        there now. Raises UsageError where that is no pair: then the previous one stays in use.
+        there now. Raises UsageError if that is no pair: then the previous one stays in use.
         """
         fingerprint = self._current_fingerprint()
         if fingerprint == self._fingerprint or self._make is None:

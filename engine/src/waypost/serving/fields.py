@@ -54,7 +54,7 @@ class Field:
 
     @property
     def may_miss(self) -> bool:
-        """Tells whether a value may be missing in a row."""
+        """Whether a value may be missing in a row."""
         return self.kind in ("number", "text") or not self.required
 
 

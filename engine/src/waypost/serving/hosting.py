@@ -51,7 +51,7 @@ class Hosted:
         return self._served
 
     def has_changed(self) -> bool:
-        """Tells whether the file has changed since it was read."""
+        """Returns whether the file has changed since it was read."""
         return self._current_fingerprint() != self._fingerprint
 
     def _current_fingerprint(self) -> tuple[int, int]:
@@ -61,7 +61,7 @@ class Hosted:
     def load(self) -> bool:
         """Loads the model that the file names, unless it is served already; new requests use it at once.
 
-        Tells whether there is another model now. Raises WaypostError where there is none to load.
+        Tells whether there is another model now. Raises WaypostError if there is none to load.
         """
         self._fingerprint = self._current_fingerprint()
         state = read_state(self._state)

@@ -15,7 +15,7 @@ PROBABILITIES = "probabilities"
 
 
 def checked_object(content: Any) -> dict[str, Any]:
-    """Returns what a JSON body says. Raises RequestError where that is no object."""
+    """Returns what a JSON body says. Raises RequestError if that is no object."""
     if type(content) is not dict:
         raise RequestError(f"the body is {_noun(content)}, not an object", hint=_FORMS_HINT)
     return content
@@ -37,7 +37,7 @@ def json_table(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple
 
 
 def form_of(content: dict[str, Any]) -> str:
-    """Returns the key that holds the table. Raises RequestError where it is not one alone."""
+    """Returns the key that holds the table. Raises RequestError if it is not one alone."""
     forms = [form for form in FORMS if form in content]
     if len(forms) != 1:
         if not forms and "data" in content:
@@ -179,7 +179,7 @@ def _alike(form: str, given: Any, layout: Layout, limits: Limits) -> Table | Row
 
 
 def _with_texts(table: Table | Rows) -> Table | Rows:
-    """Returns a table of texts. Raises OddError where MLflow's arrays hold another text: `None` for null, and
+    """Returns a table of texts. Raises OddError if MLflow's arrays hold another text: `None` for null, and
     none that ends in a NUL.
     """
     if isinstance(table, Rows):

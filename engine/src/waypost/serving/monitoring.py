@@ -79,7 +79,7 @@ def live_report(folder: Path, reference: Path | None, most_rows: int) -> LiveRep
     """Returns the report of a log, of the newest `most_rows` rows.
 
     Columns are compared with a table, or else the newer half of a model's rows with the older one. Raises
-    UsageError where there is no log.
+    UsageError if there is no log.
     """
     groups, is_whole = _logged(folder, most_rows)
     if not groups:

@@ -128,7 +128,7 @@ def _column_size(values: list[Any], is_array: bool) -> int:
 
 
 def _check_csv(body: bytes, layout: Layout, limits: Limits) -> None:
-    """Raises RequestError, TableError where a CSV has too many columns, or rows."""
+    """Raises RequestError, TableError if a CSV has too many columns, or rows."""
     names = header(body)
     layout.check_bounds(names)
     check_misspelt(names, layout)

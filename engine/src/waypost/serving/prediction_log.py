@@ -70,7 +70,7 @@ class Journal:
         self.written = self.dropped = 0  # rows
 
     def keeps(self, request: str) -> bool:
-        """Tells whether a request is one of those that are kept."""
+        """Returns whether a request is one of those that are kept."""
         return self._share >= 1 or point(request, b"log") < self._share
 
     def take(self, answered: Answered) -> None:
@@ -85,7 +85,7 @@ class Journal:
             self.dropped += rows
 
     def label(self, labels: Sequence[Label]) -> bool:
-        """Adds labels; tells whether there was room for them."""
+        """Adds labels; returns whether there was room for them."""
         is_room = self._hold(len(labels), _LABEL_BYTES * len(labels))
         if is_room:
             now = datetime.now(UTC)
@@ -102,12 +102,12 @@ class Journal:
             return True
 
     def is_due(self) -> bool:
-        """Tells whether it is time to write."""
+        """Returns whether it is time to write."""
         late = time.monotonic() - self._since > _MOST_SECONDS
         return bool(self._rows) and (late or self._rows >= _MOST_ROWS or self._bytes >= _LARGEST_BYTES)
 
     def flush(self) -> None:
-        """Writes what waits. Raises OSError where it cannot: then it is dropped."""
+        """Writes what waits. Raises OSError if it cannot: then it is dropped."""
         with self._lock:
             answered, self._answered = self._answered, []
             labels, self._labels = self._labels, []

@@ -16,7 +16,7 @@ from waypost.serving.json_tables import PROBABILITIES
 def reply(answer: Answer, classes: Sequence[Any] | None, *, wants_probabilities: bool) -> bytes:
     """Returns the body of a reply: `predictions`, as MLflow says it, and what was asked for beside it.
 
-    Raises RequestError where a model has no probabilities to give.
+    Raises RequestError if a model has no probabilities to give.
     """
     content: dict[str, Any] = {"predictions": answer.labels.tolist()}
     if wants_probabilities:

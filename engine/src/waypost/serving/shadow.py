@@ -74,7 +74,7 @@ class Shadow:
 
 
 def agree(one: bytes, other: bytes) -> bool:
-    """Tells whether two replies have the same predictions."""
+    """Returns whether two replies have the same predictions."""
     if one == other:
         return True
     found: list[Any] = [orjson.loads(body).get("predictions") for body in (one, other)]

@@ -41,7 +41,7 @@ class Work(Generic[T]):
             raise GivenUpError
 
     def is_late(self) -> bool:
-        """Tells whether nobody waits for it any more."""
+        """Returns whether nobody waits for it any more."""
         return time.monotonic() >= self._deadline
 
     def run(self) -> None:
@@ -94,7 +94,7 @@ class Threads:
     async def run(self, function: Callable[[Work[T]], T], seconds: float | None = None) -> T:
         """Returns what a function gives in a thread.
 
-        Raises BusyError where too much waits already, TimeoutError where it takes longer than `seconds`.
+        Raises BusyError if too much waits already, TimeoutError if it takes longer than `seconds`.
         """
         work = Work(function, seconds)
         with self._change:
@@ -141,7 +141,7 @@ class Threads:
                 work.is_over = True
 
     def _returned(self, *, is_lost: bool) -> bool:
-        """Counts a thread that has finished its work; tells whether it is still needed."""
+        """Counts a thread that has finished its work; returns whether it is still needed."""
         if is_lost:
             self._lost -= 1
             if self._idle + self._busy >= self._count:

@@ -134,7 +134,7 @@ class Guard:
         self.bearer = Bearer(tokens) if tokens else None
 
     def follow(self) -> bool:
-        """Reads the file again where it has changed, and tells whether it has. Raises UsageError where it
+        """Reads the file again where it has changed, and tells whether it has. Raises UsageError if it
         holds no token now: then those of before count.
         """
         now = self._current_fingerprint()

@@ -70,8 +70,8 @@ Started = Callable[[str, Mapping[str, FetchedModel]], None]
 def serve(service: Service, started: Started, warn: Callable[[str], None]) -> None:
     """Serves until SIGINT or SIGTERM; requests that have begun are finished then, within `service.grace`.
 
-    Args: `started` is told once a worker answers. Raises WaypostError where the model cannot be
-    fetched, UsageError where the address is taken.
+    Args: `started` is told once a worker answers. Raises WaypostError if the model cannot be
+    fetched, UsageError if the address is taken.
     """
     import uvicorn
 
@@ -159,7 +159,7 @@ def _when_ready(state: Path, call: Callable[[], None]) -> Iterator[None]:
 
 
 def _bound(config: uvicorn.Config) -> socket.socket:
-    """Returns the listening socket. Raises UsageError where the address is not available."""
+    """Returns the listening socket. Raises UsageError if the address is not available."""
     try:
         return bound(config)
     except OSError as error:
