@@ -1,4 +1,4 @@
-"""Models from Python: asked about rows, or given a whole table."""
+"""Models from Python: predictions for data frames, and scoring of whole tables."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """A model that answers as MLflow's own `pyfunc` does, by its compiled form where that is proved equal.
+    """A model that answers as MLflow's own `pyfunc` does, in its compiled form if that is proved equal.
 
-    `label` is its name in words, `digest` that of its files; `reason` says why the original answers, and is
-    empty where the compiled form does. Any number of threads may ask it at the same time.
+    `label` is its name for people, `digest` the digest of its files; `reason` says why the original answers,
+    and is empty if the compiled form does. Thread-safe.
     """
 
     label: str
@@ -47,12 +47,12 @@ class Model:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The columns that the model asks for, with the types of its signature."""
+        """The model's input columns, with the types of its signature."""
         return {column.name: column.type for column in self._ready.mlmodel.inputs}
 
     def predict(self, frame: pd.DataFrame) -> pd.Series | pd.DataFrame:
-        """Returns the answer for each row, with the index of the frame; of a model that answers with several
-        columns a frame. Raises WaypostError if the model refuses the rows.
+        """Returns the answer for each row, with the index of the frame: a series, or a frame if the model has
+        several output columns. Raises WaypostError if the model refuses the rows.
         """
         import pandas as pd
 
@@ -63,8 +63,8 @@ class Model:
         return pd.Series(values, index=frame.index, name=PREDICTION)
 
     def probabilities(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Returns the probability of each class, a column a class, for each row. Raises WaypostError, also
-        where the model has none.
+        """Returns the probability of each class (columns) for each row. Raises WaypostError, also if the
+        model has none.
         """
         import pandas as pd
 
@@ -83,13 +83,13 @@ class Model:
         try:
             return model.answers.of_table(pa.Table.from_pandas(frame[wanted], preserve_index=False))
         except (TableError, pa.ArrowException, TypeError, ValueError):
-            return model.original.of_frame(frame)  # what MLflow makes of it, or its refusal
+            return model.original.of_frame(frame)  # MLflow's own answer, or its refusal
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A table that was answered: `rows` read, `skipped` among them; `run_id` is empty where nothing was
-    tracked, `was_there` tells that all of it was written before. `manifest` is OUTPUT/_manifest.json.
+    """A scored table: `rows` read, `skipped` among them; `run_id` is empty without tracking, `was_there` is
+    true if the output was complete before. `manifest` is the content of OUTPUT/_manifest.json.
     """
 
     output: str
@@ -102,13 +102,12 @@ class Scored:
 
 
 def load_model(uri: str | Path, *, trust: bool = False, env: Literal["local", "model"] = "local") -> Model:
-    """Returns a model ready to answer; compiling it takes some seconds where that was not done before.
+    """Returns a model ready to answer; the first call for a model takes some seconds to compile it.
 
     Args: `uri` is models:/NAME@ALIAS, models:/NAME/VERSION, runs:/RUN/PATH, or a folder with an MLflow model.
-    `trust` loads a model whose loading may run code; `env="model"` runs it in the environment that it asks
-    for.
+    `trust` loads a model even if that may run code; `env="model"` runs it in its own environment.
 
-    Raises WaypostError if it is not there, or loading it is not safe and it is not trusted.
+    Raises WaypostError if there is no such model, or loading it is unsafe and it is not trusted.
     """
     in_own = env == "model"
     with (
@@ -144,10 +143,10 @@ def score(
     on: str = "",
     quiet: bool = False,
 ) -> Scored:
-    """Answers each row of the table `source` with a model, and writes the answers into the folder `output`.
+    """Scores each row of the table `source` with a model, and writes the answers into the folder `output`.
 
-    The arguments are those of `waypost score`. Killed at any point, the same call goes on. Progress goes to
-    stdout, unless `quiet`. Raises WaypostError.
+    The arguments are those of `waypost score`. If the process is killed, the same call continues. Progress
+    goes to stdout, unless `quiet`. Raises WaypostError.
     """
     order = Order(
         ids=tuple(ids),

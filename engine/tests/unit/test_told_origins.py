@@ -47,8 +47,8 @@ def test_a_card_of_other_parameters_and_files() -> None:
     )
     assert text.startswith("    waypost reproduce runs:/r1\n")
     assert "`waypost run https://host/x@1.0.0 depth=7`, at commit `c1`" in text
-    assert "Parameters that differ from params.yaml (what that has): `depth=7 (2)`." in text
-    assert "**Its files were not all committed**: run.py. The run keeps the changes." in text
+    assert "Parameters that differ from params.yaml (its values in parentheses): `depth=7 (2)`." in text
+    assert "**Some of its files were not committed**: run.py. The run keeps the changes." in text
 
 
 @pytest.mark.parametrize("dirty", ["", "run.py"])
@@ -60,5 +60,5 @@ def test_promote_warns(dirty: str) -> None:
     told = Promotion(version, "champion", None, proved, {}, ("depth=7 (2)",), dirty)
     show_promotion(Console(file=stream, width=200), told)
     assert "differs from params.yaml: depth=7 (2)" in stream.getvalue()
-    warned = "warning: its files were not all committed: run.py; the run keeps the changes"
+    warned = "warning: some of its files were not committed: run.py; the run keeps the changes"
     assert (warned in stream.getvalue()) is bool(dirty)

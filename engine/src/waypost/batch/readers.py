@@ -166,8 +166,8 @@ class Input:
         return dict(self._kept)
 
     def between(self, first: int, stop: int) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Yields the rows from number `first` to `stop` of Parquet files, as `batches` does; which rows a file
-        has, is known.
+        """Yields the rows from number `first` to `stop` of Parquet files, as `batches` does; which rows a
+        file has, is known.
         """
         for number, source in enumerate(self.sources):
             begin = self._begins[number]
@@ -189,8 +189,8 @@ class Input:
         return bisect.bisect_right(self._begins, row) - 1
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Yields (rows, bytes of the input that were read until here), in order; none for a file without rows,
-        but its columns. Raises TableError that names file, column and row.
+        """Yields (rows, bytes of the input that were read until here), in order; none for a file without
+        rows, but its columns. Raises TableError that names file, column and row.
         """
         done = first = 0
         self._begins.clear()

@@ -1,1 +1,1 @@
-"""Container images of single models: a folder with all that a build needs."""
+"""Container images of single models: a folder with everything that a build needs."""

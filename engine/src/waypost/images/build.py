@@ -25,7 +25,7 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """Which model, where to; `overwrite` replaces what was written there before."""
+    """The model, and the folder to write; `overwrite` replaces an earlier build folder."""
 
     uri: str
     folder: Path
@@ -34,7 +34,7 @@ class Request:
 
 
 def build(request: Request, notify: Notify, warn: Notify) -> Manifest:
-    """Writes the build folder of a model that was checked, compiled and compared as `serve` does.
+    """Checks, compiles and compares a model as `serve` does, and writes its build folder.
 
     Raises UsageError if the folder holds anything else, WaypostError if there is no such model.
     """
@@ -50,7 +50,7 @@ def build(request: Request, notify: Notify, warn: Notify) -> Manifest:
 
 
 def _content(fetched: FetchedModel, form: Kept, warn: Notify) -> tuple[dict[str, Content], Manifest]:
-    """Returns the files by their paths, and what lists them."""
+    """Returns the files by path, and their manifest."""
     model = identity_of(fetched)
     answers = "the compiled form" if form.proof.is_equal else "the original"
     name, wheel = engine_wheel()
@@ -77,7 +77,7 @@ def _content(fetched: FetchedModel, form: Kept, warn: Notify) -> tuple[dict[str,
 
 
 def identity_of(fetched: FetchedModel) -> Identity:
-    """Returns the name of a model; for an unregistered one that of its folder or artifact."""
+    """Returns the identity of a model; an unregistered one is named after its folder or artifact."""
     return Identity(
         label=fetched.label,
         name=fetched.name or fetched.uri.rstrip("/").rpartition("/")[2],
@@ -95,17 +95,19 @@ def _lock(fetched: FetchedModel, form: Kept, warn: Notify) -> str:
     text = read_text(file) if file.is_file() else ""
     wanted = wanted_of(text, lock, proved, is_trusted=fetched.is_trusted)
     if wanted.left_out:
-        warn(f"left out, since the model is not trusted: {', '.join(wanted.left_out)}")
+        warn(f"left out, because the model is not trusted: {', '.join(wanted.left_out)}")
     return locked(wanted, lock, is_trusted=fetched.is_trusted)
 
 
 def model_files(folder: Path) -> dict[str, Path]:
-    """Returns a model's files by their paths. Raises UsageError for one that lies outside of its folder."""
+    """Returns a model's files by path. Raises UsageError for a link that leads out of its folder."""
     found = {}
     for file in content_files(folder):
         path = file.relative_to(folder).as_posix()
         if not file.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"{folder}: {path} is a link to something outside: it is in no image")
+            raise UsageError(
+                f"{folder}: {path} is a link out of the model's folder, which images do not support"
+            )
         found[path] = file
     return found
 

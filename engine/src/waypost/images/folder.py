@@ -1,4 +1,4 @@
-"""A build folder: written whole or not at all, and replaced where it is as it was written."""
+"""A build folder: written completely or not at all, and replaced only if it is unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Content = bytes | Path
 
 
 class Manifest(BaseModel):
-    """What a build folder holds: sha256 (hex) of each other file, by its path. Written last."""
+    """Content of a build folder: sha256 (hex) of each other file, by path. Written last."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -39,12 +39,12 @@ class Manifest(BaseModel):
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
-    """Raises UsageError if a folder holds anything but what `waypost image` wrote there and `overwrite`
-    lets go.
+    """Raises UsageError if a folder holds other files than `waypost image` wrote there, or these without
+    `overwrite`.
     """
     if not folder.is_dir():
         if folder.exists() or folder.is_symlink():
-            raise UsageError(f"{folder}: this is not a folder", hint=_ELSE)
+            raise UsageError(f"{folder}: not a folder", hint=_ELSE)
         return
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not _is_plain(path)}
     if not there:
@@ -54,13 +54,13 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         if name != MANIFEST and name not in listed:
             raise UsageError(f"{folder}: not empty, it has {name}", hint=_ELSE)
         if path.is_symlink() or (name != MANIFEST and content_digest(path) != listed[name]):
-            raise UsageError(f"{path}: this was changed since it was written", hint=_ELSE)
+            raise UsageError(f"{path}: changed since it was written", hint=_ELSE)
     if not overwrite:
-        raise UsageError(f"{folder}: an image was written here before", hint="replace it: --overwrite")
+        raise UsageError(f"{folder}: already has an image", hint="replace it: --overwrite")
 
 
 def _is_plain(path: Path) -> bool:
-    """Returns whether something is a folder, which counts by what is in it."""
+    """Returns whether a path is a real folder, which only its files make occupied."""
     return path.is_dir() and not path.is_symlink()
 
 
@@ -73,7 +73,7 @@ def _manifest_in(folder: Path) -> Manifest:
 
 
 def write(folder: Path, files: Mapping[str, Content], manifest: Manifest) -> None:
-    """Puts files into a folder that is free, or is replaced. Raises WaypostError if that fails."""
+    """Writes files into a folder that is free or to be replaced. Raises WaypostError if that fails."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temp:
@@ -83,20 +83,20 @@ def write(folder: Path, files: Mapping[str, Content], manifest: Manifest) -> Non
             for each in (
                 new,
                 *new.rglob("*"),
-            ):  # independent of the umask: in the image, another user reads it
+            ):  # whatever the umask is: in the image, another user reads them
                 each.chmod(0o755 if each.is_dir() else 0o644)
             if not folder.exists():
                 new.rename(folder)
                 return
             old.mkdir()
-            _moved(folder, old)  # somebody may be in the folder, so it stays the same one
+            _moved(folder, old)  # a shell may be in the folder, so the folder itself stays
             _moved(new, folder)
     except OSError as error:
         raise WaypostError(f"{folder}: cannot be written: {error}") from error
 
 
 def _moved(source: Path, target: Path) -> None:
-    """Moves what a folder holds into another one, the manifest last."""
+    """Moves the content of a folder into another one, the manifest last."""
     for path in sorted(source.iterdir(), key=lambda path: path.name == MANIFEST):
         path.rename(target / path.name)
 

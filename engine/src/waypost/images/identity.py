@@ -1,4 +1,4 @@
-"""A model's name in images, labels and Kubernetes, where names are short."""
+"""A model's name in images, labels and Kubernetes, which limits its length."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Identity(BaseModel):
 
     @property
     def slug(self) -> str:
-        """The name as Kubernetes takes it (RFC 1035): letters, digits, hyphens; a letter comes first."""
+        """The name as Kubernetes requires (RFC 1035): letters, digits, hyphens, beginning with a letter."""
         plain = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:_LONGEST].strip("-")
         return plain if plain[:1].isalpha() else f"model-{plain}".strip("-")
 
     @property
     def tag(self) -> str:
-        """The version, which is a number, else the beginning of the digest."""
+        """The version if it is a number, else the beginning of the digest."""
         return self.version if self.version.isdecimal() and self.version.isascii() else self.digest[:_SHORT]

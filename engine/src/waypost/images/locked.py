@@ -26,19 +26,19 @@ _MOST_SAID = 400
 
 @dataclass(frozen=True)
 class Wanted:
-    """The packages of an image besides those of the engine; what is `left_out` is not installed."""
+    """The packages that a model adds to those of the engine; `left_out` ones are not installed."""
 
     requirements: tuple[Requirement, ...]
     left_out: tuple[str, ...] = ()
 
 
 def engine_lock() -> str:
-    """Returns the lock of what `serve` needs, as it was released with the engine."""
+    """Returns the lock of the packages that `serve` needs, as released with the engine."""
     return read_text(_LOCK)
 
 
 def core_lock() -> str:
-    """Returns the lock of what the engine needs to run pipelines, in the versions of its own lock.
+    """Returns the lock of the packages that run pipelines, in the versions of the engine's own lock.
 
     Raises WaypostError if there is none.
     """
@@ -46,11 +46,11 @@ def core_lock() -> str:
 
 
 def wanted_of(text: str, lock: str, proved: Mapping[str, str], *, is_trusted: bool) -> Wanted:
-    """Returns what a model needs. Raises WaypostError for what no hash can name.
+    """Returns the packages of a model. Raises WaypostError for a requirement without a hash.
 
-    Args: `text` is the model's requirements.txt, `proved` are the versions that a compiled form was proved
-    with: it answers with those, and so does its original, which was the other side of the proof. What is not
-    trusted chooses among the packages of the lock, and brings no other: installing one can run any code.
+    Args: `text` is the model's requirements.txt; `proved` are the versions of the compiled form's proof, with
+    which the form answers, and so does its original, the other side of the proof. An untrusted model may only
+    choose versions of packages in the lock: installing any other package can run arbitrary code.
     """
     known = set(pins_of(lock))
     taken = [Requirement(f"{name}=={version}") for name, version in sorted(proved.items())]
@@ -70,7 +70,7 @@ def wanted_of(text: str, lock: str, proved: Mapping[str, str], *, is_trusted: bo
 
 
 def pins_of(lock: str) -> dict[str, str]:
-    """Returns the version of each package in a lock, as an image on Linux gets it."""
+    """Returns the version of each package in a lock that an image on Linux installs."""
     found: dict[str, str] = {}
     for requirement in requirements_in(lock):
         if requirement.marker is None or requirement.marker.evaluate(dict(_TARGET)):
@@ -79,8 +79,8 @@ def pins_of(lock: str) -> dict[str, str]:
 
 
 def locked(wanted: Wanted, lock: str, *, is_trusted: bool) -> str:
-    """Returns the lock of an image: the engine's where that has all, else one that uv resolves, which keeps
-    what it can of that. Raises WaypostError if there is none.
+    """Returns the lock of an image: the engine's if it has everything, else one that uv resolves, with the
+    engine's versions where possible. Raises WaypostError if there is none.
     """
     pins = pins_of(lock)
     text = "\n".join(str(each) for each in wanted.requirements)
@@ -92,7 +92,7 @@ def locked(wanted: Wanted, lock: str, *, is_trusted: bool) -> str:
 
 
 def installer_lock(lock: str) -> str:
-    """Returns the lines of a lock that name uv, which installs the others."""
+    """Returns the lines of a lock for uv, which installs the rest."""
     lines = [line for line in lines_of(lock) if line.startswith(f"{_INSTALLER}==")]
     return "".join(line.replace(" --hash", " \\\n    --hash") + "\n" for line in map(_spaced, lines))
 
@@ -102,7 +102,7 @@ def _spaced(line: str) -> str:
 
 
 def _engine_requirements(extra: str) -> Iterable[str]:
-    """Yields what the engine asks for, with an extra."""
+    """Yields the engine's requirements with an extra."""
     return (
         f"{requirement.name}{requirement.specifier}"
         for requirement in extras.requirements()
@@ -116,5 +116,5 @@ def _resolved(requirements: Iterable[str], lock: str, *, is_trusted: bool) -> st
         return resolving.locked(wanted, kept=lock, may_build=is_trusted)
     except ProcessError as error:
         words = " ".join(error.stderr.split())[:_MOST_SAID]
-        hint = "log the model with what it needs, in versions that fit the engine's: pip_requirements=[…]"
-        raise WaypostError(f"the image has no lock: {words}", hint=hint) from error
+        hint = "log the model with versions that are compatible with the engine's: pip_requirements=[…]"
+        raise WaypostError(f"cannot resolve the packages of the image: {words}", hint=hint) from error

@@ -1,4 +1,4 @@
-"""The texts of a build folder: Containerfile, Kubernetes manifest, commands. Pure."""
+"""The texts of a build folder: Containerfile, Kubernetes manifest, README. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Image:
-    """What the texts say: `wheel` is the engine's file, `python` the minor version that proved the model."""
+    """Values of the templates: `wheel` is the engine's file, `python` the minor version of the proof."""
 
     model: Identity
     engine: str
@@ -36,9 +36,9 @@ class Image:
 
 
 def texts(image: Image) -> dict[str, bytes]:
-    """Returns the files by their names, the same bytes for the same image.
+    """Returns the files by name, the same bytes for the same image.
 
-    What strangers named stands in labels and annotations alone, quoted; all else is a slug, a number or ours.
+    Names from outside appear, quoted, in labels and annotations only; all else is a slug, a number or ours.
     """
     model = image.model
     labels = {key: one_line(value) for key, value in _facts(image).items() if value}
@@ -74,12 +74,12 @@ def _facts(image: Image) -> dict[str, str]:
 
 
 def _in_containerfile(text: str) -> str:
-    """Returns a text as a quoted value, in which `$` names no variable."""
+    """Returns a text as a quoted value, in which `$` is not expanded."""
     return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
 
 
 def _lines(labels: Mapping[str, str], indent: int) -> str:
-    """Returns a mapping as lines of YAML, which reads JSON's texts."""
+    """Returns a mapping as lines of YAML; JSON strings are valid YAML."""
     return "\n".join(
         f"{' ' * indent}{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in labels.items()
     )

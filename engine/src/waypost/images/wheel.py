@@ -1,6 +1,6 @@
-"""The engine as a wheel, made of the files that run here: those which compiled and proved the model.
+"""The engine as a wheel, built from the files that run here: those that compiled and proved the model.
 
-An installation from an index, from a file and from a work tree give the same, and no build tool is asked.
+Installations from an index, a file and a work tree give the same wheel, and no build tool is needed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can represen
 def engine_wheel() -> tuple[str, bytes]:
     """Returns the name and the content of the wheel, the same bytes for the same files.
 
-    Raises WaypostError if the engine runs without being installed.
+    Raises WaypostError if the engine is not installed.
     """
     try:
         found = metadata.distribution(_PACKAGE)
     except metadata.PackageNotFoundError as error:
-        hint = "install it, if only as a work tree: pip install --editable engine"
-        raise WaypostError("the engine is not installed here: there is no wheel of it", hint=hint) from error
+        hint = "install it, at least as editable: pip install --editable engine"
+        raise WaypostError("the engine is not installed, so there is no wheel of it", hint=hint) from error
     stem = f"{_PACKAGE}-{found.version}"
     about = f"{stem}.dist-info"
     files = {f"{_PACKAGE}/{path.relative_to(_ROOT).as_posix()}": path.read_bytes() for path in _sources()}
@@ -47,7 +47,7 @@ def _sources() -> list[Path]:
 
 
 def _tag(found: metadata.Distribution) -> str:
-    """Returns the platforms of the wheel that was installed, as its name says them."""
+    """Returns the platform tag of the installed wheel, as in its file name."""
     lines = (found.read_text("WHEEL") or "").splitlines()
     return next((line.partition(": ")[2] for line in lines if line.startswith("Tag: ")), "py3-none-any")
 
@@ -62,7 +62,7 @@ def _hash(content: bytes) -> str:
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
-    """Returns an archive that is not compressed: zlib's output is another one with each version."""
+    """Returns an uncompressed archive: zlib's output differs between its versions."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name in sorted(files, key=lambda name: (".dist-info/" in name, name)):

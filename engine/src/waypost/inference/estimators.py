@@ -170,7 +170,9 @@ def _inner(part: Any) -> Iterable[Any]:
 
 
 def _is_leaf(part: Any) -> bool:
-    """Returns whether a value of NumPy's is harmless: numbers, texts, their types, functions of NumPy's own."""
+    """Returns whether a value of NumPy's is harmless: numbers, texts, their types, functions of NumPy's
+    own.
+    """
     if isinstance(part, np.dtype):
         return part.kind in f"{_KINDS}O" and part.itemsize <= _LARGEST_ITEM
     if isinstance(part, type):

@@ -1,4 +1,4 @@
-"""Registered models by their aliases: their origin, and the rollback to the previous version."""
+"""Aliases of registered models: which version has one, and rollback to the previous version."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _PREVIOUS = "previous"
 
 
 def previous_of(alias: str) -> str:
-    """Returns the alias of the version that had an alias before."""
+    """Returns the alias under which the previous version of an alias is kept."""
     return _PREVIOUS if alias == "champion" else f"{_PREVIOUS}-{alias}"
 
 
 def rollback(name: str, alias: str) -> tuple[ModelVersion, ModelVersion]:
-    """Moves an alias back to its previous version; returns (that version, the one that loses the alias).
+    """Moves an alias back to its previous version; returns (new version, old version).
 
     Raises UsageError if there is no such version.
     """
@@ -28,7 +28,7 @@ def rollback(name: str, alias: str) -> tuple[ModelVersion, ModelVersion]:
         if now is None:
             raise UsageError(f"{name}: no version has the alias {alias!r}")
         if before is None:
-            raise UsageError(f"{name}: no version had the alias {alias!r} before")
+            raise UsageError(f"{name}: no previous version has had the alias {alias!r}")
         registry.move(name, alias, before.version)
         registry.move(name, previous_of(alias), now.version)
         return before, now
@@ -37,7 +37,7 @@ def rollback(name: str, alias: str) -> tuple[ModelVersion, ModelVersion]:
 def info(uri: str) -> tuple[ModelVersion, Path]:
     """Returns (registered version, its folder) of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
-    Raises UsageError for anything else, and where there is no such version.
+    Raises UsageError for any other URI, and if there is no such version.
     """
     found = find(uri)
     if not found.name or not found.version:

@@ -1,4 +1,4 @@
-"""Comparison with the current model, by a metric that was measured on the same data."""
+"""Comparison with the current model, by a metric measured on the same data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from waypost.tracking.registry import Registry
 
 @dataclass(frozen=True)
 class Contest:
-    """With which version (by its alias) a model is compared, by which metric, and which side is better."""
+    """The alias of the version to compare with, the metric, and its better side (higher or lower)."""
 
     alias: str
     metric: str
@@ -22,9 +22,9 @@ class Contest:
 
 
 def contest(origin: Origin, alias: str, metric: str, side: SaidSide, *, any_data: bool = False) -> Contest:
-    """Returns the contest that a model has to win; for an empty metric or side its contracts say it.
+    """Returns the comparison that a model has to win; its contracts give an empty metric or side.
 
-    Raises UsageError if they do not.
+    Raises UsageError if they give none.
     """
     facts = origin.facts()
     name = metric_to_compare(metric, origin.metrics(), facts)
@@ -32,20 +32,20 @@ def contest(origin: Origin, alias: str, metric: str, side: SaidSide, *, any_data
 
 
 def contest_findings(registry: Registry, asked: Contest, name: str, origin: Origin) -> list[Finding]:
-    """Returns what keeps a model from the place of the one that it should be better than.
+    """Returns the reasons why a model does not replace the version that it has to beat.
 
-    Args: `name` is that of the registered model.
+    Args: `name` is the name of the registered model.
     """
     rival = registry.by_alias(name, asked.alias)
     if rival is None or rival.tags.get("waypost.run") == origin.run_id:
-        return []  # the first model has no rival, and a model does not compete with itself
+        return []  # the first model has no rival, and a model is not compared with itself
     label = f"{rival.name}/{rival.version} ({asked.alias})"
 
     def refused(problem: str, hint: str = "") -> list[Finding]:
         return [Finding(asked.metric, f"{label} {problem}", hint, "gate")]
 
     if "waypost.run" not in rival.tags:
-        return refused("was not promoted by Waypost: it cannot be compared")
+        return refused("was not promoted by Waypost, so it cannot be compared")
     other = registry.origin(rival.tags["waypost.run"], rival.tags.get("waypost.step", ""))
     mine, theirs = origin.metrics()[asked.metric], other.metrics().get(asked.metric)
     if theirs is None:
@@ -55,13 +55,13 @@ def contest_findings(registry: Registry, asked: Contest, name: str, origin: Orig
         if problem := data_problem(*data):
             return refused(problem, "measure it on the same data, or compare anyway: --any-data")
     if rival.run_id == origin.maker.run_id:
-        return []  # another run that took the same model over
+        return []  # another run that reused the same model
     return not_better(asked.metric, mine, theirs, label, asked.side)
 
 
 def _measured_on(registry: Registry, origin: Origin, metric: str) -> dict[str, str]:
-    """Returns the digests of what the step of a metric was given, the model left out; of what is not known
-    an empty one.
+    """Returns the digests of the inputs, without the model, of the step that logged a metric; an unknown
+    digest is empty.
     """
     step = origin.step_of(metric)
     given, digests = step.inputs, step.input_digests
@@ -69,6 +69,6 @@ def _measured_on(registry: Registry, origin: Origin, metric: str) -> dict[str, s
     for name, (run_id, path) in given.items():
         if run_id == origin.maker.run_id:
             found.pop(name)
-        elif name not in digests:  # a step of an engine that did not write them down
+        elif name not in digests:  # the step of an older engine, which did not record digests
             found[name] = registry.digest(run_id, path)
     return found

@@ -1,6 +1,6 @@
-"""The model card: what stakeholders ask of a model, as Markdown.
+"""The model card: what stakeholders need to know of a model, as Markdown.
 
-Source of its parts: Mitchell et al., Model Cards for Model Reporting (2019), doi:10.1145/3287560.3287596.
+Source of its sections: Mitchell et al., Model Cards for Model Reporting (2019), doi:10.1145/3287560.3287596.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _FEW_ROWS = 50
 
 @dataclass(frozen=True)
 class Facts:
-    """What a card is made of. `components` are (step, component and version, tree); `data` digests;
-    `qualities` the metrics that say how good the model is; `command` made it, with the parameters
-    `differing` from params.yaml, and `dirty` files were not committed then.
+    """The content of a card. `components` are (step, component and version, tree); `data` are digests;
+    `qualities` are the metrics of the model's quality; `command` produced it, with `differing` parameters
+    (other than in params.yaml) and `dirty` (uncommitted) files.
     """
 
     name: str
@@ -139,7 +139,7 @@ def _limits(facts: Facts) -> str:
             slice_ = markdown_text(name.replace("/", " = ", 1))
             found.append(f"{slice_} was tested on {values['rows']:.0f} rows only.")
     found.append(
-        "It reflects the data that it was trained on; `waypost check-drift` tells when the data has changed."
+        "It reflects the data that it was trained on; `waypost check-drift` detects changes of the data."
     )
     if not facts.proof.is_equal:
         found.append(f"It is served by the original, not compiled: {markdown_text(facts.proof.reason)}.")
@@ -163,15 +163,15 @@ def _again(facts: Facts) -> str:
         lines.append(f"    waypost reproduce runs:/{facts.run_id}")
     if facts.command:
         where = f", at commit `{facts.commit}` of the pipeline's repository" if facts.commit else ""
-        lines.append(f"\nIt was made by {markdown_code(one_line(facts.command))}{where}.")
+        lines.append(f"\nIt was produced by {markdown_code(one_line(facts.command))}{where}.")
     elif facts.commit and not facts.release:
         lines.append(f"Commit `{facts.commit}` of the pipeline's repository: `waypost run`.")
     elif not facts.release:
-        lines.append("The run has neither a release nor a commit: it cannot be made again for certain.")
+        lines.append("The run has neither a release nor a commit, so it may not be reproducible.")
     if facts.differing:
         overrides = ", ".join(markdown_code(one_line(text)) for text in facts.differing)
-        lines.append(f"\nParameters that differ from params.yaml (what that has): {overrides}.")
+        lines.append(f"\nParameters that differ from params.yaml (its values in parentheses): {overrides}.")
     if facts.dirty:
         files = markdown_text(facts.dirty)
-        lines.append(f"\n**Its files were not all committed**: {files}. The run keeps the changes.")
+        lines.append(f"\n**Some of its files were not committed**: {files}. The run keeps the changes.")
     return "\n".join(lines)

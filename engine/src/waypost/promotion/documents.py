@@ -1,4 +1,4 @@
-"""What `promote --json` writes: part of the interface of the engine."""
+"""The output of `promote --json`: part of the engine's interface."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from waypost.inference.proof import Proof
 
 @dataclass(frozen=True)
 class PromotionDocument:
-    """`waypost promote --json`; `previous` is the version that had the alias before."""
+    """Output of `waypost promote --json`; `previous` is the version that had the alias before."""
 
     name: str
     version: str

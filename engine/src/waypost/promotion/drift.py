@@ -1,7 +1,7 @@
 """Drift between the requests of a server and the training data of its model, checked by a component.
 
-The samples and the training table become the two sides of the component that the pipeline checks its data
-with: the same tests, the same code, run and tracked as a step.
+The component with which the pipeline checks its data compares the samples with the training table: the same
+tests and code, run and tracked as a step.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _MOST_CATEGORIES = 100
 
 @dataclass(frozen=True)
 class Question:
-    """Of which model, with which samples, how sure (`alpha`: chance of a false alarm), by which component
-    (SOURCE/COMPONENT, empty: the one that takes what is compared).
+    """The model, the folder of samples, the chance of a false alarm (`alpha`), and the component
+    (SOURCE/COMPONENT; empty: the one with the parameters of `_GIVEN`).
     """
 
     model: str
@@ -47,11 +47,11 @@ class Question:
 def check_drift(
     question: Question, workspace: Workspace, temp: Path, reporter: Reporter, notify: Callable[[str], None]
 ) -> RunResult:
-    """Runs the drift checks as a pipeline of one step; a drift is a failed step.
+    """Runs the drift checks as a pipeline of one step; drift fails the step.
 
-    Args: `workspace` is that of a pipeline that uses a component which compares two tables (parameters
-    data, reference, checks); `temp` an empty folder.
-    Raises UsageError if samples or training table are not available.
+    Args: `workspace` belongs to a pipeline with a component that compares two tables (parameters data,
+    reference, checks); `temp` is an empty folder.
+    Raises UsageError if the samples or the training table are not available.
     """
     version, folder = info(question.model)
     label = f"{version.name}/{version.version}"
@@ -81,13 +81,13 @@ def _samples(folder: Path, label: str, names: Sequence[str]) -> pa.Table:
 
     files = sorted(folder.glob(PREDICTIONS))
     if not files:
-        hint = "waypost serve MODEL --log-predictions DIR writes them"
+        hint = "log them: waypost serve MODEL --log-predictions DIR"
         raise UsageError(f"{folder}: no predictions here", hint=hint)
     tables = [pq.read_table(file) for file in files]
     models = {model for table in tables for model in table[MODEL].unique().to_pylist()}
     if label not in models:
         raise UsageError(
-            f"{folder}: no predictions of {label}", hint=f"there are: {', '.join(sorted(models))}"
+            f"{folder}: no predictions of {label}", hint=f"models in this log: {', '.join(sorted(models))}"
         )
     import pyarrow.compute as pc
 
@@ -96,7 +96,7 @@ def _samples(folder: Path, label: str, names: Sequence[str]) -> pa.Table:
 
 
 def _reference(registry: Registry, run_id: str, names: Sequence[str]) -> pa.Table:
-    """Returns the table that a run learned from. Raises UsageError if it is not available."""
+    """Returns the training table of a run. Raises UsageError if it is not available."""
     import pyarrow.parquet as pq
 
     maker = registry.origin(registry.pipeline_of(run_id)).steps
@@ -132,7 +132,7 @@ def _compared(
         else:
             left.append(name)
     if left:
-        notify(f"not compared, free text or without any value: {', '.join(left)}")
+        notify(f"not compared (free text, or no values): {', '.join(left)}")
     return numeric, categorical
 
 

@@ -1,4 +1,4 @@
-"""Held-out rows, on which a model was measured, for its proof."""
+"""Held-out rows, on which a model was evaluated, for its proof."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PROOF_ROWS = 5000
 
 
 def held_out_rows(registry: Registry, origin: Origin, mlmodel: MLmodel) -> Rows | None:
-    """Returns rows that the model was measured on, None where none are available."""
+    """Returns rows that the model was evaluated on, or None if there are none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -33,14 +33,14 @@ def held_out_rows(registry: Registry, origin: Origin, mlmodel: MLmodel) -> Rows 
 
 
 def _fitting(rows: Rows, mlmodel: MLmodel) -> Rows:
-    """Returns the rows whose values the model's columns can hold."""
+    """Returns the rows that fit the types of the model's columns."""
     kinds = [(rows[column.name], column.kind) for column in mlmodel.inputs]
     kept = [row for row in range(count_of(rows)) if all(fits(values[row], kind) for values, kind in kinds)]
     return {name: [values[row] for row in kept] for name, values in rows.items()}
 
 
 def _plain(column: Any, pa: Any) -> list[Any]:
-    """Returns a column as JSON would bring it: numbers, texts, booleans, None."""
+    """Returns a column as values of JSON: numbers, strings, booleans, None."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     values: list[Any] = column.to_pylist()

@@ -1,4 +1,4 @@
-"""Where a promoted model comes from: the tags of its version, and the facts of its card."""
+"""Lineage of a promoted model: the tags of its version, and the facts of its card."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MADE = (COMMAND_TAG, OVERRIDES_TAG, DIRTY_TAG)
 
 
 def version_tags(origin: Origin, proved_model: Proved) -> dict[str, str]:
-    """Returns what leads back from a registered version to everything that it was made of."""
+    """Returns the tags that lead from a registered version back to everything that it was built from."""
     kept = ("waypost.release", "waypost.release.url", "waypost.commit", "waypost.lock", "waypost.dev", *_MADE)
     tags = {name: origin.tags[name] for name in kept if name in origin.tags}
     tags |= {
@@ -40,8 +40,8 @@ def version_tags(origin: Origin, proved_model: Proved) -> dict[str, str]:
 
 
 def _component(origin: Origin, step: StepRun) -> str:
-    """Returns `core/train 1.0.0 train:TREE kit:TREE` for the step of a pipeline, empty for other runs; where
-    another run computed the result, that, too.
+    """Returns `core/train 1.0.0 train:TREE kit:TREE` for the step of a pipeline, empty for other runs; with
+    the run that computed a reused result.
     """
     prefix = "waypost.tree."
     trees = [f"{k.removeprefix(prefix)}:{v}" for k, v in sorted(step.tags.items()) if k.startswith(prefix)]
@@ -49,7 +49,7 @@ def _component(origin: Origin, step: StepRun) -> str:
 
 
 def _computed_by(origin: Origin, step: StepRun) -> str:
-    """Returns the run that computed a result which this one took over, empty where it did so itself."""
+    """Returns the run that computed a reused result, empty if this run computed it itself."""
     run_id = step.tags.get("mlflow.parentRunId", origin.run_id)
     if run_id == origin.run_id or not step.name:
         return ""
@@ -60,7 +60,7 @@ def _computed_by(origin: Origin, step: StepRun) -> str:
 def card_facts(
     origin: Origin, version: ModelVersion, tags: Mapping[str, str], proved_model: Proved, *, notes: str
 ) -> Facts:
-    """Returns what the model's card says: where it comes from, how good it is, how it was proved."""
+    """Returns the content of the model's card: its origin, its quality, its proof."""
     components = []
     for step in origin.steps.values():
         uses = step.tags.get("waypost.component", "")
@@ -95,8 +95,8 @@ def lines_of(text: str) -> tuple[str, ...]:
 
 
 def quality_metrics(origin: Origin) -> list[str]:
-    """Returns the metrics that say how good the model is: of the steps that judged it the declared ones, else
-    those of no class and no slice.
+    """Returns the metrics of the model's quality: those declared by the steps that judged it, else those of
+    no class and no slice.
     """
     judges = {step.name for step in origin.judges()}
     own = [n for n in origin.metrics() if n.count("/") <= 1 and origin.step_of(n).name in judges]

@@ -24,13 +24,13 @@ from waypost.tracking.connection import tracking_errors
 from waypost.tracking.origins import Origin
 from waypost.tracking.registry import ModelVersion, Registry
 
-_MOST_SHOWN = 4  # metrics, where the gate looked at none
+_MOST_SHOWN = 4  # metrics, if the gate used none
 _LONGEST_DESCRIPTION = 5000  # characters that the registry keeps
 
 
 @dataclass(frozen=True)
 class PromotionRequest:
-    """What to promote (a run's id, or a release), and what it has to show before."""
+    """What to promote (`target`: a run's id, or a release), and the conditions of the gate."""
 
     target: str
     name: str
@@ -47,8 +47,8 @@ class PromotionRequest:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What was promoted: the new version, and the one that had the alias before; the parameters of its run
-    `differing` from params.yaml, the `dirty` files that were not committed.
+    """The promoted version, and the one that had the alias before; `differing` are the parameters of its run
+    other than in params.yaml, `dirty` its uncommitted files.
     """
 
     version: ModelVersion
@@ -61,14 +61,14 @@ class Promotion:
 
     @property
     def is_current(self) -> bool:
-        """Whether the alias named this model already."""
+        """Whether the alias already pointed to this model."""
         return self.before is self.version
 
 
 def promote(request: PromotionRequest, notify: Callable[[str], None]) -> Promotion:
-    """Registers a run's model, once it passes the gate, and moves the alias.
+    """Registers a run's model if it passes the gate, and moves the alias.
 
-    Raises UsageError, FindingsError with everything that the gate says.
+    Raises UsageError, FindingsError with all findings of the gate.
     """
     with tracking_errors():
         registry = Registry()
@@ -105,12 +105,12 @@ def promote(request: PromotionRequest, notify: Callable[[str], None]) -> Promoti
 
 
 def _differences(origin: Origin) -> tuple[tuple[str, ...], str]:
-    """Returns the parameters that a run had besides params.yaml, and its files that were not committed."""
+    """Returns the parameters of a run that differ from params.yaml, and its uncommitted files."""
     return lines_of(origin.tags.get(OVERRIDES_TAG, "")), origin.tags.get(DIRTY_TAG, "")
 
 
 def _checked(folder: Path, rows: Rows | None, *, is_trusted: bool) -> Proved:
-    """Returns a model that a process of its own has checked, and compared on rows that it was measured on."""
+    """Returns a model that a separate process has checked and compared on held-out rows."""
     with (
         scratch() as temp,
         fetched_model(str(folder), temp / "model.state", is_trusted=is_trusted, rows=rows),
@@ -130,15 +130,15 @@ def _contest(request: PromotionRequest, origin: Origin) -> Contest | None:
 
 
 def _cut(text: str) -> str:
-    """Returns a card as far as the registry keeps it, cut between its parts."""
+    """Returns a card shortened to the registry's limit, between two sections."""
     if len(text) <= _LONGEST_DESCRIPTION:
         return text
-    more = "\n\n(The whole card is an artifact of the run: model_card/)\n"
+    more = "\n\n(The complete card is an artifact of the run: model_card/)\n"
     return text[: text.rindex("\n\n", 0, _LONGEST_DESCRIPTION - len(more))] + more
 
 
 def _shown(request: PromotionRequest, asked: Contest | None, origin: Origin) -> dict[str, float]:
-    """Returns the metrics that the gate looked at, else those that say how good the model is."""
+    """Returns the metrics that the gate used, else those of the model's quality."""
     metrics = origin.metrics()
     gate = [find_metric(t.metric, metrics) for t in request.thresholds] + ([asked.metric] if asked else [])
     return {name: metrics[name] for name in gate or quality_metrics(origin)[:_MOST_SHOWN]}

@@ -89,7 +89,7 @@ def show_promotion(console: Console, found: Promotion) -> None:
     """Prints which version an alias names now, and how it answers."""
     version = found.version
     if found.dirty:
-        warn(console, f"its files were not all committed: {found.dirty}; the run keeps the changes")
+        warn(console, f"some of its files were not committed: {found.dirty}; the run keeps the changes")
     for text in found.differing:
         line(console, escape(f"  differs from params.yaml: {text}"))
     for name, value in found.shown.items():

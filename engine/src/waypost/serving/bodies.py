@@ -152,7 +152,9 @@ def _too_large(problem: str) -> RequestError:
 
 
 def is_gzip(encoding: bytes) -> bool:
-    """Returns whether a Content-Encoding says gzip, and not as it is. Raises RequestError (415) for others."""
+    """Returns whether a Content-Encoding says gzip, and not as it is. Raises RequestError (415) for
+    others.
+    """
     name = encoding.strip().lower()
     if name in (b"", b"identity"):
         return False
