@@ -99,8 +99,8 @@ def test_a_worker_is_killed_and_another_one_stops(
     assert process.returncode == 0, errors
     assert not list((workplace / "out").glob("_work*"))
     assert content(workplace / "out") == content(workplace / "whole")
-    assert "worker two is gone; what it had not finished is scored again" in errors
-    assert "worker one takes long for parts" in errors
+    assert "worker two is gone; its unfinished parts are scored again" in errors
+    assert "worker one is slow with parts" in errors
     cluster.kill("one", signal.SIGCONT)
     time.sleep(1)  # what it had in hand comes too late, and shows nothing
     assert content(workplace / "out") == content(workplace / "whole")
@@ -144,7 +144,7 @@ def test_what_workers_cannot_read_is_told_first(
     hidden = "/proc/self/cwd"
     for model, source, output, problem in (
         (saved, f"{hidden}/t.parquet", "out", f"{hidden}/t.parquet: cannot be read"),
-        (saved, table, f"{hidden}/out", "not the folder that the client writes to"),
+        (saved, table, f"{hidden}/out", "not the client's output folder"),
         (f"{hidden}/model", table, "out", "no MLflow model here"),
     ):
         result = call(*SCORE, model, source, output, *on)
@@ -155,7 +155,7 @@ def test_what_workers_cannot_read_is_told_first(
         assert not list((workplace / "out").glob("*part*"))
     (cluster.folder / "t.parquet").write_bytes(table.read_bytes()[:-1] + b"x")
     result = call(*SCORE, saved, f"{hidden}/t.parquet", "out", *on)
-    assert "t.parquet: another file than the client's" in result.stderr
+    assert "t.parquet: differs from the client's file" in result.stderr
 
 
 def test_what_does_not_go_to_a_cluster(
@@ -167,5 +167,5 @@ def test_what_does_not_go_to_a_cluster(
     assert "--threads: with --on" in refused.stderr
     secret = call(*SCORE, saved, "https://me:secret@example.org/t.parquet", "out", *on)
     assert secret.returncode == 2
-    assert "it cannot go to a cluster" in secret.stderr
+    assert "cannot be sent to a cluster" in secret.stderr
     assert "me:secret" not in secret.stderr

@@ -51,33 +51,33 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("source", "output", "problem"),
     [
-        ("in", "in", "the input is here"),
-        ("in", "./in/../in/", "the input is here"),
-        ("in", "file://{here}/in", "the input is here"),
-        ("file://{here}/in", "in", "the input is here"),
-        ("simplecache::file://{here}/in/a.csv", "in", "the input is here"),
-        ("in/a.csv", "simplecache::file://{here}/in", "the input is here"),
-        ("link", "in", "the input is here"),
-        ("in", "link", "the input is here"),
-        ("in/a.csv", "in", "the input is here"),
-        ("in/sub/b.csv", "in", "the input is here"),
-        ("link.csv", "one", "the input is here"),
-        ("in/*.csv", "in", "the input is here"),
-        ("in/**", "in/sub", "the input is here"),
-        ("in", "in/out", "it is inside the input"),
-        ("in", "link/new/out", "it is inside the input"),
-        ("link", "in/sub/out/deep", "it is inside the input"),
-        ("in/**", "in/out", "it is inside the input"),
-        ("*/*.csv", "out", "it is inside the input"),
+        ("in", "in", "contains the input"),
+        ("in", "./in/../in/", "contains the input"),
+        ("in", "file://{here}/in", "contains the input"),
+        ("file://{here}/in", "in", "contains the input"),
+        ("simplecache::file://{here}/in/a.csv", "in", "contains the input"),
+        ("in/a.csv", "simplecache::file://{here}/in", "contains the input"),
+        ("link", "in", "contains the input"),
+        ("in", "link", "contains the input"),
+        ("in/a.csv", "in", "contains the input"),
+        ("in/sub/b.csv", "in", "contains the input"),
+        ("link.csv", "one", "contains the input"),
+        ("in/*.csv", "in", "contains the input"),
+        ("in/**", "in/sub", "contains the input"),
+        ("in", "in/out", "inside the input"),
+        ("in", "link/new/out", "inside the input"),
+        ("link", "in/sub/out/deep", "inside the input"),
+        ("in/**", "in/out", "inside the input"),
+        ("*/*.csv", "out", "inside the input"),
         ("in/a.csv", "..", "your home|the current folder"),
         ("in/a.csv", "../..", "your home"),
         ("in/a.csv", "/", "your home"),
-        ("in/a.csv", "{cache}", "the cache lies here"),
+        ("in/a.csv", "{cache}", "contains the cache"),
         ("in/a.csv", "{cache}/out", "inside the cache"),
-        ("memory://in/a.csv", "memory://in", "the input is here"),
-        ("memory://in", "memory:///in/out/", "it is inside the input"),
-        ("memory://in/*.csv", "memory://in/", "the input is here"),
-        ("memory://in/deep/*.csv", "memory://in", "the input is here"),
+        ("memory://in/a.csv", "memory://in", "contains the input"),
+        ("memory://in", "memory:///in/out/", "inside the input"),
+        ("memory://in/*.csv", "memory://in/", "contains the input"),
+        ("memory://in/deep/*.csv", "memory://in", "contains the input"),
         ("in/a.csv", "repository", "a git repository"),
     ],
 )
@@ -124,7 +124,7 @@ def test_output_that_is_the_models_folder(output: str, here: Path) -> None:
     """Nothing is written into a model's folder, nor around it."""
     (here / "model").mkdir()
     (here / "linked").symlink_to(here / "model")
-    with pytest.raises(UsageError, match="the model is here"):
+    with pytest.raises(UsageError, match="overlaps with the model"):
         check_apart_from_model(Sink(output.format(here=here)), here / "model")
     check_apart_from_model(Sink("out"), here / "model")
 
@@ -202,9 +202,19 @@ FOREIGN: dict[str, tuple[Any, str, bytes, str]] = {
         text_of({"schema": 1, "files": {"mine.txt": "0" * 64}}),
         "not empty, it has .*_parts/00002.json",
     ),
-    "a changed part": (result, "part-00000.csv", b"mine", "part-00000.csv: this was changed"),
-    "a changed part, begun": (begun, "part-00000.csv", b"mine", "part-00000.csv: this was changed"),
-    "changed errors": (result, "_errors/part-00001.jsonl", b"mine", "part-00001.jsonl: this was changed"),
+    "a changed part": (result, "part-00000.csv", b"mine", "part-00000.csv: changed since it was written"),
+    "a changed part, begun": (
+        begun,
+        "part-00000.csv",
+        b"mine",
+        "part-00000.csv: changed since it was written",
+    ),
+    "changed errors": (
+        result,
+        "_errors/part-00001.jsonl",
+        b"mine",
+        "part-00001.jsonl: changed since it was written",
+    ),
     "another's plan": (begun, PLAN, b'{"steps": []}', "not empty, it has .*_plan.json"),
     "a plan that is no JSON": (begun, PLAN, b"\xff[", "not empty, it has .*_plan.json"),
     "another's manifest": (

@@ -290,7 +290,7 @@ def test_bad_rows_are_skipped_and_told(saved: Path, workplace: Path, call: Call)
         (("wrong.csv", "out"), 1, "wrong.csv: column 'amount' is missing"),
         (("table.parquet", "out", "--id", "di"), 2, "--id di: no such column"),
         (("table.parquet", "full"), 2, "not empty, it has mine.txt"),
-        (("table.parquet", "table.parquet"), 2, "this is a file"),
+        (("table.parquet", "table.parquet"), 2, "is a file"),
         (("broken.parquet", "out"), 1, "broken.parquet: cannot be read"),
         (("nowhere://x/y.csv", "out"), 2, "nowhere"),
     ],
@@ -325,7 +325,7 @@ def test_again_overwrite_and_other_orders(saved: Path, workplace: Path, call: Ca
     assert "nothing to do" in call(*first).stderr
     other = call(*first, "--probabilities")
     assert other.returncode == 2
-    assert "there is another result here" in other.stderr
+    assert "holds another result" in other.stderr
     assert content(workplace / "out") == before
     assert call(*first, "--probabilities", "--overwrite").returncode == 0
     assert "probability_grade 0" in result_of(workplace / "out")
@@ -348,7 +348,7 @@ def test_changed_input_is_not_gone_on_with(saved: Path, workplace: Path, call: C
     manifest.unlink()
     result = call(*first)
     assert result.returncode == 2
-    assert "it was begun with other inputs" in result.stderr
+    assert "it was started with other inputs" in result.stderr
 
 
 def test_changed_content_is_seen(saved: Path, workplace: Path, call: Call) -> None:
@@ -359,7 +359,7 @@ def test_changed_content_is_seen(saved: Path, workplace: Path, call: Call) -> No
     (workplace / "t.csv").write_text("amount,age,city,kind,note\n9,2,Berlin,own,red\n")
     result = call(*first)
     assert result.returncode == 2
-    assert "there is another result here" in result.stderr
+    assert "holds another result" in result.stderr
 
 
 @pytest.mark.journey
@@ -421,7 +421,10 @@ def test_begun_result_is_gone_on_with_as_it_was_left(saved: Path, workplace: Pat
     out = workplace / "out"
     before = content(out)
     assert {"_plan.json", "_parts/00000.json", "part-00000.parquet"} <= before.keys()
-    for name, problem in (("part-00000", "this was changed"), ("part-00008", "not empty, it has part-00008")):
+    for name, problem in (
+        ("part-00000", "changed since it was written"),
+        ("part-00008", "not empty, it has part-00008"),
+    ):
         part = out / f"{name}.parquet"
         kept = part.read_bytes() if part.exists() else b""
         part.write_bytes(b"mine")
@@ -448,7 +451,7 @@ def test_input_is_not_the_output(saved: Path, workplace: Path, call: Call) -> No
     for output in ("folder", "folder/out", "."):
         result = call(*SCORE, "models:/nothing/1", "folder", output, "--overwrite", "--no-track")
         assert result.returncode == 2
-        assert "the input is here" in result.stderr or "it is inside the input" in result.stderr
+        assert "contains the input" in result.stderr or "inside the input" in result.stderr
         assert len(result.stderr.splitlines()) == 2
     assert content(workplace) == before
 
@@ -499,7 +502,7 @@ def test_tracking_trouble_never_fails_the_work(saved: Path, workplace: Path, cal
     nobody = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     result = call(*SCORE, saved, "table.parquet", "out", env=nobody)
     assert result.returncode == 0, result.stderr
-    assert "the result is there, but it is not tracked" in result.stderr
+    assert "the result is complete, but not tracked" in result.stderr
     assert (workplace / "out" / "_manifest.json").exists()
 
 

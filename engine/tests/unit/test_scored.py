@@ -173,10 +173,10 @@ def test_kept_columns_stand_beside_the_answer(here: Path) -> None:
 @pytest.mark.parametrize(
     ("order", "problem"),
     [
-        ({"ids": ("prediction",)}, "--id prediction: the answer has a column of that name"),
+        ({"ids": ("prediction",)}, "--id prediction: the answer has a column of the same name"),
         ({"keep": ("a", "prediction")}, "--keep prediction: the answer has"),
         ({"keep": ("row",)}, "--keep row: the answer has"),
-        ({"ids": ("file",), "on_error": "skip"}, "--id file: what is told of skipped rows has that name"),
+        ({"ids": ("file",), "on_error": "skip"}, "--id file: lines of errors have a key of the same name"),
     ],
 )
 def test_names_that_collide_are_refused(order: dict[str, Any], problem: str) -> None:
@@ -192,7 +192,7 @@ def test_names_that_the_model_gives_collide(here: Path) -> None:
     records = Doubling(lambda doubles: [{"score": value} for value in doubles])
     chances = Doubling(classes=CLASSES)
     for name, model in (("score", records), ("probability_yes", chances)):
-        with pytest.raises(UsageError, match=f"--keep {name}: the answer has a column of that name"):
+        with pytest.raises(UsageError, match=f"--keep {name}: the answer has a column of the same name"):
             scored(here / "x.csv", here / "out", model, keep=(name,), probabilities=model is chances)
         assert not list((here / "out").glob("*"))
 
@@ -213,7 +213,7 @@ def test_table_as_an_answer(here: Path) -> None:
         scored(source, here / "csv", lists, format="csv")
     assert error.value.hint == "write Parquet: --format parquet"
     for said in (lambda d: [1, "x"], lambda d: [object()] * len(d)):
-        with pytest.raises(WaypostError, match="the model's answers are no column 'prediction'"):
+        with pytest.raises(WaypostError, match="the model's answers cannot be a column 'prediction'"):
             scored(source, here / "odd", Doubling(said))
     with pytest.raises(UsageError, match="--probabilities: this model has none"):
         scored(source, here / "none", probabilities=True)
@@ -251,7 +251,7 @@ def test_digest_decides_what_is_current(here: Path) -> None:
     assert scored(source, here / "out").is_current
     changed(source)
     with pytest.raises(
-        UsageError, match=r"there is another result here, made with other inputs: .*x\.csv has changed"
+        UsageError, match=r"holds another result, made with other inputs: .*x\.csv has changed"
     ):
         scored(source, here / "out")
 
@@ -264,7 +264,7 @@ def test_digest_decides_what_is_gone_on_with(here: Path) -> None:
     assert scored(source, here / "out", part_rows=1).resumed > 0
     begun(source, here / "other")
     changed(source)
-    with pytest.raises(UsageError, match=r"it was begun with other inputs: .*x\.csv has changed"):
+    with pytest.raises(UsageError, match=r"it was started with other inputs: .*x\.csv has changed"):
         scored(source, here / "other", part_rows=1)
     for note in (here / "other" / "_parts").glob("*.json"):  # killed before the digest was found
         note.write_text(json.dumps({k: v for k, v in json.loads(note.read_text()).items() if k != "inputs"}))
@@ -293,10 +293,10 @@ def test_what_differs_is_said_in_words() -> None:
     then = Plan.model_validate(plan_of(fetched.model_copy(update={"label": "m/2"}), [], other))
     then.made_with["numpy"] = "1.0"
     assert list(differences(then, now, {})) == [
-        "another model: m/2 (01234567…), now m/1 (01234567…)",
-        "another order: --id id, x, now --id id, --probabilities, now no --probabilities, "
+        "a different model: m/2 (01234567…), now m/1 (01234567…)",
+        "different options: --id id, x, now --id id, --probabilities, now no --probabilities, "
         "--part-rows 16384, now --part-rows 5, --keep all, now no --keep, --separator ;, now no --separator",
-        f"another numpy: 1.0, now {np.__version__}",
+        f"a different numpy: 1.0, now {np.__version__}",
     ]
 
 

@@ -1,1 +1,1 @@
-"""Models that answer whole tables: read, scored and written in parts of fixed rows."""
+"""Batch scoring: tables are read, scored and written in parts of a fixed number of rows."""

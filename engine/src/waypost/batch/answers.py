@@ -1,6 +1,4 @@
-"""Rows that were read become rows that are written: answers beside what is carried over, and what is wrong in
-the others.
-"""
+"""From input rows to output rows: answers with the carried-over columns, and the errors of the other rows."""
 
 from __future__ import annotations
 
@@ -23,12 +21,14 @@ from waypost.inference.model_cache import Ready
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK_ROWS = 16_384  # rows that are answered at once
+_BLOCK_ROWS = 16_384  # rows per call of the model
 
 
 @dataclass(frozen=True)
 class Content:
-    """What is written of a part: its files by name, the errors before the answers; rows answered and not."""
+    """The output of a part: its files by name, errors before answers; numbers of answered and skipped
+    rows.
+    """
 
     files: dict[str, Any]
     rows: int
@@ -37,7 +37,7 @@ class Content:
 
 @dataclass
 class Asking:
-    """Asks a model about rows; its methods run in several threads at the same time."""
+    """Scores rows with a model. Thread-safe."""
 
     model: Ready
     given: Input
@@ -48,7 +48,7 @@ class Asking:
         return self.given.wanted
 
     def part(self, number: int, rows: pa.Table) -> Content:
-        """Returns what is written of a part's rows."""
+        """Returns the output of a part's rows."""
         problems: list[dict[str, Any]] = []
         answered = self.table(rows, number * self.order.part_rows, problems)
         files: dict[str, Any] = {}
@@ -59,7 +59,7 @@ class Asking:
         return Content(files, rows.num_rows - len(problems), len(problems))
 
     def table(self, rows: pa.Table, first: int, problems: list[dict[str, Any]]) -> pa.Table:
-        """Returns what is written of some rows, from number `first` on; of what is skipped, the problems."""
+        """Returns the output of rows that start at number `first`; appends skipped rows to `problems`."""
         import pyarrow as pa
 
         starts = range(0, max(rows.num_rows, 1), _BLOCK_ROWS)
@@ -77,7 +77,7 @@ class Asking:
         return self._written(rows.take(pa.array(kept, pa.int64())), numbers[kept], answers)
 
     def _all(self, rows: pa.Table, first: int) -> list[Answer]:
-        """Returns the answers to all rows. Raises TableError that names file and row where one has none."""
+        """Returns the answers to all rows. Raises TableError with file and row if one has no answer."""
         if not rows.num_rows:
             return []
         try:
@@ -91,7 +91,7 @@ class Asking:
     def _some(
         self, rows: pa.Table, first: int, problems: list[dict[str, Any]]
     ) -> tuple[list[Answer], list[int]]:
-        """Returns (answers, places of the rows that have one); of the others the problems are noted."""
+        """Returns (answers, positions of the answered rows); appends the other rows to `problems`."""
         wrong = {place: self.given.problems.get(first + place) for place in range(rows.num_rows)}
         found = [self._told(rows, first, p, problem.error(0)) for p, problem in wrong.items() if problem]
         kept: list[int] = []
@@ -111,7 +111,7 @@ class Asking:
                     continue
                 at = error.row or 0
                 found.append(self._told(rows, first, places[at], error))
-                # What comes before is good as far as is known; the rest is asked again.
+                # Rows before the error have no known problem; both sides are asked again.
                 left += [places[at + 1 :], places[:at]]
         problems += sorted(found, key=lambda problem: int(problem[ROW]))
         return answers, kept
@@ -123,11 +123,11 @@ class Asking:
         return self._answer(rows if is_all else rows.take(pa.array(places, pa.int64())))
 
     def _answer(self, rows: pa.Table) -> Answer:
-        """Returns the model's answers; it does not see what is only carried over."""
+        """Returns the model's answers, without passing it carried-over columns."""
         return self.model.answers.of_table(rows.select(self._wanted.asked_of(rows.schema.names)))
 
     def _told(self, rows: pa.Table, first: int, place: int, error: TableError) -> dict[str, Any]:
-        """Returns a line of errors."""
+        """Returns a line of the errors file."""
         file, row = self.given.place_of(first + place)
         ids = {name: str(rows[self._wanted.kept_as(name)][place]) for name in self.order.ids}
         where = {ROW: first + place, "file": file, "file_row": row}
@@ -144,7 +144,7 @@ class Asking:
         return pa.table({**carried, **columns})
 
     def _answers(self, answers: Sequence[Answer]) -> Iterator[tuple[str, Any]]:
-        """Yields the columns of an answer: what the model says, and probabilities where they are wanted."""
+        """Yields the columns of an answer: predictions, and probabilities if requested."""
         import numpy as np
 
         labels = [label for answer in answers for label in answer.labels.tolist()]
@@ -160,15 +160,15 @@ class Asking:
                 yield f"{PROBABILITY}{name}", np.ascontiguousarray(table[:, position])
 
     def _classes(self) -> list[Any]:
-        """Returns the classes of a model. Raises UsageError if it has no probability of each."""
+        """Returns the classes of a model. Raises UsageError if it has no class probabilities."""
         classes = self.model.answers.classes
         if classes is None:
-            problem = "--probabilities: this model has none, or several for a row"
+            problem = "--probabilities: this model has none, or several targets"
             raise UsageError(problem, hint="leave it out")
         return list(classes.tolist())
 
     def _of_labels(self, labels: list[Any]) -> pa.Array:
-        """Returns labels as a column; where there are none, of the type that they would have."""
+        """Returns labels as a column; an empty one has the type of the model's labels."""
         import pyarrow as pa
 
         if labels:
@@ -181,7 +181,7 @@ class Asking:
 
 
 def _of_records(records: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yields the columns of a table that a model answers with."""
+    """Yields the columns of answers that are records."""
     for name in dict.fromkeys(name for record in records for name in record):
         yield str(name), _column(str(name), [record.get(name) for record in records])
 
@@ -193,11 +193,11 @@ def _column(name: str, values: list[Any]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowException, OverflowError, TypeError) as error:
         words = " ".join(str(error).split())
-        raise WaypostError(f"the model's answers are no column {name!r}: {words}") from error
+        raise WaypostError(f"the model's answers cannot be a column {name!r}: {words}") from error
 
 
 def encoded(table: pa.Table, form: str) -> pa.Buffer:
-    """Returns a table as a file's content: the same bytes for the same rows. Raises UsageError."""
+    """Returns a table as the content of a file, the same bytes for the same rows. Raises UsageError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import csv

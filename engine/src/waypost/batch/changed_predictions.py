@@ -1,4 +1,4 @@
-"""Which predictions of two runs differ: how many rows, where, and what became of what."""
+"""Differences between the predictions of two runs: number of rows, positions, old and new values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST, _MOST_MOVES = 10, 20
 
 
 def prediction_changes(registry: Registry, before: RunFacts, after: RunFacts) -> tuple[PredictionChange, ...]:
-    """Returns the tables of predictions that contracts declare and whose content differs."""
+    """Returns the tables of predictions, declared in contracts, that have changed."""
     return tuple(_found(registry, before, after))
 
 
@@ -44,7 +44,7 @@ def _compared(name: str, registry: Registry, was: Predictions, now: Predictions)
 
 
 def column_of(path: Path, name: str) -> Any:
-    """Returns a column of a Parquet file, None where there is none."""
+    """Returns a column of a Parquet file, or None if there is none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -55,12 +55,12 @@ def column_of(path: Path, name: str) -> Any:
 
 
 def changed(name: str, before: Any, after: Any) -> PredictionChange:
-    """Returns what differs between two columns, row by row: they are answers about the same rows."""
+    """Returns the differences between two columns, row by row; both are answers to the same rows."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if len(before) != len(after):
-        problem = f"{len(before):,} rows became {len(after):,}: they are answers about other tables"
+        problem = f"{len(before):,} rows became {len(after):,}: the tables are not the same"
         return PredictionChange(name, len(after), problem=problem)
     if before.type != after.type:
         before, after = (column.cast(pa.string()) for column in (before, after))

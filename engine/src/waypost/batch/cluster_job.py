@@ -1,9 +1,8 @@
-"""What the client and the workers of a cluster say to each other about a table: documents, no secret in them.
+"""The messages between the client and the workers of a cluster: documents without secrets.
 
-The order lies as a file in a place of work below the output, where the workers put the files of their parts
-and the answer that lists them. A task says which parts it is about, and where that place is. So nothing of a
-result passes through Dask; and when the place is gone, a worker that was believed dead can write nothing any
-more.
+The job is a file in a work folder below the output, where the workers put the files of their parts and the
+answer that lists them. A task has the numbers of its parts, and the name of that folder. So no result passes
+through Dask; and once the folder is removed, a worker that was believed dead can no longer write.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class _Document(BaseModel):
 
 
 class WantedModel(_Document):
-    """The model that each worker fetches for itself; `is_compiled` tells which of its forms answers."""
+    """The model that each worker fetches by itself; `is_compiled` is true if its compiled form answers."""
 
     uri: str
     label: str
@@ -45,7 +44,7 @@ class WantedModel(_Document):
 
     @classmethod
     def of(cls, fetched: FetchedModel, uri: str, *, is_compiled: bool) -> WantedModel:
-        """Returns what names the same model elsewhere: an alias may move meanwhile."""
+        """Returns a fixed reference to the model: an alias may move in the meantime."""
         name = f"models:/{fetched.name}/{fetched.version}" if fetched.version else uri
         return cls(
             uri=name,
@@ -58,8 +57,8 @@ class WantedModel(_Document):
 
 
 class ScoringJob(_Document):
-    """A table to score. `begins` are the first rows of its files, where workers read it themselves, and
-    `ends` digests of how some of them begin and end; `kept` are the types of what is carried over.
+    """A table to score. `begins` are the first rows of its files, if workers read them, and `ends` digests of
+    the beginning and end of some of them; `kept` are the types of the carried-over columns.
     """
 
     model: WantedModel
@@ -79,12 +78,12 @@ class ScoringJob(_Document):
         return [Source(*file) for file in self.files]
 
     def content(self) -> bytes:
-        """Returns the file that says it."""
+        """Returns the content of the job's file."""
         return self.model_dump_json().encode()
 
 
 class Task(_Document):
-    """Parts to answer: `order` is the digest of the file `job.json` in `place`, below `output`."""
+    """Parts to score: `order` is the digest of the file `job.json` in `place`, below `output`."""
 
     output: str
     place: str
@@ -95,18 +94,18 @@ class Task(_Document):
 
     @property
     def name(self) -> str:
-        """What it is called on the cluster: the same parts of the same order have the same name."""
+        """The key on the cluster: the same for the same parts of the same job."""
         parts = f"{self.parts[0]:05}-{self.parts[-1]:05}"
         return f"waypost-score-{self.order[:12]}-{parts}-{self.attempt}"
 
     @property
     def answer(self) -> str:
-        """The name of the file that says what came of it."""
+        """The name of the file with the task's answer."""
         return f"{self.place}/{self.parts[0]:05}.{self.attempt}.json"
 
 
 class AnsweredPart(_Document):
-    """A part whose files lie in the place of work."""
+    """A part with its files in the work folder."""
 
     number: int
     files: dict[str, tuple[str, str]]
@@ -115,12 +114,12 @@ class AnsweredPart(_Document):
 
     @property
     def attempts(self) -> dict[str, Attempt]:
-        """Its files by their names."""
+        """The files of the part by name."""
         return {name: Attempt(*file) for name, file in self.files.items()}
 
 
 class Failed(_Document):
-    """Why parts could not be answered: an error of ours."""
+    """Why parts could not be scored: an error of Waypost."""
 
     kind: str
     message: str
@@ -130,31 +129,31 @@ class Failed(_Document):
 
 
 class Answer(_Document):
-    """What came of a task."""
+    """The result of a task."""
 
     parts: list[AnsweredPart] = []
     failed: Failed | None = None
 
 
 def job_file(place: str) -> str:
-    """Returns the name of the order in a place of work."""
+    """Returns the name of the job's file in a work folder."""
     return f"{place}/job.json"
 
 
 def spool_file(place: str, number: int) -> str:
-    """Returns the name of the rows of a part in a place of work."""
+    """Returns the name of the file with a part's rows in a work folder."""
     return f"{place}/{number:05}.arrow"
 
 
 def types_text(types: dict[str, pa.DataType]) -> str:
-    """Returns types of columns as a text."""
+    """Returns column types as a string."""
     import pyarrow as pa
 
     return base64.b64encode(pa.schema(types).serialize()).decode()
 
 
 def parse_types(text: str) -> dict[str, pa.DataType]:
-    """Returns the types of columns that a text says."""
+    """Returns the column types in a string of `types_text`."""
     import pyarrow as pa
 
     schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
@@ -162,7 +161,7 @@ def parse_types(text: str) -> dict[str, pa.DataType]:
 
 
 def spooled(rows: pa.Table, begins: list[int], problems: dict[int, Problem]) -> bytes:
-    """Returns a part's rows as a file, with what is known of them."""
+    """Returns the content of a file with a part's rows, the first rows of the files, and the problems."""
     import pyarrow as pa
 
     known = {"begins": begins, "problems": {n: [p.row, p.column, p.words] for n, p in problems.items()}}
@@ -185,7 +184,7 @@ def unspooled(content: bytes) -> tuple[pa.Table, list[int], dict[int, Problem]]:
 
 
 def ends_digest(file: Any, size: int) -> str:
-    """Returns the digest of how a file begins and ends."""
+    """Returns the digest of a file's beginning and end."""
     found = hashlib.sha256(file.read(ENDS_BYTES))
     file.seek(max(size - ENDS_BYTES, 0))
     found.update(file.read(ENDS_BYTES))

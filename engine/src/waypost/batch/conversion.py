@@ -1,7 +1,7 @@
-"""Texts of a file become the values that a model asks for, whether a wrong one fails or is skipped.
+"""Conversion of a file's strings to the column types of a model; a wrong value fails or is skipped.
 
-The reader is Arrow's own for CSV: a column that was read as text gives the values that it would have given
-otherwise, to the last bit. What it refuses is found by halves.
+Arrow's own CSV reader converts: a column that was read as strings gives the same values as if it had been
+read with its type, to the last bit. Values that it refuses are found by bisection.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def converted(texts: pa.Array, kind: pa.DataType, decimal: str = ".") -> tuple[pa.Array, list[int]]:
-    """Returns (values of a type, places of the texts that are none of it); these are null then."""
+    """Returns (values of a type, positions of the strings that cannot be converted); these are null."""
     import pyarrow as pa
 
     if pa.types.is_string(kind):
@@ -34,7 +34,7 @@ def converted(texts: pa.Array, kind: pa.DataType, decimal: str = ".") -> tuple[p
 
 
 def without_missing(texts: pa.Array) -> pa.Array:
-    """Returns texts with nulls for the words that stand for a missing value."""
+    """Returns strings with nulls for the words that mean a missing value."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

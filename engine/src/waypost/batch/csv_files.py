@@ -1,4 +1,4 @@
-"""CSV in any dialect: with the types that the model asks for, or as texts: then the wrong ones are known."""
+"""CSV in any dialect: read with the model's column types, or as strings, which shows the wrong values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BLOCK_BYTES = 1024 * 1024
 
 
 def peeked(sample: bytes, wanted: Wanted, *, usual: str) -> Peek:
-    """Returns how a file is written that begins with a sample, and its columns. Raises TableError."""
+    """Returns the dialect and the columns of a file that begins with a sample. Raises TableError."""
     import pyarrow as pa
 
     names = wanted.layout.names | set(wanted.carried)
@@ -36,11 +36,11 @@ def peeked(sample: bytes, wanted: Wanted, *, usual: str) -> Peek:
 
 
 def pieces(opened: Open, columns: list[str], peek: Peek, wanted: Wanted, *, lenient: bool) -> Iterator[Piece]:
-    """Yields the rows of a file. Raises TableError; `lenient` gives what is wrong in a row instead."""
+    """Yields the rows of a file. Raises TableError; `lenient` collects problems instead."""
     import pyarrow as pa
 
     if wanted.carried and not wanted.layout.columns:
-        problem = "the model names no columns, so that nobody knows which of these are numbers as they stand"
+        problem = "the model names no columns, so the types of carried-over columns are unknown"
         raise TableError(problem, hint="write the table as Parquet, or carry no columns over")
     reader = _Reader(opened, columns, peek.dialect, wanted)
     try:
@@ -58,7 +58,7 @@ def pieces(opened: Open, columns: list[str], peek: Peek, wanted: Wanted, *, leni
 
 @dataclass
 class _Reader:
-    """Reads one file, in either of two ways; `malformed` are lines of the newest piece that are no rows."""
+    """Reads one file, in either of two ways; `malformed` are the invalid lines of the latest piece."""
 
     opened: Open
     columns: list[str]
@@ -68,7 +68,7 @@ class _Reader:
 
     @property
     def has_types(self) -> bool:
-        """Whether the types are known: where the model names no columns, Arrow guesses them."""
+        """Whether the types are known: if the model names no columns, Arrow infers them."""
         return bool(self.wanted.layout.columns)
 
     def nothing(self) -> Piece:
@@ -79,7 +79,9 @@ class _Reader:
         return self._converted(pa.RecordBatch.from_arrays(texts, self.columns), [], 0)
 
     def values(self) -> Iterator[Piece]:
-        """Yields the rows with their types. Where that fails, the rest is read as texts: that tells why."""
+        """Yields the rows with their types. If that fails, the rest is read as strings, which shows the
+        cause.
+        """
         import pyarrow as pa
 
         types = {name: self.wanted.type(name) for name in self.columns} if self.has_types else {}
@@ -98,7 +100,7 @@ class _Reader:
             yield from self._rest(rows)
 
     def _rest(self, rows: int) -> Iterator[Piece]:
-        """Yields what comes after so many rows, with what is wrong in it."""
+        """Yields the pieces after a number of rows, with their problems."""
         self.malformed.clear()
         for piece in self.texts():
             known = min(rows, piece.batch.num_rows)
@@ -107,7 +109,7 @@ class _Reader:
             yield Piece(piece.batch.slice(known), problems, piece.malformed, piece.read)
 
     def texts(self) -> Iterator[Piece]:
-        """Yields the rows of columns that were read as texts; the carried ones stay as they stand."""
+        """Yields the rows, read as strings; carried-over columns stay unchanged."""
         import pyarrow as pa
 
         types = dict.fromkeys(self.columns, pa.string())
@@ -132,7 +134,7 @@ class _Reader:
     def _batches(
         self, types: dict[str, pa.DataType], *, as_written: bool
     ) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Yields (rows, bytes of the file until here). With `as_written` texts are never missing."""
+        """Yields (rows, bytes read so far). With `as_written` no string counts as missing."""
         from pyarrow import csv
 
         with self.opened() as (file, stream):
@@ -157,7 +159,7 @@ class _Reader:
 
 
 def _without_missing(batch: pa.RecordBatch, texts: list[str]) -> pa.RecordBatch:
-    """Returns a batch in which the words for a missing value are nulls in some columns."""
+    """Returns a batch with nulls for the words that mean a missing value, in columns `texts`."""
     for name in texts:
         place = batch.schema.get_field_index(name)
         batch = batch.set_column(place, batch.schema.field(place), without_missing(batch.column(place)))

@@ -1,4 +1,4 @@
-"""Batches of whatever size become parts of fixed rows."""
+"""Cutting of batches of any size into parts of a fixed number of rows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_PART_BYTES = 1 << 30
-"""So much a part's rows may become; several parts are on their way at a time."""
+"""Limit for the rows of a part; several parts are in memory at a time."""
 
 
 def parts(given: Input, rows: int) -> Iterator[tuple[pa.Table, int]]:
-    """Yields (rows of a part, bytes read until here) of a whole input, as `cut` does.
+    """Yields (rows of a part, bytes read so far) of a whole input, as `cut` does.
 
-    Where there are no rows there is one part, without any.
+    An input without rows has one empty part.
     """
     nothing: pa.RecordBatch | None = None
     read = 0
@@ -35,16 +35,16 @@ def parts(given: Input, rows: int) -> Iterator[tuple[pa.Table, int]]:
     for part in cut(heard(), rows, given):
         is_empty = False
         yield part
-    if is_empty and nothing is not None:  # there are columns, if no rows
+    if is_empty and nothing is not None:  # columns, but no rows
         yield _joined([nothing]), read
 
 
 def cut(
     given_batches: Iterable[tuple[pa.RecordBatch, int]], rows: int, given: Input
 ) -> Iterator[tuple[pa.Table, int]]:
-    """Yields (rows of a part, bytes read until here); a part is `rows` long, but for the last.
+    """Yields (rows of a part, bytes read so far); each part but the last has `rows` rows.
 
-    Raises TableError that names file and column where a part's rows become too large.
+    Raises TableError with file and column if a part's rows become too large.
     """
     batches: list[pa.RecordBatch] = []
     count = size = read = 0
@@ -67,7 +67,7 @@ def cut(
 
 
 def _joined(batches: list[pa.RecordBatch]) -> pa.Table:
-    """Returns the rows of batches, which may come from files whose columns differ in order and type."""
+    """Returns the rows of batches; their columns may differ in order and type from file to file."""
     import pyarrow as pa
 
     if all(batch.schema == batches[0].schema for batch in batches):

@@ -1,4 +1,4 @@
-"""What decides a result, and whether what lies in a folder is the same: told in words where it is not."""
+"""The fingerprint of a result, and its comparison with the one in a folder, in words."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from waypost.inference.fetching import FetchedModel
 ROW, PREDICTION, PROBABILITY = "row", "prediction", "probability_"
 ALL = "all"
 ERROR_KEYS = (ROW, "file", "file_row", "column", "problem")
-"""What a line of errors says beside the ids."""
+"""Keys of a line of errors, without the ids."""
 MADE_WITH = ("numpy", "onnxruntime", "pyarrow")
-_NEW = ("keep", "separator", "decimal", "encoding", "env")  # left out of a plan where nothing is said of them
+_NEW = ("keep", "separator", "decimal", "encoding", "env")  # omitted from a plan if not set
 _MOST_WORDS = 80
 
 
 class Order(BaseModel):
-    """What is wanted of each row, and in which form. `keep` are names of columns, or `all` alone."""
+    """The requested columns and their format. `keep` are names of columns, or `all` alone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -40,11 +40,11 @@ class Order(BaseModel):
     decimal: str | None = None
     encoding: str | None = None
     env: str | None = None
-    """The environment that the model asks for, where it runs there."""
+    """The model's own environment, if it runs there."""
 
     @property
     def asked(self) -> Asked:
-        """How a CSV is written, as far as that was said."""
+        """The options that set the dialect of a CSV."""
         return Asked(separator=self.separator, decimal=self.decimal, encoding=self.encoding)
 
     @property
@@ -53,25 +53,25 @@ class Order(BaseModel):
         return self.keep == (ALL,)
 
     def carried(self, names: Sequence[str] = ()) -> tuple[str, ...]:
-        """Returns the columns that are carried over, of an input that has these."""
+        """Returns the carried-over columns of an input with these names."""
         return tuple(dict.fromkeys((*self.ids, *(names if self.keeps_all else self.keep))))
 
     def check_names(self, carried: Sequence[str], answers: Sequence[str] = (PREDICTION,)) -> None:
-        """Raises UsageError if a column that is carried over has the name of one beside it."""
+        """Raises UsageError if a carried-over column has the name of another output column."""
         beside = set(answers) if self.ids else {*answers, ROW}
         for name in carried:
             if name in beside:
-                hint = "give it another name in the input" if name != ROW else f"name it by --id {ROW}"
+                hint = "give it another name in the input" if name != ROW else f"use it as an id: --id {ROW}"
                 raise UsageError(
-                    f"{self._option_of(name)} {name}: the answer has a column of that name, too", hint=hint
+                    f"{self._option_of(name)} {name}: the answer has a column of the same name", hint=hint
                 )
         for name in self.ids:
             if self.on_error == "skip" and name in ERROR_KEYS:
                 hint = "carry it over by --keep, or give it another name in the input"
-                raise UsageError(f"--id {name}: what is told of skipped rows has that name, too", hint=hint)
+                raise UsageError(f"--id {name}: lines of errors have a key of the same name", hint=hint)
 
     def check_there(self, carried: Sequence[str], names: Sequence[str]) -> None:
-        """Raises UsageError if a column that is carried over is not among the names of an input."""
+        """Raises UsageError if an input does not have a carried-over column."""
         for name in carried:
             if name not in names:
                 problem = f"{self._option_of(name)} {name}: no such column"
@@ -81,13 +81,13 @@ class Order(BaseModel):
         return "--id" if name in self.ids else "--keep"
 
     def written(self) -> dict[str, Any]:
-        """Returns what a plan says of it."""
+        """Returns the options as a plan records them."""
         content = self.model_dump(mode="json")
         return {key: value for key, value in content.items() if value or key not in _NEW}
 
 
 def plan_of(fetched: FetchedModel, sources: Sequence[Source], order: Order) -> dict[str, Any]:
-    """Returns everything that decides a result: what was begun is gone on with only if it is the same."""
+    """Returns everything that determines a result: a scoring continues only if it is unchanged."""
     return {
         "schema": SCHEMA,
         "model": {"label": fetched.label, "digest": fetched.digest},
@@ -98,30 +98,30 @@ def plan_of(fetched: FetchedModel, sources: Sequence[Source], order: Order) -> d
 
 
 def made_with() -> dict[str, str]:
-    """Returns the versions that the bytes of a result depend on."""
+    """Returns the versions of packages on which the bytes of a result depend."""
     return {name: version(name) for name in MADE_WITH}
 
 
 def told(source: Source) -> dict[str, Any]:
-    """Returns what a plan says of a file of the input."""
+    """Returns a file of the input as a plan records it."""
     return {"path": redacted(source.path), "size": source.size, "state": source.state}
 
 
 def differences(known: Plan, now: Plan, digests: Mapping[int, tuple[str, str]]) -> Iterator[str]:
-    """Yields what tells two results apart, in words: of what is known first what it was.
+    """Yields the differences between two plans in words, the known state first.
 
-    Args: `digests` are (then, now) of the input's files by number. Where a file has one, it decides; else its
-    size and state do.
+    Args: `digests` are (then, now) of the input's files by number. Files without a digest are compared by
+    size and state.
     """
     if known.model != now.model:
-        yield f"another model: {_model(known)}, now {_model(now)}"
+        yield f"a different model: {_model(known)}, now {_model(now)}"
     if changed := list(_orders(known.order, now.order)):
-        yield f"another order: {', '.join(changed)}"
+        yield f"different options: {', '.join(changed)}"
     if words := _inputs(known.inputs, now.inputs, digests):
         yield f"other inputs: {words}"
     for name, wanted in now.made_with.items():
         if (then := known.made_with.get(name)) != wanted:
-            yield f"another {name}: {then}, now {wanted}"
+            yield f"a different {name}: {then}, now {wanted}"
 
 
 def _model(plan: Plan) -> str:
@@ -129,7 +129,7 @@ def _model(plan: Plan) -> str:
 
 
 def _orders(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the options that differ. What an older version does not say is as it is by itself."""
+    """Yields the options that differ. Options that an older version did not record have their defaults."""
     try:
         before, after = Order.model_validate(known), Order.model_validate(now)
     except ValidationError:
@@ -159,7 +159,7 @@ def _short(text: str) -> str:
 
 
 def _inputs(known: Sequence[File], now: Sequence[File], digests: Mapping[int, tuple[str, str]]) -> str:
-    """Returns in which way files differ, nothing where they do not."""
+    """Returns how files differ, empty if they do not."""
     if len(known) != len(now):
         return f"{len(known):,} files, now {len(now):,}"
     for number, (then, wanted) in enumerate(zip(known, now, strict=True)):
@@ -172,7 +172,7 @@ def _inputs(known: Sequence[File], now: Sequence[File], digests: Mapping[int, tu
 
 
 def names_in(given: Sequence[str]) -> tuple[str, ...]:
-    """Returns the columns of `--keep A,B`; a name with a comma stands in quotes. Raises UsageError."""
+    """Returns the columns of `--keep A,B`; a name with a comma is quoted. Raises UsageError."""
     names = tuple(dict.fromkeys(name for row in csv.reader(given) for name in row if name))
     if ALL in names and len(names) > 1:
         raise UsageError(f"--keep {','.join(names)}: either some columns or {ALL}")
@@ -180,16 +180,16 @@ def names_in(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def sign_named(option: str, given: str | None) -> str | None:
-    """Returns the sign that an option names. Raises UsageError."""
+    """Returns the character that an option names. Raises UsageError."""
     sign = {"tab": "\t", "\\t": "\t"}.get(given or "", given)
     if sign is not None and (len(sign) != 1 or not sign.isascii() or sign in '"\r\n'):
-        raise UsageError(f"{option} {given}: one sign is expected, such as ';'")
+        raise UsageError(f"{option} {given}: expected one character, such as ';'")
     return sign
 
 
 def encoding_named(option: str, given: str | None) -> str | None:
-    """Returns the name of an encoding, as Python calls it. Raises UsageError."""
+    """Returns Python's name of an encoding. Raises UsageError."""
     try:
         return codecs.lookup(given).name if given else None
     except LookupError as error:
-        raise UsageError(f"{option} {given}: there is no such encoding", hint="such as latin-1") from error
+        raise UsageError(f"{option} {given}: unknown encoding", hint="such as latin-1") from error

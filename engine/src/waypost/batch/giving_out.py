@@ -1,8 +1,8 @@
-"""Tasks of parts are given to the workers of a cluster, as many at a time as these have cores.
+"""Distribution of tasks to the workers of a cluster, as many at a time as these have cores.
 
-A worker that dies loses its tasks to others: Dask sees to that. What takes far longer than the others, with
-nothing else left to do, is given out a second time; the first whole attempt counts, and nothing that another
-one writes is ever seen: files of parts get their names here, once.
+If a worker dies, Dask gives its tasks to others. A task that takes far longer than the others, with nothing
+else left to do, gets a second attempt. The first complete attempt counts, and no output of another one is
+ever visible: files of parts get their names here, once.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _MOST_LOST = 4
 _FAR_LONGER = 3.0
 _AT_LEAST_SECONDS = 3.0
 _ALONE_SECONDS = 120.0
-"""How long no worker at all may be there."""
+"""Seconds to wait without any worker."""
 _WRITERS = 4
 _ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Work:
-    """What comes next: parts that are there, or a task; `read` bytes of the input are behind it then."""
+    """The next item: existing parts, or a task; after it, `read` bytes of the input are done."""
 
     task: Task | None = None
     there: Mapping[int, Part] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Work:
 
 @dataclass(eq=False)
 class _Given:
-    """A task that was given out; `lost` are the workers that were gone before it was done."""
+    """A submitted task; `lost` are the workers that died before it was done."""
 
     work: Work
     task: Task
@@ -61,7 +61,7 @@ class _Given:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """A try at a task, on a worker of our choice."""
+    """An attempt at a task, on a chosen worker."""
 
     given: _Given
     task: Task
@@ -72,9 +72,9 @@ class _Attempt:
 def give_out(
     cluster: Cluster, work: Parts, planned: Iterator[Work], progress: Progress, say: Callable[[str], None]
 ) -> list[Part]:
-    """Has tasks done and their parts put in place; returns all parts in order.
+    """Has tasks executed and puts their parts in place; returns all parts in order.
 
-    Raises what a task failed by, RemoteError if scheduler or workers are gone.
+    Raises the error of a failed task, RemoteError if scheduler or workers are gone.
     """
     giving = _Giving(cluster, work, progress, say)
     try:
@@ -85,10 +85,10 @@ def give_out(
 
 
 class _Giving:
-    """The tasks that are out, and the parts that are done.
+    """The submitted tasks, and the finished parts.
 
-    Invariants: a worker has no more attempts than slots, those that are no longer needed among them, since
-    they go on; a task that is open has an attempt on a worker that is there, or waits in `_again`.
+    Invariants: a worker has no more attempts than slots, including attempts no longer needed, because they
+    keep running; an open task has an attempt on a live worker, or waits in `_again`.
     """
 
     def __init__(self, cluster: Cluster, work: Parts, progress: Progress, say: Callable[[str], None]) -> None:
@@ -103,7 +103,7 @@ class _Giving:
         self.done: dict[int, Part] = {}
 
     def run(self, planned: Iterator[Work]) -> None:
-        """Gives out all that is planned, and waits until it is done."""
+        """Submits all planned work, and waits until it is done."""
         has_more = True
         with ThreadPoolExecutor(_WRITERS) as pool:
             while has_more or self._open:
@@ -119,7 +119,7 @@ class _Giving:
                     self._give_again()
 
     def _fill(self, planned: Iterator[Work], *, has_more: bool) -> bool:
-        """Gives work to workers that have none; returns whether there may be more."""
+        """Submits work to idle workers; returns whether there may be more."""
         while free := self._free():
             if self._again:
                 self._submit(self._again.popleft(), free[0])
@@ -135,7 +135,7 @@ class _Giving:
         return has_more
 
     def _free(self) -> list[Worker]:
-        """Returns the workers that could do more, those with most room first."""
+        """Returns the workers with free slots, most free slots first."""
         counts = Counter(attempt.worker.address for attempt in self.running.values())
         room = {address: worker.slots - counts[address] for address, worker in self._workers.items()}
         return sorted(
@@ -153,7 +153,7 @@ class _Giving:
         self.running[future] = _Attempt(given, task, worker, time.monotonic())
 
     def _answers(self, ended: set[Any]) -> Iterator[tuple[_Attempt, Answer]]:
-        """Yields what the first attempts at tasks say that have ended; others are no matter."""
+        """Yields the answers of first completed attempts; later ones are ignored."""
         for future in ended:
             attempt = self.running.pop(future)
             if attempt.given.is_done:
@@ -168,12 +168,12 @@ class _Giving:
             yield attempt, answer
 
     def _answer(self, future: Any, task: Task) -> Answer:
-        """Returns what a task wrote. Raises FailedError if its worker refused it."""
+        """Returns the answer that a task wrote. Raises FailedError if its worker refused it."""
         sink, place = self._work.sink, task.answer
         try:
             return Answer.model_validate_json(sink.read(place))
         except ValidationError as error:
-            raise WaypostError(f"{sink.place(place)}: of another version") from error
+            raise WaypostError(f"{sink.place(place)}: written by another version") from error
         except WaypostError:
             with contextlib.suppress(TimeoutError):
                 result_of(future.result(_ANSWER_SECONDS))
@@ -196,10 +196,9 @@ class _Giving:
             self._progress.advanced(self._rows, self._read)
 
     def _look(self) -> None:
-        """Looks now and then which workers are there; what others had in hand is done again.
+        """Looks from time to time for live workers; tasks of lost ones are done again.
 
-        Raises RemoteError if no worker was there for long, WaypostError if too many were lost with a
-        task.
+        Raises RemoteError without a worker for too long, WaypostError if a task has lost too many.
         """
         now = time.monotonic()
         if now < self._looked + _LOOK_SECONDS:
@@ -210,17 +209,17 @@ class _Giving:
         self._workers = there
         for worker in gone:
             is_back = any(other.name == worker.name for other in there.values())
-            what = "fell and was started again" if is_back else "is gone"
-            self._say(f"worker {worker.name} {what}; what it had not finished is scored again")
+            what = "was restarted" if is_back else "is gone"
+            self._say(f"worker {worker.name} {what}; its unfinished parts are scored again")
             self._lose(worker)
         if there:
             self._seen = now
         elif now > self._seen + _ALONE_SECONDS:
             said = f"{self._cluster.address}: no worker is left"
-            raise RemoteError(said, hint="what is finished is kept; run the same command to continue")
+            raise RemoteError(said, hint="finished parts are kept; run the same command to continue")
 
     def _lose(self, worker: Worker) -> None:
-        """Takes back what a worker had in hand that is gone."""
+        """Takes back the tasks of a lost worker."""
         lost = {future: attempt for future, attempt in self.running.items() if attempt.worker == worker}
         self._cluster.cancel(lost)
         for future, attempt in lost.items():
@@ -233,7 +232,7 @@ class _Giving:
                 self._again.append(given)
 
     def _give_again(self) -> None:
-        """Gives those out a second time that take far longer than others did, where there is room."""
+        """Submits tasks that take far longer than others a second time, if there are free slots."""
         if not self._took:
             return
         limit = max(_FAR_LONGER * statistics.median(self._took), _AT_LEAST_SECONDS)
@@ -246,14 +245,14 @@ class _Giving:
             free = [worker for worker in self._free() if worker.address not in busy]
             if free:
                 slow, other = attempts[-1].worker.name, free[0].name
-                self._say(f"worker {slow} takes long for parts {_range(given.task)}: again on {other}")
+                self._say(f"worker {slow} is slow with parts {_range(given.task)}: now also on {other}")
                 self._submit(given, free[0])
 
 
 def _too_many(given: _Given) -> WaypostError:
-    """Returns what is said of a task with which workers are lost, one after the other."""
+    """Returns the error for a task that several workers died with."""
     last = given.lost[-1]
-    limit = f"{last.name} has {last.memory >> 20:,} MiB" if last.memory else "their limit is not known"
+    limit = f"{last.name} has {last.memory >> 20:,} MiB" if last.memory else "their limit is unknown"
     problem = f"{len(given.lost)} workers died while parts {_range(given.task)} were scored"
     return WaypostError(f"{problem}; the usual cause is memory: {limit}", hint="take fewer rows: --part-rows")
 
@@ -263,7 +262,7 @@ def _range(task: Task) -> str:
 
 
 def _error(failed: Failed) -> WaypostError:
-    """Returns the error that a worker met, as one of ours."""
+    """Returns the error of a worker as an exception."""
     match failed.kind:
         case "TableError" | "OddError":
             return TableError(failed.message, column=failed.column, hint=failed.hint)

@@ -1,4 +1,4 @@
-"""The digests of an input's files, found by a thread beside whatever else is done."""
+"""The digests of an input's files, computed by a background thread."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from waypost.batch.inputs import Listing
 
 
 class Digests:
-    """A context; what is not found by its end is given up."""
+    """A context; digests not computed by its end are dropped."""
 
     def __init__(self, listing: Listing) -> None:
         self._pool = ThreadPoolExecutor(1)
         self._found = [self._pool.submit(listing.digest, source) for source in listing.sources]
 
     def of(self, number: int) -> str:
-        """Returns a file's digest, once it is found. Raises WaypostError if it cannot be read."""
+        """Returns a file's digest, waiting for it. Raises WaypostError if the file cannot be read."""
         return self._found[number].result()
 
     def known(self, number: int) -> str:
-        """Returns a file's digest, nothing where it is not found yet."""
+        """Returns a file's digest, empty if it is not computed yet."""
         future = self._found[number]
         return future.result() if future.done() and not future.exception() else ""
 

@@ -1,7 +1,6 @@
-"""The files that an input names: one, a folder or a glob of them, here or behind any URL that fsspec opens.
-
-A name says what a file is like: `.parquet`, `.csv`, `.tsv`, `.jsonl`, in any case; texts may be compressed.
-Folders called NAME=VALUE are columns, as Hive and Spark write them.
+"""The files of an input: one, a folder or a glob of them, local or behind any URL that fsspec opens. The
+suffix of a file gives its format: `.parquet`, `.csv`, `.tsv`, `.jsonl`, in any case; text formats may be
+compressed. Folders called NAME=VALUE are columns, as Hive and Spark write them.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ _PACKINGS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}
 _TOLD = "tables end in .parquet, .csv, .tsv, .jsonl or .ndjson; texts also in .gz, .bz2 or .zst after that"
 _MAGIC = re.compile(r"[*?[]")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-# What a scoring writes, as far as it can be taken for a table.
+# Files of a scoring that could be taken for input tables.
 _WRITTEN = ("part-00000.parquet", "part-00000.csv", "_errors/part-00000.jsonl")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of the input. `state` tells one content from another: size, and what the store says; `name` is
-    what it is called in messages.
+    """A file of the input. `state` changes with the content: size, and the store's version of it; `name` is
+    its name in messages.
     """
 
     path: str
@@ -47,25 +46,25 @@ class Source:
 
     @cached_property
     def form(self) -> Form:
-        """What the file is like."""
+        """The file's format."""
         found = _form_of(self.path)
-        assert found  # noqa: S101 (a listing has no others)
+        assert found  # noqa: S101 (a listing has only tables)
         return found[0]
 
     @property
     def packing(self) -> str | None:
-        """The compression of a text, as Arrow calls it; None where there is none."""
+        """Arrow's name of the file's compression, or None."""
         found = _form_of(self.path)
         return found[1] if found else None
 
     @cached_property
     def folders(self) -> dict[str, str | None]:
-        """The columns that folders on the way to it name: the same value in each row."""
+        """The columns of the folders above it: the same value in each row."""
         return folder_values(self.path)
 
 
 def _form_of(path: str) -> tuple[Form, str | None] | None:
-    """Returns (form, compression) by a file's name, None where it names no table."""
+    """Returns (format, compression) by a file's name, or None if it is not a table."""
     parts = path.rpartition("/")[2].lower().split(".")
     packing = _PACKINGS.get(parts[-1])
     form = _FORMS.get(parts[-2] if packing and len(parts) > 1 else parts[-1]) if len(parts) > 1 else None
@@ -75,23 +74,23 @@ def _form_of(path: str) -> tuple[Form, str | None] | None:
 
 
 def folder_values(path: str) -> dict[str, str | None]:
-    """Returns what the folders of a path say that are called NAME=VALUE, None for Hive's word for nothing."""
+    """Returns the values of the folders NAME=VALUE of a path, None for Hive's null."""
     pairs = (part.split("=", 1) for part in path.split("/")[:-1] if "=" in part)
     return {unquote(name): None if value == _NO_VALUE else unquote(value) for name, value in pairs}
 
 
 class Listing:
-    """The files that an input names, in the order of their paths; nothing of them is read yet."""
+    """The files of an input, ordered by path; none is read yet."""
 
     def __init__(self, url: str) -> None:
-        """Raises UsageError if there is none."""
+        """Raises UsageError if there are no files."""
         import fsspec
 
         self.url = url
         try:
             self.fs, self.root = fsspec.core.url_to_fs(url)
             self.is_folder = bool(self.fs.isdir(self.root))
-            # A file whose name looks like a pattern is that file.
+            # A file with a name that looks like a pattern is that file.
             self.is_pattern = not self.is_folder and _looks_so(self.root) and not self.fs.exists(self.root)
             paths = sorted(self._paths())
         except (ImportError, ValueError, OSError) as error:
@@ -105,7 +104,7 @@ class Listing:
 
     @classmethod
     def of(cls, url: str, sources: Iterable[Source]) -> Listing:
-        """Returns a listing that was made before, perhaps on another machine; nothing is looked up."""
+        """Returns an earlier listing, possibly of another machine, without listing again."""
         import fsspec
 
         listing = cls.__new__(cls)
@@ -128,13 +127,13 @@ class Listing:
 
     def _source(self, path: str) -> Source:
         info = self.fs.info(path)
-        if info.get("type") == "other":  # to open a pipe is to wait for whoever writes; a device has no end
+        if info.get("type") == "other":  # opening a pipe waits for its writer; a device has no end
             raise UsageError(f"{path}: a pipe or a device, not a file", hint="write the table to a file")
         facts = {key: str(info[key]) for key in ("ETag", "etag", "mtime", "LastModified") if key in info}
         return Source(path, int(info.get("size") or 0), str(sorted(facts.items())), self._name(path))
 
     def _name(self, path: str) -> str:
-        """Returns a file's path below what all files have in common, its name where it is the only one."""
+        """Returns a file's path below the common folder of all files, or its name if it is the only one."""
         fixed = self.root
         if self.is_pattern:
             fixed = self.root[: _MAGIC.search(self.root).start()].rpartition("/")[0]  # type: ignore[union-attr]
@@ -147,17 +146,17 @@ class Listing:
         return not is_here(self.fs)
 
     def digest(self, source: Source) -> str:
-        """Returns the sha256 of a file; of one on another machine, what its store says of its content."""
+        """Returns the sha256 of a local file, or the store's version of a remote one."""
         if self.is_remote:
             return f"{source.size} bytes, {source.state}"
         try:
-            with open(source.path, "rb") as file:  # noqa: PTH123 (fsspec's paths are texts)
+            with open(source.path, "rb") as file:  # noqa: PTH123 (fsspec's paths are strings)
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise WaypostError(f"{source.name}: cannot be read: {error}") from error
 
     def would_hold(self, folder: str) -> bool:
-        """Returns whether parts in a folder would be among the files that a pattern names."""
+        """Returns whether the pattern of the input would match parts in a folder."""
         from fsspec.utils import glob_translate
 
         if not self.is_pattern:
@@ -173,10 +172,10 @@ def _looks_so(path: str) -> bool:
 
 
 def _below(fs: Any, root: str) -> Iterator[str]:
-    """Yields the files below a folder, but for those whose names say that they are nobody's business."""
+    """Yields the files below a folder, without hidden ones."""
     return (path for path in fs.find(root) if _is_visible(path, root))
 
 
 def _is_visible(path: str, root: str) -> bool:
-    """Returns whether no part of a path below the root begins with a dot or an underscore."""
+    """Returns whether no name in a path below the root begins with a dot or an underscore."""
     return not any(part.startswith((".", "_")) for part in path.removeprefix(root).split("/"))

@@ -1,4 +1,4 @@
-"""`waypost score` from the words of the command line to the tracked result."""
+"""`waypost score`, from the command line to the tracked result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ EXPERIMENT = "scoring"
 
 @dataclass(frozen=True)
 class Job:
-    """What to score with which model, where to and how."""
+    """A request to score a table: model, input, output and options."""
 
     model: str
     source: str
@@ -54,13 +54,13 @@ class Job:
     track: bool = True
     is_trusted: bool = False
     in_own: bool = False
-    """The model runs in the environment that it asks for."""
+    """Whether the model runs in its own environment."""
     on: str = ""
-    """The address of a scheduler of Dask's, where a cluster scores."""
+    """The address of a Dask scheduler, if a cluster scores."""
     certificates: tuple[Path | None, Path | None, Path | None] = (None, None, None)
-    """For that: the authority's, our own, its key, as far as Dask's configuration does not say them."""
+    """TLS files for it that Dask's configuration does not give: authority, certificate, key."""
     wait: float = 60.0
-    """Seconds that a first worker of it is waited for."""
+    """Seconds to wait for the first worker of the cluster."""
 
     def check(self) -> None:
         """Raises UsageError if options do not go together, MissingExtraError."""
@@ -69,18 +69,16 @@ class Job:
             return
         extras.require("dask", "--on")
         if self.threads:
-            raise UsageError(
-                "--threads: with --on, each worker has as many as it has cores", hint="leave it out"
-            )
+            raise UsageError("--threads: with --on, each worker has one thread per core", hint="leave it out")
         for url in (self.model, self.source, self.output):
             if redacted(url) != url:
-                said = f"{redacted(url)}: with a password or a token in it, it cannot go to a cluster"
-                raise UsageError(said, hint="let the workers have it as variables or files of their own")
+                said = f"{redacted(url)}: a URL with a password or a token cannot be sent to a cluster"
+                raise UsageError(said, hint="give it to the workers as variables or files of their own")
 
 
 @dataclass(frozen=True)
 class Done:
-    """How it went; `run_id` is that of the MLflow run, empty where there is none."""
+    """The outcome; `run_id` is the id of the MLflow run, empty if there is none."""
 
     scored: Scored
     model: str
@@ -89,7 +87,7 @@ class Done:
 
 
 def _use_lean_allocator() -> None:
-    """Makes Arrow give back what it no longer needs: with its default a third more memory stays taken."""
+    """Makes Arrow return free memory: its default allocator keeps a third more."""
     import pyarrow as pa
 
     if "jemalloc" in pa.supported_memory_backends():  # not on Windows
@@ -97,11 +95,11 @@ def _use_lean_allocator() -> None:
 
 
 class _NoPandas:
-    """Keeps pandas out: Arrow imports it when it meets an array, only to ask whether that is a series. That
-    takes a fortieth of the time of a million rows. The original of a model does need it.
+    """Blocks the import of pandas, which Arrow does for each array, only to check for a series. That takes
+    1/40 of the time of a million rows. The original of a model needs pandas.
     """
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002 (a finder's form)
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002 (a finder's interface)
         if name == "pandas":
             raise ModuleNotFoundError(name)
 
@@ -118,7 +116,7 @@ class _NoPandas:
 
 
 def _input(job: Job, listing: Listing, say: Callable[[str], None]) -> Input:
-    """Returns what is read; of which model, is not known yet."""
+    """Returns the input; the model is not yet known."""
     order = job.order
     given = Input(listing, Layout(()), order.carried(), order.on_error == "skip", order.asked, say)
     given.batch_rows = min(given.batch_rows, order.part_rows)
@@ -126,7 +124,7 @@ def _input(job: Job, listing: Listing, say: Callable[[str], None]) -> Input:
 
 
 def _look(given: Input, order: Order, mlmodel: MLmodel) -> None:
-    """Raises UsageError, TableError if an input has not the columns that a model asks for."""
+    """Raises UsageError, TableError if an input lacks columns of the model."""
     given.layout = Layout(mlmodel.inputs)
     given.carried = order.carried(given.names() if order.keeps_all else ())
     order.check_names(given.carried)
@@ -135,14 +133,14 @@ def _look(given: Input, order: Order, mlmodel: MLmodel) -> None:
 
 
 def _loaded(fetched: FetchedModel) -> Ready:
-    """Returns the model that was fetched, ready to answer. Raises WaypostError."""
+    """Returns the fetched model, ready to answer. Raises WaypostError."""
     if fetched.environment:
         return ready_in_its_environment(fetched.folder)
     return ready(fetched.folder, is_trusted=fetched.is_trusted)
 
 
 def _proof(fetched: FetchedModel) -> Proof:
-    """Returns which form of a model answers, without loading it."""
+    """Returns a model's proof, which decides the form that answers, without loading the model."""
     if fetched.environment:
         return Proof(is_equal=False, reason="it runs in its own environment", versions={})
     return kept(fetched.digest).proof
@@ -157,7 +155,7 @@ def _answering(
     stack: ExitStack,
     say: Callable[[str], None],
 ) -> Answering:
-    """Returns what answers: threads of this machine, or the workers of a cluster."""
+    """Returns the scoring function: by threads of this machine, or by the workers of a cluster."""
     if cluster is None:
         model = _loaded(fetched)
         proof = model.proof
@@ -178,9 +176,9 @@ def _answering(
 
 @contextlib.contextmanager
 def _cluster(job: Job, say: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[Cluster | None]:
-    """Yields the cluster that scores, None where this machine does.
+    """Yields the cluster that scores, or None if this machine does.
 
-    Raises WaypostError if it cannot be reached, has no workers, or other versions.
+    Raises WaypostError if it cannot be reached, has no workers, or different versions.
     """
     if not job.on:
         yield None
@@ -195,7 +193,7 @@ def _cluster(job: Job, say: Callable[[str], None], warn: Callable[[str], None]) 
 
 
 def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable[[str], None]) -> Done:
-    """Scores a table, below an MLflow run. Raises WaypostError."""
+    """Scores a table, tracked as an MLflow run. Raises WaypostError."""
     began = time.monotonic()
     _use_lean_allocator()
     remove_leftovers()
@@ -241,7 +239,7 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
             metrics = {"rows": scored.rows, "skipped": scored.skipped, "seconds": seconds}
             run_id, problem = book.close("FINISHED", metrics, {"manifest.json": manifest_text(scored)})
             if problem:
-                warn(f"the result is there, but it is not tracked: {problem}")
+                warn(f"the result is complete, but not tracked: {problem}")
         return Done(scored, fetched.label, seconds, run_id)
 
 

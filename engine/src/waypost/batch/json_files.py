@@ -1,4 +1,6 @@
-"""JSON lines: an object a row. Arrow reads blocks of them; what it refuses is found by halves."""
+"""JSON lines: one object per row. Arrow reads blocks of them; lines that it refuses are found by
+bisection.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ _MOST_LINE_BYTES = 64 * MIB
 
 
 def peeked(sample: bytes, wanted: Wanted) -> Peek:
-    """Returns the columns of a file that begins with a sample: the model's by its signature, others by the
-    values of the first rows. Raises TableError.
+    """Returns the columns of a file that begins with a sample: types of the model's by its signature, of
+    others by the values of the first rows. Raises TableError.
     """
     import pyarrow as pa
 
@@ -46,7 +48,7 @@ def _type(name: str, rows: Sequence[dict[str, Any]], wanted: Wanted) -> pa.DataT
 
 
 def pieces(opened: Open, columns: list[str], schema: pa.Schema, wanted: Wanted) -> Iterator[Piece]:
-    """Yields the rows of a file whose columns have the types of a schema. Raises TableError."""
+    """Yields the rows of a file, with the types of a schema. Raises TableError."""
     import pyarrow as pa
 
     reader = _Reader(pa.schema([schema.field(name) for name in columns]), wanted)
@@ -59,7 +61,7 @@ def pieces(opened: Open, columns: list[str], schema: pa.Schema, wanted: Wanted) 
 
 
 def _blocks(stream: Any) -> Iterator[bytes]:
-    """Yields a file's bytes, cut at the ends of lines. Raises TableError if a line has none."""
+    """Yields a file's bytes in blocks of complete lines. Raises TableError if a line is too long."""
     rest = b""
     while chunk := stream.read(_BLOCK_BYTES):
         whole, end, begun = chunk.rpartition(b"\n")
@@ -82,7 +84,7 @@ class _Reader:
     wanted: Wanted
 
     def piece(self, block: bytes, read: int) -> Piece:
-        """Returns a block's rows; what is no value of its column is null, and a problem."""
+        """Returns a block's rows; a value of the wrong type is null, and a problem."""
         import pyarrow as pa
 
         tables: list[pa.Table] = []
@@ -107,7 +109,7 @@ class _Reader:
                 self._noted(lines[0], str(error), tables, found)
 
     def _noted(self, line: bytes, words: str, tables: list[pa.Table], found: Piece) -> None:
-        """Notes what is wrong with a line."""
+        """Records the problem of a line."""
         import pyarrow as pa
 
         row = _object(line)
@@ -121,7 +123,7 @@ class _Reader:
         tables.append(pa.Table.from_pylist([kept], self.schema))
 
     def _wrong(self, row: dict[str, Any]) -> tuple[str, str] | None:
-        """Returns (column, problem) of the first value that is not of its column's type."""
+        """Returns (column, problem) of the first value of the wrong type."""
         for field in self.schema:
             if not self._fits(row, field.name):
                 noun = self.wanted.noun(field.name) if self.wanted.kind(field.name) else str(field.type)
@@ -140,7 +142,7 @@ class _Reader:
         import pyarrow as pa
         from pyarrow import json
 
-        block.decode()  # Arrow does not look whether it is UTF-8
+        block.decode()  # Arrow does not check for UTF-8
         return json.read_json(
             pa.BufferReader(block),
             read_options=json.ReadOptions(use_threads=False, block_size=len(block) + 1),

@@ -1,9 +1,9 @@
-"""Texts of a Parquet file: how long they become is known before they are made.
+"""Strings of a Parquet file: their size is known before they are decoded.
 
-A dictionary says a text once, and each row names it by a number: a file of a kilobyte stands for gigabytes,
-more than Arrow can put into one array without a crash. A delta says how a text begins as the one before does,
-and compressed pages become what they like. The footer says how large a column is without compression: where
-that may be too much, few rows are read at a time, and counted.
+A dictionary has each string once, and rows refer to it by number: a file of a kilobyte can expand to
+gigabytes, more than Arrow can put into one array without a crash. Delta encoding shares prefixes with the
+previous string, and compressed pages can expand to any size. The footer gives the uncompressed size of a
+column: if that may be too much, few rows are read at a time, and counted.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_TEXT_BYTES = 512 << 20
-"""So many bytes of texts are made of a Parquet file at once, and no more."""
-_FEW_ROWS = 256  # of a row group that is larger than that: to read it so takes hardly longer
+"""Limit for the bytes of strings decoded from a Parquet file at once."""
+_FEW_ROWS = 256  # of a larger row group: reading it this way takes hardly longer
 _ENOUGH_BYTES = 64 << 20
 _DELTA = "DELTA_BYTE_ARRAY"
 
 
 def long_texts(facts: Any, ask: Callable[..., Any], texts: Collection[str], rows: int) -> list[str]:
-    """Returns the columns of texts that have to stay dictionaries: `rows` of them may be too long.
+    """Returns the string columns that have to stay dictionaries: `rows` of them may be too long.
 
-    Args: `ask` opens the Parquet file that has these facts, with more arguments of `ParquetFile`.
+    Args: `ask` opens the Parquet file with additional arguments of `ParquetFile`.
     """
     groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
     names = dictionaries(groups, texts)
@@ -41,14 +41,13 @@ def long_texts(facts: Any, ask: Callable[..., Any], texts: Collection[str], rows
 
 
 def rows_at_once(facts: Any, columns: Collection[str], rows: int) -> int:
-    """Returns how many rows to read at a time, `rows` where their texts can be no more than the limit.
-
-    What a footer says of sizes may be a lie; `written_out` counts what has come of it.
+    """Returns how many rows to read at a time: `rows` if their strings cannot exceed the limit. The sizes in
+    a footer may be false; `written_out` checks the real ones.
     """
     for group in (facts.row_group(i) for i in range(facts.num_row_groups)):
         chunks = [group.column(i) for i in range(group.num_columns)]
         texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY" and _is_of(chunk, columns)]
-        # Each text of a delta may be as long as the whole column, and all of them together.
+        # With deltas, each string may be as long as all data of the column.
         deltas = sum(chunk.total_uncompressed_size for chunk in texts if _DELTA in chunk.encodings)
         if deltas * rows > MOST_TEXT_BYTES:
             rows = max(1, MOST_TEXT_BYTES // deltas)
@@ -58,13 +57,13 @@ def rows_at_once(facts: Any, columns: Collection[str], rows: int) -> int:
 
 
 def _is_of(chunk: Any, columns: Collection[str]) -> bool:
-    """Returns whether a chunk of a row group is one of some columns, or lies within one."""
+    """Returns whether a chunk of a row group belongs to one of some columns."""
     path = chunk.path_in_schema
     return path in columns or path.partition(".")[0] in columns
 
 
 def gathered(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Yields small batches as larger ones of some `rows`, or of so many bytes that it is no matter."""
+    """Joins small batches to larger ones of `rows` rows, or of enough bytes."""
     import pyarrow as pa
 
     waiting: list[pa.RecordBatch] = []
@@ -81,7 +80,9 @@ def gathered(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Record
 
 
 def _long_ones(file: Any, group: int, names: list[str], rows: int) -> Iterator[str]:
-    """Yields the columns with an entry that is too long for so many rows; the first row brings them all."""
+    """Yields the columns with an entry too long for `rows` rows; reading one row reads the whole
+    dictionary.
+    """
     import pyarrow.compute as pc
 
     for batch in file.iter_batches(1, row_groups=[group], columns=names, use_threads=False):
@@ -93,13 +94,13 @@ def _long_ones(file: Any, group: int, names: list[str], rows: int) -> Iterator[s
 
 
 def _most_bytes(values: pa.Array) -> int:
-    """Returns a size that an array's texts do not exceed; counting them takes longer."""
+    """Returns an upper bound for the size of an array's strings, faster than counting."""
     entries = getattr(values, "dictionary", None)
     return int(values.nbytes) if entries is None else int(entries.nbytes) * len(values)
 
 
 def too_long(batches: Sequence[pa.RecordBatch], most: int) -> TableError:
-    """Returns the error that names the column of most bytes and the limit."""
+    """Returns the error with the column of most bytes and the limit."""
     rows = sum(batch.num_rows for batch in batches)
     sizes = {
         name: sum(map(_most_bytes, (batch[name] for batch in batches))) for name in batches[0].schema.names
@@ -110,7 +111,7 @@ def too_long(batches: Sequence[pa.RecordBatch], most: int) -> TableError:
 
 
 def written_out(batch: pa.RecordBatch, texts: Collection[str]) -> pa.RecordBatch:
-    """Returns a batch whose `texts` are no dictionaries. Raises TableError if they are too long."""
+    """Returns a batch with columns `texts` as plain strings. Raises TableError if they are too long."""
     import pyarrow as pa
 
     if sum(map(_most_bytes, batch.columns)) > MOST_TEXT_BYTES < sum(map(text_bytes, batch.columns)):

@@ -1,9 +1,8 @@
-"""A table scored on a cluster: this machine plans the parts, workers answer them, this machine puts them in
-place.
+"""Scoring on a cluster: this machine plans the parts, workers score them, this machine puts them in place.
 
-Workers read Parquet files themselves. Of any other input this machine reads the rows, since only reading from
-the beginning tells where a row of a CSV begins, and puts them into the place of work. Every worker is looked
-at before anything is scored.
+Workers read Parquet files themselves. This machine reads the rows of any other input, because only reading a
+CSV from the beginning shows where rows begin, and puts them into the work folder. Every worker is checked
+before anything is scored.
 """
 
 from __future__ import annotations
@@ -40,20 +39,20 @@ from waypost.errors import Finding, FindingsError, WaypostError
 
 _LOOK_SECONDS = 600.0
 _SPOOLED_PARTS = 8
-"""So many parts are one task where their rows are read here."""
+"""Parts per task if this machine reads their rows."""
 _LOOK = Target("waypost.batch.on_worker", "look")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a scoring works: its output as others name it, and a place of work below that."""
+    """Where a scoring works: its output as the workers name it, and a work folder below it."""
 
     sink: Sink
     name: str
     order: str
 
     def task(self, numbers: Sequence[int] = (), *, is_spooled: bool = False) -> Task:
-        """Returns the task to answer parts, of which there may be none to ask."""
+        """Returns the task to score parts, possibly none."""
         return Task(
             output=self.sink.address,
             place=self.name,
@@ -64,7 +63,7 @@ class Place:
 
 
 def on_cluster(cluster: Cluster, model: WantedModel, given: Input, say: Callable[[str], None]) -> Answering:
-    """Returns what has the workers of a cluster answer."""
+    """Returns the scoring function of a cluster's workers."""
 
     def answered(work: Parts, progress: Progress) -> list[Part]:
         name = work.sink.new_work()
@@ -75,7 +74,7 @@ def on_cluster(cluster: Cluster, model: WantedModel, given: Input, say: Callable
             work.sink.put(job_file(name), content)
             place = Place(work.sink, name, hashlib.sha256(content).hexdigest())
             workers = cluster.some_workers()
-            say(f"{cluster.address}: {len(workers)} workers get ready")
+            say(f"{cluster.address}: {len(workers)} workers are getting ready")
             check_workers(cluster, workers, place)
             planned = _planned(work, place, groups, workers) if sum(groups) else _spooled(work, place)
             return give_out(cluster, work, planned, progress, say)
@@ -87,7 +86,7 @@ def on_cluster(cluster: Cluster, model: WantedModel, given: Input, say: Callable
 
 
 def check_workers(cluster: Cluster, workers: Sequence[Worker], place: Place) -> None:
-    """Has each worker fetch the model and look at the files. Raises FindingsError with all that is wrong."""
+    """Has each worker fetch the model and check the files. Raises FindingsError with all problems."""
     found = cluster.ask_each(workers, _LOOK, place.task().model_dump(), _LOOK_SECONDS)
     wrong: dict[tuple[str, str], list[str]] = defaultdict(list)
     for worker, said in found.items():
@@ -121,7 +120,7 @@ def _job(model: WantedModel, work: Parts, rows: int) -> ScoringJob:
 
 
 def _ends(given: Input) -> dict[int, str]:
-    """Returns the digests of how the first files begin and end."""
+    """Returns digests of the beginning and end of the first files."""
     found = {}
     for number, source in enumerate(given.sources[:MOST_ENDS]):
         with given.files.fs.open(source.path, "rb", block_size=ENDS_BYTES) as file:
@@ -130,7 +129,7 @@ def _ends(given: Input) -> dict[int, str]:
 
 
 def _planned(work: Parts, place: Place, groups: Sequence[int], workers: Sequence[Worker]) -> Iterator[Work]:
-    """Yields what workers read themselves: parts that are there, and tasks for the others."""
+    """Yields work for workers that read the input: existing parts, and tasks for the others."""
     size, rows = work.order.part_rows, sum(groups)
     lengths = {number: min(size, rows - number * size) for number in range(-(-rows // size))}
     there = {number: part for number, length in lengths.items() if (part := work.taken_up(number, length))}
@@ -143,7 +142,7 @@ def _planned(work: Parts, place: Place, groups: Sequence[int], workers: Sequence
 
 
 def _spooled(work: Parts, place: Place) -> Iterator[Work]:
-    """Yields what this machine reads: the rows of the parts lie in the place of work."""
+    """Yields work with rows that this machine reads and puts into the work folder."""
     waiting: list[int] = []
     read = 0
     for number, (rows, until) in enumerate(parts(work.given, work.order.part_rows)):

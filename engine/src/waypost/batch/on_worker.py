@@ -1,5 +1,5 @@
-"""What a worker of a cluster does with parts of a table. The model is fetched, checked and compiled once in
-each process, as on any machine: by content, into the worker's own store.
+"""The worker's side of scoring on a cluster. Each process fetches, checks and compiles the model once, as on
+any machine: by content, into the worker's own store.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ _LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class Scorer:
-    """A job, and what answers its rows here."""
+    """A job, with the model that answers its rows here."""
 
     job: ScoringJob
     sink: Sink
     asking: Asking
 
     def tables(self, task: Task) -> Iterator[tuple[int, pa.Table, Asking]]:
-        """Yields (number, rows, what answers them) of each part of a task."""
+        """Yields (number, rows, scorer) of each part of a task."""
         given = self.asking.given
         if task.is_spooled:
             for number in task.parts:
@@ -71,7 +71,7 @@ class Scorer:
 
 
 def look(document: dict[str, Any]) -> list[list[str]]:
-    """Returns [what is wrong, what mends it] before anything is answered; the model is ready then."""
+    """Returns pairs [problem, hint] before any scoring, and makes the model ready."""
     task = Task(**document)
     try:
         scorer = _scorer(task)
@@ -82,7 +82,7 @@ def look(document: dict[str, Any]) -> list[list[str]]:
 
 
 def answer_parts(document: dict[str, Any]) -> None:
-    """Answers parts and writes their files into the place of work, the list of them last."""
+    """Scores parts and writes their files into the work folder, the list of them last."""
     task = Task(**document)
     sink = Sink(task.output)
     try:
@@ -111,8 +111,8 @@ def _answered(scorer: Scorer, task: Task) -> Iterator[AnsweredPart]:
 
 
 def _scorer(task: Task) -> Scorer:
-    """Returns what answers a job, made once. Raises WaypostError if this worker cannot."""
-    with _LOCK:  # one fetches and loads the model, the others wait
+    """Returns the scorer of a job, created once. Raises WaypostError if this worker cannot score."""
+    with _LOCK:  # one thread fetches and loads the model, the others wait
         if found := _KEPT.get(task.order):
             _KEPT.move_to_end(task.order)
             return found
@@ -128,8 +128,8 @@ def _made(task: Task) -> Scorer:
     job = _job(sink, task)
     for package, wanted in job.versions.items():
         if (ours := _version(package)) != wanted:
-            problem = f"{package} {ours or 'is not installed'}, where the result began {wanted}"
-            raise WaypostError(problem, hint="its bytes would be others: end this worker")
+            problem = f"{package} {ours or 'is not installed'}, but the result began with {wanted}"
+            raise WaypostError(problem, hint="the bytes of the result would differ: end this worker")
     model = _model(job.model)
     order = job.order
     given = Input(
@@ -149,17 +149,17 @@ def _job(sink: Sink, task: Task) -> ScoringJob:
         content = sink.read(job_file(task.place))
     except WaypostError as error:
         hint = "the output has to be on a file system, or behind a URL, that client and workers share"
-        raise WaypostError(f"{task.output}: not the folder that the client writes to", hint=hint) from error
+        raise WaypostError(f"{task.output}: not the client's output folder", hint=hint) from error
     if hashlib.sha256(content).hexdigest() != task.order:
-        raise WaypostError(f"{sink.place(job_file(task.place))}: this was changed")
+        raise WaypostError(f"{sink.place(job_file(task.place))}: changed since it was written")
     try:
         return ScoringJob.model_validate_json(content)
     except ValidationError as error:
-        raise WaypostError(f"{sink.place(job_file(task.place))}: of another version") from error
+        raise WaypostError(f"{sink.place(job_file(task.place))}: written by another version") from error
 
 
 def _model(wanted: WantedModel) -> Ready:
-    """Returns the model, if it is the one that was meant."""
+    """Returns the model if it is the client's."""
     in_own = bool(wanted.environment)
     try:
         with (
@@ -173,12 +173,14 @@ def _model(wanted: WantedModel) -> Ready:
                 return ready_in_its_environment(fetched.folder)
             model = ready(fetched.folder, is_trusted=fetched.is_trusted) if is_same else None
     except WaypostError as error:
-        hint = error.hint or "workers have a MLFLOW_TRACKING_URI, and credentials, of their own"
+        hint = error.hint or "workers use their own MLFLOW_TRACKING_URI and credentials"
         raise WaypostError(str(error), hint=hint) from error
     if model is None:
-        raise WaypostError(f"{wanted.uri}: another model here than the client's")
+        raise WaypostError(f"{wanted.uri}: differs from the client's model")
     if model.proof.is_equal != wanted.is_compiled:
-        raise WaypostError(f"{wanted.label}: its compiled form is proved equal on one machine only")
+        raise WaypostError(
+            f"{wanted.label}: its compiled form is proved equal on only one of client and worker"
+        )
     return model
 
 
@@ -190,7 +192,7 @@ def _version(package: str) -> str:
 
 
 def _unlike(listing: Listing, job: ScoringJob) -> Iterator[list[str]]:
-    """Yields what differs between the files of the input here and where the client is."""
+    """Yields the differences between the input's files here and on the client."""
     hint = "the input has to be on a file system, or behind a URL, that client and workers share"
     for number, source in enumerate(listing.sources if job.begins else ()):
         try:
@@ -203,5 +205,5 @@ def _unlike(listing: Listing, job: ScoringJob) -> Iterator[list[str]]:
             yield [f"{source.path}: cannot be read: {' '.join(str(error).split())}", hint]
             return
         if not is_same:
-            yield [f"{source.path}: another file than the client's", hint]
+            yield [f"{source.path}: differs from the client's file", hint]
             return

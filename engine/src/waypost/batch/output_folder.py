@@ -1,8 +1,8 @@
-"""An output folder: which files in it an earlier scoring wrote, by its own word.
+"""An output folder: which of its files an earlier scoring wrote, as recorded by itself.
 
-While parts are written the folder holds a plan, and for each part a note that lists its files with their
-digests, written before them; in the end a manifest lists all, and plan and notes go. So whatever is killed,
-each file of a scoring is listed; and only what is listed, and as it was written, is ever taken up or removed.
+While parts are written, the folder holds a plan, and for each part a note that lists its files with their
+digests, written before them. In the end a manifest lists all, and plan and notes are removed. So each file is
+listed whenever a scoring is killed; and only listed, unchanged files are ever reused or removed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PART = r"part-[0-9]{5,}\.(?:parquet|csv)"
 _ERRORS = r"_errors/(?:part-[0-9]{5,}\.jsonl|malformed\.txt)"
 _NOTE = re.compile(r"_parts/(?:[0-9]{5,}|malformed)\.json")
 _RESULT = re.compile(f"{_PART}|{_ERRORS}")
-# What is said of files that nobody knows.
+# The hint for unknown files.
 FOREIGN = "no earlier scoring wrote it: choose another folder, or move it away"
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -32,7 +32,7 @@ ErrorsName = Annotated[str, StringConstraints(pattern=f"^{_ERRORS}$")]
 
 
 class _Ours(BaseModel):
-    """What a scoring writes of itself; a later version may say more."""
+    """A file about the scoring; later versions may add keys."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -43,7 +43,7 @@ _Said = TypeVar("_Said", bound=_Ours)
 
 
 class File(BaseModel):
-    """A file of the input; its digest is known in the end."""
+    """A file of the input; its digest is known at the end."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +54,7 @@ class File(BaseModel):
 
 
 class Plan(_Ours):
-    """Everything that decides a result."""
+    """Everything that determines a result."""
 
     schema_: Literal[1] = Field(alias="schema")
     model: dict[str, str]
@@ -64,7 +64,7 @@ class Plan(_Ours):
 
 
 class Part(BaseModel):
-    """A part that was written: rows answered, and those that could not be."""
+    """A written part: numbers of answered and skipped rows."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -75,7 +75,7 @@ class Part(BaseModel):
 
 
 class Manifest(Plan):
-    """A result that is whole; `errors` are digests by name, which the first versions did not list."""
+    """A complete result; `errors` are digests by name, which the first versions did not list."""
 
     parts: list[Part]
     errors: dict[ErrorsName, Digest] = {}
@@ -85,8 +85,8 @@ class Manifest(Plan):
 
 
 class Note(_Ours):
-    """What is about to be written: digests by name; of a part its rows, too, and the digests of the input's
-    files, by their number, as far as they were known then.
+    """Files about to be written: digests by name; for a part also its rows, and the known digests of the
+    input's files by number.
     """
 
     files: dict[PartName | ErrorsName, Digest]
@@ -96,32 +96,32 @@ class Note(_Ours):
 
 
 def note_name(number: int | str) -> str:
-    """Returns the name of the note of a part, by its number."""
+    """Returns the name of a part's note, by the part's number."""
     return f"_parts/{number:05}.json" if isinstance(number, int) else f"_parts/{number}.json"
 
 
 def text_of(content: dict[str, Any]) -> bytes:
-    """Returns what is written of a plan, a manifest or a note."""
+    """Returns the content of the file of a plan, a manifest or a note."""
     return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
 def read_plan(sink: Sink) -> Plan:
-    """Returns the plan in a folder. Raises UsageError if it is somebody else's."""
+    """Returns the plan in a folder. Raises UsageError if Waypost did not write it."""
     return _read(sink, PLAN, Plan)
 
 
 def read_manifest(sink: Sink) -> Manifest:
-    """Returns the manifest in a folder. Raises UsageError if it is somebody else's."""
+    """Returns the manifest in a folder. Raises UsageError if Waypost did not write it."""
     return _read(sink, MANIFEST, Manifest)
 
 
 def notes(sink: Sink, there: set[str]) -> dict[str, Note]:
-    """Returns the notes among the files that are there, by name. Raises UsageError if one is none."""
+    """Returns the notes among the existing files, by name. Raises UsageError if one is invalid."""
     return {name: _read(sink, name, Note) for name in sorted(there) if _NOTE.fullmatch(name)}
 
 
 def check_listed(sink: Sink, there: set[str], found: dict[str, Note]) -> None:
-    """Raises UsageError if a file has the name of a result, and no note lists it."""
+    """Raises UsageError if a file has the name of a result, but no note lists it."""
     listed = {name for note in found.values() for name in note.files}
     for name in sorted(there - listed):
         if _RESULT.fullmatch(name):
@@ -132,11 +132,11 @@ def check_is_as_written(sink: Sink, name: str, digest: str) -> None:
     """Raises UsageError if a file was changed since a scoring wrote it."""
     if sink.digest(name) != digest:
         hint = "choose another folder, or move it away"
-        raise UsageError(f"{sink.place(name)}: this was changed since it was written", hint=hint)
+        raise UsageError(f"{sink.place(name)}: changed since it was written", hint=hint)
 
 
 def remove_notes(sink: Sink, there: set[str]) -> None:
-    """Removes the notes and the plan of a result that is whole."""
+    """Removes the notes and the plan of a complete result."""
     found = notes(sink, there)
     sink.remove(found)
     if PLAN in there:
@@ -145,9 +145,8 @@ def remove_notes(sink: Sink, there: set[str]) -> None:
 
 
 def remove_result(sink: Sink) -> None:
-    """Removes what an earlier scoring wrote, all or nothing.
-
-    Raises UsageError if there is anything else, or something was changed since.
+    """Removes the files of an earlier scoring, all or nothing. Raises UsageError if there are other files, or
+    changed ones.
     """
     there = sink.names()
     found = notes(sink, there)
@@ -169,7 +168,7 @@ def remove_result(sink: Sink) -> None:
         if digest:
             check_is_as_written(sink, name, digest)
     sink.remove(present)
-    # The manifest last: it lists what may be removed, should this end half-way.
+    # The manifest last: if this is interrupted, it lists what may be removed.
     sink.remove(sorted(own - {MANIFEST}))
     sink.remove({MANIFEST} & own)
 
@@ -181,7 +180,7 @@ def _implied(manifest: Manifest) -> list[str]:
 
 
 def check_whole(sink: Sink, there: set[str], manifest: Manifest) -> None:
-    """Raises IntegrityError if a part of a result is gone."""
+    """Raises IntegrityError if a part of a result is missing."""
     gone = [part.name for part in manifest.parts if part.name not in there]
     if gone:
         hint = "replace it: --overwrite"

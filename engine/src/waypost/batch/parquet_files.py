@@ -1,4 +1,4 @@
-"""Parquet files, a few pages at a time: a row group can be larger than what the memory may hold."""
+"""Parquet files, a few pages at a time: a row group can be larger than the available memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from waypost.inference.table import check_type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PAGE_BYTES = 64 * 1024  # read ahead of each column
+_PAGE_BYTES = 64 * 1024  # read-ahead per column
 
 
 def peeked(opened: Open) -> Peek:
-    """Returns a file's columns and how many rows it has. Raises TableError."""
+    """Returns a file's columns and number of rows. Raises TableError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -32,7 +32,7 @@ def peeked(opened: Open) -> Peek:
 
 
 def check_types(schema: pa.Schema, wanted: Wanted) -> None:
-    """Raises TableError if a column is of another type than the model's: no row of it can be answered."""
+    """Raises TableError if a column has the wrong type for the model, so no row can be answered."""
     for column in wanted.layout.columns:
         if column.name in schema.names and column.kind in {"number", "integer", "boolean", "text"}:
             check_type(schema.field(column.name).type, column)
@@ -41,8 +41,8 @@ def check_types(schema: pa.Schema, wanted: Wanted) -> None:
 def pieces(
     opened: Open, columns: list[str], size: int, batch_rows: int, within: range | None = None
 ) -> Iterator[Piece]:
-    """Yields the rows of a file of so many bytes, about `batch_rows` at a time: all, or those of a range, for
-    which no row group without such rows is read. Raises TableError.
+    """Yields the rows of a file of `size` bytes, about `batch_rows` at a time: all, or those of a range,
+    reading only its row groups. Raises TableError.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -70,7 +70,7 @@ def pieces(
 
 
 def _groups(facts: Any, within: range | None) -> tuple[list[int] | None, int]:
-    """Returns (row groups that have rows of a range, how many of the first one's come before it)."""
+    """Returns (row groups with rows of a range, number of rows before it in the first one)."""
     if within is None:
         return None, 0
     chosen: list[int] = []
@@ -85,7 +85,7 @@ def _groups(facts: Any, within: range | None) -> tuple[list[int] | None, int]:
 
 
 def _slices(batches: Iterator[pa.RecordBatch], skipped: int, count: int) -> Iterator[pa.RecordBatch]:
-    """Yields so many rows of batches, after some that are skipped."""
+    """Yields a number of rows of batches, after skipping some."""
     for batch in batches:
         passed = min(skipped, batch.num_rows)
         skipped -= passed

@@ -1,7 +1,7 @@
-"""Parts of a result: taken up where they are there as they were written, written where they are not.
+"""Parts of a result: reused if they exist unchanged, else written.
 
-Before the files of a part there is a note that lists them; so each file of a scoring is listed, whenever that
-is killed.
+A note that lists the files of a part is written before them, so each file is listed whenever a scoring is
+killed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from waypost.batch.sink import Sink
 
 @dataclass(frozen=True)
 class Part:
-    """A part that is there: its files' digests by name, rows answered, and those that could not be."""
+    """A written part: its files' digests by name, numbers of answered and skipped rows."""
 
     name: str
     files: dict[str, str]
@@ -38,7 +38,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A file of a part that lies, whole, at another place below the output: `place` is its name there."""
+    """A complete file of a part in a work folder: `place` is its name below the output."""
 
     place: str
     sha256: str
@@ -50,16 +50,16 @@ def part_name(number: int, order: Order) -> str:
 
 
 def errors_name(number: int) -> str:
-    """Returns the name of the file that says which rows of a part have no answer."""
+    """Returns the name of the file that lists the skipped rows of a part."""
     return f"_errors/part-{number:05}.jsonl"
 
 
 @dataclass
 class Parts:
-    """The parts in an output folder; its methods run in several threads at the same time.
+    """The parts in an output folder. Thread-safe.
 
-    `there` are the files that were there before, `begun` the notes among them; `known` are the files of the
-    input that are proved to be what they were.
+    `there` are the files that existed before, `begun` the notes among them; `known` are the input files that
+    are proved unchanged.
     """
 
     given: Input
@@ -71,7 +71,7 @@ class Parts:
     known: frozenset[int]
 
     def taken_up(self, number: int, rows: int) -> Part | None:
-        """Returns a part of so many rows that is there. Where it is not whole, what is there of it goes.
+        """Returns a part of `rows` rows if it exists; removes an incomplete one.
 
         Raises UsageError if a file was changed since it was written.
         """
@@ -85,7 +85,7 @@ class Parts:
         return None
 
     def write(self, number: int, files: Mapping[str, Any], rows: int, skipped: int) -> Part:
-        """Writes the files of a part, of which so many rows are answered, and so many are not."""
+        """Writes the files of a part with `rows` answered and `skipped` other rows."""
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         self._note(number, digests, rows, skipped)
         for name, content in files.items():
@@ -93,7 +93,7 @@ class Parts:
         return Part(part_name(number, self.order), digests, rows, skipped)
 
     def adopt(self, number: int, files: Mapping[str, Attempt], rows: int, skipped: int) -> Part:
-        """Does the same with files that others have written below the output."""
+        """Does the same with files that others have written into a work folder."""
         digests = {name: attempt.sha256 for name, attempt in files.items()}
         self._note(number, digests, rows, skipped)
         for name, attempt in files.items():
@@ -101,7 +101,7 @@ class Parts:
         return Part(part_name(number, self.order), digests, rows, skipped)
 
     def malformed(self, lines: list[str]) -> dict[str, str]:
-        """Writes the lines that are no rows; returns the file's digest by its name, nothing where all are."""
+        """Writes the invalid lines; returns the file's digest by its name, empty if there are none."""
         note = self.begun.get(note_name("malformed"))
         if note:
             self._remove("malformed", note)
@@ -114,26 +114,25 @@ class Parts:
         return digests
 
     def _files(self, number: int, rows: int) -> range:
-        """Returns the files of the input that the rows of a part are from."""
+        """Returns the input files that contain the rows of a part."""
         first = number * self.order.part_rows
         return range(self.given.file_of(first), self.given.file_of(first + max(rows, 1) - 1) + 1)
 
     def _are_same(self, files: range) -> bool:
-        """Returns whether files of the input are proved to be what they were when their rows were answered.
-
-        Of a file on another machine, what its store says of it was compared before.
+        """Returns whether input files are proved unchanged since their rows were answered. For remote files,
+        the store's version was compared before.
         """
         return self.given.files.is_remote or self.known.issuperset(files)
 
     def _are_there(self, note: Note) -> bool:
-        """Returns whether all files of a note are there. Raises UsageError if one was changed."""
+        """Returns whether all files of a note exist. Raises UsageError if one was changed."""
         present = [name for name in note.files if name in self.there]
         for name in present:
             check_is_as_written(self.sink, name, note.files[name])
         return len(present) == len(note.files)
 
     def _remove(self, number: int | str, note: Note) -> None:
-        """Removes what was written of a part, the note last. Raises UsageError if it was changed since."""
+        """Removes the files of a part, the note last. Raises UsageError if one was changed."""
         self._are_there(note)
         self.sink.remove([name for name in note.files if name in self.there])
         self.sink.remove([note_name(number)])

@@ -1,4 +1,4 @@
-"""What is read of a file, whatever its form: which columns, a piece at a time, and what is wrong in it."""
+"""Reading of a file in any format: the columns, a piece at a time, and problems in it."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Open = Callable[[], AbstractContextManager[tuple[Any, Any]]]
-"""Opens a file at its beginning: (the file, what it holds when it is unpacked)."""
+"""Opens a file at its beginning: (the file, its decompressed stream)."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A value, or a whole row, that the model cannot be asked about; `row` counts from 0."""
+    """A value, or a row, that the model cannot answer; `row` counts from 0."""
 
     row: int
     column: str
     words: str
 
     def error(self, row: int) -> TableError:
-        """Returns the error that names the row, by another number."""
+        """Returns the error, with another number of the row."""
         place = f"column {self.column!r}, row {row}" if self.column else f"row {row}"
         return TableError(f"{place}: {self.words}", column=self.column, row=row)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is read: the columns of the model, all where it names none, and the `carried` ones as they stand.
-    `asked` is what was said of a CSV.
+    """The columns to read: the model's, or all if it names none, and the `carried` ones unchanged. `asked` is
+    the requested dialect of a CSV.
     """
 
     layout: Layout
@@ -47,12 +47,12 @@ class Wanted:
     asked: Asked = field(default_factory=Asked)
 
     def columns(self, names: Sequence[str]) -> list[str]:
-        """Returns the names that are read. Raises TableError if one is missing, or there twice."""
+        """Returns the names of the columns. Raises TableError if one is missing or appears twice."""
         check_names(names, self.layout)
         counts = Counter(names)
         for name in self.carried:
             if name not in counts:
-                problem = f"there is no column {name!r}, which is to be carried over"
+                problem = f"there is no column {name!r} to carry over"
                 raise TableError(problem, column=name, hint=did_you_mean(name, names))
             if counts[name] > 1:
                 raise TableError(f"column {name!r} appears twice", column=name)
@@ -60,31 +60,31 @@ class Wanted:
         return [name for name in names if name in wanted or not self.layout.columns]
 
     def kept_as(self, name: str) -> str:
-        """Returns what a carried column is called beside the model's columns."""
+        """Returns the internal name of a carried-over column."""
         return f"\0{name}" if name in self._columns or not self._columns else name
 
     def asked_of(self, names: Sequence[str]) -> list[str]:
-        """Returns those of the columns that were read that the model is asked about."""
+        """Returns the model's columns among those read."""
         if self._columns:
             return [name for name in names if name in self._columns]
         return [name for name in names if not name.startswith("\0")]
 
     def type(self, name: str) -> pa.DataType:
-        """Returns what a text of a column becomes; of one that the model does not know it stays one."""
+        """Returns the type of a column; string if the model does not know it."""
         return type_of(self._columns[name].type if name in self._columns else "")
 
     def kind(self, name: str) -> Kind | None:
-        """Returns what the model takes a column for, None where it does not know it."""
+        """Returns the kind of a column, or None if the model does not know it."""
         return self._columns[name].kind if name in self._columns else None
 
     def noun(self, name: str) -> str:
-        """Returns what a value of a column is called in messages."""
+        """Returns the noun for a value of a column in messages."""
         column = self._columns[name]
         return {"integer": "whole number"}.get(column.kind, column.kind)
 
     @property
     def numbers(self) -> set[str]:
-        """The columns that hold numbers."""
+        """The numeric columns."""
         return {column.name for column in self.layout.columns if column.kind in {"number", "integer"}}
 
     @cached_property
@@ -94,8 +94,8 @@ class Wanted:
 
 @dataclass
 class Piece:
-    """Rows in the order of a file. A row of `problems` has nulls for what is wrong; `malformed` are lines
-    that are no rows; `read` is how many bytes of the file are behind it.
+    """Rows in the order of a file. A row of `problems` has nulls for wrong values; `malformed` are invalid
+    lines; `read` is the number of bytes read so far.
     """
 
     batch: pa.RecordBatch
@@ -106,8 +106,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class Peek:
-    """What a file says of itself before its rows are read: its columns, the number of rows where it knows it,
-    of a CSV how it is written, and of Parquet the rows of each row group.
+    """What is known of a file before its rows are read: its columns, the number of rows or None, the dialect
+    of a CSV, and the rows of each row group of Parquet.
     """
 
     schema: pa.Schema

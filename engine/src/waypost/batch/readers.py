@@ -1,7 +1,7 @@
 """Tables of any size, read a batch at a time: Parquet, CSV in any dialect, JSON lines.
 
-Whatever a file's form, a row that the model cannot be asked about is found by one reader, and named by its
-file and its number there. With `lenient` it stays in its place, and `problems` has it by its number.
+In any format, the reader finds rows that the model cannot answer, and names file and row. With `lenient` such
+a row stays in its place, and is listed in `problems` by its number.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _BATCH_ROWS = 8192
 
 @dataclass
 class Input:
-    """What is read of files: the model's columns and the `carried` ones, as they stand.
+    """The input: the model's columns and the `carried` ones, unchanged.
 
-    Of a Parquet file `batch_rows` are read at once; `current` is the name of the file that is being read.
-    `malformed` gets the lines that are no rows. `say` hears of a CSV that is not written as usual.
+    `batch_rows` rows of a Parquet file are read at once; `current` is the name of the file being read.
+    `malformed` collects invalid lines. `say` reports an unusual CSV dialect.
     """
 
     files: Listing
@@ -52,12 +52,12 @@ class Input:
 
     @property
     def sources(self) -> list[Source]:
-        """The files, in the order of their paths."""
+        """The files, ordered by path."""
         return self.files.sources
 
     @property
     def wanted(self) -> Wanted:
-        """The columns that are read, and how a CSV is written as far as that was said."""
+        """The columns to read, and the requested dialect of a CSV."""
         return Wanted(self.layout, tuple(self.carried), self.asked)
 
     def names(self) -> list[str]:
@@ -66,9 +66,9 @@ class Input:
             return list(self._columns(self.sources[0]).names)
 
     def check(self) -> None:
-        """Raises TableError if a file has not the columns that are asked for; no row is read.
+        """Raises TableError if a file lacks columns; no row is read.
 
-        On another machine, that is looked at before of the first file and of Parquet files.
+        Of remote files, only the first one and Parquet files are checked before reading.
         """
         kept: dict[str, list[Any]] = {name: [] for name in self.carried}
         for number, source in enumerate(self.sources):
@@ -84,7 +84,7 @@ class Input:
         self._kept = {name: _common(types) for name, types in kept.items()}
 
     def peek(self, source: Source) -> Peek:
-        """Returns what a file says of itself. Raises TableError."""
+        """Returns what is known of a file before its rows are read. Raises TableError."""
         found = self._peeks.get(source.path)
         if found is None:
             found = self._peeks[source.path] = self._peeked(source)
@@ -100,19 +100,19 @@ class Input:
         return csv_files.peeked(sample, self.wanted, usual="\t" if source.form == "tsv" else ",")
 
     def _columns(self, source: Source) -> pa.Schema:
-        """Returns a file's columns, and those that its folders name."""
+        """Returns a file's columns, and those of its folders' names."""
         import pyarrow as pa
 
         own = self.peek(source).schema
         return pa.schema([*own, *(pa.field(name, pa.string()) for name in self._named_above(source))])
 
     def _named_above(self, source: Source) -> dict[str, str | None]:
-        """Returns the values of columns that are not in a file, and that its folders name."""
+        """Returns the values of columns that come from the names of a file's folders."""
         own = self.peek(source).schema.names
         return {name: value for name, value in source.folders.items() if name not in own}
 
     def rows(self) -> int | None:
-        """Returns how many rows there are, None where only reading would tell. Raises TableError."""
+        """Returns the number of rows, or None if that requires reading. Raises TableError."""
         if any(source.form != "parquet" for source in self.sources):
             return None
         total = 0
@@ -123,11 +123,11 @@ class Input:
 
     @property
     def has_groups(self) -> bool:
-        """Whether any rows can be read without those before them: those of Parquet files."""
+        """Whether rows can be read without those before them: true for Parquet files."""
         return all(source.form == "parquet" for source in self.sources)
 
     def groups(self) -> list[int]:
-        """Returns the rows of each row group of all files. From then on the file of each row is known."""
+        """Returns the rows of each row group of all files, and records which file has which rows."""
         self._begins.clear()
         found: list[int] = []
         rows = 0
@@ -144,8 +144,8 @@ class Input:
         kept: Mapping[str, Any] | None = None,
         problems: Mapping[int, Problem] | None = None,
     ) -> Input:
-        """Returns the same input where some things are known: the first row of each file, the types of what
-        is carried over, rows that cannot be answered.
+        """Returns the same input with known facts: the first row of each file, types of carried-over columns,
+        rows that cannot be answered.
         """
         return replace(
             self,
@@ -157,17 +157,17 @@ class Input:
 
     @property
     def begins(self) -> list[int]:
-        """The first rows of the files, as far as they are known."""
+        """The first rows of the files read so far."""
         return list(self._begins)
 
     @property
     def kept_types(self) -> dict[str, Any]:
-        """The types of what is carried over, of all files."""
+        """The types of the carried-over columns, common to all files."""
         return dict(self._kept)
 
     def between(self, first: int, stop: int) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Yields the rows from number `first` to `stop` of Parquet files, as `batches` does; which rows a
-        file has, is known.
+        """Yields the rows from number `first` to `stop` of Parquet files, as `batches` does; `begins` must be
+        known.
         """
         for number, source in enumerate(self.sources):
             begin = self._begins[number]
@@ -180,17 +180,17 @@ class Input:
                     yield self._completed(piece.batch, source), piece.read
 
     def place_of(self, row: int) -> tuple[str, int]:
-        """Returns (name of the file, number in it) of a row that was read."""
+        """Returns (name of the file, number in it) of a row."""
         number = self.file_of(row)
         return self.sources[number].name, row - self._begins[number]
 
     def file_of(self, row: int) -> int:
-        """Returns which of the files a row that was read is in."""
+        """Returns the number of the file that contains a row."""
         return bisect.bisect_right(self._begins, row) - 1
 
     def batches(self) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Yields (rows, bytes of the input that were read until here), in order; none for a file without
-        rows, but its columns. Raises TableError that names file, column and row.
+        """Yields (rows, bytes of the input read so far), in order; for a file without rows only its columns.
+        Raises TableError with file, column and row.
         """
         done = first = 0
         self._begins.clear()
@@ -205,7 +205,7 @@ class Input:
             done += source.size
 
     def _pieces(self, source: Source, within: range | None = None) -> Iterator[Piece]:
-        """Yields the rows of a file, at least one piece; of a Parquet file those of a range."""
+        """Yields the rows of a file, at least one piece; of a Parquet file those in a range."""
         import pyarrow as pa
 
         wanted, peek = self.wanted, self.peek(source)
@@ -235,7 +235,7 @@ class Input:
                 return csv_files.pieces(opened, columns, peek, self.wanted, lenient=self.lenient)
 
     def _note(self, piece: Piece, first: int) -> None:
-        """Keeps what is wrong in a piece, of a row the first. Raises TableError if that is to fail."""
+        """Collects the problems of a piece, the first of each row. Raises TableError unless `lenient`."""
         if self.lenient:
             self.malformed += piece.malformed
             self.problems |= {first + problem.row: problem for problem in reversed(piece.problems)}
@@ -250,7 +250,7 @@ class Input:
             raise TableError(f"between row {in_file} and row {end}: {line} is no row: {NO_ROW}")
 
     def _completed(self, batch: pa.RecordBatch, source: Source) -> pa.RecordBatch:
-        """Returns rows with the columns that folders name; what is carried over has one type in all files."""
+        """Returns rows with the columns of folders' names; carried-over columns get one type in all files."""
         for name, value in self._named_above(source).items():
             if self.wanted.kind(name) or name in self.carried:
                 batch = self._with_folder(batch, name, value)
@@ -290,7 +290,7 @@ class Input:
 
     @contextlib.contextmanager
     def _opened(self, source: Source) -> Iterator[tuple[Any, Any]]:
-        """Yields (a file, what it holds when it is unpacked)."""
+        """Yields (file, decompressed stream)."""
         import pyarrow as pa
 
         with contextlib.ExitStack() as stack:
@@ -311,7 +311,7 @@ NO_ROW = "it has more or fewer values than the header names"
 
 @contextlib.contextmanager
 def _named(source: Source) -> Iterator[None]:
-    """Names the file in what is wrong with it."""
+    """Adds the file's name to errors."""
     import pyarrow as pa
 
     try:
@@ -337,7 +337,7 @@ def _repeated(one: pa.Array, rows: int) -> pa.Array:
 
 
 def _common(types: Sequence[pa.DataType]) -> pa.DataType:
-    """Returns a type that holds the values of all, texts where there is none."""
+    """Returns a type that holds all values, string if there is none."""
     import pyarrow as pa
 
     schemas = [pa.schema([("x", kind)]) for kind in types]

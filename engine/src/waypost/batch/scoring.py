@@ -1,8 +1,8 @@
-"""A whole table through a model: read, answered and written at the same time, a part at a time.
+"""Scoring of a whole table: reading, answering and writing at the same time, a part at a time.
 
-A part is a fixed range of rows, and its file depends on nothing but these rows, the model and the order. So
-whatever is killed goes on where it was, and the result is the same to the last byte. Memory holds the parts
-that are on their way, however many there are.
+A part is a fixed range of rows, and its file depends only on these rows, the model and the options. So a
+killed scoring continues where it was, and the result is the same to the last byte. Memory holds only the
+parts in progress.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _ANOTHER = "choose another folder, or --overwrite"
 
 @dataclass(frozen=True)
 class Scored:
-    """What came of it. `skipped` rows could not be answered; `resumed` parts were there before."""
+    """The outcome. `skipped` rows could not be answered; `resumed` parts existed before."""
 
     rows: int
     skipped: int
@@ -59,17 +59,17 @@ class Scored:
 
 
 class Progress:
-    """Hears how far it is; every method may be left out."""
+    """Receives progress; every method is optional."""
 
     def starting(self, rows: int | None, size: int) -> None:
-        """So many rows (None: not known) in so many bytes are to be read."""
+        """Reading of `rows` rows (None: unknown) in `size` bytes starts."""
 
     def advanced(self, rows: int, read: int) -> None:
-        """So many rows are done, and so many bytes read."""
+        """`rows` rows are done, and `read` bytes read."""
 
 
 Answering = Callable[[Parts, Progress], list[Part]]
-"""Answers an input and writes its parts; gives them in their order."""
+"""Answers an input and writes its parts; returns them in order."""
 
 
 def score(
@@ -81,10 +81,10 @@ def score(
     answered: Answering,
     progress: Progress,
 ) -> Scored:
-    """Has each row of the input answered and its parts written, then writes the manifest.
+    """Has the rows of the input answered and the parts written, then writes the manifest.
 
-    Raises TableError if a row cannot be answered and the order says fail, and nothing is left then;
-    UsageError if the output holds something else, WaypostError if it cannot be written.
+    Raises TableError if a row cannot be answered and `on_error` is fail, leaving no files; UsageError if the
+    output holds other files, WaypostError if it cannot be written.
     """
     sink.sweep()
     there = sink.names()
@@ -101,11 +101,11 @@ def score(
     work = Parts(given, order, sink, there, begun, digests, frozenset(known))
     try:
         parts = answered(work, progress)
-    except (TableError, UsageError):  # the same again would end alike: nothing is left to go on with
+    except (TableError, UsageError):  # a retry would fail in the same way, so nothing is kept
         with contextlib.suppress(WaypostError):
             remove_result(sink)
         raise
-    except FindingsError:  # found before anything was answered: what was begun before stays
+    except FindingsError:  # found before anything was answered: earlier parts stay
         if PLAN not in there:
             sink.remove([PLAN])
         raise
@@ -120,7 +120,9 @@ def score(
 
 
 def on_threads(model: Ready, given: Input, order: Order, threads: int) -> Answering:
-    """Returns what answers here: this thread reads, the others answer and write, a part each."""
+    """Returns the scoring function of this machine: this thread reads, the others answer and write a part
+    each.
+    """
     asking = Asking(model, given, order)
 
     def answered(work: Parts, progress: Progress) -> list[Part]:
@@ -141,31 +143,33 @@ def on_threads(model: Ready, given: Input, order: Order, threads: int) -> Answer
 
 
 def manifest_text(scored: Scored) -> str:
-    """Returns the manifest as it was written."""
+    """Returns the manifest as written."""
     return text_of(scored.manifest).decode()
 
 
 def _check_plan(
     sink: Sink, there: set[str], plan: dict[str, Any], digests: Mapping[int, tuple[str, str]]
 ) -> None:
-    """Raises UsageError if a folder holds anything but the beginning of the same."""
+    """Raises UsageError if a folder holds anything but the beginning of the same result."""
     if PLAN not in there:
         if there:
             raise UsageError(f"{sink.place()}: not empty, it has {min(there)}", hint=FOREIGN)
         return
     for words in differences(read_plan(sink), Plan.model_validate(plan), digests):
-        raise UsageError(f"{sink.place()}: it was begun with {words}", hint=_ANOTHER)
+        raise UsageError(f"{sink.place()}: it was started with {words}", hint=_ANOTHER)
 
 
 def _finished(sink: Sink, there: set[str], plan: dict[str, Any], digests: Digests) -> Scored:
-    """Returns what is there already, whole. Raises UsageError, IntegrityError if it is not."""
+    """Returns an existing result. Raises UsageError if it is another one, IntegrityError if it is
+    incomplete.
+    """
     manifest, now = read_manifest(sink), Plan.model_validate(plan)
     known = {number: entry.digest for number, entry in enumerate(manifest.inputs) if entry.digest}
     compared = {}
     if len(manifest.inputs) == len(now.inputs):
         compared = {number: (digest, digests.of(number)) for number, digest in known.items()}
     for words in differences(manifest, now, compared):
-        raise UsageError(f"{sink.place()}: there is another result here, made with {words}", hint=_ANOTHER)
+        raise UsageError(f"{sink.place()}: holds another result, made with {words}", hint=_ANOTHER)
     check_whole(sink, there, manifest)
     remove_notes(sink, there)
     count = len(manifest.parts)
@@ -180,7 +184,7 @@ def _manifest(
     malformed: dict[str, str],
     lines: int,
 ) -> dict[str, Any]:
-    """Returns what lists the whole result: `malformed` is the file of `lines` that are no rows, if any."""
+    """Returns the manifest of a result: `malformed` is the file of `lines` invalid lines, if any."""
     named = [{"name": p.name, "sha256": p.files[p.name], "rows": p.rows, "skipped": p.skipped} for p in parts]
     errors = {name: digest for p in parts for name, digest in p.files.items() if name != p.name}
     return {
@@ -202,7 +206,7 @@ def _through(
     part_of: Callable[[int, pa.Table], Part],
     progress: Progress,
 ) -> list[Part]:
-    """Reads parts and hands them to the threads, a few ahead; returns them in order."""
+    """Reads parts and passes them to the threads, a few ahead; returns them in order."""
     waiting: set[Future[Part]] = set()
     ordered: list[Future[Part]] = []
     done = read = 0

@@ -1,8 +1,8 @@
-"""Which parts of a table are one task on a cluster: rules without input or output.
+"""Grouping of parts into tasks on a cluster: rules without input or output.
 
-A task reads whole row groups where it can: what of a group comes before a task's first row is read in vain.
-On the other hand all workers are to have something to do until the end, and what is lost with a worker, or
-waited for, is to be seconds of work.
+A task reads whole row groups if possible: rows of a group before the task's first one are read in vain. On
+the other hand, all workers should be busy until the end, and a lost or awaited task should be seconds of
+work.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from itertools import accumulate
 MOST_ROWS = 1 << 20
 _TASKS_PER_SLOT = 8
 _MOST_CUTS = 8
-"""Into so many pieces a row group is cut at most: reading takes a tenth of the time of answering."""
+"""Most tasks per row group: reading takes a tenth of the time of answering."""
 
 
 def shares(groups: Sequence[int], part_rows: int, wanted: Collection[int], slots: int) -> Iterator[list[int]]:
     """Yields the numbers of the parts of each task.
 
-    Args: `groups` are the rows of the row groups, in order; `wanted` the parts that are not there yet;
-    `slots` is how many tasks run at the same time.
+    Args: `groups` are the rows of the row groups, in order; `wanted` the missing parts; `slots` is the number
+    of tasks that run at the same time.
     """
     total = sum(groups)
     aim = min(max(total // (slots * _TASKS_PER_SLOT), 1), MOST_ROWS)

@@ -1,4 +1,4 @@
-"""Where results go: files appear whole or not at all, on this machine or by fsspec."""
+"""The output of results: files appear complete or not at all, local or by fsspec."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import Any
 from waypost.errors import UsageError, WaypostError, redacted
 from waypost.system.liveness import is_gone, process_name
 
-# Where results lie: the folder itself, and these below it.
+# Folders with results: the output itself, and these below it.
 _FOLDERS = (".", "_errors", "_parts")
 WORK = "_work"
-"""Where other machines put files of parts; below it a folder for each process that gives out work."""
+"""Folder for files of parts from other machines; below it one for each process that distributes work."""
 _WORK = re.compile(rf"{WORK}/(?P<owner>[0-9a-f]{{8}}-[0-9]+)-[0-9a-f]{{8}}/.*")
 _REMOVERS = 8  # at the same time
 _HALF_WRITTEN = re.compile(
@@ -29,14 +29,14 @@ _HALF_WRITTEN = re.compile(
 
 
 def plain(fs: Any) -> Any:
-    """Returns the file system where files lie, below those that keep copies of them."""
+    """Returns the file system that holds the files, below those that cache them."""
     while hasattr(fs, "fs"):
         fs = fs.fs
     return fs
 
 
 def is_here(fs: Any) -> bool:
-    """Returns whether a file system is that of this machine, without anything between."""
+    """Returns whether a file system is the local one."""
     from fsspec.implementations.local import LocalFileSystem
 
     return isinstance(fs, LocalFileSystem)
@@ -46,7 +46,7 @@ class Sink:
     """A folder for results, on this machine or behind a URL."""
 
     def __init__(self, url: str) -> None:
-        """Raises UsageError if nothing can be written by such a URL."""
+        """Raises UsageError if the URL cannot be written to."""
         import fsspec
 
         self.url = url
@@ -58,34 +58,35 @@ class Sink:
         self.is_local = is_here(self.fs)
         self.root = os.path.realpath(root) if self.is_local else root
         self.address = root if self.is_local else url
-        """What other machines call it: of a folder, the path as it was given, without what links say here."""
+        """Its name on other machines: for a folder, the path as given, with links not resolved."""
 
     def place(self, name: str = "") -> str:
-        """Returns what a file of this folder, or the folder itself, is called in messages."""
+        """Returns the name of a file of this folder, or of the folder itself, in messages."""
         return f"{redacted(self.url).rstrip('/')}/{name}" if name else redacted(self.url)
 
     def names(self) -> set[str]:
-        """Returns the names of the files that are there, below folders too; none half-written."""
+        """Returns the names of the files, also in subfolders; none incomplete."""
         with self._told():
             if not self.fs.isdir(self.root):
                 if self.fs.exists(self.root):
-                    raise UsageError(f"{self.place()}: this is a file; results are a folder")
+                    raise UsageError(f"{self.place()}: is a file, but results are a folder")
                 return set()
             self.fs.invalidate_cache()
             found = {path.removeprefix(self.root).lstrip("/") for path in self.fs.find(self.root)}
         return {name for name in found if not (_is_hidden(name) or _WORK.fullmatch(name))}
 
     def write(self, name: str, content: Any) -> None:
-        """Writes a file (bytes, or what gives a buffer) that is not there, or is the same.
-
-        Raises UsageError if it is there and differs, WaypostError.
+        """Writes a file (bytes, or a buffer) that does not exist, or has the same content. Raises UsageError
+        if it exists and differs, WaypostError.
         """
         view = memoryview(content)
         with self._told(name):
             if self.is_local:
                 self._write_here(name, view)
             else:
-                self.fs.pipe_file(f"{self.root}/{name}", bytes(view))  # a store shows a file when it is whole
+                self.fs.pipe_file(
+                    f"{self.root}/{name}", bytes(view)
+                )  # an object store shows only complete files
 
     def _write_here(self, name: str, content: memoryview) -> None:
         file = Path(self.root, name)
@@ -99,7 +100,7 @@ class Sink:
             new.unlink(missing_ok=True)
 
     def _name_here(self, new: Path, name: str) -> None:
-        """Gives a whole file its name, which nobody has, or one of the same content."""
+        """Gives a complete file its name, if no file or one with the same content has it."""
         file = Path(self.root, name)
         if _is_named(new, file):
             return
@@ -108,14 +109,14 @@ class Sink:
         new.replace(file)
 
     def new_work(self) -> str:
-        """Makes a place for what other machines write; returns its name."""
+        """Creates a work folder for other machines; returns its name."""
         name = f"{WORK}/{process_name()}-{secrets.token_hex(4)}"
         with self._told(name):
             self.fs.makedirs(f"{self.root}/{name}", exist_ok=True)
         return name
 
     def put(self, name: str, content: Any) -> None:
-        """Writes a file in a place of work that is there, whatever is there of it. Raises WaypostError."""
+        """Writes a file in an existing work folder, replacing any other. Raises WaypostError."""
         view = memoryview(content)
         with self._told(name):
             if not self.is_local:
@@ -129,16 +130,16 @@ class Sink:
                 new.unlink(missing_ok=True)
 
     def adopt(self, place: str, name: str) -> None:
-        """Gives a file of a place of work its name among the results. Raises as `write`."""
+        """Gives a file of a work folder its name among the results. Raises as `write`."""
         with self._told(name):
             if self.is_local:
                 Path(self.root, name).parent.mkdir(parents=True, exist_ok=True)
                 self._name_here(Path(self.root, place), name)
-            else:  # the store copies it, and shows it when it is whole
+            else:  # an object store copies it, and shows only complete files
                 self.fs.mv(f"{self.root}/{place}", f"{self.root}/{name}")
 
     def remove_work(self, name: str = WORK) -> None:
-        """Removes a place of work, or all of them."""
+        """Removes one work folder, or all."""
         with self._told(name), contextlib.suppress(FileNotFoundError):
             for path in self.fs.find(f"{self.root}/{name}"):
                 if _WORK.fullmatch(path.removeprefix(self.root).lstrip("/")):
@@ -151,7 +152,7 @@ class Sink:
                 Path(self.root, WORK).rmdir()
 
     def read(self, name: str) -> bytes:
-        """Returns a file's content. Raises WaypostError, UsageError for what is no file."""
+        """Returns a file's content. Raises WaypostError, UsageError if it is not a regular file."""
         with self._told(name):
             if self.is_local and self.fs.info(f"{self.root}/{name}")["type"] == "other":
                 raise UsageError(f"{self.place(name)}: a pipe or a device, not a file")
@@ -162,18 +163,18 @@ class Sink:
         return hashlib.sha256(self.read(name)).hexdigest()
 
     def remove(self, names: Iterable[str]) -> None:
-        """Removes files, and the folders below this one that are empty then. Raises WaypostError."""
-        # One by one: `rm` would take a star in the folder's name for a pattern.
+        """Removes files, and subfolders that become empty. Raises WaypostError."""
+        # One by one: `rm` would read a star in the folder's name as a pattern.
         remove = os.unlink if self.is_local else self.fs.rm_file
         with self._told(), ThreadPoolExecutor(_REMOVERS) as pool:
             for _ in pool.map(remove, [f"{self.root}/{name}" for name in names]):
                 pass
         for folder in _FOLDERS[1:] if self.is_local else ():
-            with contextlib.suppress(OSError):  # there is something in it, or it is not there
+            with contextlib.suppress(OSError):  # not empty, or missing
                 Path(self.root, folder).rmdir()
 
     def sweep(self) -> None:
-        """Removes what processes of this machine that are gone left half-written."""
+        """Removes incomplete files of ended processes of this machine."""
         for folder in _FOLDERS if self.is_local else ():
             with contextlib.suppress(OSError):
                 for file in Path(self.root, folder).iterdir():
@@ -187,7 +188,7 @@ class Sink:
 
     @contextlib.contextmanager
     def _told(self, name: str = "") -> Iterator[None]:
-        """Makes one line of what goes wrong with the files."""
+        """Turns errors of the file system into one line."""
         try:
             yield
         except OSError as error:
@@ -199,14 +200,14 @@ def _is_hidden(name: str) -> bool:
 
 
 def _beside(file: Path) -> Path:
-    """Returns the name of a file that is being written, which becomes another one."""
+    """Returns the temporary name of a file being written."""
     return file.with_name(f".{file.name}.{process_name()}-{secrets.token_hex(4)}")
 
 
 def _is_named(new: Path, file: Path) -> bool:
-    """Gives a file its name where nobody has it; returns whether that was so, and could be done."""
+    """Gives a file its name if that is free; returns whether it was, and could be done."""
     try:
         os.link(new, file)
-    except OSError:  # somebody has the name, or the file system has no links
+    except OSError:  # the name is taken, or the file system has no links
         return False
     return True
