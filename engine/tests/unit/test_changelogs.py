@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packaging.version import Version
 
-from waypost.interfaces.changelog import lines_between, rotated, unreleased
+from waypost.interfaces.changelog import has_unreleased, lines_between, rotated, unreleased
 
 BEFORE = """# Changelog
 
@@ -70,3 +70,55 @@ def test_the_end_of_the_file_stays() -> None:
         "[Unreleased]: https://x.org/compare/v2.0.0...HEAD",
         "[2.0.0]: https://x.org/compare/v1.0.0...v2.0.0",
     ]
+
+
+HIDDEN = """# Changelog
+<!--
+## [Unreleased]
+-->
+## [Unreleased]
+- With a file:
+  ```
+## not a heading
+  ```
+- More.
+
+~~~~
+```
+## 9.9.9
+~~~~
+## [1.0.0]
+- First.
+"""
+
+
+def test_a_heading_in_code_or_in_a_comment_is_none() -> None:
+    """What is shown as code, or not at all, divides no section: the notes of a release are whole."""
+    notes = unreleased(HIDDEN)
+    assert notes.startswith("- With a file:")
+    assert notes.endswith("~~~~")
+    assert "- More." in notes
+    assert lines_between(HIDDEN, Version("0"), Version("99")) == "## [1.0.0]\n- First."
+    assert "-->\n## [Unreleased]\n\n## [1.1.0] - d\n- With" in rotated(HIDDEN, "1.1.0", "d")
+
+
+@pytest.mark.parametrize("text", ["```", "<!--", "~~~", "-->", "`" * 99])
+def test_what_is_never_closed_hides_nothing(text: str) -> None:
+    """A mark that stands alone changes nothing."""
+    assert unreleased(f"## [Unreleased]\n- A.\n{text}\n## [1.0.0]\n- B.\n") == f"- A.\n{text}"
+    assert unreleased(f"{text}\n## [Unreleased]\n- A.\n") == "- A."
+
+
+@pytest.mark.parametrize(
+    ("text", "is_there", "notes"),
+    [
+        ("## [Unreleased]\n<!-- write here -->\n### Added\n", True, ""),
+        ("## [Unreleased]\n```\nwaypost run\n```\n", True, "```\nwaypost run\n```"),
+        ("Unreleased\n----------\n- A.\n", False, ""),
+        ("### [Unreleased]\n- A.\n", False, ""),
+        ("## Unreleased - soon\n* Ä „ö“ 日本.", True, "* Ä „ö“ 日本."),
+    ],
+)
+def test_nothing_is_told_from_no_heading(text: str, is_there: bool, notes: str) -> None:
+    """A comment says nothing; a heading of another form is not there, whatever stands below it."""
+    assert (has_unreleased(text), unreleased(text)) == (is_there, notes)

@@ -10,6 +10,8 @@ from packaging.version import InvalidVersion, Version
 _HEADING = re.compile(r"^##\s+\[?v?([^\]\s]+)\]?", re.MULTILINE)
 _UNRELEASED = re.compile(r"^##\s+\[?Unreleased\]?[^\n]*", re.MULTILINE | re.IGNORECASE)
 
+# What is between two of these is code, or a comment: a heading in there is none.
+_MARKS = re.compile(r"^[ \t]*(`{3,}|~{3,})|<!--|-->", re.MULTILINE)
 
 # https://spec.commonmark.org/0.31.2/#link-reference-definitions, on one line, as changelogs have them
 _LINK = re.compile(r"^ {0,3}\[([^\]]+)\]:[ \t]*(\S+)[^\n]*\n?", re.MULTILINE)
@@ -21,7 +23,7 @@ def lines_between(text: str, old: Version, new: Version) -> str:
 
     Source of the form: https://keepachangelog.com/en/1.1.0/
     """
-    headings = list(_HEADING.finditer(text))
+    headings = list(_HEADING.finditer(_without_code(text)))
     kept = []
     for heading, following in zip_longest(headings, headings[1:]):
         end = following.start() if following else len(text)
@@ -35,13 +37,17 @@ def lines_between(text: str, old: Version, new: Version) -> str:
 
 
 def unreleased(text: str) -> str:
-    """Returns what stands under [Unreleased] but link references, empty where there are only headings."""
-    body = _section(text)
-    if body is None:
-        return ""
-    body = _LINK.sub("", body)
-    kept = body if re.search(r"^\s*[-*]\s|^(?!#)\S", body, re.MULTILINE) else ""
-    return kept.strip()
+    """Returns what stands under [Unreleased] but link references; empty where there are only headings and
+    comments.
+    """
+    body = _LINK.sub("", _section(text) or "")
+    is_said = re.search(r"^\s*[-*]\s|^(?!#)\S", _without_code(body), re.MULTILINE)
+    return body.strip() if is_said else ""
+
+
+def has_unreleased(text: str) -> bool:
+    """Tells whether there is a heading [Unreleased] of the second level."""
+    return _UNRELEASED.search(_without_code(text)) is not None
 
 
 def rotated(text: str, version: str, day: str) -> str:
@@ -50,7 +56,7 @@ def rotated(text: str, version: str, day: str) -> str:
 
     Raises ValueError where there is no [Unreleased].
     """
-    heading = _UNRELEASED.search(text)
+    heading = _UNRELEASED.search(_without_code(text))
     if heading is None:
         raise ValueError("no heading ## [Unreleased]")
     whole = f"{text[: heading.end()]}\n\n## [{version}] - {day}{text[heading.end() :]}"
@@ -76,8 +82,31 @@ def _rotated_link(link: re.Match[str], version: str, text: str) -> str:
 
 
 def _section(text: str) -> str | None:
-    heading = _UNRELEASED.search(text)
+    plain = _without_code(text)
+    heading = _UNRELEASED.search(plain)
     if heading is None:
         return None
-    following = _HEADING.search(text, heading.end())
+    following = _HEADING.search(plain, heading.end())
     return text[heading.end() : following.start() if following else len(text)]
+
+
+def _without_code(text: str) -> str:
+    """Returns a text of the same length, with letters in place of code and blanks in place of comments.
+
+    What is opened and never closed stays as it is. It takes time in proportion to the text, which may be a
+    stranger's.
+    """
+    parts, done, opened = [], 0, None
+    for mark in _MARKS.finditer(text):
+        if opened is None:
+            opened = None if mark[0] == "-->" else mark
+            continue
+        is_comment = opened[0] == "<!--"
+        if mark[0] == "-->" if is_comment else (mark[1] or "").startswith(opened[1]):
+            parts += [text[done : opened.start()], _filled(text[opened.start() : mark.end()], is_comment)]
+            done, opened = mark.end(), None
+    return "".join([*parts, text[done:]])
+
+
+def _filled(text: str, is_comment: bool) -> str:
+    return re.sub(r"[^\n]", " " if is_comment else "x", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.errors import Finding, RemoteError
-from waypost.interfaces.changelog import unreleased
+from waypost.interfaces.changelog import has_unreleased, unreleased
 from waypost.interfaces.record import FOLDER
 from waypost.pins.verify import verify_locked
 from waypost.pins.workspace import open_workspace
@@ -59,7 +59,11 @@ def _changelog_findings(product: Product) -> list[Finding]:
     file = product.folder / CHANGELOG
     if not file.is_file():
         return [Finding(CHANGELOG, "there is none", "https://keepachangelog.com")]
-    if not unreleased(read_text(file)):
+    text = read_text(file)
+    if not has_unreleased(text):
+        hint = "write it, and what changed for users under it: https://keepachangelog.com"
+        return [Finding(CHANGELOG, "there is no heading ## [Unreleased]", hint)]
+    if not unreleased(text):
         return [Finding(CHANGELOG, "there is nothing under [Unreleased]", "say what changed for users")]
     return []
 
