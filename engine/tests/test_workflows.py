@@ -116,7 +116,7 @@ def test_foreign_repositories(
     assert "✓ reproduced" in pipeline.log[-1]
     assert pipeline.run(RELEASE, "push") == {"release": "success"}, pipeline.log
     assert "nothing to do" in pipeline.log[-1]
-    released(hub, call)
+    released(hub, library)
     assert pipeline.run(NIGHTLY, "schedule") == {"pins": "success", "reproduce": "success"}, pipeline.log
     [pull] = hub.state("team/grades")["pulls"]
     commit = Repository(hub.bare("team/grades")).git("rev-parse", pull["head"])
@@ -138,15 +138,23 @@ def add_words(content: dict[str, Any], server: HttpServer) -> None:
     content["steps"]["say"] = {"uses": "words/say", "with": {"text": "b"}}
 
 
-def released(hub: Github, call: Call) -> None:
-    """Releases a library again, with other code."""
+def released(hub: Github, library: Machine) -> None:
+    """Releases a library again, with other code, by a pull request that the release itself has checked."""
     clone = hub.clone("team/components", hub.folder / "again")
     with (clone.path / "load" / "run.py").open("a") as code:
         code.write("# faster\n")
     note(clone, "- load is faster.")
     clone.git("push", "-q", "origin", "main")
-    done = call("python", "-m", "waypost", "ci", "release", cwd=clone.path, env=hub.variables)
-    assert done.returncode == 0, done.stderr
+    asked = library.run(RELEASE, "workflow_dispatch", {"pull-request": True})
+    assert asked == {"release": "success"}, library.log
+    [pull] = hub.state("team/components")["pulls"]
+    commit = Repository(hub.bare("team/components")).git("rev-parse", pull["head"])
+    assert hub.state("team/components")["statuses"] == {commit: "state=success"}
+    clone.git("fetch", "-q", "origin")
+    clone.git("merge", "-q", "--no-ff", "-m", "Merge", f"origin/{pull['head']}")
+    clone.git("push", "-q", "origin", "main")
+    assert library.run(RELEASE, "push") == {"release": "success"}, library.log
+    assert sorted(hub.state("team/components")["releases"]) == ["v1.0.0", "v1.0.1"]
 
 
 STUBS = {

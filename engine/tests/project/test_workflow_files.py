@@ -31,6 +31,7 @@ WRITES = {
     ("findings", "show"): {"security-events"},
     ("release", "publish"): {"contents", "pull-requests", "id-token", "attestations"},
     ("update-pins", "publish"): {"contents", "pull-requests"},
+    ("release", "report"): {"statuses"},
     ("update-pins", "report"): {"statuses"},
     ("update-locks", "publish"): {"contents", "pull-requests"},
     ("engine-release", "package"): {"actions"},

@@ -19,12 +19,13 @@ def script(repository: str, *, branch: str, tags: str, check: str, is_package: b
     place = f"repos/{repository}"
     calls = [
         (
-            f"{branch}: changes come by pull request, and pass the check",
+            f"{branch}: changes come by pull request, releases too, and pass the check. Where nobody\n"
+            "# else is there to agree: 0 approvals, and no approval of the last push",
             f"{place}/rulesets",
             _branch(branch, check),
         ),
         (
-            "release tags: made once, by the release workflow; never moved, never deleted",
+            "release tags: once made, they are never moved and never deleted",
             f"{place}/rulesets",
             _tags(tags),
         ),
@@ -51,9 +52,10 @@ def script(repository: str, *, branch: str, tags: str, check: str, is_package: b
         "",
         *(_of_package(place, tags) if is_package else ()),
         "# Secrets, where they are needed (docs/ci.md): read access to private components, and a token of an",
-        "# app, whose pull requests start workflows.",
+        "# app, whose pull requests start workflows. They are the repository's: a workflow that calls",
+        "# another one does not see those of an environment.",
         f"#   gh secret set COMPONENTS_TOKEN --repo {repository}",
-        f"#   gh secret set WAYPOST_TOKEN --repo {repository} --env release",
+        f"#   gh secret set WAYPOST_TOKEN --repo {repository}",
     ]
     for comment, address, content in calls:
         body = json.dumps(content, indent=2)
