@@ -10,7 +10,7 @@ from pathlib import Path
 import filelock
 import pytest
 
-from tests.repositories import Repository
+from tests.repositories import Repository, make_repository
 from waypost.compat.git import foreign_folder
 from waypost.errors import WaypostError
 from waypost.sources import git, remotes
@@ -209,3 +209,14 @@ def test_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
     tree = library.git("rev-parse", "HEAD:load")
     assert exact_tree(folder / "load") == tree
     assert trees_of(folder, ["load"]) == {"load": tree}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_on"), [("true", True), ("yes", True), ("1", True), ("On", True), ("no", False), ("", False)]
+)
+def test_a_setting_of_git_is_on_in_each_of_its_words(tmp_path: Path, value: str, is_on: bool) -> None:
+    """Whoever writes `tag.gpgSign = yes` gets signed tags, as from git itself."""
+    repository = make_repository(tmp_path / "x")
+    repository.git("config", "tag.gpgSign", value)
+    assert git.is_on(repository.path, "tag.gpgsign") == is_on
+    assert not git.is_on(repository.path, "tag.forcesignannotated")

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from waypost.ci import credentials, settings, texts
+from waypost.ci import credentials, hosting, settings, texts
 from waypost.ci.hosting import slug_of
 from waypost.compat.github_cli import is_absent
 from waypost.contracts.lock import Pin, make_lock
@@ -126,6 +126,31 @@ def test_which_repository_of_github(url: str, slug: str, monkeypatch: pytest.Mon
     """A URL of GitHub names a repository, however it is written; any other names none."""
     monkeypatch.delenv("GITHUB_SERVER_URL", raising=False)
     assert slug_of(url) == slug
+
+
+@pytest.mark.parametrize(
+    ("variables", "token"),
+    [
+        ({}, "GH_TOKEN"),
+        ({"COMPONENTS_TOKEN": "x"}, "COMPONENTS_TOKEN"),
+        ({"COMPONENTS_TOKEN": "x", "LIBRARY_TOKEN": "y"}, "LIBRARY_TOKEN"),
+        ({"COMPONENTS_TOKEN": "x", "COMPONENTS_URL": "https://gitlab.test/team"}, "GH_TOKEN"),
+        ({"COMPONENTS_TOKEN": "x", "COMPONENTS_URL": "https://github.com/team"}, "COMPONENTS_TOKEN"),
+    ],
+)
+def test_who_looks_at_a_librarys_own_repository(
+    variables: dict[str, str], token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A private one is seen with a token that is for its server; one for another server is never sent."""
+    for name in ("COMPONENTS_TOKEN", "COMPONENTS_URL", "LIBRARY_TOKEN", "GITHUB_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setattr(hosting, "has_gh", lambda: True)
+    origin = "https://github.com/team/all.git"
+    assert hosting.library_host("https://github.com/team/parts.git", origin) == hosting.Host(
+        "team/parts", token
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from waypost.ci.delivery import TRAILER
 from waypost.sources import git, remotes
 
 State = Literal["new", "moved", "same", "theirs"]
 _THERE = "refs/waypost/there"
+# The trailer of our commits, with the git tree that we wrote: a commit without it, or of another tree, is a
+# person's.
+_TRAILER = "Waypost-ci-tree"
+_FORM = f"%T%x00%(trailers:key={_TRAILER},valueonly,unfold)%x00"
+
+
+class Settled(NamedTuple):
+    """What became of a branch, and the commit that it is at now."""
+
+    state: State
+    commit: str
+
+
+def commit_ours(folder: Path, message: str) -> None:
+    """Commits everything as ours. The trailer names the tree: what somebody amended is no longer ours."""
+    git.git(folder, "add", "--all")
+    git.git(folder, "commit", "--quiet", "--message", f"{message}\n\n{_TRAILER}: {git.staged(folder, '.')}")
 
 
 def theirs(repository: Path, url: str, branch: str) -> str:
@@ -24,13 +40,13 @@ def theirs(repository: Path, url: str, branch: str) -> str:
 
 
 def is_ours(repository: Path, commit: str, base: str) -> bool:
-    """Tells whether all commits that a branch has beyond its base are such as we write."""
-    form = "--format=%(trailers:key=Written-by,unfold)%x00"
-    found = git.git(repository, "log", form, f"{base}..{commit}").split("\0")
-    return all(TRAILER in message for message in found[:-1])
+    """Tells whether all commits that a branch has beyond its base are as we wrote them."""
+    found = git.git(repository, "log", f"--format={_FORM}", f"{base}..{commit}").split("\0")[:-1]
+    trees, trailers = found[::2], found[1::2]
+    return all(tree.strip() in named.split() for tree, named in zip(trees, trailers, strict=True))
 
 
-def settle(repository: Path, url: str, branch: str, head: str, base: str) -> State:
+def settle(repository: Path, url: str, branch: str, head: str, base: str) -> Settled:
     """Lets a branch of a remote be a commit, unless it has the same content, or a person's commits.
 
     Args: `base` is what both build on. Raises RemoteError.
@@ -38,10 +54,10 @@ def settle(repository: Path, url: str, branch: str, head: str, base: str) -> Sta
     there = theirs(repository, url, branch)
     if not there:
         remotes.replace(repository, url, branch, head, "")
-        return "new"
+        return Settled("new", head)
     if git.object_at(repository, f"{there}^{{tree}}") == git.object_at(repository, f"{head}^{{tree}}"):
-        return "same"
+        return Settled("same", there)
     if not is_ours(repository, there, base):
-        return "theirs"
+        return Settled("theirs", there)
     remotes.replace(repository, url, branch, head, there)
-    return "moved"
+    return Settled("moved", head)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from waypost.contracts.names import FolderInside
+from waypost.contracts.names import FolderInside, FolderName, ObjectId, Sha256, TagName
 from waypost.errors import Finding, IntegrityError, UsageError
 from waypost.sources import git
 from waypost.sources.files import content_digest, read_text
@@ -21,8 +21,6 @@ from waypost.texts.pretty_json import json_text
 
 FILE = "delivery.json"
 ASSETS = "assets"
-TRAILER = "Written-by: waypost ci"
-"""Ends the messages of our commits on branches of pull requests: what has none is a person's."""
 _COMMITS = "commits.bundle"
 _REF = "refs/heads/waypost/delivery"
 
@@ -39,17 +37,17 @@ class Delivery(Strict):
     kind: Literal["release", "pull-request"]
     title: str
     body: str
-    branch: str
-    source: str
-    base: str
-    head: str
+    branch: TagName
+    source: TagName
+    base: ObjectId
+    head: ObjectId
     folder: FolderInside = ""
     version: str = ""
-    tag: str = ""
-    commit: str = ""
+    tag: TagName = ""
+    commit: ObjectId | Literal[""] = ""
     notes: str = ""
     to: str = ""
-    assets: dict[str, str] = {}
+    assets: dict[FolderName, Sha256] = {}
 
 
 def write_delivery(delivery: Delivery, repository: Path, place: Path) -> None:

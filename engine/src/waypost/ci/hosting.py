@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from waypost.ci.credentials import host
 from waypost.compat.github_cli import is_absent
 from waypost.errors import RemoteError, redacted
 from waypost.system.process import ProcessError, output_of
@@ -135,6 +136,18 @@ def host_of(url: str, token: str = _OF_GH) -> Host | None:
     """Returns the repository on GitHub that a git URL names; None for another place, and without gh."""
     slug = slug_of(url)
     return Host(slug, token) if slug and has_gh() else None
+
+
+def library_host(to: str, origin: str) -> Host | None:
+    """Returns the repository on GitHub that a library is given to: looked at with the token that may write
+    there, else with that for components, where it is for that server; else with the job's own.
+
+    Without a token that sees it, a private repository has no release.
+    """
+    server = host(to)
+    of_components = host(os.environ.get("COMPONENTS_URL") or origin) == server
+    names = ["LIBRARY_TOKEN", *(["COMPONENTS_TOKEN"] if of_components else [])]
+    return host_of(to, next((name for name in names if os.environ.get(name)), _OF_GH))
 
 
 def has_gh() -> bool:

@@ -10,7 +10,8 @@ from packaging.version import Version
 
 from waypost.ci import texts
 from waypost.ci.assets import add_records, make_assets
-from waypost.ci.delivery import ASSETS, TRAILER, Delivery, digests_of, write_delivery
+from waypost.ci.branches import commit_ours
+from waypost.ci.delivery import ASSETS, Delivery, digests_of, write_delivery
 from waypost.ci.hosting import Host
 from waypost.ci.runs import production_run, tracked
 from waypost.contracts.target import Target
@@ -75,7 +76,7 @@ def prepare(product: Product, wish: Wish, host: Host | None, reporter: Reporter)
         )
     wish = replace(wish, place=wish.place.absolute())
     _refuse_used(wish.place)
-    with scratch() as temp, tracked(temp):
+    with scratch() as temp, tracked(temp), cut.whole_or_nothing():
         open_one = None if wish.new else unfinished(product, wish, host)
         if open_one is None and wish.recorded:
             return None
@@ -121,7 +122,7 @@ def _cut(product: Product, wish: Wish, temp: Path, reporter: Reporter) -> Starte
     following = cut.next_version(product, wish.bump)
     if findings := findings_before(product, following.version, wish.branch, reporter.say, offline=False):
         raise FindingsError(findings, consequence="nothing was released")
-    made = cut.make(product, following, temp, reporter.say, offline=False, signs=True, trailer=TRAILER)
+    made = cut.make(product, following, temp, reporter.say, offline=False, signs=True, commit=commit_ours)
     there = read_product(made.clone / product.prefix)
     return Started(
         there,
@@ -135,8 +136,7 @@ def _cut(product: Product, wish: Wish, temp: Path, reporter: Reporter) -> Starte
 
 def _gone_on_with(product: Product, record: Record, temp: Path) -> Started:
     """Takes up a release that has its record. Raises IntegrityError where no commit is what that lists."""
-    clone = temp / "clone"
-    git.git(product.top, "clone", "--quiet", "--shared", "--no-tags", str(product.top), str(clone))
+    clone = cut.clone_of(product.top, temp)
     there, base = read_product(clone / product.prefix), git.head_of(product.top) or ""
     releases, findings = described(clone, "HEAD", product.prefix)
     for release in releases:
@@ -174,7 +174,7 @@ def _recorded(started: Started, release: FetchedRelease | None, store: Store, en
             run = run.model_copy(update={"supersedes": old, "reason": _NOT_AGAIN})
         file = product.folder / FOLDER / next_run_record(version, names)
         file.write_text(record_text(run), encoding="utf-8")
-        git.commit_all(product.top, f"Record the run of {version}\n\n{TRAILER}")
+        commit_ours(product.top, f"Record the run of {version}")
     return git.head_of(product.top) or ""
 
 

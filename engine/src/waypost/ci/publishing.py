@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from waypost.ci.admission import is_tagged, require_publishable
 from waypost.ci.branches import settle, theirs
 from waypost.ci.delivery import ASSETS, Delivery, read_delivery, take_commits
 from waypost.ci.hosting import Host, Published, host_of
@@ -49,19 +50,23 @@ class Place:
     commit: str
 
 
-def publish(top: Path, place: Path, say: Notify, *, pull_request: bool = False) -> Arrived:
-    """Brings a delivery where it belongs. Raises UsageError, IntegrityError, RemoteError, WaypostError."""
+def publish(top: Path, place: Path, say: Notify, *, to: str = "", pull_request: bool = False) -> Arrived:
+    """Brings a delivery where it belongs; `to` is the URL of a library's own repository.
+
+    Raises UsageError, IntegrityError, RemoteError, WaypostError.
+    """
     delivery = read_delivery(place)
     url = git.origin_of(top)
     with _with_commits(top, delivery, place) as clone:
         if delivery.kind == "pull-request" or (pull_request and delivery.head != delivery.base):
             return _proposed(clone, url, delivery, place)
+        require_publishable(clone, delivery, to)
         steps = [("branch", _landed(clone, url, delivery))]
         target = Place(clone, url, host_of(url), delivery.commit)
         if delivery.to:
             target, exported = _exported(clone, delivery, say)
             steps.append(("own repository", exported))
-        assets = sorted((place / ASSETS).iterdir())
+        assets = [place / ASSETS / name for name in sorted(delivery.assets)]
         for name, step in (
             ("draft", _drafted),
             ("tag", _tagged),
@@ -95,21 +100,25 @@ def _with_commits(top: Path, delivery: Delivery, place: Path) -> Iterator[Path]:
 
 
 def _landed(clone: Path, url: str, delivery: Delivery) -> str:
+    """Pushes the commits where they are missing. Raises WaypostError where the branch has others meanwhile,
+    IntegrityError where the tag is there at another commit: then nothing was pushed.
+    """
     there = theirs(clone, url, delivery.branch)
-    if there and git.is_ancestor(clone, delivery.head, there):
-        return "was there"
-    if there and not git.is_ancestor(clone, there, delivery.head):
+    was_there = bool(there) and git.is_ancestor(clone, delivery.head, there)
+    if there and not was_there and not git.is_ancestor(clone, there, delivery.head):
         message = f"{delivery.branch} has moved on to {there[:12]} since {delivery.title} was prepared"
-        raise WaypostError(
-            f"{message}: nothing was published", hint="prepare it again: its version is still free"
-        )
+        raise WaypostError(f"{message}: nothing was published", hint="prepare it again, of what is there now")
+    if not delivery.to:  # an export compares the tags there by itself
+        is_tagged(url, delivery.tag, delivery.commit)
+    if was_there:
+        return "was there"
     remotes.push(clone, url, [f"{delivery.head}:refs/heads/{delivery.branch}"])
     return f"{delivery.branch} is at {delivery.head[:12]}"
 
 
 def _proposed(clone: Path, url: str, delivery: Delivery, place: Path) -> Arrived:
     """Opens or renews a pull request; what a person did to its branch stays."""
-    state = settle(clone, url, delivery.source, delivery.head, delivery.base)
+    state, commit = settle(clone, url, delivery.source, delivery.head, delivery.base)
     words = {
         "new": "is new",
         "moved": "was replaced",
@@ -130,7 +139,7 @@ def _proposed(clone: Path, url: str, delivery: Delivery, place: Path) -> Arrived
             steps.append(("pull request", "renewed"))
         else:
             steps.append(("pull request", "was there"))
-    return Arrived(delivery.title, there, delivery.version, delivery.head, False, tuple(steps))
+    return Arrived(delivery.title, there, delivery.version, commit, False, tuple(steps))
 
 
 def _exported(clone: Path, delivery: Delivery, say: Notify) -> tuple[Place, str]:
@@ -164,14 +173,10 @@ def _drafted(place: Place, delivery: Delivery, assets: list[Path]) -> str:
 def _tagged(place: Place, delivery: Delivery, _assets: list[Path]) -> str:
     """Makes the tag where it is missing; one that is there is never moved. Raises IntegrityError."""
     tag = delivery.tag
-    there = remotes.tags_of(place.url).get(tag)
-    if there == place.commit:
+    if is_tagged(place.url, tag, place.commit):
         return "was there"
-    if there:
-        problem = f"it is at commit {there[:12]}, the release is commit {place.commit[:12]}"
-        raise IntegrityError([Finding(tag, problem, "", "tag-moved")], consequence="nothing was published")
     message = tag_message(delivery.title, delivery.notes)
-    if any(git.setting(place.repository, key) == "true" for key in _SIGNS):
+    if any(git.is_on(place.repository, key) for key in _SIGNS):
         git.git(place.repository, "tag", "--annotate", "--message", message, tag, place.commit)
     else:
         git.annotate(place.repository, tag, place.commit, message)

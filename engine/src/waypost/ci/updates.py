@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.ci import texts
-from waypost.ci.branches import theirs
-from waypost.ci.delivery import TRAILER, Delivery, write_delivery
+from waypost.ci.branches import commit_ours, theirs
+from waypost.ci.delivery import Delivery, write_delivery
 from waypost.ci.hosting import host_of
 from waypost.ci.runs import executed, tracked
 from waypost.contracts.lock import FILE, lock_text
@@ -18,6 +18,7 @@ from waypost.pins import updating
 from waypost.pins.verdict import UNREACHABLE
 from waypost.pins.verify import verify
 from waypost.pins.workspace import Workspace, fresh_lock, open_workspace, required_lock
+from waypost.release.cut import clone_of
 from waypost.runs.events import Reporter
 from waypost.sources import git
 from waypost.sources.files import write_text
@@ -57,7 +58,7 @@ def update_pins(folder: Path, place: Path, branch: str, reporter: Reporter, *, e
         raise UsageError(f"{folder} is in no git repository")
     text, path = lock_text(found.lock), (folder.resolve() / FILE).relative_to(top.resolve()).as_posix()
     if _says(top, path, text):
-        return Prepared(f"{PINS} says the same already, and its pull request is open", is_sound=is_sound)
+        return Prepared(f"{PINS} says the same already, and its pull request is open")
     place = place.absolute()
     with scratch() as temp, tracked(temp):
         clone = _cloned(top, temp)
@@ -111,8 +112,7 @@ def _says(top: Path, path: str, text: str) -> bool:
 
 
 def _cloned(top: Path, temp: Path) -> Path:
-    clone = temp / "clone"
-    git.git(top, "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
+    clone = clone_of(top, temp)
     git.git(clone, "remote", "set-url", "origin", git.origin_of(top))
     return clone
 
@@ -131,7 +131,10 @@ def _run(lock: Path, reporter: Reporter, *, env: str) -> tuple[RunRecord | None,
 
 def _delivered(clone: Path, place: Path, source: str, branch: str, title: str, body: str) -> Delivery:
     base = git.head_of(clone) or ""
-    git.commit_all(clone, f"{title}\n\n{TRAILER}")
+    try:
+        commit_ours(clone, title)
+    except ProcessError as error:
+        raise WaypostError(f"the update cannot be committed: {' '.join(error.stderr.split())}") from error
     head = git.head_of(clone) or ""
     delivery = Delivery(
         kind="pull-request", title=title, body=body, branch=branch, source=source, base=base, head=head

@@ -184,9 +184,10 @@ def publish(
     Examples:
       waypost ci publish /tmp/delivery
       waypost ci publish /tmp/delivery --pull-request     for a protected branch
+      waypost ci publish /tmp/delivery --to https://github.com/org/components     as it was prepared
     """
     told = Told(Console(stderr=as_json), summary, as_json)
-    arrive(ready(folder, to), place, told, pull_request=pull_request)
+    arrive(ready(folder, to), place, told, to=to, pull_request=pull_request)
     return 0
 
 

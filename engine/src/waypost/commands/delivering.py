@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from waypost.ci import credentials
+from waypost.ci.admission import require_own_tags
 from waypost.ci.delivery import Delivery
-from waypost.ci.hosting import host_of
+from waypost.ci.hosting import host_of, library_host
 from waypost.ci.identity import name_ourselves
 from waypost.ci.preparing import Wish
 from waypost.ci.preparing import prepare as prepare_release
@@ -58,21 +59,23 @@ def prepared(folder: Path, wish: Wish, console: Console) -> Delivery | None:
     """Prepares a release; returns the delivery, None where there is nothing to do."""
     ready(folder, wish.to)
     product = read_product(folder)
-    host = host_of(wish.to or git.origin_of(product.top))
+    origin = git.origin_of(product.top)
+    host = library_host(wish.to, origin) if wish.to else host_of(origin)
     delivery = prepare_release(product, wish, host, runs.reporter_for(console))
     if delivery is None:
         line(console, "every recorded release is published: nothing to do")
         report.give({"delivery": "false"})
         return None
     report.show_delivery(console, delivery, wish.place)
-    about = {"kind": product.kind, "version": delivery.version, "tag": delivery.tag}
+    executed = str(any(name.endswith(".run.json") for name in delivery.assets)).lower()
+    about = {"kind": product.kind, "executed": executed, "version": delivery.version, "tag": delivery.tag}
     report.give({"delivery": "true", **about})
     return delivery
 
 
-def arrive(top: Path, place: Path, told: Told, *, pull_request: bool) -> None:
+def arrive(top: Path, place: Path, told: Told, *, to: str, pull_request: bool) -> None:
     """Publishes a delivery, or opens its pull request, and tells what became of it."""
-    arrived = publish_delivery(top, place, notifier(told.console), pull_request=pull_request)
+    arrived = publish_delivery(top, place, notifier(told.console), to=to, pull_request=pull_request)
     report.summarise(told.summary, report.arrived_page(arrived))
     report.give(
         {
@@ -90,9 +93,12 @@ def arrive(top: Path, place: Path, told: Told, *, pull_request: bool) -> None:
 
 def deliver(folder: Path, wish: Mapping[str, Any], told: Told, *, pull_request: bool) -> None:
     """Prepares a release as it is wished for, and publishes it or opens its pull request."""
+    if not pull_request:  # a long run would be for nothing
+        require_own_tags(read_product(folder), wish.get("to", ""))
     with scratch() as temp:
-        place = temp / "delivery"
-        if prepared(folder, Wish(place, **wish), told.console):
-            arrive(git.top_of(folder) or folder, place, told, pull_request=pull_request)
+        asked = Wish(temp / "delivery", **wish)
+        if prepared(folder, asked, told.console):
+            top = git.top_of(folder) or folder
+            arrive(top, asked.place, told, to=asked.to, pull_request=pull_request)
         elif told.as_json:
             write_document(sys.stdout, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,7 +120,7 @@ def cut(
 
     Raises WaypostError with what git, bump2version, the package's build or the remote said.
     """
-    with scratch() as temp, _whole_or_nothing():
+    with scratch() as temp, whole_or_nothing():
         made = make(product, following, temp, notify, offline=offline, signs=not rehearsal)
         commit, tag = made.commit, made.tag
         refs = [f"{commit}:refs/heads/{branch}", *([f"refs/tags/{tag}"] if tag else [])]
@@ -133,7 +133,7 @@ def cut(
 
 
 @contextlib.contextmanager
-def _whole_or_nothing() -> Iterator[None]:
+def whole_or_nothing() -> Iterator[None]:
     """Turns git's message into an error that says that nothing was released."""
     try:
         yield
@@ -150,28 +150,26 @@ def make(
     *,
     offline: bool,
     signs: bool,
-    trailer: str = "",
+    commit: Callable[[Path, str], None] = git.commit_all,
 ) -> PreparedRelease:
     """Makes commit and tag of a release in a clone below `temp`, with the user's hooks; a guest has no tag.
 
-    Args: `trailer` ends the message of the commit. Raises ProcessError, WaypostError with what bump2version
-    or the package's build said.
+    Args: `commit` commits everything in a folder under a message. Raises ProcessError, WaypostError with what
+    bump2version or the package's build said.
     """
-    clone = temp / "clone"
-    git.git(product.top, "clone", "--quiet", "--shared", "--no-tags", str(product.top), str(clone))
-    take_settings(product.top, clone, signs=signs)
+    clone = clone_of(product.top, temp, signs=signs)
     base = git.object_at(clone, "HEAD") or ""
     record, notes = _write(read_product(clone / product.prefix), following, notify)
     title = product.title(following.version)
-    git.commit_all(clone, f"{title}\n\n{trailer}".rstrip())
+    commit(clone, title)
     tag = "" if product.is_guest else product.tag(following.version)
     if tag:
         git.git(clone, "tag", "--annotate", "--message", tag_message(title, notes), tag)
-    commit = git.object_at(clone, "HEAD") or ""
+    head = git.object_at(clone, "HEAD") or ""
     if isinstance(product, Package):
         check_build(clone, product, following.version, temp, notify, offline=offline)
-    files = git.git(clone, "diff", "--name-only", "-z", base, commit).split("\0")[:-1]
-    return PreparedRelease(clone, base, commit, tag, record, notes, tuple(files))
+    files = git.git(clone, "diff", "--name-only", "-z", base, head).split("\0")[:-1]
+    return PreparedRelease(clone, base, head, tag, record, notes, tuple(files))
 
 
 def _write(clone: Product, following: NextVersion, notify: Notify) -> tuple[str, str]:
@@ -181,7 +179,7 @@ def _write(clone: Product, following: NextVersion, notify: Notify) -> tuple[str,
     file = clone.folder / CHANGELOG
     text = read_text(file)
     notes, day = unreleased(text), datetime.now(UTC).date().isoformat()
-    file.write_text(rotated(text, following.version, day), encoding="utf-8")
+    _rewrite(file, rotated(text, following.version, day))
     after = read_product(clone.folder)
     if findings := after.findings(Version(following.version)):
         raise FindingsError(findings, consequence=_NOTHING_RELEASED)
@@ -193,6 +191,12 @@ def _write(clone: Product, following: NextVersion, notify: Notify) -> tuple[str,
     path.parent.mkdir(exist_ok=True)
     path.write_text(record_text(record), encoding="utf-8")
     return path.relative_to(clone.top).as_posix(), notes
+
+
+def _rewrite(file: Path, text: str) -> None:
+    """Writes a text file again, its lines ended as they were."""
+    ends = "\r\n" if b"\r\n" in file.read_bytes() else "\n"
+    file.write_text(text, encoding="utf-8", newline=ends)
 
 
 def _raise_numbers(clone: Product, version: str) -> None:
@@ -215,6 +219,14 @@ def tag_message(title: str, notes: str) -> str:
     """Returns the message of a release's tag: git takes lines that start with # for comments."""
     lines = (line.lstrip("# ") if line.startswith("#") else line for line in notes.splitlines())
     return "\n".join([title, "", *lines])
+
+
+def clone_of(top: Path, temp: Path, *, signs: bool = True) -> Path:
+    """Returns a clone of a repository below `temp`, with its settings for authors and signatures."""
+    clone = temp / "clone"
+    git.git(top, "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
+    take_settings(top, clone, signs=signs)
+    return clone
 
 
 def take_settings(top: Path, clone: Path, *, signs: bool) -> None:

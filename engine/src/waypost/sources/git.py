@@ -209,6 +209,14 @@ def hooks_of(folder: Path) -> str:
     return str((folder / git(folder, "rev-parse", "--git-path", "hooks").strip()).resolve())
 
 
+def is_on(folder: Path, key: str) -> bool:
+    """Tells whether a setting of git is true in a repository, in any of git's words for it."""
+    try:
+        return git(folder, "config", "--type=bool", "--get", key).strip() == "true"
+    except ProcessError:
+        return False
+
+
 def setting(folder: Path, key: str) -> str:
     """Returns a setting of git as it holds in a repository, empty where it is not set."""
     try:
