@@ -29,7 +29,8 @@ from waypost.release.conformance import write_tables
 from waypost.system.scratch import remove
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
-CHECK, RELEASE, NIGHTLY = callers(ROOT / "docs" / "ci.md")
+CALLERS = {content["name"]: content for content in callers(ROOT / "docs" / "ci.md")}
+CHECK, RELEASE, NIGHTLY = (CALLERS[name] for name in ("check", "release", "nightly"))
 TOKEN = "for-components"
 
 
@@ -102,6 +103,7 @@ def test_foreign_repositories(
     library = Machine(hub, "team/components", workplace / "library")
     assert library.run(RELEASE, "workflow_dispatch") == {"release": "success"}, library.log
     assert sorted(hub.state("team/components")["releases"]) == ["v1.0.0"]
+    assert library.run(CALLERS["findings"], "push") == {"findings": "success"}, library.log
     source = make_pipeline(own / "grades", f"{private.url}/team/components.git")
     edit_pipeline(source.path, lambda content: add_words(content, public))
     assert call("python", "-m", "waypost", "lock", source.path).returncode == 0

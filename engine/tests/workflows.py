@@ -212,15 +212,22 @@ class Machine:
             subprocess.run(["git", "-C", runner / "work", "checkout", "-q", ref], check=True)
         elif name == "actions/upload-artifact":
             shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(path, kept)
+            if path.is_dir():
+                shutil.copytree(path, kept)
+            else:
+                kept.mkdir(parents=True)
+                shutil.copy(path, kept)
         elif name == "actions/download-artifact":
-            shutil.copytree(kept, path)
+            shutil.copytree(kept, path, dirs_exist_ok=True)
         elif name == "actions/attest-build-provenance":
             assert "attestations=write" in may
             assert "id-token=write" in may
             if "subject-path" in given:  # else it is an image, by its digest
                 for file in sorted(Path("/").glob(given["subject-path"].lstrip("/"))):
                     self.hub.attest(self.slug, file, context["signer"])
+        elif name == "github/codeql-action/upload-sarif":
+            assert "security-events=write" in may
+            assert (_workspace(runner) / given["sarif_file"]).is_file()
         elif name == "pypa/gh-action-pypi-publish":
             assert may == "job:id-token=write"
             self.packages += sorted(

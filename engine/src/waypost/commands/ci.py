@@ -217,11 +217,11 @@ def release(folder: Path, pull_request: bool, summary: Path | None, as_json: boo
 def reproduce(version: str, folder: Path, env: str, summary: Path | None, as_json: bool) -> int:
     """Execute a release of this repository from its tag in a clean place, and compare the results.
 
-    As `waypost reproduce ORIGIN@VERSION` does. Exit code 1 if anything differs.
+    As `waypost reproduce ORIGIN[#FOLDER]@VERSION` does. Exit code 1 if anything differs.
     """
     top = ready(folder)
     console = Console(stderr=as_json)
-    place = read_product(top).place_of_tags
+    place = read_product(folder).place_of_tags
     target = parse_target(f"{git.origin_of(top)}{place and '#'}{place}@{version}", str(top))
     if target is None:
         raise UsageError(f"{git.origin_of(top)}: releases are reproduced from the URL of their repository")
