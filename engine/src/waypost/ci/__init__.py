@@ -1,1 +1,1 @@
-"""What workflows call, on any CI: checks, releases that can be gone on with, pull requests that move pins."""
+"""Verbs for CI on any service: checks, resumable releases, pull requests that update pins."""

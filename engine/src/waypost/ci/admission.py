@@ -1,6 +1,7 @@
-"""What a release has to be before it is published: for this repository, under a tag that is free.
+"""Conditions for publishing a release: it is for this repository, and its tag is free.
 
-Whoever wrote its delivery executed the code of components: so it does not decide where a token is used.
+The job that wrote the delivery executed code of components, so the delivery must not decide where tokens are
+used.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from waypost.sources import remotes
 
 
 def require_publishable(clone: Path, delivery: Delivery, to: str) -> None:
-    """Raises UsageError where a release's delivery is for another repository than `to`, or has none that its
-    tag belongs to.
+    """Raises UsageError if a delivery is for another repository than `to`, or if its tag has no repository of
+    its own.
 
     Args: `clone` has the delivery's commits, `to` is the URL of a library's own repository, else empty.
     """
@@ -31,7 +32,7 @@ def require_publishable(clone: Path, delivery: Delivery, to: str) -> None:
 
 
 def require_own_tags(product: Product, to: str) -> None:
-    """Raises UsageError where a product's tags would be among those of another one: a guest's are in its own
+    """Raises UsageError if a product's tags would mix with another product's: a guest is tagged in its own
     repository.
     """
     is_guest_library = product.is_guest and isinstance(product, Library)
@@ -40,14 +41,14 @@ def require_own_tags(product: Product, to: str) -> None:
             f"{product.folder}: --to is for a component library that is a guest in another repository"
         )
     if product.is_guest and not to:
-        problem = f"{product.prefix} is a guest in this repository, whose tags are of another product"
+        problem = f"{product.prefix} is a guest in this repository, whose tags belong to another product"
         own = f"tag_name = {product.folder.name}-v{{new_version}}, below [bumpversion] in {SETTINGS}"
         hint = "its own repository gets the release: --to URL" if is_guest_library else own
         raise UsageError(problem, hint=hint)
 
 
 def is_tagged(url: str, tag: str, commit: str) -> bool:
-    """Tells whether a repository has a release's tag. Raises IntegrityError where it is at another commit."""
+    """Tells whether a repository has a release's tag. Raises IntegrityError if it is moved."""
     there = remotes.tags_of(url).get(tag)
     if there not in (None, commit):
         problem = f"it is at commit {there[:12]}, the release is commit {commit[:12]}"

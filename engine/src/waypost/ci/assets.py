@@ -29,10 +29,10 @@ SUMS = "SHA256SUMS"
 def make_assets(
     source: Product, release: FetchedRelease | None, store: Store, folder: Path, say: Notify, *, wheels: bool
 ) -> None:
-    """Writes the assets that follow from a release's commit; the same bytes for the same content.
+    """Writes the assets of a release's commit; the same content gives the same bytes.
 
-    Args: `source` is the product at that commit, `release` the pipeline as it is fetched, `wheels` asks for
-    those of its environments, and the engine's. Raises WaypostError where anything is missing.
+    Args: `source` is the product at that commit, `release` the fetched pipeline, `wheels` includes the wheels
+    of its environments and of the engine. Raises WaypostError if anything is missing.
     """
     folder.mkdir(parents=True)
     version = str(source.version)
@@ -49,7 +49,7 @@ def make_assets(
 
 
 def add_records(product: Product, version: str, folder: Path) -> None:
-    """Adds the records of a release to its assets, and last of all the checksums of everything."""
+    """Adds the records of a release to its assets, and finally the checksums of all files."""
     for name in filter(None, (f"{version}.json", run_record_of(version, product.record_names()))):
         shutil.copyfile(product.folder / FOLDER / name, folder / f"record-{name}")
     lines = "".join(f"{digest}  {name}\n" for name, digest in digests_of(folder).items())
@@ -57,7 +57,7 @@ def add_records(product: Product, version: str, folder: Path) -> None:
 
 
 def _parts(source: Product, release: FetchedRelease | None, store: Store, say: Notify) -> Iterator[Part]:
-    """Gives what a release is made of: components by their commits, packages by the hashes of locks."""
+    """Yields the parts of a release: components with commits, packages with the hashes of their locks."""
     texts: dict[str, None] = {}
     if isinstance(source, Library):
         for name, contract in source.components.items():

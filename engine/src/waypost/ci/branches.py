@@ -1,4 +1,4 @@
-"""Branches of pull requests that we write: a person's commits on them are never overwritten."""
+"""Branches of automatic pull requests: a person's commits on them are never overwritten."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _FORM = f"%T%x00%(trailers:key={_TRAILER},valueonly,unfold)%x00"
 
 
 class Settled(NamedTuple):
-    """What became of a branch, and the commit that it is at now."""
+    """The result for a branch, and its current commit."""
 
     state: State
     commit: str
 
 
 def commit_ours(folder: Path, message: str) -> None:
-    """Commits everything as ours. The trailer names the tree: what somebody amended is no longer ours."""
+    """Commits everything with our trailer, which names the tree: an amended commit is no longer ours."""
     git.git(folder, "add", "--all")
     git.git(folder, "commit", "--quiet", "--message", f"{message}\n\n{_TRAILER}: {git.staged(folder, '.')}")
 
 
 def theirs(repository: Path, url: str, branch: str) -> str:
-    """Fetches a branch with its history; returns its commit, empty where it is not there.
+    """Fetches a branch with its history; returns its commit, empty if there is none.
 
     Raises RemoteError.
     """
@@ -40,16 +40,16 @@ def theirs(repository: Path, url: str, branch: str) -> str:
 
 
 def is_ours(repository: Path, commit: str, base: str) -> bool:
-    """Tells whether all commits that a branch has beyond its base are as we wrote them."""
+    """Tells whether all commits of a branch since its base are ours and unchanged."""
     found = git.git(repository, "log", f"--format={_FORM}", f"{base}..{commit}").split("\0")[:-1]
     trees, trailers = found[::2], found[1::2]
     return all(tree.strip() in named.split() for tree, named in zip(trees, trailers, strict=True))
 
 
 def settle(repository: Path, url: str, branch: str, head: str, base: str) -> Settled:
-    """Lets a branch of a remote be a commit, unless it has the same content, or a person's commits.
+    """Moves a remote branch to a commit, unless it has the same content or a person's commits.
 
-    Args: `base` is what both build on. Raises RemoteError.
+    Args: `base` is the common base of both. Raises RemoteError.
     """
     there = theirs(repository, url, branch)
     if not there:

@@ -1,4 +1,4 @@
-"""What a pull request has to pass, by what there is: a library, a pipeline, a package."""
+"""Checks for pull requests, depending on the kind of product: library, pipeline or package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from waypost.sources.waiting import Notify
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what it found, and what it says where it found nothing. `exit_code` is 0 then."""
+    """One check: its findings, or its summary `word` if there are none; `exit_code` is 0 then."""
 
     name: str
     findings: tuple[Finding, ...]
@@ -37,7 +37,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Checked:
-    """All checks of a product. The exit code is the worst: 4 content, 3 a remote, 1 anything else."""
+    """All checks of a product. The exit code is the highest: 4 content, 3 remotes, 1 other findings."""
 
     product: str
     checks: tuple[Check, ...]
@@ -56,7 +56,7 @@ class Checked:
 
     @property
     def summary(self) -> str:
-        """Returns the page of the job, as Markdown."""
+        """The job summary, as Markdown."""
         marks = {0: "✓", 3: "?"}
         rows = [(f"{marks.get(c.exit_code, '✗')} {c.name}", texts.cell(c.word)) for c in self.checks]
         lines = [f"### {texts.cell(self.product)}", *texts.table(("check", "result"), rows)]
@@ -64,9 +64,9 @@ class Checked:
 
 
 def check(product: Product, allowed: Bump | None, say: Notify) -> Checked:
-    """Checks everything, one thing after the other; none hides another.
+    """Runs all checks; a failing one does not stop the others.
 
-    Args: `allowed` is the largest bump that changes may demand; None: any.
+    Args: `allowed` is the largest bump that the changes may require; None: any.
     """
     steps: list[tuple[str, Callable[[], Check]]] = []
     if isinstance(product, Library):
@@ -99,7 +99,7 @@ def _pipeline(folder: Path, say: Notify) -> Check:
 
 
 def _pins(folder: Path, say: Notify) -> Check:
-    """Compares the lock with pipeline.yaml, the remotes and the content, which is fetched for it."""
+    """Compares the lock with pipeline.yaml, the remotes and the fetched content."""
     verdict = verify_locked(open_workspace(folder, say))
     unchecked = [
         Finding(FILE, f"{uses} could not be looked at", "", UNREACHABLE) for uses in verdict.unchecked
@@ -115,7 +115,7 @@ def _records(product: Product) -> Check:
 
 
 def _version(product: Product, allowed: Bump | None) -> Check:
-    """Compares the interface with the last release: what is at hand or allowed must be enough."""
+    """Compares the interface with the last release: the current or allowed bump must suffice."""
     if not product.records:
         return Check("version", (), 0, "there is no release to compare with")
     verdict = semver(product, None, None)

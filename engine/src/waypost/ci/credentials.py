@@ -1,7 +1,7 @@
-"""Tokens of a job for git: each is given to the one address that it is for, and to nobody else.
+"""Tokens of a job for git: each is sent to its own address only.
 
-git asks a helper by the address that it talks to (gitcredentials(7), "credential contexts"); the helper has
-the name of a variable of the environment, so that no file, no argument and no log has the token.
+git selects a helper by the address of the server (gitcredentials(7), "credential contexts"). The helper
+knows the name of an environment variable, so no file, argument or log contains the token.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ _COUNT = "GIT_CONFIG_COUNT"
 
 
 def lend(tokens: Mapping[str, str]) -> None:
-    """Lets git of this process find the tokens of variables, by the address that each is for.
+    """Gives the git commands of this process tokens from variables, by address (address to variable).
 
-    Of two addresses that fit, the later one counts. An empty variable lends nothing. Raises UsageError for an
-    address that no token can be sent to.
+    If two addresses match, the later one applies. An empty variable is skipped. Raises UsageError for an
+    address that does not accept tokens.
     """
     for address, name in tokens.items():
         if os.environ.get(name):
             context = _context(address)
             for written in dict.fromkeys((context, context.removesuffix(".git"), f"{context}.git")):
-                _add(f"credential.{written}.helper", "")  # no helper of before is asked
+                _add(f"credential.{written}.helper", "")  # earlier helpers are not asked
                 _add(f"credential.{written}.helper", _HELPER.format(name=name))
 
 
 def is_web(address: str) -> bool:
-    """Tells whether git asks for credentials where it talks to an address: by ssh a key decides."""
+    """Tells whether git uses credentials for an address; with ssh, keys are used instead."""
     return urlsplit(address).scheme in ("http", "https")
 
 
 def host(address: str) -> str:
-    """Returns the address of a URL's host, empty where that is none of the web."""
+    """Returns scheme and host of a web URL, empty for other addresses."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if is_web(address) else ""
 

@@ -1,7 +1,7 @@
-"""A delivery: what a job without the right to write made, in a folder, for the job that has it.
+"""A delivery: a folder that a job without write permission makes for the job that has it.
 
-Whoever executes the code of components holds no token that writes; whoever holds one executes nothing.
-Between the two goes this folder: `delivery.json`, the commits as a git bundle, the assets.
+The job that executes code of components has no token with write access; the job that has one executes no such
+code. The folder is passed between them: `delivery.json`, the commits as a git bundle, the assets.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ _REF = "refs/heads/waypost/delivery"
 
 
 class Delivery(Strict):
-    """What is to arrive, and where: commits between `base` and `head` on `branch`.
+    """Content and destination of a delivery: the commits from `base` to `head`, for `branch`.
 
-    Of a release: `commit` is the one that gets the `tag`, `assets` are sha256 (hex) by name, `to` is the URL
-    of a library's own repository. Of a pull request: `branch` is where it goes, `source` where it comes
-    from. `body` is Markdown for people.
+    For a release, `commit` gets the `tag`, `assets` are sha256 (hex) by name, `to` is the URL of a library's
+    own repository. A pull request goes from `source` to `branch`; `body` is its text in Markdown.
     """
 
     schema_: int = Field(default=1, alias="schema")
@@ -51,7 +50,7 @@ class Delivery(Strict):
 
 
 def write_delivery(delivery: Delivery, repository: Path, place: Path) -> None:
-    """Writes a delivery, its commits out of a repository that has them; the file itself comes last."""
+    """Writes a delivery with its commits, which `repository` contains; delivery.json is written last."""
     place.mkdir(parents=True, exist_ok=True)
     if delivery.head != delivery.base:
         git.git(repository, "update-ref", _REF, delivery.head)
@@ -61,7 +60,7 @@ def write_delivery(delivery: Delivery, repository: Path, place: Path) -> None:
 
 
 def read_delivery(place: Path) -> Delivery:
-    """Returns a delivery whose assets are what it says. Raises UsageError, FindingsError, IntegrityError."""
+    """Reads a delivery and verifies its assets. Raises UsageError, FindingsError, IntegrityError."""
     file = place / FILE
     if not file.is_file():
         raise UsageError(f"{place}: no {FILE} there", hint="waypost ci prepare makes it")
@@ -77,7 +76,7 @@ def read_delivery(place: Path) -> Delivery:
 
 
 def take_commits(delivery: Delivery, place: Path, repository: Path) -> None:
-    """Brings the commits of a delivery into a repository that has those which they build on."""
+    """Fetches the commits of a delivery into a repository that contains their base."""
     if delivery.head != delivery.base:
         options = ["--quiet", "--no-tags", "--no-write-fetch-head"]
         git.git(repository, "fetch", *options, str(place.resolve() / _COMMITS), f"{_REF}:{_REF}")

@@ -1,4 +1,4 @@
-"""The engine for a machine that has nothing but Python and uv: its wheels, in the bundle that they run.
+"""The wheels of the engine, in the bundle: for a machine with only Python and uv.
 
 tar -xf bundle-1.4.13.tar wheels
 uv venv && uv pip install --no-index --find-links wheels --require-hashes -r wheels/waypost.txt
@@ -22,8 +22,8 @@ _REQUIREMENTS = "requirements.txt"
 
 
 def bring_engine(folder: Path, say: Notify) -> None:
-    """Adds the engine's wheel to a folder of wheels, those of all that it needs, and a list with the hashes
-    of these. Raises WaypostError where one is not available.
+    """Adds the engine's wheel, those of its dependencies, and a requirements file with their hashes to a
+    folder. Raises WaypostError if one is not available.
     """
     say("collecting the wheels of the engine")
     lock = core_lock()

@@ -1,4 +1,4 @@
-"""The one door to a hosting service: GitHub, by its own command `gh`, which finds its token in GH_TOKEN."""
+"""The only access to a hosting service: GitHub, through its command `gh`, with the token in GH_TOKEN."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _MOST_SAID = 300
 
 
 class AbsentError(RemoteError):
-    """What was asked for is not there, or not to be seen with this token."""
+    """The requested object does not exist, or is not visible with this token."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A release there; `assets` are their sha256 (hex) by name, empty where the service does not say them."""
+    """A release on the service; `assets` are sha256 (hex) by name, empty if the service does not tell."""
 
     is_draft: bool
     url: str
@@ -37,13 +37,15 @@ class Published:
 
 @dataclass(frozen=True)
 class Host:
-    """A repository on GitHub, as OWNER/NAME; `token` is the variable with its token, where that has one."""
+    """A repository on GitHub, as OWNER/NAME; `token` is the variable with its token, if set."""
 
     repository: str
     token: str = _OF_GH
 
     def release(self, tag: str) -> Published | None:
-        """Returns the release of a tag, a draft too where the token may write; None where there is none."""
+        """Returns the release of a tag, None if there is none; drafts are visible to tokens with write
+        access.
+        """
         try:
             found = self._json("release", "view", tag, "--json", "isDraft,url,assets")
         except AbsentError:
@@ -55,36 +57,36 @@ class Host:
         return Published(bool(found["isDraft"]), str(found["url"]), assets)
 
     def is_published(self, tag: str) -> bool:
-        """Tells whether everybody sees the release of a tag."""
+        """Tells whether the release of a tag is public."""
         found = self.release(tag)
         return found is not None and not found.is_draft
 
     def draft(self, tag: str, commit: str, title: str, notes: Path, assets: Iterable[Path]) -> None:
-        """Makes a draft; its tag need not be there yet."""
+        """Creates a draft; its tag may not exist yet."""
         about = ["--title", title, "--notes-file", str(notes), "--target", commit]
         self._gh("release", "create", tag, "--draft", *about, *map(str, assets))
 
     def upload(self, tag: str, assets: Sequence[Path]) -> None:
-        """Gives a draft assets; those of the same names are replaced."""
+        """Uploads assets to a draft, replacing those of the same name."""
         self._gh("release", "upload", tag, "--clobber", *map(str, assets))
 
     def drop(self, tag: str, asset: str) -> None:
-        """Takes an asset from a draft."""
+        """Deletes an asset of a draft."""
         self._gh("release", "delete-asset", tag, asset, "--yes")
 
     def publish(self, tag: str) -> None:
-        """Lets everybody see a draft; its tag is there."""
+        """Publishes a draft with an existing tag."""
         self._gh("release", "edit", tag, "--draft=false", "--verify-tag")
 
     def is_immutable(self, tag: str) -> bool:
-        """Tells whether nobody can change a published release any more."""
+        """Tells whether a published release is immutable."""
         found = self._json("api", f"repos/{self.repository}/releases/tags/{tag}", repository=False)
         return bool(found.get("immutable"))
 
     def attestation_problem(self, file: Path, signer: str = "") -> str:
-        """Returns why no attestation proves which workflow made a file, empty where one does.
+        """Returns why no attestation proves the origin of a file, empty if one does.
 
-        Args: `signer` is the repository of a reusable workflow that signed, where it is not this one.
+        Args: `signer` is the repository of the reusable workflow that signed, if it is not this one.
         """
         by = ["--signer-repo", signer] if signer else []
         try:
@@ -94,7 +96,7 @@ class Host:
         return ""
 
     def has_attestation(self, digest: str) -> bool:
-        """Tells whether anything is attested of a file with a sha256 (hex)."""
+        """Tells whether there is an attestation of a file, by its sha256 (hex)."""
         address = f"repos/{self.repository}/attestations/sha256:{digest}"
         try:
             return bool(self._json("api", address, repository=False)["attestations"])
@@ -102,7 +104,7 @@ class Host:
             return False
 
     def pull_request(self, branch: str) -> str:
-        """Returns the URL of the open pull request from a branch, empty where there is none."""
+        """Returns the URL of the open pull request from a branch, empty if there is none."""
         found = self._json("pr", "list", "--head", branch, "--state", "open", "--json", "url")
         return str(found[0]["url"]) if found else ""
 
@@ -112,14 +114,14 @@ class Host:
         return self._gh("pr", "create", "--head", branch, "--base", base, *about).strip()
 
     def describe(self, branch: str, title: str, body: Path) -> None:
-        """Gives the pull request from a branch another title and text."""
+        """Replaces title and text of the pull request from a branch."""
         self._gh("pr", "edit", branch, "--title", title, "--body-file", str(body))
 
     def _json(self, *arguments: str, repository: bool = True) -> Any:
         return read_json(self._gh(*arguments, repository=repository), "gh")
 
     def _gh(self, *arguments: str, repository: bool = True) -> str:
-        """Returns what gh says. Raises RemoteError with its words."""
+        """Returns the output of gh. Raises RemoteError with its message."""
         place = ["--repo", self.repository] if repository else []
         token = os.environ.get(self.token) or os.environ.get(_OF_GH, "")
         env = {**os.environ, "GH_PROMPT_DISABLED": "1", _OF_GH: token}
@@ -133,16 +135,16 @@ class Host:
 
 
 def host_of(url: str, token: str = _OF_GH) -> Host | None:
-    """Returns the repository on GitHub that a git URL names; None for another place, and without gh."""
+    """Returns the GitHub repository of a git URL; None for other servers, or without gh."""
     slug = slug_of(url)
     return Host(slug, token) if slug and has_gh() else None
 
 
 def library_host(to: str, origin: str) -> Host | None:
-    """Returns the repository on GitHub that a library is given to: looked at with the token that may write
-    there, else with that for components, where it is for that server; else with the job's own.
+    """Returns the GitHub repository that receives a library, with the token that reads it: the library's,
+    else that for components if it is for the same server, else the job's own.
 
-    Without a token that sees it, a private repository has no release.
+    Without such a token, a private repository seems to have no releases.
     """
     server = host(to)
     of_components = host(os.environ.get("COMPONENTS_URL") or origin) == server
@@ -151,12 +153,12 @@ def library_host(to: str, origin: str) -> Host | None:
 
 
 def has_gh() -> bool:
-    """Tells whether GitHub's command is on the PATH."""
+    """Tells whether `gh` is on the PATH."""
     return shutil.which("gh") is not None
 
 
 def slug_of(url: str) -> str:
-    """Returns OWNER/NAME of the repository on GitHub that a git URL names, empty for another place."""
+    """Returns OWNER/NAME of a git URL on GitHub, empty for other servers."""
     server = os.environ.get("GITHUB_SERVER_URL", _GITHUB).rstrip("/")
     name = server.partition("://")[2]
     plain = redacted(url).removesuffix("/").removesuffix(".git")

@@ -1,4 +1,4 @@
-"""Who commits in CI, where git does not know."""
+"""Author of commits in CI, if git has none configured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NOBODY = "waypost"
 
 
 def name_ourselves(top: Path) -> None:
-    """Gives git of this process an author, unless its settings or the environment have one."""
+    """Sets an author for the git commands of this process, unless git or the environment has one."""
     if git.setting(top, "user.email") or os.environ.get("GIT_AUTHOR_EMAIL"):
         return
     name = os.environ.get("GITHUB_ACTOR") or os.environ.get("GITLAB_USER_LOGIN") or _NOBODY

@@ -1,4 +1,4 @@
-"""A release before anybody can see it: cut or found, executed, recorded, packed into a delivery."""
+"""Preparation of a release, before anything is public: cut or resume, execute, record, pack a delivery."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _NOT_AGAIN = "another commit was the candidate: the branch it came by was not me
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked for: `bump` of a new version; `recorded` asks for nothing but to go on with a release
-    that has its record, `new` for a new version in any case; `to` is the URL of a library's own repository.
+    """A request: `bump` of a new version; `recorded` only resumes a release that has its record, `new` always
+    cuts a new version; `to` is the URL of a library's own repository.
     """
 
     place: Path
@@ -52,8 +52,8 @@ class Wish:
 
 @dataclass(frozen=True)
 class Started:
-    """A release in a clone of its repository: `commit` is what is released, `base` what origin's branch has;
-    `product` is the product there, `source` the product at that commit.
+    """A release in a clone of its repository: `commit` is released, `base` is the head of origin's branch;
+    `product` is the product in the clone, `source` the product at `commit`, `why` explains the version.
     """
 
     product: Product
@@ -65,10 +65,10 @@ class Started:
 
 
 def prepare(product: Product, wish: Wish, host: Host | None, reporter: Reporter) -> Delivery | None:
-    """Makes the delivery of the next release, or of the one that an earlier attempt did not bring to its end;
-    None where nothing is asked for. Nobody sees anything of it yet.
+    """Makes the delivery of the next release, or of one that an earlier attempt did not finish; None if there
+    is nothing to do. Nothing is public yet.
 
-    Raises FindingsError with everything that stands in the way, UsageError, RemoteError, WaypostError.
+    Raises FindingsError with all obstacles, UsageError, RemoteError, WaypostError.
     """
     if git.is_shallow(product.top):
         raise UsageError(
@@ -93,7 +93,7 @@ def prepare(product: Product, wish: Wish, host: Host | None, reporter: Reporter)
 
 
 def unfinished(product: Product, wish: Wish, host: Host | None) -> Record | None:
-    """Returns the record of the newest release, where it has no tag yet or is not published; else None.
+    """Returns the record of the newest release if it is not tagged or not published, else None.
 
     Raises RemoteError.
     """
@@ -108,7 +108,7 @@ def unfinished(product: Product, wish: Wish, host: Host | None) -> Record | None
 
 
 def tag_of(product: Product, version: str) -> str:
-    """Returns the name of a release's tag: a guest's are in its own repository."""
+    """Returns the tag of a release; a guest's tags are in its own repository."""
     return f"v{version}" if product.is_guest else product.tag(version)
 
 
@@ -118,7 +118,7 @@ def _refuse_used(place: Path) -> None:
 
 
 def _cut(product: Product, wish: Wish, temp: Path, reporter: Reporter) -> Started:
-    """Cuts the next version in a clone. Raises FindingsError with everything that is in the way."""
+    """Cuts the next version in a clone. Raises FindingsError with all obstacles."""
     following = cut.next_version(product, wish.bump)
     if findings := findings_before(product, following.version, wish.branch, reporter.say, offline=False):
         raise FindingsError(findings, consequence="nothing was released")
@@ -135,7 +135,7 @@ def _cut(product: Product, wish: Wish, temp: Path, reporter: Reporter) -> Starte
 
 
 def _gone_on_with(product: Product, record: Record, temp: Path) -> Started:
-    """Takes up a release that has its record. Raises IntegrityError where no commit is what that lists."""
+    """Resumes a release that has its record. Raises FindingsError if no commit matches the record."""
     clone = cut.clone_of(product.top, temp)
     there, base = read_product(clone / product.prefix), git.head_of(product.top) or ""
     releases, findings = described(clone, "HEAD", product.prefix)
@@ -154,7 +154,7 @@ def _gone_on_with(product: Product, record: Record, temp: Path) -> Started:
 
 
 def _as_release(started: Started, store: Store, url: str) -> FetchedRelease | None:
-    """Returns the release as users will have it, of a pipeline with tags in this repository; else None."""
+    """Returns the release as users will get it, of a pipeline with tags in this repository; else None."""
     product, version = started.product, started.record.version
     if not isinstance(product, PipelineRepository) or product.is_guest:
         return None
@@ -163,7 +163,7 @@ def _as_release(started: Started, store: Store, url: str) -> FetchedRelease | No
 
 
 def _recorded(started: Started, release: FetchedRelease | None, store: Store, env: str, say: Reporter) -> str:
-    """Executes the release where no run of its commit is recorded; returns the commit with that record."""
+    """Executes the release unless a run of its commit is recorded; returns the commit with the record."""
     product, version = started.product, started.record.version
     earlier = product.run_record(version)
     if release is not None and (earlier is None or earlier.commit != started.commit):

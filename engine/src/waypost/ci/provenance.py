@@ -1,7 +1,7 @@
-"""Which workflow made a file? GitHub keeps signed attestations, by the digest of what they speak of.
+"""Provenance of files: GitHub stores signed attestations by the digest of their subject.
 
-No asset is downloaded for it. A release's record, as it lies in the tag, is byte for byte the asset that was
-attested, and it lists the git trees of everything else: who verified those and this knows where it is from.
+No asset is downloaded. The record in a release's tag equals the attested asset byte for byte and lists the
+git trees of everything else, so verifying it and those trees proves the origin of the whole release.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _RELEASE = "releases that CI publishes have one: docs/ci.md"
 
 @dataclass(frozen=True)
 class Asked:
-    """For whose attestations is asked: `repository` is the one whose release it is, `signer` the one whose
-    workflow signed it; OWNER/NAME on GitHub, empty where they are as the release's URL has it.
+    """Expected origin: `repository` of the release, and `signer`, the repository of the workflow that signed;
+    OWNER/NAME on GitHub, empty for that of the release's URL.
     """
 
     repository: str = ""
@@ -33,14 +33,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What is known of where a file is from: the `repository` that attests it, or what is in the way."""
+    """Provenance of a file: the `repository` that attests it, or the problems."""
 
     repository: str
     findings: tuple[Finding, ...] = ()
 
 
 def provenance_of_release(seen: Seen, url: str, asked: Asked) -> Provenance:
-    """Returns where the record in a release's tag comes from."""
+    """Returns the provenance of the record in a release's tag."""
     name = f"{FOLDER}/{seen.tagged.version}.json"
     file = seen.root / seen.inside / name
     if not seen.tagged.version or not file.is_file():
@@ -49,7 +49,7 @@ def provenance_of_release(seen: Seen, url: str, asked: Asked) -> Provenance:
 
 
 def provenance_of(file: Path, place: str, url: str, asked: Asked) -> Provenance:
-    """Returns where a file comes from: `place` is its name for people, `url` that of its repository."""
+    """Returns the provenance of a file: `place` is its name in messages, `url` that of its repository."""
     for given in filter(None, (asked.repository, asked.signer)):
         if not is_slug(given):
             raise UsageError(f"{given!r} is not of the form OWNER/NAME")
@@ -77,7 +77,7 @@ def provenance_of(file: Path, place: str, url: str, asked: Asked) -> Provenance:
 
 
 def require_proved(found: Provenance) -> None:
-    """Raises IntegrityError where a file is not from where it should be, RemoteError where nobody tells."""
+    """Raises IntegrityError if the provenance is missing or wrong, RemoteError if it is unknown."""
     if wrong := [finding for finding in found.findings if finding.category != UNREACHABLE]:
         raise IntegrityError(wrong)
     for finding in found.findings:

@@ -1,8 +1,8 @@
-"""A delivery arrives: each step first looks how far an earlier attempt came, and does what is left.
+"""Publication of a delivery: each step first checks what an earlier attempt has done, and does the rest.
 
-A release goes through these steps, in this order: its commits on the branch (or a pull request with them);
-for a guest its own repository; a draft with all assets; the tag; the release, for everybody to see; a last
-look. Whatever is killed in between, the next attempt begins with the first step and finds what is done.
+Steps of a release, in order: commits on the branch (or a pull request); for a guest, its own repository; a
+draft with all assets; the tag; publication of the draft; a final check. After a kill at any point, the next
+attempt starts with the first step and finds what is done.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _SIGNS = ("tag.gpgsign", "tag.forcesignannotated")
 
 @dataclass(frozen=True)
 class Arrived:
-    """What became of a delivery: each step in words, the URL of the release or the pull request; `commit`
-    is that of the release, or the last one of the branch.
+    """Result of a delivery: each step in words, URL of the release or the pull request; `commit` is that of
+    the release, or the head of the branch.
     """
 
     title: str
@@ -42,7 +42,7 @@ class Arrived:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a release is published: a clone with its commit, the URL and the service of its repository."""
+    """Destination of a release: a clone with its commit, URL and hosting service of its repository."""
 
     repository: Path
     url: str
@@ -51,7 +51,7 @@ class Place:
 
 
 def publish(top: Path, place: Path, say: Notify, *, to: str = "", pull_request: bool = False) -> Arrived:
-    """Brings a delivery where it belongs; `to` is the URL of a library's own repository.
+    """Publishes a delivery; `to` is the URL of a library's own repository.
 
     Raises UsageError, IntegrityError, RemoteError, WaypostError.
     """
@@ -83,7 +83,7 @@ def publish(top: Path, place: Path, say: Notify, *, to: str = "", pull_request: 
 
 @contextmanager
 def _with_commits(top: Path, delivery: Delivery, place: Path) -> Iterator[Path]:
-    """Gives a clone with the commits of a delivery checked out."""
+    """Yields a clone with the commits of a delivery checked out."""
     if git.is_shallow(top):
         raise UsageError(
             "this clone has no history", hint="git fetch --unshallow; actions/checkout: fetch-depth: 0"
@@ -100,15 +100,15 @@ def _with_commits(top: Path, delivery: Delivery, place: Path) -> Iterator[Path]:
 
 
 def _landed(clone: Path, url: str, delivery: Delivery) -> str:
-    """Pushes the commits where they are missing. Raises WaypostError where the branch has others meanwhile,
-    IntegrityError where the tag is there at another commit: then nothing was pushed.
+    """Pushes the commits unless they are there. Raises WaypostError if the branch has moved on,
+    IntegrityError if the tag points to another commit; nothing is pushed then.
     """
     there = theirs(clone, url, delivery.branch)
     was_there = bool(there) and git.is_ancestor(clone, delivery.head, there)
     if there and not was_there and not git.is_ancestor(clone, there, delivery.head):
         message = f"{delivery.branch} has moved on to {there[:12]} since {delivery.title} was prepared"
         raise WaypostError(f"{message}: nothing was published", hint="prepare it again, of what is there now")
-    if not delivery.to:  # an export compares the tags there by itself
+    if not delivery.to:  # an export compares the tags itself
         is_tagged(url, delivery.tag, delivery.commit)
     if was_there:
         return "was there"
@@ -117,7 +117,7 @@ def _landed(clone: Path, url: str, delivery: Delivery) -> str:
 
 
 def _proposed(clone: Path, url: str, delivery: Delivery, place: Path) -> Arrived:
-    """Opens or renews a pull request; what a person did to its branch stays."""
+    """Opens or updates a pull request; a person's commits on its branch stay."""
     state, commit = settle(clone, url, delivery.source, delivery.head, delivery.base)
     words = {
         "new": "is new",
@@ -171,7 +171,7 @@ def _drafted(place: Place, delivery: Delivery, assets: list[Path]) -> str:
 
 
 def _tagged(place: Place, delivery: Delivery, _assets: list[Path]) -> str:
-    """Makes the tag where it is missing; one that is there is never moved. Raises IntegrityError."""
+    """Creates the tag if it is missing; an existing tag is never moved. Raises IntegrityError."""
     tag = delivery.tag
     if is_tagged(place.url, tag, place.commit):
         return "was there"
@@ -194,7 +194,7 @@ def _published(place: Place, delivery: Delivery, _assets: list[Path]) -> str:
 
 
 def _checked(place: Place, delivery: Delivery, _assets: list[Path]) -> str:
-    """Looks at what everybody sees now. Raises IntegrityError where it is not the release."""
+    """Checks what is public now. Raises IntegrityError if it is not the release."""
     found = []
     if remotes.tags_of(place.url).get(delivery.tag) != place.commit:
         found.append(Finding(delivery.tag, f"the tag is not at commit {place.commit[:12]}", "", "tag-moved"))

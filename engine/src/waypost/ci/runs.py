@@ -1,4 +1,4 @@
-"""Pipelines that CI executes: a release that nobody has yet, a pipeline before and after an update."""
+"""Pipeline runs in CI: of a release before publication, of a pipeline before and after an update."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _URI = "MLFLOW_TRACKING_URI"
 
 @contextmanager
 def tracked(temp: Path) -> Iterator[None]:
-    """Lets runs be tracked where MLFLOW_TRACKING_URI says, else below `temp`, which is the current folder
-    meanwhile: MLflow puts artifacts there, and they are nothing for a work tree.
+    """Tracks runs at MLFLOW_TRACKING_URI, else below `temp`, which is the current folder meanwhile: MLflow
+    writes artifacts there, which do not belong in a work tree.
     """
     if os.environ.get(_URI):
         yield
@@ -41,7 +41,7 @@ def tracked(temp: Path) -> Iterator[None]:
 
 
 def production_run(release: FetchedRelease, store: Store, reporter: Reporter, *, env: str) -> RunRecord:
-    """Executes a release with its own parameters; returns the record of what it gave. Raises WaypostError."""
+    """Executes a release with its own parameters; returns the record of its results. Raises WaypostError."""
     workspace = workspace_of_release(release, store, reporter.say, on_warning=reporter.warn)
     return executed(workspace, reporter, env=env, version=release.version, commit=release.commit)
 
@@ -49,7 +49,7 @@ def production_run(release: FetchedRelease, store: Store, reporter: Reporter, *,
 def executed(
     workspace: Workspace, reporter: Reporter, *, env: str, version: str = "", commit: str = ""
 ) -> RunRecord:
-    """Executes a pipeline; returns what it gave. Raises WaypostError where it does not finish."""
+    """Executes a pipeline; returns the record of its results. Raises WaypostError if it does not finish."""
     prepared = prepare(workspace, [], [])
     result = runner.run(prepared, Options(env=env), reporter)
     if result.status != "FINISHED":

@@ -1,4 +1,4 @@
-"""The settings of a repository on GitHub that the workflows rely on: a script to read and to run."""
+"""Settings of a GitHub repository that the workflows rely on, as a script to read and run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _ACTIONS_APP = 15368  # the id of GitHub Actions as an app, on github.com
 def script(repository: str, *, branch: str, tags: str, check: str, is_package: bool = False) -> str:
     """Returns the script of `gh api` calls for a repository, OWNER/NAME.
 
-    Args: `tags` is the pattern of its release tags, `check` the name of the check that a pull request passes;
-    what `is_package` has an environment for PyPI. Bodies and addresses are those of GitHub's REST API,
+    Args: `tags` is the pattern of its release tags, `check` the name of the required check; with
+    `is_package`, there is an environment for PyPI. Bodies and addresses are those of GitHub's REST API,
     version 2022-11-28, as it was documented in 2026.
     """
     place = f"repos/{repository}"
@@ -64,7 +64,7 @@ def script(repository: str, *, branch: str, tags: str, check: str, is_package: b
 
 
 def _environment(place: str, name: str, ref: str, kind: str) -> list[str]:
-    """Returns the calls that make an environment, for the jobs of one branch, or of tags, alone."""
+    """Returns the calls that create an environment for jobs of one branch, or of tags, only."""
     return [
         f"gh api --method PUT {place}/environments/{name} \\",
         "  -F 'deployment_branch_policy[protected_branches]=false' \\",
@@ -75,7 +75,7 @@ def _environment(place: str, name: str, ref: str, kind: str) -> list[str]:
 
 
 def _of_package(place: str, tags: str) -> list[str]:
-    """Returns the calls for a Python package: where it is published from."""
+    """Returns the calls for a Python package: its publishing environment."""
     about = [
         "# The environment of the jobs that publish a package, at release tags alone. PyPI is told its name,",
         "# and that of the workflow's file, instead of a token: https://docs.pypi.org/trusted-publishers/",

@@ -1,4 +1,4 @@
-"""What people read in pull requests and on job pages, as Markdown: foreign words in it are code."""
+"""Markdown texts of pull requests and job summaries; text from others is shown as code."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _SHORT = 12
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Returns the lines of a table, of cells that are Markdown; none where there is no row."""
+    """Returns the lines of a table of Markdown cells, none without rows."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return ["", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *lines] if lines else []
 
 
 def cell(text: str) -> str:
-    """Returns somebody else's words as code: GitHub makes no mention and no link of what stands there."""
+    """Returns text from others as code, where GitHub creates no mentions or links."""
     return markdown_code(text, in_table=True)
 
 
 def reasons(following: NextVersion) -> str:
-    """Returns why the next version is the next one."""
+    """Returns the reasons for the next version."""
     if not following.base:
         return f"First release, {following.version}."
     what = f"a {following.bump} release; the changes demand {following.demanded}"
@@ -41,7 +41,7 @@ def reasons(following: NextVersion) -> str:
 
 
 def release_body(record: Record, why: str, run: RunRecord | None) -> str:
-    """Returns the text of a release's pull request: why that version, changelog, results of its run."""
+    """Returns the text of a release's pull request: reasons, changelog, results of its run."""
     lines = [why, "", "### Changelog", markdown_block(record.notes)]
     if run:
         rows = [
@@ -63,7 +63,7 @@ def release_body(record: Record, why: str, run: RunRecord | None) -> str:
 
 
 def update_body(update: Update, before: RunRecord | None, after: RunRecord | None, problem: str) -> str:
-    """Returns the text of a pull request that moves pins: what moved, what changes, metrics on both sides."""
+    """Returns the text of a pull request that updates pins: moves, changes, metrics before and after."""
     moves = [move for move in update.moves if move.state not in {"current", "held"}]
     rows = [
         (cell(m.uses), str(m.old.version if m.old else ""), str(m.new.version if m.new else ""), _changes(m))
@@ -74,7 +74,7 @@ def update_body(update: Update, before: RunRecord | None, after: RunRecord | Non
     packages = sorted({package for move in update.moves for package in move.packages})
     lines += table(("package", "from", "to"), [(cell(p.name), cell(p.old), cell(p.new)) for p in packages])
     for source, text in update.changelogs.items():
-        # Somebody else's words: as they are, without their links, images and mentions.
+        # Text from others: verbatim, without links, images and mentions.
         lines += ["", f"### Changelog of {cell(source)}", markdown_block(text)]
     if problem:
         lines += ["", "### The pipeline does not run with these", markdown_block(problem)]
@@ -83,7 +83,7 @@ def update_body(update: Update, before: RunRecord | None, after: RunRecord | Non
 
 
 def metric_rows(before: RunRecord | None, after: RunRecord | None) -> list[tuple[str, str, str]]:
-    """Returns each metric with its value on both sides; times are none."""
+    """Returns each metric with its values before and after, without times."""
     sides = [_metrics(run) for run in (before, after)]
     rows = []
     for name in sorted(set(sides[0]) | set(sides[1])):
@@ -104,7 +104,7 @@ def _changes(move: Move) -> str:
 
 
 def locks_body(locks: Mapping[str, tuple[str, str]]) -> str:
-    """Returns the text of a pull request that moves locks, of their texts (old, new) by file."""
+    """Returns the text of a pull request that updates locks, given their texts (old, new) by file."""
     where: dict[tuple[str, str, str], list[str]] = {}
     for file, (old, new) in locks.items():
         for move in package_moves([old], [new]):

@@ -1,4 +1,4 @@
-"""Pull requests that move pins and locks: prepared by a job that may not write, as a delivery."""
+"""Pull requests that update pins and locks, prepared as a delivery by a job without write permission."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ PINS, LOCKS = "waypost/update-pins", "waypost/update-locks"
 
 @dataclass(frozen=True)
 class Prepared:
-    """What there is to propose: nothing where `delivery` is None, for the reason that `why` says.
+    """A proposed update; `delivery` is None if there is nothing to propose, for the reason in `why`.
 
-    `is_sound` tells whether everything can move, and the pipeline runs with it.
+    `is_sound` tells whether everything can move and the pipeline runs with it.
     """
 
     why: str
@@ -41,10 +41,10 @@ class Prepared:
 
 
 def update_pins(folder: Path, place: Path, branch: str, reporter: Reporter, *, env: str) -> Prepared:
-    """Prepares the pull request that moves the pins of a pipeline to the newest releases that it allows.
+    """Prepares the pull request that moves a pipeline's pins to the newest allowed releases.
 
-    Raises UsageError, RemoteError where a remote does not answer, IntegrityError where one contradicts what
-    is locked or known: neither of them means that something is newer.
+    Raises UsageError, RemoteError if a remote does not answer, IntegrityError if one contradicts what is
+    locked or known: neither means that something is newer.
     """
     workspace = open_workspace(folder, reporter.say)
     old = required_lock(workspace, fresh_lock(workspace))
@@ -71,8 +71,8 @@ def update_pins(folder: Path, place: Path, branch: str, reporter: Reporter, *, e
 
 
 def _require_sound(workspace: Workspace) -> None:
-    """Raises IntegrityError where what is locked is not what it was, RemoteError where nobody tells. A yanked
-    version is a reason to move on.
+    """Raises IntegrityError if locked content has changed, RemoteError if that is unknown. A yanked version
+    is a reason to update.
     """
     found = [finding for finding in verify(workspace, here=False).findings if finding.category != "yanked"]
     if wrong := [finding for finding in found if finding.category != UNREACHABLE]:
@@ -82,9 +82,9 @@ def _require_sound(workspace: Workspace) -> None:
 
 
 def update_locks(top: Path, place: Path, branch: str, command: str) -> Prepared:
-    """Prepares the pull request with what a command changes in a repository: the locks that it moves.
+    """Prepares the pull request with the changes that a command makes in a repository, such as updated locks.
 
-    Raises WaypostError with what the command said.
+    Raises WaypostError with the command's message.
     """
     with scratch() as temp:
         clone = _cloned(top, temp)
@@ -102,7 +102,7 @@ def update_locks(top: Path, place: Path, branch: str, command: str) -> Prepared:
 
 
 def _says(top: Path, path: str, text: str) -> bool:
-    """Tells whether the branch on origin has this text, and its pull request is open, where there are any."""
+    """Tells whether origin's branch has this text and, on a service with pull requests, an open one."""
     url = git.origin_of(top)
     commit = theirs(top, url, PINS) if git.has_origin(top) else ""
     if not commit or _at(top, commit, path) != text:
@@ -118,7 +118,7 @@ def _cloned(top: Path, temp: Path) -> Path:
 
 
 def _run(lock: Path, reporter: Reporter, *, env: str) -> tuple[RunRecord | None, str]:
-    """Executes the pipeline beside a lock; returns what it gave, or why it gave nothing."""
+    """Executes the pipeline in a lock's folder; returns the record of its results, or the problem."""
     try:
         return executed(
             open_workspace(lock.parent, reporter.say, on_warning=reporter.warn), reporter, env=env

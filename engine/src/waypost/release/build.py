@@ -23,8 +23,8 @@ def check_build(
 ) -> None:
     """Builds the wheel of a package from a repository's HEAD, in a copy below `temp`.
 
-    What it needs for that comes from the index that uv is configured for; `offline` leaves it out.
-    Raises WaypostError where it cannot be built, or has another name or version.
+    Build dependencies come from the index that uv is configured for; `offline` skips the build.
+    Raises WaypostError if the build fails, or gives another name or version.
     """
     if offline:
         notify("offline: the wheel is not built")
@@ -63,7 +63,7 @@ def build_package(source: Product, folder: Path) -> None:
 
 
 def _metadata(wheel: Path) -> dict[str, str | None]:
-    """Returns the metadata of a wheel."""
+    """Returns name and version from the metadata of a wheel."""
     with ZipFile(wheel) as archive:
         [name] = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA") and n.count("/") == 1]
         headers = HeaderParser().parsestr(archive.read(name).decode())

@@ -1,4 +1,4 @@
-"""What setup.cfg says for bump2version: the version, and the form of tags."""
+"""Settings of bump2version in setup.cfg: the version, and the pattern of tags."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["PLAIN_TAG", "SETTINGS", "Settings", "read_section", "read_settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What setup.cfg says for bump2version."""
+    """Settings of bump2version in setup.cfg."""
 
     version: Version
     tag_name: str
 
 
 def read_settings(file: Path) -> Settings:
-    """Returns version and form of tags. Raises UsageError."""
+    """Returns version and tag pattern. Raises UsageError."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(read_text(file) if file.is_file() else "")
@@ -43,9 +43,7 @@ def read_settings(file: Path) -> Settings:
 
 
 def read_section(file: Path, name: str) -> dict[str, str]:
-    """Returns a section of a setup.cfg, as it stands there; nothing where it cannot be read, which
-    bump2version will tell.
-    """
+    """Returns a section of a setup.cfg verbatim; empty if it cannot be read, which bump2version reports."""
     parser = configparser.RawConfigParser(delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:

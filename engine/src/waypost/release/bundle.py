@@ -1,4 +1,4 @@
-"""Bundles: one file with everything that a release needs to run without network."""
+"""Bundles: one file with everything needed to run a release without network."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ Bring = Callable[[Path, Notify], None]
 
 
 def bundle(target: Target, file: Path, notify: Notify, *, wheels: bool, bring: Bring | None = None) -> Bundle:
-    """Packs a release; the same bytes for the same content.
+    """Packs a release; the same content gives the same bytes.
 
-    Without `wheels` it runs with `--env local` only. A bundle that is there is replaced, nothing else is.
-    Raises WaypostError where anything is missing.
+    Without `wheels` it runs with `--env local` only. An existing bundle is replaced, other files are not.
+    Raises WaypostError if anything is missing.
     """
     if file.exists() and not is_bundle(file):
         raise UsageError(
@@ -57,7 +57,7 @@ def pack(
     wheels: bool,
     bring: Bring | None = None,
 ) -> Bundle:
-    """Packs a release that is in the store, as `bundle` does; a file that is there is replaced."""
+    """Packs a release from the store, as `bundle` does; an existing file is replaced."""
     workspace = workspace_of_release(release, store, notify)
     prepared = prepare(workspace, [], [])
     with scratch() as temp:
@@ -113,7 +113,7 @@ def _collect_wheels(prepared: Prepared, folder: Path, notify: Notify) -> None:
 
 
 def _collect_data(prepared: Prepared, folder: Path, notify: Notify) -> dict[str, str]:
-    """Fetches the data that parameters name by URL; returns paths in the bundle by URL."""
+    """Downloads the data that parameters name by URL; returns paths in the bundle by URL."""
     found = {}
     for step in prepared.plan.steps:
         for argument in step.arguments.values():
@@ -139,7 +139,7 @@ def _paths(folder: Path) -> list[str]:
 
 
 def _pack(folder: Path, file: Path) -> None:
-    """Writes a tar whose bytes depend on content alone: names sorted, no times, no owners."""
+    """Writes a reproducible tar file: names sorted, no times, no owners."""
 
     def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
         info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""

@@ -1,4 +1,4 @@
-"""The comparison of interfaces alone, for pull requests."""
+"""Comparison of interfaces only, for pull requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from waypost.release.product import Product
 
 @dataclass(frozen=True)
 class SemverVerdict:
-    """What changed since `base`, the bump that it demands, and the one at hand (empty: none yet)."""
+    """Changes since `base`, the bump that they require, and the current bump (empty: none yet)."""
 
     base: str
     version: str
@@ -28,16 +28,16 @@ class SemverVerdict:
 
     @property
     def is_enough(self) -> bool:
-        """Tells whether the bump made so far suffices; where none was made yet, it can still come."""
+        """Tells whether the current bump suffices; without one, it can still be made."""
         return not self.at_hand or BUMPS.index(self.at_hand) >= BUMPS.index(self.demanded)
 
 
 def semver(
     product: Product, base: str | None, bump: Bump | None, signature: Mapping[str, Any] | None = None
 ) -> SemverVerdict:
-    """Returns the verdict. Raises UsageError where there is no such release to compare with.
+    """Returns the verdict. Raises UsageError if there is no such release to compare with.
 
-    Args: `signature` is that of the current model, compared with the one of the release's run.
+    Args: `signature` is the current model's, compared with that of the release's run.
     """
     try:
         asked = Version(base.removeprefix(product.tag(""))) if base else next(iter(product.records), None)

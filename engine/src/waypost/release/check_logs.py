@@ -1,4 +1,4 @@
-"""The log of a check as other tools read it: SARIF, with the lines that findings are about."""
+"""The log of a check for other tools: SARIF, with the lines of findings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from waypost.texts.lines import line_of
 
 
 def log_of(folder: Path, findings: Iterable[Finding], ignored: Iterable[Ignored] = ()) -> dict[str, Any]:
-    """Returns the SARIF log of what was found in a product's folder, with paths from its repository's top."""
+    """Returns the SARIF log of findings in a product's folder, with paths relative to its repository."""
     folder = folder.resolve()
     top = git.top_of(folder) or folder
 
@@ -39,5 +39,5 @@ def log_of(folder: Path, findings: Iterable[Finding], ignored: Iterable[Ignored]
 
 
 def write_log(file: Path, folder: Path, findings: Iterable[Finding], ignored: Iterable[Ignored] = ()) -> None:
-    """Writes the SARIF log of what was found in a product's folder. Raises WaypostError."""
+    """Writes the SARIF log of findings in a product's folder. Raises WaypostError."""
     write_text(file, json.dumps(log_of(folder, findings, ignored), indent=1, ensure_ascii=False) + "\n")

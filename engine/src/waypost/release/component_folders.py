@@ -1,4 +1,4 @@
-"""The folders of a library's components, read for the rules of contracts/conformance.py; not executed."""
+"""Folders of a library's components, read for the rules of contracts/conformance.py; nothing is executed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _FOR_PEOPLE = (".md", ".rst", ".html", ".svg")
 
 @dataclass
 class ComponentFolders:
-    """The components of a library that can be read, and what keeps others from it; `content` has the files
-    that git would commit, by folder.
+    """The readable components of a library, and the problems of the others; `content` has the files that git
+    would commit, by folder.
     """
 
     root: Path
@@ -34,7 +34,7 @@ class ComponentFolders:
     _code: dict[str, dict[str, Code]] = field(default_factory=dict)
 
     def sources(self) -> Iterator[Source]:
-        """Gives each component as the rules look at it; what cannot be read becomes a problem."""
+        """Yields each component in the form that the rules check; unreadable parts become problems."""
         for name, component in self.contracts.items():
             try:
                 yield self._source(name, component)
@@ -42,7 +42,7 @@ class ComponentFolders:
                 self.note(error)
 
     def texts(self) -> Iterator[Finding]:
-        """Gives what no file of the library may hold: keys, and places of one machine in what is executed."""
+        """Yields forbidden texts in files of the library: keys, and local paths in executed files."""
         executed = {*self.contracts, *(s for c in self.contracts.values() for s in c.shared)}
         for folder, files in self.content.items():
             for file in files if folder != RECORDS else ():
@@ -79,7 +79,7 @@ class ComponentFolders:
         )
 
     def code_of(self, folder: str) -> dict[str, Code]:
-        """Returns what the Python files of a folder say, tests left out, by their paths in the library."""
+        """Returns facts on the Python files of a folder, without tests, by path in the library."""
         if folder not in self._code:
             files = [f for f in self.content.get(folder, ()) if f.suffix == ".py" and not _is_test(f)]
             read = {file.relative_to(self.root).as_posix(): read_code(_text_of(file)) for file in files}
@@ -88,7 +88,7 @@ class ComponentFolders:
 
 
 def read_folders(root: Path) -> ComponentFolders:
-    """Returns the components of a folder, which may be none."""
+    """Returns the components of a folder; there may be none."""
     folders = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != ".git")
     found = ComponentFolders(root, content_of(root, folders))
     for name in components_in(root):
@@ -104,7 +104,7 @@ def _is_test(file: Path) -> bool:
 
 
 def _text_of(file: Path) -> str:
-    """Returns a file's text; nothing of a link, of what is no text, and of what is too large to be code."""
+    """Returns a file's text; empty for links, binary files and files too large to be code."""
     try:
         if file.is_symlink() or file.stat().st_size > _MOST_BYTES:
             return ""
@@ -114,7 +114,7 @@ def _text_of(file: Path) -> str:
 
 
 def _texts(folder: Path, files: Iterable[str], beside: Sequence[Path]) -> dict[str, str]:
-    """Returns the texts of files that lie, links followed, in folders that come along."""
+    """Returns the texts of files that are, with links resolved, in delivered folders."""
     places = {file: (folder / file).resolve() for file in files}
     return {
         file: read_text(place)

@@ -29,7 +29,7 @@ _OF_A_LIBRARY = {
 
 @dataclass(frozen=True)
 class Conformance:
-    """The components that were looked at, everything that is wrong, and what is ignored for a reason."""
+    """The checked components, all findings, and those that are ignored with a reason."""
 
     components: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -41,9 +41,7 @@ Tried = Callable[[Path], Iterable[Finding]]
 
 
 def check_library(folder: Path, tried: Tried | None = None) -> Conformance:
-    """Looks at every component of a library, which are `tried` after that. Raises UsageError where there is
-    none.
-    """
+    """Checks all components of a library, and then executes `tried`. Raises UsageError if there are none."""
     found = check_components(folder)
     if not found.components:
         hint = f"the folder of a library, or of a pipeline ({PIPELINE_FILE})"
@@ -59,9 +57,9 @@ def check_library(folder: Path, tried: Tried | None = None) -> Conformance:
 
 
 def held(found: Conformance, exempt: tuple[Exemption, ...], *, executed: bool = False) -> Conformance:
-    """Returns what is held against a product: all that was found, but for what its owner ignores.
+    """Returns the findings of a product without those that its owner ignores.
 
-    An exemption from what was not `executed` is none too many.
+    An unused exemption for a rule that was not `executed` is not reported.
     """
     asked = [name for name, rule in RULES.items() if executed or rule.of != "run"]
     findings, ignored = judged(found.findings, exempt, asked)
@@ -69,12 +67,12 @@ def held(found: Conformance, exempt: tuple[Exemption, ...], *, executed: bool = 
 
 
 def ignored_in(folder: Path) -> tuple[Exemption, ...]:
-    """Returns what the setup.cfg of a library exempts."""
+    """Returns the exemptions in the setup.cfg of a library."""
     return exemptions(read_section(folder / SETTINGS, "waypost:ignore"), f"{SETTINGS}: ignore")
 
 
 def check_components(folder: Path) -> Conformance:
-    """Looks at every component in a folder, which may be none."""
+    """Checks all components in a folder; there may be none."""
     read = read_folders(folder)
     findings = [finding for source in read.sources() for finding in conformance(source)]
     findings += [*read.problems, *read.texts(), *_kit_findings(folder, read.content.get(kit.FOLDER, ()))]
@@ -82,7 +80,7 @@ def check_components(folder: Path) -> Conformance:
 
 
 def _kit_findings(folder: Path, files: Sequence[Path]) -> Iterator[Finding]:
-    """Gives in what the vendored kit of a library is not the one that it says it is."""
+    """Yields differences between a library's vendored kit and the version that it declares."""
     texts = {file.relative_to(folder / kit.FOLDER).as_posix(): read_text(file) for file in files}
     problem, hint = kit.kit_problem(texts)
     if problem:
@@ -90,7 +88,7 @@ def _kit_findings(folder: Path, files: Sequence[Path]) -> Iterator[Finding]:
 
 
 def write_tables(notify: Callable[[str], None]) -> Callable[[Path], None]:
-    """Returns what writes the tables of the contracts into the READMEs of a folder's components."""
+    """Returns a function that writes the contracts' tables into the READMEs of a folder's components."""
 
     def write(folder: Path) -> None:
         for name in components_in(folder):

@@ -1,4 +1,4 @@
-"""Cutting a release: everything happens in a clone, and arrives in the user's repository at the end."""
+"""Cutting a release: all work is done in a clone, and fetched into the user's repository at the end."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class NextVersion:
 
 @dataclass(frozen=True)
 class Released:
-    """What was cut; the tag is empty for a guest, whose tags are made when it leaves. `notes` are what stood
-    under [Unreleased], `files` what the release's commit changes.
+    """A release that was cut; `tag` is empty for a guest, which is tagged when it leaves. `notes` are the
+    text below [Unreleased], `files` the paths that the release's commit changes.
     """
 
     version: str
@@ -62,16 +62,16 @@ class Released:
 
 @dataclass(frozen=True)
 class Rehearsed(NextVersion):
-    """What would be cut: the next version with its reasons, its `notes` and `files` as of Released."""
+    """A rehearsed release: the next version with its reasons, `notes` and `files` as in Released."""
 
     notes: str = ""
     files: tuple[str, ...] = ()
 
 
 def next_version(product: Product, asked: Bump | Literal["auto"]) -> NextVersion:
-    """Returns the next version. Raises FindingsError for a bump that is less than the changes demand.
+    """Returns the next version. Raises FindingsError for a smaller bump than the changes require.
 
-    A first release is 1.0.0, unless the version at hand says more or a bump is asked for.
+    A first release is 1.0.0, unless the current version is higher or a bump is requested.
     """
     base = next(iter(product.records.values()), None)
     if base is None:
@@ -95,7 +95,7 @@ def next_version(product: Product, asked: Bump | Literal["auto"]) -> NextVersion
 
 @dataclass(frozen=True)
 class PreparedRelease:
-    """A release in a clone of its repository: nothing else has it yet. `base` is the commit before it."""
+    """A release that exists only in a clone of its repository. `base` is the commit before it."""
 
     clone: Path
     base: str
@@ -118,7 +118,7 @@ def cut(
 ) -> Released:
     """Cuts the release. If anything fails, and after a rehearsal, the repository is unchanged.
 
-    Raises WaypostError with what git, bump2version, the package's build or the remote said.
+    Raises WaypostError with the message of git, bump2version, the package's build or the remote.
     """
     with scratch() as temp, whole_or_nothing():
         made = make(product, following, temp, notify, offline=offline, signs=not rehearsal)
@@ -134,7 +134,7 @@ def cut(
 
 @contextlib.contextmanager
 def whole_or_nothing() -> Iterator[None]:
-    """Turns git's message into an error that says that nothing was released."""
+    """Converts git's errors into one that says that nothing was released."""
     try:
         yield
     except ProcessError as error:
@@ -154,8 +154,8 @@ def make(
 ) -> PreparedRelease:
     """Makes commit and tag of a release in a clone below `temp`, with the user's hooks; a guest has no tag.
 
-    Args: `commit` commits everything in a folder under a message. Raises ProcessError, WaypostError with what
-    bump2version or the package's build said.
+    Args: `commit` commits everything in a folder with a message. Raises ProcessError, WaypostError with the
+    message of bump2version or the package's build.
     """
     clone = clone_of(product.top, temp, signs=signs)
     base = git.object_at(clone, "HEAD") or ""
@@ -194,13 +194,13 @@ def _write(clone: Product, following: NextVersion, notify: Notify) -> tuple[str,
 
 
 def _rewrite(file: Path, text: str) -> None:
-    """Writes a text file again, its lines ended as they were."""
+    """Rewrites a text file and keeps its line endings."""
     ends = "\r\n" if b"\r\n" in file.read_bytes() else "\n"
     file.write_text(text, encoding="utf-8", newline=ends)
 
 
 def _raise_numbers(clone: Product, version: str) -> None:
-    """Has bump2version write a version wherever setup.cfg tells it to."""
+    """Runs bump2version, which writes the version to the places that setup.cfg lists."""
     # bump2version requires a part, but the number is given: the part has no effect.
     bump = [sys.executable, "-m", "bumpversion", "--allow-dirty", "--no-commit", "--no-tag"]
     env = {**os.environ, "PYTHONWARNINGS": "ignore"}
@@ -241,7 +241,7 @@ def take_settings(top: Path, clone: Path, *, signs: bool) -> None:
 
 
 def _arrive(top: Path, clone: Path, commit: str, tag: str) -> None:
-    """Moves the user's branch to the release; either the branch and the tag are there, or neither."""
+    """Moves the user's branch to the release: branch and tag, or neither."""
     wanted = f"refs/tags/{tag}:refs/tags/{tag}" if tag else commit
     git.git(top, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(clone), wanted)
     before = git.object_at(top, "ORIG_HEAD")

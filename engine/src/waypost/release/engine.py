@@ -1,4 +1,4 @@
-"""Which engine a release is made for: the one whose source lies in the repository, else the one that runs."""
+"""The engine of a release: the one with its source in the repository, else the running one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _NAME = "waypost"
 
 
 def engine_in(top: Path) -> str:
-    """Returns the version of the engine that a repository holds, in what is committed or staged there.
+    """Returns the version of the engine in a repository's index, else of the running engine.
 
-    Where that source is not the one of the release with this version, `+` and the start of its git tree
-    follow. A repository without an engine uses the one that runs.
+    If its source differs from the release of this version, `+` and a prefix of its git tree are appended.
     """
     for path in git.git(top, "ls-files", "--", f":(glob)**/{FILE}").splitlines():
         with contextlib.suppress(FindingsError):

@@ -21,7 +21,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class Place:
-    """Where a library lives: `prefix` is its folder's path in the repository, `.` for its top."""
+    """Location of a library: `prefix` is the path of its folder in the repository, `.` for its top."""
 
     top: Path
     prefix: str
@@ -33,10 +33,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Export:
-    """The state of the destination: the commit of `main`, and the tags that the records ask for, name to
-    commit.
+    """State of the destination: the commit of `main`, and the recorded releases' tags (name to commit).
 
-    `foreign` are the commits there that are not here, in words.
+    `foreign` are descriptions of the commits that exist only there.
     """
 
     head: str
@@ -45,7 +44,7 @@ class Export:
 
 
 def place_of(library: Path) -> Place:
-    """Returns where a library lives. Raises UsageError where its history is not available."""
+    """Returns the location of a library. Raises UsageError if its history is not available."""
     top = git.top_of(library)
     if top is None:
         raise UsageError(f"{library} is in no git repository")
@@ -55,12 +54,12 @@ def place_of(library: Path) -> Place:
 
 
 def export(library: Path, destination: str, notify: Notify, *, onto: bool = False) -> Export:
-    """Splits a library with its history off its repository and gives it to a folder or a URL.
+    """Splits a library with its history off its repository and pushes it to a folder or a URL.
 
-    Tags come from the records in `releases/`: each goes to the commit that brought its record.
-    Commits, trees and tags come out the same wherever this is done. What is there already is
-    only ever added to; where somebody else added to it, `onto` puts a merge of both there.
-    Raises UsageError, IntegrityError where a record or tag does not fit, RemoteError.
+    Tags follow from the records in `releases/`: each points to the commit that added its record.
+    Commits, trees and tags are the same on every machine. The destination is only added to; if it
+    has other commits, `onto` pushes a merge of both.
+    Raises UsageError, IntegrityError if a record or tag does not match, RemoteError.
     """
     place = place_of(library)
     with scratch() as temp:
@@ -75,9 +74,9 @@ def export(library: Path, destination: str, notify: Notify, *, onto: bool = Fals
 
 
 def take_out(place: Place, repository: Path, notify: Notify) -> Split:
-    """Makes a bare repository with the library's history as its main branch; the user's is only read.
+    """Creates a bare repository with the library's history as main branch; the user's is only read.
 
-    Raises UsageError where it has none.
+    Raises UsageError if there is no history.
     """
     clone = ["clone", "--quiet", "--bare", "--shared", "--no-tags"]
     git.git(repository.parent, *clone, str(place.top), str(repository))
@@ -98,9 +97,9 @@ def take_out(place: Place, repository: Path, notify: Notify) -> Split:
 
 
 def fetch_theirs(repository: Path, url: str, ours: str) -> str | None:
-    """Fetches a library's own repository; returns the commit of its main branch, None where it is empty.
+    """Fetches a library's own repository; returns the commit of its main branch, None if it is empty.
 
-    Raises UsageError where it is another library's, RemoteError.
+    Raises UsageError if it has an unrelated history, RemoteError.
     """
     try:
         remotes.fetch_branch(repository, url, BRANCH, _THEIRS)
@@ -112,9 +111,9 @@ def fetch_theirs(repository: Path, url: str, ours: str) -> str | None:
 
 
 def _joined(repository: Path, url: str, ours: str, *, onto: bool) -> tuple[str, tuple[str, ...]]:
-    """Returns the commit that main becomes at the destination, and the foreign ones there, in words.
+    """Returns the new commit of main at the destination, and descriptions of foreign commits there.
 
-    Raises WaypostError where each side has commits that the other has not, unless `onto` joins them.
+    Raises WaypostError if both sides have commits of their own, unless `onto` merges them.
     """
     theirs = fetch_theirs(repository, url, ours)
     foreign = tuple(history.described(repository, theirs, f"^{ours}")) if theirs else ()
@@ -136,8 +135,8 @@ def _joined(repository: Path, url: str, ours: str, *, onto: bool) -> tuple[str, 
 
 
 def _tags(place: Place, repository: Path) -> dict[str, str]:
-    """Makes the tags that the records ask for, each at the commit that brought its record; returns them, name
-    to commit. A library that is no guest has its own already, as its release made them.
+    """Creates the tags of recorded releases, each at the commit that added its record; returns name to
+    commit. A library at the top of its repository has them already, from its releases.
     """
     releases, findings = described(repository, BRANCH)
     if findings:
@@ -152,7 +151,7 @@ def _tags(place: Place, repository: Path) -> dict[str, str]:
 
 
 def _new_tags(wanted: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
-    """Returns the tags that are not there yet. Raises IntegrityError where one names another commit."""
+    """Returns the missing tags. Raises IntegrityError if one points to another commit."""
     findings = [
         Finding(
             tag, f"there it is commit {there[tag][:12]}, its record makes it {commit[:12]}", "", "tag-moved"
@@ -166,13 +165,13 @@ def _new_tags(wanted: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
 
 
 def address(text: str) -> str:
-    """Returns what git finds a repository by, from wherever it is asked: a URL, or the path of a folder."""
+    """Returns a repository's address for git in any folder: a URL, or an absolute path."""
     is_url = "://" in text or (":" in text and not Path(text).exists())
     return text if is_url else str(Path(text).resolve())
 
 
 def _destination(text: str) -> str:
-    """Returns the URL to push to; a folder that does not exist becomes a bare repository."""
+    """Returns the URL to push to; a missing folder becomes a bare repository."""
     url = address(text)
     folder = Path(text).resolve()
     if url != str(folder):

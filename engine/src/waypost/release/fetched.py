@@ -1,4 +1,4 @@
-"""A release of a pipeline repository, fetched by its tag and verified before anything runs."""
+"""Releases of pipelines, fetched by tag and verified before anything runs."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _entries(mirror: Mirror, commit: str) -> dict[str, str]:
 def fetch_release(
     store: Store, target: Target, *, offline: bool = False, memory: Mirror | None = None
 ) -> FetchedRelease:
-    """Returns a release, from the cache where it is there.
+    """Returns a release, from the cache if possible.
 
     Args: `memory` is the mirror with what this machine knows, where `store` is a new one.
     Raises UsageError where there is no such version or pipeline, IntegrityError where tag, records, what this
@@ -111,7 +111,7 @@ def fetch_release(
 
 
 def release_of(seen: Seen, target: Target) -> FetchedRelease:
-    """Returns what was seen as the release of a pipeline. Raises UsageError where there is no pipeline."""
+    """Converts a verified target to a pipeline's release. Raises UsageError if there is no pipeline."""
     tagged, record = seen.tagged, seen.record
     folder = _pipeline_folder(target, seen.root, record)
     warnings = (*seen.warnings, *(_differing_versions(record) if record else ()))
@@ -120,10 +120,10 @@ def release_of(seen: Seen, target: Target) -> FetchedRelease:
 
 
 def candidate(store: Store, target: Target, tag: str, commit: str, clone: Path) -> FetchedRelease:
-    """Returns a release that nobody has yet: its commit comes from a clone here, all else is as it will be.
+    """Returns a release before its publication, with a commit from a local clone.
 
     Args: `target` names the folder of the product, and the version.
-    Raises IntegrityError where the commit's own record does not list what is in it.
+    Raises IntegrityError if the commit does not match its own record.
     """
     mirror, version, inside = store.mirror(target.url), target.version, target.folder
     mirror.take(commit, clone)
@@ -138,7 +138,7 @@ def candidate(store: Store, target: Target, tag: str, commit: str, clone: Path) 
 
 
 def _pipeline_folder(target: Target, root: Path, record: Record | None) -> Path:
-    """Returns the folder of the pipeline in a repository. Raises UsageError where there is none."""
+    """Returns the folder of the pipeline in a repository. Raises UsageError if there is none."""
     folder = root / target.folder
     if not target.folder or not (folder / PIPELINE_FILE).is_file():
         folder /= record.pipeline if record else "."
@@ -150,7 +150,7 @@ def _pipeline_folder(target: Target, root: Path, record: Record | None) -> Path:
 
 
 def unpacked(store: Store, mirror: Mirror, commit: str) -> Path:
-    """Returns a folder with the whole repository at a commit that the mirror has. Raises RemoteError."""
+    """Returns a folder with the repository at a commit of the mirror. Raises RemoteError."""
     tree = git.object_at(mirror.folder, f"{commit}^{{tree}}") or ""
     return store.obtain({INSIDE: tree}, mirror) / INSIDE
 
@@ -158,7 +158,7 @@ def unpacked(store: Store, mirror: Mirror, commit: str) -> Path:
 def _chosen(
     mirror: Mirror, target: Target, requirement: Requirement, *, offline: bool
 ) -> tuple[str, str, str, list[str]]:
-    """Returns (tag, version, commit, warnings); the commit is in the mirror then."""
+    """Returns (tag, version, commit, warnings), and fetches the commit into the mirror."""
     if offline:
         return _seen_before(mirror, target, requirement)
     if requirement.commit:
@@ -184,7 +184,7 @@ def _chosen(
 
 
 def _gone_tags(mirror: Mirror, requirement: Requirement, chosen: Tag) -> list[str]:
-    """Returns that newer releases which this machine saw have lost their tags."""
+    """Returns warnings about newer releases, seen before on this machine, without tags now."""
     there = {release.version for release in mirror.releases()}
     return [
         f"the tag {seen.tag}, which this machine saw at commit {seen.commit[:12]}, is gone from the remote"
@@ -194,8 +194,8 @@ def _gone_tags(mirror: Mirror, requirement: Requirement, chosen: Tag) -> list[st
 
 
 def _how_to_get(mirror: Mirror, requirement: Requirement) -> str:
-    """Returns the hint for a release without a tag: this machine may have seen it, or it has a record on
-    the default branch, and its tag did not come along.
+    """Returns the hint for a release without a tag: it was seen before on this machine, or has a record on
+    the default branch.
     """
     if seen := newest(mirror.seen_releases(), requirement):
         return f"this machine saw the tag {seen.tag} at commit {seen.commit}: to run that: @{seen.commit}"
@@ -214,7 +214,7 @@ def _how_to_get(mirror: Mirror, requirement: Requirement) -> str:
 
 
 def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tuple[str, str, str, list[str]]:
-    """Returns what this machine had before: the newest release that it knows, or the commit."""
+    """Returns the newest matching release in the cache, or the commit."""
     seen = mirror.seen_releases()
     if requirement.commit and mirror.has(requirement.commit):
         return "", "", requirement.commit, []
@@ -225,7 +225,7 @@ def _seen_before(mirror: Mirror, target: Target, requirement: Requirement) -> tu
 
 
 def verified_release(bundle: Bundle, root: Path, actual: Mapping[str, str], memory: Mirror) -> FetchedRelease:
-    """Returns the release that came in a bundle.
+    """Returns the release of a bundle.
 
     Args: `root` is where it was unpacked, `actual` are git's ids of what is at the top of its product,
     `memory` is the mirror of that with what this machine knows.
@@ -244,7 +244,7 @@ def verified_release(bundle: Bundle, root: Path, actual: Mapping[str, str], memo
 
 
 def _own_record(root: Path, version: str) -> Record | None:
-    """Returns the record that lies in a release, None where it has none. Raises FindingsError."""
+    """Returns the record in a release itself, None if it has none. Raises FindingsError."""
     file = root / FOLDER / f"{version}.json"
     if not version or not file.is_file():
         return None

@@ -21,17 +21,19 @@ _TIP = "refs/waypost/tip"
 
 @dataclass(frozen=True)
 class TakenIn:
-    """What came, in words, the newest first; `merged` tells whether it had to be joined with commits here."""
+    """Descriptions of imported commits, newest first; `merged` tells whether a merge with local ones was
+    needed.
+    """
 
     commits: tuple[str, ...]
     merged: bool = False
 
 
 def take_in(library: Path, url: str, notify: Notify) -> TakenIn:
-    """Brings the commits of a library's own repository into its folder here, with authors, dates, messages.
+    """Imports the commits of a library's own repository into its folder, with authors, dates, messages.
 
-    They are made where the histories parted, so that the next export has the very commits that are there.
-    Raises UsageError, RemoteError, and WaypostError where both sides changed the same lines.
+    They start where the histories diverged, so that the next export gives the same commits.
+    Raises UsageError, RemoteError, and WaypostError if both sides changed the same lines.
     """
     place, url, shown = place_of(library), address(url), redacted(url)
     if not place.is_guest:
@@ -56,9 +58,9 @@ def take_in(library: Path, url: str, notify: Notify) -> TakenIn:
 
 
 def _replayed(clone: Path, place: Place, split: Split, new: Sequence[str]) -> str:
-    """Makes the library's commits again as commits of the whole repository; returns the newest.
+    """Recreates the library's commits as commits of the whole repository; returns the newest.
 
-    Each stands on what its parents are here: of several commits that a parent stands for, the newest.
+    Parents are mapped to their counterparts here, the newest if there are several.
     """
     at = {theirs: ours for ours, theirs in split.of.items()}
     age = {ours: number for number, ours in enumerate(split.of)}
@@ -73,7 +75,7 @@ def _replayed(clone: Path, place: Place, split: Split, new: Sequence[str]) -> st
 
 
 def _merge(place: Place, tip: str, shown: str) -> None:
-    """Moves the user's branch to a commit, or joins both; whatever fails, the branch is as it was."""
+    """Moves the user's branch to a commit, or merges both; after an error the branch is unchanged."""
     merge = ["git", "-C", str(place.top), "merge", "--quiet", "--ff", "-m", f"Join what {shown} has", tip]
     try:
         output_of(merge, env=git_environment())

@@ -1,7 +1,8 @@
-"""Imports a package and describes its commands and documents: run as a file, in a separate process.
+"""Imports a package and describes its commands and documents; executed as a file, in a separate process.
 
-It runs beside the package, maybe where Waypost is not installed: the standard library alone, and whatever
-the package itself brings (click, pydantic). It reads one JSON document, what is asked for, and writes one.
+It runs in the package's environment, which may not have Waypost: it uses the standard library and the
+package's own dependencies (click, pydantic). It reads a request as a JSON document, and writes one as the
+answer.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ _TYPES = {
 
 
 class IntrospectionError(Exception):
-    """One line that says what cannot be read."""
+    """A one-line message about something unreadable."""
 
 
 def main() -> None:
-    """Answers one question; whatever the package prints while it is imported goes to stderr."""
+    """Answers one request; output of the package during its import goes to stderr."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
@@ -66,7 +67,7 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object(reference: str, root: str) -> Any:
-    """Returns what `module:object.attribute` names, which lies in the tree below `root`."""
+    """Returns the object that `module:object.attribute` names, which must be in the tree below `root`."""
     name, _, attributes = reference.partition(":")
     try:
         found = importlib.import_module(name)
@@ -90,7 +91,7 @@ def _number(name: str, value: Any, root: str) -> int:
 
 
 def _schema(name: str, reference: str, root: str, mode: Any) -> dict[str, Any]:
-    """Returns the JSON Schema of a document: given as it is, or that of what pydantic takes."""
+    """Returns the JSON Schema of a document: a schema itself, or that of a pydantic type."""
     found = _object(reference, root)
     if isinstance(found, dict):
         return found
@@ -98,7 +99,7 @@ def _schema(name: str, reference: str, root: str, mode: Any) -> dict[str, Any]:
     from pydantic.json_schema import GenerateJsonSchema
 
     class Written(GenerateJsonSchema):
-        """What is written holds every key, those with a default, too."""
+        """Written documents contain all keys, including those with defaults."""
 
         def field_is_required(self, field: Any, total: bool) -> bool:
             if self.mode == "serialization" and field["type"] != "typed-dict-field":
@@ -113,14 +114,14 @@ def _schema(name: str, reference: str, root: str, mode: Any) -> dict[str, Any]:
 
 
 def _command(found: Any) -> Any:
-    """Returns the click command that an object is, None where it is none; a Typer app has one."""
+    """Returns the click command of an object or a Typer app, None for other objects."""
     if hasattr(found, "registered_commands"):
         return importlib.import_module("typer.main").get_command(found)
     return found if hasattr(found, "make_context") and hasattr(found, "params") else None
 
 
 def _verbs(command: Any, name: str, above: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields a command and all below it, by full names; groups may load theirs when they are asked."""
+    """Yields a command and its subcommands by full name; groups may load theirs lazily."""
     context = command.context_class(command, info_name=name.rpartition(" ")[2], parent=above)
     yield (
         name,
@@ -175,7 +176,7 @@ def _facts(parameter: Any, context: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Returns a value as JSON has it; what is only known when the command runs has a word for it."""
+    """Returns a value as JSON; a value known only at run time becomes a placeholder."""
     if callable(value) and not isinstance(value, enum.Enum):
         return "(computed)"
     if isinstance(value, enum.Enum):

@@ -1,4 +1,4 @@
-"""Which kind of product a folder is: a component library, a pipeline repository, a Python package."""
+"""The kind of product in a folder: component library, pipeline repository or Python package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from waypost.sources.files import (
 
 
 def read_product(folder: Path) -> Product:
-    """Returns what a folder can release. Raises UsageError that says what is missing."""
+    """Returns the product of a folder. Raises UsageError that names what is missing."""
     folder = folder.resolve()
     top = git.top_of(folder)
     if top is None:
@@ -51,8 +51,8 @@ def read_product(folder: Path) -> Product:
 
 
 def _pipelines(folder: Path) -> list[str]:
-    """Returns the folders with a pipeline, `.` for the top; of several those that git tracks. A folder below
-    with a setup.cfg is a product of its own.
+    """Returns the folders with a pipeline, `.` for the top; if there are several, those tracked by git. A
+    subfolder with a setup.cfg is a separate product.
     """
     below = [
         file for file in folder.glob(f"*/{pipeline_file.FILE}") if not (file.parent / SETTINGS).is_file()

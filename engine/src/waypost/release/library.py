@@ -55,7 +55,7 @@ class Library(Product):
 
     @cached_property
     def _conformance(self) -> tuple[Finding, ...]:
-        """What `waypost check` finds."""
+        """The findings of `waypost check`."""
         return check_library(self.folder).findings
 
     def content(self, trees: Mapping[str, str], /) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Opening a bundle: its members are all checked before the first is written, and hashed before use."""
+"""Opening bundles: all members are checked before the first is written, and hashed before use."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _KEPT = ("data", "wheels")
 
 @dataclass(frozen=True)
 class Opened:
-    """A bundle that was unpacked into the cache: workspace, wheels, and data by URL."""
+    """A bundle unpacked into the cache: workspace, wheels, and data by URL."""
 
     workspace: Workspace
     wheels: Path
@@ -55,9 +55,9 @@ class Opened:
 
 
 def verify_bundle(file: Path) -> Bundle:
-    """Returns what a bundle holds, after everything that a run of it would check.
+    """Returns the content of a bundle, after all checks that a run of it makes.
 
-    Nothing is written but to a temporary folder. Raises IntegrityError with all findings, UsageError.
+    Writes only to a temporary folder. Raises IntegrityError with all findings, UsageError.
     """
     with scratch() as temp:
         (temp / "content").mkdir()
@@ -74,7 +74,7 @@ def verify_bundle(file: Path) -> Bundle:
 
 
 def is_bundle(file: Path) -> bool:
-    """Tells whether a file looks like a bundle; `verify_bundle` checks whether it is a sound one."""
+    """Tells whether a file looks like a bundle; `verify_bundle` checks its content."""
     if not file.is_file():
         return False
     try:
@@ -95,9 +95,9 @@ def open_bundle(file: Path, notify: Notify, warn: Notify) -> Opened:
 
 
 def _unpacked(file: Path, folder: Path) -> tuple[Bundle, str]:
-    """Unpacks a bundle into an empty folder; returns what it holds, and the digest of its bundle.json.
+    """Unpacks a bundle into an empty folder; returns its content, and the digest of its bundle.json.
 
-    Raises IntegrityError with all findings, UsageError for a file that is no bundle of this platform.
+    Raises IntegrityError with all findings, UsageError for a file that is not a bundle for this platform.
     """
     try:
         with file.open("rb") as archive:
@@ -135,7 +135,7 @@ def _facts(file: Path, text: bytes) -> Bundle:
 
 
 def _refuse(file: Path, problems: Iterable[str]) -> None:
-    """Raises IntegrityError where there are problems; tells the first of them."""
+    """Raises IntegrityError if there are problems; shows the first ones."""
     findings = [
         Finding(str(file), problem, "", "bundle-differs")
         for problem in itertools.islice(problems, _MOST_TOLD)
@@ -145,7 +145,7 @@ def _refuse(file: Path, problems: Iterable[str]) -> None:
 
 
 def _extract(archive: IO[bytes], members: Sequence[Member], facts: Bundle, folder: Path) -> list[str]:
-    """Writes an archive's content, links last; returns which files are not what the list says."""
+    """Writes an archive's content, links last; returns the files that differ from the list."""
     for name in sorted(member.name for member in members if member.kind == "folder"):
         make_folder(folder / name)
     differing = []
@@ -161,7 +161,7 @@ def _extract(archive: IO[bytes], members: Sequence[Member], facts: Bundle, folde
 
 
 def _written(archive: IO[bytes], member: Member, file: Path) -> str:
-    """Writes a file of an archive; returns its sha256 (hex)."""
+    """Extracts a file of an archive; returns its sha256 (hex)."""
     hasher = hashlib.sha256()
 
     def content() -> Iterator[bytes]:
@@ -179,11 +179,10 @@ def _written(archive: IO[bytes], member: Member, file: Path) -> str:
 def _workspace(
     file: Path, facts: Bundle, folder: Path, store: Store, notify: Notify, warn: Notify | None = None
 ) -> Workspace:
-    """Takes over the trees of an unpacked bundle; returns the release's workspace, which needs no others.
+    """Adds the trees of an unpacked bundle to the store; returns the release's workspace, which is complete.
 
-    Raises IntegrityError where a tree is not what its name says, where the record does not list the release
-    or this machine knows another one, where there is no lock that answers its pipeline, and where its trees
-    are not all, or not the only, here.
+    Raises IntegrityError if a tree does not match its name, if the release differs from its record or from
+    what this machine knows, if its lock does not match its pipeline, and if trees are missing or superfluous.
     """
     trees = {path.name for path in (folder / "trees").iterdir()}
     for tree in sorted(trees):
@@ -204,7 +203,7 @@ def _workspace(
 
 
 def _product_of(facts: Bundle, root: Path) -> str:
-    """Returns the folder of the product that a bundle's pipeline is or belongs to, by its own files."""
+    """Returns the folder of the product of a bundle's pipeline, according to its own files."""
 
     def text_of(path: str) -> str | None:
         return read_text(root / path) if (root / path).is_file() else None
@@ -213,9 +212,9 @@ def _product_of(facts: Bundle, root: Path) -> str:
 
 
 def _keep(folder: Path, facts: Bundle, kept: Path, notify: Notify) -> Path:
-    """Returns where data and wheels of an unpacked bundle are kept, put there where they are not yet, whole.
+    """Returns the folder with data and wheels of an unpacked bundle, created atomically if it is missing.
 
-    What is there already under this name counts by its content alone.
+    An existing folder of this name is verified by content.
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
     with waiting(filelock.FileLock(kept.with_suffix(".lock")), notify, "unpacks this bundle"):

@@ -38,7 +38,7 @@ class Package(Product):
 
     @cached_property
     def interface(self) -> PackageInterface:
-        """The package's public interface, read from the source in the folder."""
+        """The package's public interface, read from its source."""
         return read_interface(self.folder, self.project)
 
     def changes_since(self, base: Record) -> Mapping[str, tuple[Change, ...]]:

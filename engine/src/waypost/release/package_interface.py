@@ -1,4 +1,4 @@
-"""The interface of a Python package, read from a tree of its source: not from what is installed."""
+"""The interface of a Python package, read from its source tree, not from an installation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_interface(folder: Path, project: Project) -> PackageInterface:
 
 
 def stated_versions(folder: Path, project: Project) -> dict[str, str]:
-    """Returns what the package itself says of its version, by file: `__version__` as a plain text."""
+    """Returns the versions stated in the package, by file: `__version__` as a string literal."""
     found = {}
     for place in (
         (project.settings.interface.source, *_PLACES) if project.settings.interface.source else _PLACES
@@ -60,12 +60,12 @@ def stated_versions(folder: Path, project: Project) -> dict[str, str]:
 
 
 def silent_commands(project: Project, interface: PackageInterface) -> list[str]:
-    """Returns the console scripts whose verbs are not known: what they start is no click command."""
+    """Returns the console scripts with unknown verbs, since they do not start a click command."""
     return sorted(set(project.scripts) - {name.partition(" ")[0] for name in interface.commands})
 
 
 def _source(folder: Path, project: Project) -> str:
-    """Returns the folder, below the project's, that has the package. Raises UsageError."""
+    """Returns the folder, below the project's, that contains the package. Raises UsageError."""
     for place in _PLACES:
         if _tops(folder / place, project):
             return place
@@ -77,14 +77,14 @@ def _source(folder: Path, project: Project) -> str:
 
 
 def _tops(source: Path, project: Project) -> tuple[str, ...]:
-    """Returns the top package of a project, where it lies in a folder; of several names the likeliest."""
+    """Returns the top package of a project in a folder; the most likely of several names."""
     names = import_names(project)
     there = (n for n in names if (source / n / "__init__.py").is_file() or (source / f"{n}.py").is_file())
     return tuple(there)[:1]
 
 
 def _introspected(folder: Path, source: Path, project: Project) -> dict[str, Any]:
-    """Returns what has to be imported to be known. Raises UsageError."""
+    """Returns the facts that require importing the package. Raises UsageError."""
     declared = project.settings.interface
     files = {kind: _schema_files(folder, getattr(declared, kind)) for kind in ("reads", "writes")}
     asked = {
@@ -119,7 +119,7 @@ def _asked(folder: Path, source: Path, asked: Mapping[str, Any]) -> dict[str, An
 
 
 def _schema_files(folder: Path, references: Mapping[str, str]) -> dict[str, Any]:
-    """Returns the documents whose schema is a file of the project. Raises UsageError."""
+    """Returns the documents with a schema file in the project. Raises UsageError."""
     found = {}
     for name, reference in references.items():
         if ":" not in reference:
@@ -146,14 +146,14 @@ def _api(source: Path, modules: tuple[str, ...]) -> dict[str, Member]:
 
 
 def _public_names(module: Any) -> list[str]:
-    """Returns what a module lists in `__all__`, else what it defines without an underscore."""
+    """Returns the names in a module's `__all__`, else those that it defines without an underscore."""
     if module.exports is not None:
         return [str(name) for name in module.exports]
     return [name for name, member in module.members.items() if member.is_public and not member.is_module]
 
 
 def _members(name: str, member: Any) -> Iterator[tuple[str, Member]]:
-    """Yields a public name and, of a class, its public members, inherited ones, too."""
+    """Yields a public name and, for a class, its public members, including inherited ones."""
     import griffe
 
     if member.is_alias:
@@ -182,7 +182,7 @@ def _signature(function: Any) -> str:
 
 
 def _bases(found: Any) -> set[str]:
-    """Returns the public names of all classes that a class is one of, as far as they can be followed."""
+    """Returns the public names of a class's base classes, as far as they can be resolved."""
     names = {str(base).partition("[")[0].rpartition(".")[2] for base in found.bases}
     for base in found.resolved_bases:
         names |= _bases(base)

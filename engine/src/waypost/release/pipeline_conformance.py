@@ -38,7 +38,7 @@ _OF_A_REPOSITORY = {
 
 
 def pipeline_at(folder: Path, say: Notify) -> Workspace:
-    """Returns the workspace of a pipeline whatever is wrong with it, as long as its file can be read.
+    """Returns the workspace of a pipeline despite problems, if its file can be read.
 
     Raises FindingsError.
     """
@@ -48,11 +48,10 @@ def pipeline_at(folder: Path, say: Notify) -> Workspace:
 def check_pipeline(
     workspace: Workspace, mend: Callable[[Path], None] | None = None, tried: Tried | None = None
 ) -> Conformance:
-    """Looks at a pipeline, and at the components that lie in its own repository; `mend` is called with
-    their folders before, and they are `tried` after that.
+    """Checks a pipeline and the components in its own repository; `mend` is called with their folders before,
+    and `tried` after that.
 
-    Without the latter nothing is executed; components that are not on this machine are fetched. Raises
-    RemoteError.
+    Without `tried`, nothing is executed; missing components are fetched. Raises RemoteError.
     """
     folder, pipeline = workspace.folder, workspace.pipeline
     top = git.top_of(folder) or folder
@@ -71,7 +70,7 @@ def check_pipeline(
 
 
 def pipeline_release_findings(workspace: Workspace) -> list[Finding]:
-    """Returns what a pipeline is not released with: what is wrong with its own components, and secrets."""
+    """Returns findings that prevent the release of a pipeline: of its own components, and secrets."""
     own = _own_components(workspace)
     found = Conformance((), (*own.findings, *_secrets(workspace.folder)))
     exempt = exemptions(workspace.pipeline.ignore, f"{FILE}: ignore")
@@ -81,7 +80,7 @@ def pipeline_release_findings(workspace: Workspace) -> list[Finding]:
 def _own_components(
     workspace: Workspace, mend: Callable[[Path], None] | None = None, tried: Tried | None = None
 ) -> Conformance:
-    """Looks at the components of the pipeline's own repository; places are relative to its top."""
+    """Checks the components in the pipeline's own repository; places are relative to its top."""
     top = git.top_of(workspace.folder) or workspace.folder
     names: list[str] = []
     findings: list[Finding] = []
@@ -127,7 +126,7 @@ def _lock_findings(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _absolute(workspace: Workspace) -> Iterator[Finding]:
-    """Yields the folders that only this machine has."""
+    """Yields findings for absolute paths, which exist only on this machine."""
     for name, source in workspace.pipeline.components.items():
         for key, text in (("path", source.path), ("git", source.git)):
             if text and Path(text.removeprefix("file://")).is_absolute():
@@ -136,7 +135,7 @@ def _absolute(workspace: Workspace) -> Iterator[Finding]:
 
 
 def own_libraries(workspace: Workspace) -> list[Path]:
-    """Returns the folders of components that are part of the pipeline's repository, and of no library."""
+    """Returns the folders of components in the pipeline's repository that do not belong to a library."""
     top = git.top_of(workspace.folder) or workspace.folder
     folders = (workspace.local(n) for n, s in workspace.pipeline.components.items() if s.git is None)
     found = {

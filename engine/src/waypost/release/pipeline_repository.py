@@ -60,9 +60,9 @@ class PipelineRepository(Product):
     def changes_since(
         self, base: Record, signature: Mapping[str, Any] | None = None
     ) -> Mapping[str, tuple[Change, ...]]:
-        """Returns what changed for users since a release.
+        """Returns the changes for users since a release.
 
-        Args: `signature` is that of the current model, if a run has made one.
+        Args: `signature` is the current model's, if a run has made one.
         """
         before = self.run_record(base.version)
         known = before.signature if before else {}
@@ -77,7 +77,7 @@ class PipelineRepository(Product):
         return self._facts_in(read_text(self.place / pipeline_file.FILE), parameters, lock, self._text_here)
 
     def _facts_of(self, base: Record) -> PipelineFacts:
-        """Returns what a release says in its own tree, where that is here, else in its record."""
+        """Returns the facts of a release from its tree if available, else from its record."""
         facts = PipelineFacts(pins={uses: Pinned(pin.version) for uses, pin in base.pins.items()})
         commit = base.commit or git.object_at(self.top, f"refs/tags/{self.tag(base.version)}^{{commit}}")
         if commit is None:
@@ -99,7 +99,7 @@ class PipelineRepository(Product):
     def _facts_in(
         self, pipeline: str, parameters: str, lock: str, text_of: Callable[[str], str]
     ) -> PipelineFacts:
-        """Returns what users of a pipeline rely on, from the texts of its files."""
+        """Returns the facts that users of a pipeline rely on, from the texts of its files."""
         file = pipeline_file.parse_pipeline(pipeline)
         files = [(PARAMETERS_FILE, parameters)] if parameters else []
         values = merged(files, (), Variables(frozenset(file.variables))).plain()
@@ -129,7 +129,7 @@ class PipelineRepository(Product):
 
 
 def pipeline_of(product: Product) -> PipelineRepository:
-    """Returns a product that is a pipeline's repository. Raises UsageError for another one."""
+    """Returns a product as a pipeline repository. Raises UsageError for other kinds."""
     if isinstance(product, PipelineRepository):
         return product
     raise UsageError(f"{product.folder}: no pipeline, so it has no runs")

@@ -1,4 +1,4 @@
-"""The preflight of a release: everything that prevents it, found before anything is made."""
+"""Preflight checks of a release: all obstacles, found before anything is written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from waypost.sources.waiting import Notify
 def findings_before(
     product: Product, version: str, branch: str, notify: Notify, *, offline: bool
 ) -> list[Finding]:
-    """Returns everything that prevents a release."""
+    """Returns all obstacles to a release."""
     found = [*_tree_findings(product, branch, offline=offline), *_changelog_findings(product)]
     if not product.is_guest:
         found += _tag_findings(product, product.tag(version), offline=offline)

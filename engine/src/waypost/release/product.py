@@ -1,4 +1,4 @@
-"""Products: folders that are released, with a version in their setup.cfg."""
+"""Products: released folders with a version in their setup.cfg."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Product(ABC):
 
     @property
     def label(self) -> str:
-        """How messages call it: its kind, or its name."""
+        """Its name in messages: the kind, or the name."""
         return self.kind
 
     @property
@@ -91,7 +91,7 @@ class Product(ABC):
         }
 
     def run_record(self, version: Version | str) -> RunRecord | None:
-        """Returns what the production run of a release gave, None where that is not recorded."""
+        """Returns the record of a release's production run, None if there is none."""
         name = run_record_of(str(version), self.record_names())
         return parse_record(RunRecord, read_text(self.folder / FOLDER / name), name) if name else None
 
@@ -101,12 +101,12 @@ class Product(ABC):
 
     @abstractmethod
     def changes_since(self, base: Record) -> Mapping[str, tuple[Change, ...]]:
-        """Returns what changed for users since a release, by what they use."""
+        """Returns the changes for users since a release, by the name of what they use."""
 
     def noted_since(self, base: Version) -> Mapping[str, tuple[Change, ...]]:
-        """Returns what the changelog says of the versions after a release, and of the next one.
+        """Returns the changes that the changelog notes since a release, including those of the next version.
 
-        It is a floor: a removed behaviour is a change, although no comparison of interfaces sees it.
+        They set a minimum: comparing interfaces cannot detect a removed behaviour.
         """
         file = self.folder / CHANGELOG
         text = read_text(file) if file.is_file() else ""
@@ -114,11 +114,11 @@ class Product(ABC):
         return noted_changes(f"{unreleased(text)}\n{lines_between(text, base, newest)}")
 
     def findings(self, _version: Version, /) -> list[Finding]:
-        """Returns what prevents the release of this folder as a version."""
+        """Returns findings that prevent the release of this folder as a version."""
         return []
 
     def remarks(self) -> list[str]:
-        """Returns what is missing or cannot be compared, for the reader to know."""
+        """Returns remarks for the user about missing tags and limits of the comparison."""
         newest = next(iter(self.records.values()), None)
         if newest is None or newest.commit or self.is_guest:
             return []
@@ -128,15 +128,15 @@ class Product(ABC):
         return [f"the tag {tag} of release {newest.version} is not here: waypost release tags --restore"]
 
     def advice(self) -> list[Finding]:
-        """Returns what a release is not refused for, and its users would stumble over."""
+        """Returns findings that do not prevent a release but would trouble users."""
         return []
 
     @abstractmethod
     def content(self, trees: Mapping[str, str], /) -> dict[str, Any]:
-        """Returns what a record says of this kind of product; `trees` as in the record."""
+        """Returns the record's fields for this kind of product; `trees` as in the record."""
 
     def record(self, version: Version, day: str, notes: str, trees: Mapping[str, str]) -> Record:
-        """Returns the record of a release with this version; `trees` of all that is in it."""
+        """Returns the record of a release with this version; `trees` are git trees by name."""
         return Record(
             kind=self.kind,
             name=self.name,

@@ -1,4 +1,4 @@
-"""The record of a release's production run: which run that is, and that it is one of the release."""
+"""Recording a release's production run: finding the run, and proving that it is one of the release."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _URI = "MLFLOW_TRACKING_URI"
 
 @dataclass(frozen=True)
 class RecordRequest:
-    """Which run of a version to record: `run_id`, else the newest with the release's own parameters, on the
-    tracking server `uri`, else where it was made; `supersede` says why an earlier record is wrong.
+    """The run of a version to record: `run_id`, else the newest with the release's own parameters, on the
+    tracking server `uri`, else where it ran; `supersede` is the reason to replace an earlier record.
     """
 
     version: str
@@ -41,10 +41,10 @@ class RecordRequest:
 
 
 def write_run_record(product: Product, request: RecordRequest) -> Path:
-    """Writes what the production run of a release gave into `releases`; it is for the user to commit.
+    """Writes the results of a release's production run to `releases`, for the user to commit.
 
-    Raises UsageError where the run is not a whole one of the release's tag, or where one is recorded already
-    and the request does not say why that is wrong.
+    Raises UsageError if the run is not a complete one of the release's tag, or if there is a record and no
+    reason to supersede it.
     """
     names = product.record_names()
     earlier = run_record_of(request.version, names)
@@ -73,7 +73,7 @@ def write_run_record(product: Product, request: RecordRequest) -> Path:
 
 
 def _places(request: RecordRequest, commit: str) -> Iterator[str]:
-    """Yields the tracking stores to look at, one after the other; a file is not made by looking."""
+    """Yields the tracking stores to search, in order; searching creates no file."""
     if request.uri or os.environ.get(_URI):
         yield request.uri or os.environ[_URI]
         return
@@ -85,7 +85,7 @@ def _places(request: RecordRequest, commit: str) -> Iterator[str]:
 
 
 def _record(pipeline: PipelineRepository, request: RecordRequest, commit: str) -> RunRecord | None:
-    """Returns the record of the requested run, None where this server has none."""
+    """Returns the record of the requested run, None if this server has none."""
     tracker = Tracker(pipeline.name)
     if request.run_id:
         return _checked(pipeline, tracker, request.run_id, request.version, commit)
@@ -103,7 +103,7 @@ def _record(pipeline: PipelineRepository, request: RecordRequest, commit: str) -
 def _checked(
     pipeline: PipelineRepository, tracker: Tracker, run_id: str, version: str, commit: str
 ) -> RunRecord:
-    """Returns the record of a run, which is a whole one of the release. Raises UsageError."""
+    """Returns the record of a complete run of the release. Raises UsageError for other runs."""
     tags, tag = tracker.tags_of(run_id), pipeline.tag(version)
     at = tags.get("waypost.commit", "")
     if tags.get("waypost.release") != version or (commit and at != commit):
@@ -126,14 +126,14 @@ def _checked(
 
 
 def _facts(tracker: Tracker, run_id: str) -> Provenance | None:
-    """Returns the provenance of a run; runs of engines before 1.1 have none."""
+    """Returns the provenance of a run, None for runs of engines before 1.1."""
     folder = tracker.output(run_id, contract.FOLDER)
     file = folder / contract.FILE if folder else None
     return parse_provenance(read_text(file)) if file and file.is_file() else None
 
 
 def _require_defaults(pipeline: PipelineRepository, tracker: Tracker, run_id: str, commit: str) -> None:
-    """Raises UsageError where a run that kept nothing else had other parameters than the release."""
+    """Raises UsageError if a run without provenance had other parameters than the release."""
     file = tracker.output(run_id, PARAMETERS_FILE)
     base, text = (_text_at(pipeline, commit, name) for name in (PARAMETERS_FILE, FILE))
     if text is None:
@@ -152,7 +152,7 @@ def _steps_of(pipeline: PipelineRepository, commit: str) -> set[str]:
 
 
 def _text_at(pipeline: PipelineRepository, commit: str, name: str) -> str | None:
-    """Returns the text of a file in the pipeline's folder at a commit, None where it has none."""
+    """Returns the text of a file in the pipeline's folder at a commit, None if it is missing."""
     path = (pipeline.place / name).relative_to(pipeline.top).as_posix()
     if not commit or git.object_at(pipeline.top, f"{commit}:{path}") is None:
         return None

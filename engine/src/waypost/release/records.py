@@ -1,4 +1,4 @@
-"""The records in a product's `releases`: only ever added to."""
+"""The records in a product's `releases` folder, which is append-only."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from waypost.system.process import ProcessError
 
 
 def yank(product: Product, version: str, reason: str, *, push: bool = False) -> str:
-    """Commits the record that a version was yanked, and pushes it where asked; returns the commit.
+    """Commits the record that a version was yanked, and pushes it if requested; returns the commit.
 
-    If anything fails, the repository is unchanged. Raises UsageError, RemoteError, WaypostError with what git
-    says.
+    After an error the repository is unchanged. Raises UsageError, RemoteError, WaypostError with git's
+    message.
     """
     if version not in map(str, product.records):
         known = ", ".join(str(v) for v in product.records) or "none"
@@ -48,7 +48,7 @@ def yank(product: Product, version: str, reason: str, *, push: bool = False) -> 
 
 
 def _refuse_other_commits(product: Product, branch: str) -> None:
-    """Raises UsageError where a push would take more along than the yank. Raises RemoteError."""
+    """Raises UsageError if a push would include more than the yank. Raises RemoteError."""
     if not branch or not git.has_origin(product.top):
         raise UsageError("no branch is checked out, or there is no origin to push to")
     if remotes.branches_of(git.origin_of(product.top)).get(branch) != git.head_of(product.top):
@@ -59,7 +59,7 @@ def _refuse_other_commits(product: Product, branch: str) -> None:
 
 
 def tampered(product: Product) -> list[Finding]:
-    """Returns records that were changed or removed since they were written: `releases` is add-only."""
+    """Returns findings for records changed or removed after they were written: `releases` is append-only."""
     found = []
     place = (product.folder / FOLDER).relative_to(product.top).as_posix()
     log = git.git(product.top, "log", "--format=", "--name-status", "--no-renames", "--", place)
@@ -77,7 +77,7 @@ def tampered(product: Product) -> list[Finding]:
 
 
 def _differing_from_tags(product: Product, place: str) -> Iterator[Finding]:
-    """Yields the records that are not what their tag holds; a guest's tags are elsewhere."""
+    """Yields findings for records that differ from those in their tags; a guest's tags are elsewhere."""
     for version, record in {} if product.is_guest else product.records.items():
         path, tag = f"{place}/{version}.json", product.tag(version)
         commit = git.object_at(product.top, f"refs/tags/{tag}^{{commit}}")

@@ -1,4 +1,4 @@
-"""Reproducing a release or a run: executed in a clean place, and compared with its record."""
+"""Reproducing a release or a run: executing it in a clean folder and comparing with its record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from waypost.tracking.tracker import Tracker
 
 @dataclass(frozen=True)
 class Reproduction:
-    """How a release or a run was reproduced: `what` that was, the run now, each comparison with then."""
+    """Result of reproducing `what`, a release or a run: the new run, and its comparisons with the record."""
 
     what: str
     run: RunResult
@@ -36,17 +36,17 @@ class Reproduction:
 
     @property
     def is_equal(self) -> bool:
-        """Tells whether the run finished and nothing that can be compared is different."""
+        """Tells whether the run finished without differences."""
         return self.run.status == "FINISHED" and all(c.state != "different" for c in self.comparisons)
 
 
 def reproduce(
     target: Target, place: Path, reporter: Reporter, *, record: RunRecord | None, env: str
 ) -> Reproduction:
-    """Executes a release in a place of its own, where nothing is cached, and compares.
+    """Executes a release in a separate folder without cached results, and compares.
 
-    Args: `record` is what to compare with; None: what the repository's default branch has.
-    Raises UsageError where there is no record, IntegrityError, RemoteError.
+    Args: `record` is compared with; None: the one on the repository's default branch.
+    Raises UsageError if there is no record, IntegrityError, RemoteError.
     """
     memory = Store(home(), reporter.say).mirror(target.url, target.folder)
     _work_in(place)
@@ -63,10 +63,10 @@ def reproduce(
 
 
 def reproduce_run(run_id: str, place: Path, reporter: Reporter, *, env: str | None) -> Reproduction:
-    """Executes an earlier run, with its versions, files and parameters, in a place of its own, and compares.
+    """Executes an earlier run, with its versions, files and parameters, in a separate folder, and compares.
 
-    Args: `env` is that of the run where it is None. Raises UsageError where the run did not finish, or kept
-    too little of itself; IntegrityError where content is not what it was; RemoteError.
+    Args: `env` is the run's own if None. Raises UsageError if the run did not finish, or logged too little;
+    IntegrityError if content has changed; RemoteError.
     """
     kept = kept_by(run_id)
     with tracking_errors():
@@ -99,7 +99,7 @@ def _compared(
 
 
 def _written(recorded: RunRecord, place: Path) -> list[Path]:
-    """Returns the parameter files of the recorded run, written again."""
+    """Writes the parameter files of the recorded run; returns their paths."""
     files = []
     for number, file in enumerate(recorded.files, 1):
         files.append(place / f"parameters-{number}.yaml")
@@ -108,7 +108,7 @@ def _written(recorded: RunRecord, place: Path) -> list[Path]:
 
 
 def _work_in(place: Path) -> None:
-    """Directs everything that this process writes to a place: cache, environments, runs."""
+    """Redirects all output of this process to a folder: cache, environments, runs."""
     os.environ["WAYPOST_HOME"] = str(place / "cache")
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):

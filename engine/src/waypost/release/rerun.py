@@ -1,4 +1,4 @@
-"""Executing an earlier run again, from its files, its lock and its parameters."""
+"""Executing an earlier run again with its files, lock and parameters."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run_id_in(text: str) -> str:
 
 
 def kept_by(run_id: str) -> Kept:
-    """Returns what a pipeline run kept of itself. Raises UsageError where it kept nothing."""
+    """Returns the files that a pipeline run logged about itself. Raises UsageError if there are none."""
     with tracking_errors():
         registry = Registry()
         tags = registry.tags_of_pipeline_run(run_id)
@@ -71,10 +71,9 @@ def kept_by(run_id: str) -> Kept:
 def workspace_of_run(
     kept: Kept, store: Store, into: Path, notify: Notify, warn: Notify, *, offline: bool = False
 ) -> Workspace:
-    """Returns the workspace of an earlier run, with its files as they were, in a copy where they are
-    available.
+    """Returns the workspace of an earlier run with its files as they were, in a copy.
 
-    Raises UsageError where neither its commit nor its folder is to be found, RemoteError, IntegrityError.
+    Raises UsageError if neither its commit nor its folder can be found, RemoteError, IntegrityError.
     """
     facts = kept.facts
     if facts.engine != __version__:
@@ -99,7 +98,7 @@ def workspace_of_run(
 
 
 def _at_commit(place: Place, store: Store) -> Path:
-    """Returns the files at a commit: from the repository around here, the one that ran, or its origin."""
+    """Returns the files at a commit: from the current repository, that of the run, or its origin."""
     here = git.top_of(Path.cwd())
     for top in filter(None, (here, Path(place.top))):
         tree = git.object_at(top, f"{place.commit}^{{tree}}") if top.is_dir() else None
@@ -119,7 +118,7 @@ def _at_commit(place: Place, store: Store) -> Path:
 
 
 def _change(top: Path, kept: Kept, warn: Notify) -> None:
-    """Applies the changes that were not committed; warns if the run did not keep all of them."""
+    """Applies the uncommitted changes; warns if the run did not log all of them."""
     reasons = {
         "masked": "they held secrets, which are never kept",
         "too large": "they were too large to keep",
@@ -134,7 +133,7 @@ def _change(top: Path, kept: Kept, warn: Notify) -> None:
 
 
 def _bring_inputs(top: Path, facts: Provenance) -> None:
-    """Links the files that git does not hold, and that steps were given, where this machine has them."""
+    """Links input files of steps that are not in git, if this machine has them."""
     folder, then = top / facts.place.inside, Path(facts.place.top) / facts.place.inside
     for name in facts.inputs:
         link, file = Path(folder / name), then / name
@@ -145,7 +144,7 @@ def _bring_inputs(top: Path, facts: Provenance) -> None:
 
 
 def require_content(prepared: Prepared, kept: Kept) -> None:
-    """Raises IntegrityError that names each component whose content is not what the run had."""
+    """Raises IntegrityError that names each component with other content than in the run."""
     findings = list(_lost(prepared, kept.facts))
     if findings:
         raise IntegrityError(findings, consequence="nothing was run")

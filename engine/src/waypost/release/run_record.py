@@ -1,4 +1,4 @@
-"""The results of a run as a record: digests of outputs, metrics, the model's signature."""
+"""Results of a run as a record: digests of outputs, metrics, the model's signature."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from waypost.tracking.tracker import Tracker
 
 
 def run_record_of_run(tracker: Tracker, run_id: str, version: str, commit: str) -> RunRecord:
-    """Returns the record of a finished pipeline run, without what contracts declare as times.
+    """Returns the record of a finished pipeline run, without metrics declared as times.
 
     Raises UsageError.
     """
@@ -54,17 +54,17 @@ def run_record_of_run(tracker: Tracker, run_id: str, version: str, commit: str) 
 
 
 def is_result(name: str, kinds: Mapping[str, str]) -> bool:
-    """Tells whether a metric is of what was computed: not of time nor, by MLflow's names, of the machine."""
+    """Tells whether a metric describes results: neither times nor, by MLflow's names, the machine."""
     return kinds.get(name) != "time" and not name.startswith(SYSTEM)
 
 
 def _kinds(tracker: Tracker, run_id: str) -> dict[str, str]:
-    """Returns the kinds of a step's metrics, as far as its contract declares them."""
+    """Returns the kinds of a step's metrics that its contract declares."""
     return {name: facts.kind for name, facts in metrics_in(tracker.tags_of(run_id)).items() if facts.kind}
 
 
 def signature_of_run(product: Product, run_id: str) -> dict[str, Any]:
-    """Returns the signature of the model that a run of the pipeline made. Raises UsageError."""
+    """Returns the signature of the model from a run of the pipeline. Raises UsageError."""
     name = pipeline_of(product).name
     with tracking_errors():
         return run_record_of_run(Tracker(name), run_id, "", "").signature

@@ -1,4 +1,4 @@
-"""The outputs of a pipeline's steps, by the contracts of its pinned and local components."""
+"""Outputs of a pipeline's steps, from the contracts of its pinned and local components."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from waypost.system.process import ProcessError
 def step_outputs(
     folder: Path, pipeline: Pipeline, pins: Mapping[str, Pin], text_of: Callable[[str], str]
 ) -> dict[str, Mapping[str, Output]] | None:
-    """Returns the outputs of each step by name, None where a component is not available.
+    """Returns the outputs of each step by name, None if its component is not available.
 
-    Args: `folder` is the pipeline's, `text_of` gives the text of a file by its path from there, empty where
-    there is none.
+    Args: `folder` is the pipeline's, `text_of` returns the text of a file by its path from there, empty if it
+    is missing.
     """
     quiet = Reporter().say
     workspace = Workspace(folder, pipeline, Store(home(), quiet), quiet)

@@ -1,4 +1,4 @@
-"""The tags of a repository's releases: listed, and restored from the records."""
+"""Tags of a repository's releases: listing them, and restoring them from the records."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ State = Literal["there", "missing", "moved", "made", "fetched"]
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag that a record asks for, and the commit that it should be at.
+    """The tag of a recorded release, and the commit that it should point to.
 
-    `state` is how it was found, or what became of it; a `moved` one is at `actual`, here or on origin, and
-    stays there.
+    `state` is its state, or what was done; a `moved` one points to `actual`, here or on origin, and is not
+    changed.
     """
 
     product: str
@@ -38,20 +38,20 @@ class Tag:
 
 @dataclass(frozen=True)
 class Tags:
-    """All tags of some products; `guests` are those whose tags are in a repository of their own."""
+    """Tags of products; `guests` are products with tags in their own repositories."""
 
     tags: tuple[Tag, ...]
     guests: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 where all are there, 4 where one is at another commit, 1 where one is missing."""
+        """0 if all exist, 4 if one points to another commit, 1 if one is missing."""
         states = {tag.state for tag in self.tags}
         return IntegrityError.exit_code if "moved" in states else int("missing" in states)
 
 
 def products_of(folder: Path) -> list[Product]:
-    """Returns the products of the repository around a folder that were released: they have records."""
+    """Returns the released products of the repository around a folder: those with records."""
     top = git.top_of(folder) or folder
     paths = git.git(top, "ls-files", "-z", "--", f":(glob)**/{SETTINGS}").split("\0")
     files = [top / path for path in paths if path and (top / path).with_name(FOLDER).is_dir()]
@@ -59,18 +59,18 @@ def products_of(folder: Path) -> list[Product]:
 
 
 def list_tags(products: Sequence[Product]) -> Tags:
-    """Returns how the tags are that the records on the default branch ask for; no remote is asked.
+    """Returns the states of the tags recorded on the default branch, without asking a remote.
 
-    Raises UsageError for a clone without history, IntegrityError where the history does not have what a
+    Raises UsageError for a clone without history, IntegrityError if the history does not contain what a
     record lists.
     """
     return Tags(tuple(_found(s, release) for s, release in _releases(products)), _guests(products))
 
 
 def restore(products: Sequence[Product], *, offline: bool) -> Tags:
-    """Brings the tags that are missing: from origin where they are there, else made from the records.
+    """Restores missing tags: from origin if they exist there, else from the records.
 
-    A tag that is there is never moved. Raises UsageError, IntegrityError, RemoteError.
+    An existing tag is never moved. Raises UsageError, IntegrityError, RemoteError.
     """
     if not (releases := _releases(products)):
         return Tags((), _guests(products))
@@ -92,7 +92,7 @@ def restore(products: Sequence[Product], *, offline: bool) -> Tags:
 
 
 def push(products: Sequence[Product], found: Tags) -> Tags:
-    """Pushes the tags that are here and not on origin; all or none, and never by force.
+    """Pushes the tags that origin lacks, all or none, and never by force.
 
     Raises RemoteError.
     """
@@ -112,7 +112,7 @@ def _guests(products: Sequence[Product]) -> tuple[str, ...]:
 
 
 def _releases(products: Sequence[Product]) -> list[tuple[Product, Described]]:
-    """Returns all releases with tags here, and the products that they are of."""
+    """Returns all releases that are tagged in this repository, with their products."""
     found: list[tuple[Product, Described]] = []
     findings: list[Finding] = []
     for product in products:
@@ -133,7 +133,7 @@ def _found(product: Product, release: Described) -> Tag:
 
 
 def _compared(tag: Tag, there: Mapping[str, str], state: State = "fetched") -> Tag:
-    """Returns a tag with what a repository has of it: nothing, the right commit (`state`), another one."""
+    """Returns a tag with its state in a repository: missing, the right commit (`state`) or moved."""
     actual = there.get(tag.name)
     if actual is None:
         return tag

@@ -38,7 +38,7 @@ _MOST_WORDS = 300
 
 
 def try_components(library: Path, say: Notify) -> list[Finding]:
-    """Executes tests and examples of a library's components; returns what failed. Raises WaypostError."""
+    """Executes tests and examples of a library's components; returns the failures. Raises WaypostError."""
     folders = read_folders(library)
     with scratch() as temp:
         trial_ = _Trial(folders, temp, say)
@@ -47,8 +47,8 @@ def try_components(library: Path, say: Notify) -> list[Finding]:
 
 @dataclass
 class _Trial:
-    """A copy of a library in which components are tried, one after the other; `made` are the outputs of those
-    whose examples ran.
+    """A copy of a library in which components are executed one by one; `made` are the outputs of successful
+    examples.
     """
 
     folders: ComponentFolders
@@ -73,7 +73,7 @@ class _Trial:
         shutil.copyfile(offline_tests.__file__, guard)
 
     def of(self, name: str) -> Iterator[Finding]:
-        """Tries one component."""
+        """Executes tests and example of one component."""
         component, folder = self.folders.contracts[name], self.library / name
         try:
             python_env = read_python_env(folder, component)
@@ -140,7 +140,7 @@ class _Trial:
     def _run(
         self, name: str, main: EntryPoint, values: Mapping[str, str], own: Environment, place: str
     ) -> Iterator[Finding]:
-        """Executes the example of a component, and yields the problems of the run and of its outputs."""
+        """Executes the example of a component; yields problems of the run and its outputs."""
         result = self.temp / f"{name}.json"
         asked = {
             "folder": str(self.library / name),
@@ -200,7 +200,7 @@ def _has(own: Environment, module: str) -> bool:
 
 
 def _failure(said: str) -> str:
-    """Returns what pytest, or a script, says of a failure, in one line."""
+    """Returns the message of pytest, or a script, about a failure, in one line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith(("FAILED ", "ERROR "))] or lines[-1:] or ["no word"]
     more = f" and {len(told) - 1} more" if len(told) > 1 else ""

@@ -1,4 +1,4 @@
-"""Is a release still what it was: its tag, its records, its signature, the pins of its pipeline?"""
+"""Verification of a release: its tag, records, signature, and the pins of its pipeline."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from waypost.sources.waiting import Notify
 def verify_release(
     store: Store, target: Target, say: Notify, *, offline: bool, must_be_signed: bool
 ) -> tuple[Seen, Verdict]:
-    """Returns what a target names, and everything that is not as it should be; of a pipeline with its pins.
+    """Verifies a target, and the pins of a pipeline; returns the release with all findings.
 
-    Raises UsageError where there is no such version, RemoteError.
+    Raises UsageError if there is no such version, RemoteError.
     """
     seen = see_release(store, target, offline=offline, must_be_signed=must_be_signed)
     verdict = Verdict()
@@ -35,7 +35,7 @@ def verify_release(
 
 
 def _has_pipeline(seen: Seen, target: Target) -> bool:
-    """Tells whether a repository has the pipeline that is asked for; a library has none."""
+    """Tells whether a repository has the requested pipeline; a library has none."""
     named = seen.root / target.folder
     folders = (named, named / (seen.record.pipeline if seen.record else ""))
     found = any((folder / PIPELINE_FILE).is_file() for folder in folders)
