@@ -190,9 +190,7 @@ def test_a_release_of_another_layout_is_left_behind(workplace: Path) -> None:
     (releases.parent / "CHANGELOG.md").write_text(LOG)
     repository.commit("moved into a folder")
     destination = make_repository(workplace.parent / "own").path
-    with pytest.raises(
-        UsageError, match="at its commit there is no parts: it cannot be gone on with"
-    ) as error:
+    with pytest.raises(UsageError, match="at its commit there is no parts: it cannot be resumed") as error:
         prepare(read_product(releases.parent), Wish(workplace / "x", to=str(destination)), None, Reporter())
     assert "--new" in error.value.hint
 

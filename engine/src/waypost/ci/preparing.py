@@ -114,7 +114,7 @@ def tag_of(product: Product, version: str) -> str:
 
 def _refuse_used(place: Path) -> None:
     if place.exists() and any(place.iterdir()):
-        raise UsageError(f"{place}: not empty", hint="give an empty folder, outside of the work tree")
+        raise UsageError(f"{place}: not empty", hint="give an empty folder outside of the work tree")
 
 
 def _cut(product: Product, wish: Wish, temp: Path, reporter: Reporter) -> Started:
@@ -148,7 +148,7 @@ def _gone_on_with(product: Product, record: Record, temp: Path) -> Started:
             git.git(source, "checkout", "--quiet", "--detach", release.commit)
             if not (source / product.prefix).is_dir():
                 message = f"{record.version} is not published, and at its commit there is no {product.prefix}"
-                raise UsageError(f"{message}: it cannot be gone on with", hint="leave it behind: --new")
+                raise UsageError(f"{message}: it cannot be resumed", hint="cut a new version: --new")
             return Started(there, read_product(source / product.prefix), record, base, release.commit, "")
     raise FindingsError(findings, consequence="nothing was released")
 

@@ -63,8 +63,8 @@ _pull_request = click.option(
 def ci() -> None:
     """Check, release, reproduce and update in CI, in any repository and on any service.
 
-    `prepare` and `update-*` execute the code of components and write a delivery into a folder; `publish`
-    brings it where it belongs, and executes nothing. So only `publish` needs a token that writes.
+    `prepare` and `update-*` execute code of components and write a delivery to a folder; `publish` publishes
+    it, and executes nothing. So only `publish` needs a token with write access.
 
     \b
     Tokens for git, each given to its own address alone:
@@ -92,11 +92,11 @@ def ci() -> None:
 @_summary
 @as_json_option
 def check(folder: Path, allowed: str | None, sarif: Path | None, summary: Path | None, as_json: bool) -> int:
-    """Check a library, a pipeline or a package, told by what is there.
+    """Check the product in a folder: a library, a pipeline or a package.
 
-    A library, a pipeline: what `waypost check` looks at. A pipeline: the lock, the remotes and the content of
-    every pin, fetched for it. All: the records are as they were written, and the version is what the changes
-    demand. Exit code 1 on findings, 3 if a remote does not answer, 4 if content is not what it was.
+    For libraries and pipelines: the checks of `waypost check`. For pipelines: the lock, the remotes and the
+    fetched content of all pins. For all: records are unchanged, and the version matches the changes. Exit
+    code 1 on findings, 3 if a remote does not answer, 4 if content has changed.
 
     \b
     Examples:
@@ -124,7 +124,7 @@ def _release_options(function: Callable[..., Any]) -> Callable[..., Any]:
             _branch,
             env_option,
             _to,
-            click.option("--recorded", is_flag=True, help="Only go on with a release that has its record."),
+            click.option("--recorded", is_flag=True, help="Only resume a release that has its record."),
             click.option(
                 "--new", is_flag=True, help="Cut a new version although the last one is not published."
             ),
@@ -140,12 +140,11 @@ def _release_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_release_options
 @_place
 def prepare(folder: Path, place: Path, summary: Path | None, as_json: bool, **wish: Any) -> int:
-    """Prepare the next release, or go on with one that was not published.
+    """Prepare the next release, or resume one that was not published.
 
-    The version is cut in a clone, the pipeline is executed at that very commit, its results are recorded, and
-    all assets are made: records, bundle, SBOM, packages, checksums. Nobody sees anything of it before
-    `publish`. A release that has its record on the branch, and no tag or no published release yet, is taken
-    up where it was.
+    The version is cut in a clone, the pipeline is executed at this commit, its results are recorded, and all
+    assets are made: records, bundle, SBOM, packages, checksums. Nothing is public before `publish`. A release
+    with a record on the branch, but without a tag or a published release, is resumed.
 
     \b
     Examples:
@@ -171,12 +170,11 @@ def prepare(folder: Path, place: Path, summary: Path | None, as_json: bool, **wi
 def publish(
     place: Path, folder: Path, to: str, pull_request: bool, summary: Path | None, as_json: bool
 ) -> int:
-    """Bring a delivery where it belongs: a release, or a pull request.
+    """Publish a delivery: a release, or a pull request.
 
-    A release goes through these steps: its commits arrive on the branch, a draft gets all assets, the tag is
-    made, the release becomes visible, and all of it is looked at again. Each step finds out how far an
-    earlier attempt came: after a failure, start it again. Without `gh`, or on another service, the tag is the
-    release.
+    Steps of a release: its commits are pushed to the branch, a draft gets all assets, the tag is created, the
+    draft is published, and the result is checked. Each step detects what an earlier attempt has done: after a
+    failure, start it again. Without `gh`, or on another service, the tag is the release.
 
     A person's commits on the branch of a pull request are never overwritten.
 
@@ -197,7 +195,7 @@ def publish(
 def release(folder: Path, pull_request: bool, summary: Path | None, as_json: bool, **wish: Any) -> int:
     """Prepare a release and publish it, in one go.
 
-    What `prepare` and `publish` do, for a CI that has no jobs with different rights.
+    The same as `prepare` and `publish`, for a CI without jobs of different permissions.
 
     \b
     Examples:
@@ -215,7 +213,7 @@ def release(folder: Path, pull_request: bool, summary: Path | None, as_json: boo
 @_summary
 @as_json_option
 def reproduce(version: str, folder: Path, env: str, summary: Path | None, as_json: bool) -> int:
-    """Execute a release of this repository from its tag in a clean place, and compare the results.
+    """Execute a release of this repository from its tag in a clean folder, and compare the results.
 
     As `waypost reproduce ORIGIN[#FOLDER]@VERSION` does. Exit code 1 if anything differs.
     """
@@ -247,11 +245,11 @@ def reproduce(version: str, folder: Path, env: str, summary: Path | None, as_jso
 @_summary
 @as_json_option
 def update_pins(folder: Path, place: Path, branch: str, env: str, summary: Path | None, as_json: bool) -> int:
-    """Prepare the pull request that moves a pipeline's pins, with what changes and the metrics on both sides.
+    """Prepare the pull request that moves a pipeline's pins, with changes and metrics before and after.
 
-    Exit code 0: nothing is newer, or the pull request says so already, or a delivery is ready. 1: a component
-    keeps its pin, since it no longer fits, or the pipeline does not run with the new ones; what can move is
-    ready. 3: a remote does not answer. 4: a tag or its content is not what is locked.
+    Exit code 0: nothing is newer, the pull request already says so, or a delivery is ready. 1: a component
+    keeps its pin because the new version does not fit, or the pipeline does not run with the new ones; the
+    rest is ready. 3: a remote does not answer. 4: a tag or its content differs from the lock.
 
     \b
     Example:
@@ -273,7 +271,7 @@ def update_pins(folder: Path, place: Path, branch: str, env: str, summary: Path 
 def update_locks(
     command: str, folder: Path, place: Path, branch: str, summary: Path | None, as_json: bool
 ) -> int:
-    """Prepare the pull request with what COMMAND changes: the locks that it moves.
+    """Prepare the pull request with the changes of COMMAND, such as updated locks.
 
     \b
     Example:
