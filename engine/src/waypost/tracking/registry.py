@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _RUN = re.compile(r"[0-9a-f]{32}")
+_VERSION = re.compile(r"v?\d+\.\d+\.\d+\S*")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class Registry:
         if _RUN.fullmatch(text):
             return text
         url, _, version = text.rpartition("@")
+        if not _VERSION.fullmatch(version):
+            forms = "the id of a run (32 hexadecimal digits), a version such as 1.4.13, or URL@VERSION"
+            raise UsageError(f"{text}: not a run or release", hint=f"expected {forms}")
         tags = {"waypost.release": version.removeprefix("v")}
         if url:
             tags["waypost.release.url"] = redacted(url)
@@ -63,7 +67,7 @@ class Registry:
             run for run in found if PIPELINE_TAG in run.data.tags and tags.items() <= run.data.tags.items()
         ]
         if not runs:
-            hint = "run it first: waypost run URL@VERSION; or name a run by its id (32 hex digits)"
+            hint = "run it first: waypost run URL@VERSION; or give the id of a run (32 hexadecimal digits)"
             raise UsageError(f"{text}: no finished run of this release on {redacted(self.uri)}", hint=hint)
         return str(runs[0].info.run_id)
 
