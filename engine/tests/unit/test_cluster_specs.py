@@ -87,14 +87,14 @@ def test_findings_of_a_cluster() -> None:
     """All that does not fit is told at once, each thing with the workers that it is about."""
     pytest.importorskip("distributed")
     from waypost.cluster.connection import Worker
-    from waypost.runs.cluster_checks import Asked, Said, findings, resources_of, said_by
+    from waypost.runs.cluster_checks import Requirements, WorkerReport, findings, resources_of, worker_report
 
     workers = [Worker(f"tcp://{n}", n, "h", 4, 0, {"CPU": 4, "MEMORY_MB": 1000}) for n in ("a", "b")]
-    said = [
-        Said("a", "it asks for credentials", files=["/data/x.csv"], variables=["TOKEN"]),
-        Said("b", files=["/data/x.csv"]),
+    reports = [
+        WorkerReport("a", "it asks for credentials", files=["/data/x.csv"], variables=["TOKEN"]),
+        WorkerReport("b", files=["/data/x.csv"]),
     ]
-    found = findings(Asked({"train": {"GPU": 1.0, "CPU": 8.0}}), workers, said)
+    found = findings(Requirements({"train": {"GPU": 1.0, "CPU": 8.0}}), workers, reports)
     assert [str(each) for each in found] == [
         "pipeline.yaml: steps.train: no worker has 1 GPU, 8 cores: it would wait forever;"
         " the most that any has: 0 GPUs, 4 cores",
@@ -105,7 +105,9 @@ def test_findings_of_a_cluster() -> None:
         "pipeline.yaml: variables: the variable TOKEN is not set on worker a;"
         " its value is never sent: set it where the worker starts",
     ]
-    assert said_by("a", WaypostError("no answer within 60 s")) == Said("a", "no answer within 60 s")
+    assert worker_report("a", WaypostError("no answer within 60 s")) == WorkerReport(
+        "a", "no answer within 60 s"
+    )
     steps = "{a: {uses: c/a}, b: {uses: c/b, resources: {cpus: 2, gpus: 1}}}"
     pipeline = parse_pipeline(f"name: p\ncomponents: {{c: {{path: x}}}}\nsteps: {steps}")
     assert resources_of(pipeline, "a", workers) == {"CPU": 1.0}

@@ -15,7 +15,7 @@ _STORE = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
-class Said:
+class WorkerReport:
     """A worker's report on its machine (`probe.look_around`)."""
 
     worker: str
@@ -24,23 +24,30 @@ class Said:
     variables: Sequence[str] = ()
 
 
-def said_by(worker: str, answer: Document | WaypostError) -> Said:
+def worker_report(worker: str, answer: Document | WaypostError) -> WorkerReport:
     """Returns a worker's report; one without an answer counts as unable to reach the store."""
     if isinstance(answer, WaypostError):
-        return Said(worker, str(answer))
-    return Said(worker, answer["store"], tuple(answer["files"]), tuple(answer["variables"]))
+        return WorkerReport(worker, str(answer))
+    return WorkerReport(worker, answer["store"], tuple(answer["files"]), tuple(answer["variables"]))
 
 
 @dataclass(frozen=True)
-class Asked:
+class Requirements:
     """Requirements of steps on workers: `resources` by step."""
 
     resources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-def findings(asked: Asked, workers: Sequence[Worker], said: Sequence[Said]) -> list[Finding]:
+def findings(
+    requirements: Requirements, workers: Sequence[Worker], reports: Sequence[WorkerReport]
+) -> list[Finding]:
     """Returns all problems, each once with the workers that have it."""
-    return [*_resources(asked.resources, workers), *_stores(said), *_files(said), *_variables(said)]
+    return [
+        *_resources(requirements.resources, workers),
+        *_stores(reports),
+        *_files(reports),
+        *_variables(reports),
+    ]
 
 
 def _resources(resources: Mapping[str, Mapping[str, float]], workers: Sequence[Worker]) -> Iterator[Finding]:
@@ -52,29 +59,31 @@ def _resources(resources: Mapping[str, Mapping[str, float]], workers: Sequence[W
             yield Finding(f"{FILE}: steps.{step}", problem, hint, "cluster-resources")
 
 
-def _stores(said: Sequence[Said]) -> Iterator[Finding]:
-    for problem, names in _by(said, lambda each: [each.store] if each.store else []).items():
+def _stores(reports: Sequence[WorkerReport]) -> Iterator[Finding]:
+    for problem, names in _by(reports, lambda each: [each.store] if each.store else []).items():
         hint = "workers need a tracking server that they can reach, and their own credentials for it"
-        yield Finding(_STORE, f"{listed(names, len(said))}: {problem}", hint, "cluster-store")
+        yield Finding(_STORE, f"{listed(names, len(reports))}: {problem}", hint, "cluster-store")
 
 
-def _files(said: Sequence[Said]) -> Iterator[Finding]:
-    for path, names in _by(said, lambda each: each.files).items():
+def _files(reports: Sequence[WorkerReport]) -> Iterator[Finding]:
+    for path, names in _by(reports, lambda each: each.files).items():
         hint = "--upload makes it available to them as an artifact of the run"
-        problem = f"{path} is on this machine, but not on {listed(names, len(said))}"
+        problem = f"{path} is on this machine, but not on {listed(names, len(reports))}"
         yield Finding(FILE, problem, hint, "cluster-files")
 
 
-def _variables(said: Sequence[Said]) -> Iterator[Finding]:
-    for name, names in _by(said, lambda each: each.variables).items():
+def _variables(reports: Sequence[WorkerReport]) -> Iterator[Finding]:
+    for name, names in _by(reports, lambda each: each.variables).items():
         hint = "its value is never sent: set it where the worker starts"
-        problem = f"the variable {name} is not set on {listed(names, len(said))}"
+        problem = f"the variable {name} is not set on {listed(names, len(reports))}"
         yield Finding(f"{FILE}: variables", problem, hint, "cluster-variables")
 
 
-def _by(said: Iterable[Said], what: Callable[[Said], Sequence[str]]) -> dict[str, list[str]]:
+def _by(
+    reports: Iterable[WorkerReport], what: Callable[[WorkerReport], Sequence[str]]
+) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for each in said:
+    for each in reports:
         for thing in what(each):
             found.setdefault(thing, []).append(each.worker)
     return found

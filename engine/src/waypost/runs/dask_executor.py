@@ -23,7 +23,14 @@ from waypost.cluster.tasks import Target
 from waypost.contracts.plan import PlannedStep
 from waypost.contracts.schedule_line import Capacity
 from waypost.errors import Finding, FindingsError, redacted
-from waypost.runs.cluster_checks import Asked, Said, amounts, findings, resources_of, said_by
+from waypost.runs.cluster_checks import (
+    Requirements,
+    WorkerReport,
+    amounts,
+    findings,
+    resources_of,
+    worker_report,
+)
 from waypost.runs.dask_attempt import Attempt
 from waypost.runs.deaths import MOST_DEATHS, Memory, runs_again, too_many
 from waypost.runs.events import Reporter
@@ -89,13 +96,13 @@ class DaskExecutor:
         self._tracker = tracker
         self._workers = self._cluster.some_workers(self._wait, self._reporter.say)
         problems: list[Finding] = []
-        said: list[Said] = []
+        reports: list[WorkerReport] = []
         if self._options.wheels:
             problem = "a bundle brings its own wheels, which the workers of a cluster do not have"
             problems.append(Finding("command line", problem, "run the release from its tag: URL@VERSION"))
         try:
             self._cluster.check_versions()
-            said = self._look_around(tracker)
+            reports = self._look_around(tracker)
         except FindingsError as error:
             problems += error.findings
         resources = {
@@ -103,12 +110,12 @@ class DaskExecutor:
             for prepared, missing in self._asked
             for step in missing
         }
-        problems += findings(Asked(resources), self._workers, said)
+        problems += findings(Requirements(resources), self._workers, reports)
         if problems:
             raise FindingsError(problems)
         self._cluster.client.subscribe_topic(self._topic, self._hear)
 
-    def _look_around(self, tracker: Tracker) -> list[Said]:
+    def _look_around(self, tracker: Tracker) -> list[WorkerReport]:
         files: dict[str, str] = {}
         names: set[str] = set()
         for prepared, _ in self._asked:
@@ -124,7 +131,7 @@ class DaskExecutor:
             "variables": sorted(names),
         }
         answers = self._cluster.ask_each(self._workers, _LOOK_AROUND, document, _PROBE_SECONDS)
-        return [said_by(worker.name, answer) for worker, answer in answers.items()]
+        return [worker_report(worker.name, answer) for worker, answer in answers.items()]
 
     def capacity(self, jobs: int) -> Capacity:
         """Returns how many steps the workers take at once; Dask decides which worker has room."""
