@@ -20,17 +20,17 @@ _REFERENCE = re.compile(r"\$\{components\.([^.{}]+)\.outputs\.([^.{}]+)\}")
 
 
 @dataclass(frozen=True)
-class Given:
+class OutputReference:
     """An output of another component's example."""
 
     component: str
     output: str
 
 
-def given_by(value: object) -> Given | None:
+def output_reference(value: object) -> OutputReference | None:
     """Returns the output that an example's value refers to, None if it is a plain value."""
     found = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
-    return Given(found[1], found[2]) if found else None
+    return OutputReference(found[1], found[2]) if found else None
 
 
 def is_file(entry_point: EntryPoint, name: str, text: str) -> bool:
@@ -42,7 +42,11 @@ def is_file(entry_point: EntryPoint, name: str, text: str) -> bool:
 
 def needs(entry_point: EntryPoint) -> set[str]:
     """Returns the components that an example depends on."""
-    return {given.component for value in entry_point.example.values() if (given := given_by(value))}
+    return {
+        reference.component
+        for value in entry_point.example.values()
+        if (reference := output_reference(value))
+    }
 
 
 def example_problems(
@@ -62,25 +66,25 @@ def example_problems(
         if name not in entry_point.parameters:
             hint = did_you_mean(name, entry_point.parameters)
             yield f"the example gives {name!r}, which is not a parameter", hint
-        elif given := given_by(value):
-            yield from _reference_problems(name, given, others)
+        elif reference := output_reference(value):
+            yield from _reference_problems(name, reference, others)
         else:
             yield from _value_problems(entry_point, name, value, files)
 
 
 def _reference_problems(
-    name: str, given: Given, others: Mapping[str, Component | None]
+    name: str, reference: OutputReference, others: Mapping[str, Component | None]
 ) -> Iterator[tuple[str, str]]:
-    other = others.get(given.component)
-    if other is None and given.component in others:
+    other = others.get(reference.component)
+    if other is None and reference.component in others:
         return  # reported where that contract is read
     main = other.entry_points.get("main") if other else None
     if main is None:
-        problem = f"the example's {name}: no component {given.component!r} here"
-        yield problem, did_you_mean(given.component, others)
-    elif given.output not in main.outputs:
-        problem = f"the example's {name}: {given.component} has no output {given.output!r}"
-        yield problem, did_you_mean(given.output, main.outputs)
+        problem = f"the example's {name}: no component {reference.component!r} here"
+        yield problem, did_you_mean(reference.component, others)
+    elif reference.output not in main.outputs:
+        problem = f"the example's {name}: {reference.component} has no output {reference.output!r}"
+        yield problem, did_you_mean(reference.output, main.outputs)
 
 
 def _value_problems(

@@ -17,7 +17,7 @@ from pathlib import Path
 from waypost.compat import offline_tests
 from waypost.contracts.argument_values import argument_text
 from waypost.contracts.component import FILE, EntryPoint
-from waypost.contracts.examples import example_problems, given_by, in_order, is_file
+from waypost.contracts.examples import example_problems, in_order, is_file, output_reference
 from waypost.contracts.python_env import PythonEnv
 from waypost.errors import Finding, WaypostError
 from waypost.release.bumpversion import SETTINGS, read_section
@@ -121,8 +121,8 @@ class _Trial:
         if list(example_problems(main, files, self.folders.contracts)):
             return  # the rule `example` tells
         place = f"{name}/{FILE}: entry_points.main.example"
-        given = {key: given_by(value) for key, value in main.example.items()}
-        waits = [each.component for each in given.values() if each and each.component not in self.made]
+        reference = {key: output_reference(value) for key, value in main.example.items()}
+        waits = [each.component for each in reference.values() if each and each.component not in self.made]
         if waits:
             yield Finding(place, f"it waits for {waits[0]}, which gave nothing", "", "run-example")
             return
@@ -132,8 +132,8 @@ class _Trial:
 
     def _value(self, name: str, main: EntryPoint, key: str) -> str:
         value = main.example[key]
-        if given := given_by(value):
-            return self.made[given.component][given.output]
+        if reference := output_reference(value):
+            return self.made[reference.component][reference.output]
         text = argument_text(main.parameters[key], value)
         return str(self.library / name / text) if is_file(main, key, text) else text
 
@@ -213,4 +213,4 @@ def _shown(command: list[str], library: Path) -> str:
 
 def _parameters(main: EntryPoint) -> str:
     """Returns the example as options of `mlflow run`."""
-    return "".join(f" -P {key}={value}" for key, value in main.example.items() if not given_by(value))
+    return "".join(f" -P {key}={value}" for key, value in main.example.items() if not output_reference(value))

@@ -31,10 +31,10 @@ class Draft:
 
 def note(prepared: Prepared, options: Options, run_id: str, tracking_uri: str) -> None:
     """Notes where a release was run with its own parameters. Cache errors are ignored."""
-    release, given = prepared.release, prepared.given
-    if "waypost.release" not in release or given is None or options.steps is not None or prepared.dev:
+    release, source = prepared.release, prepared.made_from
+    if "waypost.release" not in release or source is None or options.steps is not None or prepared.dev:
         return
-    if given.overrides or len(given.files) > 1:
+    if source.overrides or len(source.files) > 1:
         return
     file = _file(release["waypost.release"], release["waypost.commit"])
     draft = Draft(run_id, redacted(absolute(tracking_uri)))

@@ -27,7 +27,7 @@ from waypost.texts.sealed import Variables, opened
 
 
 @dataclass(frozen=True)
-class Given:
+class PipelineSource:
     """The source of a pipeline run: parameter files with their texts, and overrides; `plain` are the
     parameters from params.yaml alone, `workspace` is where they were read.
     """
@@ -45,7 +45,7 @@ class Prepared:
     `lock` is the digest of the lock that it runs from, empty without one; `dev`: local folders were used as
     they are; `warnings` concern the versions; `release` are the tags of a release, empty for a pipeline's
     folder; `read` are the user's files and folders that were read; `variables` the values of the environment
-    variables that the pipeline declares; `given` is the source, None if no user wrote one.
+    variables that the pipeline declares; `made_from` is what it was read from, None if no user wrote it.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ class Prepared:
     release: Mapping[str, str] = field(default_factory=dict)
     read: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    given: Given | None = None
+    made_from: PipelineSource | None = None
 
     def tags(self) -> dict[str, str]:
         """Returns the run's tags about versions."""
@@ -113,7 +113,7 @@ def prepare(
     is_plain = not overrides and all(name == PARAMETERS_FILE for name, _ in texts)
     own = [(name, text) for name, text in texts if name == PARAMETERS_FILE]
     plain = parameters if is_plain else merged(own, (), variables)
-    given = Given(workspace, tuple(texts), overrides, plain.content)
+    source = PipelineSource(workspace, tuple(texts), overrides, plain.content)
     return Prepared(
         folder,
         pipeline,
@@ -126,7 +126,7 @@ def prepare(
         release=workspace.release.tags if workspace.release else {},
         read=(*files, *_looked_at(workspace, code)),
         variables=values,
-        given=given,
+        made_from=source,
     )
 
 

@@ -16,7 +16,7 @@ from waypost.contracts.urls import scheme_of
 from waypost.errors import redacted
 from waypost.pins.workspace import Workspace, read_lock
 from waypost.runs.preflight import Options
-from waypost.runs.prepare import Given, Prepared, locations
+from waypost.runs.prepare import PipelineSource, Prepared, locations
 from waypost.runs.uncommitted import readable
 from waypost.sources.changes import WorkTree, changed, diff_of, work_tree
 from waypost.sources.files import read_text
@@ -41,15 +41,15 @@ def origin_of(prepared: Prepared, options: Options) -> Origin:
     """Returns the origin of a run, with uncommitted changes from git."""
     parameters = redacted(canonical_yaml(prepared.parameters)).encode()
     artifacts = {PARAMETERS_FILE: parameters}
-    if prepared.given is None:
+    if prepared.made_from is None:
         return Origin(prepared.tags(), artifacts)
-    given, workspace = prepared.given, prepared.given.workspace
-    facts, diff = _facts(prepared, given, options)
+    source, workspace = prepared.made_from, prepared.made_from.workspace
+    facts, diff = _facts(prepared, source, options)
     texts = {FILE: _pipeline_text(workspace), LOCK_FILE: _lock_text(prepared, workspace)}
     texts[contract.FILE] = contract.provenance_text(facts)
     contents = {name: redacted(text).encode() for name, text in texts.items()} | {contract.DIFF: diff}
     artifacts |= {f"{contract.FOLDER}/{name}": content for name, content in contents.items() if content}
-    differing = contract.differing(prepared.parameters, given.plain)
+    differing = contract.differing(prepared.parameters, source.plain)
     tags = {**prepared.tags(), **contract.tags(facts, differing), **_components(prepared)}
     if workspace.kept:
         tags["waypost.like"] = workspace.kept.run_id
@@ -83,13 +83,13 @@ def _lock_text(prepared: Prepared, workspace: Workspace) -> str:
     return lock_text(lock) if lock else ""
 
 
-def _facts(prepared: Prepared, given: Given, options: Options) -> tuple[Provenance, bytes]:
+def _facts(prepared: Prepared, source: PipelineSource, options: Options) -> tuple[Provenance, bytes]:
     """Returns where a run's files come from, and the diff of uncommitted changes."""
-    kept = given.workspace.kept
+    kept = source.workspace.kept
     if kept:  # reproduced from another run: that run's tree, with the current parameters
         place, dirty, state, diff = kept.facts.place, kept.facts.dirty, kept.facts.diff, kept.diff
         outside = kept.facts.outside
-    elif release := given.workspace.release:
+    elif release := source.workspace.release:
         inside = prepared.folder.relative_to(release.root).as_posix()
         place = Place(url=release.url, inside=_below(inside), commit=release.commit, release=release.version)
         dirty, state, diff, outside = (), "none", b"", {}
@@ -102,8 +102,8 @@ def _facts(prepared: Prepared, given: Given, options: Options) -> tuple[Provenan
         engine=__version__,
         pipeline=prepared.pipeline.name,
         place=place,
-        files=tuple(ParameterFile(name=name, text=text) for name, text in given.files),
-        overrides=given.overrides,
+        files=tuple(ParameterFile(name=name, text=text) for name, text in source.files),
+        overrides=source.overrides,
         env=options.env,
         dev=prepared.dev,
         steps=None if options.steps is None else tuple(sorted(options.steps)),

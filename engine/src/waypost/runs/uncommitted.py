@@ -13,9 +13,9 @@ from waypost.sources.changes import changed, work_tree
 
 def uncommitted(prepared: Prepared) -> tuple[str, ...]:
     """Returns these files by their paths in the repository; for a reproduced run, the original run's."""
-    if prepared.given is None or prepared.release:
+    if prepared.made_from is None or prepared.release:
         return ()
-    if kept := prepared.given.workspace.kept:
+    if kept := prepared.made_from.workspace.kept:
         return kept.facts.dirty
     tree = work_tree(prepared.folder)
     return tuple(changed(tree.top, readable(prepared))) if tree else ()
