@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from waypost.contracts.component import Component
-from waypost.contracts.component_folder import Source
+from waypost.contracts.component_folder import ComponentFolder
 from waypost.contracts.conformance import conformance
 from waypost.contracts.python_code import Code
 from waypost.contracts.python_env import PythonEnv
@@ -65,13 +65,13 @@ FILES = frozenset(
 LOCK = "# by uv\n\na==1.0 \\\n    --hash=sha256:aa\nb[x]==2 ; python_version > '3' \\\n    --hash=sha256:bb\n"
 
 
-def source(change: Callable[[dict[str, Any]], None] = lambda _: None, **given: Any) -> Source:
+def source(change: Callable[[dict[str, Any]], None] = lambda _: None, **given: Any) -> ComponentFolder:
     """Returns a component that conforms, with its contract changed and other fields given."""
     import copy
 
     contract = copy.deepcopy(CONTRACT)
     change(contract)
-    made = Source(
+    made = ComponentFolder(
         "load",
         Component.model_validate(contract),
         FILES,
@@ -102,11 +102,11 @@ def without_words(contract: dict[str, Any]) -> None:
     main(contract)["parameters"]["od`d"]["description"] = ""
 
 
-def refused(found: Source) -> list[Finding]:
+def refused(found: ComponentFolder) -> list[Finding]:
     return [finding for finding in conformance(found) if refuses(finding.category)]
 
 
-def told(found: Source) -> list[str]:
+def told(found: ComponentFolder) -> list[str]:
     assert {finding.category for finding in conformance(found)} <= RULES.keys()
     return [f"{finding.category} {finding.place}: {finding.problem}" for finding in conformance(found)]
 
@@ -215,9 +215,9 @@ def test_a_component_that_conforms() -> None:
             " between <!-- contract --> and <!-- /contract -->",
         ),
     ],
-    ids=lambda value: "" if isinstance(value, Source) else value.partition(":")[0],
+    ids=lambda value: "" if isinstance(value, ComponentFolder) else value.partition(":")[0],
 )
-def test_what_is_told(found: Source, problem: str) -> None:
+def test_what_is_told(found: ComponentFolder, problem: str) -> None:
     """Each way to miss it is told once, with its rule as the category; nothing else is told with it."""
     [finding] = told(found)
     assert finding.startswith(problem)
@@ -329,8 +329,8 @@ def test_components_of_other_languages() -> None:
     contract = {"name": "load", "entry_points": {"main": {"description": "x", "command": "Rscript run.R"}}}
     table = "<!-- contract -->\n<!-- /contract -->"
     files = frozenset({"MLproject", "README.md", "run.R", "test-run.R"})
-    assert told(Source("load", Component.model_validate(contract), files, table)) == []
-    assert told(Source("load", Component.model_validate(contract), files - {"run.R"}, table)) == [
+    assert told(ComponentFolder("load", Component.model_validate(contract), files, table)) == []
+    assert told(ComponentFolder("load", Component.model_validate(contract), files - {"run.R"}, table)) == [
         "command load/MLproject: entry_points.main.command: it runs run.R, which does not exist"
     ]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from waypost.contracts.command import programs_in
 from waypost.contracts.component import FILE, EntryPoint
-from waypost.contracts.component_folder import Rule, Source
+from waypost.contracts.component_folder import ComponentFolder, Rule
 from waypost.contracts.examples import example_problems
 from waypost.contracts.python_code import Code, together
 from waypost.errors import Finding, nearest
@@ -18,20 +18,22 @@ _OPTION = re.compile(r"(--[A-Za-z][\w-]*)(?:=.*)?")
 _HELP = frozenset({"--help", "--version"})
 
 
-def _imported(source: Source) -> Iterator[Finding]:
+def _imported(inspected: ComponentFolder) -> Iterator[Finding]:
     """Imported folders are declared: others are not delivered."""
-    imported = {module: folder for folder in source.together for module in source.imports.get(folder, ())}
-    for module in sorted((set(imported) & source.beside) - set(source.together)):
+    imported = {
+        module: folder for folder in inspected.together for module in inspected.imports.get(folder, ())
+    }
+    for module in sorted((set(imported) & inspected.beside) - set(inspected.together)):
         problem = f"{imported[module]} imports {module!r}, which is not in `shared`"
-        hint = f"shared: [{', '.join([*source.component.shared, module])}]"
-        yield source.finding("imports", FILE, problem, hint)
+        hint = f"shared: [{', '.join([*inspected.component.shared, module])}]"
+        yield inspected.finding("imports", FILE, problem, hint)
 
 
-def _arguments(source: Source) -> Iterator[Finding]:
+def _arguments(inspected: ComponentFolder) -> Iterator[Finding]:
     """The command gives only options that the program reads, as far as its text shows them."""
-    for name, entry_point in source.component.entry_points.items():
+    for name, entry_point in inspected.component.entry_points.items():
         for file in programs_in(entry_point.command):
-            program = source.code.get(posixpath.normpath(file))
+            program = inspected.code.get(posixpath.normpath(file))
             if program is None or not program.options or program.is_open or _is_piped(entry_point.command):
                 continue
             place = f"{FILE}: entry_points.{name}.command"
@@ -40,12 +42,12 @@ def _arguments(source: Source) -> Iterator[Finding]:
                 # argparse accepts a prefix of an option.
                 if not any(known.startswith(option) for known in program.options):
                     problem, hint = f"{file} reads no {option}", nearest(option, program.options)
-                    yield source.finding("arguments", place, problem, hint)
+                    yield inspected.finding("arguments", place, problem, hint)
             for option in sorted(each for each in program.required if each.startswith("--")):
                 if not any(option.startswith(each) for each in given):
                     problem = f"{file} requires {option}, which the command does not give"
                     hint = f"a parameter for it: {option}={{{option.lstrip('-')}}}"
-                    yield source.finding("arguments", place, problem, hint)
+                    yield inspected.finding("arguments", place, problem, hint)
 
 
 def _options_in(command: str) -> set[str]:
@@ -57,10 +59,10 @@ def _is_piped(command: str) -> bool:
     return bool(re.search(r"[|;&<>`\n]|\$\(", command))
 
 
-def _outputs(source: Source) -> Iterator[Finding]:
+def _outputs(inspected: ComponentFolder) -> Iterator[Finding]:
     """The code names each output: its path, the last part of that, or its name."""
-    for name, entry_point in source.component.entry_points.items():
-        code = _reached(source, entry_point)
+    for name, entry_point in inspected.component.entry_points.items():
+        code = _reached(inspected, entry_point)
         if code is None:
             continue
         for key, output in entry_point.outputs.items():
@@ -68,23 +70,25 @@ def _outputs(source: Source) -> Iterator[Finding]:
             if not any(word in text for text in code.texts for word in names):
                 problem = f"no code here names {output.path!r}, the output {key!r}"
                 hint = "log it under that path"
-                yield source.finding("outputs", f"{FILE}: entry_points.{name}.outputs.{key}", problem, hint)
+                yield inspected.finding(
+                    "outputs", f"{FILE}: entry_points.{name}.outputs.{key}", problem, hint
+                )
 
 
-def _reached(source: Source, entry_point: EntryPoint) -> Code | None:
+def _reached(inspected: ComponentFolder, entry_point: EntryPoint) -> Code | None:
     """Returns a description of a component's Python code, None if something else is executed, too."""
     programs = programs_in(entry_point.command)
-    if not programs or any(posixpath.normpath(file) not in source.code for file in programs):
+    if not programs or any(posixpath.normpath(file) not in inspected.code for file in programs):
         return None
-    return together(source.code.values())
+    return together(inspected.code.values())
 
 
-def _example(source: Source) -> Iterator[Finding]:
+def _example(inspected: ComponentFolder) -> Iterator[Finding]:
     """There is an example that can run."""
-    if main := source.component.entry_points.get("main"):
+    if main := inspected.component.entry_points.get("main"):
         place = f"{FILE}: entry_points.main.example"
-        for problem, hint in example_problems(main, source.files, source.contracts):
-            yield source.finding("example", place, problem, hint)
+        for problem, hint in example_problems(main, inspected.files, inspected.contracts):
+            yield inspected.finding("example", place, problem, hint)
 
 
 RULES: tuple[Rule, ...] = (_imported, _arguments, _outputs, _example)

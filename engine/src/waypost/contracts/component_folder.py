@@ -14,7 +14,7 @@ README = "README.md"
 
 
 @dataclass(frozen=True)
-class Source:
+class ComponentFolder:
     """A component's folder: the paths of all its `files`, and the texts that rules read.
 
     `beside` are the folders of the library; `imports` are the imports of each folder's code, by folder;
@@ -44,4 +44,4 @@ class Source:
         return (self.name, *self.component.shared)
 
 
-Rule = Callable[[Source], Iterator[Finding]]
+Rule = Callable[[ComponentFolder], Iterator[Finding]]

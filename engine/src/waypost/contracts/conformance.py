@@ -10,7 +10,7 @@ from waypost.contracts import code_conformance
 from waypost.contracts.checks import entry_point_problems
 from waypost.contracts.command import parameters_in, programs_in
 from waypost.contracts.component import FILE
-from waypost.contracts.component_folder import README, Rule, Source
+from waypost.contracts.component_folder import README, ComponentFolder, Rule
 from waypost.contracts.readme import readme_problems
 from waypost.contracts.requirements import lines_of
 from waypost.errors import Finding, FindingsError, nearest
@@ -23,24 +23,24 @@ _ASKS_ELSEWHERE = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links
 _KEYS = {"command": "command", "default": "default", "schema": "schema"}
 
 
-def conformance(source: Source) -> list[Finding]:
+def conformance(inspected: ComponentFolder) -> list[Finding]:
     """Returns a finding for every rule that a component breaks."""
-    return [finding for rule in RULES for finding in rule(source)]
+    return [finding for rule in RULES for finding in rule(inspected)]
 
 
-def _name(source: Source) -> Iterator[Finding]:
+def _name(inspected: ComponentFolder) -> Iterator[Finding]:
     """The name is that of the folder."""
-    if source.component.name != source.name:
-        problem = f"its name is {source.component.name!r}, its folder's {source.name!r}"
+    if inspected.component.name != inspected.name:
+        problem = f"its name is {inspected.component.name!r}, its folder's {inspected.name!r}"
         hint = "pipelines use the folder's name, MLflow the component's"
-        yield source.finding("name", FILE, problem, hint)
+        yield inspected.finding("name", FILE, problem, hint)
 
 
-def _contract(source: Source) -> Iterator[Finding]:
+def _contract(inspected: ComponentFolder) -> Iterator[Finding]:
     """There is a main entry point, and everything is described."""
-    component = source.component
+    component = inspected.component
     if "main" not in component.entry_points:
-        yield source.finding("entry-point", FILE, "it has no entry point 'main', which a step uses")
+        yield inspected.finding("entry-point", FILE, "it has no entry point 'main', which a step uses")
     for name, entry_point in component.entry_points.items():
         items = [(n, p.description) for n, p in entry_point.parameters.items()]
         items += [(n, output.description) for n, output in entry_point.outputs.items()]
@@ -49,95 +49,99 @@ def _contract(source: Source) -> Iterator[Finding]:
             silent.insert(0, "the entry point itself")
         if silent:
             problem = f"entry point {name!r} does not describe {', '.join(silent)}"
-            yield source.finding("described", FILE, problem, "users read them: `waypost components info`")
+            yield inspected.finding("described", FILE, problem, "users read them: `waypost components info`")
 
 
-def _command(source: Source) -> Iterator[Finding]:
+def _command(inspected: ComponentFolder) -> Iterator[Finding]:
     """Placeholders are parameters, defaults match, and the program exists."""
-    for name, entry_point in source.component.entry_points.items():
+    for name, entry_point in inspected.component.entry_points.items():
         place = f"{FILE}: entry_points.{name}"
         for key, problem, hint in entry_point_problems(entry_point):
             rule = _KEYS.get(key.rpartition(".")[2], "parameter")
-            yield source.finding(rule, f"{place}.{key}", problem, hint)
+            yield inspected.finding(rule, f"{place}.{key}", problem, hint)
         for file in programs_in(entry_point.command):
-            if not file.startswith("../") and posixpath.normpath(file) not in source.files:
-                yield source.finding("command", f"{place}.command", f"it runs {file}, which does not exist")
+            if not file.startswith("../") and posixpath.normpath(file) not in inspected.files:
+                yield inspected.finding(
+                    "command", f"{place}.command", f"it runs {file}, which does not exist"
+                )
 
 
-def _used(source: Source) -> Iterator[Finding]:
+def _used(inspected: ComponentFolder) -> Iterator[Finding]:
     """The command uses every parameter."""
-    for name, entry_point in source.component.entry_points.items():
+    for name, entry_point in inspected.component.entry_points.items():
         for lost in sorted(set(entry_point.parameters) - parameters_in(entry_point.command)):
             problem = f"the command does not use the parameter {lost!r}: MLflow silently drops its value"
             place = f"{FILE}: entry_points.{name}.command"
-            yield source.finding("unused-parameter", place, problem, f"add --{lost}={{{lost}}}")
+            yield inspected.finding("unused-parameter", place, problem, f"add --{lost}={{{lost}}}")
 
 
-def _shared(source: Source) -> Iterator[Finding]:
+def _shared(inspected: ComponentFolder) -> Iterator[Finding]:
     """Shared folders exist."""
-    for folder in source.component.shared:
-        if folder not in source.beside:
+    for folder in inspected.component.shared:
+        if folder not in inspected.beside:
             problem = f"the library has no folder {folder!r}"
-            hint = nearest(folder, source.beside) or "the component cannot be locked"
-            yield source.finding("shared", f"{FILE}: shared", problem, hint)
+            hint = nearest(folder, inspected.beside) or "the component cannot be locked"
+            yield inspected.finding("shared", f"{FILE}: shared", problem, hint)
 
 
-def _files(source: Source) -> Iterator[Finding]:
+def _files(inspected: ComponentFolder) -> Iterator[Finding]:
     """The environment files exist, in the component's own or shared folders."""
-    named = source.component.python_env or source.component.conda_env
-    if named is not None and source.python_env is None:
-        yield source.finding("environment", FILE, f"no {named} here")
-    for file in source.python_env.requirement_files if source.python_env else ():
-        if file not in source.requirements:
-            problem = f"{file} is not a file in {', '.join(source.together)}"
-            yield source.finding("environment", named or FILE, problem, "only these folders are delivered")
+    named = inspected.component.python_env or inspected.component.conda_env
+    if named is not None and inspected.python_env is None:
+        yield inspected.finding("environment", FILE, f"no {named} here")
+    for file in inspected.python_env.requirement_files if inspected.python_env else ():
+        if file not in inspected.requirements:
+            problem = f"{file} is not a file in {', '.join(inspected.together)}"
+            yield inspected.finding("environment", named or FILE, problem, "only these folders are delivered")
 
 
-def _schemas(source: Source) -> Iterator[Finding]:
+def _schemas(inspected: ComponentFolder) -> Iterator[Finding]:
     """The schemas of YAML parameters exist, with supported keywords only."""
-    for name, entry_point in source.component.entry_points.items():
+    for name, entry_point in inspected.component.entry_points.items():
         for key, parameter in entry_point.parameters.items():
             if parameter.schema_ is None:
                 continue
             place = f"{FILE}: entry_points.{name}.parameters.{key}.schema"
-            if parameter.schema_ not in source.schemas:
-                problem = f"{parameter.schema_} is not a file in {', '.join(source.together)}"
-                yield source.finding("schema", place, problem, "only these folders are delivered")
+            if parameter.schema_ not in inspected.schemas:
+                problem = f"{parameter.schema_} is not a file in {', '.join(inspected.together)}"
+                yield inspected.finding("schema", place, problem, "only these folders are delivered")
                 continue
             try:
-                found = schema_problems(read_json(source.schemas[parameter.schema_], parameter.schema_))
+                found = schema_problems(read_json(inspected.schemas[parameter.schema_], parameter.schema_))
             except FindingsError as error:
                 found = [finding.problem for finding in error.findings]
             for problem in found:
-                yield source.finding("schema", place, f"{parameter.schema_}: {problem}")
+                yield inspected.finding("schema", place, f"{parameter.schema_}: {problem}")
 
 
-def _environment(source: Source) -> Iterator[Finding]:
+def _environment(inspected: ComponentFolder) -> Iterator[Finding]:
     """Packages are declared, each in one version, with hashes."""
-    named = source.component.python_env or source.component.conda_env
-    has_python = any(file.endswith(".py") for file in source.files)
-    if named is None and source.python_env is None and has_python:
+    named = inspected.component.python_env or inspected.component.conda_env
+    has_python = any(file.endswith(".py") for file in inspected.files)
+    if named is None and inspected.python_env is None and has_python:
         hint = "add a python_env.yaml that names a requirements.txt with hashes"
-        yield source.finding("undeclared-environment", FILE, "it does not declare its packages", hint)
-    if source.python_env is None:
+        yield inspected.finding("undeclared-environment", FILE, "it does not declare its packages", hint)
+    if inspected.python_env is None:
         return
     place = named or FILE
-    if source.python_env.beyond:
+    if inspected.python_env.beyond:
         problem = (
-            f"{', '.join(source.python_env.beyond)}: conda packages have no hashes, and are not installed"
+            f"{', '.join(inspected.python_env.beyond)}: conda packages have no hashes, and are not installed"
         )
-        yield source.finding("hashed", place, problem, "list packages from PyPI under `pip:`")
-    for line in source.python_env.dependencies:
+        yield inspected.finding("hashed", place, problem, "list packages from PyPI under `pip:`")
+    for line in inspected.python_env.dependencies:
         if not line.startswith(("-r ", "--requirement ", "-c ", "--constraint ")):
             problem = f"{line!r} has no hash"
-            yield source.finding("hashed", place, problem, "list it in a requirements file, with hashes")
+            yield inspected.finding("hashed", place, problem, "list it in a requirements file, with hashes")
             if not _PINNED.match(line):
-                yield source.finding("pinned", place, f"{line!r} is not one version", "such as name==1.2.3")
-    for file, text in source.requirements.items():
-        yield from _requirements(source, file, text)
+                yield inspected.finding(
+                    "pinned", place, f"{line!r} is not one version", "such as name==1.2.3"
+                )
+    for file, text in inspected.requirements.items():
+        yield from _requirements(inspected, file, text)
 
 
-def _requirements(source: Source, file: str, text: str) -> Iterator[Finding]:
+def _requirements(inspected: ComponentFolder, file: str, text: str) -> Iterator[Finding]:
     lines = [line for line in lines_of(text) if not line.startswith("--hash=")]
     asks = [line for line in lines if line.startswith("-")]
     packages = [line for line in lines if not line.startswith("-")]
@@ -148,28 +152,28 @@ def _requirements(source: Source, file: str, text: str) -> Iterator[Finding]:
         if found:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
             name = re.split(r"[\s;=<>~!@]", found[0])[0]
-            yield source.finding(rule, file, f"{name}{more} without {what}", hint)
+            yield inspected.finding(rule, file, f"{name}{more} without {what}", hint)
     for line in asks:
         if line.split("=")[0].split(" ")[0] in _ASKS_ELSEWHERE:
             problem = f"{line.split('=')[0].split(' ')[0]} is the choice of the user who installs it"
-            yield source.finding("index", file, problem, "remove the line")
+            yield inspected.finding("index", file, problem, "remove the line")
 
 
-def _readme(source: Source) -> Iterator[Finding]:
+def _readme(inspected: ComponentFolder) -> Iterator[Finding]:
     """There is a README, and its tables match the contract."""
-    if README not in source.files:
-        yield source.finding("readme", "", f"no {README} here")
-    elif main := source.component.entry_points.get("main"):
-        for problem in readme_problems(source.readme, main):
-            yield source.finding("readme", README, problem)
+    if README not in inspected.files:
+        yield inspected.finding("readme", "", f"no {README} here")
+    elif main := inspected.component.entry_points.get("main"):
+        for problem in readme_problems(inspected.readme, main):
+            yield inspected.finding("readme", README, problem)
 
 
-def _tests(source: Source) -> Iterator[Finding]:
+def _tests(inspected: ComponentFolder) -> Iterator[Finding]:
     """There are tests."""
-    names = (posixpath.basename(file) for file in source.files)
+    names = (posixpath.basename(file) for file in inspected.files)
     is_test = re.compile(r"test[_.-].+|.+[_.-]test\.\w+")
     if not any(is_test.fullmatch(name) for name in names):
-        yield source.finding("tests", "", "no tests here", "such as test_run.py")
+        yield inspected.finding("tests", "", "no tests here", "such as test_run.py")
 
 
 RULES: tuple[Rule, ...] = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from waypost.contracts.component import Component
-from waypost.contracts.component_folder import README, Source
+from waypost.contracts.component_folder import README, ComponentFolder
 from waypost.contracts.environment import environment_files
 from waypost.contracts.python_code import Code, read_code, together
 from waypost.contracts.text_rules import text_findings
@@ -33,11 +33,11 @@ class ComponentFolders:
     problems: list[Finding] = field(default_factory=list)
     _code: dict[str, dict[str, Code]] = field(default_factory=dict)
 
-    def sources(self) -> Iterator[Source]:
+    def folders(self) -> Iterator[ComponentFolder]:
         """Yields each component in the form that the rules check; unreadable parts become problems."""
         for name, component in self.contracts.items():
             try:
-                yield self._source(name, component)
+                yield self._folder_of(name, component)
             except FindingsError as error:
                 self.note(error)
 
@@ -54,13 +54,13 @@ class ComponentFolders:
     def note(self, error: FindingsError) -> None:
         self.problems += [Finding(f.place, f.problem, f.hint, "contract") for f in error.findings]
 
-    def _source(self, name: str, component: Component) -> Source:
+    def _folder_of(self, name: str, component: Component) -> ComponentFolder:
         folder = self.root / name
         there = any((folder / file.name).is_file() for file in environment_files(component))
         python_env = read_python_env(folder, component) if there else None
         beside = (name, *component.shared)
         together_ = [(self.root / other).resolve() for other in beside]
-        return Source(
+        return ComponentFolder(
             name,
             component,
             frozenset(path.relative_to(folder).as_posix() for path in self.content[name]),

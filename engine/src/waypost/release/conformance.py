@@ -74,7 +74,7 @@ def ignored_in(folder: Path) -> tuple[Exemption, ...]:
 def check_components(folder: Path) -> Conformance:
     """Checks all components in a folder; there may be none."""
     read = read_folders(folder)
-    findings = [finding for source in read.sources() for finding in conformance(source)]
+    findings = [finding for folder in read.folders() for finding in conformance(folder)]
     findings += [*read.problems, *read.texts(), *_kit_findings(folder, read.content.get(kit.FOLDER, ()))]
     return Conformance(tuple(components_in(folder)), tuple(dict.fromkeys(findings)))
 
