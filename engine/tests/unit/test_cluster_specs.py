@@ -15,7 +15,7 @@ from waypost.runs.logs import Follower
 from waypost.runs.spec import Code, Spec, closed, spec_in, unclosed
 from waypost.texts.masks import Masks
 from waypost.texts.sealed import Variable, opened, sealed
-from waypost.tracking.leases import Sign
+from waypost.tracking.leases import Heartbeat
 
 SECRET = sealed(["https://", Variable("TOKEN"), "@host"])
 
@@ -140,13 +140,13 @@ def test_a_run_is_executed_once(tags: dict[str, str], earlier: dict[str, object]
 
 
 def test_signs_of_life() -> None:
-    """A sign that changes within its time is one of life; an old one, or none at all, only for so long."""
-    sign = Sign(100.0)
-    assert sign.is_fresh({}, 0.0)
-    assert sign.is_fresh({}, 99.0)
-    assert not sign.is_fresh({}, 101.0)
-    assert sign.is_fresh({"waypost.seen": "1"}, 102.0)
-    assert not sign.is_fresh({"waypost.seen": "1"}, 203.0)
+    """A heartbeat that changes in time is fresh; an old one, or none at all, only for a limited time."""
+    heartbeat = Heartbeat(100.0)
+    assert heartbeat.is_fresh({}, 0.0)
+    assert heartbeat.is_fresh({}, 99.0)
+    assert not heartbeat.is_fresh({}, 101.0)
+    assert heartbeat.is_fresh({"waypost.seen": "1"}, 102.0)
+    assert not heartbeat.is_fresh({"waypost.seen": "1"}, 203.0)
 
 
 def test_lines_of_a_log_are_bounded(tmp_path: Path) -> None:

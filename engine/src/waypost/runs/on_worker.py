@@ -39,7 +39,7 @@ from waypost.system.places import home
 from waypost.system.scratch import remove_leftovers, scratch
 from waypost.texts.masks import Masks
 from waypost.tracking.connection import patient, reached, tracking_errors
-from waypost.tracking.leases import BEAT_SECONDS, Sign
+from waypost.tracking.leases import BEAT_SECONDS, Heartbeat
 from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, WORKER_TAG, Runs, outputs_in
 
 _POLL_SECONDS = 0.2
@@ -96,7 +96,7 @@ class _Attempt:
         self._log = temp / f"{spec.step}.log"
         self._materials = Materials(spec, runs, inside.name, lambda text: self._tell(said=text))
         self._masks = Masks(self._materials.secrets)
-        self._sign = Sign(_SILENCE_SECONDS)
+        self._heartbeat = Heartbeat(_SILENCE_SECONDS)
         self._began = time.monotonic()
 
     def run(self) -> Document:
@@ -185,11 +185,11 @@ class _Attempt:
                 status, tags = self._runs.state_of(self._spec.parent)
                 self._check_not_given_up()
         except WaypostError:
-            self._sign = Sign(_SILENCE_SECONDS)
+            self._heartbeat = Heartbeat(_SILENCE_SECONDS)
             return
         if status != "RUNNING":
             raise _StoppedError("the pipeline's run is over")
-        if not self._sign.is_fresh(tags, now):
+        if not self._heartbeat.is_fresh(tags, now):
             raise _StoppedError("the engine that started it is no longer responding")
 
     def _check_not_given_up(self) -> None:

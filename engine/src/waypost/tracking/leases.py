@@ -39,7 +39,7 @@ BEAT_SECONDS = 20.0
 _SILENCE_SECONDS = 6 * BEAT_SECONDS
 
 
-class Sign:
+class Heartbeat:
     """The heartbeat of a run's process, observed from another machine.
 
     Clocks of two machines may differ: what counts is whether it changes while we watch.
@@ -52,9 +52,9 @@ class Sign:
 
     def is_fresh(self, tags: Mapping[str, str], now: float) -> bool:
         """Returns whether the heartbeat among a run's tags has changed recently."""
-        sign = tags.get(_BEAT_TAG, "")
-        if sign != self._seen:
-            self._seen, self._since = sign, now
+        heartbeat = tags.get(_BEAT_TAG, "")
+        if heartbeat != self._seen:
+            self._seen, self._since = heartbeat, now
         return now - self._since < self._silence
 
 
@@ -74,7 +74,7 @@ class Leases:
         self._experiment_id = experiment_id
         self._requested: set[tuple[str, str]] = set()
         self._held: set[tuple[str, str]] = set()
-        self._signs: defaultdict[str, Sign] = defaultdict(Sign)
+        self._heartbeats: defaultdict[str, Heartbeat] = defaultdict(Heartbeat)
         self._last_beat = time.monotonic()
 
     def acquire(self, run_id: str, key: str) -> Holder | None:
@@ -135,7 +135,7 @@ class Leases:
         known = is_alive_here(run)
         if known is not None:
             return known
-        return self._signs[run.info.run_id].is_fresh(run.data.tags, time.monotonic())
+        return self._heartbeats[run.info.run_id].is_fresh(run.data.tags, time.monotonic())
 
 
 def is_alive_here(run: Run) -> bool | None:
