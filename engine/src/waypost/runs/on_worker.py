@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from waypost.cluster.inside import Inside, memory_mb, own_variables
+from waypost.cluster.worker_context import WorkerContext, memory_mb, own_variables
 from waypost.contracts.argument_values import command_line
 from waypost.contracts.component import EntryPoint
 from waypost.errors import WaypostError
@@ -57,18 +57,18 @@ def execute(document: Document) -> Document:
     """Executes an attempt; returns how it ended (`ended`, or `complete` if that was recorded before), or
     which worker began it (`lost`), or why it was stopped (`stopped`). Raises WaypostError.
     """
-    spec, inside = spec_in(document), Inside()
+    spec, context = spec_in(document), WorkerContext()
     uri = own_store(spec.store)
     remove_leftovers()
     try:
         with tracking_errors(uri), scratch() as temp:
-            return _Attempt(spec, Runs(reached(uri)), inside, temp, uri).run()
+            return _Attempt(spec, Runs(reached(uri)), context, temp, uri).run()
     except _StoppedError as error:
         return {"stopped": str(error)}
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = "free disk space there (WAYPOST_HOME, TMPDIR), or stop this worker" if full else ""
-        raise WaypostError(f"worker {inside.name}: {error}", hint=hint) from error
+        raise WaypostError(f"worker {context.name}: {error}", hint=hint) from error
 
 
 def own_store(told: str) -> str:
@@ -87,14 +87,14 @@ def earlier_in(tags: Mapping[str, str], mine: str) -> Document:
 
 
 class _Attempt:
-    def __init__(self, spec: Spec, runs: Runs, inside: Inside, temp: Path, uri: str) -> None:
+    def __init__(self, spec: Spec, runs: Runs, context: WorkerContext, temp: Path, uri: str) -> None:
         self._spec = spec
         self._runs = runs
-        self._inside = inside
+        self._context = context
         self._temp = temp
         self._uri = uri
         self._log = temp / f"{spec.step}.log"
-        self._materials = Materials(spec, runs, inside.name, lambda text: self._tell(said=text))
+        self._materials = Materials(spec, runs, context.name, lambda text: self._tell(said=text))
         self._masks = Masks(self._materials.secrets)
         self._heartbeat = Heartbeat(_SILENCE_SECONDS)
         self._began = time.monotonic()
@@ -122,7 +122,7 @@ class _Attempt:
 
     def _earlier(self) -> Document:
         """Claims the run for this worker; returns the outcome of an earlier execution, if any."""
-        mine = f"{self._inside.name} {uuid.uuid4().hex}"
+        mine = f"{self._context.name} {uuid.uuid4().hex}"
         _, tags = self._runs.state_of(self._spec.run_id)
         if not (tags.get(WORKER_TAG) or tags.get(COMPLETE_TAG)):
             self._runs.tag(self._spec.run_id, {WORKER_TAG: mine})
@@ -160,7 +160,7 @@ class _Attempt:
                 if now - told > _NEWS_SECONDS:
                     told = now
                     used = memory_mb(process.number)
-                    self._tell(lines=follower.news(), memory=used, limit=self._inside.limit_mb)
+                    self._tell(lines=follower.news(), memory=used, limit=self._context.limit_mb)
         except BaseException:
             process.end()
             mask(self._log, self._masks)
@@ -172,7 +172,7 @@ class _Attempt:
         return code, ""
 
     def _check_wanted(self) -> None:
-        if not self._inside.is_wanted:
+        if not self._context.is_wanted:
             raise _StoppedError("nobody waits for it any more")
 
     def _check_lease(self, now: float) -> None:
@@ -234,4 +234,6 @@ class _Attempt:
         return f"it exceeded its time limit of {limit:g} minutes" if late else ""
 
     def _tell(self, **news: object) -> None:
-        self._inside.tell(self._spec.topic, {"run_id": self._spec.run_id, "name": self._inside.name, **news})
+        self._context.tell(
+            self._spec.topic, {"run_id": self._spec.run_id, "name": self._context.name, **news}
+        )

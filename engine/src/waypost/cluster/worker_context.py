@@ -15,7 +15,7 @@ from distributed.worker import thread_state
 _MIB = 1 << 20
 
 
-class Inside:
+class WorkerContext:
     """The worker that executes a task; use it from the task's own thread."""
 
     def __init__(self) -> None:
