@@ -10,9 +10,9 @@ import pytest
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.errors import WaypostError
 from waypost.runs.deaths import Memory, died_here, is_gone, runs_again, too_many
-from waypost.runs.handing_over import is_public
 from waypost.runs.logs import Follower
 from waypost.runs.spec import Code, Spec, closed, spec_in, unclosed
+from waypost.runs.uploads import is_public
 from waypost.texts.masks import Masks
 from waypost.texts.sealed import Variable, opened, sealed
 from waypost.tracking.leases import Heartbeat

@@ -35,10 +35,10 @@ from waypost.runs.dask_attempt import Attempt
 from waypost.runs.deaths import MOST_DEATHS, Memory, runs_again, too_many
 from waypost.runs.events import Reporter
 from waypost.runs.executor import Executor, Left, Site, Work
-from waypost.runs.handing_over import HandedOver, local_files
 from waypost.runs.preflight import Options, digests
 from waypost.runs.prepare import Prepared
 from waypost.runs.spec import given, spec_of
+from waypost.runs.uploads import Uploads, local_files
 from waypost.sources.memo import Memo
 from waypost.tracking.tracker import Tracker
 
@@ -73,7 +73,7 @@ class DaskExecutor:
         self._wait = wait
         self._stack = contextlib.ExitStack()
         self._cluster = self._stack.enter_context(connected(options.on, tls, warn=reporter.warn))
-        self._handed_over = HandedOver(memo, upload=options.upload)
+        self._uploads = Uploads(memo, upload=options.upload)
         self._asked: list[tuple[Prepared, tuple[PlannedStep, ...]]] = []
         self._workers: list[Worker] = []
         self._environments: dict[int, Mapping[str, str]] = {}
@@ -158,8 +158,8 @@ class DaskExecutor:
             self._environments[id(prepared)] = digests(prepared, self._options.env)
         spec = spec_of(
             work,
-            self._handed_over.code(work, tracker),
-            given(work.step, work.inputs, self._handed_over.files(work, tracker)),
+            self._uploads.code(work, tracker),
+            given(work.step, work.inputs, self._uploads.files(work, tracker)),
             environment=self._environments[id(prepared)][work.step.name],
             own=self._options.env == "local",
             store=tracker.uri,

@@ -27,7 +27,7 @@ _NETWORK = ("http", "https", "ssh", "git")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class HandedOver:
+class Uploads:
     """Uploads everything once for all runs of a process: it is named by content.
 
     With `upload`, input files of this machine are uploaded, too; otherwise workers look for them at the same
@@ -50,7 +50,7 @@ class HandedOver:
             return Code(work.step.uses, folder, trees, git, code.pin.commit, code.pin.tag)
         tree = tree_of_folders(trees)
         if tree not in self._code:
-            self._code[tree] = work.parent, _hand_over_code(code, tree, work.parent, runs)
+            self._code[tree] = work.parent, _upload_code(code, tree, work.parent, runs)
         run_id, artifact = self._code[tree]
         return Code(work.step.uses, folder, trees, run_id=run_id, artifact=artifact)
 
@@ -70,7 +70,7 @@ class HandedOver:
         return self._files[digest]
 
 
-def _hand_over_code(code: Checkout, tree: str, run_id: str, runs: Runs) -> str:
+def _upload_code(code: Checkout, tree: str, run_id: str, runs: Runs) -> str:
     with scratch() as temp:
         file = temp / f"{tree}.tar"
         pack(_unpacked(code), file)
