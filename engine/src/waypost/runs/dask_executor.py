@@ -34,7 +34,7 @@ from waypost.runs.cluster_checks import (
 from waypost.runs.dask_attempt import Attempt
 from waypost.runs.deaths import MOST_DEATHS, Memory, runs_again, too_many
 from waypost.runs.events import Reporter
-from waypost.runs.executor import Executor, Left, Site, Work
+from waypost.runs.executor import Available, Executor, Site, Work
 from waypost.runs.preflight import Options, digests
 from waypost.runs.prepare import Prepared
 from waypost.runs.spec import given, spec_of
@@ -137,9 +137,9 @@ class DaskExecutor:
         """Returns how many steps the workers take at once; Dask decides which worker has room."""
         return Capacity(jobs or self._slots)
 
-    def left(self, *, gpus: bool) -> Left:  # noqa: ARG002 (part of the port)
+    def available(self, *, gpus: bool) -> Available:  # noqa: ARG002 (part of the port)
         """Returns the current number of places: workers join and leave."""
-        return Left(places=None if self._options.jobs else self._slots)
+        return Available(places=None if self._options.jobs else self._slots)
 
     @property
     def _slots(self) -> int:

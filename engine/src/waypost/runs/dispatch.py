@@ -116,8 +116,8 @@ class _Dispatcher:
         run.begin()
 
     def _pass_time(self, *, gpus: bool) -> None:
-        left = self._tools.executor.left(gpus=gpus)
-        self._tell(Passed(monotonic(), left.memory, left.gpus, left.places))
+        available = self._tools.executor.available(gpus=gpus)
+        self._tell(Passed(monotonic(), available.memory, available.gpus, available.places))
 
     def cancel(self, status: str) -> None:
         """Ends what is left and closes it, while something else may be on its way up."""

@@ -64,7 +64,7 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Left:
+class Available:
     """What is free right now: bytes of memory, and GPUs that no other process has; None: unknown.
 
     `places` is the total number of places for tasks, None if `capacity` still holds.
@@ -124,8 +124,8 @@ class Executor(Protocol):
     def capacity(self, jobs: int) -> Capacity:
         """Returns the capacity for tasks, of which `jobs` may run at once (0: as many as make sense)."""
 
-    def left(self, *, gpus: bool) -> Left:
-        """Returns what is free of it; GPUs are checked only if a step waits for them."""
+    def available(self, *, gpus: bool) -> Available:
+        """Returns what is free of the capacity; GPUs are checked only if a step waits for them."""
 
     def take_gpus(self, holder: str, count: int) -> bool:
         """Reserves GPUs for the task of a `holder` until `give_back`; returns whether enough were free."""

@@ -18,7 +18,7 @@ from waypost.runs import environments
 from waypost.runs.code import own_copy, worker_command
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter
-from waypost.runs.executor import Ended, Left, LostError, Work, holder_of
+from waypost.runs.executor import Available, Ended, LostError, Work, holder_of
 from waypost.runs.logs import exit_cause, mask, tail_of
 from waypost.runs.outputs import Outputs, find_outputs
 from waypost.runs.preflight import Options, by_step
@@ -71,9 +71,9 @@ class LocalExecutor:
         """Returns this machine's capacity; its GPUs are counted when a step asks for one."""
         return this_machine(jobs)
 
-    def left(self, *, gpus: bool) -> Left:
+    def available(self, *, gpus: bool) -> Available:
         """Returns what is free on this machine."""
-        return Left(available_memory(), self._gpus.free() if gpus else None)
+        return Available(available_memory(), self._gpus.free() if gpus else None)
 
     def take_gpus(self, holder: str, count: int) -> bool:
         """Reserves GPUs for a step, which sees no others, until `give_back`."""

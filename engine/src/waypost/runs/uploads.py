@@ -1,6 +1,4 @@
-"""Passes files and code that a cluster's workers cannot fetch themselves, as artifacts of a pipeline's
-run.
-"""
+"""Uploads what a cluster's workers cannot fetch themselves, as artifacts of a pipeline's run."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Uploads:
-    """Uploads everything once for all runs of a process: it is named by content.
+    """Uploads each content once for all runs of a process.
 
     With `upload`, input files of this machine are uploaded, too; otherwise workers look for them at the same
     path.
