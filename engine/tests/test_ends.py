@@ -17,7 +17,7 @@ import pytest
 from tests.daemons import FAMILY, alive, ids, left
 from waypost.contracts.command import PythonCommand
 from waypost.runs import environments
-from waypost.runs.processes import OF_EVERY_STEP, Process, Processes, Task, WorkerLostError
+from waypost.runs.processes import OF_EVERY_STEP, ForkServerLostError, Process, Processes, Task
 from waypost.system.children import Background
 from waypost.system.process import ProcessError, output_of
 
@@ -98,7 +98,7 @@ def test_families_of_a_lost_worker(tmp_path: Path) -> None:
     """A worker that is killed with -9 takes its steps along, and their families."""
     with workers(tmp_path, fork=True) as (found, start):
         running, family = start("one", "os.kill(os.getppid(), 9)\ntime.sleep(600)")
-        with pytest.raises(WorkerLostError):
+        with pytest.raises(ForkServerLostError):
             ended(found, running)
         assert alive(family) == []
 

@@ -42,7 +42,7 @@ from waypost.release.fetched import unpacked
 from waypost.runs import environments
 from waypost.runs.environments import Environment
 from waypost.runs.imports import reached
-from waypost.runs.processes import OF_EVERY_STEP, Process, Processes, Task, WorkerLostError, can_fork
+from waypost.runs.processes import OF_EVERY_STEP, ForkServerLostError, Process, Processes, Task, can_fork
 from waypost.sources import git, remotes
 from waypost.sources.files import read_project, read_python_env
 from waypost.sources.mirror import HEAD, Mirror
@@ -181,7 +181,7 @@ class _Submitted(SubmittedRun):
             self._executor.wait(0)
             try:
                 code = self._running.poll()
-            except WorkerLostError as error:
+            except ForkServerLostError as error:
                 _log.warning("%s; it runs as a plain process", error)
                 self._running = self._start(plain=True)
                 return None

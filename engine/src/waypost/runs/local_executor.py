@@ -23,7 +23,7 @@ from waypost.runs.logs import exit_cause, mask, tail_of
 from waypost.runs.outputs import Outputs, find_outputs
 from waypost.runs.preflight import Options, by_step
 from waypost.runs.prepare import Prepared
-from waypost.runs.processes import NOT_INHERITED, OF_EVERY_STEP, Process, Processes, Task, WorkerLostError
+from waypost.runs.processes import NOT_INHERITED, OF_EVERY_STEP, ForkServerLostError, Process, Processes, Task
 from waypost.sources.memo import Memo
 from waypost.system.gpus import Gpus
 from waypost.system.machine import available_memory, cores, total_memory
@@ -182,7 +182,7 @@ class _Running:
         if self._code is None and self._process:
             try:
                 self._code = self._process.poll()
-            except WorkerLostError as error:  # the fork server is gone or cannot fork it
+            except ForkServerLostError as error:  # the fork server is gone or cannot fork it
                 self.keep_log()
                 self.drop_copy()
                 raise LostError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Processes of steps on this machine: forks of a worker that has imported what they need, or plain
+"""Processes of steps on this machine: forks of a server that has imported what they need, or plain
 processes.
 """
 
@@ -53,7 +53,7 @@ class Process(Protocol):
     """A running process of a step."""
 
     def poll(self) -> int | None:
-        """Returns the exit code (-N: signal N), None while it runs. Raises WorkerLostError."""
+        """Returns the exit code (-N: signal N), None while it runs. Raises ForkServerLostError."""
 
     def end(self) -> None:
         """Ends it and its children: SIGTERM, then SIGKILL after some seconds."""
@@ -67,8 +67,8 @@ class Process(Protocol):
         """Processor time in seconds, 0 if unknown."""
 
 
-class WorkerLostError(Exception):
-    """A step's worker is gone, or cannot fork it; a plain process can run it."""
+class ForkServerLostError(Exception):
+    """A step's fork server is gone, or cannot fork it; a plain process can run it."""
 
 
 def can_fork() -> bool:
@@ -88,61 +88,61 @@ class Processes:
     def __init__(self, folder: Path, *, fork: bool) -> None:
         self._folder = folder
         self._fork = fork
-        self._workers: dict[tuple[str, frozenset[tuple[str, str]]], _Worker] = {}
+        self._servers: dict[tuple[str, frozenset[tuple[str, str]]], _ForkServer] = {}
         self._plain: list[_Plain] = []
         self._count = 0
         self._store = ""
 
     def prepare(self, environment: Environment, python: PythonCommand | None, modules: Sequence[str]) -> None:
-        """Starts the worker for such commands if there is none yet, and has it import modules."""
+        """Starts the fork server for such commands if there is none yet, and has it import modules."""
         if python and self._fork:
-            self._worker(environment, python).prepare(modules)
+            self._server(environment, python).prepare(modules)
 
     def announce(self, store: str) -> None:
-        """Tells all workers, present and future, where steps will log to."""
+        """Tells all fork servers, present and future, where steps will log to."""
         self._store = store
-        for worker in self._workers.values():
-            worker.announce(store)
+        for server in self._servers.values():
+            server.announce(store)
 
     def start(self, environment: Environment, task: Task, *, plain: bool = False) -> Process:
-        """Starts a task. Raises WorkerLostError if only a plain process can run it."""
+        """Starts a task. Raises ForkServerLostError if only a plain process can run it."""
         if not task.python or not self._fork or plain:
             running = _Plain(task)
             self._plain.append(running)
             return running
-        return self._worker(environment, task.python).start(task)
+        return self._server(environment, task.python).start(task)
 
     def wait(self, seconds: float) -> None:
         """Waits until something may have happened, at most `seconds`."""
-        alive = [worker for worker in self._workers.values() if worker.is_there]
+        alive = [server for server in self._servers.values() if server.is_there]
         self._plain = [running for running in self._plain if running.poll() is None]
         until = time.monotonic() + seconds
         while True:
             left = max(until - time.monotonic(), 0)
             readable, _, _ = select.select(alive, [], [], min(left, _POLL_SECONDS) if self._plain else left)
-            for worker in readable:
-                worker.listen()
+            for server in readable:
+                server.listen()
             if readable or not left or any(running.poll() is not None for running in self._plain):
                 return
 
     def close(self) -> None:
         for running in self._plain:
             running.end()
-        for worker in self._workers.values():
-            worker.close()
+        for server in self._servers.values():
+            server.close()
 
-    def _worker(self, environment: Environment, python: PythonCommand) -> _Worker:
-        # Variables that a module reads on import must be set when the worker starts.
+    def _server(self, environment: Environment, python: PythonCommand) -> _ForkServer:
+        # Variables that a module reads on import must be set when the fork server starts.
         variables = {name: value for name, value in python.variables.items() if name != "PYTHONPATH"}
         key = (environment.digest, frozenset(variables.items()))
-        worker = self._workers.get(key)
-        if worker is None or not worker.is_there:
+        server = self._servers.get(key)
+        if server is None or not server.is_there:
             self._count += 1
-            worker = _Worker(environment, variables, self._folder, self._count)
-            self._workers[key] = worker
+            server = _ForkServer(environment, variables, self._folder, self._count)
+            self._servers[key] = server
             if self._store:
-                worker.announce(self._store)
-        return worker
+                server.announce(self._store)
+        return server
 
 
 class _Plain:
@@ -160,8 +160,8 @@ class _Plain:
 
 
 class _Forked:
-    def __init__(self, worker: _Worker) -> None:
-        self._worker = worker
+    def __init__(self, server: _ForkServer) -> None:
+        self._server = server
         self.process = 0
         self.code: int | None = None
         self.lost = ""
@@ -170,21 +170,21 @@ class _Forked:
 
     def poll(self) -> int | None:
         if self.lost:
-            raise WorkerLostError(self.lost)
+            raise ForkServerLostError(self.lost)
         return self.code
 
     def end(self) -> None:
         until = time.monotonic() + GRACE_SECONDS
         number = signal.SIGTERM
-        while self.code is None and not self.lost and self._worker.is_there:
+        while self.code is None and not self.lost and self._server.is_there:
             if self.process:
                 signal_group(self.process, number)
             if time.monotonic() > until:
                 number = signal.SIGKILL
-            self._worker.listen(_POLL_SECONDS)
+            self._server.listen(_POLL_SECONDS)
 
 
-class _Worker:
+class _ForkServer:
     """A fork server; its log and its steps' reports are in `folder`."""
 
     def __init__(
@@ -218,7 +218,7 @@ class _Worker:
 
     def start(self, task: Task) -> _Forked:
         if task.python is None:
-            raise WorkerLostError("not plain Python")
+            raise ForkServerLostError("not plain Python")
         self._count += 1
         name = f"{task.step}-{self._count}"
         request: dict[str, Any] = {
