@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from waypost.contracts.metrics import MetricFacts, SaidSide, Side
+from waypost.contracts.metrics import DeclaredSide, MetricFacts, Side
 from waypost.errors import Finding, UsageError, did_you_mean
 
 _SAY_IT = "state it: --lower or --higher; a contract may declare it: {better: lower, kind: quality}"
@@ -71,7 +71,7 @@ def qualities(metrics: Collection[str], facts: Mapping[str, MetricFacts]) -> lis
     return [name for name, metric in facts.items() if metric.kind == "quality" and name in metrics]
 
 
-def better_side(metric: str, declared: SaidSide, asked: SaidSide) -> Side:
+def better_side(metric: str, declared: DeclaredSide, asked: DeclaredSide) -> Side:
     """Returns which values of a metric are better.
 
     Args: `declared` is the contract's side, `asked` the command line's; either may be empty.

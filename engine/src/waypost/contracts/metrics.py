@@ -14,7 +14,7 @@ from waypost.texts.json_text import read_json
 from waypost.texts.parsing import Strict
 
 Side = Literal["lower", "higher"]
-SaidSide = Literal["lower", "higher", ""]
+DeclaredSide = Literal["lower", "higher", ""]
 Kind = Literal["quality", "time", "count", ""]
 SYSTEM = "system/"
 """Prefix of the names of metrics about machine usage: they are in no record."""
@@ -30,7 +30,7 @@ class MetricFacts(Strict):
     names the metrics with the ends of its interval.
     """
 
-    better: SaidSide = ""
+    better: DeclaredSide = ""
     kind: Kind = ""
     unit: Annotated[str, StringConstraints(max_length=40)] = ""
     interval: tuple[str, str] | None = Field(default=None, exclude_if=lambda value: value is None)

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from waypost.contracts.metrics import SaidSide
+from waypost.contracts.metrics import DeclaredSide
 from waypost.errors import Finding, FindingsError, UsageError
 
 _RANGE = re.compile(r"range\(([^()]*)\)")
@@ -42,7 +42,7 @@ def swept(overrides: Sequence[str]) -> list[str]:
     return [o.partition("=")[0].removeprefix("+") for o in overrides if len(points([o])) > 1]
 
 
-def smaller_is_better(metric: str, declared: SaidSide, asked: bool | None) -> bool:
+def smaller_is_better(metric: str, declared: DeclaredSide, asked: bool | None) -> bool:
     """Returns whether the smallest value of a metric is the best.
 
     Args: `declared` is the contract's side, `asked` the command line's (None: not given); if neither is

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from waypost.contracts.gate import better_side, data_problem, metric_to_compare, not_better
-from waypost.contracts.metrics import MetricFacts, SaidSide, Side
+from waypost.contracts.metrics import DeclaredSide, MetricFacts, Side
 from waypost.errors import Finding
 from waypost.tracking.origins import Origin
 from waypost.tracking.registry import Registry
@@ -21,7 +21,9 @@ class Contest:
     any_data: bool = False
 
 
-def contest(origin: Origin, alias: str, metric: str, side: SaidSide, *, any_data: bool = False) -> Contest:
+def contest(
+    origin: Origin, alias: str, metric: str, side: DeclaredSide, *, any_data: bool = False
+) -> Contest:
     """Returns the comparison that a model has to win; its contracts give an empty metric or side.
 
     Raises UsageError if they give none.

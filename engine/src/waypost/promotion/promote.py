@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.contracts.gate import Threshold, find_metric, missed
-from waypost.contracts.metrics import SaidSide
+from waypost.contracts.metrics import DeclaredSide
 from waypost.contracts.provenance import DIRTY_TAG, OVERRIDES_TAG
 from waypost.errors import FindingsError, UsageError
 from waypost.inference.fetching import fetched_model
@@ -38,7 +38,7 @@ class PromotionRequest:
     thresholds: tuple[Threshold, ...] = ()
     better_than: str = ""
     metric: str = ""
-    better: SaidSide = ""
+    better: DeclaredSide = ""
     step: str = ""
     notes: str = ""
     is_trusted: bool = False

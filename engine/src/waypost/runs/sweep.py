@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from waypost.contracts.metrics import SaidSide
+from waypost.contracts.metrics import DeclaredSide
 from waypost.errors import Finding, FindingsError, did_you_mean, redacted
 from waypost.pages.sweep_page import Sweep, SweptPoint, sweep_page
 from waypost.runs.dispatch import drive
@@ -90,7 +90,7 @@ def metric_name(prepared: Prepared, asked: str | None) -> str:
     return next(name for name in known if name.startswith(f"{last}/"))
 
 
-def declared_side(prepared: Prepared, metric: str) -> SaidSide:
+def declared_side(prepared: Prepared, metric: str) -> DeclaredSide:
     """Returns the better direction of a metric, STEP/NAME, as its contract declares it."""
     step, _, name = metric.partition("/")
     return prepared.plan.step(step).entry_point.metrics[name].better
