@@ -11,7 +11,7 @@ from waypost.contracts.pipeline import parse_pipeline
 from waypost.errors import WaypostError
 from waypost.runs.deaths import Memory, died_here, is_gone, runs_again, too_many
 from waypost.runs.logs import Follower
-from waypost.runs.spec import Code, Spec, closed, spec_in, unclosed
+from waypost.runs.spec import Code, Spec, decoded, encoded, spec_in
 from waypost.runs.uploads import is_public
 from waypost.texts.masks import Masks
 from waypost.texts.sealed import Variable, opened, sealed
@@ -24,7 +24,7 @@ def test_a_spec_survives_json() -> None:
     """What a worker reads is what the engine wrote."""
     code = Code("parts/a", "a", {"a": "0" * 40}, run_id="1", artifact="code/x.tar")
     spec = Spec(
-        "train", "main", code, {"x": {"text": closed("7")}}, "e", False, "http://s", "1", "p", "r", "k", 2
+        "train", "main", code, {"x": {"text": encoded("7")}}, "e", False, "http://s", "1", "p", "r", "k", 2
     )
     assert spec_in(json.loads(json.dumps(spec.document()))) == spec
 
@@ -38,14 +38,14 @@ def test_a_spec_survives_json() -> None:
 )
 def test_values_arrive_as_they_were(value: object) -> None:
     """Whatever a parameter holds comes back, keys that are no texts and our own words included."""
-    assert unclosed(json.loads(json.dumps(closed(value)))) == value
+    assert decoded(json.loads(json.dumps(encoded(value)))) == value
 
 
 def test_secrets_stay_closed() -> None:
     """A variable's value is in no document; whoever has the variable opens what comes back."""
-    document = json.dumps(closed({"list": [SECRET], "plain": "x"}))
+    document = json.dumps(encoded({"list": [SECRET], "plain": "x"}))
     assert "TOKEN" in document
-    again = unclosed(json.loads(document))
+    again = decoded(json.loads(document))
     assert opened(again, {"TOKEN": "hidden"}) == {"list": ["https://hidden@host"], "plain": "x"}
     assert "hidden" not in document
 

@@ -37,7 +37,7 @@ from waypost.runs.events import Reporter
 from waypost.runs.executor import Available, Executor, Site, Work
 from waypost.runs.preflight import Options, digests
 from waypost.runs.prepare import Prepared
-from waypost.runs.spec import given, spec_of
+from waypost.runs.spec import argument_documents, spec_of
 from waypost.runs.uploads import Uploads, local_files
 from waypost.sources.memo import Memo
 from waypost.tracking.tracker import Tracker
@@ -159,7 +159,7 @@ class DaskExecutor:
         spec = spec_of(
             work,
             self._uploads.code(work, tracker),
-            given(work.step, work.inputs, self._uploads.files(work, tracker)),
+            argument_documents(work.step, work.inputs, self._uploads.files(work, tracker)),
             environment=self._environments[id(prepared)][work.step.name],
             own=self._options.env == "local",
             store=tracker.uri,

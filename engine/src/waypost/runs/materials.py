@@ -15,7 +15,7 @@ from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
 from waypost.runs import environments
 from waypost.runs.environments import Environment
 from waypost.runs.prepare import is_wandb
-from waypost.runs.spec import Code, Document, Spec, unclosed
+from waypost.runs.spec import Code, Document, Spec, decoded
 from waypost.sources.archives import receive
 from waypost.sources.files import read_component, read_python_env
 from waypost.sources.memo import Memo
@@ -90,44 +90,45 @@ class Materials:
     def values(self, entry_point: EntryPoint, temp: Path) -> dict[str, str]:
         """Returns the arguments as texts for the command line; generated files go to `temp`."""
         return {
-            name: self._value(entry_point, name, given, temp) for name, given in self._spec.arguments.items()
+            name: self._value(entry_point, name, argument, temp)
+            for name, argument in self._spec.arguments.items()
         }
 
-    def _value(self, entry_point: EntryPoint, name: str, given: Document, temp: Path) -> str:
-        if "artifact" in given:
-            return str(self._input(name, given))
-        if "path" in given:
-            return self._shared(name, given)
-        if "inline" in given or "open" in given:
-            text = given.get("inline")
+    def _value(self, entry_point: EntryPoint, name: str, argument: Document, temp: Path) -> str:
+        if "artifact" in argument:
+            return str(self._input(name, argument))
+        if "path" in argument:
+            return self._shared(name, argument)
+        if "inline" in argument or "open" in argument:
+            text = argument.get("inline")
             if text is None:
-                text = canonical_yaml(opened(unclosed(given["open"]), self._values))
+                text = canonical_yaml(opened(decoded(argument["open"]), self._values))
             file = temp / f"{name}.yaml"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
             return str(file)
-        if "address" in given:
-            address = str(opened(unclosed(given["address"]), self._values))
+        if "address" in argument:
+            address = str(opened(decoded(argument["address"]), self._values))
             if is_wandb(address):
                 from waypost.tracking.wandb_inputs import fetched
 
-                return str(fetched(address, given["content"]))
+                return str(fetched(address, argument["content"]))
             return address
-        value = unclosed(given["text"])
+        value = decoded(argument["text"])
         is_open = type(value) is str
         return value if is_open else argument_text(entry_point.parameters[name], opened(value, self._values))
 
-    def _shared(self, name: str, given: Document) -> str:
+    def _shared(self, name: str, argument: Document) -> str:
         """Returns a path that the client named, if this machine has the same content there."""
-        path = Path(given["path"])
-        if not path.exists() or self._memo.digest(path) != given["digest"]:
+        path = Path(argument["path"])
+        if not path.exists() or self._memo.digest(path) != argument["digest"]:
             problem = f"worker {self._worker} does not have the client's content at {path}"
             raise IntegrityError([Finding(name, problem, "upload it: --upload")])
         return str(path)
 
-    def _input(self, name: str, given: Document) -> Path:
+    def _input(self, name: str, argument: Document) -> Path:
         """Returns the local path of an artifact, verified against the digest that its run recorded."""
-        run_id, artifact, digest = given["run_id"], given["artifact"], given["digest"]
+        run_id, artifact, digest = argument["run_id"], argument["artifact"], argument["digest"]
         for _ in range(2):
             path = self._artifact(run_id, artifact)
             if self._memo.digest(path) == digest:

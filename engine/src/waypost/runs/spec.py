@@ -37,7 +37,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Spec:
-    """An attempt at a step; `arguments` are made by `given`.
+    """An attempt at a step; `arguments` are made by `argument_documents`.
 
     `environment` is the digest of what has to be installed, `own` whether that is the worker's own
     environment; `variables` are the digests of variables that decide the result, `sealed` the names of
@@ -118,47 +118,51 @@ def spec_of(
     )
 
 
-def given(step: PlannedStep, inputs: Inputs, uploaded: Mapping[str, Document]) -> dict[str, Document]:
+def argument_documents(
+    step: PlannedStep, inputs: Inputs, uploaded: Mapping[str, Document]
+) -> dict[str, Document]:
     """Returns a step's arguments for another machine; `uploaded` are local files, by parameter."""
     return {
-        name: uploaded[name] if name in uploaded else _given(argument, inputs)
+        name: uploaded[name] if name in uploaded else _argument(argument, inputs)
         for name, argument in step.arguments.items()
     }
 
 
-def _given(argument: Any, inputs: Inputs) -> Document:
+def _argument(argument: Any, inputs: Inputs) -> Document:
     if isinstance(argument, Reference):
         finished = inputs.finished[argument.step]
-        return an_artifact(finished.run_id, inputs.artifact(argument), finished.digests[argument.output])
+        return artifact_argument(
+            finished.run_id, inputs.artifact(argument), finished.digests[argument.output]
+        )
     if isinstance(argument, Inline):
-        return {"inline": argument.text} if argument.content is None else {"open": closed(argument.content)}
+        return {"inline": argument.text} if argument.content is None else {"open": encoded(argument.content)}
     if isinstance(argument, Location):
-        return {"address": closed(argument.text), "content": inputs.content_behind(argument)}
-    return {"text": closed(argument)}
+        return {"address": encoded(argument.text), "content": inputs.content_behind(argument)}
+    return {"text": encoded(argument)}
 
 
-def an_artifact(run_id: str, artifact: str, digest: str) -> Document:
+def artifact_argument(run_id: str, artifact: str, digest: str) -> Document:
     """Returns the argument for a file that is an artifact of a run."""
     return {"run_id": run_id, "artifact": artifact, "digest": digest}
 
 
-def closed(value: Any) -> Document:
+def encoded(value: Any) -> Document:
     """Returns a value as JSON, with environment variables by name only."""
     if isinstance(value, Sealed):
         return {"parts": [{"name": p.name} if isinstance(p, Variable) else str(p) for p in value.parts]}
     if isinstance(value, dict):
-        return {"pairs": [[key, closed(child)] for key, child in value.items()]}
+        return {"pairs": [[key, encoded(child)] for key, child in value.items()]}
     if isinstance(value, list):
-        return {"items": [closed(child) for child in value]}
+        return {"items": [encoded(child) for child in value]}
     return {"is": str(value) if isinstance(value, str) else value}
 
 
-def unclosed(document: Document) -> Any:
-    """Returns the value that `closed` turned into a document."""
+def decoded(document: Document) -> Any:
+    """Returns the value that `encoded` turned into a document."""
     if "parts" in document:
         return sealed(Variable(p["name"]) if isinstance(p, dict) else p for p in document["parts"])
     if "pairs" in document:
-        return {key: unclosed(child) for key, child in document["pairs"]}
+        return {key: decoded(child) for key, child in document["pairs"]}
     if "items" in document:
-        return [unclosed(child) for child in document["items"]]
+        return [decoded(child) for child in document["items"]]
     return document["is"]

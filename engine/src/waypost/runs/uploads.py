@@ -10,7 +10,7 @@ from waypost.contracts.urls import full_url, scheme_of
 from waypost.pins.checkout import Checkout
 from waypost.runs.executor import Work
 from waypost.runs.prepare import Prepared, local_path, locations
-from waypost.runs.spec import Code, Document, an_artifact
+from waypost.runs.spec import Code, Document, artifact_argument
 from waypost.sources.archives import pack
 from waypost.sources.memo import Memo
 from waypost.sources.objects import Objects
@@ -64,7 +64,7 @@ class Uploads:
         if digest not in self._files:
             place = f"inputs/{digest[:16]}"
             runs.log_file(parent, path, place)
-            self._files[digest] = an_artifact(parent, f"{place}/{path.name}", digest)
+            self._files[digest] = artifact_argument(parent, f"{place}/{path.name}", digest)
         return self._files[digest]
 
 
