@@ -87,11 +87,11 @@ def test_what_nothing_needs(workplace: Path, call: Call) -> None:
         (failed[0], 2, 1000),
     ]
     assert listed.kept == {
-        "a kept run took over a result": 1,
+        "a kept run reused a result": 1,
         "made a registered model": 1,
         "marked to be kept": 1,
         "newest of its pipeline": 1,
-        "next to be taken over here": 1,
+        "next to be reused here": 1,
         "run of a release": 1,
         "running": 1,
     }

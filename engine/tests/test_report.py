@@ -121,7 +121,7 @@ def test_a_run_makes_its_report(pipeline: Path, call: Call) -> None:
     ):
         assert told in page
     other = call(*command, "report", "--against", before, "-o", "-")
-    assert re.sub(rf"run {before[:12]}(?!\w)", "the run before it", other.stdout) == page
+    assert re.sub(rf"run {before[:12]}(?!\w)", "the previous run", other.stdout) == page
 
     found = call(*command, "compare", before, after, "--json")
     document = json.loads(found.stdout)

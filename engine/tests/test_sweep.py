@@ -150,7 +150,7 @@ def test_mistakes_are_told_before_anything_runs(scored: Path, call: Call) -> Non
         (("number=1,2", "--metric", "scoer"), 1, "no metric 'scoer'; did you mean 'score'?"),
         (("nmber=1,2",), 1, "did you mean 'number'?"),
         (("number=range(a)",), 1, "a range is range(stop)"),
-        (("number=1,1",), 1, "a value is given twice"),
+        (("number=1,1",), 1, "a value appears twice"),
     ):
         result = call(*SWEEP, scored, *arguments)
         assert result.returncode == code

@@ -42,7 +42,7 @@ def test_a_document_is_read() -> None:
         ({"columns": [{"name": "loss"}, {"name": "loss"}]}, "two columns have the same name"),
         ({"x": ""}, "mark line needs x"),
         ({"mark": "pie"}, "'table', 'bar', 'line', 'point' or 'heat'"),
-        ({"mark": "heat", "value": "loss", "y": ["loss", "epoch"]}, "mark heat has one y"),
+        ({"mark": "heat", "value": "loss", "y": ["loss", "epoch"]}, "mark heat needs exactly one y"),
         ({"rows": [[1, 2]] * 2001}, "at most 2000"),
         ({"rows": [[1, {"a": 1}]]}, "rows.0.1"),
         ({"colour": "red"}, "unknown key"),

@@ -48,7 +48,7 @@ def test_columns_are_read() -> None:
         ("", "flavors: Field required"),
         ("- a\n- b", "a mapping is expected"),
         ("flavors: [1]", "flavors: "),
-        ("flavors: {}", "flavors: it has none"),
+        ("flavors: {}", "it has no flavors"),
         ("flavors: {sklearn: 1}", "flavors.sklearn: "),
         ("flavors: {1: {}}", "flavors"),
         ("flavors: {sklearn: {pickled_model: [1]}}", "pickled_model|Sklearn"),
@@ -80,7 +80,7 @@ def test_words_of_a_refusal() -> None:
     """The first mistake, in our words: where it stands, once, and what it is."""
     said = {
         "flavors: {sklearn: 1}\nmetadata: 1": "flavors.sklearn: Input should be a valid dictionary",
-        "flavors: {}": "flavors: it has none",
+        "flavors: {}": "it has no flavors",
         f"flavors: {SKOPS}\nsignature: {{inputs: nothing}}": "the signature: not valid JSON",
     }
     for text, problem in said.items():

@@ -55,14 +55,14 @@ def test_what_is_swept() -> None:
     [
         (["a"], "key=value or key=a,b,c"),
         (["=1"], "key=value or key=a,b,c"),
-        (["a=1,1"], "a value is given twice"),
+        (["a=1,1"], "a value appears twice"),
         (["a=range(x)"], "a range is"),
         (["a=range(1, 2, 3, 4)"], "a range is"),
         (["a=range(1, 2, 0)"], "the range has no value"),
         (["a=range(2, 1)"], "the range has no value"),
         (["a=range(0)"], "the range has no value"),
         (["a=range(10001)"], "the range has 10,001 values"),
-        (["a=range(101)", "b=range(100)"], "10,100 combinations are more than 10,000"),
+        (["a=range(101)", "b=range(100)"], "10,100 combinations; the limit is 10,000"),
     ],
 )
 def test_what_is_refused(overrides: list[str], problem: str) -> None:

@@ -10,11 +10,11 @@ from waypost.contracts.text_rules import text_findings
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("x = 'gh" + "p_" + "a" * 36 + "'", "a token of GitHub"),
-        ("AKIA" + "A" * 16, "an access key of AWS"),
+        ("x = 'gh" + "p_" + "a" * 36 + "'", "a GitHub token"),
+        ("AKIA" + "A" * 16, "an AWS access key"),
         ("-----BEGIN RSA " + "PRIVATE KEY-----", "a private key"),
-        ("postgresql://me:" + "s3cret@db/x", "a password in an address"),
-        ("hf_" + "b" * 34, "a token of Hugging Face"),
+        ("postgresql://me:" + "s3cret@db/x", "a password in a URL"),
+        ("hf_" + "b" * 34, "a Hugging Face token"),
         ("postgresql://me:${PASSWORD}@db/x", ""),
         ("postgresql://me:{password}@db/x", ""),
         ("https://example.org/a@b:c", ""),

@@ -55,7 +55,7 @@ def _options_in(command: str) -> set[str]:
 
 
 def _is_piped(command: str) -> bool:
-    """Returns whether a command is more than one program: whose options those are, only a shell knows."""
+    """Returns whether a command is more than one program: only a shell can tell their options apart."""
     return bool(re.search(r"[|;&<>`\n]|\$\(", command))
 
 

@@ -77,7 +77,7 @@ class Figure(Strict):
         if lacking:
             raise ValueError(f"mark {self.mark} needs {' and '.join(lacking)}")
         if self.mark == "heat" and len(self.y) != 1:
-            raise ValueError("mark heat has one y")
+            raise ValueError("mark heat needs exactly one y")
         return self
 
     def column(self, name: str) -> list[Value]:

@@ -1,4 +1,4 @@
-"""The kit that new libraries bring along: a folder of Waypost's in their repository."""
+"""The kit of new libraries: a folder in their repository that Waypost maintains."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _VERSION = re.compile(r'^KIT_OF_WAYPOST = "(\w+)"$', re.MULTILINE)
 
 
 def kit_version(files: Mapping[str, str]) -> str:
-    """Returns the version that a folder says it is of, empty for a folder that is none of Waypost's.
+    """Returns the version that a folder declares, empty if it is not a kit.
 
-    Args: `files` are the texts of its files, by their paths in it.
+    Args: `files` are the texts of its files, by path.
     """
     found = _VERSION.search(files.get(VERSION_FILE, ""))
     return found[1] if found else ""
 
 
 def kit_digest(files: Mapping[str, str]) -> str:
-    """Returns the sha256 (hex) of a kit: of the names and texts of its files."""
+    """Returns the sha256 (hex) of a kit's file names and texts."""
     digests = (
         f"{hashlib.sha256(text.encode()).hexdigest()}  {name}\n" for name, text in sorted(files.items())
     )
@@ -32,11 +32,13 @@ def kit_digest(files: Mapping[str, str]) -> str:
 
 
 def kit_problem(files: Mapping[str, str]) -> tuple[str, str]:
-    """Returns why a folder is not the kit that it says it is, and what mends it; empty texts if it is."""
+    """Returns why a folder differs from the kit version that it declares, and the remedy; empty texts if it
+    does not.
+    """
     version = kit_version(files)
     if not version or KITS.get(version) == kit_digest(files):
         return "", ""
     if version not in KITS:
         return f"version {version} is not known here", "pip install --upgrade waypost"
-    hint = "put your own code into a folder beside it, then remove this one, and: waypost components kit"
+    hint = "move your own code to another folder, remove this one, then: waypost components kit"
     return f"it is not version {version} of the kit, as it says: it was changed", hint

@@ -97,7 +97,7 @@ class MLmodel(_Loose):
         """Parses nested texts and flavours immediately, so that no error appears later."""
         _ = self.inputs, self.outputs, self.params, self.sklearn, self.pyfunc
         if not self.flavors:
-            raise ValueError("flavors: it has none")
+            raise ValueError("it has no flavors")
         if outside := sorted(_outside(self.flavors)):
             raise ValueError(f"{outside[0]}: this path leaves the model's folder")
         return self

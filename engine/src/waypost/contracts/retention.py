@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 RUNNING = ("RUNNING", "SCHEDULED")
-TAKEN_OVER = "a kept run took over a result"
+TAKEN_OVER = "a kept run reused a result"
 _DAY = 86400.0
 
 

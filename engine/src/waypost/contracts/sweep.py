@@ -27,13 +27,13 @@ def points(overrides: Sequence[str]) -> list[tuple[str, ...]]:
             raise _wrong(override, "a parameter is of the form key=value or key=a,b,c")
         values = _range(override, text) or _parted(text)
         if len(set(values)) < len(values):
-            raise _wrong(override, "a value is given twice")
+            raise _wrong(override, "a value appears twice")
         axes.append([f"{key}={value}" for value in values])
     count = 1
     for axis in axes:
         count *= len(axis)
     if count > _MOST:
-        raise _wrong("command line", f"{count:,} combinations are more than {_MOST:,}")
+        raise _wrong("command line", f"{count:,} combinations; the limit is {_MOST:,}")
     return list(itertools.product(*axes))
 
 

@@ -11,7 +11,7 @@ PLAIN_TAG = "v{new_version}"  # bump2version's own default
 
 
 def tag_name(settings: str) -> str:
-    """Returns the form of the tags that the text of a setup.cfg declares; empty without [bumpversion]."""
+    """Returns the tag format declared in the text of a setup.cfg; empty without [bumpversion]."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(settings)
@@ -21,12 +21,12 @@ def tag_name(settings: str) -> str:
 
 
 def product_around(folder: str, text_of: Callable[[str], str | None]) -> tuple[str, str]:
-    """Returns (folder, prefix of its tags) of the product that a folder of a repository belongs to.
+    """Returns (folder, tag prefix) of the product that a folder of a repository belongs to.
 
-    That is the nearest one at or above it with a version of its own. One below the top with plain tags is a
-    guest there: what counts are the top's tags. Empty texts are the top, and tags vX.Y.Z.
+    It is the nearest one at or above the folder with its own version. One below the top with plain tags is a
+    guest there: the top's tags count. Empty texts mean the top, with tags vX.Y.Z.
 
-    Args: `text_of` gives the text of a file of the repository, None where there is none.
+    Args: `text_of` returns the text of a file in the repository, None if there is none.
     """
     while folder:
         form = tag_name(text_of(f"{folder}/{SETTINGS}") or "")

@@ -20,16 +20,16 @@ _NOWHERE = r"(?:[\w.-]+\.)?(?:example(?:\.(?:com|net|org))?|test|invalid|localho
 # Forms documented by their issuers. Nothing is guessed from the name of a variable.
 _SECRETS = {
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----"),
-    "an access key of AWS": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    "a token of GitHub": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})\b"),
-    "a token of GitLab": re.compile(r"\bglpat-[\w-]{20,}"),
-    "a token of Hugging Face": re.compile(r"\bhf_[A-Za-z0-9]{34,}\b"),
-    "a token of Slack": re.compile(r"\bxox[abeoprs]-[\w-]{10,}"),
-    "a key of Google": re.compile(r"\bAIza[\w-]{35}\b"),
-    "a token of PyPI": re.compile(r"\bpypi-AgEIcHlwaS5vcmc[\w-]{50,}"),
-    "a token of npm": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
-    "a key of Stripe": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}"),
-    "a password in an address": re.compile(
+    "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    "a GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})\b"),
+    "a GitLab token": re.compile(r"\bglpat-[\w-]{20,}"),
+    "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{34,}\b"),
+    "a Slack token": re.compile(r"\bxox[abeoprs]-[\w-]{10,}"),
+    "a Google API key": re.compile(r"\bAIza[\w-]{35}\b"),
+    "a PyPI token": re.compile(r"\bpypi-AgEIcHlwaS5vcmc[\w-]{50,}"),
+    "an npm token": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
+    "a Stripe key": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}"),
+    "a password in a URL": re.compile(
         rf"\b[a-z][a-z0-9+.-]*://[^\s/:@{{}}$<'\"]+:(?![{{$<*])[^\s/@{{}}'\"]+@(?!{_NOWHERE})"
     ),
 }

@@ -66,7 +66,7 @@ def parse_requirement(text: str) -> Requirement:
 def version_of(tag: str, prefix: str = "") -> Version | None:
     """Returns the version in a tag vX.Y.Z or X.Y.Z (pre-releases too), None for others.
 
-    Args: `prefix` is what the tags of a product begin with that has tags of its own, such as `parts-v`.
+    Args: `prefix` starts the tags of a product with its own tags, such as `parts-v`.
     """
     if prefix:
         tag = tag.removeprefix(prefix) if tag.startswith(prefix) else ""

@@ -127,7 +127,7 @@ class CacheLookup:
     def _refusal(self, name: str, key: str) -> str:
         """Returns why nothing may be reused for a step, empty if it may."""
         if self.reuse.only is not None:
-            return "you asked for it" if name in self.reuse.only else ""
+            return "requested" if name in self.reuse.only else ""
         if name in self.reuse.force:
             return "--force"
         return "" if self.reuse.cache or key in self.reuse.earlier else "--no-cache"

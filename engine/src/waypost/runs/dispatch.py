@@ -120,7 +120,7 @@ class _Dispatcher:
         self._tell(Passed(monotonic(), available.memory, available.gpus, available.places))
 
     def cancel(self, status: str) -> None:
-        """Ends what is left and closes it, while something else may be on its way up."""
+        """Ends and closes everything that is left, possibly while an exception propagates."""
         for instruction in self._schedule.handle(Cancelled(status)):
             self._carry_out(instruction)
 
@@ -137,7 +137,7 @@ class _Dispatcher:
         return has_acted
 
     def _carry_out(self, instruction: Instruction) -> Event | None:
-        """Returns what the schedule wants to know of it."""
+        """Executes an instruction; returns the event that answers it, if any."""
         match instruction:
             case LookUp():
                 return self._look_up(instruction)

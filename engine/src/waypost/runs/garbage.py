@@ -90,7 +90,7 @@ def _sorted(server: Collection, lock: str, days: float) -> tuple[list[Family], M
     """Returns the runs that nothing needs now, and the number of the others by reason."""
     found = families(server.runs())
     latest = Index(home(), server.uri).latest_runs()
-    wanted = dict.fromkeys(latest, "next to be taken over here") | server.registered()
+    wanted = dict.fromkeys(latest, "next to be reused here") | server.registered()
     why = reasons(found, wanted, lock=lock, now=time.time(), days=days)
     return [family for family in found if family.top.run_id not in why], Counter(why.values())
 

@@ -181,7 +181,7 @@ def _open_sweep_tools(
 
 
 def swept(result: SweepResult, pipeline: str) -> Sweep:
-    """Returns what the page of a sweep shows."""
+    """Returns the contents of a sweep's report."""
     pairs = [[value.partition("=")[::2] for value in point.values] for point in result.points]
     keys = tuple(redacted(key) for key, _ in pairs[0]) if pairs else ()
     points = tuple(

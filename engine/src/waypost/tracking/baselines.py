@@ -54,4 +54,4 @@ def named(run: Run, *, chosen: bool) -> str:
     release = run.data.tags.get(RELEASE_TAG)
     if release:
         return f"release {release}"
-    return f"run {run.info.run_id[:12]}" if chosen else "the run before it"
+    return f"run {run.info.run_id[:12]}" if chosen else "the previous run"

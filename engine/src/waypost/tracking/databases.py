@@ -1,5 +1,5 @@
-"""MLflow's database. A SQLite file is waited for while another process holds it, and what is wrong with it is
-told from SQLite's codes; of a server that is silent it is said that it is waited for.
+"""MLflow's database: waits for a SQLite file that another process has locked, explains its errors from
+SQLite's codes, and reports waits for a silent database server.
 """
 
 from __future__ import annotations
