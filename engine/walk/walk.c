@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 1024 /* walks at a time; their state fits into the innermost cache */
-#define MANY 16    /* rows from which on a tree meets all rows of a block; below, a row meets all trees */
-#define DEEPEST 1000
-#define MOST_NODES (1u << 26)
-#define MOST_OUTPUTS (1u << 16)
+#define LANES 256 /* trees that a row meets at a time, rows that a tree does */
+#define GROUP 8   /* those rows in groups: few, since all of them wait for the one that goes deepest */
+#define MANY 16   /* rows from which on a tree meets all rows of a block; below, a row meets all trees */
+#define INLINE static inline __attribute__((always_inline))
+enum { DEEPEST = 1000, MOST_NODES = 1 << 26, MOST_OUTPUTS = 1 << 16 };
 
 /* Both kinds of nodes: a row goes to the next but one node `below` where its value is above the threshold, else to
  * the first. A leaf is below itself, under infinity. The bit of `missing` sends NaN the first way. */
@@ -43,7 +43,7 @@ typedef struct {
 
 /* One step of each lane until none moves. Lane j is the row at x + j * stride. */
 #define WALK(NAME, NODE, REAL, NODES, BELOW)                                                       \
-    static void NAME(const Trees *self, uint32_t *restrict at, const REAL *restrict x, size_t stride, uint32_t lanes) \
+    INLINE void NAME(const Trees *self, uint32_t *restrict at, const REAL *restrict x, size_t stride, uint32_t lanes) \
     {                                                                                              \
         const NODE *restrict nodes = NODES;                                                        \
         const unsigned shift = self->shift;                                                        \
@@ -64,22 +64,20 @@ typedef struct {
 WALK(walk_narrow, Narrow, float, self->narrow, node.link >> shift)
 WALK(walk_wide, Wide, double, self->wide, ((void)shift, node.below))
 
-static void walk(const Trees *self, uint32_t *at, const char *x, size_t stride, uint32_t lanes)
+INLINE void walk(const Trees *self, uint32_t *at, const char *x, size_t stride, uint32_t lanes)
 {
     if (self->narrow) walk_narrow(self, at, (const float *)x, stride, lanes);
     else walk_wide(self, at, (const double *)x, stride, lanes);
 }
 
-/* Adds what the leaf of a tree says: to all outputs, or to the one that is the tree's turn. */
-static void add(const Trees *self, double *sums, uint32_t tree, uint32_t node)
+/* Adds what a leaf says: to all outputs, or to the one that is the tree's turn. */
+static void add(const Trees *self, double *restrict sums, uint32_t tree, uint32_t leaf)
 {
     const uint32_t count = self->head.per_leaf;
-    const double *values = self->values + (size_t)self->leaf[node] * count;
-    double *to = count == self->head.outputs ? sums : sums + tree % self->head.outputs;
-    for (uint32_t i = 0; i < count; i++) {
-        const double sum = to[i] + values[i];
-        to[i] = self->head.single ? (double)(float)sum : sum;
-    }
+    const double *restrict values = self->values + (size_t)leaf * count;
+    double *restrict to = count == self->head.outputs ? sums : sums + tree % self->head.outputs;
+    if (self->head.single) for (uint32_t i = 0; i < count; i++) to[i] = (double)(float)(to[i] + values[i]);
+    else for (uint32_t i = 0; i < count; i++) to[i] += values[i];
 }
 
 static void add_row(const Trees *self, const char *x, double *sums)
@@ -89,17 +87,23 @@ static void add_row(const Trees *self, const char *x, double *sums)
         const uint32_t left = self->head.trees - first, lanes = left < LANES ? left : LANES;
         memcpy(at, self->roots + first, lanes * sizeof *at);
         walk(self, at, x, 0, lanes);
+        for (uint32_t j = 0; j < lanes; j++) {
+            at[j] = self->leaf[at[j]];
+            __builtin_prefetch(self->values + (size_t)at[j] * self->head.per_leaf);
+        }
         for (uint32_t j = 0; j < lanes; j++) add(self, sums, first + j, at[j]);
     }
 }
 
 static void add_block(const Trees *self, const char *x, double *sums, uint32_t rows)
 {
-    uint32_t at[LANES];
+    uint32_t at[LANES], j;
+    const size_t width = self->head.width, row = width * self->head.kind;
     for (uint32_t tree = 0; tree < self->head.trees; tree++) {
-        for (uint32_t j = 0; j < rows; j++) at[j] = self->roots[tree];
-        walk(self, at, x, self->head.width, rows);
-        for (uint32_t j = 0; j < rows; j++) add(self, sums + (size_t)j * self->head.outputs, tree, at[j]);
+        for (j = 0; j < rows; j++) at[j] = self->roots[tree];
+        for (j = 0; j + GROUP <= rows; j += GROUP) walk(self, at + j, x + j * row, width, GROUP);
+        walk(self, at + j, x + j * row, width, rows - j);
+        for (j = 0; j < rows; j++) add(self, sums + (size_t)j * self->head.outputs, tree, self->leaf[at[j]]);
     }
 }
 
@@ -266,10 +270,7 @@ static PyObject *trees_add_up(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
-static PyMethodDef trees_methods[] = {
-    {"add_up", trees_add_up, METH_VARARGS, add_up_doc},
-    {NULL, NULL, 0, NULL},
-};
+static PyMethodDef trees_methods[] = {{"add_up", trees_add_up, METH_VARARGS, add_up_doc}, {NULL, NULL, 0, NULL}};
 
 static PyType_Slot trees_slots[] = {
     {Py_tp_new, trees_new},
@@ -284,9 +285,8 @@ static PyType_Spec trees_spec = {"waypost_walk.Trees", sizeof(Trees), 0, Py_TPFL
 static int module_exec(PyObject *module)
 {
     PyObject *type = PyType_FromModuleAndSpec(module, &trees_spec, NULL);
-    if (!type) return -1;
-    const int added = PyModule_AddObjectRef(module, "Trees", type);
-    Py_DECREF(type);
+    const int added = type ? PyModule_AddObjectRef(module, "Trees", type) : -1;
+    Py_XDECREF(type);
     return added;
 }
 

@@ -29,7 +29,7 @@ from waypost.sources.files import content_digest, read_mlmodel, read_text
 from waypost.system.places import home
 from waypost.texts.digests import digest_of
 
-_FORM = 7
+_FORM = 8
 """Raised with every change of what is stored or compared: what an older engine compiled is made again."""
 
 _READ = 6

@@ -33,6 +33,8 @@ DEEPEST = 1000
 MOST_LEAVES = 2**24
 """More leaves than that have no exact number in float32, in which ONNX Runtime names them."""
 
+_BLOCK_LEVELS = 3  # 14 nodes of 8 bytes: two lines of a cache
+
 _HEADER = struct.Struct("<8s10I")
 _MAGIC, _VERSION = b"WAYPOSTT", 1
 _MOST_NODES, _MOST_OUTPUTS = 2**26, 2**16
@@ -59,7 +61,7 @@ class Tree(NamedTuple):
 
 @dataclass(frozen=True)
 class Trees:
-    """Trees in the order in which they are added up, their nodes level by level.
+    """Trees in the order in which they are added up, the nodes of each in that of a walk.
 
     A row's sum begins at `start`, shape (outputs,). A tree adds what its leaf says to all of them, or to the
     one whose turn it is. `is_single`: sums are rounded to float32 each time.
@@ -200,7 +202,7 @@ def laid_out(
     Args: dtype: that of the features. Thresholds are rounded down to it, which changes no comparison with
     them. Raises FormError for trees that are too deep or too many.
     """
-    parts = [_by_level(tree) for tree in given]
+    parts = [_in_blocks(tree) for tree in given]
     counts = [len(part.threshold) for part in parts]
     threshold = rounded_down(np.concatenate([part.threshold for part in parts]), dtype)
     below = np.concatenate([part.left for part in parts])
@@ -215,24 +217,32 @@ def laid_out(
     return Trees(roots, threshold, below, feature.astype(np.int64), missing, values, start, width, is_single)
 
 
-def _by_level(tree: Tree) -> Tree:
-    """Returns a tree whose nodes are in the order of their levels, siblings side by side; `left` says how far
-    below a node its first child is, 0 at a leaf.
+def _in_blocks(tree: Tree) -> Tree:
+    """Returns a tree whose nodes are in the order of a walk: siblings side by side, and what lies within
+    `_BLOCK_LEVELS` below a node in one place, so that a row meets few lines of the processor's cache. `left`
+    says how far below a node its first child is, 0 at a leaf.
     """
-    below = np.zeros(len(tree.left), dtype=np.int64)
     level = np.zeros(1, dtype=np.int64)
-    found, done = [level], 0
-    while len(places := np.flatnonzero(tree.left[level] >= 0)):
-        _require(len(found) <= DEEPEST, f"a tree deeper than {DEEPEST:,}")
-        inner = level[places]
-        below[done + places] = len(level) + 2 * np.arange(len(places)) - places
-        done += len(level)
-        _require(done + 2 * len(inner) <= len(below), "a node of a tree has not one parent")
-        level = np.stack([tree.left[inner], tree.right[inner]], axis=1).ravel()
-        found.append(level)
-    order = np.concatenate(found)
+    blocks, depth = [level], 0
+    while len(level := level[tree.left[level] >= 0]):
+        found, block = [], np.arange(len(level))
+        for _ in range(_BLOCK_LEVELS):
+            is_inner = tree.left[level] >= 0
+            inner, block = level[is_inner], np.repeat(block[is_inner], 2)
+            depth += 1 if len(inner) else 0
+            level = np.stack([tree.left[inner], tree.right[inner]], axis=1).ravel()
+            found.append((level, block))
+        _require(depth <= DEEPEST, f"a tree deeper than {DEEPEST:,}")
+        nodes, owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        blocks.append(nodes[np.argsort(owners, kind="stable")])
+        _require(sum(map(len, blocks)) <= len(tree.left), "a node of a tree has not one parent")
+    order = np.concatenate(blocks)
+    place = np.full(len(tree.left), -1)
+    place[order] = np.arange(len(order))
+    _require((place[order] == np.arange(len(order))).all(), "a node of a tree has not one parent")
+    below = np.where(tree.left[order] >= 0, place[tree.left[order]] - np.arange(len(order)), 0)
     return Tree(
-        below[: len(order)],
+        below,
         tree.right,
         tree.feature[order],
         tree.threshold[order],
