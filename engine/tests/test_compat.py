@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import http.server
 import inspect
 import logging
@@ -14,12 +15,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 import waypost
-from waypost.compat import git, mlflow, urllib3, uvicorn
+from waypost.compat import git, mlflow, urllib3, uvicorn, uvicorn_replies
 from waypost.compat.git import Refusal
 from waypost.sources.git_settings import git_environment
 
@@ -194,6 +197,98 @@ def test_mlflow_tables_of_others(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE runs (id TEXT)")
     connection.close()
     assert not mlflow.are_finished_in(str(tmp_path / "other.db"), ["a"])
+
+
+def test_uvicorn_takes_a_reply_in_one_write() -> None:
+    """A reply that is written at once has the bytes of uvicorn's own, and leaves its cycle as that does."""
+    assert written(at_once=True) == written(at_once=False)
+    reply, state = written(at_once=True)
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 2\r\n")
+    assert (state["response_complete"], state["expected_content_length"]) == (True, 0)
+
+
+def written(*, at_once: bool) -> tuple[bytes, dict[str, Any]]:
+    """Returns the bytes of a reply, and what its cycle says of itself after it."""
+    out: list[bytes] = []
+    cycle: Any = a_cycle(out)
+    headers = [(b"content-length", b"2"), (b"x-request-id", b"a")]
+
+    async def reply() -> None:
+        if at_once:
+            assert uvicorn_replies.sent_at_once(cycle.send, 200, headers, b"{}")
+            return
+        await cycle.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await cycle.send({"type": "http.response.body", "body": b"{}"})
+
+    asyncio.run(reply())
+    kept = {name: value for name, value in vars(cycle).items() if isinstance(value, (bool, int))}
+    return b"".join(out), {**kept, "told": cycle.on_response.calls, "is_set": cycle.message_event.is_set()}
+
+
+class Heard:
+    """Counts its calls."""
+
+    calls = 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+
+
+def a_cycle(out: list[bytes]) -> Any:
+    """Returns uvicorn's half of a request, whose replies are added to `out`."""
+    transport = SimpleNamespace(write=out.append, is_closing=lambda: False, close=lambda: None)
+    flow = SimpleNamespace(write_paused=False)
+    logger = logging.getLogger("none")
+    return RequestResponseCycle(
+        scope={"method": "POST"},  # type: ignore[typeddict-item]  # all that is asked of it
+        transport=transport,  # type: ignore[arg-type]
+        flow=flow,  # type: ignore[arg-type]
+        logger=logger,
+        access_logger=logger,
+        access_log=False,
+        default_headers=[(b"date", b"now")],
+        message_event=asyncio.Event(),
+        expect_100_continue=False,
+        keep_alive=True,
+        on_response=Heard(),
+    )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "disconnected",
+        "response_started",
+        "access_log",
+        "keep_alive",
+        "write_paused",
+        "line break",
+        "stranger",
+    ],
+)
+def test_odd_replies_are_left_to_uvicorn(odd: str) -> None:
+    """Nothing is written at once where the connection ends, a client is slow or gone, or a header would be
+    two; nor to a server that is not uvicorn.
+    """
+    out: list[bytes] = []
+    cycle = a_cycle(out)
+    headers = [(b"x-model", b"a\r\nb: c" if odd == "line break" else b"a")]
+    if odd == "write_paused":
+        cycle.flow.write_paused = True
+    elif odd in ("disconnected", "response_started", "access_log", "keep_alive"):
+        setattr(cycle, odd, odd != "keep_alive")
+    send: Any = asyncio.sleep if odd == "stranger" else cycle.send
+    assert not uvicorn_replies.sent_at_once(send, 200, headers, b"{}")
+    assert out == []
+
+
+def test_a_slower_loop_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without uvloop a server says at start that it is slower, and what to type."""
+    from waypost.serving.workers import slower_without
+
+    assert slower_without() == ""
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert slower_without().endswith("pip install 'waypost[serve]'")
 
 
 def test_mlflow_knows_the_user() -> None:

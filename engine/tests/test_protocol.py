@@ -58,6 +58,18 @@ def read_json(content: Any, limits: Limits = LIMITS) -> Table:
     return read(JSON, json.dumps(content).encode(), limits)
 
 
+def test_names_that_were_seen_before() -> None:
+    """Each body is read by its own names: the last request's are recognized only where all are equal."""
+    turned = {"columns": NAMES[::-1], "data": [row[::-1] for row in DATA]}
+    split = {"columns": NAMES, "data": DATA}
+    for form in (split, split, turned, turned, split):
+        found = read_json({"dataframe_split": form})
+        np.testing.assert_array_equal(found.numbers[:, 0], [1.5, -2.0, 1e6])
+    for wrong in ([*NAMES[:-1], 5], [*NAMES[:-1], "nwe"], NAMES[:-1], []):
+        with pytest.raises(TableError):
+            read_json({"dataframe_split": {"columns": wrong, "data": DATA}})
+
+
 def parquet() -> bytes:
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(FRAME), out)

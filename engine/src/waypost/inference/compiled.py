@@ -137,7 +137,9 @@ class Compiled:
         piece `check` is called, which may raise what it likes.
         """
         step = self._step
-        if isinstance(table, Rows) or len(table) <= step:
+        if isinstance(table, Rows):
+            return self.evaluate(self._row_by_row(table))
+        if len(table) <= step:
             return self.evaluate(self.features(table))
         answers = []
         for start in range(0, len(table), step):

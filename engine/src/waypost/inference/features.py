@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import struct
 from array import array
 from collections.abc import Callable, Sequence
@@ -52,6 +53,13 @@ class Columns(BaseModel):
 def value_error(column: str, row: int, problem: str) -> TableError:
     """Returns that a value has no place among the features."""
     return TableError(f"column {column!r}, row {row}: the value {problem}", column=column, row=row)
+
+
+def _pick(places: list[int], width: int) -> Callable[[Values], Values]:
+    """Returns the function from a row of so many numbers to those at some places."""
+    if places == list(range(width)):
+        return lambda values: values
+    return operator.itemgetter(*places) if len(places) > 1 else lambda values: (values[places[0]],)
 
 
 class Numbers(Columns):
@@ -114,18 +122,20 @@ class Numbers(Columns):
         places = [layout.numbers.index(name) for name in self.columns]
         none = [math.nan if self.missing else None] * self.width
         subtract, divide = self.subtract or [0.0] * self.width, self.divide or [1.0] * self.width
-        plan = list(zip(places, self.fill or none, subtract, divide, strict=True))
+        pick = _pick(places, len(layout.numbers))
+        fills = self.fill or none
         write = struct.Struct(f"={self.width}{kind.code}").pack_into
         offset = at * struct.calcsize(kind.code)
 
         def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
             try:
                 found = [
-                    ((fill if (value := values[place]) is None else value) - subtract) / divide  # type: ignore[operator]
-                    for place, fill, subtract, divide in plan
+                    ((fill if value is None else value) - less) / by  # type: ignore[operator]
+                    for value, fill, less, by in zip(pick(values), fills, subtract, divide, strict=True)
                 ]
             except TypeError:
-                place = next(place for place, fill, *_ in plan if values[place] is None and fill is None)
+                pairs = zip(places, fills, strict=True)
+                place = next(place for place, fill in pairs if values[place] is None and fill is None)
                 raise value_error(layout.numbers[place], 0, "is missing") from None
             try:
                 write(out, offset, *found)

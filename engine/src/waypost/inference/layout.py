@@ -116,6 +116,23 @@ class Layout:
         return tuple(i for i, name in enumerate(self.numbers) if kinds[name] == "float")
 
     @cached_property
+    def _last(self) -> list[tuple[list[str], tuple[str, ...]]]:
+        return [([], ())]
+
+    def known(self, names: Any) -> tuple[str, ...]:
+        """Returns the names of columns that the last request had, too; empty for others: comparing them is
+        quicker than looking at each.
+        """
+        last, kept = self._last[0]
+        return kept if names == last else ()
+
+    def keep(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Returns names of columns, which are known from now on if they are not too long."""
+        if len(names) <= self.most_names and sum(map(len, names)) <= _MOST_CHARACTERS:
+            self._last[0] = [*names], names
+        return names
+
+    @cached_property
     def _picks(self) -> dict[tuple[str, ...], tuple[Pick, Pick]]:
         return {}
 

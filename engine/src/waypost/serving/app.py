@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 
+from waypost.compat.uvicorn_replies import sent_at_once
 from waypost.inference.layout import TableError
 from waypost.inference.limits import Limits, RequestError
 from waypost.serving.answering import MAIN, Answering, Served
@@ -125,6 +126,9 @@ class Application:
         ]
         if self._origins:
             headers += self._origins.headers(given)
+        is_plain = not reply.is_early and entry.method != "HEAD"
+        if is_plain and sent_at_once(send, reply.status, headers, reply.body):
+            return
         if reply.is_early and b"expect" in given:  # the client waits for `100 Continue`, and does not get it
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})

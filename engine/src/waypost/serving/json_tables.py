@@ -38,6 +38,8 @@ def json_table(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple
 
 def form_of(content: dict[str, Any]) -> str:
     """Returns the key that holds the table. Raises RequestError if it is not one alone."""
+    if len(content) == 1 and (form := next(iter(content))) in FORMS:  # as nearly every request has it
+        return form
     forms = [form for form in FORMS if form in content]
     if len(forms) != 1:
         if not forms and "data" in content:
@@ -90,7 +92,8 @@ def _split(given: Any, layout: Layout, limits: Limits) -> Table | Rows:
         raise _without_names("dataframe_split", layout)
     if given.get("index") is not None and not _is_index(given["index"], len(rows)):
         raise OddError("dataframe_split: the index does not name each row")
-    return _table("dataframe_split: data", _names("dataframe_split: columns", names), rows, layout, limits)
+    named = layout.known(names) or layout.keep(_names("dataframe_split: columns", names))
+    return _table("dataframe_split: data", named, rows, layout, limits)
 
 
 def _names(place: str, given: Any) -> tuple[str, ...]:

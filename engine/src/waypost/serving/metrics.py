@@ -87,7 +87,10 @@ class Monitor:
         self._shared = 0.0
 
     def note(self, entry: Entry) -> None:
-        """Counts a request, and logs it."""
+        """Takes note of a request; it is counted and logged when that is written down."""
+        self._waiting.append(entry)
+
+    def _count(self, entry: Entry) -> None:
         counts = self._counts
         key = f"{entry.path} {entry.status}"
         counts.requests[key] = counts.requests.get(key, 0) + 1
@@ -98,8 +101,6 @@ class Monitor:
             counts.seconds += entry.seconds
             if entry.role:
                 _add(counts.models, (entry.role, entry.model, str(entry.status)), entry.seconds)
-        if self._log:
-            self._waiting.append(entry)
 
     def shadowed(self, model: str, outcome: str, seconds: float) -> None:
         """Counts the outcome of a request to a shadow."""
@@ -116,6 +117,8 @@ class Monitor:
     def flush(self) -> None:
         """Writes down what was noted: the log's lines, and now and then the counts."""
         entries, self._waiting = self._waiting, []
+        for entry in entries:
+            self._count(entry)
         if entries and self._log:
             lines = b"".join([orjson.dumps(entry, option=_LINE) for entry in entries])
             # Clients choose paths and ids; nearly all of them are plain ASCII.
@@ -133,6 +136,7 @@ class Monitor:
         """Returns Prometheus' text: the figures of all workers, and which models this one has, by role."""
         from prometheus_client import CollectorRegistry, generate_latest
 
+        self.flush()
         self._share()
         files = sorted(self._file.parent.glob("*.json"))
         counts = [Counts(**orjson.loads(file.read_bytes())) for file in files]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -77,6 +79,8 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
 
     if service.host not in _LOOPBACK and not service.is_guarded:
         warn(f"{service.host}: anybody who reaches this address can send requests; set a token: {TOKEN}")
+    if slow := slower_without():
+        warn(slow)
     check_origins(service.origins)
     check_certificate(service.certificate, service.key)
     with ExitStack() as stack:
@@ -110,6 +114,13 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
                 uvicorn.Server(config).run(sockets=[listening])
         finally:
             listening.close()
+
+
+def slower_without() -> str:
+    """Returns what makes answers slower than they could be; "" where all is there. httptools is needed."""
+    if sys.platform == "win32" or importlib.util.find_spec("uvloop"):
+        return ""
+    return "uvloop is not installed, and each answer takes longer without it: pip install 'waypost[serve]'"
 
 
 def _config(service: Service, settings: Settings) -> uvicorn.Config:
