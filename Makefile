@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Some machines export this; without byte code every import takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install run test journeys long check lint types rules release reproduce docs site bench bench-deploy bench-cluster bench-walk simulate soak fuzz tables spark bounds mutants examples requirements clean
+.PHONY: help install run test journeys long check lint types rules release reproduce docs site bench bench-deploy bench-cluster bench-walk simulate soak fuzz models tables spark bounds mutants examples requirements clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ long: $(READY) ## the longest journeys, which CI runs beside `make check`: our o
 
 fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts each (`make check`: 300 each)
 	@cd engine && FUZZ_CASES=5000 ../$(BIN)/python -m pytest -n 2 -m journey tests/test_fuzz_*.py
+
+models: $(READY) ## ask random models of every kind about 2,000 random tables each (a quarter of an hour)
+	@cd engine && RANDOM_TABLES=2000 ../$(BIN)/python -m pytest -n 2 tests/test_random_models.py
 
 tables: $(READY) ## two large tables from a file to a server, by configuration alone (some minutes)
 	@cd engine && ../$(BIN)/python -m pytest tests/slow_tables.py

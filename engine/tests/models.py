@@ -38,7 +38,7 @@ def labels(table: pd.DataFrame, classes: int = 4) -> np.ndarray[Any, Any]:
     return pd.qcut(score, classes, labels=[f"grade {i}" for i in range(classes)]).astype(str).to_numpy()
 
 
-def full_pipeline(*, encode: str = "ordinal", forest: Any = None, words: Any = None) -> Any:
+def full_pipeline(*, encode: Any = "ordinal", forest: Any = None, words: Any = None) -> Any:
     """Returns numbers, categories and text before a forest, as the component library builds them."""
     from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import RandomForestClassifier
@@ -52,7 +52,8 @@ def full_pipeline(*, encode: str = "ordinal", forest: Any = None, words: Any = N
     onehot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     text = make_pipeline(known, FunctionTransformer(np.ravel), words or TfidfVectorizer(min_df=2))
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    categories = make_pipeline(known, ordinal if encode == "ordinal" else onehot)
+    encoder = {"ordinal": ordinal, "onehot": onehot}[encode] if isinstance(encode, str) else encode
+    categories = make_pipeline(known, encoder)
     parts = [
         ("numbers", numbers, ["amount", "age"]),
         ("categories", categories, ["city", "kind"]),

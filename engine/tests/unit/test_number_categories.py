@@ -74,9 +74,22 @@ def test_a_boolean_that_may_be_missing_is_left_to_the_original() -> None:
 
 
 def test_what_is_not_the_same_as_a_float_stays_uncompiled() -> None:
-    """Two ids that are one float64, or a missing value as a category, have no compiled form."""
+    """Two ids that are one float64 have no compiled form."""
     ids = pd.DataFrame({"k": [2**53, 2**53 + 1], "b": [0, 1]})
-    with pytest.raises(NotCompilableError, match="two that are one float64"):
+    with pytest.raises(NotCompilableError, match="one float64"):
         compiled_form(pipeline(ENCODERS["onehot"]).fit(ids, ["x", "y"]), COLUMNS)
-    with pytest.raises(NotCompilableError, match="a missing category"):
-        compiled_form(pipeline(ENCODERS["ordinal"]).fit(LEARNED, ["x", "y", "x", "y"]), COLUMNS)
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+def test_a_missing_value_may_be_a_category(encode: str) -> None:
+    """What the encoder learned as missing has the encoder's code for it, in a table and in a row."""
+    model = pipeline(ENCODERS[encode]).fit(LEARNED, ["x", "y", "x", "y"])
+    plan = compiled_form(model, COLUMNS)[0].plan
+    given = pd.DataFrame({"k": [np.nan, 4.0, 7.0], "b": [1.0, 0.0, 1.0]})
+    expected = np.nan_to_num(model[:-1].transform(given), nan=-5.0)
+    layout = Layout(COLUMNS)
+    table = plan.bound(layout, Kind())(Table(given.to_numpy(), {}))
+    np.testing.assert_array_equal(np.nan_to_num(table, nan=-5.0), expected)
+    cells = plan.bound_cells(layout, Kind())
+    rows = [cells(row, ()) for row in ((None, True), (4, 0), (7.0, True))]
+    np.testing.assert_array_equal(np.nan_to_num(np.array(rows), nan=-5.0), expected)

@@ -19,6 +19,7 @@ _LINKS: dict[str, Link] = {
     "Poisson": "log",
     "Logloss": "logit",
     "CrossEntropy": "logit",
+    "MultiClass": "softmax",
 }
 
 
@@ -29,8 +30,6 @@ def learned_by_catboost(model: Any) -> Learned:
         model.save_model(str(file), format="json")
         content = json.loads(file.read_text(encoding="utf-8"))
     loss = content["model_info"]["params"]["loss_function"]["type"]
-    if loss == "MultiClass":
-        raise NotCompilableError("CatBoost of several classes, which answers with a list a row")
     link = _LINKS.get(loss)
     features = content["features_info"]
     if link is None or "oblivious_trees" not in content:
@@ -58,6 +57,7 @@ def learned_by_catboost(model: Any) -> Learned:
         takes_missing=True,
         classes=classes,
         tolerance=TOLERANCE,
+        in_lists=link == "softmax",  # as CatBoost answers for several classes
     )
 
 

@@ -14,6 +14,7 @@ from waypost.inference.features import Kind
 from waypost.inference.forest import Forest
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.links import Answer, Cut, Link, inverse, places
+from waypost.inference.memberships import Expansion, Membership
 from waypost.inference.preprocessing import Plan
 from waypost.inference.table import Floats, Rows, Table, from_arrow
 from waypost.inference.trees import Array
@@ -42,6 +43,7 @@ class Content(BaseModel):
     """What is stored beside the trees: the plan, the number of trees, the feature that they ask most, the
     class labels in order, None for a regressor, and the threshold of the answer, where there is one.
 
+    `members`: sets of categories that trees ask for. `in_lists`: each label is a list of one.
     `by_probability`: the class is the most probable one, though others have the largest sum. `is_single`:
     answers are rounded to float32. `kind`: what features are. `link`: how answers follow from sums;
     `from_zero`: a sum of 0 is the second class. `tolerance`: by how much a number may differ from the
@@ -63,6 +65,8 @@ class Content(BaseModel):
     has_probabilities: bool = True
     weights: Weights | None = None
     tolerance: float = FOREST_TOLERANCE
+    members: list[Membership] = []
+    in_lists: bool = False
 
 
 class Compiled:
@@ -77,7 +81,9 @@ class Compiled:
         self._forest = None if form is None else Forest(form, content.leading)
         self._matrix = content.plan.bound(layout, content.kind)
         self._cells = content.plan.bound_cells(layout, content.kind)
-        self._step = max(_PIECE_CELLS // max(content.plan.width, 1), 1)
+        self._expand = Expansion(content.members, content.kind.dtype) if content.members else None
+        width = content.plan.width + (self._expand.sets if self._expand else 0)
+        self._step = max(_PIECE_CELLS // max(width, 1), 1)
 
     @property
     def classes(self) -> NDArray[Any] | None:
@@ -168,7 +174,7 @@ class Compiled:
             factors, intercept = self._weights
             sums = matrix @ factors + intercept
         else:
-            sums = self._forest.sums(matrix)
+            sums = self._forest.sums(self._expand(matrix) if self._expand else matrix)
         found = inverse(content.link, sums, content.trees)
         if content.is_single:
             found = found.astype(np.float32)
@@ -176,4 +182,5 @@ class Compiled:
             return Answer(found[:, 0], found[:, :0])
         said = found if content.by_probability or content.link == "mean" else sums
         chosen = places(said, found, content.cut, from_zero=content.from_zero)
-        return Answer(self._classes[chosen], found if content.has_probabilities else found[:, :0])
+        labels = self._classes[chosen][:, None] if content.in_lists else self._classes[chosen]
+        return Answer(labels, found if content.has_probabilities else found[:, :0])

@@ -23,7 +23,7 @@ from waypost.errors import UsageError, WaypostError
 from waypost.inference.environment import built
 from waypost.inference.loading import TRUST_HINT
 from waypost.inference.model_cache import compiled_before, proved
-from waypost.inference.proof import Rows
+from waypost.inference.probes import Rows
 from waypost.sources.files import (
     content_digest,
     content_files,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from waypost.errors import WaypostError
 from waypost.inference.compiled import Weights
 from waypost.inference.features import Kind
 from waypost.inference.links import Link
+from waypost.inference.memberships import Membership
 from waypost.inference.trees import Trees
 
 TOLERANCE = 1e-12
@@ -42,6 +43,8 @@ class Learned:
     is_single: bool = False
     classes: list[Any] | None = None
     tolerance: float = TOLERANCE
+    members: list[Membership] = field(default_factory=list)
+    in_lists: bool = False
 
 
 def said_by_booster(link: Link) -> Link:

@@ -10,6 +10,7 @@ import numpy as np
 from waypost.inference.features import Kind
 from waypost.inference.learned import TOLERANCE, Learned, NotCompilableError, said_by_booster
 from waypost.inference.links import Link
+from waypost.inference.memberships import THRESHOLD, Sets, bits_of
 from waypost.inference.trees import Tree, laid_out
 
 _LINKS: dict[str, Link] = {
@@ -36,8 +37,13 @@ def learned_by_lightgbm(model: Any) -> Learned:
     if classes is None:
         link = said_by_booster(link)
     width, outputs = int(facts["max_feature_idx"]) + 1, int(facts["num_tree_per_iteration"])
-    trees = [_tree(dict(_pairs(part))) for part in parts]
-    laid = laid_out(trees, width, np.zeros(outputs), dtype=np.float64)
+    sets, given = Sets(width), [dict(_pairs(part)) for part in parts]
+    added = [_asked_sets(tree, sets) for tree in given]
+    trees = [
+        _tree(tree, {node: sets.place(one) for node, one in of.items()})
+        for tree, of in zip(given, added, strict=True)
+    ]
+    laid = laid_out(trees, width + len(sets), np.zeros(outputs), dtype=np.float64)
     return Learned(
         width,
         link,
@@ -47,6 +53,7 @@ def learned_by_lightgbm(model: Any) -> Learned:
         by_probability=True,
         classes=classes,
         tolerance=0.0 if link == "identity" else TOLERANCE,
+        members=sets.members(is_truncated=True),
     )
 
 
@@ -58,8 +65,23 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
             yield key, value
 
 
-def _tree(facts: dict[str, str]) -> Tree:
-    """Returns one tree of a dump. Raises NotCompilableError."""
+def _asked_sets(facts: dict[str, str], sets: Sets) -> dict[int, tuple[int, int]]:
+    """Returns the sets of categories that a tree asks for, by node: what is missing goes the other way."""
+    if int(facts.get("num_cat", 0)) == 0:
+        return {}
+    decision, feature = _numbers(facts, "decision_type", int), _numbers(facts, "split_feature", int)
+    number, starts = _numbers(facts, "threshold", float), _numbers(facts, "cat_boundaries", int)
+    words = _numbers(facts, "cat_threshold", int)
+    found = {}
+    for node in np.flatnonzero(decision & _IS_CATEGORY).tolist():
+        split = int(number[node])
+        left = bits_of(words[starts[split] : starts[split + 1]])
+        found[node] = sets.add(int(feature[node]), left, other=False, missing=False)
+    return found
+
+
+def _tree(facts: dict[str, str], sets: dict[int, int]) -> Tree:
+    """Returns one tree of a dump, whose nodes ask for `sets`. Raises NotCompilableError."""
     if facts.get("is_linear") == "1":
         raise NotCompilableError("LightGBM with linear trees")
     leaves = _numbers(facts, "leaf_value", float)
@@ -69,11 +91,11 @@ def _tree(facts: dict[str, str]) -> Tree:
         none = np.zeros(1)
         return Tree(none - 1, none - 1, none, none, none, said)
     decision = _numbers(facts, "decision_type", int)
-    if (decision & _IS_CATEGORY).any():
-        raise NotCompilableError("LightGBM that splits by categories: encode them before it")
     if (decision & _ZERO_IS_MISSING).any():
         raise NotCompilableError("LightGBM to which 0 is a missing value")
-    threshold = _numbers(facts, "threshold", float)
+    threshold, feature = _numbers(facts, "threshold", float), _numbers(facts, "split_feature", int)
+    for node, place in sets.items():
+        feature[node], threshold[node] = place, THRESHOLD
     # What is missing goes its own way, or counts as 0 where nothing was missing in training.
     goes_left = np.where(decision & _NAN_IS_MISSING, decision & _DEFAULT_LEFT != 0, threshold >= 0)
     rest = np.zeros(len(leaves))
@@ -85,7 +107,7 @@ def _tree(facts: dict[str, str]) -> Tree:
     return Tree(
         child("left_child"),
         child("right_child"),
-        np.concatenate([_numbers(facts, "split_feature", int), rest.astype(int)]),
+        np.concatenate([feature, rest.astype(int)]),
         np.concatenate([threshold, rest]),
         np.concatenate([goes_left, rest]),
         said,

@@ -23,7 +23,8 @@ from waypost.inference.layout import Layout
 from waypost.inference.learned import NotCompilableError
 from waypost.inference.loading import SKLEARN, load
 from waypost.inference.original import Original
-from waypost.inference.proof import Proof, Rows, count_of, prove
+from waypost.inference.probes import Rows
+from waypost.inference.proof import Proof, count_of, prove
 from waypost.inference.remote import A_DAY, Remote
 from waypost.sources.files import content_digest, read_mlmodel, read_text
 from waypost.system.places import home

@@ -9,7 +9,7 @@ Python, which answers before NumPy would have begun. The proof compares both wit
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any
@@ -18,31 +18,45 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from waypost.inference.categories import Codes, NumberCategories, OneHot
-from waypost.inference.features import Features, Kind, Numbers, Row
+from waypost.inference.coded import Coded
+from waypost.inference.features import Features, Kind, Numbers, Row, value_error
 from waypost.inference.layout import Layout
+from waypost.inference.steps import Chain, Step, applied, names_after
 from waypost.inference.table import Table, Texts, Values
 from waypost.inference.words import Words
 
-Part = Annotated[Numbers | Codes | OneHot | NumberCategories | Words, Field(discriminator="kind")]
+Part = Annotated[
+    Numbers | Codes | OneHot | NumberCategories | Words | Chain | Coded, Field(discriminator="kind")
+]
+_WIDE = Kind(is_wide=True, is_open=True)
 
 
 class Plan(BaseModel):
-    """All parts, side by side. `width` is the matrix's number of columns."""
+    """All parts, side by side, and the steps that all of their columns pass through after that, rounded to
+    float32 where all of them are (`single`). `width` is the matrix's number of columns.
+    """
 
     model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
 
     parts: list[Part]
+    after: list[Step] = []
+    single: bool = False
 
     @cached_property
     def width(self) -> int:
-        return sum(part.width for part in self.parts)
+        return len(names_after(self.after, self._told))
+
+    @cached_property
+    def _told(self) -> list[str]:
+        """The column that each feature of a part is told by."""
+        return [name for part in self.parts for name in _names_of(part)]
 
     @cached_property
     def categories(self) -> dict[str, list[Any]]:
         """The values that a column's encoder knows, by column."""
         found: dict[str, list[Any]] = {}
         for part in self.parts:
-            if isinstance(part, Codes | OneHot | NumberCategories):
+            if isinstance(part, Codes | OneHot | NumberCategories | Coded):
                 found |= zip(part.columns, part.categories, strict=True)
         return found
 
@@ -60,23 +74,29 @@ class Plan(BaseModel):
         writers = [
             (part.writer(layout), columns) for part, columns in zip(self.parts, self._slices, strict=True)
         ]
+        width, dtype = len(self._told), (_WIDE if self.after else kind).dtype
 
         def matrix(table: Table) -> Features:
-            out = np.empty((len(table), self.width), dtype=kind.dtype)
+            out = np.empty((len(table), width), dtype=dtype)
             for write, columns in writers:
                 write(table, out[:, columns])
-            return out
+            return self._after(out).astype(kind.dtype) if self.after else out
 
         return matrix
+
+    def _after(self, given: Features) -> Features:
+        """Returns what all steps make of the parts' features. Raises TableError."""
+        return applied(self.after, given.astype(np.float32) if self.single else given, self._told)
 
     def bound_cells(self, layout: Layout, kind: Kind) -> Callable[[Values, Texts], Row[float]]:
         """Returns the function from a row in a layout to its features of a kind.
 
         It raises TableError for a value that has no place.
         """
+        inner = _WIDE if self.after else kind
         places = [columns.start for columns in self._slices]
-        cells = [part.cells(layout, at, kind) for part, at in zip(self.parts, places, strict=True)]
-        blank: Row[float] = array(kind.code, bytes(array(kind.code).itemsize * self.width))
+        cells = [part.cells(layout, at, inner) for part, at in zip(self.parts, places, strict=True)]
+        blank: Row[float] = array(inner.code, bytes(array(inner.code).itemsize * len(self._told)))
 
         def row(values: Values, texts: Texts) -> Row[float]:
             out = blank[:]
@@ -84,4 +104,32 @@ class Plan(BaseModel):
                 write(values, texts, out)
             return out
 
-        return row
+        def row_after(values: Values, texts: Texts) -> Row[float]:
+            found = self._after(np.array(row(values, texts))[None])
+            with np.errstate(over="ignore"):
+                made = found.astype(kind.dtype)
+            if not kind.is_open and np.isinf(made).any():
+                name = names_after(self.after, self._told)[int(np.argmax(np.isinf(made)))]
+                raise value_error(name, 0, "is too large")
+            return array(kind.code, made.tobytes())
+
+        return row_after if self.after else row
+
+
+def refused_by(plan: Plan) -> tuple[frozenset[str], frozenset[str]]:
+    """Returns the columns whose unseen values are refused, and those whose missing ones are."""
+    unseen, missing = set(), set()
+    for part in plan.parts:
+        if isinstance(part, Coded):
+            for name, coding in zip(part.columns, part.codings, strict=True):
+                unseen |= {name} if coding.refuses_unknown else set()
+                missing |= {name} if coding.refuses_missing else set()
+        elif isinstance(part, Chain) and not part.fills:
+            missing |= set(part.columns)
+    return frozenset(unseen), frozenset(missing)
+
+
+def _names_of(part: Part) -> Sequence[str]:
+    """Returns the column that each feature of a part is told by; of spread ones its first."""
+    names = [part.column] if isinstance(part, Words) else part.columns
+    return names if len(names) == part.width else names[:1] * part.width

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -12,21 +10,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from waypost.compat.mlflow_serving import frame
-from waypost.contracts.mlmodel import Column
-from waypost.inference.categories import Codes, NumberCategories, OneHot
 from waypost.inference.compiled import FOREST_TOLERANCE, Answer, Compiled
 from waypost.inference.compiling import borders_of
 from waypost.inference.features import Numbers
-from waypost.inference.layout import EXACT, TableError
+from waypost.inference.layout import TableError
 from waypost.inference.original import Original
+from waypost.inference.probes import Rows, probe_sets
 from waypost.inference.table import Floats, from_arrow, from_rows
-from waypost.inference.words import Words
-
-_PROBES = 2000
-_UNSEEN = ("", " ", "never seen before", "Zürich", "ＡＢＣ", "İstanbul ΟΔΟΣ", "naïve café 東京", "a\x00b")
-
-Rows = dict[str, list[Any]]
-"""Per column its values, None where one is missing."""
 
 
 class Proof(BaseModel):
@@ -59,7 +49,7 @@ def prove(
     tolerance = compiled.content.tolerance
     checked = different = 0
     largest = 0.0
-    for some in (rows, *_probe_sets(compiled, _with_borders(form, compiled, rows))):
+    for some in (rows, *probe_sets(compiled, _with_borders(form, compiled, rows))):
         if not count_of(some):
             continue
         answers = [(way, _answered(ask)) for way, ask in _forms(some, compiled)]
@@ -113,7 +103,7 @@ def _with_borders(form: bytes | None, compiled: Compiled, rows: Rows) -> Rows:
     borders = borders_of(form)
     start = 0
     for part in compiled.content.plan.parts:
-        if isinstance(part, Numbers):
+        if isinstance(part, Numbers) and not compiled.content.plan.after:
             for place, name in enumerate(part.columns):
                 scale = part.divide[place] if part.divide else 1.0
                 middle = part.subtract[place] if part.subtract else 0.0
@@ -191,65 +181,3 @@ def _forms(rows: Rows, compiled: Compiled) -> Iterator[tuple[str, Callable[[], A
         {name: pa.array(values, types.get(name), from_pandas=True) for name, values in rows.items()}
     )
     yield "as a file", lambda: compiled.predict(from_arrow(arrow, layout))
-
-
-def _probe_sets(compiled: Compiled, rows: Rows) -> list[Rows]:
-    return [_probes(compiled, rows, with_missing=missing) for missing in (True, False)]
-
-
-def _probes(compiled: Compiled, rows: Rows, *, with_missing: bool) -> Rows:
-    """Returns rows made of the model's own constants and of values that it has never seen."""
-    choose = random.Random(0)  # noqa: S311 (the same probes every time)
-    known = _known_values(compiled, choose)
-    probes: Rows = {}
-    for column in compiled.layout.columns:
-        seen = (v for v in rows.get(column.name, ()) if isinstance(v, (str, int)) or _is_number(v))
-        values = _fitting(column, [*known[column.name], *seen])
-        if with_missing and column.kind in ("number", "text"):
-            values += [None] * max(1, len(values) // 10)
-        probes[column.name] = choose.choices(values, k=_PROBES)
-    return probes
-
-
-def _known_values(compiled: Compiled, choose: random.Random) -> dict[str, list[Any]]:
-    """Returns per column values around the constants of the model's preprocessing."""
-    known: dict[str, list[Any]] = {c.name: [] for c in compiled.layout.columns}
-    for part in compiled.content.plan.parts:
-        match part:
-            case Numbers():
-                middles = part.subtract or part.fill or [0.0] * len(part.columns)
-                scales = part.divide or [abs(m) + 1 for m in middles]
-                for name, middle, scale in zip(part.columns, middles, scales, strict=True):
-                    known[name] += [middle + scale * choose.gauss(0, 1.5) for _ in range(200)]
-            case Codes() | OneHot():
-                for name, values in zip(part.columns, part.categories, strict=True):
-                    known[name] += [*values, *_UNSEEN]
-            case NumberCategories():
-                for name, numbers in zip(part.columns, part.categories, strict=True):
-                    real = [value for value in numbers if value != part.fill]
-                    known[name] += [*real, *(value + 1 for value in real), 0.5]
-            case Words():
-                words = [*part.vocabulary, *_UNSEEN]
-                texts = (" ".join(choose.choices(words, k=choose.randint(0, 6))) for _ in range(200))
-                known[part.column] += [*texts, *(text.upper() for text in words[:50]), *_UNSEEN]
-    return known
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float) and math.isfinite(value)
-
-
-def _fitting(column: Column, values: list[Any]) -> list[Any]:
-    """Returns the values that a column can hold, at least one."""
-    match column.kind:
-        case "text":
-            return values or list(_UNSEEN)
-        case "boolean":
-            return [False, True]
-        case "integer":
-            most = 2**31 - 1 if column.type == "integer" else EXACT
-            return [max(min(int(value), most), -most) for value in [*values, 0]]
-        case "number":
-            return [*values, 0.0]
-        case "other":
-            return [None]

@@ -10,6 +10,7 @@ from waypost.inference.compiled import FOREST_TOLERANCE, Weights
 from waypost.inference.features import Kind
 from waypost.inference.learned import LINEAR_TOLERANCE, TOLERANCE, Learned, NotCompilableError
 from waypost.inference.links import Link
+from waypost.inference.memberships import THRESHOLD, Sets, bits_of
 from waypost.inference.trees import Tree, laid_out
 
 
@@ -97,34 +98,56 @@ _LINKS: dict[str, Link] = {
 
 
 def _histograms(model: Any) -> Learned:
-    if model._preprocessor is not None or np.any(model._bin_mapper.is_categorical_):
-        raise NotCompilableError(f"{type(model).__name__} with categorical_features")
     link = _LINKS.get(type(model._loss.link).__name__)
     if link is None:
         raise NotCompilableError(f"{type(model).__name__} with the loss {model.loss!r}")
-    trees = [_histogram_tree(tree.nodes) for step in model._predictors for tree in step]
+    width = len(model._bin_mapper.is_categorical_)
+    sets, known = Sets(width), model._bin_mapper.make_known_categories_bitsets()
+    places = [[_asked_sets(tree, sets, *known) for tree in step] for step in model._predictors]
+    trees = [
+        _histogram_tree(tree.nodes, {node: sets.place(added) for node, added in of.items()})
+        for step, found in zip(model._predictors, places, strict=True)
+        for tree, of in zip(step, found, strict=True)
+    ]
     start = np.array(model._baseline_prediction, dtype=np.float64).ravel()
-    laid = laid_out(trees, model.n_features_in_, start, dtype=np.float64)
+    laid = laid_out(trees, width + len(sets), start, dtype=np.float64)
     kind = Kind(is_wide=True, is_open=True)
     return Learned(
-        model.n_features_in_,
+        width,
         link,
         laid,
         kind=kind,
         takes_missing=True,
         classes=_classes(model),
         tolerance=0.0 if link == "identity" else TOLERANCE,
+        members=sets.members(),
     )
 
 
-def _histogram_tree(nodes: Any) -> Tree:
+def _asked_sets(tree: Any, sets: Sets, known: Any, index: Any) -> dict[int, tuple[int, int]]:
+    """Returns the sets of categories that a tree asks for, by node."""
+    found = {}
+    for number in np.flatnonzero(tree.nodes["is_categorical"]).tolist():
+        node = tree.nodes[number]
+        feature, goes = int(node["feature_idx"]), bool(node["missing_go_to_left"])
+        are_known = bits_of(known[index[feature]])
+        left = bits_of(tree.raw_left_cat_bitsets[node["bitset_idx"]])
+        # A category that is not known counts as missing.
+        found[number] = sets.add(feature, np.where(are_known, left, goes), other=goes, missing=goes)
+    return found
+
+
+def _histogram_tree(nodes: Any, sets: dict[int, int]) -> Tree:
     is_leaf = nodes["is_leaf"] != 0
     left = np.where(is_leaf, -1, nodes["left"].astype(np.int64))
+    feature, threshold = nodes["feature_idx"].astype(np.int64), nodes["num_threshold"].copy()
+    for number, place in sets.items():
+        feature[number], threshold[number] = place, THRESHOLD
     return Tree(
         left,
         nodes["right"].astype(np.int64),
-        nodes["feature_idx"].astype(np.int64),
-        nodes["num_threshold"],
+        feature,
+        threshold,
         nodes["missing_go_to_left"],
         nodes["value"][:, None],
     )

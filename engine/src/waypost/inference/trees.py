@@ -222,28 +222,29 @@ def _in_blocks(tree: Tree) -> Tree:
     `_BLOCK_LEVELS` below a node in one place, so that a row meets few lines of the processor's cache. `left`
     says how far below a node its first child is, 0 at a leaf.
     """
+    left, right = tree.left.astype(np.int64), tree.right.astype(np.int64)
     level = np.zeros(1, dtype=np.int64)
     blocks, depth = [level], 0
-    while len(level := level[tree.left[level] >= 0]):
+    while len(level := level[left[level] >= 0]):
         found, block = [], np.arange(len(level))
         for _ in range(_BLOCK_LEVELS):
-            is_inner = tree.left[level] >= 0
+            is_inner = left[level] >= 0
             inner, block = level[is_inner], np.repeat(block[is_inner], 2)
             depth += 1 if len(inner) else 0
-            level = np.stack([tree.left[inner], tree.right[inner]], axis=1).ravel()
+            level = np.stack([left[inner], right[inner]], axis=1).ravel()
             found.append((level, block))
         _require(depth <= DEEPEST, f"a tree deeper than {DEEPEST:,}")
         nodes, owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
         blocks.append(nodes[np.argsort(owners, kind="stable")])
-        _require(sum(map(len, blocks)) <= len(tree.left), "a node of a tree has not one parent")
+        _require(sum(map(len, blocks)) <= len(left), "a node of a tree has not one parent")
     order = np.concatenate(blocks)
-    place = np.full(len(tree.left), -1)
+    place = np.full(len(left), -1)
     place[order] = np.arange(len(order))
     _require((place[order] == np.arange(len(order))).all(), "a node of a tree has not one parent")
-    below = np.where(tree.left[order] >= 0, place[tree.left[order]] - np.arange(len(order)), 0)
+    below = np.where(left[order] >= 0, place[left[order]] - np.arange(len(order)), 0)
     return Tree(
         below,
-        tree.right,
+        right,
         tree.feature[order],
         tree.threshold[order],
         tree.missing_left[order],

@@ -13,6 +13,7 @@ import numpy as np
 from waypost.inference.features import Kind
 from waypost.inference.learned import SINGLE_TOLERANCE, Learned, NotCompilableError, said_by_booster
 from waypost.inference.links import Link
+from waypost.inference.memberships import THRESHOLD, Expansion, Sets
 from waypost.inference.trees import Floats, Tree, Trees, laid_out
 
 _LINKS: dict[str, Link] = {
@@ -48,8 +49,13 @@ def learned_by_xgboost(model: Any) -> Learned:
         raise NotCompilableError("XGBoost with several trees in parallel")
     if hasattr(model, "get_booster") and (best := _best(model)) is not None:
         given = given[: (best + 1) * outputs]
-    found = [_tree(tree) for tree in given]
-    laid = _started(found, width, _start(facts["base_score"], link, outputs), booster)
+    sets = Sets(width)
+    added = [_asked_sets(tree, sets) for tree in given]
+    found = [
+        _tree(tree, {node: sets.place(one) for node, one in of.items()})
+        for tree, of in zip(given, added, strict=True)
+    ]
+    laid = _started(found, sets, _start(facts["base_score"], link, outputs), booster)
     return Learned(
         width,
         link if classes else said_by_booster(link),
@@ -61,6 +67,7 @@ def learned_by_xgboost(model: Any) -> Learned:
         is_single=True,
         classes=classes,
         tolerance=0.0 if link == "identity" else SINGLE_TOLERANCE,
+        members=sets.members(),
     )
 
 
@@ -81,19 +88,23 @@ def _start(said: str, link: Link, outputs: int) -> Floats:
     return np.broadcast_to(scores.astype(np.float64), outputs).copy()
 
 
-def _started(trees: list[Tree], width: int, start: Floats, booster: Any) -> Trees:
+def _started(trees: list[Tree], sets: Sets, start: Floats, booster: Any) -> Trees:
     """Returns the trees with the start that gives the library's sums: logarithms differ in the last bit."""
     import xgboost
 
     from waypost.inference.forest import Forest
 
-    rows = np.random.default_rng(0).normal(size=(64, width)).astype(np.float32)
+    members = sets.members()
+    rows = np.random.default_rng(0).normal(size=(64, sets.width)).astype(np.float32)
+    for member in members:
+        rows[:, member.feature] = np.arange(64) % (len(member.rows) - 2)
+    expanded = Expansion(members, np.float32)(rows)
     data = xgboost.DMatrix(rows, feature_names=booster.feature_names, feature_types=booster.feature_types)
     rounds = len(trees) // len(start)
     expected = booster.predict(data, output_margin=True, iteration_range=(0, rounds)).reshape(64, -1)
     for near in itertools.islice(_near(start), 5):
-        found = laid_out(trees, width, near, is_single=True)
-        if np.array_equal(Forest(found.to_bytes(), 0).sums(rows).astype(np.float32), expected):
+        found = laid_out(trees, sets.width + len(sets), near, is_single=True)
+        if np.array_equal(Forest(found.to_bytes(), 0).sums(expanded).astype(np.float32), expected):
             return found
     raise NotCompilableError("XGBoost adds its trees up in another way than is known here")
 
@@ -108,17 +119,31 @@ def _near(start: Floats) -> Iterator[Floats]:
         yield down.astype(np.float64)
 
 
-def _tree(tree: dict[str, Any]) -> Tree:
-    if any(tree["split_type"]):
-        raise NotCompilableError("XGBoost that splits by categories: encode them before it")
+def _asked_sets(tree: dict[str, Any], sets: Sets) -> dict[int, tuple[int, int]]:
+    """Returns the sets of categories that a tree asks for, by node: what is listed goes right."""
+    found = {}
+    places = zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True)
+    for node, start, size in places:
+        right = tree["categories"][start : start + size]
+        left = np.ones(max(right, default=0) + 1, dtype=bool)
+        left[right] = False
+        is_missing_left = bool(tree["default_left"][node])
+        found[node] = sets.add(tree["split_indices"][node], left, other=True, missing=is_missing_left)
+    return found
+
+
+def _tree(tree: dict[str, Any], sets: dict[int, int]) -> Tree:
     left = np.array(tree["left_children"], dtype=np.int64)
     said = np.array(tree["split_conditions"], dtype=np.float32)
     # A value goes left below the threshold: up to the number before it.
     threshold = np.nextafter(said, np.float32(-np.inf)).astype(np.float64)
+    feature = np.array(tree["split_indices"], dtype=np.int64)
+    for node, place in sets.items():
+        feature[node], threshold[node] = place, THRESHOLD
     return Tree(
         left,
         np.array(tree["right_children"], dtype=np.int64),
-        np.array(tree["split_indices"], dtype=np.int64),
+        feature,
         threshold,
         np.array(tree["default_left"]),
         said.astype(np.float64)[:, None],

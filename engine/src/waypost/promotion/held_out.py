@@ -6,7 +6,8 @@ from typing import Any
 
 from waypost.contracts.mlmodel import MLmodel
 from waypost.inference.example import fits
-from waypost.inference.proof import Rows, count_of
+from waypost.inference.probes import Rows
+from waypost.inference.proof import count_of
 from waypost.tracking.origins import Origin
 from waypost.tracking.registry import Registry
 

@@ -12,7 +12,7 @@ from waypost.contracts.provenance import DIRTY_TAG, OVERRIDES_TAG
 from waypost.errors import FindingsError, UsageError
 from waypost.inference.fetching import fetched_model
 from waypost.inference.model_cache import Proved, proved
-from waypost.inference.proof import Rows
+from waypost.inference.probes import Rows
 from waypost.promotion.aliases import previous_of
 from waypost.promotion.baseline import Contest, contest, contest_findings
 from waypost.promotion.card import card
