@@ -83,6 +83,7 @@ rules: $(READY) ## the other half: style, documentation, import contracts, workf
 	@cd engine && ../$(BIN)/python -m docs.verbs --check
 	@cd engine && ../$(BIN)/python -m docs.site
 	@cd engine && ../$(BIN)/python -m docs.rules --check
+	@cd engine && ../$(BIN)/python -m docs.schemas --check
 	@cd engine && ../$(BIN)/lint-imports --no-cache
 	@cd engine && ../$(BIN)/python -m pytest -q --no-header tests/unit/test_house.py
 	@PRE_COMMIT_HOME=$(VENV)/pre-commit $(BIN)/pre-commit run --all-files
@@ -97,8 +98,8 @@ check: lint ## all that a change has to pass: lint, types, imports, workflows, r
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup
 	@cd engine && ../$(BIN)/coverage report
 
-docs: $(READY) ## write what follows from the code: the tables of the components' READMEs, docs/verbs.md, docs/rules.md
-	@cd engine && ../$(BIN)/python -m docs.verbs && ../$(BIN)/python -m docs.rules
+docs: $(READY) ## write what follows from the code: the tables of the components' READMEs, docs/verbs.md, docs/rules.md, docs/schemas
+	@cd engine && ../$(BIN)/python -m docs.verbs && ../$(BIN)/python -m docs.rules && ../$(BIN)/python -m docs.schemas
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables && ../$(BIN)/python -m docs.component_schemas
 
 site: $(READY) ## build the documentation as a site: build/site/index.html

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import configparser
+import json
+import posixpath
+import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -45,6 +49,24 @@ def test_new_files_can_be_read(files: dict[str, str | Link]) -> None:
             assert yaml.safe_load(text), name
         elif name.endswith(".cfg"):
             configparser.ConfigParser().read_string(text)
+
+
+SAYS = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")
+
+
+def test_new_files_name_the_schemas_that_they_fit() -> None:
+    """Each file that an editor checks names a schema that comes along, and is what that takes."""
+    files = repository.pipeline_repository("grades", "Ada", "lock")
+    named = {name: hit[1] for name, text in files.items() if (hit := SAYS.match(str(text)))}
+    assert set(named) == {
+        *("pipeline.yaml", "params.yaml", "components/load/MLproject", "components/train/MLproject")
+    }
+    for name, schema in named.items():
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(name), schema))
+        validator = jsonschema.Draft202012Validator(json.loads(str(files[place])))
+        assert not list(validator.iter_errors(yaml.safe_load(str(files[name]))))
+    parameters = jsonschema.Draft202012Validator(json.loads(str(files[".schemas/params.json"])))
+    assert list(parameters.iter_errors({"trees": 0}))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from waypost.errors import UsageError
 from waypost.report.common import line, notifier
 from waypost.report.console import Console, escape
 from waypost.scaffold import library, repository
-from waypost.scaffold.adopting import adopted, parameters_text, pipeline_text
+from waypost.scaffold.adopting import adopted
 from waypost.scaffold.environment import engine_lock, locked
 from waypost.scaffold.writing import New, check_free, write
 from waypost.sources import git
@@ -69,8 +69,7 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
     if url:
         asked = [part.strip() for part in components.split(",") if part.strip()]
         found = adopted(url, asked, source, notifier(console))
-        texts = pipeline_text(name, found), parameters_text(found)
-        files: New = repository.pipeline_of(name, _owner(folder), *texts, _engine(console))
+        files: New = repository.pipeline_of(name, _owner(folder), found, _engine(console))
     else:
         if components or source:
             raise UsageError("--components and --as belong to --from", hint="--from URL[@VERSION]")

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from waypost.contracts.parameter_schema import parameters_schema
+from waypost.contracts.pipeline import PARAMETERS_FILE
 from waypost.contracts.schemas import FILES, schema_of
-from waypost.report.common import line
+from waypost.pins.checkout import checkouts
+from waypost.pins.workspace import open_workspace
+from waypost.report.common import line, notifier
 from waypost.report.console import Console, escape
-from waypost.sources.files import write_text
+from waypost.sources.files import read_text, write_text
+from waypost.texts.json_text import read_json
 from waypost.texts.pretty_json import json_text
 
 
 @click.command()
-@click.argument("file", type=click.Choice(FILES))
+@click.argument("file", type=click.Choice([*FILES, PARAMETERS_FILE]))
+@click.option(
+    "-p",
+    "--pipeline",
+    "folder",
+    default=".",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Of params.yaml: the pipeline that it belongs to.",
+)
 @click.option(
     "-o",
     "--output",
@@ -23,19 +38,41 @@ from waypost.texts.pretty_json import json_text
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write. [default: standard output]",
 )
-def schema(file: str, output: Path | None) -> None:
+def schema(file: str, folder: Path, output: Path | None) -> None:
     """Print the JSON Schema of a file, for editors.
 
-    An editor with a YAML language server checks the file, and completes its keys, where its first line is
-    `# yaml-language-server: $schema=PATH-OF-THE-SCHEMA`.
+    That of params.yaml is made of the contracts of a pipeline's components: types, choices, ranges, what
+    each parameter is. An editor with a YAML language server checks the file, and completes keys and values,
+    where its first line is `# yaml-language-server: $schema=PATH-OF-THE-SCHEMA`.
 
     \b
-    Example:
-      waypost schema pipeline.yaml -o .pipeline.schema.json
+    Examples:
+      waypost schema pipeline.yaml -o .schemas/pipeline.json
+      waypost schema params.yaml -p pipeline -o pipeline/.schemas/params.json
     """
-    text = json_text(schema_of(file)) + "\n"
+    found = _of_parameters(folder) if file == PARAMETERS_FILE else schema_of(file)
+    text = json_text(found) + "\n"
     if output is None:
         sys.stdout.write(text)
         return
+    output.parent.mkdir(parents=True, exist_ok=True)
     write_text(output, text)
     line(Console(), f"[green]✓[/] {escape(str(output))}")
+
+
+def _of_parameters(folder: Path) -> dict[str, Any]:
+    """Returns the schema of a pipeline's params.yaml; a component that is not there says nothing."""
+    workspace = open_workspace(folder, notifier(Console(stderr=True)))
+    code, _ = checkouts(workspace)
+    points, schemas = {}, {}
+    for name, step in workspace.pipeline.steps.items():
+        there = code.get(step.uses)
+        point = there.component.entry_points.get(step.entry_point) if there else None
+        if there is None or point is None:
+            continue
+        points[name] = point
+        for key, parameter in point.parameters.items():
+            if parameter.schema_:
+                text = read_text(there.folder / parameter.schema_)
+                schemas[name, key] = read_json(text, parameter.schema_)
+    return parameters_schema(workspace.pipeline, points, schemas)

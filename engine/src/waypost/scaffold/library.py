@@ -10,7 +10,7 @@ from waypost.contracts import kit
 from waypost.contracts.component import FILE, parse_component
 from waypost.contracts.readme import with_tables
 from waypost.errors import UsageError
-from waypost.scaffold import texts
+from waypost.scaffold import schemas, texts
 from waypost.scaffold.environment import LOCK, SOURCE, lock_command
 from waypost.scaffold.writing import Link
 from waypost.sources.files import components_in, read_text
@@ -40,7 +40,7 @@ def library(lock: str, values: Mapping[str, str], below: str = "") -> dict[str, 
         f"{below}{_ENVIRONMENT}/{LOCK}": lock,
         f"{below}pyproject.toml": texts.filled("library/pyproject.toml", values),
     }
-    files |= kit_files(below)
+    files |= kit_files(below) | schemas.of_contracts(below)
     for name in EXAMPLES:
         files |= component(name, name, below)
     return files
@@ -101,6 +101,7 @@ def new_component(root: Path, name: str, language: str = "python") -> dict[str, 
             hint="--library FOLDER names one, `waypost init library` makes one; --like COMPONENT needs none",
         )
     files = component(name, TEMPLATES[language])
+    files |= {path: text for path, text in schemas.of_contracts().items() if not (root / path).exists()}
     if language != "python":
         return files
     there = kit_in(root)

@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from waypost import __version__
+from waypost.contracts.component import FILE as PROJECT_FILE
+from waypost.contracts.component import parse_component
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import PARAMETERS_FILE
 from waypost.contracts.tag_names import PLAIN_TAG, SETTINGS
-from waypost.scaffold import library, texts
+from waypost.scaffold import library, schemas, texts
+from waypost.scaffold.adopting import Adopted, parameters_text, pipeline_text
 from waypost.scaffold.writing import Link
 from waypost.system.resolving import python_version
 from waypost.texts.escaping import one_line
@@ -39,19 +42,20 @@ def library_repository(name: str, owner: str, lock: str, engine: str = "") -> di
 
 def pipeline_repository(name: str, owner: str, lock: str, engine: str = "") -> dict[str, str | Link]:
     """Returns the files of a new pipeline whose components lie beside it, in a folder of their own."""
-    return {
-        **_pipeline(name),
-        **_common(owner, _PIPELINE_CHECKS, engine),
-        **library.library(lock, {}, "components/"),
+    files, parts = _pipeline(name), library.library(lock, {}, "components/")
+    contracts = {
+        f"own/{each}": parse_component(str(parts[f"components/{each}/{PROJECT_FILE}"]), PROJECT_FILE)
+        for each in library.EXAMPLES
     }
+    files |= schemas.of_pipeline(files[PIPELINE_FILE], files[PARAMETERS_FILE], contracts)
+    return {**files, **_common(owner, _PIPELINE_CHECKS, engine), **parts}
 
 
-def pipeline_of(
-    name: str, owner: str, pipeline: str, parameters: str, engine: str = ""
-) -> dict[str, str | Link]:
-    """Returns the files of a new pipeline with the steps that `pipeline` has."""
-    files = {**_pipeline(name), PIPELINE_FILE: pipeline, PARAMETERS_FILE: parameters}
-    return {**files, **_common(owner, _PIPELINE_CHECKS, engine)}
+def pipeline_of(name: str, owner: str, adopted: Adopted, engine: str = "") -> dict[str, str | Link]:
+    """Returns the files of a new pipeline with a step for each component that it takes from a library."""
+    contracts = {f"{adopted.source}/{each}": contract for each, contract in adopted.components.items()}
+    texts_ = schemas.of_pipeline(pipeline_text(name, adopted), parameters_text(adopted), contracts)
+    return {**_pipeline(name), **texts_, **_common(owner, _PIPELINE_CHECKS, engine)}
 
 
 def _pipeline(name: str) -> dict[str, str]:

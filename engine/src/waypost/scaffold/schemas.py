@@ -1,0 +1,40 @@
+"""The JSON Schemas that new repositories bring along, for editors, and the lines that name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from waypost.contracts.component import FILE as PROJECT
+from waypost.contracts.component import Component
+from waypost.contracts.parameter_schema import parameters_schema
+from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, parse_pipeline
+from waypost.contracts.schemas import schema_of
+from waypost.texts.pretty_json import json_text
+
+FOLDER = ".schemas"
+_PIPELINE, _PARAMETERS, _CONTRACT = (f"{FOLDER}/{name}.json" for name in ("pipeline", "params", PROJECT))
+_LINE = "# yaml-language-server: $schema="
+
+
+def of_contracts(below: str = "") -> dict[str, str]:
+    """Returns the schema of the contracts of a library."""
+    return {f"{below}{_CONTRACT}": json_text(schema_of(PROJECT)) + "\n"}
+
+
+def of_pipeline(pipeline: str, parameters: str, components: Mapping[str, Component]) -> dict[str, str]:
+    """Returns a pipeline.yaml and a params.yaml that name their schemas, and these.
+
+    Args: `components` are contracts by what the steps `uses`.
+    """
+    parsed = parse_pipeline(pipeline)
+    points = {
+        name: components[step.uses].entry_points[step.entry_point]
+        for name, step in parsed.steps.items()
+        if step.uses in components
+    }
+    return {
+        FILE: f"{_LINE}{_PIPELINE}\n{pipeline}",
+        PARAMETERS_FILE: f"{_LINE}{_PARAMETERS}\n{parameters}",
+        _PIPELINE: json_text(schema_of(FILE)) + "\n",
+        _PARAMETERS: json_text(parameters_schema(parsed, points, {})) + "\n",
+    }
