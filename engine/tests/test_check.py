@@ -7,16 +7,23 @@ import shutil
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from tests.conftest import LIBRARY, Call
-from tests.repositories import edit_contract
-from waypost.errors import UsageError
+from tests.repositories import edit_contract, make_library
+from waypost.catalogue.opening import open_library
+from waypost.catalogue.reading import read_library
+from waypost.errors import Finding, UsageError
+from waypost.interfaces.record import CheckRecord, parse_record, record_text
+from waypost.release.check_record import released_library, write_check_record
 from waypost.release.conformance import check_library
 from waypost.release.kinds import read_product
 from waypost.release.library import Library
 from waypost.scaffold.library import component
 from waypost.scaffold.writing import Link, write
 from waypost.sources.git import git
+from waypost.sources.snapshots import trees_of
+from waypost.sources.store import Store
 
 
 def test_our_library_conforms() -> None:
@@ -136,3 +143,43 @@ def test_pipelines_in_a_library(workplace: Path) -> None:
     shutil.rmtree(workplace / "part")
     with pytest.raises(UsageError, match="nor components nor"):
         read_product(workplace)
+
+
+def test_a_check_is_recorded_of_a_release(tmp_path: Path) -> None:
+    """What was executed of a release, and what failed, becomes a record, which a catalogue believes of that
+    content alone; another content, a second record, and a library without a release are refused.
+    """
+    lib = make_library(tmp_path / "lib")
+    with pytest.raises(UsageError, match="no section"):
+        released_library(lib.path)
+    (lib.path / "setup.cfg").write_text("[bumpversion]\ncurrent_version = 1.1.0\n")
+    with pytest.raises(UsageError, match="no release"):
+        released_library(lib.path)
+    (lib.path / "releases").mkdir()
+    trees = trees_of(lib.path, ["load", "clean", "kit"])
+    product = read_product(lib.path)
+    record = product.record(Version("1.1.0"), "2026-01-02", "", trees)
+    (lib.path / "releases" / "1.1.0.json").write_text(record_text(record))
+    lib.release("1.1.0")
+    library, released = released_library(lib.path)
+    ran = {"load": {"run-tests", "run-example"}, "clean": {"run-example"}}
+    failed = Finding("clean/MLproject: entry_points.main.example", "it fails", "", "run-example")
+    file = write_check_record(library, released, ran, [failed])
+    found = parse_record(CheckRecord, file.read_text(), file.name).components
+    assert (found["load"].tests, found["load"].example) == ("passed", "passed")
+    assert (found["clean"].tests, found["clean"].example) == ("none", "failed")
+    assert found["load"].shared == {"kit": trees["kit"]}
+    with pytest.raises(UsageError, match="already exists"):
+        released_library(lib.path)
+    lib.commit("record")
+    store = Store(tmp_path / "cache", lambda _: None)
+    known = read_library(open_library(str(lib.path), store), "lib", store.memo)
+    assert [bool(entry.checked) for entry in known.entries] == [True, True]
+    (lib.path / "kit" / "words.py").write_text("WORD = 'two'\n")
+    lib.commit("other")
+    lib.git("tag", "-f", "-a", "-m", "moved", "v1.1.0")
+    moved = read_library(open_library(str(lib.path), store), "lib", store.memo)
+    assert [entry.checked for entry in moved.entries] == [None, None]
+    file.unlink()
+    with pytest.raises(UsageError, match=r"kit: not what release 1\.1\.0 has"):
+        released_library(lib.path)

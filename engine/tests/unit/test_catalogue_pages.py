@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -19,6 +21,7 @@ from waypost.catalogue.site import site
 from waypost.contracts.component import parse_component
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.interfaces.changes import Change
+from waypost.interfaces.record import CheckedComponent
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 CONTRACT = """
@@ -200,6 +203,22 @@ def test_badges_are_computed() -> None:
     ]
     first = next(badges_of(library().entries[0]))
     assert (first.what, first.mark) == ("release", "bad")
+
+
+@pytest.mark.parametrize(
+    ("tests", "example", "badges"),
+    [
+        ("passed", "passed", [("tests", "good"), ("stock MLflow", "good")]),
+        ("failed", "none", [("tests", "bad")]),
+        ("none", "failed", [("stock MLflow", "bad")]),
+        ("none", "none", []),
+    ],
+)
+def test_what_executing_a_component_gave(tests: Any, example: Any, badges: list[tuple[str, str]]) -> None:
+    """Its tests and its example have a badge each, where they were executed."""
+    checked = CheckedComponent(tree="2" * 40, tests=tests, example=example)
+    found = badges_of(replace(library().entries[1], checked=checked))
+    assert [(b.what, b.mark) for b in found if b.what in ("tests", "stock MLflow")] == badges
 
 
 def test_search_finds_names_first() -> None:

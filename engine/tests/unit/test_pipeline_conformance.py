@@ -9,7 +9,12 @@ import pytest
 from waypost.contracts.component import Component
 from waypost.contracts.parameters import merged
 from waypost.contracts.pipeline import Pipeline
-from waypost.contracts.pipeline_conformance import two_versions, unpinned_data, unused_parameters
+from waypost.contracts.pipeline_conformance import (
+    deprecated_steps,
+    two_versions,
+    unpinned_data,
+    unused_parameters,
+)
 from waypost.contracts.planning import make_plan
 
 
@@ -77,3 +82,22 @@ def test_two_versions_of_a_component() -> None:
     assert finding.place == "pipeline.yaml: core/a"
     assert finding.problem == "it is used in two versions: x, z: version of the source; y: ==1.2.0"
     assert not list(two_versions(pipeline(x=one, y=one, z={"uses": "core/b@==1.2.0"})))
+
+
+@pytest.mark.parametrize(
+    ("deprecated", "problem", "hint"),
+    [
+        (None, "", ""),
+        ({"since": "2.1.0", "use": "core/train"}, "core/one is deprecated since 2.1.0", "uses: core/train"),
+        (True, "core/one is deprecated", "look for another one: waypost components search"),
+    ],
+)
+def test_steps_with_deprecated_components(deprecated: Any, problem: str, hint: str) -> None:
+    """A step that uses one is told, with what to use instead."""
+    contract = {"entry_points": {"main": {"command": "x"}}, "deprecated": deprecated}
+    found = list(deprecated_steps(pipeline(one={}), {"core/one": Component.model_validate(contract)}))
+    assert len(found) == bool(problem)
+    for finding in found:
+        assert finding.place == "pipeline.yaml: steps.one.uses"
+        assert finding.problem.startswith(problem)
+        assert (finding.hint, finding.category) == (hint, "deprecated")

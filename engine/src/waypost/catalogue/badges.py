@@ -39,4 +39,12 @@ def badges_of(entry: Entry) -> Iterator[Badge]:
     if entry.is_pinned is not None:
         good, bad = Badge("packages", "pinned by hashes", "good"), Badge("packages", "not pinned", "bad")
         yield good if entry.is_pinned else bad
+    if entry.checked:
+        for what, outcome, words in (
+            ("tests", entry.checked.tests, ("pass in their own environment", "fail")),
+            ("stock MLflow", entry.checked.example, ("runs the example", "does not run the example")),
+        ):
+            if outcome != "none":
+                is_good = outcome == "passed"
+                yield Badge(what, words[0 if is_good else 1], "good" if is_good else "bad")
     yield Badge("last release", newest.date or "unknown")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from waypost.contracts.component import Component, Deprecated, EntryPoint
 from waypost.interfaces.changes import Change
+from waypost.interfaces.record import CheckedComponent
 
 Recorded = Literal["verified", "differs", "none"]
 State = Literal["new", "interface", "content", "same"]
@@ -18,7 +19,8 @@ UNRELEASED = "unreleased"
 @dataclass(frozen=True)
 class Release:
     """A release of a library. `record` says whether the tag holds what its record lists, `yanked` why nobody
-    should start to use it; `notes` is the changelog's section, as Markdown.
+    should start to use it; `notes` is the changelog's section, as Markdown; `checked` what executing its
+    components gave, by name, where that is recorded.
     """
 
     version: str
@@ -28,6 +30,7 @@ class Release:
     record: Recorded = "none"
     yanked: str = ""
     notes: str = ""
+    checked: Mapping[str, CheckedComponent] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Use:
 class Entry:
     """A component as the catalogue shows it: its newest contract (None where it cannot be read), its versions
     from the newest on, what its folder holds. `is_pinned` says whether each package that it asks for has a
-    version and hashes, None where it asks for none.
+    version and hashes, None where it asks for none; `checked` is what executing it gave, None where nobody
+    recorded it of this content.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Entry:
     readme: str = ""
     is_pinned: bool | None = None
     uses: tuple[Use, ...] = ()
+    checked: CheckedComponent | None = None
 
     @property
     def main(self) -> EntryPoint | None:

@@ -13,6 +13,7 @@ from waypost.catalogue.texts import Contract, Texts
 from waypost.contracts.component import FILE, Component
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.interfaces.interface import interface_changes
+from waypost.interfaces.record import CheckedComponent
 from waypost.sources.memo import Memo
 
 _README = "README.md"
@@ -118,6 +119,14 @@ def _state(name: str, shot: _Snapshot, before: _Snapshot | None, contract: Contr
     return "same" if all(shot.folders.get(n) == before.folders.get(n) for n in folders) else "content"
 
 
+def _checked(shot: _Snapshot, name: str) -> CheckedComponent | None:
+    """Returns what executing a component gave, where the record is of the very content that it has."""
+    found = shot.release.checked.get(name)
+    if found is None or shot.folders.get(name) != found.tree:
+        return None
+    return found if all(shot.folders.get(n) == tree for n, tree in found.shared.items()) else None
+
+
 def _with_files(texts: Texts, shot: _Snapshot, entries: Sequence[Entry]) -> list[Entry]:
     """Returns components with what their folders hold: README, how their packages are pinned."""
     trees = {entry.name: shot.folders[entry.name] for entry in entries}
@@ -126,6 +135,11 @@ def _with_files(texts: Texts, shot: _Snapshot, entries: Sequence[Entry]) -> list
     contracts = {entry.name: entry.contract for entry in entries if entry.contract}
     verdicts = pinned(texts, shot.folders, contracts)
     return [
-        replace(entry, readme=readmes.get(files[entry.name], ""), is_pinned=verdicts.get(entry.name))
+        replace(
+            entry,
+            readme=readmes.get(files[entry.name], ""),
+            is_pinned=verdicts.get(entry.name),
+            checked=_checked(shot, entry.name),
+        )
         for entry in entries
     ]

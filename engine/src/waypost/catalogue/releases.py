@@ -14,7 +14,16 @@ from waypost.contracts.versions import Release as Tag
 from waypost.errors import FindingsError
 from waypost.interfaces.attested import Tagged, unlisted
 from waypost.interfaces.changelog import lines_between
-from waypost.interfaces.record import FOLDER, Record, Yank, parse_record, version_of_record
+from waypost.interfaces.record import (
+    FOLDER,
+    CheckedComponent,
+    CheckRecord,
+    Record,
+    Yank,
+    check_record_of,
+    parse_record,
+    version_of_record,
+)
 from waypost.sources import git
 
 _CHANGELOG = "CHANGELOG.md"
@@ -41,6 +50,7 @@ def read_releases(texts: Texts) -> list[Release]:
                 record=_recorded(opened, tag, record),
                 yanked=yanked.get(version, ""),
                 notes=_without_heading(lines_between(changelog, before, tag.version)),
+                checked=_checked(files.get(check_record_of(version), "")),
             )
         )
     return found
@@ -82,6 +92,14 @@ def _yanked(files: Mapping[str, str]) -> dict[str, str]:
             except FindingsError:
                 found[version] = "its record cannot be read"
     return found
+
+
+def _checked(text: str) -> Mapping[str, CheckedComponent]:
+    """Returns what a record says of executed components; one that cannot be read says nothing."""
+    try:
+        return parse_record(CheckRecord, text, "check.json").components if text else {}
+    except FindingsError:
+        return {}
 
 
 def _recorded(opened: Opened, tag: Tag, text: str) -> Recorded:

@@ -10,11 +10,12 @@ import click
 
 from waypost.commands.options import as_json_option
 from waypost.contracts.pipeline import FILE
-from waypost.errors import FindingsError
+from waypost.errors import FindingsError, UsageError
 from waypost.release.check_logs import write_log
+from waypost.release.check_record import released_library, write_check_record
 from waypost.release.conformance import Conformance, check_library, write_tables
 from waypost.release.pipeline_conformance import check_pipeline, pipeline_at
-from waypost.release.trying import try_components
+from waypost.release.trying import Ran, try_components
 from waypost.report.common import counted, line, notifier, show_finding, write_document
 from waypost.report.console import Console, escape
 
@@ -35,13 +36,19 @@ from waypost.report.console import Console, escape
     "MLflow.",
 )
 @click.option(
+    "--record",
+    is_flag=True,
+    help="With --run, of a library: write what was executed of its newest release into releases/, for the "
+    "badges of a catalogue.",
+)
+@click.option(
     "--sarif",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the findings to FILE as SARIF 2.1.0, which services show beside the lines of a pull request.",
 )
 @as_json_option
-def check(folder: Path, fix: bool, executes: bool, sarif: Path | None, as_json: bool) -> int:
+def check(folder: Path, fix: bool, executes: bool, record: bool, sarif: Path | None, as_json: bool) -> int:
     """Check a library, or a pipeline, for what its users would stumble over.
 
     Each finding has the id of its rule; docs/rules.md says what each demands, why, and which of them a
@@ -55,10 +62,19 @@ def check(folder: Path, fix: bool, executes: bool, sarif: Path | None, as_json: 
       waypost check components-repo --fix
       waypost check pipeline --json
       waypost check --run
+      waypost check --run --record       of a release; commit the file that it writes
       waypost check --sarif waypost.sarif
     """
     console = Console(stderr=as_json)
-    found = _checked(folder, console, fix=fix, executes=executes)
+    if record and (not executes or fix):
+        raise UsageError("--record needs --run, and takes no --fix", hint="waypost check --run --record")
+    release = released_library(folder) if record else None
+    ran: Ran = {}
+    found = _checked(folder, console, fix=fix, ran=ran if executes else None)
+    if release:
+        everything = (*found.findings, *(each.finding for each in found.ignored))
+        file = write_check_record(*release, ran, everything)
+        line(console, escape(f"{file} written; commit and push it"))
     if sarif:
         write_log(sarif, folder, found.findings, found.ignored)
     if as_json:
@@ -81,9 +97,9 @@ def _show(console: Console, found: Conformance) -> None:
     line(console, f"[green]✓[/] {looked}nothing to mend")
 
 
-def _checked(folder: Path, console: Console, *, fix: bool, executes: bool) -> Conformance:
+def _checked(folder: Path, console: Console, *, fix: bool, ran: Ran | None) -> Conformance:
     say = notifier(console)
-    tried = (lambda library: try_components(library, say)) if executes else None
+    tried = None if ran is None else lambda library: try_components(library, say, ran)
     if not (folder / FILE).is_file():
         if fix:
             write_tables(say)(folder)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline
+from waypost.contracts.component import Component
+from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, Pipeline, step_place
 from waypost.contracts.plan import Location, Plan
 from waypost.contracts.urls import scheme_of
 from waypost.errors import Finding
@@ -71,6 +72,17 @@ def unpinned_data(plan: Plan) -> Iterator[Finding]:
             mend = f"set {digest}" if digest else "download it in a step that takes a sha256"
             place = f"{FILE}: steps.{step.name}.with.{name}"
             yield Finding(place, "no sha256 says which content is expected", mend, "data")
+
+
+def deprecated_steps(pipeline: Pipeline, components: Mapping[str, Component]) -> Iterator[Finding]:
+    """Yields the steps with components (by `uses`) that nobody should start to use."""
+    for name, step in pipeline.steps.items():
+        component = components.get(step.uses)
+        if component and component.deprecated:
+            use = component.deprecated.use
+            hint = f"uses: {use}" if use else "look for another one: waypost components search"
+            place = step_place(name, "uses")
+            yield Finding(place, f"{step.uses} is {component.deprecated}", hint, "deprecated")
 
 
 def two_versions(pipeline: Pipeline) -> Iterator[Finding]:

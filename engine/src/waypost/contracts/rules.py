@@ -197,6 +197,11 @@ RULES: dict[str, Rule] = {
         "Steps use one version of a component.",
         "Two versions are allowed, but usually an oversight: ignore the finding with a reason.",
     ),
+    "deprecated": Rule(
+        "pipeline",
+        "No step uses a deprecated component.",
+        "Its library may remove it in the next major version. Move, or ignore the finding with a reason.",
+    ),
     "run-tests": Rule(
         "run",
         "With --run: the component's tests pass in its own environment, without other machines.",

@@ -95,6 +95,31 @@ class RunRecord(Strict):
     reason: str = Field(default="", exclude_if=lambda value: not value)
 
 
+Outcome = Literal["passed", "failed", "none"]
+
+
+class CheckedComponent(Strict):
+    """What `waypost check --run` found of a component with these trees, its own and that of each folder that
+    it shares: of its tests in its own environment, of its example under stock MLflow. `none`: there is none.
+    """
+
+    tree: ObjectId
+    shared: dict[str, ObjectId] = {}
+    tests: Outcome
+    example: Outcome
+
+
+class CheckRecord(Strict):
+    """X.Y.Z.check.json: what executing the components of a release gave, on the day `date` (UTC)."""
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    version: str
+    date: str
+    platform: str
+    made_with: dict[str, str]
+    components: dict[str, CheckedComponent]
+
+
 class Yank(Strict):
     """X.Y.Z.yanked.json: nobody should start to use this release."""
 
@@ -103,7 +128,7 @@ class Yank(Strict):
     date: str
 
 
-Value = TypeVar("Value", Record, RunRecord, Yank)
+Value = TypeVar("Value", Record, RunRecord, CheckRecord, Yank)
 
 
 def parse_record(kind: type[Value], text: str, file: str) -> Value:
@@ -111,7 +136,7 @@ def parse_record(kind: type[Value], text: str, file: str) -> Value:
     return parse(kind, read_json(text, file), file)
 
 
-def record_text(record: Record | RunRecord | Yank) -> str:
+def record_text(record: Record | RunRecord | CheckRecord | Yank) -> str:
     """Returns the file's text: the same bytes for the same record."""
     content = record.model_dump(by_alias=True, mode="json")
     if isinstance(record, Record) and record.interface:
@@ -131,6 +156,11 @@ def run_record_of(version: str, names: Iterable[str]) -> str | None:
 def next_run_record(version: str, names: Iterable[str]) -> str:
     """Returns the name that the next run record of a version gets: X.Y.Z.run.json, then X.Y.Z.run.2.json."""
     return _run_record(version, max((_number(version, name) for name in names), default=0) + 1)
+
+
+def check_record_of(version: str) -> str:
+    """Returns the name of the record of what executing a release's components gave."""
+    return f"{version}.check.json"
 
 
 def is_record_of(version: str, name: str) -> bool:

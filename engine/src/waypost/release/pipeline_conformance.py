@@ -10,7 +10,12 @@ from waypost.contracts.component import FILE as PROJECT_FILE
 from waypost.contracts.exemptions import exemptions
 from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, hold_findings
-from waypost.contracts.pipeline_conformance import two_versions, unpinned_data, unused_parameters
+from waypost.contracts.pipeline_conformance import (
+    deprecated_steps,
+    two_versions,
+    unpinned_data,
+    unused_parameters,
+)
 from waypost.contracts.plan import Location
 from waypost.contracts.rules import refuses
 from waypost.contracts.text_rules import text_findings
@@ -147,6 +152,8 @@ def own_libraries(workspace: Workspace) -> list[Path]:
 def _of_a_plan(prepared: Prepared) -> Iterator[Finding]:
     yield from unused_parameters(prepared.pipeline, prepared.parameters)
     yield from unpinned_data(prepared.plan)
+    components = {uses: code.component for uses, code in prepared.checkouts.items()}
+    yield from deprecated_steps(prepared.pipeline, components)
     for step in prepared.plan.steps:
         for name, argument in step.arguments.items():
             if isinstance(argument, Location) and argument.text and Path(argument.text).is_absolute():

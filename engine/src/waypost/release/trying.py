@@ -37,23 +37,31 @@ _SCRIPTS = {".sh": "sh", ".bash": "bash", ".R": "Rscript", ".r": "Rscript", ".jl
 _MOST_WORDS = 300
 
 
-def try_components(library: Path, say: Notify) -> list[Finding]:
-    """Executes tests and examples of a library's components; returns the failures. Raises WaypostError."""
+Ran = dict[str, set[str]]
+"""What was executed of components, by their names: `run-tests`, `run-example`."""
+
+
+def try_components(library: Path, say: Notify, ran: Ran | None = None) -> list[Finding]:
+    """Executes tests and examples of a library's components; returns the failures. Raises WaypostError.
+
+    Args: `ran` collects what was executed.
+    """
     folders = read_folders(library)
     with scratch() as temp:
-        trial_ = _Trial(folders, temp, say)
+        trial_ = _Trial(folders, temp, say, {} if ran is None else ran)
         return [finding for name in in_order(folders.contracts) for finding in trial_.of(name)]
 
 
 @dataclass
 class _Trial:
-    """A copy of a library in which components are executed one by one; `made` are the outputs of successful
-    examples.
+    """A copy of a library in which components are executed one by one; `ran` is what was executed, `made` are
+    the outputs of successful examples.
     """
 
     folders: ComponentFolders
     temp: Path
     say: Notify
+    ran: Ran
     made: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,6 +116,7 @@ class _Trial:
                 yield from self._executed(name, [_SCRIPTS[file.suffix], str(file)], own, folder)
 
     def _executed(self, name: str, command: list[str], own: Environment, cwd: Path) -> Iterator[Finding]:
+        self.ran.setdefault(name, set()).add("run-tests")
         try:
             bytes_of(command, cwd=cwd, env=self._variables(own), supervised=True)
         except (ProcessError, OSError) as error:
@@ -127,6 +136,7 @@ class _Trial:
             yield Finding(place, f"it waits for {waits[0]}, which gave nothing", "", "run-example")
             return
         self.say(f"{name}: its example, by stock MLflow")
+        self.ran.setdefault(name, set()).add("run-example")
         values = {key: self._value(name, main, key) for key in main.example}
         yield from self._run(name, main, values, own, place)
 
