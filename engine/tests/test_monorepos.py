@@ -20,15 +20,13 @@ from waypost.cli import cli
 from waypost.errors import WaypostError
 
 Run = Callable[..., str]
-SETTINGS = (
-    "[bumpversion]\ncurrent_version = {}\ncommit = False\ntag = False\ntag_name = {}-v{{new_version}}\n"
-)
+SETTINGS = "[bumpversion]\ncurrent_version = {}\ncommit = False\ntag = False\ntag_name = {}v{{new_version}}\n"
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n- The first.\n"
 
 
-def product(folder: Path, name: str, version: str = "0.1.0") -> None:
+def product(folder: Path, name: str, prefix: str = "") -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "setup.cfg").write_text(SETTINGS.format(version, name))
+    (folder / "setup.cfg").write_text(SETTINGS.format("0.1.0", prefix or f"{name}-"))
     (folder / "CHANGELOG.md").write_text(CHANGELOG)
     (folder / "README.md").write_text(f"# {name}\n")
 
@@ -43,8 +41,8 @@ def library(folder: Path, name: str, word: str) -> None:
     (folder / "kit" / "words.py").write_text(f"WORD = '{word}'\n")
 
 
-def pipeline(folder: Path, name: str, sources: dict[str, Any], **steps: str) -> None:
-    product(folder, name)
+def pipeline(folder: Path, name: str, sources: dict[str, Any], prefix: str = "", **steps: str) -> None:
+    product(folder, name, prefix)
     content = {"name": name, "components": sources, "steps": {n: {"uses": uses} for n, uses in steps.items()}}
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     (folder / "MLproject").write_text(
@@ -187,9 +185,9 @@ def test_a_moved_tag_and_a_yanked_release_of_one_library(mono: Repository, run: 
 @pytest.mark.long
 def test_two_pipelines_of_one_repository(mono: Repository, run: Run, tmp_path: Path) -> None:
     """Each is checked, released and verified by itself: same version, its own tag and record."""
-    for name, uses in (("grades", "core/load"), ("prices", "core/clean")):
+    for name, prefix, uses in (("grades", "", "core/load"), ("prices", "prices/", "core/clean")):
         folder = mono.path / "pipes" / name
-        pipeline(folder, name, {"core": source(mono, "libs/parts")}, only=uses)
+        pipeline(folder, name, {"core": source(mono, "libs/parts")}, prefix, only=uses)
         (folder / "LICENSE").write_text("free\n")
         run("lock", folder)
         told = run("check", folder, code=1)  # a server of its own would make it none
@@ -197,14 +195,14 @@ def test_two_pipelines_of_one_repository(mono: Repository, run: Run, tmp_path: P
         assert "1 finding" in told
         mono.commit(name)
         run("release", "-C", folder)
-    assert {"grades-v1.0.0", "prices-v1.0.0"} <= set(mono.git("tag").split())
+    assert {"grades-v1.0.0", "prices/v1.0.0"} <= set(mono.git("tag").split())
     url = f"file://{mono.path}"
     shown = run("run", f"{url}#pipes/grades@1.0.0", "--dry-run")
     assert "grades-v1.0.0" in shown
     assert "core/load" in shown
     assert "core/clean" in run("run", f"{url}#pipes/prices@latest", "--dry-run")
     told = run("verify", f"{url}#pipes/prices@1.0.0")
-    assert "prices-v1.0.0" in told
+    assert "prices/v1.0.0" in told
     assert "as the default branch records it" in told
     shutil.rmtree(mono.path / "pipes" / "grades" / "steps", ignore_errors=True)
     (mono.path / "pipes" / "grades" / "README.md").write_text("other\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from waypost.contracts.names import FolderName, ObjectId, TagName, Uses, VersionText
+from waypost.contracts.names import FolderInside, FolderName, ObjectId, TagName, Uses, VersionText
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.pipeline import Pipeline, component_name
 from waypost.contracts.python_env import PythonEnv
@@ -33,7 +33,7 @@ class Pin(Strict):
     """
 
     git: str
-    folder: str = Field(default="", exclude_if=lambda value: not value)
+    folder: FolderInside = Field(default="", exclude_if=lambda value: not value)
     requirement: str
     version: VersionText
     tag: TagName

@@ -26,6 +26,7 @@
     return [...groups.values()];
   };
 
+  let shown = [];
   const show = () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     const groups = chosen();
@@ -37,7 +38,10 @@
       if (fits) found.push([weights.reduce((sum, each) => sum + each, 0), entry]);
     }
     found.sort((one, other) => other[0] - one[0] || one[1].place - other[1].place);
-    list.append(...found.map(([, entry]) => entry.item));
+    // What is moved is laid out anew: nothing is, where the order is the same.
+    const order = found.map(([, entry]) => entry.item);
+    if (order.some((item, place) => item !== shown[place])) list.append(...order);
+    shown = order;
     state.textContent = `${found.length} of ${items.length} components`;
   };
 
