@@ -16,7 +16,7 @@ from waypost.catalogue.reading import read_library
 from waypost.catalogue.users import pins_in, with_uses
 from waypost.commands.catalogue import libraries_option, read_libraries, used_by_option
 from waypost.commands.documents import InfoDocument
-from waypost.commands.options import as_json_option, offline_option
+from waypost.commands.options import as_json_option, offline_option, pipeline_option
 from waypost.contracts.component import Component
 from waypost.contracts.lock import Pin, selected
 from waypost.errors import RemoteError, UsageError, did_you_mean
@@ -40,15 +40,7 @@ class _Known:
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "-p",
-    "--pipeline",
-    "folder",
-    default=".",
-    metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The pipeline that uses it.",
-)
+@pipeline_option("FOLDER", "The pipeline that uses it.")
 @libraries_option(required=False)
 @used_by_option
 @offline_option

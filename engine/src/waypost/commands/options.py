@@ -47,14 +47,15 @@ wandb_option = click.option(
     help="Log the run to Weights & Biases, too. [default: `tracking` in pipeline.yaml]",
 )
 
-checked_pipeline_option = click.option(
-    "-p",
-    "--pipeline",
-    "folder",
-    default=".",
-    metavar="PIPELINE",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a pipeline that checks its data; the component runs in the version pinned there.",
+
+def pipeline_option(metavar: str, words: str) -> Callable[[_F], _F]:
+    """Returns the option that names a pipeline's folder."""
+    path = click.Path(exists=True, file_okay=False, path_type=Path)
+    return click.option("-p", "--pipeline", "folder", default=".", metavar=metavar, type=path, help=words)
+
+
+checked_pipeline_option = pipeline_option(
+    "PIPELINE", "Folder of a pipeline that checks its data; the component runs in the version pinned there."
 )
 product_option = click.option(
     "-C",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from waypost.commands.options import pipeline_option
 from waypost.contracts.parameter_schema import parameters_schema
 from waypost.contracts.pipeline import PARAMETERS_FILE
 from waypost.contracts.schemas import FILES, schema_of
@@ -22,15 +23,7 @@ from waypost.texts.pretty_json import json_text
 
 @click.command()
 @click.argument("file", type=click.Choice([*FILES, PARAMETERS_FILE]))
-@click.option(
-    "-p",
-    "--pipeline",
-    "folder",
-    default=".",
-    metavar="FOLDER",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Of params.yaml: the pipeline that it belongs to.",
-)
+@pipeline_option("FOLDER", "Of params.yaml: the pipeline that it belongs to.")
 @click.option(
     "-o",
     "--output",
