@@ -213,6 +213,21 @@ def test_two_pipelines_of_one_repository(mono: Repository, run: Run, tmp_path: P
     run("run", f"{url}#pipes/prices@1.0.0", "--dry-run")
 
 
+@pytest.mark.journey
+@pytest.mark.long
+def test_a_library_at_the_top_may_have_tags_of_its_own(run: Run, tmp_path: Path) -> None:
+    """Who names no folder gets what the setup.cfg at the top declares, where no tag is plain."""
+    top = make_repository(tmp_path / "top")
+    library(top.path, "parts", "one")
+    top.commit("begin")
+    run("release", "-C", top.path)
+    folder = tmp_path / "here" / "grades"
+    pipeline(folder, "grades", {"core": {"git": f"file://{top.path}", "version": "~=1.0"}}, load="core/load")
+    run("lock", folder)
+    assert pins_of(folder)["core/load"]["tag"] == "parts-v1.0.0"
+    assert "as locked" in run("verify", folder)
+
+
 def test_a_guest_has_the_tags_of_its_host(run: Run, tmp_path: Path) -> None:
     """A library without tags of its own is taken from its folder at the tags of the top."""
     host = make_repository(tmp_path / "host")

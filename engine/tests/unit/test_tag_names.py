@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from waypost.contracts.tag_names import product_around, tag_name
+from waypost.contracts.tag_names import own_prefix, product_around, tag_name
 from waypost.contracts.versions import releases_of, tags_of_others, version_of
 
 OWN = "[bumpversion]\ncurrent_version = 1.0.0\ntag_name = parts-v{new_version}\n"
@@ -33,6 +33,14 @@ TAGS = (
 def test_the_form_of_tags(text: str, form: str) -> None:
     """It is what bump2version takes; a setup.cfg without its section makes no product."""
     assert tag_name(text) == form
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"), [(OWN, "parts-v"), (PLAIN, ""), ("", ""), ("[bumpversion]\ntag_name = x\n", "")]
+)
+def test_tags_of_its_own(text: str, prefix: str) -> None:
+    """Plain tags are nobody's own, and a form that does not end in the version is none."""
+    assert own_prefix(text) == prefix
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 SETTINGS = "setup.cfg"
 PLAIN_TAG = "v{new_version}"  # bump2version's own default
+_VERSION = "{new_version}"
 
 
 def tag_name(settings: str) -> str:
@@ -20,6 +21,12 @@ def tag_name(settings: str) -> str:
     return parser.get("bumpversion", "tag_name", fallback=PLAIN_TAG) if "bumpversion" in parser else ""
 
 
+def own_prefix(settings: str) -> str:
+    """Returns what the tags begin with that the text of a setup.cfg declares, empty where they are plain."""
+    form = tag_name(settings)
+    return form.removesuffix(_VERSION) if form != PLAIN_TAG and form.endswith(_VERSION) else ""
+
+
 def product_around(folder: str, text_of: Callable[[str], str | None]) -> tuple[str, str]:
     """Returns (folder, tag prefix) of the product that a folder of a repository belongs to.
 
@@ -29,10 +36,11 @@ def product_around(folder: str, text_of: Callable[[str], str | None]) -> tuple[s
     Args: `text_of` returns the text of a file in the repository, None if there is none.
     """
     while folder:
-        form = tag_name(text_of(f"{folder}/{SETTINGS}") or "")
+        text = text_of(f"{folder}/{SETTINGS}") or ""
+        form = tag_name(text)
         if form == PLAIN_TAG:
             break
-        if form.endswith("{new_version}"):
-            return folder, form.removesuffix("{new_version}")
+        if prefix := own_prefix(text):
+            return folder, prefix
         folder = posixpath.dirname(folder)
     return "", ""

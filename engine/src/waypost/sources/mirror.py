@@ -21,7 +21,7 @@ import filelock
 from packaging.version import Version
 
 from waypost.contracts import trees as git_trees
-from waypost.contracts.tag_names import product_around
+from waypost.contracts.tag_names import SETTINGS, own_prefix, product_around
 from waypost.contracts.versions import Release, releases_of, tags_of_others, version_of
 from waypost.errors import FindingsError, RemoteError, redacted
 from waypost.interfaces.record import FOLDER, version_of_record
@@ -108,6 +108,11 @@ class Mirror:
             tags = self.tags()
             self._tags = tuple(tags)
             self._releases = releases_of(tags, self.product(fetch=True)[1])
+            if not self._releases and not self.inside and tags_of_others(tags):
+                # The default branch is not fetched for all who have plain tags.
+                self.fetch_head()
+                self._product = ("", own_prefix(self.text(SETTINGS) or ""))
+                self._releases = releases_of(tags, self._product[1])
         return self._releases
 
     def other_products(self) -> str:
