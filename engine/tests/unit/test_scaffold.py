@@ -18,6 +18,7 @@ from waypost import __version__
 from waypost.contracts.component import Component, parse_component
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.contracts.readme import contract_tables, readme_problems, with_tables
+from waypost.contracts.tag_names import own_prefix
 from waypost.errors import FindingsError, UsageError
 from waypost.scaffold import library, repository
 from waypost.scaffold.adopting import Adopted, parameters_text, pipeline_text
@@ -49,6 +50,15 @@ def test_new_files_can_be_read(files: dict[str, str | Link]) -> None:
             assert yaml.safe_load(text), name
         elif name.endswith(".cfg"):
             configparser.ConfigParser().read_string(text)
+
+
+def test_a_product_below_the_top_of_a_repository() -> None:
+    """Its tags have its name, and it has no workflow: only those at the top of a repository are started."""
+    files = repository.below_top(
+        "my parts!", repository.library_repository("my parts!", "Ada", "lock", "x==1")
+    )
+    assert own_prefix(str(files["setup.cfg"])) == "my-parts-v"
+    assert not [name for name in files if name.startswith(".github")]
 
 
 SAYS = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")

@@ -74,7 +74,7 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
         if components or source:
             raise UsageError("--components and --as belong to --from", hint="--from URL[@VERSION]")
         files = _with_lock(console, folder, name)
-    files = _placed(folder, name, files)
+    files = _placed(console, folder, name, files)
     write(folder, files)
     asks = "???" in str(files[PARAMETERS_FILE])
     _told(console, folder, files, ["waypost lock", *(["fill in params.yaml"] if asks else []), "waypost run"])
@@ -96,7 +96,7 @@ def library_(folder: Path, name: str) -> None:
     name = name or repository.name_of(folder)
     check_free(folder, repository.library_repository(name, "", ""))
     new = repository.library_repository(name, _owner(folder), _lock(console), _engine(console))
-    files = _placed(folder, name, new)
+    files = _placed(console, folder, name, new)
     write(folder, files)
     _told(console, folder, files, ["waypost check", "waypost components new NAME", "waypost release"])
 
@@ -107,11 +107,17 @@ def _with_lock(console: Console, folder: Path, name: str) -> New:
     return repository.pipeline_repository(name, _owner(folder), _lock(console), _engine(console))
 
 
-def _placed(folder: Path, name: str, files: New) -> New:
-    """Returns the files as they are where the folder is, or will be, below the top of a repository."""
+def _placed(console: Console, folder: Path, name: str, files: New) -> New:
+    """Returns the files as they are below the top of a repository, where the folder is there; says so."""
     there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.is_dir())
     top = git.top_of(there)
-    return files if top is None or top.resolve() == folder.resolve() else repository.below_top(name, files)
+    if top is None or top.resolve() == folder.resolve():
+        return files
+    words = (
+        "below the top of a repository: tags of its own (setup.cfg), and no workflow, which counts there only"
+    )
+    notifier(console)(words)
+    return repository.below_top(name, files)
 
 
 def _lock(console: Console) -> str:
