@@ -157,6 +157,8 @@ def test_a_repository_without_releases_at_its_top(mono: Repository, run: Run, tm
     pipeline(folder, "grades", {"core": {"git": f"file://{mono.path}", "version": "*"}}, load="core/load")
     told = run("lock", folder, code=1)
     assert "more-v0.2.0, parts-v1.0.0: releases of products in folders; name one: `folder: …`" in told
+    pipeline(folder, "grades", {"core": source(mono, "libs/part")}, load="core/load")
+    assert "more-v0.2.0, parts-v1.0.0: releases of products in folders" in run("lock", folder, code=1)
     told = run("run", f"file://{mono.path}@1.0.0", "--dry-run", code=2)
     assert f"name one: file://{mono.path}#FOLDER@VERSION" in told
 

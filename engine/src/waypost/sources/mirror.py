@@ -119,7 +119,8 @@ class Mirror:
         """Returns what to name where there is no release: the folder of a product that has tags of its own;
         empty where no tag looks like one. Raises RemoteError.
         """
-        others = [] if self.inside or self.releases() else tags_of_others(self._tags)
+        none_here = not self.releases() and self.product() == ("", "")
+        others = tags_of_others(self._tags) if none_here else []
         return (
             f"{', '.join(others[:_MOST_NAMED])}: releases of products in folders; name one" if others else ""
         )
