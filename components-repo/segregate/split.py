@@ -16,6 +16,7 @@ from componentkit.columns import NOUNS, kind_of, written
 from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
 from segregate.page import figures, page
+from segregate.strata import check_strata, strata_of
 from segregate.together import units_for_test, units_of
 
 _FAR = 0.05
@@ -42,8 +43,10 @@ def split(
     *,
     together: Sequence[str] = (),
     gap: str = "",
+    bins: int = 0,
 ) -> Split:
-    """Parts a table; rows with one value in a column of `together` are on one side.
+    """Parts a table; rows with one value in a column of `together` are on one side. Strata are the values of
+    the column, or as many ranges of its numbers as there are `bins`.
 
     Raises ComponentError where the table cannot be split so, naming the stratum or column.
     """
@@ -54,46 +57,35 @@ def split(
         if missing := int(table[column].isna().sum()):
             raise ComponentError(f"{strategy}: column {column!r} is missing in {missing:,} rows")
     require_columns(table, list(together), purpose="keep_together")
+    if bins and strategy != "stratified":
+        raise ComponentError(f"bins are for strategy 'stratified', not for {strategy!r}")
     if gap and strategy != "time":
         raise ComponentError(f"gap is for strategy 'time', which orders the rows, not for {strategy!r}")
     if strategy == "time":
         found = _by_time(table, column, test_size, together, gap)
     elif together:
-        found = _by_units(table, strategy, column, test_size, seed, together)
+        found = _by_units(table, strategy, column, test_size, seed, together, bins)
     elif strategy == "group":
         found = _by_group(table, column, test_size, seed)
     else:
-        found = _by_rows(table, strategy, column, test_size, seed)
+        found = _by_rows(table, strategy, column, test_size, seed, bins)
     share = len(found.test) / (len(found.train) + len(found.test))
     if abs(share - test_size) > _FAR:
         found.doubts.append(f"the test table has {share:.1%} of the rows, {test_size:.1%} were asked for")
     return found
 
 
-def _by_rows(table: pd.DataFrame, strategy: str, column: str, test_size: float, seed: int) -> Split:
-    strata = table[column] if strategy == "stratified" else None
+def _by_rows(
+    table: pd.DataFrame, strategy: str, column: str, test_size: float, seed: int, bins: int
+) -> Split:
+    strata = strata_of(table[column], bins) if strategy == "stratified" else None
     if strata is not None:
-        _check_strata(strata, test_size)
+        check_strata(strata, test_size)
     try:
         train, test = train_test_split(table, test_size=test_size, random_state=seed, stratify=strata)
     except ValueError as error:
         raise ComponentError(f"{strategy}: {' '.join(str(error).split())}") from error
     return Split(train.sort_index(), test.sort_index())
-
-
-def _check_strata(strata: pd.Series, test_size: float) -> None:
-    counts = strata.value_counts()
-    small = counts[counts < 2]
-    if len(small):
-        names = ", ".join(f"{name!r} ({count} row)" for name, count in small.items())
-        raise ComponentError(f"stratified: column {strata.name!r}: too few rows to be on both sides: {names}")
-    sides = {"test": round(len(strata) * test_size), "train": round(len(strata) * (1 - test_size))}
-    for side, rows in sides.items():
-        if rows < len(counts):
-            raise ComponentError(
-                f"stratified: column {strata.name!r} has {len(counts)} classes,"
-                f" the {side} table would have {rows} rows"
-            )
 
 
 def _by_group(table: pd.DataFrame, column: str, test_size: float, seed: int) -> Split:
@@ -106,7 +98,13 @@ def _by_group(table: pd.DataFrame, column: str, test_size: float, seed: int) -> 
 
 
 def _by_units(
-    table: pd.DataFrame, strategy: str, column: str, test_size: float, seed: int, together: Sequence[str]
+    table: pd.DataFrame,
+    strategy: str,
+    column: str,
+    test_size: float,
+    seed: int,
+    together: Sequence[str],
+    bins: int,
 ) -> Split:
     """Parts whole units, by rows and, where asked, by the shares of the strata, as well as can be."""
     ids = [*together, column] if strategy == "group" and column not in together else list(together)
@@ -114,8 +112,9 @@ def _by_units(
     strata = np.zeros(len(table), dtype=np.int64)
     names: Any = ["rows"]
     if strategy == "stratified":
-        _check_strata(table[column], test_size)
-        strata, names = pd.factorize(table[column], sort=True)
+        values = strata_of(table[column], bins)
+        check_strata(values, test_size)
+        strata, names = pd.factorize(values, sort=True)
     is_test = units_for_test(units, strata, test_size, seed)[units]
     if is_test.all() or not is_test.any():
         largest = int(np.bincount(units).max())
@@ -208,7 +207,14 @@ def run(step: Step) -> None:
     together, dropped = split_names(args.keep_together), split_names(args.drop)
     require_columns(table, dropped, purpose="drop")
     found = split(
-        table, args.strategy, args.column, args.test_size, args.seed, together=together, gap=args.gap
+        table,
+        args.strategy,
+        args.column,
+        args.test_size,
+        args.seed,
+        together=together,
+        gap=args.gap,
+        bins=args.bins,
     )
     for text in found.said:
         print(text)
@@ -217,7 +223,7 @@ def run(step: Step) -> None:
     for name, part in (("train", found.train), ("test", found.test)):
         with step.output(name) as path:
             write_table(part.drop(columns=dropped).reset_index(drop=True), path)
-    target = args.target or (args.column if args.strategy == "stratified" else "")
+    target = args.target or (args.column if args.strategy == "stratified" and not args.bins else "")
     ids = [*together, *([args.column] if args.strategy == "group" else [])]
     with step.output("page") as path:
         text = page(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from componentkit.arguments import ComponentError
 from segregate.page import page
 from segregate.split import split
+from segregate.strata import strata_of
 from segregate.together import units_for_test, units_of
 
 
@@ -47,6 +48,23 @@ def test_strategies_keep_their_word() -> None:
     assert not set(found.train["g"]) & set(found.test["g"])
     found = split(table(), "time", "g", 0.25, 1)
     assert found.train["g"].max() < found.test["g"].min()
+
+
+def test_strata_of_numbers() -> None:
+    """With bins, each range of a number has the same share in both tables, ids kept whole or not."""
+    draw = np.random.default_rng(0)
+    data = pd.DataFrame({"rate": draw.lognormal(2, 0.5, 1000).round(1), "id": np.arange(1000) // 2})
+    edges = data["rate"].quantile([0, 0.2, 0.4, 0.6, 0.8, 1]).to_numpy()
+    for together in ([], ["id"]):
+        found = split(data, "stratified", "rate", 0.3, 1, bins=5, together=together)
+        counts, _ = np.histogram(found.test["rate"], edges)
+        assert len(found.train) + len(found.test) == 1000
+        assert np.abs(counts / np.histogram(data["rate"], edges)[0] - 0.3).max() < 0.04
+    assert len(set(strata_of(pd.Series([0.0] * 90 + [1.0, 2.0] * 5, name="x"), 10))) == 2
+    with pytest.raises(ComponentError, match="'y' is not numeric"):
+        split(table(), "stratified", "y", 0.3, 1, bins=5)
+    with pytest.raises(ComponentError, match="bins are for strategy 'stratified', not for 'time'"):
+        split(table(), "time", "id", 0.3, 1, bins=5)
 
 
 @pytest.mark.parametrize(
