@@ -1,4 +1,4 @@
-"""A model of numbers on a held-out table: errors, residuals, slices."""
+"""A model of numbers on a held-out table: errors, residuals, calibration, slices."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from componentkit.arguments import split_names
 from componentkit.figures import table_size
 from componentkit.step import Step
 from componentkit.tables import require_columns
+from evaluate.intervals import bootstrapped, measured_once, number_measures
+from evaluate.quantiles import (
+    calibrated_figure,
+    calibrated_table,
+    number_slices_table,
+    quantile_measures,
+    residual_table,
+)
 from evaluate.slices import slice_rows
 from scoring.errors import Numbers, number_array, number_figure, regression_metrics
 
@@ -46,19 +55,27 @@ def too_far(scores: dict[str, float], limits: dict[str, float]) -> list[str]:
 
 
 def measured_numbers(
-    step: Step, model: Any, features: pd.DataFrame, table: pd.DataFrame, target: str, sliced: list[str]
+    step: Step, model: Any, said: dict[str, Any], features: pd.DataFrame, table: pd.DataFrame, target: str
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Logs figures and plots. Returns (report, predictions)."""
+    """Logs figures and plots. Returns (report, predictions). Args: `said` is the model's metadata."""
     truth = number_array(table[target])
     predicted = np.asarray(model.predict(features), dtype=np.float64)
-    scores = regression_metrics(truth, predicted)
+    quantile = said.get("quantile")
+    more = quantile_measures(truth, predicted, float(quantile)) if quantile is not None else {}
+    scores = regression_metrics(truth, predicted) | measured_once(more, len(truth))
+    measures = number_measures(truth, predicted) | more
+    found = bootstrapped(measures, len(truth), step.args.intervals, step.args.seed)
     if zeros := int((truth == 0).sum()):
         step.warn(f"mape leaves out {zeros:,} of {len(truth):,} rows where {target!r} is 0")
+    sliced = split_names(step.args.slices)
     require_columns(table, sliced, purpose="slices")
     by_slice = {name: number_slices(table[name], truth, predicted) for name in sliced}
-    step.hand_over([], [table_size("test", table)])
+    shown = [residual_table(truth, predicted, target), calibrated_table(truth, predicted, target, quantile)]
+    shown += [number_slices_table(name, groups) for name, groups in by_slice.items() if groups]
+    step.hand_over(shown, [table_size("test", table)])
     step.figure("predicted", number_figure(truth, predicted, f"Test: {target}, {len(truth):,} rows"))
     step.figure("residuals", residual_figure(truth, predicted, target))
+    step.figure("calibration", calibrated_figure(truth, predicted, target, quantile))
     report = {"overall": scores, "classes": {}, "slices": by_slice, "rows": len(truth), "rows_zero": zeros}
-    found = {"label": truth, "prediction": predicted, "residual": truth - predicted}
-    return report, pd.DataFrame(found)
+    answers = {"label": truth, "prediction": predicted, "residual": truth - predicted}
+    return {**report, "intervals": found}, pd.DataFrame(answers)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from componentkit.arguments import ComponentError, split_names
+from componentkit.arguments import ComponentError
 from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
 from evaluate.classes import known_labels, measured_classes
 from evaluate.errors import measured_numbers, too_far
 from evaluate.features import aligned, check_unknown, unknown_shares
+from evaluate.intervals import LEVEL, interval_metrics
 from scoring import metric_name
 
 
@@ -74,7 +75,7 @@ def run(step: Step) -> None:
     step.metrics({"unknown_categories": max(unseen.values(), default=0.0)})
     check_unknown(unseen, args.max_unknown, step.warn)
     measured = measured_numbers if is_number else measured_classes
-    report, predictions = measured(step, model, features, table, target, split_names(args.slices))
+    report, predictions = measured(step, model, info.metadata or {}, features, table, target)
     report["unknown_categories"] = unseen
     with step.output("metrics") as path:
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -82,7 +83,9 @@ def run(step: Step) -> None:
         write_table(predictions, path)
     log_groups(step, report)
     scores = report["overall"]
-    step.metrics(scores)
+    step.metrics(scores | interval_metrics(report["intervals"]))
+    for name, (low, high) in report["intervals"].items():
+        print(f"{name}: {scores[name]:.6g}, {LEVEL:.0%} interval {low:.6g} to {high:.6g}")
     if is_number:
         missed = too_far(scores, {"rmse": args.max_rmse, "mae": args.max_mae})
         missed += missed_thresholds(scores, {"r2": args.min_r2})

@@ -79,6 +79,9 @@ def test_six_components(workplace: Path) -> None:
     assert artifacts(judged) == {"metrics.json", "plots", "predictions.parquet", "figures.json"}
     run = client().get_run(judged)
     assert run.data.metrics["roc_auc"] > 0.95
+    for name in ("roc_auc", "accuracy", "f1_macro", "log_loss"):
+        low, high = (run.data.metrics[f"{name}/{end}"] for end in ("low", "high"))
+        assert low <= run.data.metrics[name] <= high
     assert run.data.tags["output.predictions.sha256"]
     assert contexts(run)[0] == "data"
 

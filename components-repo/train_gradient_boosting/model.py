@@ -103,3 +103,10 @@ def doubts(model: Pipeline) -> list[str]:
     if not last.early_stopping or last.n_iter_ < last.max_iter:
         return []
     return [f"learning had not stopped after {last.max_iter} rounds: allow more, boosting: {{max_iter: …}}"]
+
+
+def quantile_of(config: ModelConfig) -> dict[str, float]:
+    """Returns which quantile the model predicts, for its metadata; nothing where it predicts the mean."""
+    if config.boosting.get("loss") != "quantile":
+        return {}
+    return {"quantile": float(config.boosting.get("quantile", 0.5))}

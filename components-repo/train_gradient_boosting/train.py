@@ -8,6 +8,7 @@ from train_gradient_boosting.model import (
     ModelConfig,
     doubts,
     new_pipeline,
+    quantile_of,
     settled,
     trees_of,
 )
@@ -21,6 +22,7 @@ LEARNER = Learner(
     settled=settled,
     doubts=doubts,
     figures=lambda model: {"trees": trees_of(model)},
+    says=quantile_of,
     trusted=TRUSTED,
 )
 

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
-from training.features import Features
+from training.config import TrainerConfig
 from training.known import known_columns
 
 _TYPES = {"float64": "double", "int64": "long", "bool": "boolean", "object": "boolean"}
@@ -31,19 +31,33 @@ def signature_of(features: pd.DataFrame, predicted: pd.Series) -> Any:
 
 
 def metadata_of(
-    model: Pipeline, features: pd.DataFrame, target: str, lists: Features, *, task: str, classes: list[Any]
+    model: Pipeline,
+    features: pd.DataFrame,
+    target: str,
+    config: TrainerConfig,
+    *,
+    task: str,
+    classes: list[Any],
 ) -> dict[str, Any]:
-    """Returns what a trainer promises to say of its model; numbers have no classes."""
+    """Returns what a trainer promises to say of its model; numbers have no classes.
+
+    A threshold is said with what it was chosen by, so that it can be measured by the same.
+    """
     metadata: dict[str, Any] = {
         "target": target,
         "task": task,
         "classes": classes,
-        "features": lists.model_dump(),
-        "columns": known_columns(features, lists.categorical),
+        "features": config.features.model_dump(),
+        "columns": known_columns(features, config.features.categorical),
     }
     last = model.steps[-1][1]
     if isinstance(last, FixedThresholdClassifier):
-        metadata["threshold"] = {"class": last.pos_label, "value": last.threshold}
+        by = (
+            config.threshold.model_dump(exclude_none=True, exclude={"positive", "value"})
+            if config.threshold
+            else {}
+        )
+        metadata["threshold"] = {"class": last.pos_label, "value": last.threshold, **by}
     return metadata
 
 

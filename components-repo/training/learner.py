@@ -43,6 +43,7 @@ class Learner:
     stops: whether it looks at held-out rows to know when to stop. settled: the unfitted pipeline that learns
     what this one has learned, without held-out rows.
     doubts: what the user should know of a fitted one. figures: metrics of its own.
+    says: metadata of its own, by the configuration.
     """
 
     config: type[TrainerConfig]
@@ -52,6 +53,7 @@ class Learner:
     settled: Callable[[Pipeline], Pipeline] = clone
     doubts: Callable[[Pipeline], list[str]] = lambda _model: []
     figures: Callable[[Pipeline], dict[str, float]] = lambda _model: {}
+    says: Callable[[Any], dict[str, Any]] = lambda _config: {}
     trusted: tuple[str, ...] = tuple(TRUSTED_TYPES)
 
 

@@ -120,7 +120,6 @@ def train(step: Step, learner: Learner) -> None:
         seconds += time.monotonic() - started
     step.metrics({"fit_seconds": seconds})
     model = deciding(config.threshold, model, threshold)
-    metadata = metadata_of(
-        model, features, args.target, config.features, task=task.name, classes=task.classes(model)
-    )
+    metadata = metadata_of(model, features, args.target, config, task=task.name, classes=task.classes(model))
+    metadata |= learner.says(config)
     export(model, features, metadata, content_digest(Path(args.data)), learner.trusted)
