@@ -17,7 +17,8 @@ import pytest
 from tests.daemons import FAMILY, alive, ids, left
 from waypost.contracts.command import PythonCommand
 from waypost.runs import environments
-from waypost.runs.processes import OF_EVERY_STEP, ForkServerLostError, Process, Processes, Task
+from waypost.runs.forks import OF_EVERY_STEP, ForkServerLostError, Process, Task
+from waypost.runs.processes import Processes
 from waypost.system.children import Background
 from waypost.system.process import ProcessError, output_of
 

@@ -41,8 +41,9 @@ from waypost.pins.commit_contents import Commit
 from waypost.release.fetched import unpacked
 from waypost.runs import environments
 from waypost.runs.environments import Environment
+from waypost.runs.forks import OF_EVERY_STEP, ForkServerLostError, Process, Task
 from waypost.runs.imports import reached
-from waypost.runs.processes import OF_EVERY_STEP, ForkServerLostError, Process, Processes, Task, can_fork
+from waypost.runs.processes import Processes, can_fork
 from waypost.sources import git, remotes
 from waypost.sources.files import read_project, read_python_env
 from waypost.sources.mirror import HEAD, Mirror

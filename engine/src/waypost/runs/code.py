@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from waypost.contracts.command import PythonCommand, python_command
+from waypost.contracts.component import EntryPoint
 from waypost.contracts.plan import PlannedStep
 from waypost.runs.imports import reached
 from waypost.runs.prepare import Prepared
@@ -28,20 +29,27 @@ def own_copy(folder: Path, trees: Iterable[str], temp: Path) -> Path | None:
 def worker_command(
     prepared: Prepared, step: PlannedStep, values: Mapping[str, str], memo: Memo
 ) -> tuple[PythonCommand | None, Sequence[str]]:
-    """Returns a step's command for a worker, None if it needs its own process, and the modules that its code
-    imports; cached by content.
+    """Returns `fork_command` of a step whose code is on this machine."""
+    code = prepared.checkout(step)
+    return fork_command(step.entry_point, values, code.folder, code.trees, memo)
 
-    A worker's modules have read their variables already: code that sets variables does not run there.
+
+def fork_command(
+    entry_point: EntryPoint, values: Mapping[str, str], folder: Path, trees: Mapping[str, str], memo: Memo
+) -> tuple[PythonCommand | None, Sequence[str]]:
+    """Returns an entry point's command for a fork server, None if it needs its own process, and the modules
+    that its code imports; cached by content.
+
+    A fork server's modules have read their variables already: code that sets variables does not run there.
     """
-    python = python_command(step.entry_point.command, values)
+    python = python_command(entry_point.command, values)
     if python is None:
         return None, ()
-    code = prepared.checkout(step)
 
     def look() -> list[Any]:
-        found = reached(code.folder, python)
+        found = reached(folder, python)
         return [found.configures, *found.modules]
 
-    what = digest_of([dict(code.trees), code.folder.name, python.file, python.module, dict(python.variables)])
+    what = digest_of([dict(trees), folder.name, python.file, python.module, dict(python.variables)])
     configures, *modules = memo.by_content("code", what, look)
     return (None, ()) if configures else (python, modules)

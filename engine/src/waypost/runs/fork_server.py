@@ -153,6 +153,7 @@ class _Worker:
             self._say(step=request["step"], code=code, memory=usage.ru_maxrss * 1024, cpu=spent)
             with contextlib.suppress(OSError, ValueError), open(request["report"], encoding="utf-8") as file:
                 self._modules += json.load(file)
+                os.unlink(request["report"])
 
 
 def _look_at(store: str) -> None:

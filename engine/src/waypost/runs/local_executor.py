@@ -19,11 +19,12 @@ from waypost.runs.code import own_copy, worker_command
 from waypost.runs.environments import Environment
 from waypost.runs.events import Reporter
 from waypost.runs.executor import Available, Ended, LostError, Work, holder_of
+from waypost.runs.forks import OF_EVERY_STEP, ForkServerLostError, Process, Task
 from waypost.runs.logs import exit_cause, mask, tail_of
 from waypost.runs.outputs import Outputs, find_outputs
 from waypost.runs.preflight import Options, by_step
 from waypost.runs.prepare import Prepared
-from waypost.runs.processes import NOT_INHERITED, OF_EVERY_STEP, ForkServerLostError, Process, Processes, Task
+from waypost.runs.processes import NOT_INHERITED, Processes
 from waypost.sources.memo import Memo
 from waypost.system.gpus import Gpus
 from waypost.system.machine import available_memory, cores, total_memory
