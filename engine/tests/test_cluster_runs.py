@@ -286,6 +286,92 @@ def test_a_sweep_whose_workers_die(
     assert not states["RUNNING"]
 
 
+@pytest.mark.long
+def test_a_worker_is_killed_every_ten_seconds(
+    cluster: Machines, workplace: Path, server: TrackingServer, forks: Forks
+) -> None:
+    """A sweep of twenty points on two workers, of which the older one is killed every ten seconds and another
+    comes: all points are finished, no key is computed twice, and nothing is left that runs.
+    """
+    write_slow_pipeline(workplace / "small", 4.0, {"one": "a", "two": "b", "three": "c"})
+    words = ",".join("abcdefghijklmnopqrst")
+    env = {**os.environ, "MLFLOW_EXPERIMENT_NAME": "killed"}
+    command = [*WAYPOST, "sweep", "small", f"three={words}", "--env", "local", "--json", *on(cluster)]
+    with (workplace / "said").open("w") as said, (workplace / "errors").open("w") as errors:
+        process = forks.start(command, workplace, env, stdout=said, stderr=errors)
+        names, killed = ["node1", "node2"], 0
+        until = time.monotonic() + 10
+        while process.poll() is None:
+            time.sleep(0.2)
+            if time.monotonic() < until:
+                continue
+            until += 10
+            cluster.kill(names.pop(0))
+            killed += 1
+            names.append(f"other{killed}")
+            start_worker(cluster, names[-1])
+    told = (workplace / "errors").read_text()
+    assert process.returncode == 0, told
+    points = json.loads((workplace / "said").read_text())["points"]
+    assert [point["result"]["status"] for point in points] == ["FINISHED"] * 20
+    keys, states = recorded(server.url, "killed")
+    print(f"{killed} workers killed, {states}, {told.count('it runs again on')} steps ran again")
+    assert killed >= 3
+    assert len(keys) == 2 + 20
+    assert set(keys.values()) == {1}
+    assert not states["RUNNING"]
+
+
+def fill(folder: Path) -> None:
+    """Leaves no room on the disk of a folder."""
+    with contextlib.suppress(OSError), (folder / "much").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+@pytest.fixture
+def disk(workplace: Path) -> Iterator[Path]:
+    """A folder on a small disk of its own."""
+    folder = workplace / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.long
+def test_a_worker_with_a_full_disk(
+    cluster: Machines, workplace: Path, server: TrackingServer, disk: Path, call: Call
+) -> None:
+    """One message says that it gets no more steps of this run, and the step runs on another worker. If there
+    is no other worker, the step fails with a hint.
+    """
+    cluster.kill("node1")
+    cluster.start_worker("small", WAYPOST_HOME=str(disk))
+    with connected(cluster.address, cluster.tls) as there:
+        while [worker.name for worker in there.workers()] != ["node2", "small"]:
+            time.sleep(0.1)
+    fill(disk)
+    write_component(workplace / "small" / "parts", "part", "import time; time.sleep(1)", word={})
+    steps = {name: {"uses": "parts/part", "with": {"word": name}} for name in "abcdef"}
+    write_pipeline(workplace / "small", steps)
+    result = call(*RUN, "small", "--env", "local", "--json", *on(cluster))
+    assert result.returncode == 0, result.stderr
+    assert {step["state"] for step in json.loads(result.stdout)["steps"]} == {"done"}
+    told = result.stderr
+    assert told.count("worker small has no disk space left: [Errno 28]") == 2
+    assert told.count("it gets no more steps of this run") == 1
+    assert told.count("it runs again on node2") == 1
+    cluster.kill("node2")
+    alone = call(*RUN, "small", "--no-cache", "--env", "local", *on(cluster), "--wait", "1")
+    assert alone.returncode == 1
+    assert "no worker with disk space is left (small): [Errno 28]" in alone.stdout + alone.stderr
+
+
 def test_findings_before_anything_runs(cluster: Machines, workplace: Path, call: Call) -> None:
     """What keeps workers from executing is told at once, each with what mends it; nothing has run."""
     write_patient_pipeline(workplace / "small", workplace / "place")

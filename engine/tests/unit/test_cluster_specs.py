@@ -9,7 +9,16 @@ import pytest
 
 from waypost.contracts.pipeline import parse_pipeline
 from waypost.errors import WaypostError
-from waypost.runs.deaths import Memory, died_here, is_gone, runs_again, too_many
+from waypost.runs.deaths import (
+    Memory,
+    died_here,
+    is_gone,
+    left_out,
+    no_room,
+    nobody_has_room,
+    runs_again,
+    too_many,
+)
 from waypost.runs.logs import Follower
 from waypost.runs.spec import Code, Spec, decoded, encoded, spec_in
 from waypost.runs.uploads import is_public
@@ -80,6 +89,20 @@ def test_deaths_in_words() -> None:
     assert died_here("node7").startswith("waypost: worker node7 is gone; these are the lines that it sent")
     assert too_many("train", ["", ""], Memory()) == (
         "two workers died while train ran; the usual cause is memory: no limit is set"
+    )
+
+
+def test_full_disks_in_words() -> None:
+    """Which worker gets no more steps and why, where the step runs now, what helps if no worker is left."""
+    problem = "[Errno 28] No space left on device"
+    assert runs_again("train", no_room("node7", problem), "node3") == (
+        "train: worker node7 has no disk space left: [Errno 28] No space left on device;"
+        " it runs again on node3"
+    )
+    assert left_out("node7", problem).endswith("on device; it gets no more steps of this run")
+    assert nobody_has_room(["a", "b"], problem) == (
+        "no worker with disk space is left (a, b): [Errno 28] No space left on device;"
+        " free disk space there (WAYPOST_HOME, TMPDIR)"
     )
 
 

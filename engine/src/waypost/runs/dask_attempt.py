@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from waypost.cluster.connection import Cluster, WorkersDiedError
-from waypost.cluster.tasks import FailedError, result_of
+from waypost.cluster.tasks import FailedError, Target, result_of
 from waypost.errors import RemoteError
-from waypost.runs.deaths import died_here, is_gone, no_log
+from waypost.runs.deaths import died_here, is_gone, no_log, no_room
 from waypost.runs.executor import Ended, LostError, Work
 from waypost.runs.logs import TAIL_LINES
 from waypost.runs.outputs import models_in
@@ -17,7 +18,18 @@ from waypost.runs.spec import Document
 from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, outputs_in
 from waypost.tracking.tracker import Tracker
 
+_EXECUTE = Target("waypost.runs.on_worker", "execute")
 _MOST_LINES = 2_000
+
+
+@dataclass(frozen=True)
+class Order:
+    """A task for the cluster: its name, document, `wanted` resources and priority."""
+
+    key: str
+    document: Document
+    wanted: Mapping[str, float]
+    priority: int
 
 
 class Owner(Protocol):
@@ -26,29 +38,58 @@ class Owner(Protocol):
     @property
     def tracker(self) -> Tracker: ...
 
+    def hear_of_end(self) -> None:
+        """Called by Dask's thread when a task has ended."""
+
     def ended(self, work: Work) -> None:
         """Called when an attempt is over."""
 
     def died(self, work: Work, worker: str) -> str:
         """Notes that a worker died during an attempt; returns why there is no retry, usually empty."""
 
+    def leave_out(self, work: Work, worker: str, why: str) -> str:
+        """Gives a worker no more steps of this run; returns why there is no retry, usually empty."""
+
 
 class Attempt:
-    """An attempt on the cluster; `lines` are the last log lines that its worker sent."""
+    """An attempt on the cluster; it keeps the last log lines that its worker sent."""
 
     values: Mapping[str, str] = {}
 
-    def __init__(
-        self, owner: Owner, cluster: Cluster, work: Work, task: Any, wanted: Mapping[str, float]
-    ) -> None:
+    def __init__(self, owner: Owner, cluster: Cluster, work: Work, order: Order) -> None:
         self.work = work
-        self.wanted = wanted
+        self.order = order
         self.has_begun = False
         self._lines: deque[str] = deque(maxlen=_MOST_LINES)
         self._owner = owner
         self._cluster = cluster
-        self._task = task
+        self._count = 0
+        self._workers: list[str] | None = None
+        self._task: Any = None
         self._ended: Ended | None = None
+
+    def submit(self, workers: list[str] | None = None) -> None:
+        """Submits it to the cluster; `workers` are the addresses of workers that may run it, None: all.
+
+        An earlier task is cancelled. If a worker has begun it, that worker owns the run.
+        """
+        if self._task is not None:
+            self._cluster.cancel([self._task])
+        self._count += 1
+        self._workers = workers
+        self._task = self._cluster.submit(
+            f"{self.order.key}-{self._count}",
+            _EXECUTE,
+            self.order.document,
+            resources=self.order.wanted,
+            workers=workers,
+            priority=self.order.priority,
+        )
+        self._task.add_done_callback(lambda _: self._owner.hear_of_end())
+
+    def is_stuck(self, workers: Iterable[str]) -> bool:
+        """Whether it waits for workers that are gone; `workers` are the addresses of those present."""
+        return not self.has_begun and self._workers is not None and not {*self._workers} & {*workers}
 
     def hear(self, lines: Iterable[str]) -> None:
         """Keeps log lines, in case the worker cannot log its file."""
@@ -90,6 +131,10 @@ class Attempt:
             return Ended(**{**answer["ended"], "models": tuple(answer["ended"]["models"])})
         if "complete" in answer:
             return self._as_recorded(answer["complete"])
+        if "again" in answer:
+            raise LostError(answer["again"])
+        if "full" in answer:
+            return self._without_room(answer["worker"], answer["full"])
         return self._given_up(answer.get("lost", ""))
 
     def _given_up(self, worker: str) -> Ended:
@@ -103,6 +148,14 @@ class Attempt:
         if cause := self._owner.died(work, worker):
             return Ended(1, cause, tail)
         raise LostError(is_gone(worker))
+
+    def _without_room(self, worker: str, problem: str) -> Ended:
+        """Gives this attempt up because its worker's disk is full. Raises LostError."""
+        self._owner.tracker.tag(self.work.run_id, {GIVEN_UP_TAG: "true"})
+        tail = self._kept(no_log())
+        if cause := self._owner.leave_out(self.work, worker, problem):
+            return Ended(1, cause, tail)
+        raise LostError(no_room(worker, problem))
 
     def _kept(self, why: str) -> str:
         """Logs the lines received, with the reason as last line, unless the worker left a log; returns the

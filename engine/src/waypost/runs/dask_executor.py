@@ -31,8 +31,8 @@ from waypost.runs.cluster_checks import (
     resources_of,
     worker_report,
 )
-from waypost.runs.dask_attempt import Attempt
-from waypost.runs.deaths import MOST_DEATHS, Memory, runs_again, too_many
+from waypost.runs.dask_attempt import Attempt, Order
+from waypost.runs.deaths import MOST_DEATHS, Memory, left_out, nobody_has_room, runs_again, too_many
 from waypost.runs.events import Reporter
 from waypost.runs.executor import Available, Executor, Site, Work
 from waypost.runs.preflight import Options, digests
@@ -42,7 +42,6 @@ from waypost.runs.uploads import Uploads, local_files
 from waypost.sources.memo import Memo
 from waypost.tracking.tracker import Tracker
 
-_EXECUTE = Target("waypost.runs.on_worker", "execute")
 _LOOK_AROUND = Target("waypost.runs.probe", "look_around")
 _PROBE_SECONDS = 60.0
 _LOOK_SECONDS = 5.0
@@ -84,6 +83,7 @@ class DaskExecutor:
         self._running: dict[str, Attempt] = {}
         self._deaths: dict[tuple[str, str], list[str]] = {}
         self._memory: dict[tuple[str, str], Memory] = {}
+        self._left_out: dict[str, str] = {}
         self._told: set[str] = set()
         self._looked = time.monotonic()
 
@@ -143,7 +143,17 @@ class DaskExecutor:
 
     @property
     def _slots(self) -> int:
-        return max(1, sum(worker.slots for worker in self._workers))
+        return max(1, sum(worker.slots for worker in self._places))
+
+    @property
+    def _places(self) -> list[Worker]:
+        """The workers that get steps of this run."""
+        return [worker for worker in self._workers if worker.name not in self._left_out]
+
+    @property
+    def _addresses(self) -> list[str] | None:
+        """Addresses of the workers that may execute a step, None: all, also later ones."""
+        return [worker.address for worker in self._places] if self._left_out else None
 
     def take_gpus(self, holder: str, count: int) -> bool:  # noqa: ARG002 (part of the port)
         return True  # the worker assigns them
@@ -166,14 +176,15 @@ class DaskExecutor:
             experiment_id=tracker.experiment_id,
             topic=self._topic,
             debug=self._options.debug,
+            fork=self._options.fork,
         )
         wanted = resources_of(prepared.pipeline, work.step.name, self._workers)
         # The deepest step of a sweep goes first: runs end one after the other, not all at the end.
         depth = len(prepared.plan.needed_for([work.step.name]))
         key = f"{work.step.name}-{work.key[:12]}-{work.run_id}"
-        task = self._cluster.submit(key, _EXECUTE, spec.document(), resources=wanted, priority=depth)
-        task.add_done_callback(lambda _: self._something.set())
-        running = self._running[work.run_id] = Attempt(self, self._cluster, work, task, wanted)
+        order = Order(key, spec.document(), wanted, depth)
+        running = self._running[work.run_id] = Attempt(self, self._cluster, work, order)
+        running.submit(self._addresses)
         return running
 
     def wait(self, seconds: float) -> None:
@@ -186,6 +197,7 @@ class DaskExecutor:
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._looked = time.monotonic()
             self._workers = self._cluster.workers()
+            self._move()
             self._tell_who_waits()
 
     def close(self) -> None:
@@ -217,6 +229,27 @@ class DaskExecutor:
             return ""
         return too_many(work.step.name, workers, self._memory.get(step, Memory()))
 
+    def leave_out(self, work: Work, worker: str, why: str) -> str:
+        """Gives a worker no more steps; returns why there is no retry, usually empty."""
+        if worker not in self._left_out:
+            self._reporter.say(left_out(worker, why))
+        self._left_out[worker] = why
+        self._workers = self._cluster.workers()
+        wanted = resources_of(work.prepared.pipeline, work.step.name, self._workers)
+        if any(place.has(wanted) for place in self._places):
+            return ""
+        return nobody_has_room([*self._left_out], why)
+
+    def hear_of_end(self) -> None:
+        self._something.set()
+
+    def _move(self) -> None:
+        """Submits steps again whose workers are gone, for the workers of now."""
+        there = [worker.address for worker in self._workers]
+        for running in self._running.values():
+            if self._places and running.is_stuck(there):
+                running.submit(self._addresses)
+
     def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
         """Receives a worker's message, in Dask's own thread."""
         self._heard.append(event[1])
@@ -246,10 +279,10 @@ class DaskExecutor:
             work = running.work
             if (
                 not running.has_begun
-                and not any(worker.has(running.wanted) for worker in self._workers)
+                and not any(worker.has(running.order.wanted) for worker in self._places)
                 and work.run_id not in self._told
             ):
                 self._told.add(work.run_id)
-                needed = amounts(running.wanted) or "room"
-                there = f"no worker has {needed} now" if self._workers else "there are no workers any more"
+                needed = amounts(running.order.wanted) or "room"
+                there = f"no worker has {needed} now" if self._places else "no worker is there any more"
                 self._reporter.say(f"{work.step.name}: {there}; it waits for one")

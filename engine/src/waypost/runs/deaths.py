@@ -1,4 +1,4 @@
-"""Messages about workers that died, with what to do about it."""
+"""Messages about workers that died or have no disk space, with what to do about it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,22 @@ def no_log() -> str:
 def runs_again(step: str, lost: str, worker: str) -> str:
     """Returns the message that a step runs again."""
     return f"{step}: {lost}; it runs again on {worker}"
+
+
+def no_room(worker: str, problem: str) -> str:
+    """Returns what happened to an attempt on a worker with a full disk."""
+    return f"worker {worker} has no disk space left: {problem}"
+
+
+def left_out(worker: str, problem: str) -> str:
+    """Returns the message that such a worker gets no more steps."""
+    return f"{no_room(worker, problem)}; it gets no more steps of this run"
+
+
+def nobody_has_room(workers: Sequence[str], problem: str) -> str:
+    """Returns why a step is not retried if no worker with disk space can run it."""
+    mend = "free disk space there (WAYPOST_HOME, TMPDIR)"
+    return f"no worker with disk space is left ({', '.join(workers)}): {problem}; {mend}"
 
 
 def too_many(step: str, workers: Sequence[str], memory: Memory) -> str:

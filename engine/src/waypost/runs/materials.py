@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from waypost.contracts.argument_values import argument_text
+from waypost.contracts.command import PythonCommand
 from waypost.contracts.component import Component, EntryPoint
 from waypost.contracts.python_env import PythonEnv
 from waypost.errors import Finding, IntegrityError, UsageError, WaypostError
 from waypost.runs import environments
+from waypost.runs.code import fork_command
 from waypost.runs.environments import Environment
 from waypost.runs.prepare import is_wandb
 from waypost.runs.spec import Code, Document, Spec, decoded
@@ -21,13 +22,12 @@ from waypost.sources.files import read_component, read_python_env
 from waypost.sources.memo import Memo
 from waypost.sources.store import Store
 from waypost.system.places import home
-from waypost.system.scratch import remove
+from waypost.system.scratch import check_room, remove
 from waypost.texts.canonical_yaml import canonical_yaml
 from waypost.texts.sealed import opened
 from waypost.tracking.runs import Runs
 
 Notify = Callable[[str], None]
-_ROOM_BYTES = 1 << 20
 
 
 class Materials:
@@ -62,6 +62,13 @@ class Materials:
         mirror = store.mirror(code.git)
         mirror.ensure(code.commit, tag=code.tag)
         return store.obtain(code.trees, mirror)
+
+    def fork_command(
+        self, entry_point: EntryPoint, values: Mapping[str, str]
+    ) -> tuple[PythonCommand | None, Sequence[str]]:
+        """Returns `code.fork_command` of the component in the store."""
+        folder = self.code()[0]
+        return fork_command(entry_point, values, folder, self._spec.code.trees, self._memo)
 
     def environment(self, folder: Path, component: Component) -> Environment:
         """Returns the environment of a component: built once on this machine, and the one in the key of the
@@ -142,19 +149,11 @@ class Materials:
     def _artifact(self, run_id: str, artifact: str) -> Path:
         path = self._runs.output(run_id, artifact)
         if path is None:
-            _check_room(home())
+            check_room(home())  # else it is not gone
             raise WaypostError(
                 f"worker {self._worker}: {artifact} of run {run_id} is gone, or cannot be read"
             )
         return path
-
-
-def _check_room(folder: Path) -> None:
-    """Raises OSError if a folder cannot be written to: then the file is not gone, but could not be stored."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(_ROOM_BYTES))
-        file.flush()
 
 
 def _other_environment(asked: PythonEnv | None) -> str:

@@ -24,25 +24,28 @@ from pathlib import Path
 from waypost.cluster.worker_context import WorkerContext, memory_mb, own_variables
 from waypost.contracts.argument_values import command_line
 from waypost.contracts.component import EntryPoint
+from waypost.contracts.resources import MIB
 from waypost.errors import WaypostError
 from waypost.runs.code import own_copy
 from waypost.runs.environments import Environment
 from waypost.runs.executor import Ended
+from waypost.runs.forks import OF_EVERY_STEP, ForkServerLostError, Process, Task
 from waypost.runs.logs import Follower, exit_cause, mask, tail_of
 from waypost.runs.materials import Materials
 from waypost.runs.outputs import Outputs, find_outputs
-from waypost.runs.processes import NOT_INHERITED, OF_EVERY_STEP
+from waypost.runs.processes import NOT_INHERITED, Plain
 from waypost.runs.spec import Document, Spec, spec_in
-from waypost.system.children import Shell
+from waypost.runs.warm import Warm, polled
 from waypost.system.gpus import Gpus
 from waypost.system.places import home
-from waypost.system.scratch import remove_leftovers, scratch
+from waypost.system.scratch import check_room, remove_leftovers, scratch
 from waypost.texts.masks import Masks
 from waypost.tracking.connection import patient, reached, tracking_errors
 from waypost.tracking.leases import BEAT_SECONDS, Heartbeat
 from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, WORKER_TAG, Runs, outputs_in
 
-_POLL_SECONDS = 0.2
+_WARM = Warm()
+_POLL_SECONDS = 0.05
 _NEWS_SECONDS = 1.0
 _LOOK_SECONDS = 10.0
 # Together with the time between two checks and the grace period of a step: within two minutes.
@@ -54,8 +57,9 @@ class _StoppedError(Exception):
 
 
 def execute(document: Document) -> Document:
-    """Executes an attempt; returns how it ended (`ended`, or `complete` if that was recorded before), or
-    which worker began it (`lost`), or why it was stopped (`stopped`). Raises WaypostError.
+    """Executes an attempt; returns how it ended: `ended`, `complete` if that was recorded before, `lost` with
+    the worker that began it, `again` with the reason for another attempt, `full` with the error of a full
+    disk of the `worker`, or `stopped` with the reason. Raises WaypostError.
     """
     spec, context = spec_in(document), WorkerContext()
     uri = own_store(spec.store)
@@ -65,10 +69,12 @@ def execute(document: Document) -> Document:
             return _Attempt(spec, Runs(reached(uri)), context, temp, uri).run()
     except _StoppedError as error:
         return {"stopped": str(error)}
+    except ForkServerLostError as error:
+        return {"again": str(error)}
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "free disk space there (WAYPOST_HOME, TMPDIR), or stop this worker" if full else ""
-        raise WaypostError(f"worker {context.name}: {error}", hint=hint) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return {"full": str(error), "worker": context.name}
+        raise WaypostError(f"worker {context.name}: {error}") from error
 
 
 def own_store(told: str) -> str:
@@ -104,6 +110,7 @@ class _Attempt:
             return earlier
         self._tell(began=True)
         self._check_wanted()
+        self._check_room()
         self._materials.check_variables()
         folder, component = self._materials.code()
         environment = self._materials.environment(folder, component)
@@ -113,12 +120,11 @@ class _Attempt:
         self._check_wanted()
         with self._devices() as devices:
             try:
-                code, late = self._executed(
-                    command_line(entry_point, values), place, self._variables(environment) | devices
-                )
+                task = self._task(entry_point, values, place, self._variables(environment) | devices)
+                process, late = self._executed(environment, task)
             finally:
                 mask(self._log, self._masks)
-        return {"ended": asdict(self._recorded(entry_point, code, late))}
+        return {"ended": asdict(self._recorded(entry_point, process, late))}
 
     def _earlier(self) -> Document:
         """Claims the run for this worker; returns the outcome of an earlier execution, if any."""
@@ -138,21 +144,43 @@ class _Attempt:
                 time.sleep(_POLL_SECONDS)
             yield found.variables(self._spec.run_id)
 
-    def _executed(self, command: str, folder: Path, variables: Mapping[str, str]) -> tuple[int, str]:
-        """Returns the exit code of the step's process, and its time limit's message. Raises _StoppedError."""
-        limit = f"ulimit -d {self._spec.memory_mb * 1024}; " if self._spec.memory_mb else ""
+    def _task(
+        self, entry_point: EntryPoint, values: Mapping[str, str], folder: Path, variables: Mapping[str, str]
+    ) -> Task:
+        spec = self._spec
+        python, modules = self._materials.fork_command(entry_point, values) if spec.fork else (None, ())
+        command, memory = command_line(entry_point, values), (spec.memory_mb or 0) * MIB
+        return Task(spec.step, command, python, folder, variables, self._log, modules, memory)
+
+    def _executed(self, environment: Environment, task: Task) -> tuple[Process, str]:
+        """Returns the step's process after its end, a fork if possible, and its time limit's message.
+
+        Raises _StoppedError, ForkServerLostError if the fork server dies while the step runs.
+        """
         self._began = time.monotonic()  # fetching does not count as the step's time
-        process = Shell(limit + command, cwd=folder, env=variables, log=self._log)
+        try:
+            if task.python:
+                process = _WARM.start(environment, task, own_variables())
+                return process, self._watched(process)
+        except ForkServerLostError as error:
+            if error.has_begun:
+                raise
+            self._tell(said=f"{error}; it runs as a plain process")
+        process = Plain(task)
+        return process, self._watched(process)
+
+    def _watched(self, process: Process) -> str:
+        """Waits until a process has ended; returns its time limit's message, usually empty."""
         follower = Follower(self._log, self._masks)
         now = time.monotonic()
         looked, told = now, now
         try:
-            while (code := process.poll()) is None:
+            while polled(process) is None:
                 time.sleep(_POLL_SECONDS)
                 now = time.monotonic()
                 if late := self._lateness(now):
                     process.end()
-                    return 1, late
+                    return late
                 self._check_wanted()
                 if now - looked > _LOOK_SECONDS:
                     looked = now
@@ -161,19 +189,29 @@ class _Attempt:
                     told = now
                     used = memory_mb(process.number)
                     self._tell(lines=follower.news(), memory=used, limit=self._context.limit_mb)
-        except BaseException:
-            process.end()
-            mask(self._log, self._masks)
-            with contextlib.suppress(Exception):  # the error being raised matters more
-                self._keep_log()
-            with contextlib.suppress(Exception):  # a second error adds nothing
-                self._runs.close(self._spec.run_id, "KILLED")
+        except BaseException as error:
+            if not isinstance(error, ForkServerLostError) or error.has_begun:
+                self._abandon(process)
             raise
-        return code, ""
+        return ""
+
+    def _abandon(self, process: Process) -> None:
+        """Ends a process and keeps its log; errors are ignored, since the error being raised matters more."""
+        process.end()
+        mask(self._log, self._masks)
+        with contextlib.suppress(Exception):
+            self._keep_log()
+        with contextlib.suppress(Exception):
+            self._runs.close(self._spec.run_id, "KILLED")
 
     def _check_wanted(self) -> None:
         if not self._context.is_wanted:
             raise _StoppedError("nobody waits for it any more")
+
+    def _check_room(self) -> None:
+        """Raises OSError if a disk of this worker is full, which is not the step's fault."""
+        for folder in (home(), self._temp):
+            check_room(folder)
 
     def _check_lease(self, now: float) -> None:
         """Raises _StoppedError if the engine is gone, or has given this attempt up.
@@ -197,9 +235,12 @@ class _Attempt:
         if GIVEN_UP_TAG in tags:
             raise _StoppedError("another attempt has replaced it")
 
-    def _recorded(self, entry_point: EntryPoint, code: int, late: str) -> Ended:
+    def _recorded(self, entry_point: EntryPoint, process: Process, late: str) -> Ended:
         """Records the step's outcome; its log is kept in any case."""
         self._keep_log()
+        code = 1 if late else process.poll() or 0
+        if code:
+            self._check_room()
         cause = late or (exit_cause(code, self._log) if code else "")
         found = Outputs() if cause else find_outputs(entry_point, self._spec.run_id, self._runs)
         digests = {name: self._materials.digest(path) for name, path in found.paths.items()}
@@ -209,7 +250,16 @@ class _Attempt:
             self._runs.complete(self._spec.run_id, digests)
             self._runs.close(self._spec.run_id, "FINISHED")
         seconds = time.monotonic() - self._began
-        return Ended(code, cause, tail_of(self._log), digests, {}, found.models, seconds)
+        return Ended(
+            code,
+            cause,
+            tail_of(self._log),
+            digests,
+            models=found.models,
+            seconds=seconds,
+            memory=process.memory,
+            cpu_seconds=process.cpu_seconds,
+        )
 
     def _keep_log(self) -> None:
         if self._log.exists():

@@ -39,9 +39,9 @@ class Code:
 class Spec:
     """An attempt at a step; `arguments` are made by `argument_documents`.
 
-    `environment` is the digest of what has to be installed, `own` whether that is the worker's own
-    environment; `variables` are the digests of variables that decide the result, `sealed` the names of
-    variables with secret values. `topic` is the client's topic for messages.
+    `environment` is the digest of what has to be installed, `own` whether that is what the worker runs in;
+    `variables` are the digests of variables that decide the result, `sealed` the names of those whose values
+    nobody may see. `topic` is where the client hears what happens; `fork` is whether it may run as a fork.
     """
 
     step: str
@@ -63,6 +63,7 @@ class Spec:
     memory_mb: int | None = None
     gpus: int = 0
     debug: bool = False
+    fork: bool = False
 
     def document(self) -> Document:
         return asdict(self)
@@ -90,6 +91,7 @@ def spec_of(
     experiment_id: str,
     topic: str,
     debug: bool = False,
+    fork: bool = False,
 ) -> Spec:
     """Returns the spec of an attempt."""
     step = work.prepared.pipeline.steps[work.step.name]
@@ -115,6 +117,7 @@ def spec_of(
         memory_mb=step.limits.memory_mb,
         gpus=step.resources.gpus or 0,
         debug=debug,
+        fork=fork and work.attempt == 1,
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from waypost.system.liveness import is_gone, process_name
 
+_ROOM_BYTES = 1 << 20
 _NAME = re.compile(r"waypost-([0-9a-f]{8}-\d+)-.*")
 
 
@@ -51,6 +52,14 @@ def remove(folder: Path) -> None:
     """Removes a folder, including read-only ones in it."""
     make_removable(folder)
     shutil.rmtree(folder)
+
+
+def check_room(folder: Path) -> None:
+    """Raises OSError if there is no room for 1 MiB in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_ROOM_BYTES))
+        file.flush()
 
 
 def remove_leftovers() -> None:
