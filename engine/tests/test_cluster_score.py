@@ -133,6 +133,36 @@ def test_texts_are_read_here_and_answered_there(
     assert not (workplace / "failed").exists() or not list((workplace / "failed").iterdir())
 
 
+@pytest.mark.long
+def test_workers_read_their_ranges_of_a_csv(
+    saved: Path, cluster: Machines, on: list[str], workplace: Path, call: Call
+) -> None:
+    """A CSV with line breaks in quotes, a byte order mark, CRLF and no line break at its end is cut: the
+    result is that of one machine. A value that is wrong is named as here; what cannot be cut is read here.
+    """
+    rows = models.frame(12_000, 5)
+    rows.insert(0, "id", [f'say "{i}"\nagain' for i in range(len(rows))])
+    text = rows.to_csv(index=False, lineterminator="\r\n").rstrip()
+    (workplace / "t.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    (workplace / "odd.csv").write_text(text.replace('"say ""7""\nagain"', 'say "7"', 1), newline="")
+    wrong = text.splitlines(keepends=True)
+    place = next(i for i, line in enumerate(wrong) if line.startswith("again") and i > 9000)
+    wrong[place] = wrong[place].replace(",", ",x", 1)
+    (workplace / "wrong.csv").write_text("".join(wrong), newline="")
+    options = ["--part-rows", "500", "--id", "id"]
+    for name in ("t.csv", "odd.csv"):
+        whole = call(*SCORE, saved, name, f"whole-{name}", *options, "--no-track")
+        assert whole.returncode == 0, whole.stderr
+        result = call(*SCORE, saved, name, f"out-{name}", *options, *on)
+        assert result.returncode == 0, result.stderr
+        assert content(workplace / f"out-{name}") == content(workplace / f"whole-{name}")
+    here = call(*SCORE, saved, "wrong.csv", "wrong", *options, "--no-track")
+    there = call(*SCORE, saved, "wrong.csv", "wrong-there", *options, *on)
+    assert (here.returncode, there.returncode) == (1, 1)
+    assert "row " in here.stderr
+    assert there.stderr.splitlines()[-1] == here.stderr.splitlines()[-1]
+
+
 def test_what_workers_cannot_read_is_told_first(
     saved: Path, table: Path, cluster: Machines, on: list[str], workplace: Path, call: Call
 ) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from waypost.batch.csv_cuts import Cuts
 from waypost.batch.fingerprint import Order
 from waypost.batch.inputs import Source
 from waypost.batch.parts import Attempt
@@ -57,8 +58,8 @@ class WantedModel(_Document):
 
 
 class ScoringJob(_Document):
-    """A table to score. `begins` are the first rows of its files, if workers read them, and `ends` digests of
-    the beginning and end of some of them; `kept` are the types of the carried-over columns.
+    """A table to score. `begins` are the first rows of its files, if workers read them, `ends` digests of the
+    beginning and end of some, `cuts` those of CSV files; `kept` are the types of the carried-over columns.
     """
 
     model: WantedModel
@@ -71,6 +72,7 @@ class ScoringJob(_Document):
     begins: list[int] = []
     rows: int = 0
     ends: dict[int, str] = {}
+    cuts: dict[int, Cuts] = {}
 
     @property
     def sources(self) -> list[Source]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from waypost.batch.conversion import converted, without_missing
+from waypost.batch.csv_cuts import Cuts
 from waypost.batch.pieces import Open, Peek, Piece, Problem, Wanted
 from waypost.inference.delimited import values_options
 from waypost.inference.dialect import SAMPLE_BYTES, Dialect, decoded, guessed, names_in
@@ -33,6 +36,24 @@ def peeked(sample: bytes, wanted: Wanted, *, usual: str) -> Peek:
     is_empty = len(sample) < SAMPLE_BYTES and not text.read().strip()
     schema = pa.schema([(name, pa.string()) for name in found])
     return Peek(schema, 0 if is_empty else None, dialect)
+
+
+def pieces_between(
+    opened: Open, columns: list[str], peek: Peek, wanted: Wanted, cuts: Cuts, within: range
+) -> Iterator[Piece]:
+    """Yields the rows in a range, as `pieces` does, without reading those before. Raises TableError."""
+    begin, end, row, count = cuts.holding(within)
+    part = partial(_opened_part, opened, (0, cuts.header), (begin, end))
+    found = 0
+    for piece in pieces(part, columns, peek, wanted, lenient=False):
+        first, found = found, found + piece.batch.num_rows
+        skipped = max(within.start - row - first, 0)
+        batch = piece.batch.slice(skipped, max(within.stop - row - first - skipped, 0))
+        problems = [replace(p, row=p.row - skipped) for p in piece.problems]  # also of rows around the range
+        if batch.num_rows or problems or piece.malformed:
+            yield Piece(batch, problems, piece.malformed, piece.read)
+    if found != count:
+        raise TableError(f"{found} rows instead of {count}: the file has changed")
 
 
 def pieces(opened: Open, columns: list[str], peek: Peek, wanted: Wanted, *, lenient: bool) -> Iterator[Piece]:
@@ -156,6 +177,40 @@ class _Reader:
     def _skip(self, row: Any) -> str:
         self.malformed.append(row.text)
         return "skip"
+
+
+class _Parts(io.RawIOBase):
+    """Some byte ranges of a file, one after the other."""
+
+    def __init__(self, file: Any, *parts: tuple[int, int]) -> None:
+        self._file = file
+        self._parts = [part for part in parts if part[1] > part[0]]
+        self._file.seek(self._parts[0][0] if self._parts else 0)
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._parts:
+            return 0
+        view = memoryview(buffer).cast("B")
+        data = self._file.read(min(len(view), self._parts[0][1] - self._file.tell()))
+        view[: len(data)] = data
+        if not data or self._file.tell() >= self._parts[0][1]:
+            self._parts.pop(0)
+            if self._parts:
+                self._file.seek(self._parts[0][0])
+        return len(data)
+
+
+@contextlib.contextmanager
+def _opened_part(opened: Open, *parts: tuple[int, int]) -> Iterator[tuple[Any, Any]]:
+    with opened() as (file, _):
+        part = _Parts(file, *parts)
+        yield part, part
 
 
 def _without_missing(batch: pa.RecordBatch, texts: list[str]) -> pa.RecordBatch:

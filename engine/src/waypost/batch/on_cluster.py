@@ -1,8 +1,7 @@
 """Scoring on a cluster: this machine plans the parts, workers score them, this machine puts them in place.
 
-Workers read Parquet files themselves. This machine reads the rows of any other input, because only reading a
-CSV from the beginning shows where rows begin, and puts them into the work folder. Every worker is checked
-before anything is scored.
+Workers read Parquet files themselves, and CSV files that can be cut (`csv_cuts.py`). This machine reads the
+rows of any other input and puts them into the work folder. Every worker is checked before anything is scored.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ def on_cluster(cluster: Cluster, model: WantedModel, given: Input, say: Callable
     def answered(work: Parts, progress: Progress) -> list[Part]:
         name = work.sink.new_work()
         try:
-            groups = given.groups() if given.has_groups else []
+            groups = given.groups()
             job = _job(model, work, sum(groups))
             content = job.content()
             work.sink.put(job_file(name), content)
@@ -116,6 +115,7 @@ def _job(model: WantedModel, work: Parts, rows: int) -> ScoringJob:
         begins=given.begins if rows else [],
         rows=rows,
         ends=_ends(given) if rows and not given.files.is_remote else {},
+        cuts=given.cuts,
     )
 
 

@@ -63,7 +63,7 @@ class Scorer:
                 yield number, rows, replace(self.asking, given=given.knowing(begins, problems=problems))
             return
         size = self.job.order.part_rows
-        own = given.knowing(self.job.begins)
+        own = given.knowing(self.job.begins, cuts=self.job.cuts)
         first, stop = task.parts[0] * size, min((task.parts[-1] + 1) * size, self.job.rows)
         asking = replace(self.asking, given=own)
         for number, (rows, _) in enumerate(cut(own.between(first, stop), size, own), task.parts[0]):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.batch import csv_files, json_files, parquet_files
 from waypost.batch.conversion import converted
+from waypost.batch.csv_cuts import LEAST_BYTES, Cuts, cuts_of
 from waypost.batch.inputs import Listing, Source
 from waypost.batch.pieces import Peek, Piece, Problem, Wanted
 from waypost.inference.dialect import SAMPLE_BYTES, Asked, Dialect
@@ -48,6 +49,7 @@ class Input:
     _peeks: dict[str, Peek] = field(default_factory=dict)
     _begins: list[int] = field(default_factory=list)
     _kept: dict[str, Any] = field(default_factory=dict)
+    _cuts: dict[int, Cuts] = field(default_factory=dict)
     _told: set[Dialect] = field(default_factory=lambda: {Dialect()})
 
     @property
@@ -121,31 +123,55 @@ class Input:
                 total += self.peek(source).rows or 0
         return total
 
-    @property
-    def has_groups(self) -> bool:
-        """Whether rows can be read without those before them: true for Parquet files."""
-        return all(source.form == "parquet" for source in self.sources)
-
     def groups(self) -> list[int]:
-        """Returns the rows of each row group of all files, and records which file has which rows."""
+        """Returns the rows of each row group of all files, and records which file has which rows; the groups
+        of a CSV are its `Cuts`. Empty if a file has no groups. Raises TableError.
+        """
         self._begins.clear()
+        self._cuts.clear()
         found: list[int] = []
         rows = 0
-        for source in self.sources:
+        if not all(self._may_have_groups(source) for source in self.sources):
+            return []
+        for number, source in enumerate(self.sources):
             self._begins.append(rows)
             with _named(source):
-                found += self.peek(source).groups
-                rows += self.peek(source).rows or 0
+                groups = self._groups(number, source)
+            if groups is None:
+                self._begins.clear()
+                return []
+            found += groups
+            rows += sum(groups)
         return found
+
+    def _may_have_groups(self, source: Source) -> bool:
+        """Whether a file may have groups: Parquet, and CSV with known types. If invalid lines are skipped,
+        only reading shows the number of a row.
+        """
+        is_plain = source.form in {"csv", "tsv"} and not source.packing
+        return source.form == "parquet" or (is_plain and bool(self.layout.columns) and not self.lenient)
+
+    def _groups(self, number: int, source: Source) -> Sequence[int] | None:
+        peek = self.peek(source)
+        if source.form == "parquet":
+            return peek.groups
+        self._tell(source, peek.dialect)
+        with self.files.fs.open(source.path, "rb", block_size=LEAST_BYTES) as file:
+            cuts = cuts_of(file, source.size, peek.dialect)
+        if cuts is None:
+            return None
+        self._cuts[number] = cuts
+        return cuts.rows
 
     def knowing(
         self,
         begins: Sequence[int],
         kept: Mapping[str, Any] | None = None,
         problems: Mapping[int, Problem] | None = None,
+        cuts: Mapping[int, Cuts] | None = None,
     ) -> Input:
         """Returns the same input with known facts: the first row of each file, types of carried-over columns,
-        rows that cannot be answered.
+        rows that cannot be answered, the cuts of CSV files.
         """
         return replace(
             self,
@@ -153,6 +179,7 @@ class Input:
             problems=dict(problems or {}),
             _begins=list(begins),
             _kept=dict(kept or self._kept),
+            _cuts=dict(cuts or self._cuts),
         )
 
     @property
@@ -161,13 +188,18 @@ class Input:
         return list(self._begins)
 
     @property
+    def cuts(self) -> dict[int, Cuts]:
+        """The cuts of CSV files, by the numbers of the files, as far as known."""
+        return dict(self._cuts)
+
+    @property
     def kept_types(self) -> dict[str, Any]:
         """The types of the carried-over columns, common to all files."""
         return dict(self._kept)
 
     def between(self, first: int, stop: int) -> Iterator[tuple[pa.RecordBatch, int]]:
-        """Yields the rows from number `first` to `stop` of Parquet files, as `batches` does; `begins` must be
-        known.
+        """Yields the rows from number `first` to `stop` of files with groups, as `batches` does; `begins` and
+        `cuts` must be known.
         """
         for number, source in enumerate(self.sources):
             begin = self._begins[number]
@@ -175,9 +207,13 @@ class Input:
             if begin >= min(stop, end) or end <= first:
                 continue
             self.current = source.name
+            within = range(max(first - begin, 0), min(stop, end) - begin)
+            row = begin + within.start
             with _named(source):
-                for piece in self._pieces(source, range(max(first - begin, 0), min(stop, end) - begin)):
+                for piece in self._pieces(source, within, self._cuts.get(number)):
+                    self._note(piece, row, begin)
                     yield self._completed(piece.batch, source), piece.read
+                    row += piece.batch.num_rows
 
     def place_of(self, row: int) -> tuple[str, int]:
         """Returns (name of the file, number in it) of a row."""
@@ -199,13 +235,15 @@ class Input:
             self._begins.append(first)
             with _named(source):
                 for piece in self._pieces(source):
-                    self._note(piece, first)
+                    self._note(piece, first, self._begins[-1])
                     yield self._completed(piece.batch, source), done + piece.read
                     first += piece.batch.num_rows
             done += source.size
 
-    def _pieces(self, source: Source, within: range | None = None) -> Iterator[Piece]:
-        """Yields the rows of a file, at least one piece; of a Parquet file those in a range."""
+    def _pieces(
+        self, source: Source, within: range | None = None, cuts: Cuts | None = None
+    ) -> Iterator[Piece]:
+        """Gives the rows of a file, at least one piece; of one that has groups those of a range."""
         import pyarrow as pa
 
         wanted, peek = self.wanted, self.peek(source)
@@ -213,14 +251,16 @@ class Input:
         above = self._named_above(source)
         own = [name for name in columns if name not in above]
         count = 0
-        for piece in self._read(source, own, peek, within):
+        for piece in self._read(source, own, peek, within, cuts):
             count += 1
             yield piece
         if not count:
             kept = [peek.schema.field(name) for name in own]
             yield Piece(pa.RecordBatch.from_pylist([], pa.schema(kept)), read=source.size)
 
-    def _read(self, source: Source, columns: list[str], peek: Peek, within: range | None) -> Iterator[Piece]:
+    def _read(
+        self, source: Source, columns: list[str], peek: Peek, within: range | None, cuts: Cuts | None
+    ) -> Iterator[Piece]:
         opened = partial(self._opened, source)
         match source.form:
             case "parquet":
@@ -229,18 +269,26 @@ class Input:
             case "jsonl":
                 return json_files.pieces(opened, columns, peek.schema, self.wanted)
             case _:
-                if peek.dialect not in self._told:
-                    self._told.add(peek.dialect)
-                    self.say(f"{source.name}: read with {peek.dialect}")
+                self._tell(source, peek.dialect)
+                if within is not None and cuts:
+                    return csv_files.pieces_between(opened, columns, peek, self.wanted, cuts, within)
                 return csv_files.pieces(opened, columns, peek, self.wanted, lenient=self.lenient)
 
-    def _note(self, piece: Piece, first: int) -> None:
-        """Collects the problems of a piece, the first of each row. Raises TableError unless `lenient`."""
+    def _tell(self, source: Source, dialect: Dialect) -> None:
+        if dialect not in self._told:
+            self._told.add(dialect)
+            self.say(f"{source.name}: read with {dialect}")
+
+    def _note(self, piece: Piece, first: int, begin: int) -> None:
+        """Collects the problems of a piece, the first of each row. Raises TableError unless `lenient`.
+
+        Args: `first` is the number of its first row, `begin` that of its file's first row.
+        """
         if self.lenient:
             self.malformed += piece.malformed
             self.problems |= {first + problem.row: problem for problem in reversed(piece.problems)}
             return
-        in_file = first - self._begins[-1]
+        in_file = first - begin
         if piece.problems:
             problem = min(piece.problems, key=lambda problem: problem.row)
             raise problem.error(in_file + problem.row)
