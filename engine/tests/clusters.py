@@ -85,10 +85,13 @@ class Machines:
             time.sleep(0.05)
         raise TimeoutError((self.folder / "scheduler.log").read_text())
 
-    def start_worker(self, name: str, *more: str, **variables: str) -> subprocess.Popen[bytes]:
-        """Starts a worker with a store of its own."""
+    def start_worker(
+        self, name: str, *more: str, before: Sequence[str] = (), **variables: str
+    ) -> subprocess.Popen[bytes]:
+        """Starts a worker with a store of its own; what stands `before` its command starts it."""
         own = {"WAYPOST_HOME": str(self.folder / f"store-{name}"), **variables}
         command = [
+            *before,
             sys.executable,
             "-m",
             "waypost",
