@@ -113,8 +113,11 @@ bench-deploy: $(READY) ## measure serving and scoring beside their peers (some 1
 
 ROWS := 10000000
 
-bench-cluster: $(READY) ## two workers of a cluster against one, and what dies on the way: make bench-cluster [ROWS=10000000] (seven minutes)
-	@cd engine && ../$(BIN)/python -m benchmarks.cluster --rows $(ROWS)
+FORM := parquet
+
+bench-cluster: $(READY) ## two workers of a cluster against one, what dies on the way, warm steps: make bench-cluster [ROWS=10000000] [FORM=parquet|csv] (eight minutes)
+	@cd engine && ../$(BIN)/python -m benchmarks.cluster --rows $(ROWS) --form $(FORM)
+	@cd engine && ../$(BIN)/python -m benchmarks.cluster_steps
 
 bench-walk: $(READY) ## measure the walk through a forest: extension, ONNX Runtime, scikit-learn (a minute)
 	@cd engine && ../$(BIN)/python -m benchmarks.walk

@@ -4,7 +4,7 @@ Two Dask clusters on this machine, of one worker and of two, each worker with a 
 They score the same table in turn, so that a slow minute meets both. Then a worker of the second one is killed
 with -9 in the middle, another joins, and the one that is left is stopped. Each result is compared with that of
 `waypost score` without a cluster, byte by byte: it fails (exit code 1) where one differs. It takes some seven
-minutes with ten million rows; `--rows` says otherwise.
+minutes with ten million rows; `--rows` says otherwise. `--form csv` scores a CSV, of which texts are quoted.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 from sklearn.ensemble import RandomForestClassifier
 from tests import models
@@ -36,18 +37,22 @@ _SCORE = [sys.executable, "-m", "waypost", "score"]
 _SECONDS = 600.0
 
 
-def make(place: Path, rows: int) -> None:
-    """Writes PLACE/model and PLACE/table.parquet: so many rows, of which each stands there several times."""
+def make(place: Path, rows: int, form: str) -> Path:
+    """Writes PLACE/model and a table of so many rows, of which each stands there several times; returns it."""
     learned = models.frame(4_000)
     forest = RandomForestClassifier(TREES, random_state=0, n_jobs=1)
     model = models.full_pipeline(forest=forest).fit(learned, models.labels(learned))
     models.save(model, learned, place / "model")
     table = pa.Table.from_pandas(models.frame(min(rows, _DIFFERENT), 1), preserve_index=False)
-    with pq.ParquetWriter(place / "table.parquet", table.schema) as writer:
+    file = place / f"table.{form}"
+    with (
+        pa.csv.CSVWriter(file, table.schema) if form == "csv" else pq.ParquetWriter(file, table.schema) as out
+    ):
         for start in range(0, rows, _GROUP):
             wanted = min(_GROUP, rows - start)
             tables = [table.slice(0, min(len(table), wanted - at)) for at in range(0, wanted, len(table))]
-            writer.write_table(pa.concat_tables(tables), row_group_size=_GROUP)
+            out.write_table(pa.concat_tables(tables), _GROUP)
+    return file
 
 
 def start_workers(found: Machines, count: int) -> None:
@@ -64,12 +69,13 @@ def content(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def start(place: Path, output: str, cluster: Machines | None = None) -> subprocess.Popen[bytes]:
-    """Starts `waypost score`, here or on a cluster."""
+def start(table: Path, cluster: Machines | None = None) -> subprocess.Popen[bytes]:
+    """Starts `waypost score` of a table to a folder `out` beside it, here or on a cluster."""
+    place = table.parent
     on = ["--on", cluster.address, *options(cluster.tls)] if cluster else []
-    shutil.rmtree(place / output, ignore_errors=True)
+    shutil.rmtree(place / "out", ignore_errors=True)
     with (place / "score.log").open("ab") as log:
-        command = [*_SCORE, str(place / "model"), str(place / "table.parquet"), str(place / output)]
+        command = [*_SCORE, str(place / "model"), str(table), str(place / "out")]
         return subprocess.Popen([*command, "--no-track", *on], stdout=log, stderr=log, env=dict(os.environ))
 
 
@@ -79,22 +85,23 @@ def ended(place: Path, process: subprocess.Popen[bytes]) -> None:
         sys.exit((place / "score.log").read_text()[-3000:])
 
 
-def timed(place: Path, cluster: Machines | None = None) -> float:
+def timed(table: Path, cluster: Machines | None = None) -> float:
     """Returns the seconds of a whole command."""
     began = time.monotonic()
-    ended(place, start(place, "out", cluster))
+    ended(table.parent, start(table, cluster))
     return time.monotonic() - began
 
 
-def disturbed(place: Path, cluster: Machines, parts: int) -> float:
+def disturbed(table: Path, cluster: Machines, parts: int) -> float:
     """Returns the seconds where one worker dies after a quarter, another comes, and a third one stops."""
+    place = table.parent
 
     def wait(count: int) -> None:
         while len(list((place / "out").glob("part-*"))) < count and process.poll() is None:
             time.sleep(0.05)
 
     began = time.monotonic()
-    process = start(place, "out", cluster)
+    process = start(table, cluster)
     wait(parts // 4)
     cluster.kill("node1")
     cluster.start_worker("node3")
@@ -104,27 +111,28 @@ def disturbed(place: Path, cluster: Machines, parts: int) -> float:
     return time.monotonic() - began
 
 
-def measure(place: Path, rows: int, rounds: int, one: Machines, two: Machines) -> bool:
+def measure(table: Path, rows: int, rounds: int, one: Machines, two: Machines) -> bool:
     """Prints what is found; tells whether all results are equal."""
+    place = table.parent
     for cluster in (one, two):
-        timed(place, cluster)  # each worker has the model then
-    here = timed(place)
+        timed(table, cluster)  # each worker has the model then
+    here = timed(table)
     expected = content(place / "out")
     found: dict[str, list[float]] = {"one": [], "two": []}
     are_equal = True
     for number in range(rounds):
         for name, cluster in (("one", one), ("two", two)):
-            found[name].append(timed(place, cluster))
+            found[name].append(timed(table, cluster))
             are_equal &= content(place / "out") == expected
         last = {name: seconds[-1] for name, seconds in found.items()}
         print(f"round {number + 1}: {last['one']:.1f} s, {last['two']:.1f} s", flush=True)
     parts = sum(name.startswith("part-") for name in expected)
-    worst = disturbed(place, two, parts)
+    worst = disturbed(table, two, parts)
     are_equal &= content(place / "out") == expected
     middle = {name: statistics.median(seconds) for name, seconds in found.items()}
     ratio = middle["one"] / middle["two"]
     print(f"""
-{rows:,} rows, {TREES} trees, {parts} parts; {os.cpu_count()} cores; medians of {rounds} rounds
+{rows:,} rows of {table.suffix[1:]}, {TREES} trees, {parts} parts; {os.cpu_count()} cores; medians of {rounds} rounds
 
 | | seconds | rows a second |
 |---|---:|---:|
@@ -142,15 +150,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--form", choices=["parquet", "csv"], default="parquet")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         place = Path(folder)
         os.environ["WAYPOST_HOME"] = str(place / "store")
-        make(place, given.rows)
+        table = make(place, given.rows, given.form)
         one, two = (stack.enter_context(machines(place / name, tls=True)) for name in ("one", "two"))
         start_workers(one, 1)
         start_workers(two, 2)
-        return 0 if measure(place, given.rows, given.rounds, one, two) else 1
+        return 0 if measure(table, given.rows, given.rounds, one, two) else 1
 
 
 if __name__ == "__main__":
