@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from waypost.contracts.retention import TAKEN_OVER, RunFacts, families, reasons
+from waypost.contracts.retention import TAKEN_OVER, ServerRun, families, reasons
 
 DAY = 86400.0
 NOW = 100 * DAY
 
 
-def run(run_id: str, day: float = 1, *, needs: tuple[str, ...] = (), **other: Any) -> RunFacts:
+def run(run_id: str, day: float = 1, *, needs: tuple[str, ...] = (), **other: Any) -> ServerRun:
     content = {"kind": "pipeline", "status": "FINISHED", "pipeline": "grades", "experiment": "e"}
-    return RunFacts(run_id=run_id, ended=day * DAY, needs=frozenset(needs), **{**content, **other})
+    return ServerRun(run_id=run_id, ended=day * DAY, needs=frozenset(needs), **{**content, **other})
 
 
-def step(run_id: str, parent: str, day: float = 1, **other: Any) -> RunFacts:
+def step(run_id: str, parent: str, day: float = 1, **other: Any) -> ServerRun:
     return run(run_id, day, kind="step", parent=parent, pipeline="", **other)
 
 
-def kept(*runs: RunFacts, wanted: dict[str, str] | None = None, lock: str = "") -> dict[str, str]:
+def kept(*runs: ServerRun, wanted: dict[str, str] | None = None, lock: str = "") -> dict[str, str]:
     return reasons(families(runs), wanted or {}, lock=lock, now=NOW, days=30)
 
 
@@ -50,7 +50,7 @@ NEW = run("new", 99)
         ([run("a", lock="sha256:y")], {}),
     ],
 )
-def test_kept_for_itself(runs: list[RunFacts], expected: dict[str, str]) -> None:
+def test_kept_for_itself(runs: list[ServerRun], expected: dict[str, str]) -> None:
     """A run is kept with all that is below it, for what it or any of those is."""
     assert kept(NEW, *runs, lock="sha256:x") == {"new": "newest of its pipeline", **expected}
 

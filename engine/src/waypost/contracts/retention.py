@@ -11,7 +11,7 @@ _DAY = 86400.0
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class ServerRun:
     """A run made by Waypost: `kind` is pipeline, step or sweep, `parent` the run above it, `ended` when it
     ended or, if it has not, began (seconds since 1970), `needs` the runs whose results it reused or received.
     """
@@ -33,8 +33,8 @@ class RunFacts:
 class Family:
     """A run with all runs below it; they are kept or deleted together."""
 
-    top: RunFacts
-    members: tuple[RunFacts, ...]
+    top: ServerRun
+    members: tuple[ServerRun, ...]
 
     @property
     def ended(self) -> float:
@@ -42,10 +42,10 @@ class Family:
         return max(run.ended for run in self.members)
 
 
-def families(runs: Iterable[RunFacts]) -> list[Family]:
+def families(runs: Iterable[ServerRun]) -> list[Family]:
     """Returns runs grouped by their top run, newest first; a step without its pipeline run is on its own."""
     known = {run.run_id: run for run in runs}
-    below: dict[str, list[RunFacts]] = {}
+    below: dict[str, list[ServerRun]] = {}
     for run in known.values():
         top, seen = run, {run.run_id}
         while top.parent in known and top.parent not in seen:

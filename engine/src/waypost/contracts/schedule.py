@@ -77,7 +77,7 @@ class Schedule:
 
     @property
     def is_hungry(self) -> bool:
-        """Whether another run's steps could start: a place is free, and no waiting step can take it."""
+        """Whether another run's steps could start: a place is free, and no waiting step is due."""
         return not self._line.is_full and not self._line.has_next
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from waypost.contracts.gate import better_side, data_problem, metric_to_compare, not_better
 from waypost.contracts.metrics import DeclaredSide, MetricFacts, Side
 from waypost.errors import Finding
-from waypost.tracking.origins import Origin
+from waypost.tracking.origins import ModelOrigin
 from waypost.tracking.registry import Registry
 
 
@@ -22,7 +22,7 @@ class Contest:
 
 
 def contest(
-    origin: Origin, alias: str, metric: str, side: DeclaredSide, *, any_data: bool = False
+    origin: ModelOrigin, alias: str, metric: str, side: DeclaredSide, *, any_data: bool = False
 ) -> Contest:
     """Returns the comparison that a model has to win; its contracts give an empty metric or side.
 
@@ -33,7 +33,7 @@ def contest(
     return Contest(alias, name, better_side(name, facts.get(name, MetricFacts()).better, side), any_data)
 
 
-def contest_findings(registry: Registry, asked: Contest, name: str, origin: Origin) -> list[Finding]:
+def contest_findings(registry: Registry, asked: Contest, name: str, origin: ModelOrigin) -> list[Finding]:
     """Returns the reasons why a model does not replace the version that it has to beat.
 
     Args: `name` is the name of the registered model.
@@ -61,7 +61,7 @@ def contest_findings(registry: Registry, asked: Contest, name: str, origin: Orig
     return not_better(asked.metric, mine, theirs, label, asked.side)
 
 
-def _measured_on(registry: Registry, origin: Origin, metric: str) -> dict[str, str]:
+def _measured_on(registry: Registry, origin: ModelOrigin, metric: str) -> dict[str, str]:
     """Returns the digests of the inputs, without the model, of the step that logged a metric; an unknown
     digest is empty.
     """

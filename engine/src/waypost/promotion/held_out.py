@@ -8,13 +8,13 @@ from waypost.contracts.mlmodel import MLmodel
 from waypost.inference.example import fits
 from waypost.inference.probes import Rows
 from waypost.inference.proof import count_of
-from waypost.tracking.origins import Origin
+from waypost.tracking.origins import ModelOrigin
 from waypost.tracking.registry import Registry
 
 _PROOF_ROWS = 5000
 
 
-def held_out_rows(registry: Registry, origin: Origin, mlmodel: MLmodel) -> Rows | None:
+def held_out_rows(registry: Registry, origin: ModelOrigin, mlmodel: MLmodel) -> Rows | None:
     """Returns rows that the model was evaluated on, or None if there are none."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -9,14 +9,14 @@ from waypost.contracts.provenance import COMMAND_TAG, DIRTY_TAG, OVERRIDES_TAG
 from waypost.inference.model_cache import Proved
 from waypost.promotion.card import Facts
 from waypost.texts.digests import digest_of
-from waypost.tracking.origins import Origin, StepRun
+from waypost.tracking.origins import ModelOrigin, StepRun
 from waypost.tracking.registry import ModelVersion
 
 _MOST_LISTED = 12
 _MADE = (COMMAND_TAG, OVERRIDES_TAG, DIRTY_TAG)
 
 
-def version_tags(origin: Origin, proved_model: Proved) -> dict[str, str]:
+def version_tags(origin: ModelOrigin, proved_model: Proved) -> dict[str, str]:
     """Returns the tags that lead from a registered version back to everything that it was built from."""
     kept = ("waypost.release", "waypost.release.url", "waypost.commit", "waypost.lock", "waypost.dev", *_MADE)
     tags = {name: origin.tags[name] for name in kept if name in origin.tags}
@@ -39,7 +39,7 @@ def version_tags(origin: Origin, proved_model: Proved) -> dict[str, str]:
     return {name: value for name, value in tags.items() if value}
 
 
-def _component(origin: Origin, step: StepRun) -> str:
+def _component(origin: ModelOrigin, step: StepRun) -> str:
     """Returns `core/train 1.0.0 train:TREE kit:TREE` for the step of a pipeline, empty for other runs; with
     the run that computed a reused result.
     """
@@ -48,7 +48,7 @@ def _component(origin: Origin, step: StepRun) -> str:
     return " ".join(part for part in (origin.component_of(step), *trees, _computed_by(origin, step)) if part)
 
 
-def _computed_by(origin: Origin, step: StepRun) -> str:
+def _computed_by(origin: ModelOrigin, step: StepRun) -> str:
     """Returns the run that computed a reused result, empty if this run computed it itself."""
     run_id = step.tags.get("mlflow.parentRunId", origin.run_id)
     if run_id == origin.run_id or not step.name:
@@ -58,7 +58,7 @@ def _computed_by(origin: Origin, step: StepRun) -> str:
 
 
 def card_facts(
-    origin: Origin, version: ModelVersion, tags: Mapping[str, str], proved_model: Proved, *, notes: str
+    origin: ModelOrigin, version: ModelVersion, tags: Mapping[str, str], proved_model: Proved, *, notes: str
 ) -> Facts:
     """Returns the content of the model's card: its origin, its quality, its proof."""
     components = []
@@ -94,7 +94,7 @@ def lines_of(text: str) -> tuple[str, ...]:
     return tuple(text.splitlines())
 
 
-def quality_metrics(origin: Origin) -> list[str]:
+def quality_metrics(origin: ModelOrigin) -> list[str]:
     """Returns the metrics of the model's quality: those declared by the steps that judged it, else those of
     no class and no slice.
     """

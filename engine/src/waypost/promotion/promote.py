@@ -21,7 +21,7 @@ from waypost.promotion.lineage import card_facts, lines_of, quality_metrics, ver
 from waypost.sources.files import read_mlmodel
 from waypost.system.scratch import scratch
 from waypost.tracking.connection import tracking_errors
-from waypost.tracking.origins import Origin
+from waypost.tracking.origins import ModelOrigin
 from waypost.tracking.registry import ModelVersion, Registry
 
 _MOST_SHOWN = 4  # metrics, if the gate used none
@@ -104,7 +104,7 @@ def promote(request: PromotionRequest, notify: Callable[[str], None]) -> Promoti
         return Promotion(version, request.alias, before, proved_model, shown, *_differences(origin))
 
 
-def _differences(origin: Origin) -> tuple[tuple[str, ...], str]:
+def _differences(origin: ModelOrigin) -> tuple[tuple[str, ...], str]:
     """Returns the parameters of a run that differ from params.yaml, and its uncommitted files."""
     return lines_of(origin.tags.get(OVERRIDES_TAG, "")), origin.tags.get(DIRTY_TAG, "")
 
@@ -122,7 +122,7 @@ def _digest(version: ModelVersion) -> str:
     return version.tags.get("waypost.model.digest", "")
 
 
-def _contest(request: PromotionRequest, origin: Origin) -> Contest | None:
+def _contest(request: PromotionRequest, origin: ModelOrigin) -> Contest | None:
     if not request.better_than:
         return None
     metric = request.metric or (request.thresholds[0].metric if request.thresholds else "")
@@ -137,7 +137,7 @@ def _cut(text: str) -> str:
     return text[: text.rindex("\n\n", 0, _LONGEST_DESCRIPTION - len(more))] + more
 
 
-def _shown(request: PromotionRequest, asked: Contest | None, origin: Origin) -> dict[str, float]:
+def _shown(request: PromotionRequest, asked: Contest | None, origin: ModelOrigin) -> dict[str, float]:
     """Returns the metrics that the gate used, else those of the model's quality."""
     metrics = origin.metrics()
     gate = [find_metric(t.metric, metrics) for t in request.thresholds] + ([asked.metric] if asked else [])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from waypost.contracts.retention import RunFacts
+from waypost.contracts.retention import ServerRun
 from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.runs import named_in
@@ -36,7 +36,7 @@ class Collection:
         self._client = client(self.uri)
         self._runs: dict[str, Run] = {}
 
-    def runs(self) -> list[RunFacts]:
+    def runs(self) -> list[ServerRun]:
         """Returns all runs that Waypost made and that are not deleted."""
         self._runs = {}
         names = {e.experiment_id: str(e.name) for e in _pages(self._client.search_experiments)}
@@ -87,11 +87,11 @@ def _pages(search: Callable[..., Any], **asked: Any) -> Iterator[Any]:
             return
 
 
-def _facts(run: Run, experiment: str) -> RunFacts:
+def _facts(run: Run, experiment: str) -> ServerRun:
     info, tags = run.info, run.data.tags
     kind = next(kind for tag, kind in _KINDS.items() if tag in tags)
     given = {run_id for text in run.data.params.values() for run_id in _NAMED_RUN.findall(text)}
-    return RunFacts(
+    return ServerRun(
         run_id=str(info.run_id),
         experiment=experiment,
         kind=kind,

@@ -47,7 +47,7 @@ class StepRun:
 
 
 @dataclass(frozen=True)
-class Origin:
+class ModelOrigin:
     """The origin of a model: the pipeline run with its steps, and the step that made it."""
 
     run_id: str
@@ -97,7 +97,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class PipelineRun:
+class RecordedRun:
     """A pipeline run: the pipeline's name, the parameters, the runs of its steps."""
 
     run_id: str

@@ -12,7 +12,7 @@ from waypost.errors import UsageError, redacted
 from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.names import tag_is
-from waypost.tracking.origins import Origin, PipelineRun, StepRun
+from waypost.tracking.origins import ModelOrigin, RecordedRun, StepRun
 from waypost.tracking.runs import output_of, outputs_in
 from waypost.tracking.tags import PIPELINE_TAG, STEP_TAG, SWEEP_TAG
 
@@ -80,7 +80,7 @@ class Registry:
             raise UsageError(f"no run of a pipeline on {redacted(self.uri)}", hint="run one: waypost run")
         return str(found[0].info.run_id)
 
-    def origin(self, run_id: str, step: str = "") -> Origin:
+    def origin(self, run_id: str, step: str = "") -> ModelOrigin:
         """Returns the origin of a run's model. Raises UsageError unless there is exactly one model."""
         run = self._client.get_run(run_id)
         if run.info.status != "FINISHED":
@@ -98,7 +98,7 @@ class Registry:
             count = f"{len(chosen)} models" if chosen else "no model"
             raise UsageError(f"run {run_id}: {count}", hint=hint)
         ((name, artifact), model_id), *_ = chosen.items()
-        return Origin(run_id, dict(run.data.tags), steps, name, artifact, model_id)
+        return ModelOrigin(run_id, dict(run.data.tags), steps, name, artifact, model_id)
 
     def _steps(self, run: Run) -> list[StepRun]:
         prefix = f"{STEP_TAG}."
@@ -117,12 +117,12 @@ class Registry:
             name, str(run.info.run_id), dict(data.tags), dict(data.metrics), dict(data.params), models
         )
 
-    def pipeline_run(self, run_id: str) -> PipelineRun:
+    def pipeline_run(self, run_id: str) -> RecordedRun:
         """Returns a pipeline run with its steps. Raises UsageError for a run of another kind."""
         self.tags_of_pipeline_run(run_id)
         run = self._client.get_run(run_id)
         name = str(run.data.tags[PIPELINE_TAG])
-        return PipelineRun(run_id, name, dict(run.data.params), tuple(self._steps(run)))
+        return RecordedRun(run_id, name, dict(run.data.params), tuple(self._steps(run)))
 
     def tags_of_pipeline_run(self, run_id: str) -> dict[str, str]:
         """Returns the tags of a pipeline run. Raises UsageError for a run of another kind."""
