@@ -18,11 +18,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import mlflow as mlflow_package
 import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 import waypost
-from waypost.compat import git, mlflow, urllib3, uvicorn, uvicorn_replies
+from waypost.compat import git, mlflow, mlflow_pages, urllib3, uvicorn, uvicorn_replies
 from waypost.compat.git import Refusal
 from waypost.sources.git_settings import git_environment
 
@@ -188,6 +189,20 @@ def test_mlflow_numbers_its_tables(empty_store: Path) -> None:
         assert [row[0] for row in connection.execute("SELECT version_num FROM alembic_version")] == newest
     connection.close()
     assert set(newest) < known
+
+
+def test_mlflow_has_pages_with_these_addresses() -> None:
+    """MLflow's pages know the part of an address that shows a run among trainings, the tab of an artifact,
+    and the place of an artifact's bytes.
+    """
+    server = Path(mlflow_package.__file__).parent / "server"
+    scripts = "".join(file.read_text(encoding="utf-8") for file in server.glob("js/build/static/js/*.js"))
+    assert '"workflowType"' in scripts
+    assert 'MACHINE_LEARNING="machine_learning"' in scripts
+    assert "/experiments/:experimentId/runs/:runUuid/*" in scripts
+    assert '"/get-artifact"' in (server / "__init__.py").read_text(encoding="utf-8")
+    assert mlflow_pages.run_address("1", "ab").startswith("#/experiments/1/runs/ab?")
+    assert mlflow_pages.run_address("", "ab") == ""
 
 
 def test_mlflow_tables_of_others(tmp_path: Path) -> None:

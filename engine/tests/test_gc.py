@@ -47,11 +47,15 @@ class Runs:
     def with_model(self, run_id: str, size: int) -> str:
         """Lets a run log a model of so many bytes; returns the model's id."""
         model = self.client.create_logged_model(self.tracker.experiment_id, "model", run_id)
-        self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+        self.name_model(run_id, model.model_id)
         place = Path(model.artifact_location.removeprefix("file://"))
         place.mkdir(parents=True)
         (place / "model.bin").write_bytes(b"x" * size)
         return str(model.model_id)
+
+    def name_model(self, run_id: str, model_id: str) -> None:
+        """Lets a run name a model as one of its outputs."""
+        self.client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
 
     def stage(self, run_id: str) -> str:
         return str(self.client.get_run(run_id).info.lifecycle_stage)
@@ -114,6 +118,22 @@ def test_what_nothing_needs(workplace: Path, call: Call) -> None:
     assert model in left.parts
     assert gone_model not in left.parts
     assert collect(workplace, 0, delete=False).unneeded == ()
+
+
+def test_a_run_that_names_a_model_does_not_take_it_along(workplace: Path) -> None:
+    """A pipeline run names the models of its steps. A model that it took over stays with the step that logged
+    it when the run goes, and its bytes are counted there alone.
+    """
+    runs = Runs()
+    kept, train = runs.made("train", keep="yes")
+    model = runs.with_model(train, 500)
+    going = runs.made(taken=(train,))
+    runs.name_model(going[0], model)
+    runs.made("load")
+    done = collect(workplace, 0, delete=True)
+    assert [(run.run_id, run.bytes) for run in done.unneeded] == [(going[0], 0)]
+    assert runs.stage(kept) == "active"
+    assert runs.client.get_logged_model(model).status
 
 
 def test_steps_whose_run_is_gone(workplace: Path) -> None:

@@ -91,7 +91,9 @@ def test_a_run_makes_its_report(pipeline: Path, call: Call) -> None:
     first = call(*command, "run", "small", "--env", "local")
     assert first.returncode == 0, first.stderr
     assert "report: mlruns/" in first.stdout
-    assert re.search(r"then http://127.0.0.1:5000/#/experiments/\d+/runs/\w{32}\)", first.stdout)
+    assert re.search(
+        r"then http://127.0.0.1:5000/#/experiments/\d+/runs/\w{32}\?workflowType=\w+\)", first.stdout
+    )
     before = run_of(first.stdout)
     page = logged(before)
     assert call(*command, "report", before, "-o", "one.html").returncode == 0

@@ -14,6 +14,7 @@ from waypost.pages.charts.bars import bar_chart
 from waypost.pages.charts.curves import curve_chart, curves_of
 from waypost.pages.charts.graph import Node, graph_chart, levels
 from waypost.pages.charts.heat import heat_chart
+from waypost.pages.charts.svg import Chart, cut, room_for
 from waypost.pages.charts.timeline import Span, timeline_chart
 from waypost.pages.html import Html, escaped, tag
 from waypost.pages.numbers import duration, number, signed
@@ -28,10 +29,11 @@ def figure(mark: str, rows: list[Any], **drawn: Any) -> Figure:
     return Figure.model_validate(content)
 
 
-def parsed(chart: Html | None) -> ET.Element:
+def parsed(chart: Chart | Html | None) -> ET.Element:
     """Returns the SVG, which has to be well-formed, with a title."""
     assert chart is not None
-    svg = ET.fromstring(re.search(r"<svg role=.*?</svg>", chart, re.DOTALL)[0])  # type: ignore[index]
+    text = chart.html if isinstance(chart, Chart) else chart
+    svg = ET.fromstring(re.search(r"<svg role=.*?</svg>", text, re.DOTALL)[0])  # type: ignore[index]
     title = svg.find("title")
     assert svg.get("role") == "img"
     assert title is not None
@@ -81,13 +83,23 @@ def test_lines_and_points() -> None:
     assert curve_chart(figure("line", [[None, None]])) is None
 
 
+def test_names_have_the_room_that_they_take() -> None:
+    """Capitals and East Asian characters are wider than small letters; what does not fit is cut."""
+    assert room_for(["MORTGAGE"]) > room_for(["mortgage"])
+    assert room_for(["日本語"]) > room_for(["abc"])
+    for name in ("MORTGAGE", "mortgage", "日本語日本語"):
+        assert cut(name, room_for([name])) == name
+        assert cut(name * 9, room_for([name])).endswith("…")
+        assert room_for([cut(name * 9, 100)], least=0) <= 100
+
+
 def test_many_classes_stay_readable() -> None:
     """40 curves: no more are named than colours can be told apart, the others are grey, and that is said."""
     rows = [[x, x * n, f"class {n}"] for n in range(40) for x in (0, 1)]
     chart = curve_chart(figure("line", rows, series="z"))
     assert chart is not None
-    assert "32 more, in the table" in chart
-    assert chart.count('"l cx"') == 32
+    assert "32 more, in the table" in chart.html
+    assert chart.html.count('"l cx"') == 32
 
 
 def test_a_heat_map_has_a_cell_for_each_pair() -> None:
@@ -127,10 +139,13 @@ def test_a_timeline_begins_with_the_run() -> None:
 def test_foreign_text_is_text(text: str) -> None:
     """Whatever names say, no element, attribute or control character comes of them."""
     made = tag("p", text, title=text) + escaped(text)
-    made += graph_chart([Node(text, (), note=text)], text)
-    made += bar_chart(figure("bar", [[text, 1.0]])) or ""
-    made += heat_chart(figure("heat", [[text, text, 0.5]], value="z")) or ""
-    made += curve_chart(figure("line", [[0, 1, text], [1, 1, text]], series="z")) or ""
+    charts = [
+        graph_chart([Node(text, (), note=text)], text),
+        bar_chart(figure("bar", [[text, 1.0]])),
+        heat_chart(figure("heat", [[text, text, 0.5]], value="z")),
+        curve_chart(figure("line", [[0, 1, text], [1, 1, text]], series="z")),
+    ]
+    made += "".join(chart.html for chart in charts if chart)
     assert "<script" not in made
     assert "href=" not in made
     assert not re.search("[\x00-\x08\x0b-\x1f\u202e\ud800]", made)

@@ -42,6 +42,18 @@ def test_what_a_step_needs() -> None:
     assert plan.needed_for(["more"]) == {"load", "learn", "more"}
 
 
+def test_numbered_names_sort_as_steps_run() -> None:
+    """A step's shown name begins with its number, as wide as the largest one."""
+    few, _ = planned(STEPS)
+    many, _ = planned({f"s{n}": LOAD for n in range(12)})
+    assert few is not None
+    assert many is not None
+    assert few.numbered("apart") == "4 apart"
+    shown = [many.numbered(step.name) for step in many.steps]
+    assert shown[0] == "01 s0"
+    assert shown == sorted(shown)
+
+
 @pytest.mark.parametrize(("only", "start"), [(["lern"], None), ([], "lern")])
 def test_unknown_steps(only: list[str], start: str | None) -> None:
     """A step that is not there is named with the nearest one."""

@@ -289,7 +289,7 @@ def test_a_description_is_inert_markdown() -> None:
     for told in (
         "**Finished.**",
         "| train/auc | 0.7100 | +0.0100 better |",
-        "train  done",
+        "| train | done | load | depth: 8 → 9 |",
         "waypost reproduce runs:/",
     ):
         assert told in text

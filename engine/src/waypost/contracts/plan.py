@@ -71,8 +71,16 @@ class Plan:
     def _by_name(self) -> dict[str, PlannedStep]:
         return {step.name: step for step in self.steps}
 
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {step.name: number for number, step in enumerate(self.steps, 1)}
+
     def step(self, name: str) -> PlannedStep:
         return self._by_name[name]
+
+    def numbered(self, name: str) -> str:
+        """Returns a step's name after its number in the plan, by which a list of names sorts as steps run."""
+        return f"{self._numbers[name]:0{len(str(len(self.steps)))}} {name}"
 
     def needed_for(self, names: Iterable[str]) -> frozenset[str]:
         """Returns these steps and everything that they need, directly or not."""

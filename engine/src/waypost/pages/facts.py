@@ -16,7 +16,7 @@ _ENDS = {"FINISHED": "Finished", "FAILED": "Failed", "KILLED": "Killed", "RUNNIN
 
 @dataclass(frozen=True)
 class Picture:
-    """An image that a step logged: its `kind` is png, jpeg or gif."""
+    """An image that a step logged: its `kind` is png, jpeg, gif or svg+xml."""
 
     name: str
     kind: str
@@ -93,6 +93,7 @@ class Remake:
 class Run:
     """A pipeline run. `comparison` is with the run that `baseline` names in words, None where there is none;
     `qualities` are the metrics that it is judged by, the most telling first, as (step, metric).
+    `experiment` is the id of MLflow's experiment.
     """
 
     run_id: str

@@ -9,6 +9,7 @@ from waypost.contracts.figures import Column, Figure, Part, Value
 from waypost.pages.charts.bars import bar_chart
 from waypost.pages.charts.curves import curve_chart
 from waypost.pages.charts.heat import heat_chart
+from waypost.pages.charts.svg import Chart
 from waypost.pages.facts import Step
 from waypost.pages.html import EMPTY, Child, Html, joined, tag
 from waypost.pages.numbers import counted
@@ -61,9 +62,14 @@ def _of_step(step: Step, part: Part, room: Room) -> Html:
     )
 
 
+def chart_of(figure: Figure) -> Chart | None:
+    """Returns what draws a figure, None where it is a table alone, or nothing can be drawn."""
+    return _CHARTS[figure.mark](figure) if figure.mark in _CHARTS else None
+
+
 def figure_element(figure: Figure) -> Html:
     """Returns a figure: words, chart and table; a table alone where nothing is to be drawn."""
-    chart = _CHARTS[figure.mark](figure) if figure.mark in _CHARTS else None
+    chart = chart_of(figure)
     content = table(
         [_head(column) for column in figure.columns],
         _cells(figure),
@@ -76,7 +82,7 @@ def figure_element(figure: Figure) -> Html:
     if chart is None:
         return tag("figure", words, content, left_out)
     title = tag("figcaption", tag("h4", figure.title), words)
-    return tag("figure", title, chart, details("Table", content, left_out))
+    return tag("figure", title, chart.html, details("Table", content, left_out))
 
 
 def _head(column: Column) -> str:

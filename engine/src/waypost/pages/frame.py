@@ -15,7 +15,8 @@ GENERATOR = "waypost report"
 
 
 @functools.cache
-def _own(name: str) -> Html:
+def own(name: str) -> Html:
+    """Returns the content of a file of ours beside this one."""
     return Html(Path(__file__).with_name(name).read_text(encoding="utf-8").strip())
 
 
@@ -26,7 +27,7 @@ def _allowed(content: str) -> str:
 def frame(title: str, head: Child, parts: Sequence[tuple[str, str, Html]], foot: Child = None) -> str:
     """Returns the page. Its `parts` are (id, heading, content); those without content are left out."""
     shown = [part for part in parts if part[2]]
-    style, script = _own("style.css"), _own("script.js")
+    style, script = joined(own("charts.css"), "\n", own("style.css")), own("script.js")
     policy = f"default-src 'none'; style-src {_allowed(style)}; script-src {_allowed(script)}; img-src data:"
     links = tag("ul", *(tag("li", tag("a", name, href=f"#{id_}")) for id_, name, _ in shown))
     sections = [

@@ -34,7 +34,7 @@ def run_page(run: Run) -> str:
         ("warnings", "Warnings", sources.warnings(run)),
         ("steps", "Steps", steps.steps(run, pictures)),
     ]
-    where = f"Run {run.run_id}" + (f" in {run.experiment}" if run.experiment else "")
+    where = f"Run {run.run_id}" + (f" in experiment {run.experiment}" if run.experiment else "")
     foot = joined(tag("p", f"{where}. This page needs nothing but itself.", class_="soft"))
     left_out = len(whole.steps) - len(run.steps)
     told = tag("p", f"{counted(left_out, 'step')} more are on MLflow's pages only.") if left_out else None

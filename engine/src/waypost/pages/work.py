@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from waypost.pages.charts.graph import Node, graph_chart
+from waypost.pages.charts.svg import Chart
 from waypost.pages.charts.timeline import Span, timeline_chart
 from waypost.pages.facts import EXECUTED, Run, Step
 from waypost.pages.html import Child, Html, joined, tag
@@ -15,19 +16,25 @@ MOST_DRAWN = 150
 _MIB = 1 << 20
 
 
+def graph_of(run: Run) -> Chart:
+    """Returns the graph of the steps."""
+    nodes = [Node(s.name, s.needs, state_kind(s.state), f"{s.state}, {s.component}") for s in run.steps]
+    return graph_chart(nodes, _title(run))
+
+
+def _title(run: Run) -> str:
+    steps = f"Graph of the {len(run.steps)} steps of {run.pipeline}"
+    return f"{steps}; a step needs those above that it is joined with"
+
+
 def graph(run: Run) -> Html:
     """Returns the graph of the steps, and the same as a table."""
-    nodes = [Node(s.name, s.needs, state_kind(s.state), f"{s.state}, {s.component}") for s in run.steps]
     rows = [[step.name, ", ".join(step.needs) or "nothing"] for step in run.steps]
     listed = table(["step", "needs"], rows, caption="What each step needs")
-    if len(nodes) > MOST_DRAWN:
+    if len(run.steps) > MOST_DRAWN:
         return listed
-    title = (
-        f"Graph of the {len(nodes)} steps of {run.pipeline}; a step needs those above that it is joined with"
-    )
-    drawn = tag(
-        "div", graph_chart(nodes, title), class_="scroll", role="group", aria_label=title, tabindex="0"
-    )
+    image, title = graph_of(run).image, _title(run)
+    drawn = tag("div", image, class_="scroll", role="group", aria_label=title, tabindex="0")
     return joined(drawn, details("Table", listed))
 
 

@@ -14,6 +14,7 @@ from typing import IO
 
 import click
 
+from waypost.compat.mlflow_pages import run_address
 from waypost.errors import redacted
 from waypost.pins.last_look import Look
 from waypost.report.figures import figure
@@ -112,13 +113,11 @@ def _near(place: str) -> str:
 
 def _place(result: RunResult) -> str:
     """Returns the page of a run where a server shows it, else the command that does."""
-    uri = redacted(result.tracking_uri)
+    uri, page = redacted(result.tracking_uri), run_address(result.experiment_id, result.run_id)
     if uri.startswith(("http://", "https://")):
-        page = f"/#/experiments/{result.experiment_id}/runs/{result.run_id}" if result.experiment_id else ""
-        return uri.rstrip("/") + page
+        return f"{uri.rstrip('/')}/{page}" if page else uri.rstrip("/")
     path = uri.removeprefix("sqlite:///")
     shown = f"sqlite:///{path.removeprefix(f'{Path.cwd()}/')}" if path != uri else uri
     whole = "" if find_spec("flask") else "    (its pages need the whole of MLflow: pip install mlflow)"
-    page = f"#/experiments/{result.experiment_id}/runs/{result.run_id}" if result.experiment_id else ""
     where = f"    (then {_UI}/{page})" if page and not whole else ""
     return f"mlflow ui --backend-store-uri {shown}{whole}{where}"

@@ -187,7 +187,8 @@ class Execution:
         tags = self._tags(step, decision)
         if self._tools.executor.is_elsewhere:
             tags[ATTEMPT_TAG] = str(number)
-        run_id = tracker.open_step(self.parent, step.name, tags)
+        shown = self.prepared.plan.numbered(step.name)
+        run_id = tracker.open_step(self.parent, step.name, tags, shown)
         attempt = _Attempt(step, decision, run_id, number)
         # From here on `kill` knows the run. Signals are held between instructions: none can leave it open.
         self._attempts.append(attempt)

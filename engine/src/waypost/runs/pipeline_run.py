@@ -144,7 +144,10 @@ class PipelineRun:
             keep_outcome(tracker, self.run_id, outcome)
             # The points of a sweep share one report.
             if self._prepared.pipeline.report and not self._is_one_of_many:
-                return keep_page(tracker, self.run_id)
+                kept = keep_page(tracker, self.run_id)
+                for text in kept.lacking:
+                    self._reporter.warn(f"MLflow's page of the run lacks its {text}")
+                return kept.place
         except Exception as error:  # a failing report is no reason for a run to fail
             text = " ".join(str(error).split()) or type(error).__name__
             hint = f"; write it later: waypost report {self.run_id}"

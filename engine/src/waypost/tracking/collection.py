@@ -73,6 +73,9 @@ class Collection:
             self._client.delete_logged_model(model_id)
 
     def _models(self, run: Run) -> list[str]:
+        """Returns the models that a run logged; a pipeline's run only names those of its steps."""
+        if PIPELINE_TAG in run.data.tags:
+            return []
         return [str(model.model_id) for model in (run.outputs.model_outputs if run.outputs else ())]
 
 

@@ -64,7 +64,7 @@ def report_from(reached: MlflowClient, read: ReadRun, against: str = "") -> Run:
         _packages(read),
         named(base, chosen=bool(against)) if base else "",
         compared(facts_of(read_run(reached, base.info.run_id)), facts_of(read)) if base else None,
-        f"experiment {info.experiment_id}",
+        str(info.experiment_id),
     )
 
 

@@ -113,9 +113,11 @@ class Tracker(Runs):
         """Opens a run that belongs to no pipeline and returns its id."""
         return self._create(name, {**tags, "mlflow.source.name": "waypost"})
 
-    def open_step(self, parent: str, name: str, tags: Mapping[str, str]) -> str:
-        """Opens a step's run below the pipeline's and returns its id."""
-        return self._create(name, {**tags, PARENT_TAG: parent, STEP_TAG: name})
+    def open_step(self, parent: str, name: str, tags: Mapping[str, str], shown: str = "") -> str:
+        """Opens a step's run below the pipeline's and returns its id; `shown` is the run's name, where it is
+        not that of the step.
+        """
+        return self._create(shown or name, {**tags, PARENT_TAG: parent, STEP_TAG: name})
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
         shown = {k: redacted(v) for k, v in {**user_tag(), **tags}.items()}

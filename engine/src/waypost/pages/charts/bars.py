@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from waypost.contracts.figures import Figure
 from waypost.pages.charts import svg
-from waypost.pages.html import Html, joined
 from waypost.pages.numbers import number
 from waypost.pages.scales import scale
 
@@ -13,7 +12,7 @@ MOST_BARS = 30
 """More names are in the table only."""
 
 
-def bar_chart(figure: Figure) -> Html | None:
+def bar_chart(figure: Figure) -> svg.Chart | None:
     """Returns the chart of the first rows, None where no row has a length."""
     names = ["–" if name is None else str(name) for name in figure.column(figure.x)][:MOST_BARS]
     lengths = {y: figure.column(y)[:MOST_BARS] for y in figure.y}
@@ -37,5 +36,5 @@ def bar_chart(figure: Figure) -> Html | None:
             parts.append(svg.rect(start, top + at * _THICK, end - start, _THICK - 2, svg.colour(at), title))
             if len(lengths) == 1:
                 parts.append(svg.text(end + 4, middle, number(float(value))))
-    image = svg.picture(_WIDTH, height + 18, f"{figure.title}: {', '.join(figure.y)} by {figure.x}", *parts)
-    return joined(image, svg.legend(list(lengths)))
+    title = f"{figure.title}: {', '.join(figure.y)} by {figure.x}"
+    return svg.chart(_WIDTH, height + 18, title, *parts, names=lengths)

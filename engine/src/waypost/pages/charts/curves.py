@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from waypost.contracts.figures import Figure, Value
 from waypost.pages.charts import svg
-from waypost.pages.html import Html, joined, tag
+from waypost.pages.html import Html, tag
 from waypost.pages.numbers import short
 from waypost.pages.scales import Scale, scale
 
@@ -51,7 +51,7 @@ def _is_number(value: Value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def curve_chart(figure: Figure) -> Html | None:
+def curve_chart(figure: Figure) -> svg.Chart | None:
     """Returns the chart, None where there is nothing to draw."""
     curves = curves_of(figure)
     points = [point for curve in curves for point in curve.points]
@@ -72,8 +72,8 @@ def curve_chart(figure: Figure) -> Html | None:
     # Grey ones first: what has a colour is never below them.
     for at in reversed(range(len(curves))):
         parts += _drawn(curves[at], at, across, upward, points_only=figure.mark == "point")
-    image = svg.picture(_WIDTH, _HEIGHT, f"{figure.title}: {', '.join(figure.y)} by {figure.x}", *parts)
-    return joined(image, svg.legend([curve.name for curve in curves]))
+    title = f"{figure.title}: {', '.join(figure.y)} by {figure.x}"
+    return svg.chart(_WIDTH, _HEIGHT, title, *parts, names=[curve.name for curve in curves])
 
 
 def _drawn(curve: Curve, at: int, across: Scale, upward: Scale, *, points_only: bool) -> Iterator[Html]:

@@ -56,7 +56,7 @@ def _above_first(nodes: Sequence[Node]) -> list[Node]:
     return found
 
 
-def graph_chart(nodes: Sequence[Node], title: str) -> Html:
+def graph_chart(nodes: Sequence[Node], title: str) -> svg.Chart:
     """Returns the graph; each step leads to the part of the page with its name."""
     rows = [
         row[start : start + _MOST_ABREAST]
@@ -74,7 +74,7 @@ def graph_chart(nodes: Sequence[Node], title: str) -> Html:
         _edge(places[need], places[node.name]) for node in nodes for need in node.needs if need in places
     ]
     boxes = [_box(node, places) for node in nodes]
-    return svg.picture(width, _top(len(rows)), title, *edges, *boxes)
+    return svg.chart(width, _top(len(rows)), title, *edges, *boxes)
 
 
 def _top(row: int) -> float:

@@ -10,7 +10,7 @@ from waypost.pages.numbers import number
 _WIDTH, _MOST, _LABELLED = 620, 60, 16
 
 
-def heat_chart(figure: Figure) -> Html | None:
+def heat_chart(figure: Figure) -> svg.Chart | None:
     """Returns the chart, None where there are no cells, or more than can be told apart."""
     across, upward = (_names(figure.column(name)) for name in (figure.x, figure.y[0]))
     if not across or max(len(across), len(upward)) > _MOST:
@@ -36,7 +36,7 @@ def heat_chart(figure: Figure) -> Html | None:
             parts.append(svg.text(at[0] + cell / 2, at[1] + high / 2 + 4, str(said), "middle", class_))
     parts += _names_around(across, upward, (left, top), (cell, high))
     width, height = left + cell * len(across) + 4, top + high * len(upward) + 4
-    return svg.picture(width, height, f"{figure.title}: {figure.y[0]} (down) by {figure.x}", *parts)
+    return svg.chart(width, height, f"{figure.title}: {figure.y[0]} (down) by {figure.x}", *parts)
 
 
 def _names_around(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from unicodedata import east_asian_width
 
-from waypost.pages.html import Child, Html, tag
+from waypost.pages.html import Child, Html, joined, tag
 from waypost.pages.numbers import short
 from waypost.pages.scales import Scale
 
@@ -12,7 +14,27 @@ LINE = 16
 """The height of a line of text."""
 COLOURS = 8
 """How many colours can be told apart; what is drawn beyond them is grey."""
-_CHARACTER = 6.2  # the width of a character at 11 pixels, about
+_FEWEST = 3  # characters that a name keeps
+_NARROW, _CAPITAL, _WIDE = 6.4, 8.0, 11.5  # widths of characters at 11 pixels, about
+
+
+class Chart(NamedTuple):
+    """An image of this width and height, and the names of its colours in their order."""
+
+    image: Html
+    width: float
+    height: float
+    names: tuple[str, ...] = ()
+
+    @property
+    def html(self) -> Html:
+        """The image and its legend."""
+        return joined(self.image, legend(self.names))
+
+
+def chart(width: float, height: float, title: str, *parts: Child, names: Iterable[str] = ()) -> Chart:
+    """Returns a chart with an image that says what it is."""
+    return Chart(picture(width, height, title, *parts), width, height, tuple(names))
 
 
 def picture(width: float, height: float, title: str, *parts: Child) -> Html:
@@ -86,13 +108,25 @@ def upward(scale: Scale, x: float, right: float, most: int = 5) -> list[Html]:
 
 def room_for(names: Iterable[str], least: float = 30, most: float = 210) -> float:
     """Returns the width that the longest name takes, within limits."""
-    return min(max((len(name) * _CHARACTER + 8 for name in names), default=least), most)
+    return min(max((_width_of(name) + 8 for name in names), default=least), most)
 
 
 def cut(name: str, width: float) -> str:
     """Returns a name that fits into a width."""
-    most = max(int((width - 8) / _CHARACTER), 3)
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    if _width_of(name) <= width - 8 or len(name) <= _FEWEST:
+        return name
+    most = next(
+        (at for at in range(len(name)) if _width_of(name[: at + 1]) > width - 8 - _CAPITAL), len(name)
+    )
+    return f"{name[: max(most, _FEWEST - 1)]}…"
+
+
+def _width_of(name: str) -> float:
+    return sum(_CAPITAL if each.isupper() else _NARROW if each.isascii() else _wide(each) for each in name)
+
+
+def _wide(character: str) -> float:
+    return _WIDE if east_asian_width(character) in "WF" else _NARROW
 
 
 def colour(at: int) -> str:
@@ -102,17 +136,19 @@ def colour(at: int) -> str:
 
 def legend(names: Sequence[str]) -> Html | None:
     """Returns which colour is what; one alone needs none."""
-    if len(names) < 2:
-        return None
-    shown = list(names[:COLOURS])
-    more = len(names) - len(shown)
-    keys = [(colour(at), name) for at, name in enumerate(shown)]
-    keys += [("cx", f"{more} more, in the table")] if more else []
-    return tag(
-        "ul",
-        *(tag("li", _swatch(class_), name) for class_, name in keys),
-        class_="legend",
+    keys = keys_of(names)
+    return (
+        tag("ul", *(tag("li", _swatch(key), name) for key, name in keys), class_="legend") if keys else None
     )
+
+
+def keys_of(names: Sequence[str], rest: str = "in the table") -> list[tuple[str, str]]:
+    """Returns (class, name) for each colour; one alone needs none. `rest` says where those without are."""
+    if len(names) < 2:
+        return []
+    more = len(names) - COLOURS
+    keys = [(colour(at), name) for at, name in enumerate(names[:COLOURS])]
+    return [*keys, ("cx", f"{more} more, {rest}")] if more > 0 else keys
 
 
 def _swatch(class_: str) -> Html:

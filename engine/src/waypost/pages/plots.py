@@ -1,0 +1,91 @@
+"""The most telling charts of a run as images of their own, for the pages of others that show images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from waypost.contracts.figures import Figure
+from waypost.pages.charts import svg
+from waypost.pages.charts.svg import Chart
+from waypost.pages.facts import Run
+from waypost.pages.figure import chart_of
+from waypost.pages.frame import own
+from waypost.pages.html import Html, joined, tag
+from waypost.pages.work import MOST_DRAWN, graph_of
+
+FOLDER = "plots"
+GRAPH = f"{FOLDER}/0-graph.svg"
+MOST_PLOTS = 10
+"""Beside the graph."""
+_MOST_BYTES = 150_000  # of one
+_HEAD, _KEY, _EDGE = 26, 18, 8  # pixels above the chart, of a line of the legend, around it all
+
+
+def plots(run: Run) -> dict[str, bytes]:
+    """Returns images by the path of their artifact: the graph, then figures of the model, those of later
+    steps first; of a run without figures, images that its steps logged.
+    """
+    found = {}
+    if len(run.steps) <= MOST_DRAWN:
+        found[GRAPH] = _image(f"Graph of {run.pipeline}", graph_of(run))
+    drawn = _figures(run)
+    for at, (name, content) in enumerate(drawn or _pictures(run), 1):
+        found[f"{FOLDER}/{at}-{name}"] = content
+    return found
+
+
+def _figures(run: Run) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    for figure in _of_models(run):
+        if len(found) < MOST_PLOTS and (chart := chart_of(figure)):
+            image = _image(figure.title, chart)
+            found += [(f"{_file_name(figure.title)}.svg", image)] if len(image) <= _MOST_BYTES else []
+    return found
+
+
+def _of_models(run: Run) -> Iterator[Figure]:
+    for step in reversed(run.steps):
+        yield from (figure for figure in step.figures.figures if figure.part == "model")
+
+
+def _pictures(run: Run) -> list[tuple[str, bytes]]:
+    """Returns images that steps logged; an SVG of a component, which may hold a script, stays there."""
+    pictures = [each for step in reversed(run.steps) for each in step.pictures if each.kind != "svg+xml"]
+    names = [PurePosixPath(each.name) for each in pictures]
+    files = [f"{_file_name(name.stem)}{name.suffix.lower()}" for name in names]
+    return list(zip(files, (each.content for each in pictures), strict=True))[:MOST_PLOTS]
+
+
+def _file_name(title: str) -> str:
+    return re.sub("[^a-z0-9]+", "-", title.lower()).strip("-")[:40].strip("-") or "figure"
+
+
+def _image(title: str, chart: Chart) -> bytes:
+    """Returns a file with the chart, its title above and its legend below."""
+    keys = svg.keys_of(chart.names, "in the report")
+    width = max(chart.width, 320.0) + 2 * _EDGE
+    below = _HEAD + chart.height + 6
+    height = below + len(keys) * _KEY + _EDGE
+    content = tag(
+        "svg",
+        tag("title", title),
+        tag("style", own("charts.css")),
+        tag("rect", width="100%", height="100%", style="fill:var(--bg)"),
+        svg.text(_EDGE, 18, svg.cut(title, width), class_="name"),
+        tag("g", chart.image, transform=f"translate({_EDGE} {_HEAD})"),
+        *(_key(class_, name, below + at * _KEY, width) for at, (class_, name) in enumerate(keys)),
+        xmlns="http://www.w3.org/2000/svg",
+        role="img",
+        font_family="system-ui,sans-serif",
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
+        width=f"{width:.0f}",
+        height=f"{height:.0f}",
+    )
+    return f"{content}\n".encode()
+
+
+def _key(class_: str, name: str, y: float, width: float) -> Html:
+    mark = tag("rect", x=str(_EDGE), y=svg.place(y), width="12", height="12", class_=class_)
+    return joined(mark, svg.text(_EDGE + 18, y + 10, svg.cut(name, width - 18)))
