@@ -79,8 +79,8 @@ class Kept(NamedTuple):
 
 
 def keep_page(tracker: Tracker, run_id: str) -> Kept:
-    """Renders the report of a run that has ended and logs it; MLflow's own page of the run gets a description,
-    key plots, and the datasets and models of its steps.
+    """Renders the report of a run that has ended and logs it; MLflow's own page of the run gets a
+    description, key plots, and the datasets and models of its steps.
     """
     from waypost.pages.description import description, shortest
     from waypost.pages.plots import plots

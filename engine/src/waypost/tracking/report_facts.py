@@ -20,7 +20,7 @@ from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.run_facts import compared
 from waypost.tracking.run_reading import ReadRun, facts_of, read_run, step_run, text_of, trees_in
-from waypost.tracking.runs import WARNINGS_TAG, output_in
+from waypost.tracking.runs import WARNINGS_TAG, TooLargeError, bounded_output_in, output_in
 from waypost.tracking.tags import PARENT_TAG, PIPELINE_TAG
 
 if TYPE_CHECKING:
@@ -207,14 +207,14 @@ def _figures(reached: MlflowClient, run: MlflowRun) -> tuple[Figures, str]:
     for output in outputs_declared(run.data.tags).values():
         if output.type != TYPE:
             continue
-        path = output_in(reached, run, output.path)
-        if path is None or not path.is_file():
-            continue
-        if path.stat().st_size > MOST_BYTES:
-            problems.append(f"{output.path}: more than {MOST_BYTES:,} bytes")
-            continue
         try:
+            path = bounded_output_in(reached, run, output.path, MOST_BYTES)
+            if path is None:
+                continue
             own = parse_figures(path.read_text(encoding="utf-8", errors="replace"), output.path)
+        except TooLargeError as error:
+            problems.append(str(error))
+            continue
         except FindingsError as error:
             problems.append("; ".join(map(str, error.findings[:3])))
             continue
@@ -232,7 +232,7 @@ def _with_pictures(reached: MlflowClient, step: Step, run: MlflowRun, room: int)
     listed = list(_pictures(reached, str(run.info.run_id)))
     taken: list[Picture] = []
     for name, stated in listed[:_MOST_PICTURES]:
-        # Too large ones are not even downloaded; the sizes in a listing are not trusted.
+        # Too large ones are not even downloaded.
         path = output_in(reached, run, name) if stated <= _LARGEST_PICTURE else None
         size = path.stat().st_size if path and path.is_file() else 0
         if path and 0 < size <= min(_LARGEST_PICTURE, room - sum(len(each.content) for each in taken)):
@@ -241,9 +241,9 @@ def _with_pictures(reached: MlflowClient, step: Step, run: MlflowRun, room: int)
 
 
 def _pictures(reached: MlflowClient, run_id: str) -> Iterator[tuple[str, int]]:
-    """Yields (path, size in bytes if the store reports it) of the images of a run."""
+    """Yields (path, size in bytes) of the images of a run; one of unknown size is too large."""
     for top in reached.list_artifacts(run_id):
         inside = reached.list_artifacts(run_id, top.path) if top.is_dir and top.path != "logs" else [top]
         for file in inside:
             if not file.is_dir and Path(file.path).suffix.lower() in _KINDS:
-                yield str(file.path), int(file.file_size or 0)
+                yield str(file.path), _LARGEST_PICTURE + 1 if file.file_size is None else file.file_size

@@ -15,7 +15,7 @@ from waypost.contracts.outcome import Outcome, StepOutcome, parse_outcome
 from waypost.contracts.run_comparison import Predictions, RunFacts, StepFacts
 from waypost.errors import FindingsError
 from waypost.tracking.origins import StepRun
-from waypost.tracking.runs import output_in
+from waypost.tracking.runs import TooLargeError, bounded_output_in
 from waypost.tracking.tags import KEY_TAG, PARENT_TAG, PIPELINE_TAG, STEP_TAG
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _TREE = "waypost.tree."
 _PAGE = 100
-_MOST_CHARACTERS = 8_000_000
+_MOST_BYTES = 8_000_000
 _NOTHING = StepOutcome(name="", uses="", state="")
 
 
@@ -92,10 +92,11 @@ def _outcome(client: MlflowClient, parent: Run) -> Outcome | None:
 
 def text_of(client: MlflowClient, run: Run, artifact: str) -> str:
     """Returns the text of an artifact, empty if there is none, or if it is too large."""
-    path = output_in(client, run, artifact)
-    if path is None or not path.is_file() or path.stat().st_size > _MOST_CHARACTERS:
+    try:
+        path = bounded_output_in(client, run, artifact, _MOST_BYTES)
+    except TooLargeError:
         return ""
-    return path.read_text(encoding="utf-8", errors="replace")
+    return path.read_text(encoding="utf-8", errors="replace") if path else ""
 
 
 def step_run(name: str, run: Run) -> StepRun:

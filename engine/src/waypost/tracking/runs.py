@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waypost.contracts.trees import path_problem
-from waypost.errors import redacted
+from waypost.errors import WaypostError, redacted
 from waypost.system.places import home
 from waypost.system.scratch import scratch
 from waypost.tracking import names
@@ -167,8 +167,41 @@ def output_in(client: MlflowClient, run: Run, artifact: str) -> Path | None:
                 return local
     for each in (uri, f"runs:/{run_id}/{artifact}"):
         with contextlib.suppress(MlflowException, OSError):
-            return downloaded(each, home() / "artifacts" / run_id / artifact)
+            return downloaded(each, _downloads(run_id) / artifact)
     return None
+
+
+class TooLargeError(WaypostError):
+    """An artifact has more bytes than anybody reads."""
+
+
+def bounded_output_in(client: MlflowClient, run: Run, artifact: str, most: int) -> Path | None:
+    """Returns the same of a file with at most `most` bytes, and downloads no other: the server is asked for
+    the size of what is not on this machine. Raises TooLargeError where there are more bytes, or where the
+    server does not state how many.
+    """
+    if path_problem(artifact):
+        return None
+    places = (Path(_location(run, artifact)), _downloads(str(run.info.run_id)) / artifact)
+    here = next((place for place in places if place.exists()), None)
+    if here is None:
+        listed = client.list_artifacts(str(run.info.run_id), artifact.rpartition("/")[0] or None)
+        found = next((each for each in listed if each.path == artifact and not each.is_dir), None)
+        if found is None:
+            return None
+        if found.file_size is None or found.file_size > most:
+            raise TooLargeError(f"{artifact}: more than {most:,} bytes")
+        here = output_in(client, run, artifact)
+    if here is None or not here.is_file():
+        return None
+    if here.stat().st_size > most:
+        raise TooLargeError(f"{artifact}: more than {most:,} bytes")
+    return here
+
+
+def _downloads(run_id: str) -> Path:
+    """Returns the folder of the cache with what was downloaded of a run."""
+    return home() / "artifacts" / run_id
 
 
 def _location(run: Run, artifact: str) -> str:
