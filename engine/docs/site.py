@@ -11,7 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,20 @@ PAGES, ELSEWHERE = "docs", "repository"
 _STAGED = Path("build", "site-source")
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[)#])")
 _LISTING = "index.md"
+_FETCHED = {"src", "srcset", "data", "poster", "background"}
+"""Attributes by which a browser fetches something."""
+_LINKS = {
+    "stylesheet",
+    "icon",
+    "preload",
+    "modulepreload",
+    "prefetch",
+    "preconnect",
+    "dns-prefetch",
+    "manifest",
+}
+_ELSEWHERE = re.compile(r"\s*(https?:)?//", re.IGNORECASE)
+_STYLE = re.compile(r"(?:url\(|@import)\s*[\"']?\s*((?:https?:)?//[^\"')\s]+)", re.IGNORECASE)
 _FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 
 
@@ -95,8 +110,37 @@ def _adapted(top: Path, path: str, text: str) -> tuple[str, list[str]]:
     return _LINK.sub(moved, text), links
 
 
+class _Fetched(HTMLParser):
+    """Notes what a page has a browser fetch from other machines: an address, or what makes a script do so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if "mermaid" in given.get("class", "").split():
+            self.found.append("a mermaid diagram, which a script of the theme fetches the library for")
+        for name, value in given.items():
+            is_link = tag == "link" and name == "href" and _LINKS & set(given.get("rel", "").lower().split())
+            if (name in _FETCHED or is_link) and _ELSEWHERE.match(value):
+                self.found.append(value.strip())
+        self.found += _STYLE.findall(given.get("style", ""))
+
+
+def fetched_elsewhere(site: Path) -> Iterator[str]:
+    """Yields what a reader's browser would ask other machines for, by page: a site asks for nothing."""
+    for page in sorted([*site.rglob("*.html"), *site.rglob("*.css"), *site.rglob("*.svg")]):
+        text = page.read_text(encoding="utf-8")
+        reader = _Fetched()
+        if page.suffix != ".css":
+            reader.feed(text)
+        found = reader.found if page.suffix == ".html" else [*reader.found, *_STYLE.findall(text)]
+        yield from (f"{page.relative_to(site)}: {each}" for each in dict.fromkeys(found))
+
+
 def main() -> None:
-    """Stages the pages and has Zensical build them, strictly."""
+    """Stages the pages and has Zensical build them, strictly; no page asks another machine for anything."""
     pages = sorted(str(page.relative_to(TOP)) for page in (TOP / PAGES).rglob("*.md"))
     site = staged(TOP, [*pages, f"{PAGES}/site.css", "README.md", "CONTRIBUTING.md", "SECURITY.md"])
     if site.broken:
@@ -112,6 +156,8 @@ def main() -> None:
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
+    if outside := list(fetched_elsewhere(TOP / "build" / "site")):
+        sys.exit("fetched from other machines:\n" + "\n".join(outside))
     print(f"{len(site.files)} files: build/site/index.html")
 
 

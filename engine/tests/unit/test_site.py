@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from docs.site import TOP, staged
+from docs.pictures import PICTURES, step_states
+from docs.site import TOP, fetched_elsewhere, staged
 
 from waypost.contracts.pipeline import Limits, Pipeline, Source, Step
 from waypost.contracts.resources import Resources
@@ -61,6 +62,38 @@ def test_a_link_that_leads_nowhere_is_told(repository: Path) -> None:
     """The page and what it wanted are named."""
     (repository / "docs/a.md").write_text("[gone](gone.md) [also](../gone/)\n")
     assert staged(repository, ["docs/a.md"]).broken == ["docs/a.md: docs/gone.md", "docs/a.md: gone"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("a.html", '<script src="https://cdn.example/x.js"></script>', ["https://cdn.example/x.js"]),
+        ("a.html", '<link rel="preload stylesheet" href="//cdn.example/x.css">', ["//cdn.example/x.css"]),
+        ("a.html", '<img src="HTTP://e.org/x.png"><p style="background:url(https://e.org/y)">', None),
+        ("a.html", '<pre class="mermaid"><code>graph</code></pre>', None),
+        ("a.css", "@import 'https://e.org/a.css'; p { background: url( \"//e.org/b.png\" ) }", None),
+        ("a.svg", '<svg><image src="https://e.org/x"/></svg>', ["https://e.org/x"]),
+        ("a.html", '<a href="https://e.org">e</a> <link rel="canonical" href="https://e.org">', []),
+        ("a.html", "<code>url(https://e.org)</code> <img src='x.png'>", []),
+    ],
+)
+def test_what_a_site_fetches_from_other_machines_is_told(
+    tmp_path: Path, name: str, content: str, found: list[str] | None
+) -> None:
+    """Scripts, styles, images, fonts and diagrams that a browser would fetch elsewhere; links are none."""
+    (tmp_path / name).write_text(content)
+    told = list(fetched_elsewhere(tmp_path))
+    assert told if found is None else told == [f"{name}: {each}" for each in found]
+
+
+def test_pictures_have_all_states_of_a_step() -> None:
+    """The picture has an arrow for each row of the table, between states that the schedule knows."""
+    page = (TOP / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `\w+` → `\w+` \|", page, re.MULTILINE)
+    drawn = re.findall(r"<circle[^>]*></circle><text[^>]*>(\d+)</text>", step_states())
+    assert drawn == rows == [str(number) for number in range(1, len(rows) + 1)]
+    assert rows
+    assert all(draw().startswith("<svg") and "</svg>" in draw() for draw in PICTURES.values())
 
 
 def _categories() -> Iterator[str]:
