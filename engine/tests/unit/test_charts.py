@@ -69,6 +69,16 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert bar_chart(figure("bar", [["a", None]])) is None
 
 
+def test_charts_say_what_they_leave_out() -> None:
+    """Bars that cannot be read any more are counted; a single y has its name at the axis."""
+    many = bar_chart(figure("bar", [[f"n{n}", n] for n in range(1034)]))
+    assert many is not None
+    assert "and 1,004 more, in the table" in many.html
+    line = curve_chart(figure("line", [[0, 1], [1, 2]]))
+    assert line is not None
+    assert ">y</text>" in line.html
+
+
 def test_lines_and_points() -> None:
     """Rows belong together by their series; what is no number on both axes is left to the table."""
     rows = [[0, 0.0, "a"], [1, 1.0, "a"], [0, 0.5, "b"], [1, None, "b"], ["x", 1, "b"], [True, 1, "b"]]

@@ -59,6 +59,20 @@ def test_many_classes_stay_readable(count: int) -> None:
     assert "class 8" not in texts
 
 
+def test_a_confusion_of_forty_classes_fits() -> None:
+    """All cells of 40 classes are drawn; what a cell tells by pointing at it is left out of an image."""
+    rows = [[f"class {a}", f"class {b}", 0.5, 7] for a in range(40) for b in range(40)]
+    names = [{"name": name} for name in ("true", "said", "share", "rows")]
+    figure = {"title": "Confusion", "part": "model", "mark": "heat", "columns": names, "rows": rows}
+    drawn = {**figure, "x": "said", "y": "true", "value": "share", "label": "rows"}
+    step = replace(TRAIN, figures=parse_figures(json.dumps({"schema": 1, "figures": [drawn]}), "f"))
+    [*_, content] = plots(replace(RUN, steps=(step,))).values()
+    image = ET.fromstring(content)
+    assert len(list(image.iter(f"{SVG}rect"))) == 1601
+    assert len(list(image.iter(f"{SVG}title"))) == 2
+    assert len(content) < 250_000
+
+
 def test_runs_without_figures_show_what_steps_logged() -> None:
     """Images of the last steps are taken as they are; an SVG, which may hold a script, is not."""
     pictures = (Picture("plots/ROC curve.PNG", "png", b"1"), Picture("a.svg", "svg+xml", b"<svg/>"))

@@ -14,7 +14,8 @@ MOST_BARS = 30
 
 def bar_chart(figure: Figure) -> svg.Chart | None:
     """Returns the chart of the first rows, None where no row has a length."""
-    names = ["–" if name is None else str(name) for name in figure.column(figure.x)][:MOST_BARS]
+    every = ["–" if name is None else str(name) for name in figure.column(figure.x)]
+    names, more = every[:MOST_BARS], len(every) - MOST_BARS
     lengths = {y: figure.column(y)[:MOST_BARS] for y in figure.y}
     values = [v for column in lengths.values() for v in column if isinstance(v, (int, float))]
     if not values:
@@ -36,5 +37,8 @@ def bar_chart(figure: Figure) -> svg.Chart | None:
             parts.append(svg.rect(start, top + at * _THICK, end - start, _THICK - 2, svg.colour(at), title))
             if len(lengths) == 1:
                 parts.append(svg.text(end + 4, middle, number(float(value))))
+    if more > 0:
+        parts.append(svg.text(left, height + 18 + svg.LINE, f"and {more:,} more, in the table"))
     title = f"{figure.title}: {', '.join(figure.y)} by {figure.x}"
-    return svg.chart(_WIDTH, height + 18, title, *parts, names=lengths)
+    below = 22 + svg.LINE if more > 0 else 18
+    return svg.chart(_WIDTH, height + below, title, *parts, names=lengths)

@@ -66,6 +66,9 @@ def curve_chart(figure: Figure) -> svg.Chart | None:
         *svg.upward(upward, _LEFT, _WIDTH - _RIGHT),
         svg.text((_LEFT + _WIDTH) / 2, _HEIGHT - 6, svg.cut(_with_unit(figure, figure.x), 440), "middle"),
     ]
+    if len(figure.y) == 1:
+        label = svg.cut(_with_unit(figure, figure.y[0]), _HEIGHT - _BOTTOM - _TOP)
+        parts.append(svg.turned(11, _HEIGHT - _BOTTOM, label))
     if figure.diagonal:
         ends = (across.low, across.high)
         parts.append(svg.path([(across(end), upward(end)) for end in ends], "diagonal"))
