@@ -41,7 +41,7 @@ from waypost.inference.form_files import load_form
 from waypost.inference.graphs import row_graph
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.loading import load
-from waypost.inference.model_cache import Ready, _place, ready
+from waypost.inference.model_cache import Ready, _place, proved, ready
 from waypost.inference.original import Original
 from waypost.inference.preprocessing import Plan
 from waypost.inference.proof import prove
@@ -343,6 +343,21 @@ def test_misspelt_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="looks like 'city'") as error:
         from_columns({"amount": [1.0], "ctiy": ["Berlin"]}, _layout(found))
     assert error.value.hint == "did you mean 'ctiy'?"
+
+
+def test_a_model_is_compiled_and_probed_once(tmp_path: Path) -> None:
+    """A model that was served before is compared on the rows that it was measured on, and on nothing else
+    again: its form stays as it is.
+    """
+    model = fitted(make_pipeline(SimpleImputer(), DecisionTreeClassifier(max_depth=5)), NUMBERS)
+    folder = models.save(model, NUMBERS, tmp_path / "model")
+    first = proved(folder).proof
+    form = next((tmp_path / "home" / "compiled").glob("*/trees.bin")).read_bytes()
+    again = proved(folder, rows=columns_of(NUMBERS)).proof
+    assert (first.rows, first.probes) == (3, 4000)
+    assert (again.is_equal, again.rows, again.probes) == (True, 403, 4000)
+    assert again.files == first.files
+    assert next((tmp_path / "home" / "compiled").glob("*/trees.bin")).read_bytes() == form
 
 
 def test_a_damaged_form_is_made_again(tmp_path: Path) -> None:

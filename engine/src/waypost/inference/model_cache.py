@@ -106,9 +106,8 @@ def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] 
     proved_model = proved(folder, is_trusted=is_trusted, say=say)
     answers: Compiled | Original
     if proved_model.proof.is_equal:
-        place = kept(proved_model.digest).place
-        content = Content.model_validate_json(read_text(place / _CONTENT))
-        answers = Compiled(content, load_form(place), Layout(proved_model.mlmodel.inputs))
+        stored = _stored(kept(proved_model.digest).place)
+        answers = Compiled(*stored, Layout(proved_model.mlmodel.inputs))
     else:
         answers = load(folder, proved_model.mlmodel, is_trusted=is_trusted)
     return Ready(folder, proved_model.digest, proved_model.mlmodel, proved_model.proof, answers, is_trusted)
@@ -193,7 +192,9 @@ def _compile(
             new = Path(temp, "form")
             new.mkdir()
             model = load(folder, mlmodel, is_trusted=is_trusted)
-            found = _compiled_into(new, model, mlmodel, _real_rows(folder, mlmodel, rows))
+            proved_before = _proof_in(place, 0)
+            before = Kept(place, proved_before) if proved_before else None
+            found = _compiled_into(new, model, mlmodel, _real_rows(folder, mlmodel, rows), before)
             digests = {file.name: content_digest(file) for file in sorted(new.iterdir())}
             proof = found.model_copy(update={"files": digests})
             (new / _PROOF).write_text(proof.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -209,13 +210,18 @@ def _put(new: Path, place: Path) -> None:
         file.replace(place / file.name)
 
 
-def _compiled_into(new: Path, original: Original, mlmodel: MLmodel, rows: Rows) -> Proof:
-    """Writes the compiled form, where it is equal; returns the proof."""
+def _compiled_into(
+    new: Path, original: Original, mlmodel: MLmodel, rows: Rows, before: Kept | None = None
+) -> Proof:
+    """Writes the compiled form, where it is equal; returns the proof. What was proved `before`, on fewer
+    rows, is neither compiled nor probed again.
+    """
+    versions = _versions()
+    known = before if before and before.proof.is_equal and before.proof.versions == versions else None
     try:
-        content, form = compiled_form(_compilable(original, mlmodel), mlmodel.inputs)
-        if mlmodel.pyfunc.loader_module != SKLEARN:  # these are asked for labels alone
-            content = content.model_copy(update={"has_probabilities": False})
-        proof = prove(original, Compiled(content, form, original.layout), rows, _versions(), form)
+        content, form = _stored(known.place) if known else _made(original, mlmodel)
+        compiled = Compiled(content, form, original.layout)
+        proof = prove(original, compiled, rows, versions, form, known.proof if known else None)
         if proof.is_equal:
             (new / _CONTENT).write_text(content.model_dump_json(), encoding="utf-8")
             save_form(form, new)
@@ -226,6 +232,19 @@ def _compiled_into(new: Path, original: Original, mlmodel: MLmodel, rows: Rows) 
     else:
         return proof
     return Proof(is_equal=False, reason=reason, versions=_versions())
+
+
+def _stored(place: Path) -> tuple[Content, bytes | None]:
+    """Returns the compiled form that a folder holds."""
+    return Content.model_validate_json(read_text(place / _CONTENT)), load_form(place)
+
+
+def _made(original: Original, mlmodel: MLmodel) -> tuple[Content, bytes | None]:
+    """Returns the compiled form of a model. Raises NotCompilableError."""
+    content, form = compiled_form(_compilable(original, mlmodel), mlmodel.inputs)
+    if mlmodel.pyfunc.loader_module != SKLEARN:  # these are asked for labels alone
+        content = content.model_copy(update={"has_probabilities": False})
+    return content, form
 
 
 def _compilable(original: Original, mlmodel: MLmodel) -> Any:

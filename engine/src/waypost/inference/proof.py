@@ -39,17 +39,24 @@ class Proof(BaseModel):
 
 
 def prove(
-    original: Original, compiled: Compiled, rows: Rows, versions: dict[str, str], form: bytes | None = None
+    original: Original,
+    compiled: Compiled,
+    rows: Rows,
+    versions: dict[str, str],
+    form: bytes | None = None,
+    before: Proof | None = None,
 ) -> Proof:
     """Returns the proof for real rows and for probes: thresholds, unseen and missing values, odd texts.
 
-    Args: form: the trees of the compiled form, beside whose thresholds probes lie.
+    Args: form: the trees of the compiled form, beside whose thresholds probes lie; before: the proof by the
+    same versions on fewer rows, whose probes are not asked again.
     """
     count = count_of(rows)
     tolerance = compiled.content.tolerance
     checked = different = 0
-    largest = 0.0
-    for some in (rows, *probe_sets(compiled, _with_borders(form, compiled, rows))):
+    largest = before.largest_difference if before else 0.0
+    probes = [] if before else probe_sets(compiled, _with_borders(form, compiled, rows))
+    for some in (rows, *probes):
         if not count_of(some):
             continue
         answers = [(way, _answered(ask)) for way, ask in _forms(some, compiled)]
@@ -71,7 +78,7 @@ def prove(
         is_equal=not reason,
         reason=reason,
         rows=count,
-        probes=checked - count,
+        probes=before.probes if before else checked - count,
         labels_different=different,
         largest_difference=largest,
         tolerance=tolerance,
