@@ -7,12 +7,17 @@ import csv
 import hashlib
 import io
 import json
+import re
+import subprocess
+import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from uv import find_uv_bin
 
 from tests import containers, kubernetes
 from waypost.errors import UsageError, WaypostError
@@ -21,7 +26,7 @@ from waypost.images.folder import MANIFEST, Manifest, check_free, write
 from waypost.images.identity import Identity
 from waypost.images.locked import engine_lock, installer_lock, locked, pins_of, wanted_of
 from waypost.images.texts import Image, texts
-from waypost.images.wheel import engine_wheel
+from waypost.images.wheel import engine_wheel, walk_wheel
 from waypost.texts.escaping import one_line
 
 LOCK = engine_lock()
@@ -67,6 +72,36 @@ def test_the_engine_is_a_wheel() -> None:
     assert {"waypost/images/requirements.txt", "waypost/images/templates/Containerfile.in"} <= {*names}
     assert not [each for each in names if "__pycache__" in each]
     assert name == f"{about.removesuffix('.dist-info')}-py3-none-any.whl"
+
+
+def test_the_extension_is_a_wheel_that_installs(tmp_path: Path) -> None:
+    """Where the extension is installed, its wheel is made of what is there, and can be installed."""
+    found = walk_wheel()
+    if found is None:
+        pytest.skip("waypost-walk is not installed")
+    name, content = found
+    assert found == walk_wheel()
+    assert re.fullmatch(r"waypost_walk-[\d.]+-cp311-abi3-\w*linux\w+\.whl", name)
+    (tmp_path / name).write_bytes(content)
+    target = tmp_path / "there"
+    options = ["--quiet", "--offline", "--no-deps", "--target", str(target)]
+    subprocess.run([find_uv_bin(), "pip", "install", *options, str(tmp_path / name)], check=True)
+    code = "import waypost_walk; print(waypost_walk.__file__, waypost_walk.Trees.__name__)"
+    env = {"PYTHONPATH": str(target)}
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert said.stdout == f"{target / 'waypost_walk.abi3.so'} Trees\n"
+
+
+def test_an_image_holds_the_extension_where_there_is_one() -> None:
+    """It is copied and installed; an image of another platform does without it, and so does one without."""
+    made = texts(replace(image(identity()), walk="walk.whl"))
+    steps = containers.instructions(made["Containerfile"].decode())
+    runs = [rest for _, rest in steps if "walk.whl" in rest]
+    assert [run.partition(" ")[0] for run in runs] == ["walk.whl", "uv"]
+    assert '|| echo "without the extension"' in runs[1]
+    assert "!walk.whl\n" in made[".dockerignore"].decode()
+    plain = texts(image(identity()))
+    assert not any(b"walk" in plain[name] for name in ("Containerfile", ".dockerignore"))
 
 
 def test_the_engines_own_lock_serves_where_it_has_all() -> None:

@@ -14,7 +14,7 @@ from waypost.images.folder import Content, Manifest, check_free, write
 from waypost.images.identity import Identity
 from waypost.images.locked import engine_lock, installer_lock, locked, wanted_of
 from waypost.images.texts import Image, texts
-from waypost.images.wheel import engine_wheel
+from waypost.images.wheel import engine_wheel, walk_wheel
 from waypost.inference.fetching import FetchedModel, fetched_model
 from waypost.inference.model_cache import Kept, kept
 from waypost.sources.files import content_digest, content_files, read_mlmodel, read_text
@@ -54,12 +54,14 @@ def _content(fetched: FetchedModel, form: Kept, warn: Notify) -> tuple[dict[str,
     model = identity_of(fetched)
     answers = "the compiled form" if form.proof.is_equal else "the original"
     name, wheel = engine_wheel()
+    walk = walk_wheel()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     lock = _lock(fetched, form, warn)
-    image = Image(model, __version__, python, name, answers, fetched.is_trusted)
+    image = Image(model, __version__, python, name, answers, fetched.is_trusted, walk[0] if walk else "")
     files: dict[str, Content] = {
         **texts(image),
         name: wheel,
+        **(dict([walk]) if walk else {}),
         "requirements.txt": lock.encode(),
         "uv.txt": installer_lock(lock).encode(),
         **{f"compiled/{form.place.name}/{file.name}": file for file in sorted(form.place.iterdir())},

@@ -25,7 +25,9 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Image:
-    """Values of the templates: `wheel` is the engine's file, `python` the minor version of the proof."""
+    """Values of the templates: `wheel` is the engine's file, `walk` the extension's if there is one,
+    `python` the minor version of the proof.
+    """
 
     model: Identity
     engine: str
@@ -33,6 +35,14 @@ class Image:
     wheel: str
     answers: str
     is_trusted: bool
+    walk: str = ""
+
+
+_INSTALL_WALK = """\
+COPY {0} ./
+# On another platform than the extension's, ONNX Runtime walks the trees, with the same answers.
+RUN uv pip install --python "$(command -v python)" --no-deps ./{0} || echo "without the extension"
+"""
 
 
 def texts(image: Image) -> dict[str, bytes]:
@@ -48,6 +58,8 @@ def texts(image: Image) -> dict[str, bytes]:
         "engine": image.engine,
         "python": image.python,
         "wheel": image.wheel,
+        "walk": _INSTALL_WALK.format(image.walk) if image.walk else "",
+        "walk_allowed": f"!{image.walk}\n" if image.walk else "",
         "place": f"/opt/waypost/models/{model.slug}-{model.tag}",
         "options": "".join(f', "{option}"' for option in (["--trust"] if image.is_trusted else [])),
         "labels": " \\\n      ".join(f"{key}={_in_containerfile(value)}" for key, value in labels.items()),

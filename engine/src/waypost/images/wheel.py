@@ -15,7 +15,7 @@ from pathlib import Path
 
 from waypost.errors import WaypostError
 
-_PACKAGE = "waypost"
+_PACKAGE, _WALK = "waypost", "waypost_walk"
 _ROOT = Path(__file__).parents[1]
 _ABOUT = ("METADATA", "WHEEL", "entry_points.txt", "top_level.txt")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can represent
@@ -31,13 +31,31 @@ def engine_wheel() -> tuple[str, bytes]:
     except metadata.PackageNotFoundError as error:
         hint = "install it, at least as editable: pip install --editable engine"
         raise WaypostError("the engine is not installed, so there is no wheel of it", hint=hint) from error
-    stem = f"{_PACKAGE}-{found.version}"
-    about = f"{stem}.dist-info"
     files = {f"{_PACKAGE}/{path.relative_to(_ROOT).as_posix()}": path.read_bytes() for path in _sources()}
-    files |= {f"{about}/{name}": text.encode() for name in _ABOUT if (text := found.read_text(name))}
     for path in found.files or ():
-        if "licenses" in path.parts and path.parts[0] == about:
+        if "licenses" in path.parts and path.parts[0] == f"{_PACKAGE}-{found.version}.dist-info":
             files[path.as_posix()] = path.read_binary()
+    return _wheel(_PACKAGE, found, files)
+
+
+def walk_wheel() -> tuple[str, bytes] | None:
+    """Returns the same of the extension that walks trees; None if it is not installed, or not for Linux."""
+    try:
+        found = metadata.distribution(_WALK.replace("_", "-"))
+    except metadata.PackageNotFoundError:
+        return None
+    modules = [path for path in found.files or () if path.match(f"{_WALK}.*so")]
+    if not modules or "linux" not in _tag(found):
+        return None
+    return _wheel(_WALK, found, {path.name: path.read_binary() for path in modules})
+
+
+def _wheel(name: str, found: metadata.Distribution, content: Mapping[str, bytes]) -> tuple[str, bytes]:
+    """Returns the name and the content of a wheel with some files, and what is said of them."""
+    stem = f"{name}-{found.version}"
+    about = f"{stem}.dist-info"
+    files = dict(content)
+    files |= {f"{about}/{file}": text.encode() for file in _ABOUT if (text := found.read_text(file))}
     files[f"{about}/RECORD"] = _record(files, f"{about}/RECORD")
     return f"{stem}-{_tag(found)}.whl", _zipped(files)
 
