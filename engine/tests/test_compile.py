@@ -6,6 +6,8 @@ import json
 import operator
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -358,6 +361,29 @@ def test_a_model_is_compiled_and_probed_once(tmp_path: Path) -> None:
     assert (again.is_equal, again.rows, again.probes) == (True, 403, 4000)
     assert again.files == first.files
     assert next((tmp_path / "home" / "compiled").glob("*/trees.bin")).read_bytes() == form
+
+
+ANSWERS = """
+import sys
+sys.modules["sklearn"] = None  # whoever imports it fails
+from pathlib import Path
+import pyarrow.parquet as pq
+from waypost.inference.model_cache import ready
+table = pq.read_table(sys.argv[2])
+found = ready(Path(sys.argv[1])).answers.of_table(table)
+sys.stdout.buffer.write(found.probabilities.tobytes())
+"""
+
+
+def test_answers_ask_no_scikit_learn(tmp_path: Path) -> None:
+    """A compiled model answers with the same bits whatever scikit-learn is installed later, or none."""
+    folder = models.save(fitted(models.full_pipeline(), TABLE), TABLE, tmp_path / "model")
+    new = models.frame(200, seed=3)
+    pq.write_table(pa.Table.from_pandas(new, preserve_index=False), tmp_path / "new.parquet")
+    expected = ready(folder).answers.of_table(pq.read_table(tmp_path / "new.parquet")).probabilities
+    command = [sys.executable, "-c", ANSWERS, str(folder), str(tmp_path / "new.parquet")]
+    said = subprocess.run(command, capture_output=True, check=True).stdout
+    assert said == expected.tobytes()
 
 
 def test_a_damaged_form_is_made_again(tmp_path: Path) -> None:
