@@ -99,4 +99,4 @@ def test_a_scheduler_that_waits_too_long(workplace: Path, call: Call) -> None:
                 time.sleep(0.05)
             with pytest.raises(RemoteError, match="the scheduler is gone") as caught:
                 ours.workers()
-            assert caught.value.hint == "what is finished is kept; run the same command to continue"
+            assert caught.value.hint == "finished work is kept; run the same command to continue"

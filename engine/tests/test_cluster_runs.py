@@ -252,7 +252,7 @@ def test_a_scheduler_that_goes(cluster: Machines, workplace: Path, start: Start)
     cluster.kill("scheduler")
     said, _ = process.communicate()
     assert process.returncode == 3, said
-    assert "the scheduler is gone\n  what is finished is kept; run the same command to continue" in said
+    assert "the scheduler is gone\n  finished work is kept; run the same command to continue" in said
     assert "Traceback" not in said
     assert left(family) == []
 

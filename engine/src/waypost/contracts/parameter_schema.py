@@ -1,7 +1,7 @@
-"""The JSON Schema of a pipeline's params.yaml, for editors: made of what its steps give the values to.
+"""The JSON Schema of a pipeline's params.yaml, for editors, derived from the contracts that use its values.
 
-It refuses nothing that a run takes: a reference may stand for any value, and a file may have a part of the
-keys only.
+It refuses nothing that a run accepts: a reference may stand for any value, and a file may contain only some
+of the keys.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _LEFT_OUT = ("required", "$schema", "$id")
 
 
 def parameters_schema(pipeline: Pipeline, entry_points: Mapping[str, EntryPoint], schemas: Schemas) -> Schema:
-    """Returns the schema of a params.yaml: what each value is given to says its type, choices and range.
+    """Returns the schema of a params.yaml: type, choices and range follow from the uses of each value.
 
-    Args: `entry_points` are those of the steps, by name; a step without one says nothing.
+    Args: `entry_points` are those of the steps, by name; a step without one adds nothing.
     """
     definitions: Schema = {"reference": _REFERENCE}
     found: Schema = {"type": "object", "properties": {}}
-    for step, parameter, names, key in _given(pipeline, entry_points):
+    for step, parameter, names, key in _uses(pipeline, entry_points):
         declared = entry_points[step].parameters[parameter]
         schema = schemas.get((step, parameter))
         pointer = ""
@@ -51,11 +51,11 @@ def parameters_schema(pipeline: Pipeline, entry_points: Mapping[str, EntryPoint]
     return {"$schema": DIALECT, **found, "$defs": definitions, "title": f"Parameters of {pipeline.name}"}
 
 
-def _given(
+def _uses(
     pipeline: Pipeline, entry_points: Mapping[str, EntryPoint]
 ) -> Iterator[tuple[str, str, tuple[str, ...], tuple[str, ...]]]:
-    """Gives where a parameter of params.yaml is a value by itself: step, parameter, the names in that which
-    lead to it, and its key.
+    """Yields the uses of a single parameter of params.yaml as a value: step, parameter, the names within its
+    value, and its key.
     """
     for name, step in pipeline.steps.items():
         for parameter, value in step.arguments.items():
@@ -76,7 +76,7 @@ def _references(value: Any) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 def _put(place: Schema, key: tuple[str, ...], leaf: Schema) -> None:
-    """Says of a key what one more use of it requires."""
+    """Adds the requirements of one more use of a key."""
     for name in key[:-1]:
         place = place["properties"].setdefault(name, {})
         place.setdefault("properties", {})
@@ -94,7 +94,7 @@ def _put(place: Schema, key: tuple[str, ...], leaf: Schema) -> None:
 
 
 def _leaf(parameter: Parameter, pointer: str, *, whole: bool) -> Schema:
-    """Returns what a value may be; the whole of a parameter has its description and default, too."""
+    """Returns the allowed values; for a whole parameter also its description and default."""
     if not whole:
         return {"anyOf": [{"$ref": pointer}, _REFERRED]}
     said: Schema = {"description": parameter.description} if parameter.description else {}
@@ -106,7 +106,7 @@ def _leaf(parameter: Parameter, pointer: str, *, whole: bool) -> Schema:
 def _values(parameter: Parameter, pointer: str) -> Iterator[Schema]:
     kind = parameter.type
     if kind == "path":
-        yield {"type": "string"}  # a file, or an address
+        yield {"type": "string"}  # a file or a URL
         yield {"$ref": pointer} if pointer else {"type": ["object", "array"]}
     elif parameter.choices:
         texts = [str(choice) for choice in parameter.choices]
@@ -120,8 +120,8 @@ def _values(parameter: Parameter, pointer: str) -> Iterator[Schema]:
 
 
 def _loosened(schema: Any, root: str) -> Any:
-    """Returns a component's schema below `root`, where a reference may stand for any part of a value, and
-    other files may give what is required.
+    """Returns a component's schema below `root`, with references allowed for any part of a value, and
+    required keys left to other files.
     """
     if isinstance(schema, list):
         return [_loosened(each, root) for each in schema]
@@ -132,7 +132,7 @@ def _loosened(schema: Any, root: str) -> Any:
 
 
 def _part(key: str, value: Any, root: str) -> Any:
-    """Returns what a keyword of a component's schema says below `root`."""
+    """Returns a keyword's value in a component's schema below `root`."""
     if key == "$ref" and isinstance(value, str) and value.startswith("#/"):
         return f"{root}{value[1:]}"
     if key == "properties" and isinstance(value, dict):
@@ -150,7 +150,7 @@ def _or_reference(schema: Any, root: str) -> Schema:
 
 
 def _pointer(schema: Schema, root: str, names: tuple[str, ...]) -> str:
-    """Returns the place of what some keys lead to in the schema below `root`, empty where it says nothing."""
+    """Returns the pointer to the subschema for some keys in the schema below `root`, empty if it has none."""
     node: Any = schema
     pointer = root
     for name in names:
@@ -164,7 +164,7 @@ def _pointer(schema: Schema, root: str, names: tuple[str, ...]) -> str:
 
 
 def _followed(schema: Schema, node: Any, root: str, pointer: str) -> tuple[Any, str]:
-    """Returns what a reference within a schema means, and its place."""
+    """Returns the target of a reference within a schema, and its pointer."""
     for _ in range(10):
         reference = node.get("$ref") if isinstance(node, dict) else None
         if not isinstance(reference, str) or not reference.startswith("#/"):

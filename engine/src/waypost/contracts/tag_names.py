@@ -22,7 +22,7 @@ def tag_name(settings: str) -> str:
 
 
 def own_prefix(settings: str) -> str:
-    """Returns what the tags begin with that the text of a setup.cfg declares, empty where they are plain."""
+    """Returns the tag prefix declared in the text of a setup.cfg, empty for plain tags."""
     form = tag_name(settings)
     return form.removesuffix(_VERSION) if form != PLAIN_TAG and form.endswith(_VERSION) else ""
 

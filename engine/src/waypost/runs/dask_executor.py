@@ -152,7 +152,7 @@ class DaskExecutor:
 
     @property
     def _addresses(self) -> list[str] | None:
-        """Addresses of the workers that may execute a step, None: all, also later ones."""
+        """Addresses of the workers that may execute a step, None: all, including later ones."""
         return [worker.address for worker in self._places] if self._left_out else None
 
     def take_gpus(self, holder: str, count: int) -> bool:  # noqa: ARG002 (part of the port)
@@ -244,7 +244,7 @@ class DaskExecutor:
         self._something.set()
 
     def _move(self) -> None:
-        """Submits steps again whose workers are gone, for the workers of now."""
+        """Resubmits steps of lost workers to the current workers."""
         there = [worker.address for worker in self._workers]
         for running in self._running.values():
             if self._places and running.is_stuck(there):
@@ -284,5 +284,5 @@ class DaskExecutor:
             ):
                 self._told.add(work.run_id)
                 needed = amounts(running.order.wanted) or "room"
-                there = f"no worker has {needed} now" if self._places else "no worker is there any more"
+                there = f"no worker has {needed} now" if self._places else "there are no workers any more"
                 self._reporter.say(f"{work.step.name}: {there}; it waits for one")

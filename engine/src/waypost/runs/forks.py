@@ -27,7 +27,7 @@ OF_EVERY_STEP = {
 POLL_SECONDS = 0.02
 
 
-def given_by(python: PythonCommand) -> dict[str, str]:
+def command_variables(python: PythonCommand) -> dict[str, str]:
     """Returns the variables that a command sets and that modules may read on import."""
     return {name: value for name, value in python.variables.items() if name != "PYTHONPATH"}
 
@@ -117,7 +117,7 @@ class Forked:
 class ForkServer:
     """A fork server; its log and its steps' reports are in `folder`.
 
-    Any thread may call: messages that one reads are noted for the steps of all.
+    Any thread may call: messages that one thread reads are recorded for all steps.
     """
 
     def __init__(

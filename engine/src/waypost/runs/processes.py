@@ -13,7 +13,7 @@ from pathlib import Path
 
 from waypost.contracts.command import PythonCommand
 from waypost.runs.environments import Environment
-from waypost.runs.forks import POLL_SECONDS, ForkServer, Process, Task, given_by
+from waypost.runs.forks import POLL_SECONDS, ForkServer, Process, Task, command_variables
 from waypost.system.children import Shell
 
 NOT_INHERITED = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME")
@@ -81,12 +81,12 @@ class Processes:
 
     def _server(self, environment: Environment, python: PythonCommand) -> ForkServer:
         # Variables that a module reads on import must be set when the server starts.
-        given = given_by(python)
-        key = (environment.digest, frozenset(given.items()))
+        variables = command_variables(python)
+        key = (environment.digest, frozenset(variables.items()))
         server = self._servers.get(key)
         if server is None or not server.is_there:
             self._count += 1
-            server = ForkServer(environment, given, os.environ, self._folder, self._count)
+            server = ForkServer(environment, variables, os.environ, self._folder, self._count)
             self._servers[key] = server
             if self._store:
                 server.announce(self._store)

@@ -1,7 +1,7 @@
-"""Fork servers that a worker of a cluster keeps between steps, for the steps of all runs.
+"""Fork servers that a cluster's worker keeps between steps, for the steps of all runs.
 
-The imports of a step often take longer than the step. A server stays for later steps in the same environment,
-until none has come for some time, or others need its place: it holds the memory of its imports.
+The imports of a step often take longer than the step. A server stays for later steps in the same environment
+until it was idle for some time, or others need its place: it holds the memory of its imports.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from waypost.runs.environments import Environment
-from waypost.runs.forks import Forked, ForkServer, ForkServerLostError, Process, Task, given_by
+from waypost.runs.forks import Forked, ForkServer, ForkServerLostError, Process, Task, command_variables
 from waypost.system.scratch import scratch
 
 IDLE_SECONDS = 600.0
@@ -26,15 +26,15 @@ class _Kept:
     """A server with its folder, and the time of its last request."""
 
     def __init__(
-        self, environment: Environment, given: Mapping[str, str], inherited: Mapping[str, str]
+        self, environment: Environment, variables: Mapping[str, str], inherited: Mapping[str, str]
     ) -> None:
         self._stack = ExitStack()
         folder = self._stack.enter_context(scratch())
-        self.server = ForkServer(environment, given, inherited, folder)
+        self.server = ForkServer(environment, variables, inherited, folder)
         self.asked = time.monotonic()
 
     def is_over(self, now: float) -> bool:
-        """Whether it can end: nobody has used it for some time."""
+        """Whether it can end: it was idle for long enough."""
         if not self.server.is_there:
             return True
         if self.server.is_busy:
@@ -62,13 +62,13 @@ class Warm:
         """
         if task.python is None:
             raise ForkServerLostError("not plain Python")
-        given = given_by(task.python)
-        key = (environment.digest, frozenset(given.items()))
+        variables = command_variables(task.python)
+        key = (environment.digest, frozenset(variables.items()))
         with self._lock:
             self._sweep()
             if key not in self._kept:
                 self._make_room()
-                self._kept[key] = _Kept(environment, given, inherited)
+                self._kept[key] = _Kept(environment, variables, inherited)
             self._kept.move_to_end(key)
             kept = self._kept[key]
             kept.asked = time.monotonic()
