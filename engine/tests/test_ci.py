@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Call
 from tests.github import Github, github
-from tests.repositories import Repository, add_parameter, make_library, make_pipeline
+from tests.repositories import Repository, add_parameter, make_library, make_pipeline, make_repository
 from tests.test_release import note, releasable
 from waypost.system.scratch import remove
 
@@ -127,6 +127,39 @@ def test_a_release_that_is_killed_is_gone_on_with(runner: Runner, pipeline: str)
         runner.call("python", "-m", "waypost", "release", "tags", cwd=runner.fresh(pipeline).path).returncode
         == 0
     )
+
+
+@pytest.mark.long
+def test_a_guests_release_that_is_killed_is_gone_on_with(runner: Runner, workplace: Path) -> None:
+    """The same for a library in a folder of another repository: everything arrives in its own one, and the
+    repository around it gets no tag and no release.
+    """
+    hub, own = runner.hub, "team/parts"
+    source = releasable(make_library(workplace.parent / "own" / "all"))
+    (source.path / "parts").mkdir()
+    for name in ("load", "clean", "kit", "setup.cfg", "CHANGELOG.md"):
+        (source.path / name).rename(source.path / "parts" / name)
+    source.commit("a guest")
+    hub.create("team/all", source)
+    url = hub.create(own, make_repository(workplace.parent / "own" / "empty"))
+    for number, words in enumerate((*KILLED[:2], "refs/tags/v1.0", *KILLED[2:4], KILLED[5])):
+        clone = runner.fresh("team/all")
+        note(Repository(clone.path / "parts"), f"- Number {number}.")
+        clone.git("push", "-q", "origin", "main")
+        hub.kill_after(words)
+        assert runner.job("team/all", "release", "-C", "parts", "--to", url) != 0
+        assert hub.killed, words
+        again = runner.job("team/all", "release", "-C", "parts", "--to", url)
+        assert again == 0 or "nothing under [Unreleased]" in runner.said
+        release = hub.state(own)["releases"][f"v1.0.{number}"]
+        assert (release["draft"], sorted(release["assets"])) == (
+            False,
+            ["SHA256SUMS", f"record-1.0.{number}.json"],
+        )
+    tags = [f"v1.0.{number}" for number in range(6)]
+    assert Repository(hub.bare(own)).git("tag").split() == tags == sorted(hub.state(own)["releases"])
+    assert Repository(hub.bare("team/all")).git("tag") == ""
+    assert not hub.state("team/all")["releases"]
 
 
 def merge(runner: Runner, slug: str, branch: str, *, squash: bool = False) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.conftest import ROOT, Call
 from tests.github import Github, github
 from tests.repositories import (
     Repository,
@@ -249,3 +251,36 @@ def test_an_update_that_is_proposed_already_is_no_failure(library: Repository, w
     assert lock.read_text() == before
     found = update_pins(pipeline.path, workplace / "x", "main", Reporter(), env="local")
     assert (found.delivery, found.is_sound, "says the same already" in found.why) == (None, True, True)
+
+
+def test_the_template_for_gitlab(library: Repository, workplace: Path, call: Call) -> None:
+    """Its jobs, executed from the YAML on a commit that is checked out as GitLab does: a library is checked
+    and released, its tag is the release, and the assets are files of the job.
+    """
+    template = yaml.safe_load((ROOT / ".gitlab" / "waypost.yml").read_text())
+    runner = workplace / "runner"
+    library.git("clone", "-q", str(origin(library).path), str(runner / "work"))
+    work = Repository(runner / "work")
+    work.git("checkout", "-q", "--detach")
+    given = {
+        "CI_COMMIT_REF_NAME": "main",
+        "CI_DEFAULT_BRANCH": "main",
+        "CI_PROJECT_URL": str(origin(library).path).removesuffix(".git"),
+        "CI_BUILDS_DIR": str(runner),
+        "CI_JOB_ID": "1",
+        "WAYPOST_SETUP": "true",
+        "GITLAB_USER_LOGIN": "ada",
+    }
+    for name in ("check", "release"):
+        job = template[f"waypost-{name}"]
+        lines = [*template[job["extends"]]["before_script"], *job["script"]]
+        script = "\n".join(["set -eo pipefail", *lines])
+        done = call("bash", "-c", script, cwd=work.path, env=template["variables"] | given)
+        found = 1 if name == "check" else 0  # this library lacks what users expect
+        assert done.returncode == found, done.stdout + done.stderr
+    assert origin(library).git("tag") == "v1.0.0"
+    assert origin(library).git("log", "-1", "--format=%an", "main") == "ada"
+    assert sorted(path.name for path in (work.path / "release-assets").iterdir()) == [
+        "SHA256SUMS",
+        "record-1.0.0.json",
+    ]

@@ -37,8 +37,9 @@ def require_own_tags(product: Product, to: str) -> None:
     """
     is_guest_library = product.is_guest and isinstance(product, Library)
     if to and not is_guest_library:
+        problem = "--to is for a component library that is a guest in another repository"
         raise UsageError(
-            f"{product.folder}: --to is for a component library that is a guest in another repository"
+            f"{product.folder}: {problem}", hint=f"a guest has no tag_name of its own in {SETTINGS}"
         )
     if product.is_guest and not to:
         problem = f"{product.prefix} is a guest in this repository, whose tags belong to another product"
