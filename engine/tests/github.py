@@ -182,12 +182,14 @@ elif verb == "release":
     save()
 elif verb == "pr":
     action = words[1]
-    pulls = [p for p in state["pulls"] if p["head"] == (options.get("--head") or words[2]) and p["open"]]
+    named = options.get("--head") or words[2]
+    pulls = [p for p in state["pulls"] if named in (p["head"], p["url"]) and p["open"]]
+    forks = [p["url"] for p in pulls if p.get("fork")]
     if action == "list":
-        print(json.dumps([{{"url": p["url"]}} for p in pulls]))
+        print(json.dumps([{{"url": p["url"], "isCrossRepository": p["url"] in forks}} for p in pulls]))
     elif action == "create":
         need("pull-requests")
-        if pulls:
+        if len(pulls) > len(forks):
             sys.exit(f"a pull request for branch {{options['--head']}} already exists")
         if not git("rev-parse", "--verify", "--quiet", f"refs/heads/{{options['--head']}}"):
             sys.exit("pull request create failed: GraphQL: Head sha can't be blank")

@@ -142,6 +142,17 @@ def test_only_what_was_prepared_is_published(hub: Github, library: Repository, w
             publish(library.path, place, silent)
 
 
+def test_a_pull_request_of_a_fork_is_not_ours(hub: Github, library: Repository, workplace: Path) -> None:
+    """A stranger's pull request, from a branch of the same name, neither stands in for ours nor changes."""
+    theirs = {"head": "waypost/update-locks", "url": "https://github.test/1", "open": True, "fork": True}
+    (hub.folder / "team+components.json").write_text(json.dumps({"releases": {}, "pulls": [theirs]}))
+    for number in (1, 2):
+        proposed(library, workplace / str(number), f"echo '# {number}' >>kit/words.py")
+        found, ours = hub.state("team/components")["pulls"]
+        assert found == theirs
+        assert (ours["title"], ours["open"]) == ("Update locks", True)
+
+
 def test_a_repositorys_own_author_and_hooks(library: Repository, workplace: Path) -> None:
     """Whom a repository's own settings name writes its commits, in the clones that they are made in, too;
     a hook that refuses one is told in its own words.

@@ -11,6 +11,7 @@ from waypost.contracts.plan import PlannedStep
 from waypost.report.closing import closing_lines
 from waypost.runs.events import RunResult, StepResult
 from waypost.runs.preflight import models_of
+from waypost.system.scratch import scratch
 
 
 def step(**outputs: Any) -> PlannedStep:
@@ -36,8 +37,8 @@ def test_a_type_says_what_is_a_model_else_the_content(tmp_path: Path) -> None:
     assert models_of(planned, finished) == ("best", "untyped")
 
 
-def ended(*steps: StepResult) -> str:
-    result = RunResult("grades", "run", "FINISHED", 1.0, "http://tracking", steps)
+def ended(*steps: StepResult, uri: str = "http://tracking") -> str:
+    result = RunResult("grades", "run", "FINISHED", 1.0, uri, steps)
     return "\n".join(closing_lines(result))
 
 
@@ -60,3 +61,13 @@ def test_what_steps_tell_stands_at_the_end() -> None:
     assert max(map(len, text.splitlines())) < 500
     many = tuple(map(str, range(20)))
     assert "… and 10 more warnings" in ended(StepResult("train", "core/train", "done", "t", warnings=many))
+
+
+def test_no_command_names_a_store_that_is_gone() -> None:
+    """A run of `ci release` or `reproduce` is tracked in a temporary folder: there is nothing to look at, to
+    serve or to promote afterwards. A folder of the user's may have a similar name.
+    """
+    trained = StepResult("train", "core/train", "done", "t", metrics={"auc": 0.5}, models=("best",))
+    with scratch() as temp:
+        assert ended(trained, uri=f"sqlite:///{temp}/mlflow.db") == "  train: auc 0.5000"
+    assert "look at it: mlflow ui" in ended(trained, uri="sqlite:////home/me/waypost-runs/mlflow.db")

@@ -104,18 +104,22 @@ class Host:
             return False
 
     def pull_request(self, branch: str) -> str:
-        """Returns the URL of the open pull request from a branch, empty if there is none."""
-        found = self._json("pr", "list", "--head", branch, "--state", "open", "--json", "url")
-        return str(found[0]["url"]) if found else ""
+        """Returns the URL of the open pull request from a branch of this repository, empty if there is none;
+        a fork may have a branch of the same name.
+        """
+        found = self._json(
+            *("pr", "list", "--head", branch, "--state", "open", "--json", "url,isCrossRepository")
+        )
+        return next((str(pull["url"]) for pull in found if not pull["isCrossRepository"]), "")
 
     def propose(self, branch: str, base: str, title: str, body: Path) -> str:
         """Opens a pull request; returns its URL."""
         about = ["--title", title, "--body-file", str(body)]
         return self._gh("pr", "create", "--head", branch, "--base", base, *about).strip()
 
-    def describe(self, branch: str, title: str, body: Path) -> None:
-        """Replaces title and text of the pull request from a branch."""
-        self._gh("pr", "edit", branch, "--title", title, "--body-file", str(body))
+    def describe(self, url: str, title: str, body: Path) -> None:
+        """Replaces title and text of a pull request."""
+        self._gh("pr", "edit", url, "--title", title, "--body-file", str(body))
 
     def _json(self, *arguments: str, repository: bool = True) -> Any:
         return read_json(self._gh(*arguments, repository=repository), "gh")

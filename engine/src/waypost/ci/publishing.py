@@ -135,7 +135,7 @@ def _proposed(clone: Path, url: str, delivery: Delivery, place: Path) -> Arrived
             there = host.propose(delivery.source, delivery.branch, delivery.title, body)
             steps.append(("pull request", "opened"))
         elif state != "same":
-            host.describe(delivery.source, delivery.title, body)
+            host.describe(there, delivery.title, body)
             steps.append(("pull request", "renewed"))
         else:
             steps.append(("pull request", "was there"))

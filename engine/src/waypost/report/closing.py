@@ -55,6 +55,8 @@ def closing_lines(result: RunResult) -> list[str]:
         shown = "  ".join(f"{k} {figure(v)}" for k, v in list(last.metrics.items())[:4])
         lines.append(f"  {last.name}: {shown}")
     lines += _warning_lines(result)
+    if _is_temporary(result.tracking_uri):
+        return lines  # there is nothing to look at afterwards
     lines += _origin_lines(result)
     if activate := _activation():
         lines.append(f"  for the commands below: {activate}")
@@ -68,6 +70,15 @@ def closing_lines(result: RunResult) -> list[str]:
         lines.append(f"  serve it: waypost serve {model}    (stock: {stock})")
         lines.append(f"  promote it: waypost promote {result.run_id} --name {result.name}")
     return lines
+
+
+def _is_temporary(uri: str) -> bool:
+    """Tells whether a tracking store lies in a temporary folder, which goes with the command."""
+    if "/waypost-" not in uri:
+        return False
+    from waypost.system.scratch import is_in_scratch  # most runs need it not
+
+    return is_in_scratch(uri)
 
 
 def _warning_lines(result: RunResult) -> list[str]:

@@ -26,6 +26,11 @@ def scratch() -> Iterator[Path]:
             make_removable(Path(folder))
 
 
+def is_in_scratch(text: str) -> bool:
+    """Tells whether a path or URI leads into a temporary folder of ours, which goes with its process."""
+    return any(_NAME.fullmatch(part) for part in text.split("/"))
+
+
 def writable_copy(root: Path, names: Iterable[str], into: Path) -> Path:
     """Copies folders of `root` to a new folder in `into` and returns it; everything in it is writable, and
     links stay links.
