@@ -64,10 +64,10 @@ Kinds = Mapping[str, tuple[float, list[Request]]]
 
 
 class Held(NamedTuple):
-    """What a process holds: resident memory in MiB, threads, open files."""
+    """What a process holds: resident memory in MiB, the names of its threads, open files."""
 
     memory: float
-    threads: int
+    threads: list[str]
     files: int
 
 
@@ -373,16 +373,18 @@ def held(server: int) -> dict[tuple[int, str], Held]:
     return found
 
 
-def threads(folder: Path) -> int:
-    """Returns how many threads there are, without the allocator's, which come when memory is given back."""
+def threads(folder: Path) -> list[str]:
+    """Returns the names of threads, without the allocator's, which come when memory is given back."""
     names = [(thread / "comm").read_text().strip() for thread in folder.iterdir()]
-    return sum(name not in ALLOCATOR for name in names)
+    return [name for name in names if name not in ALLOCATOR]
 
 
 def show(when: str, found: Mapping[tuple[int, str], Held]) -> None:
     print(f"{time.strftime('%H:%M:%S')} {when}")
     for (pid, what), holds in found.items():
-        print(f"  {what:9} {pid:8} {holds.memory:7.1f} MiB {holds.threads:4} threads {holds.files:4} files")
+        print(
+            f"  {what:9} {pid:8} {holds.memory:7.1f} MiB {len(holds.threads):4} threads {holds.files:4} files"
+        )
     sys.stdout.flush()
 
 
@@ -408,9 +410,11 @@ def left(warm: Mapping[tuple[int, str], Held], last: Mapping[tuple[int, str], He
     are filled when they are needed.
     """
     return [
-        f"{what} {pid} is left with {holds.threads} threads and {holds.files} files"
+        f"{what} {pid} is left with {len(holds.threads)} threads and {holds.files} files; new: "
+        + ", ".join((Counter(holds.threads) - Counter(before.threads)).elements())
         for (pid, what), holds in last.items()
-        if (before := warm.get((pid, what), holds)).threads < holds.threads or before.files < holds.files
+        if len((before := warm.get((pid, what), holds)).threads) < len(holds.threads)
+        or before.files < holds.files
     ]
 
 

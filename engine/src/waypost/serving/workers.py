@@ -99,7 +99,10 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
             others[role] = Other(state=file, share=share)
         settings = _settings(service, state, others)
         os.environ[VARIABLE] = settings.model_dump_json()
-        os.environ.setdefault("ARROW_IO_THREADS", "2")  # else eight, started one by one over hours
+        # Processes read these when they start. Without them memory grows over hours: Arrow starts eight
+        # threads one by one, and the C allocator gives new threads arenas that it never gives back.
+        os.environ.setdefault("ARROW_IO_THREADS", "2")
+        os.environ.setdefault("MALLOC_ARENA_MAX", "2")
         config = _config(service, settings)
         listening = _bound(config)
         try:
