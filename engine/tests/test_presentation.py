@@ -39,14 +39,14 @@ class Server(MlflowClient):
 
 @pytest.fixture
 def read(workplace: Path) -> ReadRun:
-    """A pipeline run with a step that logged a model."""
+    """A pipeline run with two steps of one key: both have the run that logged a model."""
     tracker = Tracker("small")
     client = tracker._client
     run_id = tracker.open_pipeline({})
     step = tracker.open_step(run_id, "train", {}, "1 train")
     model = client.create_logged_model(tracker.experiment_id, "model", step)
     client.log_outputs(step, [LoggedModelOutput(model.model_id, 0)])
-    tracker.tag(run_id, {"waypost.step.train": step})
+    tracker.tag(run_id, {"waypost.step.train": step, "waypost.step.same": step})
     tracker.close(run_id, "FINISHED")
     return read_run(client, run_id)
 
@@ -65,6 +65,7 @@ def test_everything_is_shown(workplace: Path, read: ReadRun) -> None:
     assert run.data.tags[DESCRIPTION_TAG] == TEXTS[0]
     assert [file.path for file in client.list_artifacts(run.info.run_id, "plots")] == list(IMAGES)
     assert repr(run.outputs) == repr(read.results["train"].outputs)
+    assert present(client, read_run(client, run.info.run_id), IMAGES, TEXTS) == []  # again, as is
     assert read.results["train"].info.run_name == "1 train"
 
 

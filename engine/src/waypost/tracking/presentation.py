@@ -16,6 +16,7 @@ from waypost.tracking.runs import Runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 DESCRIPTION_TAG = "mlflow.note.content"
 _NO_ANSWER = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
@@ -62,10 +63,11 @@ def link_models(client: MlflowClient, read: ReadRun) -> None:
     """Lets a pipeline run name the models that its steps logged; each still belongs to its step's run."""
     from mlflow.entities import LoggedModelOutput
 
-    found = [
-        LoggedModelOutput(output.model_id, 0)
-        for run in read.results.values()
-        for output in (run.outputs.model_outputs if run.outputs else ())
-    ]
-    if found:
-        client.log_outputs(str(read.parent.info.run_id), found[:_MOST_MODELS])
+    def named(run: Run) -> list[str]:
+        return [str(output.model_id) for output in (run.outputs.model_outputs if run.outputs else ())]
+
+    # Steps with one key share a run, and MLflow refuses to name a model twice.
+    found = dict.fromkeys(model for run in read.results.values() for model in named(run))
+    wanted = [LoggedModelOutput(each, 0) for each in found if each not in named(read.parent)]
+    if wanted:
+        client.log_outputs(str(read.parent.info.run_id), wanted[:_MOST_MODELS])
