@@ -82,6 +82,7 @@ rules: $(READY) ## the other half: style, documentation, import contracts, workf
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables --check
 	@cd engine && ../$(BIN)/python -m docs.verbs --check
 	@cd engine && ../$(BIN)/python -m docs.pictures --check
+	@cd engine && ../$(BIN)/python -m docs.python_api --check
 	@cd engine && ../$(BIN)/python -m docs.site
 	@cd engine && ../$(BIN)/python -m docs.rules --check
 	@cd engine && ../$(BIN)/python -m docs.schemas --check
@@ -99,8 +100,8 @@ check: lint ## all that a change has to pass: lint, types, imports, workflows, r
 	@cd components-repo && ../$(BIN)/python -m pytest -n 2 --dist loadgroup
 	@cd engine && ../$(BIN)/coverage report
 
-docs: $(READY) ## write what follows from the code: the tables of the components' READMEs, docs/verbs.md, docs/rules.md, docs/schemas, pictures
-	@cd engine && for page in verbs rules schemas pictures; do ../$(BIN)/python -m docs.$$page || exit 1; done
+docs: $(READY) ## write what follows from the code: the tables of the components' READMEs, docs/verbs.md, docs/rules.md, docs/schemas, docs/python-api.md, pictures
+	@cd engine && for page in verbs rules schemas pictures python_api; do ../$(BIN)/python -m docs.$$page || exit 1; done
 	@cd components-repo && ../$(BIN)/python -m docs.component_tables && ../$(BIN)/python -m docs.component_schemas
 
 site: $(READY) ## build the documentation as a site: build/site/index.html
