@@ -425,7 +425,7 @@ def seen_in(names: Callable[[str], bool], place: Path) -> Counter[str]:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "true")
-    monkeypatch.setattr("waypost.inference.proof._PROBES", 200)  # test_compile.py has the whole proof
+    monkeypatch.setattr("waypost.inference.probes._PROBES", 200)  # test_compile.py has the whole proof
 
 
 def test_some_kinds_of_models_answer_as_under_mlflow(tmp_path: Path) -> None:
