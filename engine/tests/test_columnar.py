@@ -86,9 +86,7 @@ BOMBS: dict[str, tuple[str, bytes]] = {
 def test_texts_are_counted_before_they_are_written_out(name: str) -> None:
     """Some kilobytes that stand for 64 MiB of text: 413, before memory is taken for them."""
     before = pa.total_allocated_bytes()
-    with pytest.raises(
-        TableError, match="unpacked, the body is larger than 16 MiB when it is unpacked"
-    ) as error:
+    with pytest.raises(TableError, match="the body is larger than 16 MiB when unpacked") as error:
         read_columnar(*BOMBS[name], SMALL, LIMITS)
     assert error.value.status == 413
     assert "fewer rows" in error.value.hint
@@ -182,7 +180,7 @@ def test_columns_are_limited_by_the_schema() -> None:
             read_columnar(kind, write(wide), SMALL, LIMITS)
         with pytest.raises(TableError, match="column 'a' appears twice"):
             read_columnar(kind, write(twice), SMALL, LIMITS)
-        with pytest.raises(TableError, match="none of the model's columns is in the body"):
+        with pytest.raises(TableError, match="the body has none of the model's columns"):
             read_columnar(kind, write(pa.table({"b": [1.0]})), optional, LIMITS)
 
 

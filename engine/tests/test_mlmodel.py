@@ -122,12 +122,12 @@ def test_what_a_model_was_made_with_is_told(tmp_path: Path) -> None:
     said = parse_mlmodel("flavors: {python_function: {python_version: 3.1.2}}", "MLmodel")
     assert differing(tmp_path, said) == (
         f"the model was made with Python 3.1.2 (here {platform.python_version()}): "
-        "it may answer otherwise here; --env model"
+        "it may answer differently here; --env model"
     )
     (tmp_path / "requirements.txt").write_text("numpy==0.1\n" + "".join(f"no-{i}\n" for i in range(9)))
     told = differing(tmp_path, said)
     assert "numpy==0.1 (here" in told
-    assert told.endswith("no-2 (not installed), 6 more: it may answer otherwise here; --env model")
+    assert told.endswith("no-2 (not installed), 6 more: it may answer differently here; --env model")
     (tmp_path / "requirements.txt").write_bytes(b"\xff")
     assert differing(tmp_path, parse_mlmodel("flavors: {sklearn: {}}", "MLmodel")) == ""
 
@@ -139,7 +139,7 @@ def test_trusted_model_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
         " python_function: {loader_module: mlflow.sklearn, model_path: model.pkl}}"
     )
     (tmp_path / "model.pkl").write_bytes(b"cno_such_package\nThing\n(tR.")
-    needs = "cannot be loaded: it needs the module 'no_such_package', which is not here"
+    needs = "cannot be loaded: it needs the module 'no_such_package', which is not installed"
     with pytest.raises(WaypostError, match=needs) as error:
         load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)
     assert "code_paths" in error.value.hint

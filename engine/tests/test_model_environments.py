@@ -177,7 +177,9 @@ def test_process_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 def test_model_that_does_not_load_is_told(tmp_path: Path) -> None:
     """A module that the environment lacks is named, with what to do; so is any other reason, in one line."""
     (tmp_path / "MLmodel").write_text("flavors: {python_function: {loader_module: no_such_module}}")
-    with pytest.raises(WaypostError, match=r"needs the module 'no_such_module', which its env") as missing:
+    with pytest.raises(
+        WaypostError, match=r"needs the module 'no_such_module', which is not in its env"
+    ) as missing:
         _ = remote(tmp_path).classes
     assert "code_paths" in missing.value.hint
 

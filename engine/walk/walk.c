@@ -129,21 +129,21 @@ static const char *check_node(const Trees *self, uint32_t node, uint32_t root, u
     const uint32_t link = self->narrow ? self->narrow[node].link : self->wide[node].link;
     const uint32_t below = self->narrow ? link >> self->shift : self->wide[node].below;
     const uint32_t mask = (uint32_t)(((uint64_t)1 << self->shift) - 1);
-    if ((link & mask) / 2 >= self->head.width) return "a tree asks for a feature that is not there";
-    if (node != root && !depth[node]) return "a node of a tree has not one parent";
-    if (threshold != threshold) return "a tree has a threshold that is no number";
+    if ((link & mask) / 2 >= self->head.width) return "a tree uses a feature that does not exist";
+    if (node != root && !depth[node]) return "a node of a tree does not have exactly one parent";
+    if (threshold != threshold) return "a tree has a threshold that is not a number";
     self->leaf[node] = 0;
     if (!below) {
-        if (!(threshold == INFINITY && link & 1)) return "a leaf of a tree has a way out";
+        if (!(threshold == INFINITY && link & 1)) return "a leaf of a tree has a child";
         if (*leaves >= self->head.leaves) return "there are more leaves than values";
         self->leaf[node] = (*leaves)++;
         return NULL;
     }
-    if (below >= end - node - 1) return "a tree points outside of its nodes";
+    if (below >= end - node - 1) return "a tree points outside its nodes";
     if (depth[node] >= DEEPEST) return "a tree is deeper than 1,000";
     for (uint32_t i = 0; i < 2; i++) {
         uint16_t *child = depth + node + below + i;
-        if (*child) return "a node of a tree has not one parent";
+        if (*child) return "a node of a tree does not have exactly one parent";
         *child = depth[node] + 1;
     }
     return NULL;
@@ -160,7 +160,7 @@ static const char *check_nodes(const Trees *self)
         const uint32_t root = self->roots[tree];
         const uint32_t end = tree + 1 < head->trees ? self->roots[tree + 1] : head->nodes;
         if (tree == 0 && root != 0) problem = "its first tree does not begin with its first node";
-        else if (end <= root || end > head->nodes) problem = "its trees are not one after another";
+        else if (end <= root || end > head->nodes) problem = "its trees are not consecutive";
         for (uint32_t node = root; node < end && !problem; node++)
             problem = check_node(self, node, root, end, depth, &leaves);
     }
@@ -192,7 +192,7 @@ static const char *take(Trees *self, const char *bytes, size_t size)
     Header *head = &self->head;
     if (size < sizeof *head) return "it is shorter than its header";
     memcpy(head, bytes, sizeof *head);
-    if (size_of(head) != size) return "its header is not that of a form of this version and size";
+    if (size_of(head) != size) return "its header does not match this version and size";
     self->copy = malloc(size);
     self->leaf = malloc(head->nodes * sizeof *self->leaf);
     if (!self->copy || !self->leaf) return "there is no memory for it";

@@ -49,7 +49,7 @@ def test_what_is_asked_for_decides() -> None:
     asked = {"separator": ",", "decimal": ",", "encoding": "latin-1"}
     sample = "größe;preis\n1;2\n".encode("latin-1")
     assert guessed(sample, Asked(**asked), NAMES, NUMBERS) == Dialect(**asked)
-    with pytest.raises(TableError, match="this is not ascii: "):
+    with pytest.raises(TableError, match="not valid ascii: "):
         guessed(sample, Asked(encoding="ascii"), NAMES, NUMBERS)
 
 

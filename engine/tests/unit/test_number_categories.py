@@ -69,7 +69,7 @@ def test_a_boolean_that_may_be_missing_is_left_to_the_original() -> None:
     """MLflow keeps it missing in a table and makes it false in JSON: its own code answers."""
     columns = (COLUMNS[0], Column(name="b", type="boolean", required=False))
     model = pipeline(ENCODERS["onehot"]).fit(LEARNED.fillna(0.0), ["x", "y", "x", "y"])
-    with pytest.raises(NotCompilableError, match="column 'b': a boolean that may be missing"):
+    with pytest.raises(NotCompilableError, match="column 'b': MLflow reads an optional boolean"):
         compiled_form(model, columns)
 
 

@@ -1,1 +1,1 @@
-"""From a model to an answer: what it asks for, its compiled form, the proof of that, the original."""
+"""Models and their answers: input columns, compiled form, its proof, and the original."""

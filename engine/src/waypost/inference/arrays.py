@@ -1,7 +1,7 @@
-"""Arrays that native code follows without looking: each is in range, or the model is not used.
+"""Checks of arrays that native code reads without bounds checks: all are in range, or the model is refused.
 
-scikit-learn checks what it is asked about, not what it has learned: a child outside of a tree, or a support
-vector that is too short, is read from memory that belongs to something else.
+scikit-learn checks its input, not its fitted attributes: a child outside of a tree, or a support vector that
+is too short, is read from memory that belongs to something else.
 """
 
 from __future__ import annotations
@@ -18,55 +18,57 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-# Deeper trees grow from no data that anybody has seen, and each level takes a step to check.
+# No real data grows deeper trees, and each level takes a step to check.
 _DEEPEST = 10_000
 _KERNELS = {"linear", "poly", "rbf", "sigmoid"}
 _METRICS = {"minkowski", "euclidean", "manhattan", "cityblock", "l1", "l2", "chebyshev"}
 _MOST_WORDS = 100  # of an n-gram
 _MOST_DEGREES, _MOST_COLUMNS = 10, 100_000  # of a polynomial
-# One run of characters: whatever the text, a search never goes back in it.
+# A single run of characters: a search never backtracks, whatever the text.
 _QUICK_PATTERN = re.compile(r"(\(\?u\))?(\\b)?((\\[wdS]|\[[\w\\ -]+\]|\w){1,8}[+*]?)(\\b)?", re.ASCII)
 
 
 def require(holds: Any, problem: str) -> None:
-    """Raises UnsafeError unless something holds."""
+    """Raises UnsafeError unless a condition holds."""
     if not holds:
         raise UnsafeError(problem)
 
 
 def check_tree(model: Any) -> None:
-    """Raises UnsafeError unless the tree of a decision tree can be walked for any row of its features."""
+    """Raises UnsafeError unless a decision tree can be walked for any row of its features."""
     from sklearn.tree._tree import Tree
 
     tree = model.tree_
     require(type(tree) is Tree, "its tree is missing")
-    # Before anything else: the arrays below are as long as it says, not as what was stored.
-    require(0 < tree.node_count == tree.capacity, "a tree has another number of nodes than it says")
-    require(tree.n_features == model.n_features_in_, "a tree asks for other features than its model")
+    # First, because the arrays below have the declared length, not the stored one.
+    require(0 < tree.node_count == tree.capacity, "a tree has a wrong number of nodes")
+    require(tree.n_features == model.n_features_in_, "a tree has other features than its model")
     require(tree.n_outputs == model.n_outputs_ > 0, "a tree has other outputs than its model")
     left, right, is_leaf = tree.children_left, tree.children_right, tree.children_left == -1
-    require(np.array_equal(is_leaf, tree.children_right == -1), "a node of a tree has one child only")
+    require(np.array_equal(is_leaf, tree.children_right == -1), "a node of a tree has only one child")
     depth = _depth(left, right, is_leaf)
-    require(depth <= tree.max_depth <= tree.node_count, "a tree has another depth than it says")
+    require(depth <= tree.max_depth <= tree.node_count, "a tree has a wrong depth")
     _check_splits(tree.feature[~is_leaf], tree.threshold[~is_leaf], tree.n_features)
     classes = tree.n_classes
-    require(((classes > 0) & (classes <= tree.max_n_classes)).all(), "a tree has other classes than it says")
-    require(np.isfinite(tree.value).all(), "a tree answers with something that is not a number")
+    require(((classes > 0) & (classes <= tree.max_n_classes)).all(), "a tree has a wrong number of classes")
+    require(np.isfinite(tree.value).all(), "a tree has a value that is not a number")
 
 
 def check_forest(model: Any) -> None:
-    """Raises UnsafeError unless the trees of a forest ask and answer alike; each is checked by itself."""
+    """Raises UnsafeError unless the trees of a forest have the same features and outputs; each is checked
+    separately.
+    """
     kinds = {(t.tree_.n_features, t.tree_.n_outputs, t.tree_.max_n_classes) for t in model.estimators_}
     classes = int(np.max(getattr(model, "n_classes_", 1)))
     require(kinds == {(model.n_features_in_, model.n_outputs_, classes)}, "the trees of a forest differ")
 
 
 def check_boosting(model: Any) -> None:
-    """Raises UnsafeError unless each step of gradient boosting adds to answers that are there."""
+    """Raises UnsafeError unless each step of gradient boosting adds to existing outputs."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.tree import DecisionTreeRegressor
 
-    problem = "the steps of the boosting do not fit together"
+    problem = "the stages of the boosting are inconsistent"
     steps, start = model.estimators_, model.init_
     require(type(steps) is np.ndarray and steps.ndim == 2 and steps.size, problem)
     outputs = steps.shape[1]
@@ -77,7 +79,7 @@ def check_boosting(model: Any) -> None:
         require(kind == (model.n_features_in_, 1, 1), problem)
     if isinstance(start, str):
         return
-    # What the steps are added to has as many columns as they, whatever the rows.
+    # The initial values have as many columns as the stages, for any rows.
     if hasattr(model, "classes_"):
         require(type(start) is DummyClassifier and start.strategy == start._strategy == "prior", problem)
         require(start.n_outputs_ == 1 and start.class_prior_.shape == (len(model.classes_),), problem)
@@ -93,7 +95,7 @@ def check_histograms(model: Any) -> None:
     from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
     from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 
-    problem = "the trees of the boosting do not fit together"
+    problem = "the trees of the boosting are inconsistent"
     mapper, features = model._bin_mapper, model.n_features_in_
     is_numeric = model._preprocessor is None and not np.any(mapper.is_categorical_)
     require(is_numeric, "its boosting splits by categories, which cannot be checked")
@@ -115,21 +117,21 @@ def check_histograms(model: Any) -> None:
 
 
 def _check_splits(chosen: Array, thresholds: Array, features: int) -> None:
-    require(((chosen >= 0) & (chosen < features)).all(), "a tree asks for a feature that is not there")
-    # Infinity is a threshold: it parts what is missing from all that is there.
-    require(not np.isnan(thresholds).any(), "a tree has a threshold that is no number")
+    require(((chosen >= 0) & (chosen < features)).all(), "a tree uses a feature that does not exist")
+    # Infinity is a valid threshold: it separates missing values from all others.
+    require(not np.isnan(thresholds).any(), "a tree has a threshold that is not a number")
 
 
 def _depth(left: Array, right: Array, is_leaf: Array) -> int:
-    """Returns the depth of a tree, all of whose nodes but the root are the child of one node before them."""
+    """Returns the depth of a tree in which each node but the root is the child of one earlier node."""
     (inner,) = np.nonzero(~is_leaf)
     count = len(is_leaf)
     for children in (left[inner], right[inner]):
         require(
-            ((children > inner) & (children < count)).all(), "a tree points outside of its nodes, or back"
+            ((children > inner) & (children < count)).all(), "a tree points outside its nodes, or backwards"
         )
     parents = np.bincount(np.concatenate([left[inner], right[inner]]), minlength=count)
-    require((parents[1:] == 1).all(), "a node of a tree has not one parent")
+    require((parents[1:] == 1).all(), "a node of a tree does not have exactly one parent")
     level, depth = np.zeros(1, dtype=np.intp), 0
     while len(level := level[~is_leaf[level]]):
         depth += 1
@@ -139,8 +141,8 @@ def _depth(left: Array, right: Array, is_leaf: Array) -> int:
 
 
 def check_support_vectors(model: Any) -> None:
-    """Raises UnsafeError unless the arrays of a libsvm model fit together."""
-    problem = "the arrays of its support vectors do not fit together"
+    """Raises UnsafeError unless the arrays of a libsvm model are consistent."""
+    problem = "the arrays of its support vectors are inconsistent"
     require(model.kernel in _KERNELS and model._sparse is False, f"{problem}, or its kernel is unknown")
     counts, vectors = model._n_support, model.support_vectors_
     is_classifier = model._impl in ("c_svc", "nu_svc")
@@ -158,8 +160,8 @@ def check_support_vectors(model: Any) -> None:
 
 
 def check_neighbours(model: Any) -> None:
-    """Raises UnsafeError unless the rows that a model of neighbours compares with fit together."""
-    problem = "the rows that it compares with do not fit together"
+    """Raises UnsafeError unless the stored rows of a nearest-neighbour model are consistent."""
+    problem = "its stored rows are inconsistent"
     rows, labels = model._fit_X, model._y
     require(model._fit_method == "brute", "it finds neighbours by a tree, which cannot be checked")
     require({model.metric, model.effective_metric_} <= _METRICS, f"{problem}, or its metric is unknown")
@@ -174,21 +176,21 @@ def check_neighbours(model: Any) -> None:
 
 
 def check_centres(model: Any) -> None:
-    """Raises UnsafeError unless the centres of clusters have the features of the rows."""
-    problem = "the centres of its clusters do not fit together"
+    """Raises UnsafeError unless the cluster centres have the features of the rows."""
+    problem = "its cluster centres are inconsistent"
     centres = model.cluster_centers_
     require(centres.ndim == 2 and centres.dtype.kind == "f" and np.isfinite(centres).all(), problem)
     require(len(centres) and centres.shape[1] == model.n_features_in_, problem)
 
 
 def check_missing_values(model: Any) -> None:
-    """Raises UnsafeError unless missing values are imputed by a distance that is known."""
-    require(model.metric == "nan_euclidean", "it imputes by a distance that is not known")
+    """Raises UnsafeError unless missing values are imputed with a known distance."""
+    require(model.metric == "nan_euclidean", "it imputes with an unknown distance")
 
 
 def check_powers(model: Any) -> None:
-    """Raises UnsafeError unless a polynomial has as many columns as it says, and not too many."""
-    problem = "the columns of its polynomial do not fit together"
+    """Raises UnsafeError unless a polynomial has the declared number of columns, and not too many."""
+    problem = "the columns of its polynomial are inconsistent"
     require(0 <= model._min_degree <= model._max_degree <= _MOST_DEGREES, problem)
     count = model._num_combinations(
         n_features=model.n_features_in_,
@@ -201,14 +203,14 @@ def check_powers(model: Any) -> None:
 
 
 def check_threshold(model: Any) -> None:
-    """Raises UnsafeError unless a threshold is over what a classifier says, by a method that only says it."""
+    """Raises UnsafeError unless a threshold applies to a classifier's output, by a known method."""
     known = ("auto", "predict_proba", "decision_function")
-    require(model.response_method in known, "what its threshold is over is not known")
+    require(model.response_method in known, "its threshold applies to an unknown method")
 
 
 def check_codes(model: Any) -> None:
-    """Raises UnsafeError unless the columns of a one-hot encoding are as many as its codes."""
-    problem = "the columns of its one-hot encoding do not fit together"
+    """Raises UnsafeError unless a one-hot encoding has as many columns as codes."""
+    problem = "the columns of its one-hot encoding are inconsistent"
     count = len(model.categories_)
     groups = model._default_to_infrequent_mappings if model._infrequent_enabled else [None] * count
     firsts = model._infrequent_indices if model._infrequent_enabled else [None] * count
@@ -231,7 +233,7 @@ def check_codes(model: Any) -> None:
 
 def _check_categories(values: Array, problem: str) -> None:
     require(values.ndim == 1 and values.size, problem)
-    if values.dtype.kind in "iuf":  # found by bisection: the last may be a missing one
+    if values.dtype.kind in "iuf":  # found by bisection: the last may be missing
         known = values[:-1] if values.dtype.kind == "f" and np.isnan(values[-1]) else values
         require((known[1:] > known[:-1]).all() and not np.isnan(known).any(), problem)
 
@@ -242,12 +244,12 @@ def _check_codes_of(codes: Array, count: int, problem: str) -> None:
 
 
 def check_words(model: Any) -> None:
-    """Raises UnsafeError unless words become columns that are there, in a time that the text bounds."""
-    require(model.input == "content", "it reads the files that a text names")
+    """Raises UnsafeError unless words map to existing columns, in a time bounded by the text's length."""
+    require(model.input == "content", "it reads files that the input names")
     own = (model.preprocessor, model.tokenizer)
     require(
         own == (None, None) and model.analyzer in ("word", "char", "char_wb"),
-        "it splits texts with a function of its own",
+        "it splits text with its own function",
     )
     is_quick = model.analyzer != "word" or _QUICK_PATTERN.fullmatch(model.token_pattern)
     require(is_quick, f"its token_pattern {str(model.token_pattern)[:60]!r} may never end")
@@ -256,12 +258,12 @@ def check_words(model: Any) -> None:
     words = vars(model).get("vocabulary_")
     if words is not None:
         places = sorted(words.values())
-        require(places == list(range(len(words))), "the words of its vocabulary have no columns")
+        require(places == list(range(len(words))), "words of its vocabulary have no column")
 
 
 def check_means(model: Any) -> None:
-    """Raises UnsafeError unless a model that always answers alike does so for one target."""
-    problem = "what it always answers does not fit together"
+    """Raises UnsafeError unless a constant model has one target."""
+    problem = "its constant is inconsistent"
     require(model.n_outputs_ == 1, problem)
     if hasattr(model, "classes_"):
         require(model.class_prior_.shape == (len(model.classes_),) and not model.sparse_output_, problem)

@@ -1,4 +1,4 @@
-"""What a fitted encoder makes of each value: it is asked, with all that fills before it."""
+"""The codes of a fitted encoder, found by calling it, and the imputers before it, with each value."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Code = list[tuple[int, float | None]] | None
 
 
 def asked(steps: Sequence[Any], names: list[str], texts: Collection[str]) -> list[Coded]:
-    """Returns the codes of columns that pass through steps, the last an encoder; the other ones put values in
-    the place of missing ones at most. Neighbours of one kind are one part.
+    """Returns the codes of columns after some steps, the last an encoder; the others at most fill missing
+    values. Adjacent columns of one kind form one part.
 
-    Args: `texts` are the columns that hold texts. Raises NotCompilableError.
+    Args: `texts` are the text columns. Raises NotCompilableError.
     """
     for step in steps[:-1]:
         _check_filler(step)
@@ -29,10 +29,10 @@ def asked(steps: Sequence[Any], names: list[str], texts: Collection[str]) -> lis
     pairs = zip(names, encoder.categories_, strict=True)
     known = [_known(values, is_text=name in texts) for name, values in pairs]
     if not all(known):
-        raise NotCompilableError(f"{type(encoder).__name__} of a column that had no value")
+        raise NotCompilableError(f"{type(encoder).__name__} of a column without values")
     widths = _widths(encoder)
     if sum(widths) * max(map(len, known)) > _MOST_CELLS:
-        raise NotCompilableError(f"{type(encoder).__name__} of more categories than can be asked for")
+        raise NotCompilableError(f"{type(encoder).__name__} with too many categories")
     first = {name: values[0] for name, values in zip(names, known, strict=True)}
     codings = []
     start = 0
@@ -48,21 +48,19 @@ def asked(steps: Sequence[Any], names: list[str], texts: Collection[str]) -> lis
 
 
 def _coding(ask: Callable[[Sequence[Any]], list[Code]], values: list[Any], width: int, place: str) -> Coding:
-    """Returns what `ask` says of a column's values, of an unknown one and of a missing one."""
+    """Returns the codes, by `ask`, of a column's values, of an unknown one and of a missing one."""
     codes = ask(values)
     if None in codes:
         raise NotCompilableError(f"{place} refuses one of its categories")
     missing = ask([np.nan])[0]
     if isinstance(values[0], str) and missing != ask([None])[0]:
-        problem = "has different codes for None and NaN, and a text that is missing may be either"
-        raise NotCompilableError(
-            f"{place} {problem}; fill it before: SimpleImputer(missing_values=pandas.NA)"
-        )
+        problem = "has different codes for None and NaN, and a missing text may be either"
+        raise NotCompilableError(f"{place} {problem}; fill it first: SimpleImputer(missing_values=pandas.NA)")
     return Coding(known=values, codes=[*codes, ask([_unknown(values)])[0], missing], width=width)
 
 
 def _check_filler(step: Any) -> None:
-    """Raises NotCompilableError unless a step keeps each column, and changes missing values at most."""
+    """Raises NotCompilableError unless a step keeps all columns, and changes missing values at most."""
     import operator
 
     from sklearn.impute import SimpleImputer
@@ -81,21 +79,21 @@ def _check_filler(step: Any) -> None:
 
 
 def _known(values: Any, *, is_text: bool) -> list[Any]:
-    """Returns the categories that are not missing. Raises NotCompilableError for those of other types."""
+    """Returns the categories that are not missing. Raises NotCompilableError for other types."""
     found = [value for value in np.asarray(values).tolist() if value is not None and value == value]  # noqa: PLR0124
     if is_text:
         if not all(isinstance(value, str) for value in found):
-            raise NotCompilableError("an encoder of texts with categories that are no text")
+            raise NotCompilableError("an encoder of text with categories that are not text")
         return found
     if not all(isinstance(value, (bool, int, float)) for value in found):
-        raise NotCompilableError("an encoder of numbers with categories that are none")
+        raise NotCompilableError("an encoder of numbers with categories that are not numbers")
     if any(abs(value) > EXACT for value in found):
-        raise NotCompilableError("an encoder with categories of which two may be one float64")
+        raise NotCompilableError("an encoder with two categories that may be the same float64")
     return [float(value) for value in found]
 
 
 def _widths(encoder: Any) -> list[int]:
-    """Returns how many features each column becomes."""
+    """Returns the number of features of each column."""
     from sklearn.preprocessing import OneHotEncoder
 
     widths = [len(values) for values in encoder.categories_]
@@ -110,7 +108,7 @@ def _widths(encoder: Any) -> list[int]:
 
 
 def _unknown(values: list[Any]) -> Any:
-    """Returns a value that is none of those."""
+    """Returns a value that is not among the given ones."""
     return "".join(values) + "?" if isinstance(values[0], str) else max(map(abs, values)) * 2 + 1.5
 
 
@@ -122,8 +120,8 @@ def _codes(
     texts: Collection[str],
     given: Sequence[Any],
 ) -> list[Code]:
-    """Returns the code of each value of a column, where the others have their first one; no code where the
-    values are refused.
+    """Returns the code of each value of a column, with the first value in the other columns; no code for
+    refused values.
     """
     import pandas as pd
 

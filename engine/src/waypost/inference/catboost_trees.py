@@ -1,4 +1,4 @@
-"""What CatBoost has learned, from its own JSON: trees that ask the same of all nodes of a level."""
+"""The trees of a CatBoost model, from its own JSON: all nodes of a level have the same split."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LINKS: dict[str, Link] = {
 
 
 def learned_by_catboost(model: Any) -> Learned:
-    """Returns what a fitted estimator has learned. Raises NotCompilableError."""
+    """Returns the trees of a fitted estimator. Raises NotCompilableError."""
     with tempfile.TemporaryDirectory() as temp:
         file = Path(temp, "model.json")
         model.save_model(str(file), format="json")
@@ -35,11 +35,11 @@ def learned_by_catboost(model: Any) -> Learned:
     if link is None or "oblivious_trees" not in content:
         raise NotCompilableError(f"CatBoost with the loss {loss}, or with trees that are not symmetric")
     if others := sorted(set(features) - {"float_features"}):
-        raise NotCompilableError(f"CatBoost with {others[0]}: encode them before it")
+        raise NotCompilableError(f"CatBoost with {others[0]}: encode them first")
     floats = features["float_features"]
     scale, bias = content["scale_and_bias"]
     if scale != 1:
-        raise NotCompilableError("CatBoost whose sum is scaled")
+        raise NotCompilableError("CatBoost with a scaled sum")
     treatment = [feature["nan_value_treatment"] for feature in floats]
     places = [feature["flat_feature_index"] for feature in floats]
     outputs = max(len(bias), 1)
@@ -62,10 +62,10 @@ def learned_by_catboost(model: Any) -> Learned:
 
 
 def _tree(tree: dict[str, Any], treatment: list[str], places: list[int], outputs: int) -> Tree:
-    """Returns a tree as nodes, level by level; a bit of a leaf's number is what a level answers."""
+    """Returns a tree as nodes, level by level; each bit of a leaf's number is the answer of a level."""
     splits = tree["splits"] or []
     if any(split["split_type"] != "FloatFeature" for split in splits):
-        raise NotCompilableError("CatBoost that splits by categories: encode them before it")
+        raise NotCompilableError("CatBoost that splits by categories: encode them first")
     depth = len(splits)
     inner = (1 << depth) - 1
     node = np.arange(2 * inner + 1)

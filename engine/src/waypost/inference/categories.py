@@ -1,4 +1,4 @@
-"""Columns of categories, as scikit-learn's OrdinalEncoder and OneHotEncoder code them."""
+"""Columns of categories, encoded like scikit-learn's OrdinalEncoder and OneHotEncoder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INFINITE = (float("inf"), float("-inf"))
 
 
 class Codes(Columns):
-    """Text columns as the number of their category, -1 for one that is not known (OrdinalEncoder)."""
+    """Text columns as category numbers, -1 for an unknown category (OrdinalEncoder)."""
 
     kind: Literal["codes"] = "codes"
     columns: list[str]
@@ -32,7 +32,7 @@ class Codes(Columns):
     def width(self) -> int:
         return len(self.columns)
 
-    def writer(self, layout: Layout) -> Writer:  # noqa: ARG002 (one form for all)
+    def writer(self, layout: Layout) -> Writer:  # noqa: ARG002 (common interface)
         named = list(zip(self.columns, self._known, strict=True))
 
         def write(table: Table, out: Features) -> None:
@@ -40,11 +40,11 @@ class Codes(Columns):
 
         return write
 
-    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (one form for all)
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (common interface)
         places = [layout.texts.index(name) for name in self.columns]
         plan = [(place, known.code) for place, known in zip(places, self._known, strict=True)]
 
-        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (common interface)
             for feature, (place, code) in enumerate(plan, at):
                 out[feature] = code(texts[place], -1)
 
@@ -56,7 +56,7 @@ class Codes(Columns):
 
 
 class OneHot(Columns):
-    """Text columns as one column per category, all 0 for one that is not known (OneHotEncoder)."""
+    """Text columns as one column per category, all 0 for an unknown one (OneHotEncoder)."""
 
     kind: Literal["onehot"] = "onehot"
     columns: list[str]
@@ -67,7 +67,7 @@ class OneHot(Columns):
     def width(self) -> int:
         return sum(map(len, self.categories))
 
-    def writer(self, layout: Layout) -> Writer:  # noqa: ARG002 (one form for all)
+    def writer(self, layout: Layout) -> Writer:  # noqa: ARG002 (common interface)
         named = list(zip(self.columns, self._known, strict=True))
 
         def write(table: Table, out: Features) -> None:
@@ -79,11 +79,11 @@ class OneHot(Columns):
 
         return write
 
-    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (one form for all)
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (common interface)
         places = [layout.texts.index(name) for name in self.columns]
         plan = [(place, known.code) for place, known in zip(places, self._known, strict=True)]
 
-        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (common interface)
             for place, code in plan:
                 if (position := code(texts[place], -1)) >= 0:
                     out[at + position] = 1.0
@@ -98,10 +98,9 @@ class OneHot(Columns):
 
 
 class NumberCategories(Columns):
-    """Number columns as the number of their category, -1 for one that is not known (OrdinalEncoder).
-
-    `spread`: as one column per category, all 0 for one that is not known (OneHotEncoder). `fill` counts in
-    the place of a missing number; without it a missing one is not known.
+    """Numeric columns as category numbers, -1 for an unknown category (OrdinalEncoder). `spread`: as one
+    column per category, all 0 for an unknown one (OneHotEncoder). `fill` replaces missing numbers; without it
+    they are unknown.
     """
 
     kind: Literal["number_categories"] = "number_categories"
@@ -143,13 +142,13 @@ class NumberCategories(Columns):
         codes = np.searchsorted(values, numbers).clip(max=len(values) - 1)
         return np.where(values[codes] == numbers, codes, -1)
 
-    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (one form for all)
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (common interface)
         places = [layout.numbers.index(name) for name in self.columns]
         known = [{value: code for code, value in enumerate(values)} for values in self.categories]
         plan = list(zip(places, self.columns, known, self._starts, strict=False))
         fill, spread = self.fill, self.spread
 
-        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (common interface)
             for feature, (place, name, codes, start) in enumerate(plan, at):
                 value = fill if (given := values[place]) is None else float(given)
                 if value in _INFINITE:
@@ -175,7 +174,7 @@ class Known:
 
     @property
     def code(self) -> Callable[[str | None, int], int]:
-        """Returns the function from a text to its category; its second argument is for one not known."""
+        """Returns the function from a text to its category; its second argument is for unknown ones."""
         return self._codes.get
 
     @cached_property
@@ -185,7 +184,7 @@ class Known:
         return pa.array(self._categories, pa.string())
 
     def codes(self, texts: pa.Array) -> NDArray[np.int32]:
-        """Returns the category of each text, -1 for one that is not known."""
+        """Returns the category of each text, -1 for an unknown one."""
         import pyarrow.compute as pc
 
         found = pc.fill_null(pc.index_in(texts, value_set=self._set), -1).to_numpy(zero_copy_only=False)

@@ -1,4 +1,4 @@
-"""Columns of categories in any coding: each value has its code, and so have unknown and missing ones."""
+"""Columns of categories in any coding: each value has a code, as have unknown and missing ones."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _INFINITE = (float("inf"), float("-inf"))
 
 
 class Coding(BaseModel):
-    """The codes of a column's `known` values, of an unknown and of a missing one: which of `width` places
-    hold which numbers, None for NaN, the others 0. No code: such a value is refused.
+    """The codes of a column's `known` values, of an unknown and of a missing one: numbers at some of `width`
+    positions, None for NaN, 0 elsewhere. Values without a code are refused.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,19 +30,19 @@ class Coding(BaseModel):
 
     @property
     def refuses_unknown(self) -> bool:
-        """Whether a value that is not known has no place."""
+        """Whether an unknown value is refused."""
         return self.codes[-2] is None
 
     @property
     def refuses_missing(self) -> bool:
-        """Whether a value that is missing has no place."""
+        """Whether a missing value is refused."""
         return self.codes[-1] is None
 
 
 class Coded(Columns):
-    """Columns of texts, or of numbers, each with its coding.
+    """Text or numeric columns, each with its coding.
 
-    Source: scikit-learn's OneHotEncoder, OrdinalEncoder, TargetEncoder, and what fills before them.
+    Source: scikit-learn's OneHotEncoder, OrdinalEncoder, TargetEncoder, and imputers before them.
     """
 
     kind: Literal["coded"] = "coded"
@@ -56,7 +56,7 @@ class Coded(Columns):
 
     @property
     def categories(self) -> list[list[Any]]:
-        """The values that are known, by column."""
+        """The known values, by column."""
         return [list(coding.known) for coding in self.codings]
 
     @cached_property
@@ -85,7 +85,7 @@ class Coded(Columns):
         return write
 
     def _places(self, table: Table, layout: Layout, number: int) -> NDArray[np.int64]:
-        """Returns which of the codes each row of a column has."""
+        """Returns the number of the code of each row of a column."""
         name, values = self.columns[number], self.codings[number].known
         if self.is_text:
             return _of_texts(table.texts[name], values)
@@ -97,7 +97,7 @@ class Coded(Columns):
         is_known = known[found] == numbers if len(known) else np.zeros(len(numbers), dtype=bool)
         return np.where(is_known, found, len(values) + np.isnan(numbers))
 
-    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (one form for all)
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (common interface)
         among = layout.texts if self.is_text else layout.numbers
         plan: list[Any] = []
         start = at

@@ -1,9 +1,9 @@
-"""Bodies of columns, Parquet files and Arrow streams: what they become is known before it is made.
+"""Columnar bodies, Parquet files and Arrow streams: their decoded size is known before decoding.
 
-A few bytes of a dictionary, a run or a compressed page stand for as much memory as they like. So columns,
-types and rows are checked before anything is decoded, and texts are counted, each as often as a row says it,
-before they are written out. Where a body lies about itself only decoding shows it: `unpacking` does that in
-a process of its own with a limit on its memory.
+A few bytes of a dictionary, a run or a compressed page can expand to any amount of memory. So columns, types
+and rows are checked before anything is decoded, and strings are counted, once per row that has them, before
+they are expanded. Only decoding shows false sizes in a body: `unpacking` decodes in a separate process with a
+memory limit.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
-# Arrow makes dictionaries of these, and of no others.
+# Arrow makes dictionaries of these types only.
 _AS_DICTIONARY = {"PLAIN", "PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
 _MOST_LISTED = 20_000  # row groups, and entries of any other list in a Parquet file's footer
 
 
 def read_columnar(kind: str, body: Bytes, layout: Layout, limits: Limits) -> Table:
-    """Returns the table that a Parquet or Arrow body holds. Raises TableError, RequestError."""
+    """Returns the table in a Parquet or Arrow body. Raises TableError, RequestError."""
     import pyarrow as pa
 
     read = _read_parquet if kind == PARQUET else _read_stream
@@ -44,10 +44,10 @@ def read_columnar(kind: str, body: Bytes, layout: Layout, limits: Limits) -> Tab
 
 
 def read_checked(kind: str, body: Bytes, layout: Layout, limits: Limits) -> pa.Buffer:
-    """Returns what a Parquet or Arrow body holds as plain Parquet, for a reader that has no limits.
+    """Returns the content of a Parquet or Arrow body as plain Parquet, for a reader without limits.
 
-    Columns are of any type; where the layout names none, there are all. Values become of the model's types
-    where they stay what they are. Raises TableError, RequestError.
+    Columns may have any type; if the layout names none, all are returned. Values get the model's types if
+    that does not change them. Raises TableError, RequestError.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -93,7 +93,7 @@ def _read_parquet(body: Bytes, layout: Layout, limits: Limits, *, any_type: bool
 
 
 def _texts(schema: pa.Schema, chosen: list[str], layout: Layout, *, any_type: bool) -> Collection[str]:
-    """Returns the columns whose texts are counted."""
+    """Returns the columns with strings to count."""
     import pyarrow.types as of
 
     if not any_type:
@@ -103,7 +103,7 @@ def _texts(schema: pa.Schema, chosen: list[str], layout: Layout, *, any_type: bo
 
 
 def _as_said(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Returns columns that were read as dictionaries as what the file says they are."""
+    """Returns columns read as dictionaries with the types of the file."""
     for place, name in enumerate(table.schema.names):
         kind = schema.field(name).type
         if table.schema.field(place).type != kind:
@@ -112,8 +112,8 @@ def _as_said(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def dictionaries(groups: list[Any], texts: Collection[str]) -> list[str]:
-    """Returns the texts that a Parquet file's row groups store as dictionaries: they stay such until their
-    length is known.
+    """Returns the string columns that a Parquet file's row groups store as dictionaries; they stay so until
+    their size is known.
     """
     paths = [groups[0].column(i).path_in_schema for i in range(groups[0].num_columns)] if groups else []
     places = {path: place for place, path in enumerate(paths) if path in texts}
@@ -132,13 +132,13 @@ def _read_stream(body: Bytes, layout: Layout, limits: Limits, *, any_type: bool 
         texts = _texts(stream.schema, chosen, layout, any_type=any_type)
         places = [stream.schema.get_field_index(name) for name in chosen]
     batches, rows, size = [], 0, 0
-    # Other columns are not even unpacked.
+    # Other columns are not even decompressed.
     options = pa.ipc.IpcReadOptions(included_fields=places, use_threads=False)
     with pa.ipc.open_stream(pa.BufferReader(body), options=options) as stream:
         for batch in stream:
             rows += batch.num_rows
             limits.check_rows(rows, layout)
-            batch.validate(full=True)  # offsets that point elsewhere would be read as they are
+            batch.validate(full=True)  # offsets out of range would be followed
             size += sum(text_bytes(batch[name]) for name in chosen if name in texts)
             limits.check_bytes(size)
             batches.append(batch)
@@ -146,12 +146,12 @@ def _read_stream(body: Bytes, layout: Layout, limits: Limits, *, any_type: bool 
 
 
 def _chosen(schema: pa.Schema, layout: Layout, *, any_type: bool) -> list[str]:
-    """Returns the columns to read. Raises TableError, RequestError if they are not what the model asks."""
+    """Returns the columns to read. Raises TableError, RequestError if they do not fit the model."""
     layout.check_bounds(schema.names)
     check_names(schema.names, layout)
     chosen = [name for name in schema.names if name in layout.names or not layout.columns]
     if not chosen:
-        raise TableError("none of the model's columns is in the body", hint="/docs lists them")
+        raise TableError("the body has none of the model's columns", hint="/docs lists them")
     kinds = {column.name: column for column in layout.columns}
     for name in () if any_type else chosen:
         check_type(schema.field(name).type, kinds[name])
@@ -159,7 +159,7 @@ def _chosen(schema: pa.Schema, layout: Layout, *, any_type: bool) -> list[str]:
 
 
 def text_bytes(texts: pa.Array | pa.ChunkedArray) -> int:
-    """Returns how long the texts of an array are, in bytes, each as often as a row says it."""
+    """Returns the size of an array's strings in bytes, counted once per row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -171,12 +171,12 @@ def text_bytes(texts: pa.Array | pa.ChunkedArray) -> int:
 
 
 def text_lengths(texts: pa.Array) -> pa.Array:
-    """Returns how long each text is, in bytes; null for a missing one, and for whatever is no text."""
+    """Returns the length of each string in bytes; null for a missing one, and for other types."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if pa.types.is_string_view(texts.type) and len(texts):
-        # Arrow's kernels do not know views; each begins with the length of its text.
+        # Arrow's kernels do not support views; each view begins with the length of its string.
         views = np.frombuffer(texts.buffers()[1], np.int32).reshape(-1, 4)
         found = views[texts.offset : texts.offset + len(texts), 0]
         return pa.array(found, mask=texts.is_null().to_numpy(zero_copy_only=False))

@@ -1,4 +1,4 @@
-"""The compiled form of a model: a plan for the features, trees or weights for them, no library of its own."""
+"""The compiled form of a model: a plan for the features, and trees or weights, without its library."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Compiled", "Content", "Cut", "Weights"]
 
-# Features that are made at a time: 16 MiB of them, and what making them takes.
+# Features computed at a time: 16 MiB, plus temporary memory.
 _PIECE_CELLS = 4 * 1024 * 1024
 
 FOREST_TOLERANCE = 1e-5
 
 
 class Weights(BaseModel):
-    """A linear model: an output is the sum of the features, each times its factor, and the intercept."""
+    """A linear model: an output is the weighted sum of the features plus the intercept."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,14 +40,14 @@ class Weights(BaseModel):
 
 
 class Content(BaseModel):
-    """What is stored beside the trees: the plan, the number of trees, the feature that they ask most, the
-    class labels in order, None for a regressor, and the threshold of the answer, where there is one.
+    """What is stored with the trees: the plan, the number of trees, their most used feature, the class labels
+    in order (None for a regressor), and the decision threshold, if any.
 
-    `members`: sets of categories that trees ask for. `in_lists`: each label is a list of one.
-    `by_probability`: the class is the most probable one, though others have the largest sum. `is_single`:
-    answers are rounded to float32. `kind`: what features are. `link`: how answers follow from sums;
-    `from_zero`: a sum of 0 is the second class. `tolerance`: by how much a number may differ from the
-    original's, in parts of it, or of 1 where it is smaller.
+    `members`: sets of categories that trees split by. `in_lists`: each label is a list of one.
+    `by_probability`: the answer is the most probable class, not the one with the largest sum. `is_single`:
+    answers are rounded to float32. `kind`: type of the features. `link`: the function from sums to answers;
+    `from_zero`: a sum of 0 is the second class. `tolerance`: allowed difference from the original's numbers,
+    relative, or absolute for numbers below 1.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,9 +70,9 @@ class Content(BaseModel):
 
 
 class Compiled:
-    """Answers for tables in a layout; any number of threads may ask at once.
+    """Answers tables in a layout. Thread-safe.
 
-    Args: form: the trees as they are stored; None for a linear model.
+    Args: form: the stored trees; None for a linear model.
     """
 
     def __init__(self, content: Content, form: bytes | None, layout: Layout) -> None:
@@ -87,7 +87,7 @@ class Compiled:
 
     @property
     def classes(self) -> NDArray[Any] | None:
-        """The classes of the probabilities, None of a model that gives none."""
+        """The classes of the probabilities, None for a model without."""
         return self._classes if self.content.has_probabilities else None
 
     @cached_property
@@ -103,7 +103,7 @@ class Compiled:
         return np.array(weights.factors).T, np.array(weights.intercept)
 
     def warm(self) -> None:
-        """Makes ready what the first request would wait for."""
+        """Prepares what the first request would otherwise wait for."""
         if self._forest:
             self._forest.warm()
 
@@ -139,8 +139,8 @@ class Compiled:
     def predict(self, table: Table | Rows, check: Callable[[], None] | None = None) -> Answer:
         """Returns the answer for each row. Raises TableError.
 
-        Many rows are answered piece by piece: their features would be far larger than they are. Before each
-        piece `check` is called, which may raise what it likes.
+        Many rows are answered in pieces: their features would be far larger than the rows. `check` is called
+        before each piece, and may raise any exception.
         """
         step = self._step
         if isinstance(table, Rows):

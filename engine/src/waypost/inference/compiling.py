@@ -1,4 +1,4 @@
-"""From a fitted scikit-learn pipeline to its compiled form, or to the reason why there is none."""
+"""Compiles a fitted scikit-learn pipeline, or gives the reason why it cannot be compiled."""
 
 from __future__ import annotations
 
@@ -17,20 +17,17 @@ from waypost.inference.sklearn_models import learned_by_sklearn
 from waypost.inference.trees import FormError, from_bytes, leading_feature
 from waypost.inference.xgboost_trees import learned_by_xgboost
 
-_BORDERS, _BORDER_TREES = 100, 50  # thresholds that are probed: so many a feature, of so many trees
+_BORDERS, _BORDER_TREES = 100, 50  # probed thresholds: per feature, of so many trees
 
 
 def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes | None]:
-    """Returns (content, trees as they are stored) of a fitted pipeline.
-
-    Raises NotCompilableError that names the part which has no compiled form.
+    """Returns (content, stored trees) of a fitted pipeline. Raises NotCompilableError with the part that
+    cannot be compiled.
     """
     if not columns:
         raise NotCompilableError("the model's signature names no columns")
     if gaps := [c.name for c in columns if c.kind == "boolean" and not c.required]:
-        raise NotCompilableError(
-            f"column {gaps[0]!r}: a boolean that may be missing is read by MLflow in its own way"
-        )
+        raise NotCompilableError(f"column {gaps[0]!r}: MLflow reads an optional boolean in its own way")
     steps, estimator, cut = _taken_apart(model)
     try:
         found = _learned(estimator)
@@ -59,7 +56,7 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes
 
 
 def _learned(estimator: Any) -> Learned:
-    """Returns what an estimator has learned, by the library that it is of. Raises NotCompilableError."""
+    """Returns the trees or weights of an estimator, by its library. Raises NotCompilableError."""
     readers = {
         "lightgbm": learned_by_lightgbm,
         "xgboost": learned_by_xgboost,
@@ -69,9 +66,9 @@ def _learned(estimator: Any) -> Learned:
 
 
 def _taken_apart(model: Any) -> tuple[list[Any], Any, Cut | None]:
-    """Returns (what makes the features, the forest, the threshold of its answer) of a fitted model.
+    """Returns (preprocessing, final estimator, decision threshold) of a fitted model.
 
-    The threshold is that of scikit-learn's classifier around the forest or around the whole pipeline.
+    The threshold is that of a scikit-learn classifier around the estimator or around the whole pipeline.
     """
     from sklearn.model_selection import FixedThresholdClassifier
     from sklearn.pipeline import Pipeline
@@ -85,13 +82,13 @@ def _taken_apart(model: Any) -> tuple[list[Any], Any, Cut | None]:
         else:
             cut = cut or _cut(model)
             model = getattr(model, "estimator_", model.estimator)
-    # HistGradientBoosting encodes its categories by a transformer of its own.
+    # HistGradientBoosting encodes its categories by its own transformer.
     own = getattr(model, "_preprocessor", None)
     return steps if own is None else [*steps, own], model, cut
 
 
 def _cut(model: Any) -> Cut:
-    """Returns the threshold of a classifier. Raises NotCompilableError for one over other figures."""
+    """Returns the threshold of a classifier. Raises NotCompilableError if it is not over probabilities."""
     if model.response_method not in ("auto", "predict_proba"):
         raise NotCompilableError(f"FixedThresholdClassifier over its {model.response_method}")
     classes = model.classes_.tolist()
@@ -103,7 +100,7 @@ def _cut(model: Any) -> Cut:
 
 
 def borders_of(form: bytes | None) -> dict[int, list[float]]:
-    """Returns thresholds of a form's trees, by the number of their feature, some of each."""
+    """Returns some thresholds of a form's trees for each feature, by the feature's number."""
     if form is None:
         return {}
     trees = from_bytes(form)

@@ -1,4 +1,4 @@
-"""From the fitted transformers before an estimator to the plan of what they do."""
+"""Compiles the fitted transformers before an estimator to a plan."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def plan_of(steps: list[Any], columns: Sequence[Column], *, takes_missing: bool)
 
 
 def _with_missing(part: Part) -> Part:
-    """Returns a part that gives the trees what is missing."""
+    """Returns a part that passes missing values to the trees."""
     if isinstance(part, Numbers):
         return part if part.fill else part.model_copy(update={"missing": True})
     return part.model_copy(update={"missing": True}) if isinstance(part, Chain) else part
 
 
 def _without_nan(part: Part) -> Part:
-    """Returns a part that refuses the values whose code is NaN: the estimator does."""
+    """Returns a part that refuses values with the code NaN, as the estimator does."""
     if not isinstance(part, Coded):
         return part
     codings = [
@@ -91,15 +91,15 @@ def _names(chosen: Any, transformer: Any, part: str) -> list[str]:
 
 
 def _parts(steps: list[Any], names: list[str], columns: Sequence[Column]) -> list[Part]:
-    """Returns the parts that a chain of transformers over some columns amounts to: one, as a rule."""
+    """Returns the parts equivalent to a chain of transformers over some columns, usually one."""
     kinds = {c.name: c.kind for c in columns}
     if unknown := [name for name in names if name not in kinds]:
         raise NotCompilableError(f"column {unknown[0]!r} is not in the model's signature")
     if other := [name for name in names if kinds[name] == "other"]:
-        raise NotCompilableError(f"column {other[0]!r} holds neither numbers nor texts")
+        raise NotCompilableError(f"column {other[0]!r} has neither numbers nor text")
     texts = {name for name in names if kinds[name] == "text"}
     if _ends_in_encoder(steps):
-        with contextlib.suppress(NotCompilableError):  # there is a quick part for what is usual
+        with contextlib.suppress(NotCompilableError):  # there is a fast part for the usual case
             return [_usual_categories(steps, names, texts)]
         return [*asked(steps, names, texts)]
     if not texts:
@@ -107,11 +107,11 @@ def _parts(steps: list[Any], names: list[str], columns: Sequence[Column]) -> lis
         return [_of_32_bits(_numbers(steps, names)) if single else _numbers(steps, names)]
     if len(texts) == len(names) and steps:
         return [_texts(steps, names)]
-    raise NotCompilableError(f"column {names[0]!r}: numbers and texts share a step that is no encoder")
+    raise NotCompilableError(f"column {names[0]!r}: numbers and text share a step that is not an encoder")
 
 
 def _of_32_bits(part: Numbers | Chain) -> Numbers | Chain:
-    """Returns a part whose constants are of 32 bits, as scikit-learn makes them for columns that all are."""
+    """Returns a part with 32-bit constants, as in scikit-learn if all columns have 32 bits."""
     if isinstance(part, Chain):
         return part.model_copy(update={"single": True})
     names = ("fill", "subtract", "divide")
@@ -120,7 +120,7 @@ def _of_32_bits(part: Numbers | Chain) -> Numbers | Chain:
 
 
 def _numbers(steps: list[Any], names: list[str]) -> Numbers | Chain:
-    """Returns the part for numbers: the quick one, where they are filled and scaled in the usual way."""
+    """Returns the part for numbers: the fast one if they are imputed and scaled in the usual way."""
     found = number_steps(steps)
     fill = subtract = divide = None
     for number, step in enumerate(found):
@@ -149,14 +149,14 @@ def _ends_in_encoder(steps: list[Any]) -> bool:
 
 
 def _usual_categories(steps: list[Any], names: list[str], texts: Collection[str]) -> Part:
-    """Returns the part for an encoder that treats all in the usual way. Raises NotCompilableError."""
+    """Returns the part for an encoder with the usual options. Raises NotCompilableError."""
     if texts and len(texts) < len(names):
-        raise NotCompilableError("numbers and texts share an encoder")
+        raise NotCompilableError("numbers and text share an encoder")
     return _text_categories(steps, names) if texts else _number_categories(steps, names)
 
 
 def _text_categories(steps: list[Any], names: list[str]) -> Codes | OneHot:
-    """Returns the part for texts that are categories. Raises NotCompilableError."""
+    """Returns the part for texts as categories. Raises NotCompilableError."""
     from sklearn.preprocessing import OrdinalEncoder
 
     last = steps[-1]
@@ -165,17 +165,17 @@ def _text_categories(steps: list[Any], names: list[str]) -> Codes | OneHot:
 
 
 def _number_categories(steps: list[Any], names: list[str]) -> NumberCategories:
-    """Returns the part for numbers that are categories: 4 and 4.0 are one, and so are true and 1."""
+    """Returns the part for numbers as categories: 4 and 4.0 are the same, and so are true and 1."""
     from sklearn.preprocessing import OneHotEncoder
 
     last = _checked_encoder(steps[-1])
     categories = [np.asarray(values) for values in last.categories_]
     if any(values.dtype.kind not in "biuf" for values in categories):
-        raise NotCompilableError(f"{type(last).__name__} of numbers with categories that are none")
+        raise NotCompilableError(f"{type(last).__name__} of numbers with categories that are not numbers")
     floats = [values.astype(np.float64) for values in categories]
     if any(not np.isfinite(values).all() or (np.diff(values) <= 0).any() for values in floats):
         raise NotCompilableError(
-            f"{type(last).__name__} with a missing category, or with two that are one float64"
+            f"{type(last).__name__} with a missing category, or two that are the same float64"
         )
     fill = _fill_of(steps[:-1], (int, float))
     spread = isinstance(last, OneHotEncoder)
@@ -193,7 +193,7 @@ def _texts(steps: list[Any], names: list[str]) -> Part:
 
 
 def _checked_encoder(encoder: Any) -> Any:
-    """Returns an encoder. Raises NotCompilableError if it treats what it does not know in its own way."""
+    """Returns an encoder. Raises NotCompilableError for another treatment of unknown values."""
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
     if not isinstance(encoder, (OneHotEncoder, OrdinalEncoder)):
@@ -204,14 +204,14 @@ def _checked_encoder(encoder: Any) -> Any:
             or encoder.unknown_value != -1
             or _folds_rare(encoder)
         ):
-            raise NotCompilableError("OrdinalEncoder other than with -1 for unknown values")
+            raise NotCompilableError("OrdinalEncoder without -1 for unknown values")
     elif encoder.handle_unknown != "ignore" or encoder.drop is not None or _folds_rare(encoder):
-        raise NotCompilableError("OneHotEncoder other than with 0 for unknown values")
+        raise NotCompilableError("OneHotEncoder without 0 for unknown values")
     return encoder
 
 
 def _fill_of(steps: list[Any], kind: type | tuple[type, ...]) -> Any:
-    """Returns what the last of some steps puts in the place of missing values, None where none does."""
+    """Returns the fill value for missing values of the last of some steps, None if there is none."""
     fill = None
     for step in steps:
         filled = _filled(step, kind)
@@ -220,7 +220,7 @@ def _fill_of(steps: list[Any], kind: type | tuple[type, ...]) -> Any:
 
 
 def _filled(step: Any, kind: type | tuple[type, ...]) -> Any:
-    """Returns what a step puts in the place of missing values, None for one that only flattens."""
+    """Returns a step's fill value for missing values, None for a step that only flattens."""
     import operator
 
     from sklearn.preprocessing import FunctionTransformer
@@ -242,7 +242,7 @@ def _folds_rare(encoder: Any) -> bool:
 def _categories(encoder: Any) -> list[list[str]]:
     found = [values.tolist() for values in encoder.categories_]
     if not all(isinstance(value, str) for values in found for value in values):
-        raise NotCompilableError(f"{type(encoder).__name__} with categories that are no text")
+        raise NotCompilableError(f"{type(encoder).__name__} with categories that are not text")
     return found
 
 

@@ -1,4 +1,4 @@
-"""CSV as pandas and MLflow read it: the same words stand for missing values, types come from the model."""
+"""CSV as pandas and MLflow read it: the same words mean missing values, types come from the model."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.csv
 
-# What pandas.read_csv takes for missing, and so `mlflow models predict|serve`.
+# The missing values of pandas.read_csv, and so of `mlflow models predict|serve`.
 MISSING = [
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 ]
 BLOCK_BYTES = MIB
-"""The line with the names of the columns is no longer than this."""
+"""Limit for the length of the header line."""
 
 _CONVERSION = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to \w+: (.*)", re.DOTALL)
 
 
 def read_csv(body: bytes, layout: Layout) -> pa.Table:
-    """Returns the columns of a layout that a CSV with a header has.
+    """Returns the columns of a layout in a CSV with a header.
 
     Raises TableError, ValueError, pa.ArrowException.
     """
@@ -40,7 +40,7 @@ def read_csv(body: bytes, layout: Layout) -> pa.Table:
     layout.check_bounds(names)
     check_names(names, layout)
     options = convert_options(layout, [name for name in names if name in layout.names] or names[:1])
-    # A body is within its bounds: as one block, its texts may be as long as they are.
+    # A body is within its limits: read as one block, its strings may have any length.
     read_options = pyarrow.csv.ReadOptions(block_size=max(BLOCK_BYTES, len(body)))
     parse_options = pyarrow.csv.ParseOptions(newlines_in_values=b'"' in body)
     try:
@@ -50,26 +50,25 @@ def read_csv(body: bytes, layout: Layout) -> pa.Table:
 
 
 def header(body: bytes) -> list[str]:
-    """Returns the names of a CSV's columns, none where it has no header.
-
-    Arrow would make ready to read each column as soon as it looks at the header: 4 GB for 500,000 of them.
+    """Returns the names of a CSV's columns, none if it has no header. Arrow would allocate buffers for each
+    column once it reads the header: 4 GB for 500,000 columns.
     """
-    # What is no UTF-8 is the name of no column.
+    # Bytes that are not UTF-8 match no column name.
     text = io.TextIOWrapper(io.BytesIO(body[:BLOCK_BYTES]), "utf-8-sig", errors="replace", newline="")
     names = names_in(text)
     if len(body) > BLOCK_BYTES and not text.read(1):
-        raise TableError("the line with the names of the columns is longer than 1 MiB", status=413)
+        raise TableError("the header line is longer than 1 MiB", status=413)
     return names
 
 
 def convert_options(layout: Layout, include: Sequence[str]) -> pyarrow.csv.ConvertOptions:
-    """Returns how to convert the included columns: the model's by its signature, others as text."""
+    """Returns the conversion of the included columns: the model's by its signature, others as strings."""
     kinds = {column.name: column.type for column in layout.columns}
     return values_options({name: type_of(kinds.get(name, "")) for name in include})
 
 
 def type_of(kind: str) -> pa.DataType:
-    """Returns what a text becomes in a column that a signature gives a type."""
+    """Returns the Arrow type of a column, by its type in a signature."""
     import pyarrow as pa
 
     types = {
@@ -85,7 +84,7 @@ def type_of(kind: str) -> pa.DataType:
 def values_options(
     types: dict[str, pa.DataType], decimal: str = ".", *, strings_can_be_null: bool = True
 ) -> pyarrow.csv.ConvertOptions:
-    """Returns how to convert texts to columns of some types; there are no others."""
+    """Returns the conversion of strings to columns of some types; there are no other columns."""
     import pyarrow.csv
 
     return pyarrow.csv.ConvertOptions(
@@ -100,7 +99,7 @@ def values_options(
 
 
 def named(error: Exception, names: Sequence[str]) -> Exception:
-    """Returns an error of Arrow's reader with the column's name, where it is about a value."""
+    """Returns an error of Arrow's reader, with the column's name if it is about a value."""
     hit = _CONVERSION.match(str(error))
     if hit is None or int(hit[1]) >= len(names):
         return error

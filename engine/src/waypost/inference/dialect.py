@@ -1,7 +1,7 @@
-"""How a CSV is written: what stands between values and before decimals, and in which encoding.
+"""The dialect of a CSV: separator, decimal sign and encoding.
 
-What is not said is guessed from the beginning of a file: by the names of columns that are asked for, not by
-how often a sign occurs.
+What is not given is inferred from the beginning of a file: by the names of the requested columns, not by the
+frequency of characters.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from waypost.inference.layout import TableError
 from waypost.inference.limits import MIB
 
 SAMPLE_BYTES = MIB
-"""The beginning of a file that a guess is made from; Arrow wants the header to lie within it."""
+"""Bytes from the beginning of a file to infer from; Arrow requires that they include the header."""
 SEPARATORS = (",", ";", "\t", "|")
-_ROWS = 1000  # of the sample, that are looked at for decimals
+_ROWS = 1000  # rows of the sample, to find the decimal sign
 _BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# What programs for spreadsheets write in the west; of what latin-1 can say it says the same.
+# The encoding of spreadsheet programs in the west; a superset of latin-1's printable characters.
 _OTHERWISE = "cp1252"
 _COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
 
 
 class Dialect(BaseModel):
-    """How the values of a CSV are written."""
+    """The format of a CSV's values."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,7 +44,7 @@ class Dialect(BaseModel):
 
 
 class Asked(BaseModel):
-    """What is said of a dialect; None is to be guessed."""
+    """The requested dialect; None is inferred."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,10 +56,10 @@ class Asked(BaseModel):
 def guessed(
     sample: bytes, asked: Asked, names: Collection[str], numbers: Collection[str], *, usual: str = ","
 ) -> Dialect:
-    """Returns how a file is written that begins with a sample.
+    """Returns the dialect of a file that begins with a sample.
 
-    Args: `names` are the columns that are looked for, `numbers` those of them that hold numbers; `usual` is
-    the separator where nothing speaks for another. Raises TableError.
+    Args: `names` are the requested columns, `numbers` the numeric ones among them; `usual` is the default
+    separator. Raises TableError.
     """
     encoding = asked.encoding or _encoding(sample)
     text = decoded(sample, encoding)
@@ -69,20 +69,20 @@ def guessed(
 
 
 def decoded(sample: bytes, encoding: str) -> str:
-    """Returns the text of a sample, but for a letter that its end has cut. Raises TableError."""
+    """Returns the text of a sample, without a character that its end has cut. Raises TableError."""
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeError as error:
-        raise TableError(f"this is not {encoding}: {error}", hint="name its encoding: --encoding") from error
+        raise TableError(f"not valid {encoding}: {error}", hint="name its encoding: --encoding") from error
     return text.removeprefix("\ufeff")
 
 
 def names_in(lines: Iterable[str], separator: str = ",") -> list[str]:
-    """Returns the names of a CSV's columns, none where it has no header. Raises TableError."""
+    """Returns the names of a CSV's columns, none if it has no header. Raises TableError."""
     try:
         return next((row for row in csv.reader(lines, delimiter=separator) if row), [])
     except csv.Error as error:
-        raise TableError(f"the names of the columns cannot be read: {error}") from error
+        raise TableError(f"the header cannot be read: {error}") from error
 
 
 def _encoding(sample: bytes) -> str:
@@ -97,7 +97,7 @@ def _encoding(sample: bytes) -> str:
 
 
 def _separator(text: str, names: Collection[str], usual: str) -> str:
-    """Returns the sign between which most of the names stand."""
+    """Returns the character that separates most of the names."""
     wanted = set(names)
 
     def found(separator: str) -> int:
@@ -106,13 +106,13 @@ def _separator(text: str, names: Collection[str], usual: str) -> str:
         except TableError:
             return 0
 
-    return max((usual, *SEPARATORS), key=found)  # of equals the first
+    return max((usual, *SEPARATORS), key=found)  # the first of equal ones
 
 
 def _decimal(text: str, separator: str, numbers: Collection[str]) -> str:
-    """Returns a comma where a number is written with one, and none with a point."""
+    """Returns a comma if some number is written with one, and none with a point."""
     values: list[str] = []
-    with contextlib.suppress(csv.Error):  # whoever reads the rows tells what is wrong with them
+    with contextlib.suppress(csv.Error):  # the reader of the rows reports what is wrong
         rows = itertools.islice(csv.reader(_lines(text), delimiter=separator), _ROWS)
         places = [place for place, name in enumerate(next(rows, [])) if name in numbers]
         values.extend(row[place] for row in rows for place in places if place < len(row))

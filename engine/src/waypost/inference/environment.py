@@ -1,4 +1,4 @@
-"""The environment that a model asks for: Python and requirements, built once per content."""
+"""A model's own environment: Python and requirements, built once per content."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from waypost.sources.files import read_text
 from waypost.system.places import home
 from waypost.texts.escaping import one_line
 
-_INSTEAD = "without --env model it runs with the versions that are here"
+_INSTEAD = "without --env model it runs with the installed versions"
 
 
 def environment_of(folder: Path, mlmodel: MLmodel) -> PythonEnv:
-    """Returns what a model asks for.
-
-    Raises WaypostError if it says nothing of that, FindingsError if uv cannot build it.
+    """Returns a model's environment. Raises WaypostError if the model declares none, FindingsError if uv
+    cannot build it.
     """
     plain, conda = mlmodel.pyfunc.environment_files
 
@@ -35,7 +34,7 @@ def environment_of(folder: Path, mlmodel: MLmodel) -> PythonEnv:
 
 
 def built(folder: Path, mlmodel: MLmodel, say: Callable[[str], None]) -> Environment:
-    """Returns the environment of a model, built first where it is not there yet. Raises WaypostError."""
+    """Returns the environment of a model, building it first if needed. Raises WaypostError."""
     try:
         wanted = environment_of(folder, mlmodel)
         return ensure(folder, wanted, home(), say)

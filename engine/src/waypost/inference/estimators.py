@@ -1,7 +1,7 @@
-"""What a model from a stranger may be made of: parts of kinds whose code was read and found harmless.
+"""The parts that an untrusted model may consist of: kinds whose code was reviewed and found harmless.
 
-Three kinds are: values; estimators that answer by NumPy, which looks where it reads; and those that hand
-arrays to native code, once the arrays are checked. Everything else takes trust.
+These are values; estimators that compute with NumPy, which checks bounds; and those that pass arrays to
+native code, once the arrays are checked. Everything else requires trust.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from waypost.system.machine import cores
 
 _VALUES = (type(None), bool, int, float, str)
 _SERIES = (list, tuple, set)
-# Kinds of numbers, texts and times in NumPy's words.
+# NumPy's codes for numbers, strings and times.
 _KINDS = "biufcUSmM"
 _LARGEST_ITEM = 1 << 16
-# Calls a method of a table by its name: harmless only for this one.
+# Calls a method of a table by name: harmless only for this one.
 _METHOD = "fillna"
 
-# By package. Their answers come from NumPy and SciPy, which look at shapes and indices.
+# By package. They compute with NumPy and SciPy, which check shapes and indices.
 _BY_PACKAGE = {
     "sklearn.compose": "ColumnTransformer TransformedTargetRegressor",
     "sklearn.covariance": "EllipticEnvelope",
@@ -67,7 +67,7 @@ _BY_PACKAGE = {
     " StandardScaler TargetEncoder",
     "sklearn.svm": "LinearSVC LinearSVR",
 }
-# Losses and links hold numbers; an answer asks the links alone.
+# Losses and links hold numbers; an answer uses only the links.
 _LOSSES = {
     "sklearn._loss": "AbsoluteError ExponentialLoss HalfBinomialLoss HalfGammaLoss HalfMultinomialLoss"
     " HalfPoissonLoss HalfSquaredError HuberLoss PinballLoss HalfLogitLink IdentityLink Interval LogLink"
@@ -84,7 +84,9 @@ _PLAIN = {
 
 
 class _Check(NamedTuple):
-    """What is checked of a fitted estimator, which has the attribute `sign`; `hidden` ones are its alone."""
+    """The checks of a fitted estimator, recognized by its attribute `sign`; `hidden` attributes are its
+    own.
+    """
 
     sign: str
     look: Callable[[Any], None]
@@ -130,12 +132,12 @@ _CHECKS = {
     "sklearn.dummy.DummyClassifier": _Check("class_prior_", check_means),
     "sklearn.dummy.DummyRegressor": _Check("constant_", check_means),
 }
-# A class has these as defaults, its objects as values.
+# Defaults of the class, values of its objects.
 _DEFAULTS = {"positive"}
 
 
 def check_model(model: Any) -> None:
-    """Raises UnsafeError unless every part of a model, wherever it hides, is of a harmless kind."""
+    """Raises UnsafeError unless every part of a model, however nested, is of a harmless kind."""
     seen: dict[int, Any] = {}
     left = [model]
     while left:
@@ -146,7 +148,7 @@ def check_model(model: Any) -> None:
 
 
 def _inner(part: Any) -> Iterable[Any]:
-    """Returns what a part is made of, after a look at itself. Raises UnsafeError."""
+    """Returns the parts inside a part, after checking it. Raises UnsafeError."""
     kind = type(part)
     if kind in _VALUES:
         return ()
@@ -161,7 +163,7 @@ def _inner(part: Any) -> Iterable[Any]:
         return objects
     if kind is operator.methodcaller:
         called: tuple[Any, ...] = part.__reduce__()[1]
-        require(called[0] == _METHOD, f"it calls {called[0]} of the table that it is asked about")
+        require(called[0] == _METHOD, f"it calls {called[0]} of the input table")
         return called
     if kind.__module__.startswith("sklearn."):
         return _parts_of_estimator(part)
@@ -170,32 +172,30 @@ def _inner(part: Any) -> Iterable[Any]:
 
 
 def _is_leaf(part: Any) -> bool:
-    """Returns whether a value of NumPy's is harmless: numbers, texts, their types, functions of NumPy's
-    own.
-    """
+    """Returns whether a NumPy value is harmless: numbers, strings, their types, NumPy's own functions."""
     if isinstance(part, np.dtype):
         return part.kind in f"{_KINDS}O" and part.itemsize <= _LARGEST_ITEM
     if isinstance(part, type):
         return part in (*_VALUES, list, tuple, set, dict) or (
             issubclass(part, np.generic) and np.dtype(part).kind in _KINDS
         )
-    if type(part) is np.random.RandomState:  # a place beyond the last number would be read
+    if type(part) is np.random.RandomState:  # an index beyond the last number would be read
         return bool(0 <= part.get_state(legacy=False)["state"]["pos"] <= 624)
     if isinstance(part, np.ufunc):
         return getattr(np, part.__name__, None) is part
     if type(part) is np.ndarray or isinstance(part, np.generic):
         return part.dtype.kind in _KINDS
-    return part is np.ravel or type(part) is np.random.Generator  # drawn from while fitting alone
+    return part is np.ravel or type(part) is np.random.Generator  # used only while fitting
 
 
 def _name(part: Any) -> str:
-    """Returns what a type is called where it can be imported: its package and its own name."""
+    """Returns the name of a type for imports: its package and its own name."""
     kind = part if isinstance(part, type) else type(part)
     return ".".join([*kind.__module__.split(".")[:2], kind.__name__])
 
 
 def _parts_of_estimator(part: Any) -> Iterable[Any]:
-    """Returns the attributes of a part of scikit-learn's, checked together. Raises UnsafeError."""
+    """Returns the attributes of an estimator, checked together. Raises UnsafeError."""
     name = _name(part)
     require(name in _PLAIN or name in _CHECKS, f"it holds {name}, which cannot be checked")
     own: dict[str, Any] = getattr(part, "__dict__", {})
@@ -207,15 +207,15 @@ def _parts_of_estimator(part: Any) -> Iterable[Any]:
     if "n_classes_" in own:
         counts, classes = np.atleast_1d(own["n_classes_"]), own["classes_"]
         lengths = [len(of) for of in classes] if isinstance(classes, list) else [len(classes)]
-        require(counts.tolist() == lengths, f"{name}: it has other classes than it says")
-    require(_are_plain(own.get("classes_")), f"{name}: its classes are no texts, or no numbers")
+        require(counts.tolist() == lengths, f"{name}: it has a wrong number of classes")
+    require(_are_plain(own.get("classes_")), f"{name}: its classes are neither all strings nor all numbers")
     _tame(own)
     hidden = check.hidden if check else ()
     return [value for key, value in own.items() if key not in hidden]
 
 
 def _tame(own: dict[str, Any]) -> None:
-    """Takes from an estimator what changes no answer: more workers than cores, and words beside it."""
+    """Resets attributes of an estimator that change no answer: number of workers, verbosity."""
     for key in ("n_jobs", "_n_threads"):
         if isinstance(own.get(key), int):
             own[key] = min(own[key], cores())
@@ -224,8 +224,8 @@ def _tame(own: dict[str, Any]) -> None:
 
 
 def _are_plain(classes: Any) -> bool:
-    """Returns whether classes can be said in an answer: all are of one simple type."""
-    if isinstance(classes, list):  # of several targets
+    """Returns whether classes can be returned in an answer: all have one simple type."""
+    if isinstance(classes, list):  # several targets
         return all(_are_plain(each) for each in classes)
     if not isinstance(classes, np.ndarray) or classes.dtype != object:
         return True

@@ -1,4 +1,4 @@
-"""A model's input example: real rows where it is a table, and never a reason to refuse the model."""
+"""A model's input example: real rows if it is a table, and never a reason to refuse the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_INTEGER = 2**63
 
 
 def example_rows(folder: Path, columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """Returns the rows of an input example that the columns can hold, None where a value is missing."""
+    """Returns the rows of an input example that fit the columns, with None for missing values."""
     names, rows = _table(folder / _FILE)
     found = []
     for row in rows[:_MOST_ROWS]:
@@ -31,7 +31,7 @@ def example_rows(folder: Path, columns: Sequence[Column]) -> list[dict[str, Any]
 
 
 def _table(file: Path) -> tuple[list[str], list[Any]]:
-    """Returns (names, rows) of a table as pandas splits it; nothing of anything else."""
+    """Returns (names, rows) of a table in pandas' split orientation; empty for anything else."""
     try:
         is_small = file.is_file() and file.stat().st_size <= _MOST_BYTES
         content = read_json(file.read_text(encoding="utf-8"), str(file), with_nan=True) if is_small else {}
@@ -54,5 +54,5 @@ def fits(value: Any, kind: Kind) -> bool:
         case "other":
             return True
         case "number":
-            # What is no number is not larger than any, and counts as missing.
+            # NaN is not larger than any number, and counts as missing.
             return value is None or (isinstance(value, (int, float)) and not abs(value) > sys.float_info.max)

@@ -1,4 +1,4 @@
-"""What a part of the preprocessing is, and the simplest one: number columns, filled and scaled."""
+"""The interface of a preprocessing part, and the simplest one: numeric columns, imputed and scaled."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from waypost.inference.table import Floats, Table, Texts, Values
 Features = NDArray[Any]
 Writer = Callable[[Table, Features], None]
 """Writes the features of a table into its columns of the matrix."""
-Row = array  # of float32 or float64: quicker to fill value by value than NumPy's
+Row = array  # float32 or float64: faster to fill value by value than a NumPy array
 Cells = Callable[[Values, Texts, "Row[float]"], None]
-"""Writes the features of one row, from its numbers and its texts, into their places of the row."""
+"""Writes the features of one row, from its numbers and its texts, into their positions in the row."""
 
 
 class Kind(BaseModel):
-    """What features are: rounded to float32, or not (`is_wide`); `is_open`: they may be infinite."""
+    """The type of features: float32, or float64 (`is_wide`); `is_open`: they may be infinite."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,12 +35,12 @@ class Kind(BaseModel):
 
     @property
     def code(self) -> str:
-        """The type's letter in array and struct."""
+        """The type code in array and struct."""
         return "d" if self.is_wide else "f"
 
     @property
     def dtype(self) -> Any:
-        """The same for NumPy."""
+        """The NumPy type."""
         return np.float64 if self.is_wide else np.float32
 
 
@@ -51,7 +51,7 @@ class Columns(BaseModel):
 
 
 def value_error(column: str, row: int, problem: str) -> TableError:
-    """Returns that a value has no place among the features."""
+    """Returns the error for a value that cannot become a feature."""
     return TableError(f"column {column!r}, row {row}: the value {problem}", column=column, row=row)
 
 
@@ -63,10 +63,9 @@ def _pick(places: list[int], width: int) -> Callable[[Values], Values]:
 
 
 class Numbers(Columns):
-    """Number columns, filled where missing, then `(x - subtract) / divide`.
-
-    Where all of them are of 32 bits (`single`), each step is rounded to that. With `missing`, a value that is
-    missing and not filled is NaN, which the trees know the way of.
+    """Numeric columns, imputed if missing, then `(x - subtract) / divide`. If all of them have 32 bits
+    (`single`), each step is rounded to that. With `missing`, a missing value without fill is NaN, which the
+    trees handle.
     Source: scikit-learn's SimpleImputer and StandardScaler.
     """
 
@@ -89,7 +88,7 @@ class Numbers(Columns):
         plan = list(zip(places, *constants, strict=True))
 
         def write(table: Table, out: Features) -> None:
-            # Column by column: what is worked on stays in the processor's cache.
+            # Column by column, so the data stays in the processor's cache.
             for column, (place, fill, subtract, divide) in enumerate(plan):
                 values = table.numbers[:, place]
                 missing = np.isnan(values)
@@ -109,7 +108,7 @@ class Numbers(Columns):
 
     @property
     def _is_changed(self) -> bool:
-        """Whether an imputer or a scaler sees the values, which refuse what is infinite."""
+        """Whether an imputer or a scaler sees the values: both refuse infinite ones."""
         return not (self.fill is self.subtract is self.divide is None)
 
     def _rounded(self, values: Floats) -> Floats:
@@ -127,7 +126,7 @@ class Numbers(Columns):
         write = struct.Struct(f"={self.width}{kind.code}").pack_into
         offset = at * struct.calcsize(kind.code)
 
-        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (common interface)
             try:
                 found = [
                     ((fill if value is None else value) - less) / by  # type: ignore[operator]
@@ -144,7 +143,7 @@ class Numbers(Columns):
                     raise self._too_large(found) from None
                 with np.errstate(over="ignore"):
                     write(out, offset, *np.array(found).astype(np.float32).tolist())
-            if math.isfinite(sum(found)):  # quicker than to look at each: then all are
+            if math.isfinite(sum(found)):  # faster than checking each: a finite sum means all are finite
                 return
             if not kind.is_open:
                 self._check(found)
@@ -154,7 +153,7 @@ class Numbers(Columns):
         return cells
 
     def _check(self, found: Sequence[float | None]) -> None:
-        """Raises TableError if one of the features, or of the values that a step looks at, is infinite."""
+        """Raises TableError if a feature, or a value that a step checks, is infinite."""
         numbers = [0.0 if value is None else float(value) for value in found]
         if any(map(math.isinf, numbers)):
             raise self._too_large(numbers)
@@ -164,10 +163,10 @@ class Numbers(Columns):
         return value_error(self.columns[largest], 0, "is too large")
 
     def _rounded_cells(self, layout: Layout, at: int, kind: Kind) -> Cells:
-        """Returns the same for values that are rounded on the way."""
+        """Returns the same for values that are rounded in each step."""
         write = self.writer(layout)
 
-        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (common interface)
             made = np.empty((1, self.width), dtype=kind.dtype)
             with np.errstate(over="ignore"):
                 write(Table(np.array([values], dtype=np.float64), {}), made)

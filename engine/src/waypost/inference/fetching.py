@@ -1,6 +1,6 @@
-"""A model is fetched, checked and compiled by a process of its own: MLflow and scikit-learn are large,
-and what serves or scores stays small; a model that ends whoever loads it ends nobody else. For an alias the
-process goes on, and tells when it moves.
+"""Fetching, checking and compiling a model in a separate process: MLflow and scikit-learn are large, and the
+process that serves or scores stays small; a model that crashes its loader crashes nothing else. For an alias
+the process keeps running, and reports when the alias moves.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from waypost.tracking.databases import LISTENER, listening
 from waypost.tracking.models import Found, find, follows_alias, is_local, mlmodel_of
 
 _LOOK_SECONDS = 0.05
-_SAYS = ".mlmodel"  # the suffix of the file with what the model says of itself
-_WAITS = ".waits"  # the suffix of the file with what the process says that it waits for
-# For a check: so long at least, and longer for a large model.
+_SAYS = ".mlmodel"  # suffix of the file with the model's MLmodel
+_WAITS = ".waits"  # suffix of the file with the lines on what the process waits for
+# Minimal timeout of a check; longer for a large model.
 _CHECK_SECONDS, _BYTES_PER_SECOND = 300, 1 << 20
 
 
@@ -48,7 +48,7 @@ Look = Callable[[MLmodel], None]
 
 
 class FetchedModel(BaseModel):
-    """A model on this machine, compiled or proved not to be compilable."""
+    """A model on this machine, compiled or found not to be compilable."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,11 +63,11 @@ class FetchedModel(BaseModel):
     is_trusted: bool = False
     card: str = ""
     environment: str = ""
-    """The digest of the environment that the model asks for, where it is to run there."""
+    """The digest of the model's own environment, if it is to run there."""
 
 
 class FetchOptions(BaseModel):
-    """How a model is fetched."""
+    """The options of fetching a model."""
 
     is_trusted: bool
     in_own: bool
@@ -81,9 +81,8 @@ class _Failed(BaseModel):
 
 
 class State(BaseModel):
-    """What the process says: the model, and why the newest look at the registry failed, if it did.
-
-    `refused` is the model that was looked at in vain: it is not looked at again.
+    """The state of the process: the model, and why the latest look at the registry failed, if it did.
+    `refused` is the model that failed its check: it is not checked again.
     """
 
     fetched: FetchedModel | None = None
@@ -128,15 +127,15 @@ def fetched_model(
     say: Callable[[str], None] = lambda _: None,
     look: Look | None = None,
 ) -> Iterator[FetchedModel]:
-    """Yields a model; `state` is a file that says which it is from then on.
+    """Yields a model; `state` is a file with the current model from then on.
 
-    Args: `in_own`: it is to run in the environment that it asks for, which is built where it is not there;
-    `every` so many seconds an alias is looked up anew while the context lasts (None: never);
-    `rows` are real ones to compare the model's forms on, beside its own; `look` hears what the model says of
-    itself before it is fetched and compiled, and may refuse it. Raises WaypostError.
+    Args: `in_own`: run it in its own environment, built if needed; `every`: seconds between lookups of an
+    alias within the context (None: never); `rows`: real rows to compare the model's forms on, in addition to
+    its own; `look` receives the MLmodel before the model is fetched and compiled, and may refuse it. Raises
+    WaypostError.
     """
     if in_own and not is_trusted:
-        problem = "--env model: what a model needs is installed and loaded, which may run arbitrary code"
+        problem = "--env model: installing and loading the model's packages may run arbitrary code"
         raise UsageError(problem, hint=TRUST_HINT)
     if is_local(uri) and not in_own:
         found = find(uri)
@@ -148,7 +147,7 @@ def fetched_model(
             _write(state, State(fetched=fetched))
             yield fetched
             return
-    task = "building what it asks for" if in_own else "compiling it"
+    task = "building its environment" if in_own else "compiling it"
     say(f"{uri}: fetching the model, and {task} if needed")
     given = state.with_suffix(".rows")
     given.write_text(json.dumps(rows), encoding="utf-8")
@@ -170,7 +169,7 @@ def fetched_model(
 
 
 def _looked(look: Look | None, mlmodel: Path, uri: str) -> Look | None:
-    """Lets somebody look once at what a model says of itself, where that is there; returns who is left."""
+    """Passes the MLmodel, once it is there, to `look` once; returns the callbacks that still wait."""
     if look is None or not mlmodel.exists():
         return look
     look(parse_mlmodel(read_text(mlmodel), f"{uri}: MLmodel"))
@@ -178,7 +177,7 @@ def _looked(look: Look | None, mlmodel: Path, uri: str) -> Look | None:
 
 
 def _passed_on(waits: Path, heard: int) -> int:
-    """Tells what the process waits for, but for the lines that were heard; returns how many there are."""
+    """Reports new lines on what the process waits for; returns the number of lines."""
     lines = waits.read_text(encoding="utf-8").splitlines() if waits.exists() else []
     for line in lines[heard:]:
         LISTENER.get()(line)
@@ -191,7 +190,7 @@ def _append(waits: Path, text: str) -> None:
 
 
 def _ended(uri: str, by: signal.Signals | None) -> State:
-    """Returns what is said of a model whose check took the process with it."""
+    """Returns the error for a model that crashed the process that checked it."""
     if by is None:
         return State()
     options = "took too long" if by is signal.SIGALRM else f"ended by {by.name}"
@@ -199,7 +198,7 @@ def _ended(uri: str, by: signal.Signals | None) -> State:
 
 
 def read_state(file: Path) -> State:
-    """Returns what the process said last."""
+    """Returns the latest state of the process."""
     return State.model_validate_json(read_text(file))
 
 
@@ -208,7 +207,7 @@ def _write(file: Path, state: State) -> None:
 
 
 def main(state_file: str, uri: str, is_trusted: str, in_own: str, every: str, rows: str) -> None:
-    """Fetches a model and says so in a file; with `every` above 0 seconds again and again."""
+    """Fetches a model and writes the state to a file; with `every` above 0, repeatedly."""
     file, seconds = Path(state_file), float(every)
     given: Rows | None = json.loads(Path(rows).read_text(encoding="utf-8"))
     options = FetchOptions(is_trusted=is_trusted == "1", in_own=in_own == "1", rows=given)
@@ -223,18 +222,18 @@ def main(state_file: str, uri: str, is_trusted: str, in_own: str, every: str, ro
 
 
 def _attempted(look: Callable[[], State], before: State) -> State:
-    """Returns what a look finds; the model of before, and what is wrong, where it fails."""
+    """Returns the new state; if the lookup fails, the previous model and the problem."""
     try:
         return look()
     except WaypostError as error:
         failed = _Failed(message=str(error), hint=error.hint, exit_code=error.exit_code)
-    except Exception:  # a bug: whoever waits for the file must hear of it
+    except Exception:  # a bug: the process that waits for the file must learn of it
         failed = _Failed(message=traceback.format_exc())
     return State(fetched=before.fetched, failed=failed)
 
 
 def _first(uri: str, options: FetchOptions, hear: Callable[[str], object]) -> State:
-    """Returns the model of a URI; `hear` gets its MLmodel before its other files are fetched."""
+    """Returns the model of a URI; `hear` receives its MLmodel before its other files are fetched."""
     text = "" if is_local(uri) else mlmodel_of(uri)
     if text:
         hear(text)
@@ -254,7 +253,7 @@ def _first(uri: str, options: FetchOptions, hear: Callable[[str], object]) -> St
 
 
 def _next(uri: str, options: FetchOptions, before: State, place: Path) -> State:
-    """Returns the model of now. Another one than before is checked by another process: this one goes on."""
+    """Returns the current model. A new one is checked by another process: this one keeps running."""
     found = find(uri)
     known = before.fetched
     if known and (found.label, found.folder) == (known.label, known.folder):

@@ -1,7 +1,5 @@
-"""What the trees of a form say to rows: walked by an extension in C where that is installed, else by ONNX
-Runtime.
-
-Both give the same bits: sums in float64, tree after tree.
+"""Evaluation of a form's trees: by a C extension if it is installed, else by ONNX Runtime. Both give the same
+bits: sums in float64, tree after tree.
 """
 
 from __future__ import annotations
@@ -16,14 +14,16 @@ from waypost.inference.table import FEW_ROWS
 from waypost.inference.trees import Array, Floats, FormError, facts_of, from_bytes
 
 NATIVE = "WAYPOST_NATIVE"
-"""The variable that does without the extension: 0."""
+"""The variable that disables the extension: 0."""
 
-# Rows that are sorted at a time, so that calling costs little.
+# Rows sorted at a time, so that calls cost little.
 _CALL_ROWS = 16_384
 
 
 class Walk(Protocol):
-    """What walks. Both return the sums, shape (rows, outputs), for features, shape (rows, features)."""
+    """Evaluates trees. Both methods return the sums, shape (rows, outputs), for features, shape (rows,
+    features).
+    """
 
     def of_few(self, features: Array) -> Floats: ...
 
@@ -33,7 +33,7 @@ class Walk(Protocol):
 
 
 class _NativeWalk:
-    """The trees as the extension has them: its own copy, which it has checked."""
+    """The trees in the extension: its own, checked copy."""
 
     def __init__(self, extension: Any, form: bytes, outputs: int) -> None:
         try:
@@ -50,11 +50,11 @@ class _NativeWalk:
     of_many = of_few
 
     def warm(self) -> None:
-        """All is ready."""
+        """Nothing to prepare."""
 
 
 def extension() -> Any:
-    """Returns the extension, None where it is not installed, or is not wanted."""
+    """Returns the extension, or None if it is not installed or disabled."""
     if os.environ.get(NATIVE) == "0":
         return None
     try:
@@ -65,9 +65,9 @@ def extension() -> Any:
 
 
 class Forest:
-    """Trees that are asked; any number of threads may ask at once.
+    """A forest to evaluate. Thread-safe.
 
-    Args: form: the trees as they are stored; leading: the feature that they ask most. Raises FormError.
+    Args: form: the stored trees; leading: their most used feature. Raises FormError.
     """
 
     def __init__(self, form: bytes, leading: int) -> None:
@@ -77,11 +77,11 @@ class Forest:
         self._walk: Walk = _NativeWalk(native, form, self.outputs) if native else GraphWalk(from_bytes(form))
 
     def warm(self) -> None:
-        """Makes ready what the first request would wait for."""
+        """Prepares what the first request would otherwise wait for."""
         self._walk.warm()
 
     def sums(self, features: Array) -> Floats:
-        """Returns the sums of the trees' answers, shape (rows, outputs), for features (rows, features)."""
+        """Returns the sums of the trees' values, shape (rows, outputs), for features (rows, features)."""
         rows = len(features)
         given = np.ascontiguousarray(features, dtype=self.dtype)
         if rows <= FEW_ROWS:
@@ -89,7 +89,7 @@ class Forest:
         sums = np.empty((rows, self.outputs))
         for start in range(0, rows, _CALL_ROWS):
             part = slice(start, start + _CALL_ROWS)
-            # Neighbours that take the same ways through the trees are quicker to follow.
+            # Adjacent rows that take the same paths are faster to evaluate.
             order = np.argsort(given[part, self._leading])
             sums[part][order] = self._walk.of_many(given[part][order])
         return sums

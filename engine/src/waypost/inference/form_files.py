@@ -1,4 +1,4 @@
-"""The trees of a compiled form as a file; those that Waypost 1.0.0 stored are read, too."""
+"""The trees of a compiled form as a file; files of Waypost 1.0.0 are read, too."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _OLD_GRAPH, _OLD_LEAVES = "row.onnx", "leaves.npy"
 
 
 def save_form(form: bytes | None, folder: Path) -> None:
-    """Writes the trees of a form into a folder, where it has any."""
+    """Writes the trees of a form, if any, into a folder."""
     if form is not None:
         (folder / _TREES).write_bytes(form)
 
 
 def load_form(folder: Path) -> bytes | None:
-    """Returns the trees of the form in a folder, None where it has none: a linear model."""
+    """Returns the trees of the form in a folder, None for a linear model."""
     if (file := folder / _TREES).exists():
         return file.read_bytes()
     if (graph := folder / _OLD_GRAPH).exists():

@@ -1,7 +1,7 @@
-"""Arrow tables as the pandas frames that MLflow makes of them.
+"""Conversion of Arrow tables to the pandas frames that MLflow would build.
 
-MLflow takes a column of another type in few cases (whole numbers of 32 bits where the model wants a double).
-Here a column gets the model's type wherever every value stays what it is. What is left is MLflow's to refuse.
+MLflow accepts few columns of another type (32-bit integers if the model needs a double). Here a column gets
+the model's type if that changes no value. MLflow refuses the rest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TYPES = {
 
 
 def fitted(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
-    """Returns a table whose columns have the model's types, where that changes no value."""
+    """Returns a table with the model's column types, as far as that changes no value."""
     import pyarrow as pa
 
     for column in columns:
@@ -40,9 +40,8 @@ def fitted(table: pa.Table, columns: Sequence[Column]) -> pa.Table:
 
 
 def exact(values: Any, wanted: pa.DataType) -> Any:
-    """Returns values of another type that say the same, None where there are none.
-
-    A number with a missing value stays as it is where the type holds none.
+    """Returns equal values of another type, or None if there are none. Numbers with a missing value are
+    unchanged if the type cannot hold one.
     """
     import pyarrow as pa
     import pyarrow.types as of
@@ -70,7 +69,7 @@ def exact(values: Any, wanted: pa.DataType) -> Any:
 
 
 def _differ_in_nan_alone(one: Any, other: Any) -> bool:
-    """Returns whether numbers are the same, where NaN is the same as NaN."""
+    """Returns whether numbers are equal, with NaN equal to NaN."""
     import pyarrow.compute as pc
 
     if one.null_count != other.null_count:
@@ -80,5 +79,5 @@ def _differ_in_nan_alone(one: Any, other: Any) -> bool:
 
 
 def frame_of(table: pa.Table, columns: Sequence[Column]) -> Any:
-    """Returns the frame that pandas makes of a table, in the model's types where they fit."""
+    """Returns a table as a pandas frame, with the model's types if they fit."""
     return fitted(table, columns).to_pandas()

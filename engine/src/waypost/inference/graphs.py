@@ -1,8 +1,7 @@
-"""Trees as ONNX graphs, walked by ONNX Runtime where the extension is not: the graphs find leaves, NumPy adds
-up.
+"""Trees as ONNX graphs, evaluated by ONNX Runtime without the extension: graphs find leaves, NumPy adds up.
 
-The graphs answer with numbers of leaves, which float32 holds exactly; what the leaves say is added up in
-float64 and tree after tree, as libraries do. So the sums are the same bits, for one row and for a million.
+The graphs return leaf numbers, which float32 represents exactly; the values of the leaves are added up in
+float64, tree after tree, as libraries do. So the sums have the same bits, for one row and for a million.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from numpy.typing import NDArray
 
 from waypost.inference.trees import Array, Floats, Tree, Trees, laid_out
 
-# The newest that the oldest supported ONNX Runtime reads.
+# The newest version that the oldest supported ONNX Runtime reads.
 _OPSET, _ML_OPSET, _IR = 17, 3, 10
 _OUTPUT = ["leaf"]
-_SUM_ROWS = 1024  # per sum, so that the sums stay in the cache
+_SUM_ROWS = 1024  # rows per sum, so that the sums stay in the cache
 
 
 class GraphWalk:
-    """Adds up what trees say; any number of threads may ask at once."""
+    """Adds up the values of trees. Thread-safe."""
 
     def __init__(self, trees: Trees) -> None:
         self._trees = trees
         self._values = trees.values.astype(np.float32) if trees.is_single else trees.values
         self._start = trees.start.astype(self._values.dtype)
-        # NumPy adds rows up in their order, but numbers that lie side by side in pairs.
+        # NumPy adds rows in order, but contiguous numbers pairwise.
         self._one_after_another: Callable[[Array], Array] = (
             np.add.reduce if trees.outputs > 1 else _accumulated
         )
@@ -44,7 +43,7 @@ class GraphWalk:
         return _session(batch_graph(self._trees))
 
     def warm(self) -> None:
-        """Makes ready what the first request would wait for."""
+        """Prepares what the first request would otherwise wait for."""
         _ = self._row
 
     def of_few(self, features: Array) -> Floats:
@@ -60,14 +59,14 @@ class GraphWalk:
         return sums.astype(np.float64, copy=False)
 
     def _sum_of(self, leaves: Array) -> Array:
-        """Returns the sum of what leaves say, shape (outputs,), for their numbers, shape (trees,)."""
-        # "clip" looks at no number twice; all are in the table.
+        """Returns the sum of leaf values, shape (outputs,), for leaf numbers, shape (trees,)."""
+        # "clip" skips the bounds check; all numbers are in the table.
         values = self._values.take(leaves.astype(np.int64), 0, None, "clip")
         values = values.reshape(-1, self._trees.outputs)
         return self._one_after_another(np.concatenate([self._start[None], values]))
 
     def _add_up(self, found: list[Array], sums: Array) -> None:
-        """Adds up what leaves say: per tree their numbers, shape (rows, 1)."""
+        """Adds up leaf values, for leaf numbers per tree, shape (rows, 1)."""
         sums[:] = self._start
         per_leaf, outputs = self._values.shape[1], self._trees.outputs
         values = np.empty((_SUM_ROWS, per_leaf), dtype=sums.dtype)
@@ -89,25 +88,25 @@ def _session(graph: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Rows are spread over threads by whoever asks: a session's own would add up in another order.
+    # The caller spreads rows over threads: a session's own threads would add in another order.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # it would keep what the largest call needed
+    options.enable_cpu_mem_arena = False  # it would keep the memory of the largest call
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def row_graph(trees: Trees) -> bytes:
-    """Returns the graph that finds the leaves of all trees for a row at a time."""
+    """Returns the graph that finds the leaves of all trees, a row at a time."""
     return _graph(trees, [_operator(trees, list(trees.spans()), _OUTPUT[0])], len(trees.roots))
 
 
 def batch_graph(trees: Trees) -> bytes:
-    """Returns the graph that finds the leaves of all rows for a tree at a time."""
+    """Returns the graph that finds the leaves of all rows, a tree at a time."""
     alone = [_operator(trees, [span], f"leaf{number}") for number, span in enumerate(trees.spans())]
     return _graph(trees, alone, 1)
 
 
 def _operator(trees: Trees, spans: Sequence[tuple[int, int]], output: str) -> Any:
-    """Returns the operator from features to numbers of leaves, a column for each tree.
+    """Returns the operator from features to leaf numbers, a column per tree.
 
     Operator: ai.onnx.ml TreeEnsembleRegressor.
     """
@@ -137,7 +136,7 @@ def _operator(trees: Trees, spans: Sequence[tuple[int, int]], output: str) -> An
     node.attribute.add(name="aggregate_function", type="STRING", s=b"SUM")
     node.attribute.add(name="post_transform", type="STRING", s=b"NONE")
     missing = trees.missing_first[start:end] & ~is_leaf
-    if missing.any():  # only where it is needed: ONNX Runtime looks at each value twice then
+    if missing.any():  # only if needed: ONNX Runtime then checks each value twice
         _numbers(node, "nodes_missing_value_tracks_true", missing)
     return node
 
@@ -172,7 +171,7 @@ def _graph(trees: Trees, nodes: list[Any], width: int) -> bytes:
 
 
 def of_graph(file: Path, leaves: Floats) -> Trees:
-    """Returns the trees of a form of Waypost 1.0.0: a graph that names leaves, and what these say."""
+    """Returns the trees of a form of Waypost 1.0.0: a graph that returns leaf numbers, and leaf values."""
     import onnx
 
     model = onnx.load(str(file))
@@ -181,7 +180,7 @@ def of_graph(file: Path, leaves: Floats) -> Trees:
     is_leaf = np.array(found["nodes_modes"]) == b"LEAF"
     size = len(is_leaf)
     values = np.zeros((size, leaves.shape[1]))
-    values[is_leaf] = leaves  # a leaf's number was its place among all
+    values[is_leaf] = leaves  # a leaf's number was its position among all leaves
     names = ("nodes_treeids", "nodes_truenodeids", "nodes_falsenodeids", "nodes_featureids")
     tree, left, right, feature = (np.array(found[name], dtype=np.int64) for name in names)
     threshold = np.array(found["nodes_values"], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The columns that a model asks for, and whether those of a table answer them."""
+"""The input columns of a model, and checks of a table's columns against them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from waypost.errors import WaypostError, nearest
 
 Pick = Callable[[Sequence[Any]], tuple[Any, ...]]
 
-# Orders of columns that are remembered: so many, and of so many characters.
+# Limits for cached column orders: their number, and their characters.
 _MOST_PICKS, _MOST_CHARACTERS = 64, 65_536
-_MOST_PAIRS = 10_000  # of names that are compared when one looks misspelt
+_MOST_PAIRS = 10_000  # names compared to find misspellings
 _LONGEST_MESSAGE = 500
-# A request may have so many columns, with names so long, or so many times what the model has.
+# Limits for the columns and the lengths of names in a request, or factors of the model's own.
 _SPARE_COLUMNS, _SPARE_CHARACTERS, _TIMES_OWN = 1000, 1000, 10
 _MOST_COLUMNS = 100_000
 
 
 EXACT = 2**53
-"""Whole numbers up to here are float64 numbers, too."""
+"""Integers up to here are exact in float64."""
 
 
 class TableError(WaypostError):
-    """A table is not what the model asks for; `column` and `row` (from 0) say where, if it is one place;
-    `status` is what a server answers with.
+    """A table does not fit the model; `column` and `row` (from 0) give the position, if it is one; `status`
+    is the HTTP status.
 
-    However long the names and values in a message are, it stays a line that can be read and logged.
+    However long names and values are, the message stays a line that can be read and logged.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class TableError(WaypostError):
 
 
 class OddError(TableError):
-    """A table that the compiled form has no reader for, though MLflow's own may take it: as it decides."""
+    """A table that the compiled form cannot read, but MLflow might: MLflow decides."""
 
 
 def _cut(text: str) -> str:
@@ -59,7 +59,7 @@ def _cut(text: str) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of a model: `numbers` become the matrix, in this order, `texts` stay apart."""
+    """The columns of a model: `numbers` form the matrix, in this order, `texts` stay separate."""
 
     columns: tuple[Column, ...]
 
@@ -81,14 +81,14 @@ class Layout:
 
     @cached_property
     def most_names(self) -> int:
-        """The number of columns that a request may have: those the model does not know are ignored."""
-        if not self.columns:  # the model says nothing of them: their cells are limited
+        """Limit for the columns of a request; unknown ones are ignored."""
+        if not self.columns:  # the model names no columns: cells are limited instead
             return _MOST_COLUMNS
         return max(_SPARE_COLUMNS, _TIMES_OWN * len(self.columns))
 
     @cached_property
     def longest_name(self) -> int:
-        """The number of characters that the name of a column may have in a request."""
+        """Limit for the characters of a column name in a request."""
         return max(_SPARE_CHARACTERS, _TIMES_OWN * max(map(len, self.names), default=0))
 
     def check_bounds(self, names: Collection[str]) -> None:
@@ -104,14 +104,14 @@ class Layout:
 
     @cached_property
     def strict(self) -> list[tuple[int, Column]]:
-        """The positions of number columns that take whole numbers (or booleans) only."""
+        """The positions of numeric columns that accept only integers (or booleans)."""
         kinds = {c.name: c for c in self.columns}
         found = [(i, kinds[name]) for i, name in enumerate(self.numbers)]
         return [(i, column) for i, column in found if column.kind != "number"]
 
     @cached_property
     def single(self) -> tuple[int, ...]:
-        """The positions of number columns of 32 bits: their values are rounded to that, as MLflow does."""
+        """The positions of 32-bit numeric columns: their values are rounded to that, as MLflow does."""
         kinds = {c.name: c.type for c in self.columns}
         return tuple(i for i, name in enumerate(self.numbers) if kinds[name] == "float")
 
@@ -139,8 +139,8 @@ class Layout:
     def picks(self, names: tuple[str, ...]) -> tuple[Pick, Pick]:
         """Returns the functions from a row with these columns to its numbers, and to its texts.
 
-        Raises TableError if a required column is not among them, one appears twice, or looks misspelt,
-        and where there are far too many.
+        Raises TableError if a required column is missing, one appears twice or looks misspelt, or there are
+        far too many.
         """
         found = self._picks.get(names)
         if found is None:
@@ -153,7 +153,7 @@ class Layout:
         return found
 
     def _remember(self, names: tuple[str, ...], found: tuple[Pick, Pick]) -> None:
-        if len(self._picks) >= _MOST_PICKS:  # whoever asks in ever new orders does not keep others out
+        if len(self._picks) >= _MOST_PICKS:  # a client that uses ever new orders does not evict others
             self._picks.clear()
         self._picks[names] = found
 
@@ -166,9 +166,9 @@ def _pick(places: dict[str, int], wanted: tuple[str, ...]) -> Pick:
 
 
 def check_names(given: Sequence[str], layout: Layout) -> None:
-    """Raises TableError if a required column is not among the given ones, or looks misspelt.
+    """Raises TableError if a required column is missing, or a name looks misspelt.
 
-    A column that is not required may be left out: its values count as missing. Other columns are ignored.
+    An optional column may be omitted: its values count as missing. Other columns are ignored.
     """
     counts = Counter(given)
     for column in layout.columns:
@@ -183,7 +183,7 @@ def check_names(given: Sequence[str], layout: Layout) -> None:
 
 
 def check_misspelt(given: Sequence[str], layout: Layout) -> None:
-    """Raises TableError if an unknown column looks like one that may be left out, and is."""
+    """Raises TableError if an unknown column looks like an optional one that is missing."""
     names = set(given)
     absent = [c for c in layout.columns if not c.required and c.name not in names]
     unknown = names - layout.names
@@ -191,6 +191,4 @@ def check_misspelt(given: Sequence[str], layout: Layout) -> None:
         return
     for column in absent:
         if hint := nearest(column.name, unknown):
-            raise TableError(
-                f"a column is not known that looks like {column.name!r}", column=column.name, hint=hint
-            )
+            raise TableError(f"an unknown column looks like {column.name!r}", column=column.name, hint=hint)

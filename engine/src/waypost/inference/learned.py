@@ -1,4 +1,4 @@
-"""What fitted estimators have learned, as values: trees, or weights, and how answers follow from them."""
+"""The learned parameters of fitted estimators: trees, or weights, and the link to answers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from waypost.inference.memberships import Membership
 from waypost.inference.trees import Trees
 
 TOLERANCE = 1e-12
-"""Sums are the same bits; exponents of them are by some units in the last place another library's."""
+"""Sums have the same bits; exponentials differ between libraries by some units in the last place."""
 SINGLE_TOLERANCE = 2.5e-7
-"""The same for what a library rounds to float32."""
+"""The same if a library rounds to float32."""
 LINEAR_TOLERANCE = 1e-9
-"""A product of matrices adds up in another order for a row than for many, in scikit-learn, too."""
+"""A matrix product adds in another order for one row than for many, also in scikit-learn."""
 
 
 class NotCompilableError(WaypostError):
-    """The model has a part that has no compiled form; the original serves."""
+    """A part of the model cannot be compiled; the original serves."""
 
 
 _SINGLE = Kind()
@@ -29,7 +29,7 @@ _SINGLE = Kind()
 
 @dataclass(frozen=True)
 class Learned:
-    """What an estimator has learned, as `Content` has it; `takes_missing`: features may be missing."""
+    """The learned parameters of an estimator, as in `Content`; `takes_missing`: features may be missing."""
 
     width: int
     link: Link
@@ -48,9 +48,8 @@ class Learned:
 
 
 def said_by_booster(link: Link) -> Link:
-    """Returns how a booster answers, which knows no classes: by the probability of the second one.
-
-    Raises NotCompilableError for one that answers with a table.
+    """Returns the link of a booster, which has no classes: the probability of the second one. Raises
+    NotCompilableError for a booster with several outputs.
     """
     if link == "softmax":
         raise NotCompilableError("a booster that answers with a probability for each class")

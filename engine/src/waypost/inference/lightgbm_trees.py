@@ -1,4 +1,4 @@
-"""What LightGBM has learned, from its own text of the model."""
+"""The trees of a LightGBM model, from its own text format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _IS_CATEGORY, _DEFAULT_LEFT, _ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2, 4, 8
 
 
 def learned_by_lightgbm(model: Any) -> Learned:
-    """Returns what a fitted estimator, or a booster, has learned. Raises NotCompilableError."""
+    """Returns the trees of a fitted estimator or a booster. Raises NotCompilableError."""
     booster = getattr(model, "booster_", model)
     head, *parts = booster.model_to_string().split("\nTree=")
     facts = dict(_pairs(head))
@@ -32,7 +32,7 @@ def learned_by_lightgbm(model: Any) -> Learned:
     if link is None or "average_output" in head.splitlines() or "sqrt" in options:
         raise NotCompilableError(f"LightGBM with the objective {' '.join((name, *options))!r}")
     if link == "logit" and "sigmoid:1" not in options:
-        raise NotCompilableError("LightGBM with a sigmoid of its own")
+        raise NotCompilableError("LightGBM with a custom sigmoid")
     classes = model.classes_.tolist() if hasattr(model, "classes_") else None
     if classes is None:
         link = said_by_booster(link)
@@ -58,7 +58,7 @@ def learned_by_lightgbm(model: Any) -> Learned:
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Yields the keys and values of a part, up to the next empty line."""
+    """Yields the keys and values of a section, up to the next empty line."""
     for line in text.splitlines():
         key, sign, value = line.partition("=")
         if sign:
@@ -66,7 +66,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _asked_sets(facts: dict[str, str], sets: Sets) -> dict[int, tuple[int, int]]:
-    """Returns the sets of categories that a tree asks for, by node: what is missing goes the other way."""
+    """Returns a tree's sets of categories, by node; missing values go to the other child."""
     if int(facts.get("num_cat", 0)) == 0:
         return {}
     decision, feature = _numbers(facts, "decision_type", int), _numbers(facts, "split_feature", int)
@@ -81,7 +81,7 @@ def _asked_sets(facts: dict[str, str], sets: Sets) -> dict[int, tuple[int, int]]
 
 
 def _tree(facts: dict[str, str], sets: dict[int, int]) -> Tree:
-    """Returns one tree of a dump, whose nodes ask for `sets`. Raises NotCompilableError."""
+    """Returns one tree of a dump, with splits by `sets`. Raises NotCompilableError."""
     if facts.get("is_linear") == "1":
         raise NotCompilableError("LightGBM with linear trees")
     leaves = _numbers(facts, "leaf_value", float)
@@ -92,11 +92,11 @@ def _tree(facts: dict[str, str], sets: dict[int, int]) -> Tree:
         return Tree(none - 1, none - 1, none, none, none, said)
     decision = _numbers(facts, "decision_type", int)
     if (decision & _ZERO_IS_MISSING).any():
-        raise NotCompilableError("LightGBM to which 0 is a missing value")
+        raise NotCompilableError("LightGBM with 0 as a missing value")
     threshold, feature = _numbers(facts, "threshold", float), _numbers(facts, "split_feature", int)
     for node, place in sets.items():
         feature[node], threshold[node] = place, THRESHOLD
-    # What is missing goes its own way, or counts as 0 where nothing was missing in training.
+    # Missing values have their own branch, or count as 0 if none were missing in training.
     goes_left = np.where(decision & _NAN_IS_MISSING, decision & _DEFAULT_LEFT != 0, threshold >= 0)
     rest = np.zeros(len(leaves))
 

@@ -1,4 +1,4 @@
-"""What a request may bring, and what it may become: whatever is above is refused before it is made."""
+"""Limits of a request, as sent and as decoded: whatever exceeds them is refused before it is decoded."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from waypost.inference.layout import Layout, TableError
 
 MIB = 1024 * 1024
 LARGEST_MIB = 32
-"""A body may have so many MiB, unless that is said otherwise."""
+"""Default limit of a body, in MiB."""
 BECOMES = 4
-"""A body may become so many times as large as it may be, unless that is said otherwise."""
+"""Default limit of a decoded body, as a multiple of the limit of a body."""
 
 _CELL_BYTES = 8
 
 
 class RequestError(TableError):
-    """A request that cannot be answered, whatever the table in it is."""
+    """A request that cannot be answered, whatever its table."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may ask for: `rows` at most, which become a table of `bytes` at most."""
+    """Limits of a request: number of `rows`, and `bytes` of the decoded table."""
 
     rows: int
     bytes: int = LARGEST_MIB * BECOMES * MIB
 
     def check_rows(self, rows: int, layout: Layout) -> None:
-        """Raises RequestError (413) if there are more rows than may be, or than the table may hold."""
+        """Raises RequestError (413) if there are too many rows, or their table is too large."""
         if rows > self.rows:
             raise RequestError(f"{rows:,} rows; {self.rows:,} are the limit", status=413, hint=_FEWER)
         if rows * len(layout.columns) * _CELL_BYTES > self.bytes:
@@ -35,13 +35,13 @@ class Limits:
             raise RequestError(f"{problem} are a table of more than {self._mib}", status=413, hint=_FEWER)
 
     def check_bytes(self, size: int) -> None:
-        """Raises RequestError (413) if texts of that many bytes are too much."""
+        """Raises RequestError (413) if strings of that many bytes are too much."""
         if size > self.bytes:
             raise self.too_large()
 
     def too_large(self) -> RequestError:
-        """Returns the error for a body that becomes too large."""
-        problem = f"unpacked, the body is larger than {self._mib} when it is unpacked"
+        """Returns the error for a body that is too large when decoded."""
+        problem = f"the body is larger than {self._mib} when unpacked"
         return RequestError(problem, status=413, hint=_FEWER)
 
     @property

@@ -1,4 +1,4 @@
-"""From what a model has added up to what it answers: the last step of its library, in NumPy."""
+"""Link functions from a model's sums to its answers: the last step of its library, in NumPy."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pydantic import BaseModel, ConfigDict
 from waypost.inference.table import Floats
 
 Link = Literal["mean", "identity", "log", "logit", "half_logit", "softmax", "one_vs_rest", "chance"]
-"""How probabilities, or a number, follow from sums.
+"""The function from sums to probabilities or a number.
 
-mean: divided by the number of trees. logit, half_logit: of one sum, the probability of the second class.
-softmax, one_vs_rest: of a sum a class. chance: the
-probability of the second class is the number. identity, log: it is the sum, or e to the power of that.
+mean: divided by the number of trees. logit, half_logit: from one sum, the probability of the second class.
+softmax, one_vs_rest: from one sum per class. chance: the number is the probability of the second class.
+identity, log: the sum, or e to the power of it.
 """
 
 
 class Cut(BaseModel):
-    """The place of one of two classes, and the probability from which on it is the answer."""
+    """The position of one of two classes, and the lowest probability at which it is the answer."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,8 +32,8 @@ class Cut(BaseModel):
 
 @dataclass(frozen=True)
 class Answer:
-    """labels: shape (rows,), a regressor's values; probabilities: shape (rows, classes), columns as the
-    model's classes, none where it has none.
+    """labels: shape (rows,), the values of a regressor; probabilities: shape (rows, classes), columns in the
+    order of the model's classes, or none.
     """
 
     labels: NDArray[Any]
@@ -74,15 +74,15 @@ _INVERSE: dict[str, Callable[[Floats], Floats]] = {
 
 
 def inverse(link: Link, sums: Floats, trees: int) -> Floats:
-    """Returns the probabilities, shape (rows, classes), or the numbers, shape (rows, outputs), of sums."""
+    """Returns the probabilities, shape (rows, classes), or the numbers, shape (rows, outputs), for sums."""
     return sums / trees if link == "mean" else _INVERSE[link](sums)
 
 
 def places(said: Floats, found: Floats, cut: Cut | None, *, from_zero: bool) -> NDArray[np.intp]:
-    """Returns the place of the class that is the answer, for each row.
+    """Returns the position of the class that is the answer, for each row.
 
-    Args: said: what is the largest for it, or one sum that is above 0 (`from_zero`: or is 0) for the second
-    class; found: the probabilities, which a cut is about.
+    Args: said: values, the largest of which decides, or one sum per row, above 0 (`from_zero`: or 0) for the
+    second class; found: the probabilities, to which a cut applies.
     """
     if cut is not None:
         is_positive = found[:, cut.positive] >= cut.threshold

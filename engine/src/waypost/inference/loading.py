@@ -1,4 +1,4 @@
-"""Loading an original as MLflow's pyfunc: whatever it is where it is trusted, else only what was checked."""
+"""Loading of an original as MLflow's pyfunc: any model if it is trusted, else only a checked one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,8 @@ _MOST_TOLD = 5
 
 
 def load(folder: Path, mlmodel: MLmodel, *, is_trusted: bool = False) -> Original:
-    """Returns the original.
-
-    Raises UsageError if it is not trusted, and loading or asking it may do harm; WaypostError if it
-    cannot be loaded.
+    """Returns the original. Raises UsageError if it is untrusted, and loading or calling it may do harm;
+    WaypostError if it cannot be loaded.
     """
     try:
         return Original(models.load_pyfunc(folder) if is_trusted else _checked(folder, mlmodel), mlmodel)
@@ -36,7 +34,7 @@ def load(folder: Path, mlmodel: MLmodel, *, is_trusted: bool = False) -> Origina
     except WaypostError:
         raise
     except ModuleNotFoundError as error:
-        problem = f"{folder}: it cannot be loaded: it needs the module {error.name!r}, which is not here"
+        problem = f"{folder}: it cannot be loaded: it needs the module {error.name!r}, which is not installed"
         hint = "install it, or log the model with it: code_paths=[…]"
         raise WaypostError(problem, hint=hint) from error
     except Exception as error:  # a damaged file, another version: MLflow's loaders raise anything
@@ -45,16 +43,18 @@ def load(folder: Path, mlmodel: MLmodel, *, is_trusted: bool = False) -> Origina
 
 
 def differing(folder: Path, mlmodel: MLmodel) -> str:
-    """Returns what a model was made with that is not here, as MLflow warns of it; "" where all is."""
+    """Returns the versions of a model's packages that differ here, as MLflow warns of them; "" if none
+    does.
+    """
     found = []
     theirs, here = mlmodel.pyfunc.python_version, platform.python_version()
     if theirs and theirs.split(".")[:2] != here.split(".")[:2]:
         found.append(f"Python {theirs} (here {here})")
-    with contextlib.suppress(WaypostError):  # there is no such file, or it is no text
+    with contextlib.suppress(WaypostError):  # there is no such file, or it is not text
         found += unmet(read_text(folder / "requirements.txt"), _version)
     shown = [*found[:_MOST_TOLD], *([f"{len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else [])]
     return (
-        f"the model was made with {', '.join(shown)}: it may answer otherwise here; --env model"
+        f"the model was made with {', '.join(shown)}: it may answer differently here; --env model"
         if found
         else ""
     )
@@ -68,16 +68,15 @@ def _version(package: str) -> str | None:
 
 
 def _checked(folder: Path, mlmodel: MLmodel) -> Any:
-    """Returns the pyfunc of a model that brings no code. Raises UnsafeError for any other.
-
-    MLflow is told what was loaded; it loads nothing.
+    """Returns the pyfunc of a model without code of its own. Raises UnsafeError for any other. MLflow
+    receives the loaded model; it loads nothing.
     """
     estimator = harmless(_skops_file(folder, mlmodel))
     return mlflow_serving.sklearn_model(folder, estimator, mlmodel.pyfunc.predict_fn)
 
 
 def _skops_file(folder: Path, mlmodel: MLmodel) -> Path:
-    """Returns the file of a model that brings no code. Raises UnsafeError for any other."""
+    """Returns the file of a model without code of its own. Raises UnsafeError for any other."""
     sklearn = mlmodel.sklearn
     code = "which may run arbitrary code"
     if sklearn is None:
@@ -89,8 +88,8 @@ def _skops_file(folder: Path, mlmodel: MLmodel) -> Path:
     if mlmodel.pyfunc.loader_module != SKLEARN:
         raise UnsafeError(f"it is loaded by {mlmodel.pyfunc.loader_module}, {code}")
     if mlmodel.pyfunc.predict_fn not in mlflow_serving.FUNCTIONS:
-        raise UnsafeError(f"it is asked by {mlmodel.pyfunc.predict_fn}, {code}")
-    name = mlmodel.pyfunc.model_path or sklearn.pickled_model  # as MLflow's pyfunc has it
+        raise UnsafeError(f"it is called by {mlmodel.pyfunc.predict_fn}, {code}")
+    name = mlmodel.pyfunc.model_path or sklearn.pickled_model  # as in MLflow's pyfunc
     file = folder / name
     if not file.is_file():
         raise UnsafeError(f"there is no {name}")
@@ -100,9 +99,9 @@ def _skops_file(folder: Path, mlmodel: MLmodel) -> Path:
 
 
 def harmless(file: Path) -> Any:
-    """Returns what a skops file holds. Raises UnsafeError unless all of it is harmless.
+    """Returns the content of a skops file. Raises UnsafeError unless all of it is harmless.
 
-    What the file holds counts, not what the model says of itself; so MLflow, which believes it, is not asked.
+    The file's content counts, not the model's MLmodel; so MLflow, which believes the latter, is not used.
     """
     with file.open("rb") as opened:
         check_archive(opened, file.stat().st_size)
@@ -111,9 +110,9 @@ def harmless(file: Path) -> Any:
             check_model(model)
         except UnsafeError:
             raise
-        except Exception as error:  # what a stranger's file makes skops, and its estimators, raise
+        except Exception as error:  # an untrusted file makes skops and its estimators raise anything
             words = " ".join(str(error).split())[:200]
-            raise UnsafeError(f"its parts are not what they say: {type(error).__name__}: {words}") from error
+            raise UnsafeError(f"its parts are inconsistent: {type(error).__name__}: {words}") from error
     return model
 
 
@@ -121,5 +120,5 @@ def _built(opened: BinaryIO) -> Any:
     import skops.io
 
     if unknown := sorted(set(skops.io.get_untrusted_types(file=opened)) - set(KNOWN)):
-        raise UnsafeError(f"it asks to build {', '.join(unknown)}, which may run arbitrary code")
+        raise UnsafeError(f"it requires building {', '.join(unknown)}, which may run arbitrary code")
     return skops.io.load(opened, trusted=list(KNOWN))

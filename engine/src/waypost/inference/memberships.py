@@ -1,6 +1,5 @@
-"""Splits by sets of categories, as features that say which way a row goes: 0 to the first child, else 1.
-
-Trees ask for nothing but thresholds then, whoever walks them. A set of several nodes is one feature.
+"""Splits by sets of categories, as features that select the child: 0 the first, else 1. So trees split only
+by thresholds, however they are evaluated. Nodes with the same set share a feature.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from pydantic import BaseModel, ConfigDict
 from waypost.inference.trees import Array
 
 THRESHOLD = 0.5
-"""Of the nodes that ask for such a feature."""
+"""The threshold of nodes with such a feature."""
 
 
 class Membership(BaseModel):
-    """What a feature's codes 0, 1, … say of its sets, then what another code says, and a missing one: a bit
-    a set, packed, as hex. `is_truncated`: -0.5 is the code 0, too.
+    """Membership of a feature's codes 0, 1, … in its sets, then that of other codes, and of missing ones: one
+    bit per set, packed, as hex. `is_truncated`: -0.5 is the code 0, too.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,7 +36,7 @@ class Membership(BaseModel):
 
 
 class Expansion:
-    """Adds the features of sets to a matrix of features, behind them."""
+    """Appends the features of sets to a matrix of features."""
 
     def __init__(self, members: Sequence[Membership], dtype: Any) -> None:
         self._members = [(one, one.table(dtype)) for one in members]
@@ -60,7 +59,7 @@ class Expansion:
 
 
 class Sets:
-    """Collects the sets that nodes ask for, and numbers them by feature once all are there."""
+    """Collects the sets of nodes, and numbers them by feature once they are complete."""
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -70,9 +69,8 @@ class Sets:
         return sum(map(len, self._known.values()))
 
     def add(self, feature: int, left: NDArray[np.bool_], *, other: bool, missing: bool) -> tuple[int, int]:
-        """Takes the set that goes to the first child, by code; returns what `place` takes.
-
-        Args: other, missing: whether codes beyond, and missing ones, go there, too.
+        """Adds the set of codes that go to the first child; returns its key for `place`. Args: other,
+        missing: whether other codes, and missing ones, go there, too.
         """
         of = self._known.setdefault(feature, {})
         key = (left.astype(np.uint8).tobytes(), other, missing)
@@ -85,7 +83,7 @@ class Sets:
         return self.width + sum(before) + number
 
     def members(self, *, is_truncated: bool = False) -> list[Membership]:
-        """Returns what the matrix has to be widened by."""
+        """Returns the memberships to widen the matrix by."""
         return [self._member(feature, is_truncated=is_truncated) for feature in sorted(self._known)]
 
     def _member(self, feature: int, *, is_truncated: bool) -> Membership:
@@ -101,6 +99,6 @@ class Sets:
 
 
 def bits_of(words: Sequence[int]) -> NDArray[np.bool_]:
-    """Returns the bits of numbers of 32 bits, the lowest first."""
+    """Returns the bits of 32-bit numbers, the lowest first."""
     packed = np.array(words, dtype="<u4").view(np.uint8)
     return np.unpackbits(packed, bitorder="little").astype(bool)

@@ -1,4 +1,4 @@
-"""Models ready to answer: compiled once per content into the cache, with the proof beside them."""
+"""Models ready to answer: compiled once per content into the cache, together with the proof."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ from waypost.system.places import home
 from waypost.texts.digests import digest_of
 
 _FORM = 8
-"""Raised with every change of what is stored or compared: what an older engine compiled is made again."""
+"""Increased with every change of stored forms or of the comparison: forms of older engines are compiled
+again.
+"""
 
 _READ = 6
-"""The oldest form that is read: that of Waypost 1.0.0, whose trees were graphs."""
+"""The oldest version that can be read: that of Waypost 1.0.0, with trees as graphs."""
 
 _FLAVOURS = (SKLEARN, "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost")
 _CONTENT, _PROOF = "content.json", "proof.json"
@@ -43,7 +45,9 @@ _SERVED_WITH = ("onnxruntime", "numpy", "pyarrow")
 
 @dataclass(frozen=True)
 class Proved:
-    """A model whose forms were compared: `digest` is that of its files, `proof` says which one answers."""
+    """A model with compared forms: `digest` is the digest of its files, `proof` decides which form
+    answers.
+    """
 
     folder: Path
     digest: str
@@ -53,14 +57,14 @@ class Proved:
 
 @dataclass(frozen=True)
 class Ready(Proved):
-    """A model that answers."""
+    """A model that is ready to answer."""
 
     answers: Compiled | Original
     is_trusted: bool = False
 
     @cached_property
     def original(self) -> Original:
-        """The model as MLflow loads it, which takes seconds; for what the compiled form does not read."""
+        """The model as MLflow loads it, which takes seconds; for input that the compiled form cannot read."""
         if isinstance(self.answers, Original):
             return self.answers
         loaded = load(self.folder, self.mlmodel, is_trusted=self.is_trusted)
@@ -70,9 +74,8 @@ class Ready(Proved):
 
 @dataclass(frozen=True)
 class Kept:
-    """The folder that holds a model's proof, and its compiled form where that is equal.
-
-    Wherever it stands below `home()/compiled` by its name, the model is not compared again.
+    """The folder with a model's proof, and its compiled form if that is equal. A model with such a folder
+    below `home()/compiled` is not compared again.
     """
 
     place: Path
@@ -86,10 +89,10 @@ def proved(
     rows: Rows | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Proved:
-    """Returns a model with its proof, compiled and compared first where that was not done before.
+    """Returns a model with its proof, first compiling and comparing it if needed.
 
-    `rows` are real rows to compare on, beside the model's own input example. Raises UsageError if
-    loading or asking the model may do harm and it is not trusted.
+    `rows` are real rows to compare on, in addition to the model's input example. Raises UsageError if loading
+    or calling the model may do harm and it is not trusted.
     """
     mlmodel = read_mlmodel(folder)
     digest = content_digest(folder)
@@ -102,7 +105,7 @@ def proved(
 
 
 def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] = lambda _: None) -> Ready:
-    """Returns a model, compiled where that is proved equal, else the original. Raises as `proved`."""
+    """Returns a model, compiled if that is proved equal, else the original. Raises as `proved`."""
     proved_model = proved(folder, is_trusted=is_trusted, say=say)
     answers: Compiled | Original
     if proved_model.proof.is_equal:
@@ -114,18 +117,18 @@ def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] 
 
 
 def kept(digest: str) -> Kept:
-    """Returns what the cache keeps of a model that was compared before. Raises WaypostError else."""
+    """Returns the cached folder of a compared model. Raises WaypostError if there is none."""
     found = _found(digest, 0)
     if found is None:
-        raise WaypostError(f"{_place(digest)}: the compiled form is gone", hint="say it again")
+        raise WaypostError(f"{_place(digest)}: the compiled form is missing", hint="say it again")
     return found
 
 
 def ready_in_its_environment(
     folder: Path, *, seconds: float = A_DAY, say: Callable[[str], None] = lambda _: None
 ) -> Ready:
-    """Returns a trusted model whose original runs in the environment that it asks for, built where it is not
-    there; each answer is there within so many `seconds`. Raises WaypostError.
+    """Returns a trusted model with its original in its own environment, built if needed; `seconds` is the
+    timeout of an answer. Raises WaypostError.
     """
     mlmodel = read_mlmodel(folder)
     original = Remote(folder, mlmodel, built(folder, mlmodel, say), seconds=seconds)
@@ -134,7 +137,7 @@ def ready_in_its_environment(
 
 
 def compiled_before(digest: str, rows: Rows | None = None) -> bool:
-    """Returns whether a model with this digest was compared before, on as many real rows."""
+    """Returns whether a model with this digest was compared before, on at least as many real rows."""
     return _found(digest, count_of(rows)) is not None
 
 
@@ -145,19 +148,21 @@ def _place(digest: str, form: int = _FORM) -> Path:
 
 
 def _found(digest: str, rows: int) -> Kept | None:
-    """Returns what the cache keeps of a model, of any form that is read, if compared on as many real rows."""
+    """Returns the cached folder of a model in any readable version, if compared on at least as many real
+    rows.
+    """
     for form in range(_FORM, _READ - 1, -1):
         place = _place(digest, form)
         proof = _proof_in(place, rows)
-        # A newer engine compiles what an older one could not.
+        # A newer engine may compile what an older one could not.
         if proof is not None and (proof.is_equal or form == _FORM):
             return Kept(place, proof)
     return None
 
 
 def _proof_in(place: Path, rows: int) -> Proof | None:
-    """Returns the proof of a compiled form; None where it is to be made (again): it is not there, not as it
-    was written, or was compared on fewer real rows.
+    """Returns the proof of a compiled form, or None if it has to be compiled (again): missing, changed, or
+    compared on fewer real rows.
     """
     try:
         proof = Proof.model_validate_json((place / _PROOF).read_bytes())
@@ -182,7 +187,7 @@ def _compile(
     rows: Rows | None,
     say: Callable[[str], None],
 ) -> None:
-    """Compiles, compares and stores; one process does, the others wait."""
+    """Compiles, compares and stores a model; one process does, others wait."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(place.with_suffix(".lock")):
         if _proof_in(place, count_of(rows)):
@@ -202,7 +207,7 @@ def _compile(
 
 
 def _put(new: Path, place: Path) -> None:
-    """Moves a compiled form to its place, where one may be that is damaged, or proved on fewer rows."""
+    """Moves a compiled form to its place, replacing one that is damaged or proved on fewer rows."""
     if not place.exists():
         new.rename(place)
         return
@@ -213,8 +218,8 @@ def _put(new: Path, place: Path) -> None:
 def _compiled_into(
     new: Path, original: Original, mlmodel: MLmodel, rows: Rows, before: Kept | None = None
 ) -> Proof:
-    """Writes the compiled form, where it is equal; returns the proof. What was proved `before`, on fewer
-    rows, is neither compiled nor probed again.
+    """Writes the compiled form if it is equal; returns the proof. A form proved `before` on fewer rows is
+    neither compiled nor probed again.
     """
     versions = _versions()
     known = before if before and before.proof.is_equal and before.proof.versions == versions else None
@@ -227,7 +232,7 @@ def _compiled_into(
             save_form(form, new)
     except NotCompilableError as error:
         reason = str(error)
-    except Exception as error:  # attributes and answers of a stranger's model are whatever they are
+    except Exception as error:  # attributes and answers of an untrusted model may be anything
         reason = f"it cannot be compared: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     else:
         return proof
@@ -235,20 +240,20 @@ def _compiled_into(
 
 
 def _stored(place: Path) -> tuple[Content, bytes | None]:
-    """Returns the compiled form that a folder holds."""
+    """Returns the compiled form in a folder."""
     return Content.model_validate_json(read_text(place / _CONTENT)), load_form(place)
 
 
 def _made(original: Original, mlmodel: MLmodel) -> tuple[Content, bytes | None]:
     """Returns the compiled form of a model. Raises NotCompilableError."""
     content, form = compiled_form(_compilable(original, mlmodel), mlmodel.inputs)
-    if mlmodel.pyfunc.loader_module != SKLEARN:  # these are asked for labels alone
+    if mlmodel.pyfunc.loader_module != SKLEARN:  # they are called for labels only
         content = content.model_copy(update={"has_probabilities": False})
     return content, form
 
 
 def _compilable(original: Original, mlmodel: MLmodel) -> Any:
-    """Returns the estimator of a model that answers by its `predict`. Raises NotCompilableError."""
+    """Returns the estimator of a model that answers with `predict`. Raises NotCompilableError."""
     if mlmodel.pyfunc.loader_module not in _FLAVOURS or original.estimator is None:
         told = ", ".join(sorted(mlmodel.flavors))
         known = "scikit-learn, LightGBM, XGBoost and CatBoost"
@@ -261,7 +266,7 @@ def _compilable(original: Original, mlmodel: MLmodel) -> Any:
 
 
 def _real_rows(folder: Path, mlmodel: MLmodel, rows: Rows | None) -> Rows:
-    """Returns the rows of the model's input example, and the given ones after them."""
+    """Returns the rows of the model's input example, followed by the given ones."""
     example = example_rows(folder, mlmodel.inputs)
     given = rows or {}
     return {c.name: [*(row[c.name] for row in example), *given.get(c.name, ())] for c in mlmodel.inputs}

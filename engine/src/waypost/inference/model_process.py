@@ -1,8 +1,8 @@
-"""A model in the environment that it asks for, where Waypost is not installed.
+"""A model in its own environment, without Waypost.
 
 Executed by the Python of that environment, it uses the standard library, MLflow, and two files of Waypost
-that need nothing else: how messages are sent, and how MLflow's server reads, asks and replies. The first
-question loads the model; then it answers bodies of requests and tables, one after the other.
+that need nothing else: sending messages, and MLflow's server. The first message loads the model; then it
+answers request bodies and tables, one after the other.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import threading
 import time
 from typing import Any
 
-_MOST_MESSAGE = 1 << 40  # whoever asks is trusted
+_MOST_MESSAGE = 1 << 40  # the peer is trusted
 _LONGEST = 400
 
 
 class _TooManyError(Exception):
-    """There are more rows than may be asked about."""
+    """The request has too many rows."""
 
 
 class _Question:
-    """The model as MLflow's server meets it: it notes what it is asked, and counts the rows."""
+    """The model as MLflow's server calls it: records its input, and checks the number of rows."""
 
     def __init__(self, model: Any, serving: Any, most: int) -> None:
         self._model = model
@@ -53,16 +53,16 @@ class _Question:
 
 
 class Process:
-    """A model that is loaded by the first question. `serving` is the module `compat.mlflow_serving`."""
+    """A model that the first message loads. `serving` is the module `compat.mlflow_serving`."""
 
     def __init__(self, folder: str, serving: Any) -> None:
         self._folder = folder
         self._serving = serving
         self._model: Any = None
-        self._chances: Any = None  # the same model, asked for probabilities
+        self._chances: Any = None  # the same model, called for probabilities
 
     def answer(self, head: bytes, body: memoryview) -> tuple[dict[str, Any], bytes]:
-        """Returns the head of an answer, and what follows it."""
+        """Returns the header of an answer, and its payload."""
         asked = json.loads(head)
         try:
             if self._model is None:
@@ -85,13 +85,13 @@ class Process:
         return {"classes": classes.tolist() if getattr(classes, "ndim", 0) == 1 else None}
 
     def _reply(self, asked: dict[str, Any], body: memoryview) -> tuple[dict[str, Any], bytes]:
-        """Returns what MLflow's server replies to a body of a request, and the frame that it was read as."""
+        """Returns the reply of MLflow's server to a request body, and the frame read from it."""
         question, began = _Question(self._model, self._serving, asked["rows"]), time.perf_counter()
         try:
             reply = self._serving.invoked(question, asked["kind"], bytes(body))
         except (self._serving.RefusedError, _TooManyError) as error:
             return {"refused": _line(error), "rows": question.rows}, b""
-        except Exception as error:  # another MLflow fails as it likes: the process stays
+        except Exception as error:  # other versions of MLflow may raise anything: the process stays
             return {"refused": f"{type(error).__name__}: {_line(error)}", "rows": question.rows}, b""
         head: dict[str, Any] = {"rows": question.rows, "size": len(reply)}
         head |= {"parse": question.began - began, "predict": question.seconds}
@@ -115,7 +115,7 @@ class Process:
 
 
 def _labels(answer: Any, serving: Any) -> Any:
-    """Returns answers as JSON; of a table with several columns its records."""
+    """Returns answers as JSON; a table with several columns as records."""
     if getattr(answer, "ndim", 0) == 2 and hasattr(answer, "iloc") and len(answer.columns) == 1:
         answer = answer.iloc[:, 0]
     if hasattr(answer, "iloc") and answer.ndim == 1:
@@ -124,7 +124,7 @@ def _labels(answer: Any, serving: Any) -> Any:
 
 
 def _arrow(data: Any) -> bytes:
-    """Returns what a model was asked as an Arrow stream, nothing where it is no table."""
+    """Returns a model's input as an Arrow stream, empty if it is not a table."""
     import pandas as pd
     import pyarrow as pa
 
@@ -144,7 +144,7 @@ def _line(error: BaseException) -> str:
 
 
 def _module(file: str) -> Any:
-    """Returns a module by its file: the package that it is of is not here."""
+    """Returns a module by its file: its package is not installed here."""
     spec = importlib.util.spec_from_file_location(os.path.basename(file).partition(".")[0], file)  # noqa: PTH119
     if spec is None or spec.loader is None:
         raise ImportError(file)
@@ -154,15 +154,15 @@ def _module(file: str) -> Any:
 
 
 def _end_with(number: int) -> None:
-    """Ends this process when the other end of a socket is closed, whatever it is at then."""
+    """Ends this process when the other end of a socket is closed, whatever it is doing."""
     poll = select.poll()
-    poll.register(number, 0)  # that it is closed is told unasked
+    poll.register(number, 0)  # poll always reports that it is closed
     poll.poll()
     os._exit(0)
 
 
 def main(messages_file: str, serving_file: str, folder: str, number: str) -> None:
-    """Answers until nobody asks any more."""
+    """Answers until the client is gone."""
     messages, process = _module(messages_file), Process(folder, _module(serving_file))
     threading.Thread(target=_end_with, args=[int(number)], daemon=True).start()
     with socket.socket(fileno=int(number)) as connection, contextlib.suppress(EOFError, OSError):
@@ -171,10 +171,13 @@ def main(messages_file: str, serving_file: str, folder: str, number: str) -> Non
             try:
                 head = json.dumps(reply).encode()
             except (TypeError, ValueError) as error:
-                head, rest = json.dumps({"refused": f"the answer is no JSON: {_line(error)}"}).encode(), b""
+                head, rest = (
+                    json.dumps({"refused": f"the answer is not valid JSON: {_line(error)}"}).encode(),
+                    b"",
+                )
             messages.send(connection, head, rest)
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)  # the folder of this file: its neighbours are no modules of the model's
+    sys.path.pop(0)  # the folder of this file, which the model must not import from
     main(*sys.argv[1:])

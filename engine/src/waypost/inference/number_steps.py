@@ -1,4 +1,4 @@
-"""From fitted transformers of numbers to their steps."""
+"""Compiles fitted transformers of numbers to steps."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from waypost.inference.steps import Binned, Chosen, Filled, Products, Scaled, St
 
 
 def number_steps(given: Sequence[Any], *, is_sparse: bool = False) -> list[Step]:
-    """Returns the steps of fitted transformers, which each take what the one before gives.
+    """Returns the steps of fitted transformers, applied one after the other.
 
-    Args: `is_sparse`: they are given a sparse matrix, which scikit-learn scales by other operations.
-    Raises NotCompilableError that names a transformer without a compiled form.
+    Args: `is_sparse`: their input is a sparse matrix, which scikit-learn scales by other operations. Raises
+    NotCompilableError with a transformer without a compiled form.
     """
     return [step for one in given if (step := _step(one, is_sparse=is_sparse)) is not None]
 
@@ -26,7 +26,7 @@ def _step(one: Any, *, is_sparse: bool) -> Step | None:
     if isinstance(one, preprocessing.FunctionTransformer):
         if one.func is None or is_checking(one.func):
             return None
-        raise NotCompilableError("FunctionTransformer of a function of its own")
+        raise NotCompilableError("FunctionTransformer with its own function")
     if isinstance(one, impute.SimpleImputer):
         return _filled(one)
     if isinstance(one, preprocessing.PolynomialFeatures) and not is_sparse:
@@ -40,7 +40,7 @@ def _step(one: Any, *, is_sparse: bool) -> Step | None:
 
 
 def is_checking(function: Any) -> bool:
-    """Tells whether a function gives back what it is given, once it has looked at that."""
+    """Returns whether a function returns its input unchanged after checking it."""
     from sklearn.utils import check_array
 
     return getattr(function, "func", None) is check_array
@@ -49,7 +49,7 @@ def is_checking(function: Any) -> bool:
 def _filled(one: Any) -> Filled:
     sign = one.missing_values
     if sign is not None and not isinstance(sign, (int, float)):
-        raise NotCompilableError(f"SimpleImputer to which {sign!r} is a missing value")
+        raise NotCompilableError(f"SimpleImputer for which {sign!r} is a missing value")
     values = np.asarray(one.statistics_, dtype=np.float64)
     empty = 0.0 if one.keep_empty_features else None
     fills = [empty if np.isnan(value) else float(value) for value in values]

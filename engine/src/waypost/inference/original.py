@@ -1,4 +1,4 @@
-"""The model as MLflow loads it: MLflow's own code reads requests, asks it, and writes the replies."""
+"""The model as MLflow loads it: MLflow's own code reads requests, calls it, and writes the replies."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ONE_THREAD_ROWS = 1
-"""Threads of BLAS and OpenMP cost a row more than they save."""
+"""For one row, threads of BLAS and OpenMP cost more than they save."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """The body of MLflow's reply, how it came about, and what was asked and said, for those who keep it."""
+    """The body of MLflow's reply, with its timing, and input and output for logging."""
 
     body: bytes
     rows: int
@@ -43,7 +43,7 @@ class Response:
 
 
 class Original:
-    """A model that MLflow loaded; any number of threads may ask at once."""
+    """A model that MLflow loaded. Thread-safe."""
 
     layout: Layout
 
@@ -54,27 +54,25 @@ class Original:
 
     @property
     def estimator(self) -> Any:
-        """What scikit-learn has learned; None of a model of another flavour."""
+        """The fitted scikit-learn estimator; None for another flavour."""
         return serving.raw(self.model)
 
     @cached_property
     def classes(self) -> NDArray[Any] | None:
-        """The classes of one target, None of a model that has none, or several targets."""
+        """The classes of the target, None for a model without classes, or with several targets."""
         found = getattr(self.estimator, "classes_", None)
         return found if isinstance(found, np.ndarray) and found.ndim == 1 else None
 
     def warm(self) -> None:
-        """Makes ready what the first request would wait for."""
+        """Prepares what the first request would otherwise wait for."""
         serving.serve_as_mlflow()
         _ = _one_thread.libraries
 
     def respond(
         self, kind: str, body: bytes | dict[str, Any], limits: Limits, *, chances: bool, keeps: bool
     ) -> Response:
-        """Returns MLflow's reply to a body, with the `chances` of each class where they are wanted; `keeps`:
-        with what was asked and said.
-
-        Raises RequestError if MLflow or the model refuses it, or it has more rows than may be.
+        """Returns MLflow's reply to a body, with class probabilities if `chances`, and with input and output
+        if `keeps`. Raises RequestError if MLflow or the model refuses it, or it has too many rows.
         """
         question = _Question(self.model, limits)
         began = time.perf_counter()
@@ -98,7 +96,7 @@ class Original:
         return self.with_chances(reply, None if chances is None else chances.tolist())
 
     def with_chances(self, reply: bytes, chances: list[Any] | None) -> bytes:
-        """Returns a reply with the probability of each class. Raises RequestError if there is none."""
+        """Returns a reply with the probability of each class. Raises RequestError if there are none."""
         if self.classes is None or chances is None:
             raise RequestError("params: this model has no probabilities")
         more = {"classes": self.classes.tolist(), "probabilities": chances}
@@ -119,14 +117,14 @@ class Original:
         return Answer(labels, np.empty((len(frame), 0)) if chances is None else chances)
 
     def _probabilities(self, data: Any) -> Any:
-        """Returns the probability of each class, None for a model of none, or of several targets."""
+        """Returns the probability of each class, None for a model without, or with several targets."""
         if self._chances is None or self.classes is None:
             return None
         return np.asarray(serving.refused_by(self._chances, data))
 
 
 class _Question:
-    """The model as MLflow's server meets it: it notes what it is asked and says, and counts the rows."""
+    """The model as MLflow's server calls it: records input and output, and checks the number of rows."""
 
     def __init__(self, model: Any, limits: Limits) -> None:
         self._model = model
@@ -142,7 +140,7 @@ class _Question:
         return self._model.metadata
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
-        """Returns what the model answers; MLflow's server calls it when it has read the request."""
+        """Returns the model's answer; MLflow's server calls it after reading the request."""
         self.began = time.perf_counter()
         self.data, self.rows = data, rows_in(data)
         try:
@@ -157,7 +155,7 @@ class _Question:
 
 
 def labels_of(answer: Any, rows: int) -> NDArray[Any]:
-    """Returns an answer a row, shape (rows, …); of a table with several columns its records.
+    """Returns an answer per row, shape (rows, …); a table with several columns as records.
 
     Raises RefusedError if there are not as many answers as rows.
     """
@@ -171,7 +169,7 @@ def labels_of(answer: Any, rows: int) -> NDArray[Any]:
 
 
 def counted(found: NDArray[Any], rows: int) -> NDArray[Any]:
-    """Returns answers as they are. Raises RefusedError if there are not as many as rows."""
+    """Returns answers unchanged. Raises RefusedError if their number differs from that of the rows."""
     if found.ndim == 0 or len(found) != rows:
         count = "one answer" if found.ndim == 0 else f"{len(found)} answers"
         raise RefusedError(f"the model gives {count} for {rows} rows")
@@ -179,25 +177,25 @@ def counted(found: NDArray[Any], rows: int) -> NDArray[Any]:
 
 
 def as_objects(answer: Any) -> NDArray[Any]:
-    """Returns what JSON holds as answers, one for each entry of a list."""
+    """Returns the answers in JSON, one for each entry of a list."""
     if not isinstance(answer, (list, tuple)):
         return np.array(answer, dtype=object)
     found = np.empty(len(answer), dtype=object)
-    for place, value in enumerate(answer):  # one by one: lists of equal length would be a table
+    for place, value in enumerate(answer):  # one by one: NumPy would turn lists of equal length into a table
         found[place] = value
     return found
 
 
 def line_of(error: RefusedError) -> str:
-    """Returns what is said of rows that a model refuses."""
+    """Returns the message for rows that a model refuses."""
     return f"the model refuses the rows: {' '.join(str(error).split())[:400]}"
 
 
 class _OneThread:
-    """Lets BLAS and OpenMP work on one thread while a row is answered, where threadpoolctl is installed.
+    """Limits BLAS and OpenMP to one thread while a row is answered, if threadpoolctl is installed.
 
-    OpenMP's limit is the calling thread's own. BLAS has one for the process: who comes first sets it, who
-    goes last lifts it.
+    OpenMP's limit is per calling thread. That of BLAS is per process: the first thread sets it, the last one
+    lifts it.
     """
 
     def __init__(self) -> None:
@@ -207,7 +205,7 @@ class _OneThread:
 
     @cached_property
     def libraries(self) -> Any:
-        """What was loaded when it was first asked; None where nobody knows."""
+        """The libraries loaded at the first call, or None if unknown."""
         try:
             from threadpoolctl import ThreadpoolController
         except ImportError:
@@ -216,7 +214,7 @@ class _OneThread:
 
     @contextlib.contextmanager
     def for_rows(self, rows: int) -> Iterator[None]:
-        """Holds for as long as the context lasts, where there is no more than a row."""
+        """Applies within the context, if there is at most one row."""
         if rows > _ONE_THREAD_ROWS or self.libraries is None:
             yield
             return
@@ -239,7 +237,7 @@ _one_thread = _OneThread()
 
 
 def sampled(response: Response, layout: Layout) -> tuple[Table, Answer] | None:
-    """Returns what a model was asked and said as rows of its columns, None where it is none."""
+    """Returns a model's input and output as rows of its columns, or None if that is impossible."""
     import pandas as pd
     import pyarrow as pa
 

@@ -1,9 +1,9 @@
-"""Preprocessing as a value: what a fitted scikit-learn ColumnTransformer does, in NumPy and Arrow.
+"""Preprocessing as a value: a fitted scikit-learn ColumnTransformer in NumPy and Arrow.
 
-Each part gives its columns of the matrix exactly as scikit-learn would, to the last bit: the same
-operations in the same order in float64, then rounded to float32 where the model does so. It does so in two
-ways: for a table, column by column, a text looked up once per distinct value; and for a single row in plain
-Python, which answers before NumPy would have begun. The proof compares both with the original.
+Each part computes its columns of the matrix exactly as scikit-learn, to the last bit: the same operations in
+the same order in float64, then rounded to float32 if the model does so. There are two ways: for a table,
+column by column, with one lookup per distinct text; and for a single row in plain Python, which is faster
+than NumPy's overhead. The proof compares both with the original.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Plan(BaseModel):
 
     @cached_property
     def categories(self) -> dict[str, list[Any]]:
-        """The values that a column's encoder knows, by column."""
+        """The known values of encoders, by column."""
         found: dict[str, list[Any]] = {}
         for part in self.parts:
             if isinstance(part, Codes | OneHot | NumberCategories | Coded):
@@ -66,10 +66,8 @@ class Plan(BaseModel):
         return [slice(start, end) for start, end in pairwise(ends)]
 
     def bound(self, layout: Layout, kind: Kind) -> Callable[[Table], Features]:
-        """Returns the function from tables in a layout to features of a kind, shape (rows, width); what is
-        too large for that becomes infinite.
-
-        It raises TableError for a value that has no place.
+        """Returns the function from tables in a layout to features of a kind, shape (rows, width); overflow
+        becomes infinite. It raises TableError for a value that cannot become a feature.
         """
         writers = [
             (part.writer(layout), columns) for part, columns in zip(self.parts, self._slices, strict=True)
@@ -89,9 +87,8 @@ class Plan(BaseModel):
         return applied(self.after, given.astype(np.float32) if self.single else given, self._told)
 
     def bound_cells(self, layout: Layout, kind: Kind) -> Callable[[Values, Texts], Row[float]]:
-        """Returns the function from a row in a layout to its features of a kind.
-
-        It raises TableError for a value that has no place.
+        """Returns the function from a row in a layout to its features of a kind. It raises TableError for a
+        value that cannot become a feature.
         """
         inner = _WIDE if self.after else kind
         places = [columns.start for columns in self._slices]

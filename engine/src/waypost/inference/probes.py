@@ -1,4 +1,4 @@
-"""Rows that try a compiled form: the constants of its preprocessing, and values that it has never seen."""
+"""Rows that test a compiled form: constants of its preprocessing, and values that it has never seen."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _UNSEEN = ("", " ", "never seen before", "Zürich", "ＡＢＣ", "İstanbul ΟΔ
 _UNSEEN_NUMBERS = (0.5, -1.0, 1e6)
 
 Rows = dict[str, list[Any]]
-"""Per column its values, None where one is missing."""
+"""Values by column, with None for missing ones."""
 
 
 def probe_sets(compiled: Compiled, rows: Rows) -> list[Rows]:
-    """Returns rows with missing values, rows without, and where a value may be refused rows without those:
-    one such value and the original refuses all rows.
+    """Returns rows with missing values, rows without, and if values may be refused, rows without those: a
+    single one makes the original refuse all rows.
     """
     found = [_probes(compiled, rows, with_missing=missing) for missing in (True, False)]
     unseen, missing = refused_by(compiled.content.plan)
@@ -42,7 +42,7 @@ def _probes(
     with_missing: bool,
     tame: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset()),
 ) -> Rows:
-    """Returns rows made of the model's own constants and of values that it has never seen.
+    """Returns rows of the model's own constants and of values that it has never seen.
 
     Args: tame: the columns without unseen values, and those without missing ones.
     """
@@ -60,7 +60,9 @@ def _probes(
 
 
 def _known_values(compiled: Compiled, choose: random.Random, tame: frozenset[str]) -> dict[str, list[Any]]:
-    """Returns per column values around the constants of the model's preprocessing, in some none unseen."""
+    """Returns values near the constants of the model's preprocessing, by column, in some without unseen
+    ones.
+    """
     known: dict[str, list[Any]] = {c.name: [] for c in compiled.layout.columns}
     for part in compiled.content.plan.parts:
         of = _of_numbers(part, choose) or _of_categories(part, tame)
@@ -117,7 +119,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _fitting(column: Column, values: list[Any], *, is_tame: bool = False) -> list[Any]:
-    """Returns the values that a column can hold, at least one; of a tame one no others than given."""
+    """Returns the values that fit a column, at least one; for a tame column only given ones."""
     if is_tame and values and column.kind in ("number", "text"):
         return values
     match column.kind:

@@ -1,4 +1,6 @@
-"""Is the compiled form equal to the original? Both answer the same rows, and every row is compared."""
+"""The proof that a compiled form equals the original: both answer the same rows, and every row is
+compared.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,11 @@ from waypost.inference.table import Floats, from_arrow, from_rows
 
 
 class Proof(BaseModel):
-    """What was compared and what came of it; stored beside the compiled form, whose `files` are sha256 (hex)
-    by name.
+    """The comparison and its result, stored with the compiled form; `files` are the form's sha256 (hex) by
+    name.
     """
 
-    # JSON has no infinity; a proof that cannot be read is made again at each call.
+    # JSON has no infinity, and an unreadable proof would be repeated at each call.
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     is_equal: bool
@@ -46,10 +48,10 @@ def prove(
     form: bytes | None = None,
     before: Proof | None = None,
 ) -> Proof:
-    """Returns the proof for real rows and for probes: thresholds, unseen and missing values, odd texts.
+    """Returns the proof on real rows and on probes: thresholds, unseen and missing values, odd texts.
 
-    Args: form: the trees of the compiled form, beside whose thresholds probes lie; before: the proof by the
-    same versions on fewer rows, whose probes are not asked again.
+    Args: form: the trees of the compiled form; probes lie next to their thresholds; before: the proof by the
+    same versions on fewer rows, whose probes are not repeated.
     """
     count = count_of(rows)
     tolerance = compiled.content.tolerance
@@ -87,7 +89,7 @@ def prove(
 
 
 def _compared(expected: Answer, given: Answer, compiled: Compiled) -> tuple[int, float]:
-    """Returns how many labels differ, and by how much the numbers do at most."""
+    """Returns the number of labels that differ, and the largest difference of numbers."""
     apart = [_apart(expected.probabilities, given.probabilities)]
     if compiled.content.classes is None:
         apart.append(_apart(expected.labels, given.labels))
@@ -98,14 +100,14 @@ def _compared(expected: Answer, given: Answer, compiled: Compiled) -> tuple[int,
 
 
 def _apart(expected: Any, given: Any) -> Floats:
-    """Returns by how much numbers differ: in parts of those expected, or of 1 where these are smaller."""
+    """Returns differences of numbers: relative, or absolute for expected numbers below 1."""
     with np.errstate(invalid="ignore"):
         found = np.abs(expected - given) / np.maximum(np.abs(expected), 1.0)
     return np.where(expected == given, 0.0, found)
 
 
 def _with_borders(form: bytes | None, compiled: Compiled, rows: Rows) -> Rows:
-    """Returns rows to draw probes from, with values beside which the trees go another way."""
+    """Returns rows to draw probes from, with values next to the trees' thresholds."""
     found = {name: list(values) for name, values in rows.items()}
     borders = borders_of(form)
     start = 0
@@ -128,23 +130,24 @@ def _answered(ask: Callable[[], Answer]) -> Answer | TableError:
 
 
 def _unlike(expected: Answer | TableError, given: Answer | TableError, form: str) -> str:
-    """Returns what is said of rows that one of the two refuses, or answers in another shape."""
+    """Returns the message for rows that one of the two refuses, or answers in another shape."""
     if isinstance(given, TableError) and not isinstance(expected, TableError):
-        remedy = "an imputer, or a clip, before the forest gives it one"
-        return f"the original answers what the compiled form has no place for ({form}): {given}; {remedy}"
+        remedy = "add an imputer or a clip before the estimator"
+        return f"the original answers rows that the compiled form refuses ({form}): {given}; {remedy}"
     if isinstance(expected, TableError) and not isinstance(given, TableError):
-        return f"the original does not answer what the compiled form does ({form}): {expected}"
+        return f"the original refuses rows that the compiled form answers ({form}): {expected}"
     if isinstance(expected, Answer) and isinstance(given, Answer):
         shapes = expected.labels.shape[1:], expected.probabilities.shape[1:]
         if shapes != (given.labels.shape[1:], given.probabilities.shape[1:]):
-            return f"the original answers a row in another shape: {shapes[0]}, probabilities {shapes[1]}"
+            return (
+                f"the original answers a single row in another shape: {shapes[0]}, probabilities {shapes[1]}"
+            )
     return ""
 
 
 def original_answers(original: Original, rows: Rows) -> list[Answer | TableError]:
-    """Returns what the original says of rows, as MLflow's server brings them: together, and one by one.
-
-    A text that is missing is NaN in a column with other texts; alone in its column, as in a single row, None.
+    """Returns the original's answers to rows as MLflow's server passes them: together, and one by one. A
+    missing text is NaN in a column with other texts, but None alone in its column, as in a single row.
     """
     import pandas as pd
 
@@ -161,12 +164,12 @@ def original_answers(original: Original, rows: Rows) -> list[Answer | TableError
 
 
 def count_of(rows: Rows | None) -> int:
-    """Returns how many rows there are."""
+    """Returns the number of rows."""
     return len(next(iter((rows or {}).values()), ()))
 
 
 def _forms(rows: Rows, compiled: Compiled) -> Iterator[tuple[str, Callable[[], Answer]]]:
-    """Yields the ways to ask: one by one and many at once as requests bring rows, and as a file does."""
+    """Yields the rows in each form: one by one and many at once as in requests, and as in a file."""
     import pyarrow as pa
 
     layout = compiled.layout

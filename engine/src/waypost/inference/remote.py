@@ -1,4 +1,4 @@
-"""The original in the environment that the model asks for: a process that is asked by messages."""
+"""The original in the model's own environment: a process that receives messages."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _AGAIN = "ask again later"
 
 
 class Remote(Original):
-    """A model that a process of its environment loaded. Any number of threads may ask; it answers one by one.
+    """A model loaded by a process in its own environment. Thread-safe; requests are answered one by one.
 
-    A process that falls, or takes longer than `seconds`, is ended; the next question starts another one.
+    A process that crashes, or takes longer than `seconds`, is ended; the next request starts another one.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class Remote(Original):
 
     @property
     def estimator(self) -> Any:
-        """What scikit-learn has learned stays over there."""
+        """None: the fitted estimator stays in the other process."""
         return None
 
     @cached_property
     def classes(self) -> NDArray[Any] | None:
-        """The classes of one target, None of a model that has none. Raises WaypostError: it does not load."""
+        """The classes of the target, None for a model without. Raises WaypostError if it does not load."""
         with self._lock:
             self._running()
         return None if self._classes is None else np.asarray(self._classes)
@@ -83,7 +83,7 @@ class Remote(Original):
     def respond(
         self, kind: str, body: bytes | dict[str, Any], limits: Limits, *, chances: bool, keeps: bool
     ) -> Response:
-        """Returns the reply of MLflow's server over there, as `Original.respond` does."""
+        """Returns the reply of MLflow's server in the other process, as `Original.respond` does."""
         asked = {"is_table": False, "kind": kind, "rows": limits.rows, "chances": chances, "keeps": keeps}
         content = json.dumps(body).encode() if isinstance(body, dict) else body
         head, rest = self._asked(asked, content)
@@ -108,7 +108,7 @@ class Remote(Original):
             writer.write_table(asked)
         try:
             head, _ = self._asked({"is_table": True, "chances": self.classes is not None}, sink.getvalue())
-        except RequestError as error:  # no row is to blame
+        except RequestError as error:  # not the fault of a row
             raise WaypostError(str(error)) from error
         try:
             labels = _labels(head, len(table))
@@ -124,7 +124,7 @@ class Remote(Original):
         return self.of_table(pa.Table.from_pandas(frame, preserve_index=False))
 
     def _asked(self, asked: dict[str, Any], *rest: messages.Bytes) -> tuple[dict[str, Any], memoryview]:
-        """Returns what the process says to a question. Raises RequestError if there is no answer."""
+        """Returns the process' answer to a message. Raises RequestError if there is none."""
         if not self._lock.acquire(timeout=self._seconds):
             raise RequestError("the model is busy with other requests", status=503, hint=_AGAIN)
         try:
@@ -134,15 +134,15 @@ class Remote(Original):
             except TimeoutError:
                 companion.end()
                 problem = f"no answer within {self._seconds:g} s"
-                raise RequestError(problem, status=504, hint="ask for fewer rows") from None
+                raise RequestError(problem, status=504, hint="send fewer rows") from None
             except (EOFError, OSError):
-                problem = f"the model's process has fallen ({_how(companion.end())})"
+                problem = f"the model's process has crashed ({_how(companion.end())})"
                 raise RequestError(problem, status=503, hint=_AGAIN) from None
         finally:
             self._lock.release()
 
     def _running(self) -> Companion:
-        """Returns the process, started where it is not there. Whoever calls has the lock."""
+        """Returns the process, starting it if needed. The caller holds the lock."""
         if self._companion is None or not self._companion.is_alive():
             self._companion = None
             self._companion = self._started()
@@ -156,7 +156,7 @@ class Remote(Original):
             self._check(head)
         except (TimeoutError, EOFError, OSError) as error:
             how = _how(companion.end())
-            raise WaypostError(f"{self._folder}: loading it ended its process ({how})") from error
+            raise WaypostError(f"{self._folder}: loading it crashed its process ({how})") from error
         except BaseException:
             companion.end()
             raise
@@ -164,9 +164,9 @@ class Remote(Original):
         return companion
 
     def _check(self, head: dict[str, Any]) -> None:
-        """Raises WaypostError unless a process says that it loaded the model."""
+        """Raises WaypostError unless a process reports that it loaded the model."""
         if name := head.get("missing"):
-            problem = f"it needs the module {name!r}, which its environment does not have"
+            problem = f"it needs the module {name!r}, which is not in its environment"
             hint = "log the model with it: pip_requirements=[…], or code_paths=[…] for modules of your own"
             raise WaypostError(f"{self._folder}: it cannot be loaded: {problem}", hint=hint)
         if words := head.get("failed"):
@@ -174,7 +174,7 @@ class Remote(Original):
 
     def _variables(self) -> dict[str, str]:
         variables = {**os.environ, **self._environment.variables()}
-        if self._serves:  # as originals here: threads cost a row more than they save
+        if self._serves:  # as for originals here: for one row, threads cost more than they save
             variables = {**dict.fromkeys(_THREADS, "1"), **variables, mlflow_serving.SERVES: "true"}
         return variables
 
@@ -187,7 +187,7 @@ def _told(
 
 
 def _labels(head: dict[str, Any], rows: int) -> NDArray[Any]:
-    """Returns an answer a row. Raises RefusedError if there is none."""
+    """Returns an answer per row. Raises RefusedError if there are none."""
     if "refused" in head:
         raise RefusedError(head["refused"])
     return counted(as_objects(head["labels"]), rows)
@@ -198,7 +198,7 @@ def _how(code: int) -> str:
 
 
 def _table(content: memoryview) -> Any:
-    """Returns the frame that a model was asked with, None where it was none."""
+    """Returns a model's input frame, or None if it was not a table."""
     import pyarrow as pa
 
     if not content:

@@ -1,4 +1,4 @@
-"""What estimators of scikit-learn have learned: forests, boosting, linear models."""
+"""The learned parameters of scikit-learn estimators: forests, boosting, linear models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from waypost.inference.trees import Tree, laid_out
 
 
 def learned_by_sklearn(model: Any) -> Learned:
-    """Returns what a fitted estimator has learned. Raises NotCompilableError."""
+    """Returns the trees or weights of a fitted estimator. Raises NotCompilableError."""
     from sklearn import ensemble, linear_model, tree
 
     known = {
@@ -45,7 +45,7 @@ def _classes(model: Any) -> list[Any] | None:
 
 
 def tree_of(tree: Any, values: Any) -> Tree:
-    """Returns a tree of scikit-learn's (`tree_`) with what its leaves say, shape (nodes, numbers)."""
+    """Returns a scikit-learn tree (`tree_`) with its values, shape (nodes, numbers)."""
     left, right = tree.children_left.astype(np.int64), tree.children_right.astype(np.int64)
     return Tree(left, right, tree.feature, tree.threshold, tree.missing_go_to_left, values)
 
@@ -57,7 +57,7 @@ def _forest(forest: Any) -> Learned:
     trees = [member.tree_ for member in members]
     start = np.zeros(trees[0].value.shape[2])
     laid = laid_out([tree_of(tree, tree.value[:, 0, :]) for tree in trees], forest.n_features_in_, start)
-    # As the trees say it to scikit-learn.
+    # In the trees' own order of classes.
     takes_missing = bool(members[0].__sklearn_tags__().input_tags.allow_nan)
     classes = _classes(forest)
     return Learned(
@@ -75,7 +75,7 @@ def _boosting(model: Any) -> Learned:
     steps = model.estimators_
     rate = model.learning_rate
     trees = [tree_of(step.tree_, rate * step.tree_.value[:, 0, :]) for step in steps.ravel()]
-    # What the steps are added to is one for all rows, unless an estimator of its own says it.
+    # The initial value is the same for all rows, unless an initial estimator gives it.
     if not isinstance(model.init_, str) and not type(model.init_).__name__.startswith("Dummy"):
         raise NotCompilableError(f"{type(model).__name__} that begins with {type(model.init_).__name__}")
     start = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))[0]

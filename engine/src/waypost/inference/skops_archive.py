@@ -1,7 +1,7 @@
-"""A skops file is a zip from a stranger: it is measured, and its plan is read, before anything is built.
+"""A skops file is an untrusted zip: its sizes and its schema are checked before anything is built.
 
-skops asks whether it knows the types. It does not ask how large they become, whether a part is said twice and
-differently, or with which state native code is called: that is asked here.
+skops checks the types. It does not check how large they become, whether a part is declared twice and
+differently, or with which state native code is called: that is checked here.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import numpy as np
 _SCHEMA = "schema.json"
 _MOST_MEMBERS = 200_000
 _MOST_BYTES, _MOST_SCHEMA_BYTES = 16 << 30, 256 << 20
-# What compresses better than that is no model: trees and vocabularies shrink to a tenth at best.
+# Models do not compress better than that: trees and vocabularies shrink to a tenth at best.
 _MOST_RATIO, _FREE_BYTES = 100, 64 << 20
-_MOST_HEADER_BYTES = 10_000  # as NumPy itself reads at most
+_MOST_HEADER_BYTES = 10_000  # NumPy's own limit
 _ARRAY = "NdArrayNode"
 _NAMES = ("__id__", "file")
-_POOL = "4"  # words of a seed, as NumPy has them
+_POOL = "4"  # words of a seed in NumPy
 
-# How skops builds a part, and of which type it may be then; (): of any that skops knows.
+# How skops builds a part, and its allowed types; (): any that skops knows.
 _BUILDERS: dict[str, tuple[str, ...]] = {
     "JsonNode": (),
     "DictNode": ("builtins.dict", "collections.OrderedDict"),
@@ -45,7 +45,7 @@ _BUILDERS: dict[str, tuple[str, ...]] = {
     "LossNode": (),
     "ObjectNode": (),
 }
-# A number is a size to the one; the other holds anything.
+# The one takes a number as a size; the other holds anything.
 _NO_SCALARS = ("numpy.void", "numpy.object_")
 KNOWN = {
     "numpy.dtype": "DTypeNode",
@@ -54,11 +54,11 @@ KNOWN = {
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": "ObjectNode",
     "sklearn.tree._tree.Tree": "TreeNode",
 }
-"""Types that skops does not build unasked, each with the one way to build it; what they hold is checked."""
+"""Types that skops does not build by default, each with its one way to build it; their content is checked."""
 
 
 class UnsafeError(Exception):
-    """What a model's file holds cannot be used without trust in who made it; the text says why."""
+    """A model's file cannot be used without trust in its source; the text says why."""
 
 
 def check_archive(file: BinaryIO, size: int) -> None:
@@ -72,14 +72,14 @@ def check_archive(file: BinaryIO, size: int) -> None:
     except UnsafeError:
         raise
     except MemoryError as error:
-        raise UnsafeError("it needs more memory than there is") from error
-    except Exception as error:  # zipfile, zlib, json and NumPy each have many words for a damaged file
+        raise UnsafeError("it needs more memory than is available") from error
+    except Exception as error:  # zipfile, zlib, json and NumPy raise many errors for a damaged file
         words = " ".join(str(error).split())[:200]
-        raise UnsafeError(f"it is no skops file, or damaged ({type(error).__name__}: {words})") from error
+        raise UnsafeError(f"it is not a skops file, or damaged ({type(error).__name__}: {words})") from error
 
 
 def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
-    """Returns the sizes of the members by name; no reader gets more bytes than that of any of them."""
+    """Returns the sizes of the members by name; no reader gets more bytes of a member than its size."""
     members = archive.infolist()
     if len(members) > _MOST_MEMBERS:
         raise UnsafeError(f"its file has more than {_MOST_MEMBERS:,} members")
@@ -95,10 +95,10 @@ def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
 
 
 def _arrays(schema: Any) -> dict[str, int]:
-    """Returns the members that hold arrays, each with the one part that it belongs to.
+    """Returns the members with arrays, each with the one part that it belongs to.
 
-    Raises UnsafeError if a part is built in a way that is not known, or said twice and differently. A part
-    is said in full wherever it stands; so what is built is not larger than what is said, and has no cycle.
+    Raises UnsafeError if a part is built in an unknown way, or declared twice and differently. A part is
+    declared in full wherever it occurs, so the result is not larger than the declarations, and has no cycle.
     """
     arrays: dict[str, int] = {}
     seen: dict[int, Any] = {}
@@ -110,7 +110,7 @@ def _arrays(schema: Any) -> dict[str, int]:
         elif isinstance(part, dict):
             left += part.values()
             if "__id__" in part and not _is_alike(seen.setdefault(part["__id__"], part), part):
-                raise UnsafeError("its file says a part twice, and differently")
+                raise UnsafeError("its file declares a part twice, and differently")
             if "__loader__" in part:
                 _check_part(part)
                 if part["__loader__"] == _ARRAY and part["type"] == "numpy":
@@ -121,7 +121,7 @@ def _arrays(schema: Any) -> dict[str, int]:
 
 
 def _is_alike(one: Any, other: Any) -> bool:
-    """Returns whether two parts are built alike, whatever they and their arrays are called."""
+    """Returns whether two parts are built in the same way, whatever their names and those of their arrays."""
     left = [(one, other)]
     while left:
         a, b = left.pop()
@@ -149,17 +149,17 @@ def _check_part(part: Mapping[str, Any]) -> None:
     kinds = _BUILDERS[builder]
     is_scalar = builder == _ARRAY and kind in _NO_SCALARS
     if is_scalar or (kinds and kind not in kinds) or KNOWN.get(kind, builder) != builder:
-        raise UnsafeError(f"it asks to build {kind} as {builder}")
-    if builder == "LossNode" and part["content"]["content"]:  # its length is not looked at
+        raise UnsafeError(f"it requires building {kind} as {builder}")
+    if builder == "LossNode" and part["content"]["content"]:  # its length is not checked
         raise UnsafeError(f"it brings a state for {kind}, which cannot be checked")
-    if builder == "RandomGeneratorNode":  # it makes as large a pool as it is told
+    if builder == "RandomGeneratorNode":  # it creates a pool of any declared size
         pool = part["content"]["seed_seq"]["content"].get("pool_size")
         if pool and pool["content"] != _POOL:
             raise UnsafeError(f"it brings a state for {kind}, which cannot be checked")
 
 
 def _check_array(archive: zipfile.ZipFile, name: str, sizes: Mapping[str, int]) -> None:
-    """Raises UnsafeError unless an array is as large as its header says."""
+    """Raises UnsafeError unless an array has the size in its header."""
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
         width = {(1, 0): 2, (2, 0): 4}[version]
@@ -171,12 +171,12 @@ def _check_array(archive: zipfile.ZipFile, name: str, sizes: Mapping[str, int]) 
     shape, kind = _described(version, length + header)
     room, items = sizes[name] - np.lib.format.MAGIC_LEN - width - count, math.prod(map(int, shape))
     if kind.hasobject or items * kind.itemsize != room or (items and not kind.itemsize):
-        raise UnsafeError(f"{name} is not as large as it says")
+        raise UnsafeError(f"{name} does not have the size in its header")
 
 
 @lru_cache(maxsize=1024)
 def _described(version: tuple[int, int], header: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Returns (shape, type); thousands of arrays have one header."""
+    """Returns (shape, type); thousands of arrays share one header."""
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, kind = read(io.BytesIO(header), _MOST_HEADER_BYTES)
     return shape, kind

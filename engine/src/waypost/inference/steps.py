@@ -1,6 +1,6 @@
-"""Number columns through any chain of scikit-learn's transformers, each as values and NumPy.
+"""Numeric columns through any chain of scikit-learn's transformers, each as values and NumPy.
 
-A row alone is a table of one row here: each step looks at one row at a time, so both have the same bits.
+A single row is a table of one row: each step handles rows separately, so both have the same bits.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ Matrix = NDArray[Any]
 
 
 class _Step(BaseModel):
-    """A transformer, fitted. Matrices have the shape (rows, columns)."""
+    """A fitted transformer. Matrices have the shape (rows, columns)."""
 
     model_config = ConfigDict(frozen=True)
 
     takes_missing: bool = True
 
     def apply(self, given: Matrix) -> Matrix:
-        """Returns what the transformer makes of a matrix."""
+        """Returns a transformed matrix."""
         raise NotImplementedError
 
     def sources(self, names: Sequence[str]) -> list[str]:
-        """Returns the column that each of the results is told by, where the given ones have these names."""
+        """Returns the source column of each output column, for input columns with these names."""
         return list(names)
 
 
 class Filled(_Step):
-    """Missing values filled; a column without a value to fill is left out. `flags`: columns of which a column
-    at the end tells whether they were missing. `sign`: the number that stands for a missing value, None: NaN.
+    """Missing values filled; a column without a fill value is dropped. `flags`: columns with a missing-value
+    indicator at the end. `sign`: the number that means a missing value, None: NaN.
 
     Source: scikit-learn's SimpleImputer.
     """
@@ -62,7 +62,7 @@ class Filled(_Step):
 
 
 class Scaled(_Step):
-    """`(x - subtract) / divide`, or `x * multiply + add`, cut off at `low` and `high`.
+    """`(x - subtract) / divide`, or `x * multiply + add`, clipped at `low` and `high`.
 
     Source: scikit-learn's StandardScaler, RobustScaler, MaxAbsScaler, MinMaxScaler.
     """
@@ -89,7 +89,7 @@ class Scaled(_Step):
 
 
 class Products(_Step):
-    """Products of columns; a term without any is 1. Source: scikit-learn's PolynomialFeatures."""
+    """Products of columns; a term without columns is 1. Source: scikit-learn's PolynomialFeatures."""
 
     kind: Literal["products"] = "products"
     takes_missing: bool = False
@@ -98,7 +98,7 @@ class Products(_Step):
     def apply(self, given: Matrix) -> Matrix:
         found = np.ones((len(given), len(self.terms)), dtype=given.dtype)
         for place, term in enumerate(self.terms):
-            for column in reversed(term):  # as scikit-learn does, from the last one
+            for column in reversed(term):  # as in scikit-learn, from the last one
                 found[:, place] *= given[:, column]
         return found
 
@@ -107,7 +107,7 @@ class Products(_Step):
 
 
 class Binned(_Step):
-    """The number of the bin that a value is in; `spread`: a column for each bin.
+    """The number of a value's bin; `spread`: a column for each bin.
 
     Source: scikit-learn's KBinsDiscretizer.
     """
@@ -147,7 +147,7 @@ Step = Annotated[Filled | Scaled | Products | Binned | Chosen, Field(discriminat
 
 
 def names_after(steps: Sequence[Step], names: Sequence[str]) -> list[str]:
-    """Returns the column that each result of some steps is told by."""
+    """Returns the source column of each output column of some steps."""
     found = list(names)
     for step in steps:
         found = step.sources(found)
@@ -155,9 +155,8 @@ def names_after(steps: Sequence[Step], names: Sequence[str]) -> list[str]:
 
 
 def applied(steps: Sequence[Step], given: Matrix, names: Sequence[str]) -> Matrix:
-    """Returns what some steps make of a matrix whose columns have such names.
-
-    Raises TableError where a step refuses a value: what is infinite, or is missing.
+    """Returns a matrix with columns `names` after some steps. Raises TableError if a step refuses a value
+    that is infinite or missing.
     """
     found, told = given, list(names)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -176,8 +175,8 @@ def _check(wrong: NDArray[np.bool_], names: Sequence[str], problem: str) -> None
 
 
 class Chain(Columns):
-    """Number columns that pass through some steps, rounded to float32 each time where all of them are of 32
-    bits (`single`). With `missing`, what is still missing in the end is NaN.
+    """Numeric columns after some steps, rounded to float32 in each step if all of them have 32 bits
+    (`single`). With `missing`, values still missing at the end are NaN.
     """
 
     kind: Literal["chain"] = "chain"
@@ -213,10 +212,10 @@ class Chain(Columns):
         return write
 
     def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:
-        """Returns the function that writes the cells of one row, as a table of one."""
+        """Returns the function that writes the cells of one row, as a table of one row."""
         write = self.writer(layout)
 
-        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (common interface)
             made = np.empty((1, self.width), dtype=kind.dtype)
             write(Table(np.array([values], dtype=np.float64), {}), made)
             if not kind.is_open:

@@ -1,4 +1,4 @@
-"""The table that a model is asked about: numbers as one matrix, texts column by column."""
+"""The input table of a model: numbers as one matrix, texts column by column."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Floats = NDArray[np.float64]
 Values = tuple[float | None, ...]
 Texts = tuple[str | None, ...]
 FEW_ROWS = 16
-"""So many rows are answered one by one; for more it pays to make columns of them."""
+"""Up to so many rows are answered one by one; for more, columns are faster."""
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows in a model's layout.
 
-    numbers: shape (rows, number columns), NaN where a value is missing. texts: per text column the
-    rows' texts as Arrow, null where one is missing.
+    numbers: shape (rows, numeric columns), NaN for a missing value. texts: Arrow strings of each text column,
+    null for a missing one.
     """
 
     numbers: Floats
@@ -41,22 +41,22 @@ class Table:
 
     @property
     def nbytes(self) -> int:
-        """How much memory the rows take."""
+        """Memory of the rows in bytes."""
         return self.numbers.nbytes + sum(int(texts.nbytes) for texts in self.texts.values())
 
     def table(self) -> Table:
-        """Returns this."""
+        """Returns itself."""
         return self
 
     def piece(self, start: int, end: int) -> Table:
-        """Returns the rows from a place to another."""
+        """Returns a range of rows."""
         texts = {name: values[start:end] for name, values in self.texts.items()}
         return Table(self.numbers[start:end], texts)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A few rows as a request brings them: the numbers and the texts of each, None where one is missing."""
+    """A few rows as in a request: the numbers and the texts of each, None for a missing one."""
 
     values: list[Values]
     words: list[Texts]
@@ -67,12 +67,12 @@ class Rows:
 
     @property
     def nbytes(self) -> int:
-        """How much memory the rows take, about."""
+        """Approximate memory of the rows in bytes."""
         texts = sum(len(word or "") for words in self.words for word in words)
         return 32 * len(self) * len(self.layout.columns) + texts
 
     def table(self) -> Table:
-        """Returns the same as columns."""
+        """Returns the rows as columns."""
         import pyarrow as pa
 
         try:
@@ -89,15 +89,13 @@ class Rows:
 
 
 def from_columns(columns: Mapping[str, Sequence[Any]], layout: Layout) -> Table | Rows:
-    """Returns rows of parsed JSON: per column its values, equally many. Raises TableError."""
+    """Returns rows of parsed JSON with the values of each column, equally many. Raises TableError."""
     return from_rows(tuple(columns), list(zip(*columns.values(), strict=True)), layout)
 
 
 def from_rows(names: tuple[str, ...], rows: Sequence[Sequence[Any]], layout: Layout) -> Table | Rows:
-    """Returns rows of parsed JSON: the names of columns, and each row's values in that order. Many become a
-    table at once.
-
-    Raises TableError that names column and row for a value of another type.
+    """Returns rows of parsed JSON with column names, and each row's values in that order. Many rows become a
+    table at once. Raises TableError with column and row for a value of another type.
     """
     pick_numbers, pick_texts = layout.picks(names)
     width, single = len(names), layout.single
@@ -120,7 +118,7 @@ def from_rows(names: tuple[str, ...], rows: Sequence[Sequence[Any]], layout: Lay
 
 
 def _rounded(values: Values, single: tuple[int, ...]) -> Values:
-    """Returns a row whose values at some positions are rounded to 32 bits; what is too large is infinite."""
+    """Returns a row with the values at some positions rounded to 32 bits; overflow is infinite."""
     found = list(values)
     with np.errstate(over="ignore"):
         for place in single:
@@ -129,7 +127,7 @@ def _rounded(values: Values, single: tuple[int, ...]) -> Values:
     return tuple(found)
 
 
-_BEYOND = sys.float_info.max  # a whole number may be larger than any float
+_BEYOND = sys.float_info.max  # an integer may be larger than any float
 _LONGEST_NUMBER = 1000
 _NUMERIC: set[type] = {int, float, bool, type(None)}
 _TEXTUAL: set[type] = {str, type(None)}
@@ -144,7 +142,7 @@ def _wrong(names: Sequence[str], row: int, values: Sequence[Any], types: set[typ
 
 
 def _says_a_number(value: Any) -> bool:
-    """Returns whether a value is the text of a number, which MLflow takes for one."""
+    """Returns whether a value is the text of a number, which MLflow reads as a number."""
     try:
         return isinstance(value, str) and len(value) < _LONGEST_NUMBER and float(value) is not None
     except ValueError:
@@ -152,7 +150,7 @@ def _says_a_number(value: Any) -> bool:
 
 
 def _check_whole(numbers: Floats, layout: Layout) -> None:
-    """Raises OddError if MLflow makes another number of one: a fraction, or more than the type holds."""
+    """Raises OddError if MLflow would change a number: a fraction, or beyond the type's range."""
     for position, column in layout.strict:
         values = numbers[:, position]
         most = {"integer": 2.0**31, "boolean": 2.0}.get(column.type, float(EXACT))
@@ -165,8 +163,8 @@ def _check_whole(numbers: Floats, layout: Layout) -> None:
 
 
 def _check_strict(numbers: Floats, layout: Layout) -> None:
-    """Raises TableError if a value of a whole-number column is missing or has a fraction, or one of a
-    boolean column is neither 0 nor 1.
+    """Raises TableError if a value of an integer column is missing or has a fraction, or a boolean is neither
+    0 nor 1.
     """
     for position, column in layout.strict:
         values = numbers[:, position]
@@ -194,13 +192,13 @@ _SHORT.maxstring = 60
 
 
 def short(value: Any) -> str:
-    """Returns a value as a message shows it."""
-    text = _SHORT.repr(value)  # a value may be nested deeper than Python's own repr goes
+    """Returns a value as shown in messages."""
+    text = _SHORT.repr(value)  # a value may be nested too deeply for Python's repr
     return text if len(text) < 40 else f"{text[:37]}…"
 
 
 def from_arrow(table: pa.Table | pa.RecordBatch, layout: Layout) -> Table:
-    """Returns an Arrow table's columns. Raises TableError that names the column of another type."""
+    """Returns an Arrow table's columns. Raises TableError with the column of a wrong type."""
     import pyarrow as pa
 
     check_names(table.schema.names, layout)
@@ -226,7 +224,7 @@ def from_arrow(table: pa.Table | pa.RecordBatch, layout: Layout) -> Table:
 
 
 def _check_single(values: NDArray[np.float64], name: str) -> None:
-    """Raises TableError if a value has more digits than 32 bits hold: MLflow does not round it, either."""
+    """Raises TableError if a value does not fit 32 bits exactly: MLflow does not round it, either."""
     with np.errstate(over="ignore"):
         wrong = (values != values.astype(np.float32)) & ~np.isnan(values)
     if wrong.any():
@@ -243,7 +241,7 @@ def _cast(values: Any, wanted: pa.DataType, column: Column) -> pa.Array:
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     try:
-        values.validate(full=column.kind == "text")  # bytes that are no UTF-8 are no text
+        values.validate(full=column.kind == "text")  # bytes that are not UTF-8 are not text
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
         # An integer beyond 2**53 is rounded, as pandas rounds it.
@@ -253,7 +251,7 @@ def _cast(values: Any, wanted: pa.DataType, column: Column) -> pa.Array:
 
 
 def check_type(given: pa.DataType, column: Column) -> None:
-    """Raises TableError if the values of an Arrow type are not what a column holds."""
+    """Raises TableError if an Arrow type does not fit a column."""
     import pyarrow.types as of
 
     kind = given.value_type if of.is_dictionary(given) else given

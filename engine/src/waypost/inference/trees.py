@@ -1,15 +1,13 @@
-"""Trees as one piece of bytes, which a walk follows without looking: what is stored, and what is checked
-first.
+"""The stored form of trees, which is evaluated without bounds checks, and its checks beforehand.
 
-All numbers are little-endian. A header of 48 bytes: `WAYPOSTT`, then ten uint32: the version (1), the bytes
-of a feature (4 or 8), trees, nodes, features, outputs, numbers that a leaf says, leaves, whether sums are
-rounded to float32, 0. Then the start of the sums (float64 an output), the number of each tree's root (uint32,
-padded to eight bytes), the nodes, and what the leaves say (float64), in the order of the nodes.
+All numbers are little-endian. A header of 48 bytes: `WAYPOSTT`, then ten uint32: the version (1), bytes per
+feature (4 or 8), trees, nodes, features, outputs, values per leaf, leaves, whether sums are rounded to
+float32, 0. Then the initial sums (one float64 per output), the number of each tree's root (uint32, padded to
+eight bytes), the nodes, and the leaf values (float64), in the order of the nodes.
 
-A node has a threshold, how far `below` it its first child is, its feature, and whether what is missing goes
-to the first child, as does what is not above the threshold. The second child is next to the first; a leaf is
-below itself. Narrow nodes (8 bytes) have float32 and keep all else in 32 bits, wide ones (16 bytes) have
-float64.
+A node has a threshold, the distance `below` to its first child, its feature, and whether missing values go to
+the first child, as do values up to the threshold. The second child follows the first; a leaf is its own
+child. Narrow nodes (8 bytes) have float32 and everything else in 32 bits, wide ones (16 bytes) have float64.
 """
 
 from __future__ import annotations
@@ -29,9 +27,9 @@ Floats = NDArray[np.float64]
 Array = NDArray[Any]
 
 DEEPEST = 1000
-"""Levels that a tree may have."""
+"""Most levels of a tree."""
 MOST_LEAVES = 2**24
-"""More leaves than that have no exact number in float32, in which ONNX Runtime names them."""
+"""Most leaves: ONNX Runtime numbers them in float32, which is exact up to here."""
 
 _BLOCK_LEVELS = 3  # 14 nodes of 8 bytes: two lines of a cache
 
@@ -43,12 +41,12 @@ _WIDE = np.dtype([("threshold", "<f8"), ("below", "<u4"), ("link", "<u4")])
 
 
 class FormError(WaypostError):
-    """Bytes are no trees that can be walked."""
+    """The bytes are not valid trees."""
 
 
 class Tree(NamedTuple):
-    """A tree as its library has it: by node, in any order, the root first. `left` is -1 at a leaf; values:
-    shape (nodes, numbers that a leaf says), of which only those of leaves count.
+    """A tree of a library: by node, in any order, the root first. `left` is -1 at a leaf; values: shape
+    (nodes, values per leaf), used at leaves only.
     """
 
     left: Array
@@ -61,10 +59,10 @@ class Tree(NamedTuple):
 
 @dataclass(frozen=True)
 class Trees:
-    """Trees in the order in which they are added up, the nodes of each in that of a walk.
+    """Trees in the order of summation, the nodes of each in evaluation order.
 
-    A row's sum begins at `start`, shape (outputs,). A tree adds what its leaf says to all of them, or to the
-    one whose turn it is. `is_single`: sums are rounded to float32 each time.
+    A row's sum begins at `start`, shape (outputs,). A tree adds the values of its leaf to all outputs, or to
+    one of them in turn. `is_single`: sums are rounded to float32 after each tree.
     """
 
     roots: Array
@@ -88,15 +86,15 @@ class Trees:
 
     @property
     def dtype(self) -> Any:
-        """The type of features: as thresholds are compared with them."""
+        """The type of features, in which thresholds are compared."""
         return self.threshold.dtype.type
 
     def spans(self) -> Iterable[tuple[int, int]]:
-        """Yields the nodes of each tree: the first, and the one after the last."""
+        """Yields the range of each tree's nodes: the first, and the one after the last."""
         return zip(self.roots.tolist(), [*self.roots[1:].tolist(), len(self.threshold)], strict=True)
 
     def to_bytes(self) -> bytes:
-        """Returns the trees as they are stored."""
+        """Returns the trees in their stored form."""
         shift = _shift(self.width)
         is_narrow = self.dtype == np.float32 and int(self.below.max(initial=0)) < 1 << (32 - shift)
         nodes = np.empty(len(self.threshold), _NARROW if is_narrow else _WIDE)
@@ -122,12 +120,12 @@ class Trees:
 
 
 def _shift(width: int) -> int:
-    """Returns the bits of a narrow node that say its feature, and where what is missing goes."""
+    """Returns the number of a narrow node's bits for its feature and the branch of missing values."""
     return 1 + max(width - 1, 0).bit_length()
 
 
 def facts_of(content: bytes) -> tuple[Any, int]:
-    """Returns (the type of features, the number of outputs) that the header of stored trees says."""
+    """Returns (type of features, number of outputs) in the header of stored trees."""
     if len(content) < _HEADER.size:
         raise FormError("it is shorter than its header")
     _, _, kind, _, _, _, outputs, *_ = _HEADER.unpack_from(content)
@@ -135,7 +133,7 @@ def facts_of(content: bytes) -> tuple[Any, int]:
 
 
 def from_bytes(content: bytes) -> Trees:
-    """Returns the trees that were stored. Raises FormError for anything else."""
+    """Returns the stored trees. Raises FormError for anything else."""
     if len(content) < _HEADER.size:
         raise FormError("it is shorter than its header")
     magic, version, kind, trees, nodes, width, outputs, per_leaf, leaves, single, unused = (
@@ -147,7 +145,7 @@ def from_bytes(content: bytes) -> Trees:
     dtype = _NARROW if kind == 4 else _WIDE
     sizes = (8 * outputs, 8 * ((trees + 1) // 2), dtype.itemsize * nodes, 8 * leaves * per_leaf)
     if not is_known or not is_sane or _HEADER.size + sum(sizes) != len(content):
-        raise FormError("its header is not that of a form of this version and size")
+        raise FormError("its header does not match this version and size")
     at = np.cumsum([_HEADER.size, *sizes]).tolist()
     start = np.frombuffer(content, "<f8", outputs, at[0])
     roots = np.frombuffer(content, "<u4", trees, at[1]).astype(np.int64)
@@ -165,23 +163,24 @@ def from_bytes(content: bytes) -> Trees:
 
 
 def _check(trees: Trees) -> None:
-    """Raises FormError unless every walk stays within its tree and ends."""
+    """Raises FormError unless every path stays within its tree and ends."""
     count, roots, is_leaf = len(trees.threshold), trees.roots, trees.is_leaf
-    _require(
-        roots[0] == 0 and (np.diff(roots, append=count) > 0).all(), "its trees are not one after another"
-    )
-    _require((trees.feature < trees.width).all(), "a tree asks for a feature that is not there")
-    _require(not np.isnan(trees.threshold).any(), "a tree has a threshold that is no number")
+    _require(roots[0] == 0 and (np.diff(roots, append=count) > 0).all(), "its trees are not consecutive")
+    _require((trees.feature < trees.width).all(), "a tree uses a feature that does not exist")
+    _require(not np.isnan(trees.threshold).any(), "a tree has a threshold that is not a number")
     has_no_way_out = (trees.threshold[is_leaf] == np.inf) & trees.missing_first[is_leaf]
-    _require(has_no_way_out.all(), "a leaf of a tree has a way out")
-    _require(is_leaf.sum() == len(trees.values), "there are other leaves than values")
+    _require(has_no_way_out.all(), "a leaf of a tree has a child")
+    _require(is_leaf.sum() == len(trees.values), "the numbers of leaves and values differ")
     ends = np.repeat(np.append(roots[1:], count), np.diff(roots, append=count))
     first = np.arange(count) + trees.below
-    _require((first[~is_leaf] + 1 < ends[~is_leaf]).all(), "a tree points outside of its nodes")
+    _require((first[~is_leaf] + 1 < ends[~is_leaf]).all(), "a tree points outside its nodes")
     children = np.concatenate([first[~is_leaf], first[~is_leaf] + 1])
     is_child = np.bincount(children, minlength=count) == 1
     is_child[roots] = ~is_child[roots]
-    _require(len(children) + len(roots) == count and is_child.all(), "a node of a tree has not one parent")
+    _require(
+        len(children) + len(roots) == count and is_child.all(),
+        "a node of a tree does not have exactly one parent",
+    )
     level, depth = roots, 0
     while len(level := level[~is_leaf[level]]):
         depth += 1
@@ -197,7 +196,7 @@ def _require(holds: Any, problem: str) -> None:
 def laid_out(
     given: Iterable[Tree], width: int, start: Floats, *, dtype: Any = np.float32, is_single: bool = False
 ) -> Trees:
-    """Returns the trees of a library in the order in which they are walked.
+    """Returns the trees of a library in the stored order.
 
     Args: dtype: that of the features. Thresholds are rounded down to it, which changes no comparison with
     them. Raises FormError for trees that are too deep or too many.
@@ -210,7 +209,7 @@ def laid_out(
     threshold[is_leaf] = np.inf
     _require(is_leaf.sum() <= MOST_LEAVES, f"more than {MOST_LEAVES:,} leaves")
     feature = np.where(is_leaf, 0, np.concatenate([part.feature for part in parts]))
-    _require(((feature >= 0) & (feature < width)).all(), "a tree asks for a feature that is not there")
+    _require(((feature >= 0) & (feature < width)).all(), "a tree uses a feature that does not exist")
     missing = is_leaf | np.concatenate([part.missing_left for part in parts]).astype(bool)
     values = np.ascontiguousarray(np.concatenate([part.values for part in parts])[is_leaf], dtype=np.float64)
     roots = np.cumsum([0, *counts[:-1]])
@@ -218,9 +217,9 @@ def laid_out(
 
 
 def _in_blocks(tree: Tree) -> Tree:
-    """Returns a tree whose nodes are in the order of a walk: siblings side by side, and what lies within
-    `_BLOCK_LEVELS` below a node in one place, so that a row meets few lines of the processor's cache. `left`
-    says how far below a node its first child is, 0 at a leaf.
+    """Returns a tree in evaluation order: siblings adjacent, and `_BLOCK_LEVELS` levels below a node in one
+    block, so that a row touches few cache lines. `left` is the distance from a node to its first child, 0 at
+    a leaf.
     """
     left, right = tree.left.astype(np.int64), tree.right.astype(np.int64)
     level = np.zeros(1, dtype=np.int64)
@@ -236,11 +235,13 @@ def _in_blocks(tree: Tree) -> Tree:
         _require(depth <= DEEPEST, f"a tree deeper than {DEEPEST:,}")
         nodes, owners = (np.concatenate(parts) for parts in zip(*found, strict=True))
         blocks.append(nodes[np.argsort(owners, kind="stable")])
-        _require(sum(map(len, blocks)) <= len(left), "a node of a tree has not one parent")
+        _require(sum(map(len, blocks)) <= len(left), "a node of a tree does not have exactly one parent")
     order = np.concatenate(blocks)
     place = np.full(len(left), -1)
     place[order] = np.arange(len(order))
-    _require((place[order] == np.arange(len(order))).all(), "a node of a tree has not one parent")
+    _require(
+        (place[order] == np.arange(len(order))).all(), "a node of a tree does not have exactly one parent"
+    )
     below = np.where(left[order] >= 0, place[left[order]] - np.arange(len(order)), 0)
     return Tree(
         below,
@@ -253,7 +254,7 @@ def _in_blocks(tree: Tree) -> Tree:
 
 
 def rounded_down(thresholds: Floats, dtype: Any = np.float32) -> Array:
-    """Returns the largest number of a type that is not above each threshold."""
+    """Returns the largest number of a type that is at most each threshold."""
     if dtype == np.float64:
         return np.array(thresholds, dtype=np.float64)
     with np.errstate(over="ignore"):
@@ -262,10 +263,10 @@ def rounded_down(thresholds: Floats, dtype: Any = np.float32) -> Array:
 
 
 def leading_feature(trees: Trees) -> int:
-    """Returns the feature that most trees ask first."""
+    """Returns the feature that most trees split on first."""
     asked = np.zeros(trees.width)
     for first, end in trees.spans():
-        at = slice(first, min(end, first + 7))  # three levels, the root counts as much as each of those below
+        at = slice(first, min(end, first + 7))  # three levels, the root counts as much as each level below
         level = np.array([1, 1 / 2, 1 / 2, 1 / 4, 1 / 4, 1 / 4, 1 / 4])[: at.stop - first]
         np.add.at(asked, trees.feature[at], np.where(trees.is_leaf[at], 0, level))
     return int(asked.argmax())

@@ -1,4 +1,4 @@
-"""Columns of texts, as scikit-learn's CountVectorizer and TfidfVectorizer weigh their words."""
+"""Text columns, weighted by words like scikit-learn's CountVectorizer and TfidfVectorizer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from waypost.inference.table import Floats, Table, Texts, Values
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Texts whose words are remembered: so many, and no longer ones.
+# Limits for texts in the cache of words: number and length.
 _MOST_TEXTS, _LONGEST_TEXT = 16_384, 256
 
 WORD = r"(?u)\b\w\w+\b"
@@ -46,7 +46,7 @@ class Words(Columns):
     def width(self) -> int:
         return len(self.vocabulary)
 
-    def writer(self, layout: Layout) -> Writer:  # noqa: ARG002 (one form for all)
+    def writer(self, layout: Layout) -> Writer:  # noqa: ARG002 (common interface)
         return self._write
 
     def _write(self, table: Table, out: Features) -> None:
@@ -58,17 +58,17 @@ class Words(Columns):
         if self._is_plain:
             rest = self._weigh_ascii(distinct, weighed)
         for index in rest:
-            if (text := distinct[index]) is None:  # only then: looking for its row takes as long as all rows
+            if (text := distinct[index]) is None:  # only then: finding its row takes as long as all rows
                 text = self._given(None, int(np.argmax(places == index)))
             positions, weights = self._weigh(text)
             weighed[index, positions] = weights
         out[:] = weighed[places]
 
-    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (one form for all)
+    def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (common interface)
         place = layout.texts.index(self.column)
         remembered = self._weigh
 
-        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (one form for all)
+        def cells(values: Values, texts: Texts, out: Row[float]) -> None:  # noqa: ARG001 (common interface)
             text = self._given(texts[place], 0)
             weigh = remembered if len(text) <= _LONGEST_TEXT else self._weights_of
             for position, weight in zip(*weigh(text), strict=True):
@@ -130,14 +130,14 @@ class Words(Columns):
         return pa.array(sorted(self.vocabulary, key=self.vocabulary.__getitem__), pa.string())
 
     def _weigh_ascii(self, distinct: list[str | None], out: Floats) -> NDArray[np.int64]:
-        """Weighs the texts that are plain ASCII, all at once; returns the indices of the others."""
+        """Weighs the plain ASCII texts, all at once; returns the indices of the others."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         texts = pa.array(distinct, pa.string())
         is_plain = pc.fill_null(pc.string_is_ascii(texts), False).to_numpy(zero_copy_only=False)
         rows = np.flatnonzero(is_plain)
-        # Within ASCII a word is what lies between other signs; the vocabulary holds none of one letter.
+        # In ASCII, words are separated by other characters; the vocabulary has none of one letter.
         lower = pc.ascii_lower(texts.take(pa.array(rows)))
         parts = pc.split_pattern_regex(lower, "[^0-9a-z_]+")
         owners = np.repeat(rows, np.diff(parts.offsets.to_numpy()))

@@ -1,4 +1,4 @@
-"""What XGBoost has learned, from its own JSON of the model."""
+"""The trees of an XGBoost model, from its own JSON."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _LINKS: dict[str, Link] = {
 
 
 def learned_by_xgboost(model: Any) -> Learned:
-    """Returns what a fitted estimator, or a booster, has learned. Raises NotCompilableError."""
+    """Returns the trees of a fitted estimator or a booster. Raises NotCompilableError."""
     booster = model.get_booster() if hasattr(model, "get_booster") else model
     if not math.isnan(getattr(model, "missing", math.nan) or 0.0):
-        raise NotCompilableError("XGBoost with another sign for missing values")
+        raise NotCompilableError("XGBoost with another marker for missing values")
     content = json.loads(bytes(booster.save_raw("json")))["learner"]
     name = content["objective"]["name"]
     link = _LINKS.get(name)
@@ -60,7 +60,7 @@ def learned_by_xgboost(model: Any) -> Learned:
         width,
         link if classes else said_by_booster(link),
         laid,
-        # An estimator is asked in place, a booster by a table that looks for infinities.
+        # An estimator predicts in place, a booster with a table that checks for infinities.
         kind=Kind(is_open=hasattr(model, "get_booster")),
         takes_missing=True,
         by_probability=True,
@@ -79,7 +79,7 @@ def _best(model: Any) -> int | None:
 
 
 def _start(said: str, link: Link, outputs: int) -> Floats:
-    """Returns what sums begin with: the score is said as an answer."""
+    """Returns the initial value of sums: the base score is given as an answer."""
     scores = np.array(json.loads(said), dtype=np.float64).ravel().astype(np.float32)
     if link == "logit":
         scores = -np.log(np.float32(1) / scores - np.float32(1))
@@ -89,7 +89,9 @@ def _start(said: str, link: Link, outputs: int) -> Floats:
 
 
 def _started(trees: list[Tree], sets: Sets, start: Floats, booster: Any) -> Trees:
-    """Returns the trees with the start that gives the library's sums: logarithms differ in the last bit."""
+    """Returns the trees with the initial value that gives the library's sums: logarithms differ in the last
+    bit.
+    """
     import xgboost
 
     from waypost.inference.forest import Forest
@@ -106,11 +108,11 @@ def _started(trees: list[Tree], sets: Sets, start: Floats, booster: Any) -> Tree
         found = laid_out(trees, sets.width + len(sets), near, is_single=True)
         if np.array_equal(Forest(found.to_bytes(), 0).sums(expanded).astype(np.float32), expected):
             return found
-    raise NotCompilableError("XGBoost adds its trees up in another way than is known here")
+    raise NotCompilableError("XGBoost adds up its trees in an unknown way")
 
 
 def _near(start: Floats) -> Iterator[Floats]:
-    """Yields a start, and those beside it in float32."""
+    """Yields an initial value, and its neighbours in float32."""
     up = down = start.astype(np.float32)
     yield start
     while True:
@@ -120,7 +122,7 @@ def _near(start: Floats) -> Iterator[Floats]:
 
 
 def _asked_sets(tree: dict[str, Any], sets: Sets) -> dict[int, tuple[int, int]]:
-    """Returns the sets of categories that a tree asks for, by node: what is listed goes right."""
+    """Returns a tree's sets of categories, by node; listed categories go right."""
     found = {}
     places = zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True)
     for node, start, size in places:
