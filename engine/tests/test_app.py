@@ -324,7 +324,7 @@ def test_bodies_may_be_gzipped(tmp_path: Path) -> None:
 
     assert asyncio.run(told()) == {name: status for name, (_, _, status) in bodies.items()}
     assert app._bodies._held == 0
-    with pytest.raises(RequestError, match="larger than 1,000,000 bytes when it is unpacked"):
+    with pytest.raises(RequestError, match="larger than 1,000,000 bytes when unpacked"):
         gunzipped(gzip.compress(b" " * 20_000_000), 1_000_000)
 
 

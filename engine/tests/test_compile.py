@@ -315,7 +315,7 @@ def test_method_call_that_runs_code_is_refused(tmp_path: Path) -> None:
     import skops.io
 
     skops.io.dump(model, folder / "model.skops")
-    with pytest.raises(UsageError, match="it calls to_csv of the table"):
+    with pytest.raises(UsageError, match="it calls to_csv of the input table"):
         ready(folder)
     assert not marker.exists()
 

@@ -145,7 +145,7 @@ WRONG = {
     '{"request_id": "", "label": 1}': "request_id is not the x-request-id of a reply",
     '{"request_id": 7, "label": 1}': "request_id is not the x-request-id of a reply",
     '{"request_id": "a", "labels": "A"}': "`labels` is not an array",
-    '{"request_id": "a", "labels": [[1]]}': "label 0 is no text, number or boolean",
+    '{"request_id": "a", "labels": [[1]]}': "label 0 is not a string, number or boolean",
     '[{"request_id": "a", "label": 1}, {"request": "b"}]': "item 1: unknown key 'request'",
     '{"request_id": "a", "labels": [1, 2, 3, 4, 5, 6]}': "more than 5 labels",
 }

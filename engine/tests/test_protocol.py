@@ -191,14 +191,17 @@ def test_what_mlflow_reads_in_its_own_way_is_left_to_it(name: str) -> None:
 def test_numbers_beyond_all_floats_are_left_to_mlflow() -> None:
     """1e400 is infinite, as MLflow reads it, and no missing value; so it is beside a NaN."""
     for value in ("1e400", "-1e400, NaN", "9" * 400 + ".0"):
-        with pytest.raises(OddError, match="larger than any number"):
+        with pytest.raises(OddError, match="larger than any 64-bit number"):
             read(JSON, f'{{"instances": [{value}]}}'.encode())
 
 
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no object": ([], "the body is an array, not an object"),
-    "no form": ({"date": []}, "none of the forms of a table"),
-    "MLflow 1": ({"columns": NAMES, "data": DATA}, 'as MLflow 1 took it.*{"dataframe_split": {"columns"'),
+    "no form": ({"date": []}, "no known form of a table"),
+    "MLflow 1": (
+        {"columns": NAMES, "data": DATA},
+        'in the format of MLflow 1.*{"dataframe_split": {"columns"',
+    ),
     "two forms": ({"instances": [], "inputs": {}}, "both instances and inputs"),
     "unknown key": ({"instances": [], "parms": {}}, "unknown key: 'parms'.*did you mean 'params'"),
     "params no object": ({"instances": [ONE], "params": 3}, "params is a number, not an object"),
@@ -212,7 +215,10 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "split no object": ({"dataframe_split": []}, "dataframe_split is an array, not an object"),
     "split without data": ({"dataframe_split": {"columns": []}}, "dataframe_split: data is missing"),
-    "columns of numbers": ({"dataframe_split": {"columns": [1], "data": []}}, "columns: a number is no name"),
+    "columns of numbers": (
+        {"dataframe_split": {"columns": [1], "data": []}},
+        "columns: a number is not a column name",
+    ),
     "row no array": ({"dataframe_split": {"columns": NAMES, "data": [1]}}, "row 0 is a number, not an array"),
     "short row": ({"dataframe_split": {"columns": NAMES, "data": [DATA[0], [1]]}}, "row 1 has 1 values"),
     "column twice": (

@@ -76,7 +76,7 @@ def test_a_boolean_that_may_be_missing_is_left_to_the_original() -> None:
 def test_what_is_not_the_same_as_a_float_stays_uncompiled() -> None:
     """Two ids that are one float64 have no compiled form."""
     ids = pd.DataFrame({"k": [2**53, 2**53 + 1], "b": [0, 1]})
-    with pytest.raises(NotCompilableError, match="one float64"):
+    with pytest.raises(NotCompilableError, match="the same float64"):
         compiled_form(pipeline(ENCODERS["onehot"]).fit(ids, ["x", "y"]), COLUMNS)
 
 

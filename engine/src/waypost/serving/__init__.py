@@ -1,1 +1,1 @@
-"""Models that answer requests: MLflow's scoring protocol over HTTP, metrics, the log of predictions."""
+"""Serving: MLflow's scoring protocol over HTTP, metrics, and the log of predictions."""

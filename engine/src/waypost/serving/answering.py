@@ -1,4 +1,4 @@
-"""From the body of a request to its reply: in the event loop where that is quick, else in a thread."""
+"""From the body of a request to its reply: in the event loop if that is quick, else in a thread."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from waypost.serving.reply_bodies import reply
 from waypost.serving.threads import BusyError, Threads, Work
 from waypost.serving.unpacking import Unpacker
 
-# Larger bodies are read, more rows are answered, and whatever is compressed is unpacked in a thread: the next
-# request does not wait for them.
+# Larger bodies, more rows, and compressed bodies are handled in a thread, so that the next request does not
+# wait.
 _QUICK_KINDS, _QUICK_ROWS = (JSON, CSV), 64
 _MOST_WAITING = 256
-_MOST_LOST = 4  # threads, times those at work
+_MOST_LOST = 4  # multiple of the threads at work
 _MOST_UNPACKING = 4
 
 T = TypeVar("T")
 MAIN = "main"
-"""The role of the model that a server is for."""
+"""The role of a server's main model."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Answering:
     async def answer(
         self, served: Served, kind: str, body: bytes, entry: Entry, *, in_thread: bool = False
     ) -> Reply:
-        """Returns the reply to a request; `in_thread`: whatever it is, not in the event loop.
+        """Returns the reply to a request; `in_thread`: always in a thread.
 
         Raises TableError, RequestError if there is no answer.
         """
@@ -90,7 +90,7 @@ class Answering:
     async def _compiled(
         self, served: Served, kind: str, body: bytes, entry: Entry, *, in_thread: bool
     ) -> Reply:
-        """Answers by the compiled form. Raises OddError if MLflow's own code has to look at the body."""
+        """Answers with the compiled form. Raises OddError if MLflow's own code has to read the body."""
         if in_thread or len(body) > SMALL_BYTES or kind not in _QUICK_KINDS:
             return await self.in_thread(partial(self._computed, served, kind, body, entry))
         table, wants = self._read(served, kind, body, entry)
@@ -104,8 +104,8 @@ class Answering:
         return self._threads.is_full
 
     async def in_thread(self, function: Callable[[Work[T]], T]) -> T:
-        """Returns the result of a function that runs in a thread. Raises RequestError if all are busy, or it
-        is late.
+        """Returns the result of a function, run in a thread. Raises RequestError if all are busy, or on
+        timeout.
         """
         try:
             return await self._threads.run(function, self._seconds)
@@ -113,12 +113,13 @@ class Answering:
             raise busy("the server is busy: all threads are at work, and the queue is full") from None
         except TimeoutError:
             problem = f"no answer within {self._seconds:g} s"
-            raise RequestError(problem, status=504, hint="ask for fewer rows") from None
+            raise RequestError(problem, status=504, hint="send fewer rows") from None
 
     def _computed(self, served: Served, kind: str, body: bytes, entry: Entry, work: Work[Reply]) -> Reply:
-        """Answers a large request, all in a thread."""
+        """Answers a large request, entirely in a thread."""
         if kind == JSON:
-            # The interpreter parses one at a time anyhow; each is many times as large as its body meanwhile.
+            # The interpreter parses one at a time anyway; each takes many times the size of its body
+            # meanwhile.
             with self._one_json:
                 work.check()
                 table, wants = self._read(served, kind, body, entry)
@@ -127,7 +128,7 @@ class Answering:
         return self._predicted(served, table, entry, work, wants=wants)
 
     def _read(self, served: Served, kind: str, body: bytes, entry: Entry) -> tuple[Table | Rows, bool]:
-        """Returns (table, whether probabilities are wanted). Raises TableError."""
+        """Returns (table, whether probabilities are requested). Raises TableError."""
         began = time.perf_counter()
         content = parsed(kind, body)
         read = time.perf_counter()
@@ -146,7 +147,7 @@ class Answering:
         wants: bool,
     ) -> Reply:
         began = time.perf_counter()
-        answers: Any = served.model.answers  # a compiled form: `answer` has looked
+        answers: Any = served.model.answers  # a compiled form: `answer` has checked
         if not len(table):
             raise OddError("there are no rows")
         answer = answers.predict(table, work.check if work else None)
@@ -166,7 +167,9 @@ class Answering:
         *,
         problem: OddError | None = None,
     ) -> Reply:
-        """Answers by the original, as MLflow's server does. What is refused there, too, is the `problem`."""
+        """Answers with the original, as MLflow's server does. If that refuses it, too, `problem` is
+        raised.
+        """
         try:
             with self._loading:
                 work.check()
@@ -190,7 +193,7 @@ class Answering:
         return Reply(200, response.body, headers=[_timing(entry), *served.headers])
 
     def end(self) -> None:
-        """Ends what was started for it. Threads that are still at work end with the process."""
+        """Ends its processes. Threads that are still at work end with the process."""
         self._unpacker.end()
 
 

@@ -1,6 +1,6 @@
-"""The server: an ASGI application that speaks MLflow's scoring protocol, on one model at a time.
+"""The server: an ASGI application for MLflow's scoring protocol, with one model at a time.
 
-A request costs some 60 µs besides the model: therefore there is no web framework.
+The overhead of a request is some 60 µs: therefore there is no web framework.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from waypost.texts.escaping import one_line, terminal_text
 
 INVOCATIONS = "/invocations"
 GONE = 499
-"""The status in log and metrics where a client went away before its request was here."""
+"""The status in log and metrics if a client disconnects before its request is complete."""
 
 _FLUSH_SECONDS = 0.05
 _WRITING_SECONDS = 1.0
@@ -53,7 +53,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Application:
-    """Answers requests. The model is loaded when the server starts, and again when `state` names another."""
+    """Answers requests. The model is loaded when the server starts, and when `state` names another."""
 
     def __init__(self, settings: Settings, guard: Guard, certificate: Certificate | None = None) -> None:
         self._settings = settings
@@ -110,7 +110,9 @@ class Application:
             return refusal(busy("the server is shutting down"))
         except GoneError:
             return Reply(GONE, b"", problem="the client went away")
-        except Exception as error:  # a bug, of ours or of the model: counted, logged, and no other request's
+        except (
+            Exception
+        ) as error:  # a bug of Waypost or the model: counted and logged, without effect on other requests
             reply = failure(error, entry.id)
             _log(f"request {entry.id}: {reply.problem}")
             return reply
@@ -140,7 +142,7 @@ class Application:
         await send({"type": "http.response.body", "body": body})
 
     def _refused(self, given: dict[bytes, bytes], entry: Entry) -> Reply | None:
-        """Returns the reply to a request that is refused, None for one that is not."""
+        """Returns the reply to a refused request, None for an accepted one."""
         path, method = entry.path, entry.method
         if path not in self._paths:
             error = RequestError(f"there is no {path!r}", status=404, hint="see /docs")
@@ -203,7 +205,7 @@ class Application:
             raise RequestError(f"{FEEDBACK} takes {JSON}", status=415)
         labels = await self._answering.in_thread(lambda _: labels_of(body, self._settings.most_rows))
         if not self._journal.label(labels):
-            raise busy("what was logged before is not yet on the disk")
+            raise busy("earlier entries are not yet written to disk")
         return Reply(202, orjson.dumps({"labels": len(labels)}))
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -239,28 +241,28 @@ class Application:
         self._chores.write_log()
 
     def _end_by_force(self) -> None:
-        """Ends the process, which should have ended by now, even if a pipe is full."""
+        """Ends the process after its grace period, even if a pipe is full."""
         problem = f"still busy {self._settings.forced:g} s after the signal: ended by force"
         at_most(_WRITING_SECONDS, lambda: _log(problem), self._write_down)
         os._exit(1)
 
     async def _again(self, chore: Callable[[], Awaitable[None]]) -> None:
-        """Does a chore at short intervals for as long as the server runs."""
+        """Does a chore at short intervals while the server runs."""
         while True:
             await asyncio.sleep(_FLUSH_SECONDS)
             try:
                 await chore()
-            except Exception as error:  # the current model goes on answering
+            except Exception as error:  # the current model keeps answering
                 self._models.main.note_trouble(f"{type(error).__name__}: {error}")
 
     async def _look_after(self) -> None:
-        """Writes what was logged, and ends the requests that are late."""
+        """Flushes the log, and ends late requests."""
         self._bodies.end_late()
         self._monitor.flush()
 
 
 def _is_sent(given: dict[bytes, bytes]) -> bool:
-    """Returns whether a client sends a body, even if the request is refused."""
+    """Returns whether a client sends a body even if the request is refused."""
     has_body = b"transfer-encoding" in given or given.get(b"content-length", b"0") != b"0"
     return has_body and b"expect" not in given
 
@@ -277,12 +279,12 @@ def _written(lines: bytes) -> None:
 
 
 def ready_file(state: Path) -> Path:
-    """Returns the file that is there once a worker answers."""
+    """Returns the file that exists once a worker answers."""
     return state.with_name("ready")
 
 
 def application() -> Application:
-    """Returns the application that the environment describes; uvicorn calls it in each worker."""
+    """Returns the application described by the environment; uvicorn calls it in each worker."""
     sys.stdout = sys.stderr  # a model's output must not mix with the access log
     settings = Settings.model_validate_json(os.environ[VARIABLE])
     return Application(settings, Guard(settings.token_file, os.environ), own())

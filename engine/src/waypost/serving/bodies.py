@@ -1,4 +1,4 @@
-"""Receiving the bodies of requests: each limited in size and time, all of them in memory."""
+"""Receiving of request bodies: each limited in size and time, all of them together in memory."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class Bodies:
         self._late: set[asyncio.Task[Any] | None] = set()
 
     async def receive(self, length: bytes, receive: Receive) -> bytes:
-        """Returns a body; one that is not small is to be released in the end.
+        """Returns a body; a large one has to be released at the end.
 
-        Args: `length` is what its header says.
-        Raises RequestError if it is too large, takes too long, or there is no room for it; GoneError.
+        Args: `length` is its Content-Length.
+        Raises RequestError if it is too large, takes too long, or there is no memory for it; GoneError.
         """
         if length.isdigit() and int(length[:18]) > self._most:
             raise self._too_large()
         task = asyncio.current_task()
-        # `asyncio.timeout` for each request would cost a tenth of it: `end_late` ends those that are late.
+        # `asyncio.timeout` would cost a tenth of each request: `end_late` ends late ones.
         self._deadlines[task] = time.monotonic() + self._seconds
         try:
             message = await receive()
@@ -64,7 +64,7 @@ class Bodies:
             self._late.discard(task)
 
     async def _joined(self, message: dict[str, Any], receive: Receive) -> bytes:
-        """Returns a body that comes in parts, or is not small."""
+        """Returns a body that arrives in parts, or is large."""
         parts: list[bytes] = []
         size = held = 0
         try:
@@ -77,17 +77,17 @@ class Bodies:
                     self._hold(size - held, size)
                     held = size
                 if not message.get("more_body", False):
-                    held = 0  # from here on it is the caller's
+                    held = 0  # from here on, the caller owns it
                     return parts[0] if len(parts) == 1 else b"".join(parts)
                 message = await receive()
         finally:
             self._held -= held
 
     async def unpacked(self, body: bytes, in_thread: InThread) -> bytes:
-        """Returns what a gzipped body holds; it is to be released in the place of the body.
+        """Returns the content of a gzipped body, to be released instead of the body.
 
-        Raises RequestError if it is no gzip, or becomes larger than a body may be; and where there is no
-        room: as long as it is not known, it may become as large as that.
+        Raises RequestError if it is not gzip, or exceeds the limit of a body when unpacked, or there is no
+        memory for that limit, which is reserved until the size is known.
         """
         self._hold(self._most, 0)
         held = self._most
@@ -101,10 +101,10 @@ class Bodies:
         return found
 
     async def drain(self, receive: Receive) -> None:
-        """Takes what is left of a body that was refused, for so many seconds at most, and keeps none of it.
+        """Receives and discards the rest of a refused body, for a limited number of seconds.
 
-        Many clients look at a reply only once all of their body is sent: a server that closes earlier has
-        them see a broken pipe.
+        Many clients read a reply only after sending all of the body: if a server closes earlier, they see a
+        broken pipe.
         """
         task = asyncio.current_task()
         self._deadlines[task] = time.monotonic() + self._seconds
@@ -122,7 +122,7 @@ class Bodies:
         if size > self._most:
             raise self._too_large()
         if self._held + more > _ROOM * self._most:
-            raise busy("too many large bodies are on their way")
+            raise busy("too many large bodies are being received")
         self._held += more
 
     def release(self, body: bytes) -> None:
@@ -131,7 +131,7 @@ class Bodies:
             self._held -= len(body)
 
     def end_late(self) -> None:
-        """Ends the requests whose bodies should have been here by now."""
+        """Ends requests with late bodies."""
         now = time.monotonic()
         for task, deadline in self._deadlines.items():
             if task and now > deadline:
@@ -144,7 +144,7 @@ class Bodies:
 
 def busy(problem: str) -> RequestError:
     """Returns the error that asks the client to retry later."""
-    return RequestError(problem, status=503, hint="ask again in some seconds")
+    return RequestError(problem, status=503, hint="retry in a few seconds")
 
 
 def _too_large(problem: str) -> RequestError:
@@ -152,24 +152,22 @@ def _too_large(problem: str) -> RequestError:
 
 
 def is_gzip(encoding: bytes) -> bool:
-    """Returns whether a Content-Encoding says gzip, and not as it is. Raises RequestError (415) for
-    others.
-    """
+    """Returns whether a Content-Encoding is gzip, not identity. Raises RequestError (415) for others."""
     name = encoding.strip().lower()
     if name in (b"", b"identity"):
         return False
     if name not in (b"gzip", b"x-gzip"):
         problem = f"the Content-Encoding {encoding.decode('latin-1')!r} cannot be read"
-        raise RequestError(problem, status=415, hint="send gzip, or the body as it is")
+        raise RequestError(problem, status=415, hint="send gzip, or the body uncompressed")
     return True
 
 
 def gunzipped(body: bytes, most: int) -> bytes:
-    """Returns what a gzipped body holds, in one member or several.
+    """Returns the content of a gzipped body, of one member or several.
 
-    Raises RequestError if that is more than `most` bytes (413), and for what is no gzip, or cut off.
+    Raises RequestError if it exceeds `most` bytes (413), or is not gzip, or truncated.
     """
-    if body.count(_MEMBER) > _MOST_MEMBERS:  # each costs some time, and may hold nothing
+    if body.count(_MEMBER) > _MOST_MEMBERS:  # each costs some time, and may be empty
         raise RequestError(f"the body is gzip in more than {_MOST_MEMBERS:,} members")
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
@@ -177,5 +175,5 @@ def gunzipped(body: bytes, most: int) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise RequestError(f"the body is not valid gzip: {error}") from error
     if len(found) > most:
-        raise _too_large(f"the body is larger than {most:,} bytes when it is unpacked")
+        raise _too_large(f"the body is larger than {most:,} bytes when unpacked")
     return found

@@ -1,4 +1,4 @@
-"""The certificate of a server that speaks TLS, as its files are now: a renewal needs no restart."""
+"""The current TLS certificate of a server: a renewal needs no restart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_certificate(certificate: Path | None, key: Path | None) -> None:
             raise UsageError("TLS needs a certificate and its key", hint="--tls-cert FILE --tls-key FILE")
         return
     try:
-        # Without a password in hand OpenSSL would ask the terminal for one.
+        # Without a password callback, OpenSSL would prompt for one.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
@@ -34,8 +34,8 @@ def check_certificate(certificate: Path | None, key: Path | None) -> None:
 class Certificate:
     """A certificate with its key.
 
-    A context that has loaded one half of a new pair is of no use to anybody, so none is changed: each pair
-    has a context of its own, and a handshake takes the newest that is whole.
+    A context with only one half of a new pair is unusable, so contexts are not changed: each pair has its own
+    context, and a handshake uses the newest complete one.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -45,19 +45,19 @@ class Certificate:
         self._now: ssl.SSLContext | None = None
 
     def context(self, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        """Returns the context that a server listens with; `make` returns one of the files as they are."""
+        """Returns the context for listening; `make` returns a context of the current files."""
         self._make = make
         front = make()
 
         def choose(connection: ssl.SSLSocket | ssl.SSLObject, *_: object) -> None:
             connection.context = self._now or front
 
-        front.sni_callback = choose  # it is called where a client names no server, too
+        front.sni_callback = choose  # it is also called if a client names no server
         return front
 
     def follow(self) -> bool:
-        """Reads the files again where they changed, and tells whether they did; new connections get what is
-        there now. Raises UsageError if that is no pair: then the previous one stays in use.
+        """Reads the files again if they changed, for new connections; returns whether they did. Raises
+        UsageError if they do not match: the previous pair stays in use.
         """
         fingerprint = self._current_fingerprint()
         if fingerprint == self._fingerprint or self._make is None:
@@ -84,14 +84,14 @@ class Certificate:
 
 @functools.cache
 def own() -> Certificate | None:
-    """Returns the certificate of this process, which serves what its environment describes."""
+    """Returns the certificate of this process, described by its environment."""
     settings = Settings.model_validate_json(os.environ[VARIABLE])
     if settings.certificate is None or settings.key is None:
         return None
     return Certificate(settings.certificate, settings.key)
 
 
-def tls_context(config: uvicorn.Config, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:  # noqa: ARG001 (uvicorn's form)
+def tls_context(config: uvicorn.Config, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:  # noqa: ARG001 (uvicorn's interface)
     """Returns the context of this process: uvicorn's `ssl_context_factory`."""
     certificate = own()
     return certificate.context(make) if certificate else make()

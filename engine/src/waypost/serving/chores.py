@@ -1,4 +1,4 @@
-"""What a server does between requests: it writes its log, and follows models, tokens and certificates."""
+"""Background work of a server: writing its log, and following models, tokens and certificates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TOKENS_SECONDS, _CLEANUP_SECONDS = 1.0, 60.0
 
 
 class Chores:
-    """Work that no request waits for. One thread does it, so that no two chores run at once."""
+    """Work that no request waits for, in one thread, so that no two chores run at once."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Chores:
         self._log_trouble = self._cleanup_trouble = ""
 
     async def follow(self) -> None:
-        """Loads models, tokens and certificates that have changed, and writes and cleans up the log."""
+        """Reloads changed models, tokens and certificates, and writes and cleans up the log."""
         if self._journal and self._journal.is_due():
             await self._thread.run(lambda _: self.write_log())
         if self._kept.is_bounded and time.monotonic() > self._next_cleanup:
@@ -68,7 +68,7 @@ class Chores:
             self._follow_certificate()
 
     def load(self) -> None:
-        """Loads all models. Raises what keeps one from being loaded."""
+        """Loads all models. Raises the error of one that cannot be loaded."""
         for hosted in self._models.all:
             if hosted.load():
                 self._monitor.loaded()
@@ -79,22 +79,22 @@ class Chores:
                 self._monitor.loaded()
                 gone = time.monotonic() + self._settings.seconds
                 self._models_are_gone = min(self._models_are_gone, gone)
-        except Exception as error:  # the current model goes on answering
+        except Exception as error:  # the current model keeps answering
             hosted.note_trouble(f"{type(error).__name__}: {error}")
 
     def follow_tokens(self) -> None:
         try:
             if self._guard.follow():
-                self._log("the tokens were read again")
+                self._log("tokens reloaded")
         except UsageError as error:
             self._log(f"the previous tokens stay valid: {error}")
 
     def _follow_certificate(self) -> None:
         try:
             if self._certificate and self._certificate.follow():
-                self._log("the certificate was read again: new connections get it")
+                self._log("certificate reloaded for new connections")
         except UsageError as error:
-            self._log(f"the previous certificate stays: {error}")
+            self._log(f"the previous certificate stays in use: {error}")
 
     def write_log(self) -> None:
         """Writes the log of predictions. Requests are answered even if the disk is full."""
@@ -125,6 +125,6 @@ class Chores:
 
 
 def _free_memory() -> None:
-    """Frees replaced models, reference cycles included. Modules are frozen, so it is quick."""
+    """Frees replaced models, including reference cycles. Modules are frozen, so it is quick."""
     gc.collect()
     give_memory_back()

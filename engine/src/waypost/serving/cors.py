@@ -21,7 +21,7 @@ _SHOWN = (
 
 
 def check_origins(names: Sequence[str]) -> None:
-    """Raises UsageError for a name that no browser sends as the origin of a page."""
+    """Raises UsageError for a string that no browser sends as an origin."""
     for name in names:
         if name != ANY and not _ORIGIN.fullmatch(name):
             hint = "as browsers send it, without a path: https://app.example.org"
@@ -29,14 +29,14 @@ def check_origins(names: Sequence[str]) -> None:
 
 
 class Origins:
-    """The origins whose pages may ask."""
+    """The allowed origins."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._any = ANY in names
         self._known = {name.encode() for name in names}
 
     def headers(self, given: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-        """Returns what a reply says to a browser: whether the page that asked may read it."""
+        """Returns the CORS headers of a reply, which allow the requesting page to read it or not."""
         origin = given.get(b"origin", b"")
         if self._any:
             return [(b"access-control-allow-origin", b"*"), _SHOWN]

@@ -16,7 +16,7 @@ _LONGEST_ID, _LONGEST_LABEL = 128, 1000
 
 
 def labels_of(body: bytes, most: int) -> list[Label]:
-    """Returns the labels of a body, at most so many. Raises RequestError that says which one is wrong."""
+    """Returns the labels of a body, up to a limit. Raises RequestError with the wrong one."""
     try:
         content = orjson.loads(body)
     except ValueError as error:
@@ -55,26 +55,26 @@ def _parted(given: Any, place: str) -> tuple[str, list[Any]]:
 def _check(value: Any, place: str) -> None:
     is_number = isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value))
     if not is_number and not (isinstance(value, str) and len(value) <= _LONGEST_LABEL):
-        raise RequestError(f"{place} is no text, number or boolean")
+        raise RequestError(f"{place} is not a string, number or boolean")
 
 
 def described() -> dict[str, Any]:
-    """Returns what the OpenAPI document says of it."""
+    """Returns its part of the OpenAPI document."""
     label = {"type": ["string", "number", "boolean", "null"]}
     one = {
         "type": "object",
         "required": ["request_id"],
         "properties": {
             "request_id": {"type": "string", "description": "the x-request-id of a reply"},
-            "labels": {"type": "array", "items": label, "description": "one for each row, null: not known"},
+            "labels": {"type": "array", "items": label, "description": "one for each row, null if unknown"},
             "label": label,
         },
     }
     return {
-        "summary": "What was right, for requests that were answered before",
+        "summary": "The true labels of earlier requests",
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"oneOf": [one, {"type": "array", "items": one}]}}},
         },
-        "responses": {"202": {"description": "Taken"}, "400": {"description": "The body is wrong"}},
+        "responses": {"202": {"description": "Taken"}, "400": {"description": "The body is invalid"}},
     }

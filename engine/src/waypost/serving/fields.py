@@ -1,4 +1,4 @@
-"""The fields of the form on /docs: the kind of each column, and the values that the model knows."""
+"""The fields of the form on /docs: the kind of each column, and its known values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from waypost.inference.layout import EXACT
 Kind = Literal["number", "integer", "boolean", "text", "time", "json"]
 Value = str | int | float | bool | None
 
-MOST_FIELDS = 200  # beyond these a form is no help: the request is written as JSON
+MOST_FIELDS = 200  # more fields make no usable form: the request is written as JSON
 _MOST_CHOICES = 200
 _TIMES = ("datetime",)
 
 
 class Described(BaseModel):
-    """What a model's metadata says of a column, below `columns`."""
+    """A model's metadata of a column, below `columns`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -36,9 +36,8 @@ _DESCRIBED = TypeAdapter(dict[str, Described])
 
 @dataclass(frozen=True)
 class Field:
-    """A column in a form. `minimum` and `maximum` are those of the training data, `choices` the values that
-    the model knows by name, `common` those that its metadata lists, `seen` the least and the largest in its
-    example.
+    """A column in a form. `minimum` and `maximum` are those of the training data, `choices` the model's known
+    categories, `common` the values listed in its metadata, `seen` the smallest and largest in its example.
     """
 
     name: str
@@ -61,9 +60,9 @@ class Field:
 def fields_of(
     mlmodel: MLmodel, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Sequence[Value]]
 ) -> tuple[Field, ...]:
-    """Returns the fields of a form; none for a model without columns, or with more than anybody fills in.
+    """Returns the fields of a form; none for a model without columns, or with too many for a form.
 
-    Args: `rows` are those of the model's example, the first one fills the form; `known` are categories.
+    Args: `rows` are those of the model's example, of which the first fills the form; `known` are categories.
     """
     if len(mlmodel.inputs) > MOST_FIELDS:
         return ()
@@ -75,7 +74,7 @@ def fields_of(
 
 
 def _described(mlmodel: MLmodel) -> dict[str, Described]:
-    """Returns what the metadata says of columns; nothing where it has another form."""
+    """Returns the metadata of columns; empty if it has another structure."""
     try:
         return _DESCRIBED.validate_python((mlmodel.metadata or {}).get("columns", {}))
     except ValidationError:
@@ -119,6 +118,6 @@ def _choices(kind: Kind, known: Sequence[Value]) -> tuple[Value, ...]:
 
 
 def _range(values: Sequence[Any]) -> tuple[float, float] | None:
-    """Returns the least and the largest number; none where there is but one, or none is exact."""
+    """Returns the smallest and largest number; none if there is only one, or one is not exact."""
     numbers = [v for v in values if isinstance(v, (int, float)) and math.isfinite(v) and abs(v) <= EXACT]
     return (min(numbers), max(numbers)) if len(set(numbers)) > 1 else None

@@ -1,4 +1,4 @@
-"""A served model: the one that a state file names, replaced when the file names another one."""
+"""A served model: the one in a state file, replaced when the file names another."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from waypost.texts.escaping import one_line
 
 
 class Hosted:
-    """The model that the file `state` names (`inference/fetching.py` writes it). `notify` is called with its
-    messages.
-    """
+    """The model in the file `state`, which `inference/fetching.py` writes. `notify` receives its messages."""
 
     def __init__(
         self,
@@ -47,7 +45,7 @@ class Hosted:
     def now(self) -> Served:
         """The current model. A request keeps the one that it began with."""
         if self._served is None:
-            raise RuntimeError("asked before a model was loaded")
+            raise RuntimeError("used before a model was loaded")
         return self._served
 
     def has_changed(self) -> bool:
@@ -59,9 +57,8 @@ class Hosted:
         return found.st_mtime_ns, found.st_ino
 
     def load(self) -> bool:
-        """Loads the model that the file names, unless it is served already; new requests use it at once.
-
-        Tells whether there is another model now. Raises WaypostError if there is none to load.
+        """Loads the model in the file, unless it is served already; new requests use it at once. Returns
+        whether the model has changed. Raises WaypostError if there is none to load.
         """
         self._fingerprint = self._current_fingerprint()
         state = read_state(self._state)
@@ -79,11 +76,11 @@ class Hosted:
     def note_trouble(self, trouble: str) -> None:
         """Reports a problem, once."""
         if trouble and trouble != self._told:
-            self._notify(f"the current model stays: {trouble}")
+            self._notify(f"the current model stays in use: {trouble}")
         self._told = trouble
 
     def _prepared(self, fetched: FetchedModel) -> Served:
-        """Returns a fetched model, loaded and warm, with all that does not change from request to request."""
+        """Returns a fetched model, loaded and warm, with everything that is the same for all requests."""
         if fetched.environment:
             model = ready_in_its_environment(fetched.folder, seconds=self._seconds)
         else:

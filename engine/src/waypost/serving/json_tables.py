@@ -15,7 +15,7 @@ PROBABILITIES = "probabilities"
 
 
 def checked_object(content: Any) -> dict[str, Any]:
-    """Returns what a JSON body says. Raises RequestError if that is no object."""
+    """Returns the object in a JSON body. Raises RequestError if it is not an object."""
     if type(content) is not dict:
         raise RequestError(f"the body is {_noun(content)}, not an object", hint=_FORMS_HINT)
     return content
@@ -37,14 +37,14 @@ def json_table(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple
 
 
 def form_of(content: dict[str, Any]) -> str:
-    """Returns the key that holds the table. Raises RequestError if it is not one alone."""
+    """Returns the key of the table. Raises RequestError if there is not exactly one."""
     if len(content) == 1 and (form := next(iter(content))) in FORMS:  # as nearly every request has it
         return form
     forms = [form for form in FORMS if form in content]
     if len(forms) != 1:
         if not forms and "data" in content:
-            raise RequestError("the body is a table as MLflow 1 took it", hint=_WRAPPED_HINT)
-        given = f"both {forms[0]} and {forms[1]}" if forms else "none of the forms of a table"
+            raise RequestError("the body is a table in the format of MLflow 1", hint=_WRAPPED_HINT)
+        given = f"both {forms[0]} and {forms[1]}" if forms else "no known form of a table"
         raise RequestError(f"the body has {given}", hint=_FORMS_HINT)
     form = forms[0]
     for key in content:
@@ -59,9 +59,9 @@ _FORMS_HINT = f"send an object with one of: {', '.join(FORMS)}; see /docs"
 
 
 def wants_probabilities(content: dict[str, Any], own: Sequence[str]) -> bool:
-    """Returns whether a body asks for probabilities by a parameter of ours, and takes that out.
+    """Returns whether a body requests probabilities by Waypost's parameter, and removes it.
 
-    Args: `own` are the names of the model's parameters; one of them may be called like ours.
+    Args: `own` are the names of the model's parameters, which may include the name of Waypost's.
     """
     params = content.get("params")
     if params is None:
@@ -91,7 +91,7 @@ def _split(given: Any, layout: Layout, limits: Limits) -> Table | Rows:
     if names is None:
         raise _without_names("dataframe_split", layout)
     if given.get("index") is not None and not _is_index(given["index"], len(rows)):
-        raise OddError("dataframe_split: the index does not name each row")
+        raise OddError("dataframe_split: the index does not have one entry for each row")
     named = layout.known(names) or layout.keep(_names("dataframe_split: columns", names))
     return _table("dataframe_split: data", named, rows, layout, limits)
 
@@ -100,7 +100,7 @@ def _names(place: str, given: Any) -> tuple[str, ...]:
     names = _array(place, given)
     if not {str}.issuperset(map(type, names)):
         wrong = next(name for name in names if type(name) is not str)
-        raise RequestError(f"{place}: {_noun(wrong)} is no name")
+        raise RequestError(f"{place}: {_noun(wrong)} is not a column name")
     return tuple(names)
 
 
@@ -132,13 +132,13 @@ def _records(form: str, given: Any, layout: Layout, limits: Limits) -> Table | R
         for name in layout.required:
             if name not in record:
                 raise OddError(f"column {name!r}, row {number}: it is missing", column=name, row=number)
-    if not layout.names.issuperset(names):  # a cell for each name that any row has may be far too many
+    if not layout.names.issuperset(names):  # a cell for each name in any row may be far too many
         names = tuple(name for name in names if name in layout.names)
     return from_rows(names, [[record.get(name) for name in names] for record in records], layout)
 
 
 def _names_in(form: str, records: list[Any], layout: Layout) -> tuple[str, ...]:
-    """Returns the names that any of the records has. Raises TableError, RequestError."""
+    """Returns the names in any of the records. Raises TableError, RequestError."""
     names: dict[str, None] = {}
     for number, record in enumerate(records):
         if type(record) is not dict:
@@ -157,7 +157,7 @@ def _columns(given: dict[str, Any], layout: Layout, limits: Limits) -> Table | R
     for name, values in given.items():
         column = values if type(values) is list else [values]
         if length is not None and len(column) != length:
-            are_lists = {list}.issuperset(map(type, given.values()))  # else MLflow repeats what is none
+            are_lists = {list}.issuperset(map(type, given.values()))  # else MLflow would repeat a scalar
             kind = RequestError if are_lists else OddError
             raise kind(f"inputs: column {name!r} has {len(column)} values, others {length}")
         length = len(column)
@@ -167,7 +167,7 @@ def _columns(given: dict[str, Any], layout: Layout, limits: Limits) -> Table | R
 
 
 def _alike(form: str, given: Any, layout: Layout, limits: Limits) -> Table | Rows:
-    """Returns records that have the same columns: where they have not, MLflow makes columns that differ."""
+    """Returns records with the same columns. If they differ, MLflow would build different columns."""
     if type(given) is dict:
         raise OddError(f"{form} is an object, not an array")
     rows = _array(form, given)
@@ -182,15 +182,15 @@ def _alike(form: str, given: Any, layout: Layout, limits: Limits) -> Table | Row
 
 
 def _with_texts(table: Table | Rows) -> Table | Rows:
-    """Returns a table of texts. Raises OddError if MLflow's arrays hold another text: `None` for null, and
-    none that ends in a NUL.
+    """Returns a table of strings. Raises OddError if MLflow's arrays would change one: null becomes `None`,
+    and a NUL at the end is lost.
     """
     if isinstance(table, Rows):
         is_odd = any(word is None or word[-1:] == "\0" for words in table.words for word in words)
     else:
         is_odd = any(_has_odd(texts) for texts in table.texts.values())
     if is_odd:
-        raise OddError("a text is missing, or ends in a NUL")
+        raise OddError("a string is missing, or ends in a NUL")
     return table
 
 

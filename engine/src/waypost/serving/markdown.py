@@ -1,5 +1,5 @@
-"""Untrusted Markdown as HTML: headings, paragraphs, lists, tables, emphasis, code. Nothing of it can act:
-links, images and HTML stand there as text.
+"""Untrusted Markdown as HTML: headings, paragraphs, lists, tables, emphasis, code. Nothing in it is active:
+links, images and HTML are shown as text.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ def _parser() -> MarkdownIt:
 
 
 def html_of(text: str) -> str:
-    """Returns HTML; a text that is longer than any card is cut."""
+    """Returns HTML; a text longer than any card is truncated."""
     return str(_parser().render(text[:_LONGEST]))

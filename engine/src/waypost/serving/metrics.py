@@ -16,7 +16,7 @@ import orjson
 from waypost.texts.escaping import terminal_json
 
 METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
-# Seconds: from a tenth of a millisecond, where a compiled model answers, to ten seconds.
+# Seconds: from a tenth of a millisecond, for compiled models, to ten seconds.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SHARE_SECONDS = 0.5
 _LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
@@ -24,8 +24,8 @@ _LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 @dataclass(slots=True)
 class Entry:
-    """A request that was answered, as the access log has it: a line of JSON. Times are in seconds; `caller`
-    is the name of the token that came with it, `role` that of the model where there are several.
+    """An answered request in the access log: a line of JSON. Times are in seconds; `caller` is the name of
+    its token, `role` that of the model if there are several.
     """
 
     time: datetime
@@ -47,9 +47,8 @@ class Entry:
 
 @dataclass(slots=True)
 class Counts:
-    """What a worker has counted: requests by `path status`, invocations by the bucket of their seconds.
-
-    Where there are several models: [requests, seconds] by role, model and status; of a shadow by outcome.
+    """The counts of a worker: requests by `path status`, invocations by the bucket of their seconds. With
+    several models also [requests, seconds] by role, model and status, and of a shadow by outcome.
     """
 
     requests: dict[str, int] = field(default_factory=dict)
@@ -74,9 +73,8 @@ def _add(found: dict[str, list[float]], key: Sequence[str], seconds: float, coun
 
 
 class Monitor:
-    """Takes note of requests. Workers share their counts by files in `folder`: each shows the sum.
-
-    `log` gets the access log's lines; without one there is none.
+    """Records requests. Workers share their counts through files in `folder`: each shows the sum. `log`
+    receives the lines of the access log, if given.
     """
 
     def __init__(self, folder: Path, log: Callable[[bytes], None] | None) -> None:
@@ -111,11 +109,11 @@ class Monitor:
         self._counts.loads += 1
 
     def logged(self, written: int, dropped: int) -> None:
-        """Takes note of how many rows and labels the log of predictions has, and does not have."""
+        """Records how many rows and labels the log of predictions has written, and dropped."""
         self._counts.logged, self._counts.dropped = written, dropped
 
     def flush(self) -> None:
-        """Writes down what was noted: the log's lines, and now and then the counts."""
+        """Flushes the lines of the log, and from time to time the counts."""
         entries, self._waiting = self._waiting, []
         for entry in entries:
             self._count(entry)
@@ -133,7 +131,7 @@ class Monitor:
         self._shared = time.monotonic()
 
     def metrics(self, models: Mapping[str, dict[str, str]]) -> bytes:
-        """Returns Prometheus' text: the figures of all workers, and which models this one has, by role."""
+        """Returns the Prometheus text: the metrics of all workers, and the models of this one by role."""
         from prometheus_client import CollectorRegistry, generate_latest
 
         self.flush()
@@ -146,14 +144,14 @@ class Monitor:
 
 
 class _Shown:
-    """The counts of some workers, as prometheus_client collects them."""
+    """The counts of some workers, as a prometheus_client collector."""
 
     def __init__(self, counts: list[Counts], models: Mapping[str, dict[str, str]]) -> None:
         self._counts = counts
         self._models = models
 
     def collect(self) -> Iterator[Any]:
-        """Yields the sums over all workers, as prometheus_client asks its collectors."""
+        """Yields the sums over all workers, as prometheus_client requires."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         requests = CounterMetricFamily("waypost_requests", "Requests", labels=["path", "status"])
@@ -165,7 +163,7 @@ class _Shown:
         yield CounterMetricFamily("waypost_model_loads", "Models that workers loaded", self._sum("loads"))
         yield CounterMetricFamily("waypost_logged", "Rows and labels that were logged", self._sum("logged"))
         yield CounterMetricFamily(
-            "waypost_log_dropped", "Rows and labels that the log lacks", self._sum("dropped")
+            "waypost_log_dropped", "Rows and labels that were dropped from the log", self._sum("dropped")
         )
         reached = 0
         steps = []
@@ -178,19 +176,19 @@ class _Shown:
         latency.add_metric([], steps, self._sum("seconds"))
         yield latency
         labels = ["role", *next(iter(self._models.values()))]
-        model = GaugeMetricFamily("waypost_model", "The models of now", labels=labels)
+        model = GaugeMetricFamily("waypost_model", "The current models", labels=labels)
         for role, facts in self._models.items():
             model.add_metric([role, *facts.values()], 1)
         yield model
         yield from self._of_roles()
 
     def _of_roles(self) -> Iterator[Any]:
-        """Yields what is counted where there are several models."""
+        """Yields the counts by model, if there are several."""
         from prometheus_client.core import CounterMetricFamily
 
         for name, labels, value in (
             ("models", ["role", "model", "status"], "Invocations by the model that answered"),
-            ("shadow", ["model", "outcome"], "Invocations that a shadow was asked, too"),
+            ("shadow", ["model", "outcome"], "Invocations that were also sent to a shadow"),
         ):
             sums: dict[str, list[float]] = {}
             for counts in self._counts:
@@ -199,7 +197,9 @@ class _Shown:
             if sums:
                 prefix = f"waypost_{name.removesuffix('s')}"
                 requests = CounterMetricFamily(f"{prefix}_requests", value, labels=labels)
-                taken = CounterMetricFamily(f"{prefix}_seconds", "Seconds that they took", labels=labels)
+                taken = CounterMetricFamily(
+                    f"{prefix}_seconds", "Seconds of these invocations", labels=labels
+                )
                 for key in sorted(sums):
                     requests.add_metric(key.split(_BETWEEN), sums[key][0])
                     taken.add_metric(key.split(_BETWEEN), sums[key][1])

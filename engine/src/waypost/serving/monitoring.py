@@ -1,4 +1,4 @@
-"""Monitoring of a served model, from the log of predictions and the labels that came later."""
+"""Monitoring of a served model, from the log of predictions and later labels."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _MOST_CLASSES = 20
-_LEAST_ROWS = 100  # on each side: with fewer, the shares move by chance
+_LEAST_ROWS = 100  # on each side: with fewer, shares vary by chance
 _BINS, _LEAST_SHARE = 10, 1e-4
 
 
 @dataclass(frozen=True)
 class Moved:
-    """How far a column has moved: its population stability index. Above 0.1 it moved, above 0.25 a lot."""
+    """The shift of a column: its population stability index. Above 0.1 is a moderate shift, above 0.25 a
+    large one.
+    """
 
     column: str
     psi: float
@@ -45,7 +47,7 @@ class Moved:
 @dataclass(frozen=True)
 class ModelReport:
     """A model in one role. `seconds`: quantiles over requests; `predictions`: the share of each class, or
-    mean, smallest and largest; `quality`: of the rows that have a label.
+    mean, smallest and largest; `quality`: on the rows with a label.
     """
 
     model: str
@@ -63,8 +65,8 @@ class ModelReport:
 
 @dataclass(frozen=True)
 class LiveReport:
-    """`waypost monitor --json`: `unknown` labels are of requests that are not in the rows that were read;
-    `compared` says with what the columns were, and `is_whole` whether all rows of the log were read.
+    """`waypost monitor --json`: `unknown` labels belong to requests outside the rows read; `compared` names
+    the reference of the columns; `is_whole` is true if all rows of the log were read.
     """
 
     folder: str
@@ -76,14 +78,12 @@ class LiveReport:
 
 
 def live_report(folder: Path, reference: Path | None, most_rows: int) -> LiveReport:
-    """Returns the report of a log, of the newest `most_rows` rows.
-
-    Columns are compared with a table, or else the newer half of a model's rows with the older one. Raises
-    UsageError if there is no log.
+    """Returns the report of a log's newest `most_rows` rows. Columns are compared with a table, or the newer
+    half of a model's rows with the older one. Raises UsageError if there is no log.
     """
     groups, is_whole = _logged(folder, most_rows)
     if not groups:
-        hint = "waypost serve MODEL --log-predictions DIR writes them"
+        hint = "log them: waypost serve MODEL --log-predictions DIR"
         raise UsageError(f"{folder}: no predictions here", hint=hint)
     labels = _labels(folder)
     known = _table(reference) if reference else None
@@ -98,19 +98,19 @@ def live_report(folder: Path, reference: Path | None, most_rows: int) -> LiveRep
 
 
 def _logged(folder: Path, most: int) -> tuple[dict[tuple[str, str], pd.DataFrame], bool]:
-    """Returns the newest rows of each (model, role), and whether they are all."""
+    """Returns the newest rows of each (model, role), and whether they are all of them."""
     import pandas as pd
     import pyarrow.parquet as pq
 
     parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
     rows, is_whole = 0, True
-    for file in sorted(folder.glob(PREDICTIONS), reverse=True):  # their names begin with their time
+    for file in sorted(folder.glob(PREDICTIONS), reverse=True):  # names begin with the time
         if rows >= most:
             is_whole = False
             break
         try:
             frame = pq.read_table(file).to_pandas()
-        except FileNotFoundError:  # the server keeps its log no longer
+        except FileNotFoundError:  # removed by the server's retention
             continue
         rows += len(frame)
         for key, part in frame.groupby([MODEL, ROLE], sort=False):
@@ -119,7 +119,7 @@ def _logged(folder: Path, most: int) -> tuple[dict[tuple[str, str], pd.DataFrame
 
 
 def _labels(folder: Path) -> pd.DataFrame:
-    """Returns the labels by request and row; where there are several, the last one that came."""
+    """Returns the labels by request and row, the latest if there are several."""
     import pandas as pd
     import pyarrow.parquet as pq
 
@@ -161,7 +161,7 @@ def _distribution(values: pd.Series[Any]) -> dict[str, float]:
 
 
 def _quality(joined: pd.DataFrame) -> dict[str, float]:
-    """Returns the accuracy of classes, the errors of numbers (floats); nothing where no row has a label."""
+    """Returns the accuracy of classes, or the errors of numbers (floats); empty if no row has a label."""
     labels = [json.loads(text) for text in joined[LABEL]]
     if not labels:
         return {}
@@ -183,7 +183,7 @@ def _quality(joined: pd.DataFrame) -> dict[str, float]:
 
 
 def _moved(older: pd.DataFrame, newer: pd.DataFrame) -> Iterator[Moved]:
-    """Yields each column that both have, unless it is free text or has too few rows."""
+    """Yields each common column, unless it is free text or has too few rows."""
     if min(len(older), len(newer)) < _LEAST_ROWS:
         return
     for name in newer.columns:
@@ -197,13 +197,13 @@ def _moved(older: pd.DataFrame, newer: pd.DataFrame) -> Iterator[Moved]:
 
 
 def psi(before: Sequence[float], after: Sequence[float]) -> float:
-    """Returns the population stability index of two distributions over the same bins, in shares."""
+    """Returns the population stability index of two distributions over the same bins, given as shares."""
     pairs = [(max(b, _LEAST_SHARE), max(a, _LEAST_SHARE)) for b, a in zip(before, after, strict=True)]
     return sum((a - b) * math.log(a / b) for b, a in pairs)
 
 
 def _by_bins(before: pd.Series[Any], after: pd.Series[Any]) -> tuple[list[float], list[float]]:
-    """Returns the shares of numbers between the deciles of those before, and of what is missing."""
+    """Returns the shares of numbers between the deciles of the earlier ones, and of missing values."""
     import numpy as np
 
     present = before.dropna().astype(float)
@@ -223,7 +223,7 @@ def _by_bins(before: pd.Series[Any], after: pd.Series[Any]) -> tuple[list[float]
 
 
 def _by_values(before: pd.Series[Any], after: pd.Series[Any]) -> tuple[list[float], list[float]]:
-    """Returns the shares of the most frequent values before, of all others, and of what is missing."""
+    """Returns the shares of the most frequent earlier values, of all others, and of missing values."""
     names = list(before.astype(object).dropna().astype(str).value_counts().head(_MOST_CLASSES).index)
 
     def shares(values: pd.Series[Any]) -> list[float]:
@@ -237,7 +237,7 @@ def _by_values(before: pd.Series[Any], after: pd.Series[Any]) -> tuple[list[floa
 
 
 def _table(file: Path) -> pd.DataFrame:
-    """Returns a table of Parquet or CSV. Raises UsageError."""
+    """Returns the table in a Parquet or CSV file. Raises UsageError."""
     import pandas as pd
     import pyarrow as pa
 

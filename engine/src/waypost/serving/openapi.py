@@ -1,4 +1,4 @@
-"""The OpenAPI document of a server, made from the model's signature."""
+"""The OpenAPI document of a server, generated from the model's signature."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from waypost.inference.layout import EXACT
 from waypost.serving.protocol import CSV, JSON
 
 _TYPES = {"number": "number", "integer": "integer", "boolean": "boolean", "text": "string", "other": ""}
-_LARGEST = 3.4e38  # float32: scikit-learn's trees take nothing larger
+_LARGEST = 3.4e38  # float32: scikit-learn's trees accept nothing larger
 
 
 def example_of(mlmodel: MLmodel, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def example_of(mlmodel: MLmodel, rows: Sequence[Mapping[str, Any]]) -> dict[str,
 
 
 def _valid(value: Any) -> Any:
-    """Returns a value as JSON has it: NaN becomes null."""
+    """Returns a value for JSON: NaN becomes null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -59,8 +59,8 @@ def openapi(mlmodel: MLmodel, label: str, example: dict[str, Any], *, needs_toke
     return document
 
 
-_OPEN = {"/ping": "Is a model ready?", "/health": "Is a model ready?"}
-_GUARDED = {"/version": "The version of MLflow", "/model": "Which model answers, and its proof"}
+_OPEN = {"/ping": "Whether a model is ready", "/health": "Whether a model is ready"}
+_GUARDED = {"/version": "The version of MLflow", "/model": "The current model, and its proof"}
 _UNAUTHORIZED = "The bearer token is missing or wrong"
 
 
@@ -74,11 +74,11 @@ def _look(summary: str, *, needs_token: bool) -> dict[str, Any]:
 def _responses(*, needs_token: bool) -> dict[str, Any]:
     problem = {JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     refusals = {
-        "400": "The body is not what the model asks for; `column` and `row` say where",
+        "400": "The body does not fit the model; `column` and `row` give the position",
         "408": "The body did not arrive in time",
-        "413": "Too many bytes, rows or columns, or a table that becomes too large",
-        "415": "A Content-Type that cannot be read",
-        "503": "Too much to do; Retry-After says when to ask again",
+        "413": "Too many bytes, rows or columns, or a table that is too large when unpacked",
+        "415": "An unsupported Content-Type",
+        "503": "The server is overloaded; Retry-After says when to retry",
         "504": "No answer in time",
         **({"401": _UNAUTHORIZED} if needs_token else {}),
     }
@@ -90,7 +90,7 @@ def _responses(*, needs_token: bool) -> dict[str, Any]:
 
 
 def _bodies(mlmodel: MLmodel, example: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a request may bring, by its type."""
+    """Returns the allowed request bodies, by content type."""
     binary = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
     split = {"columns": list(example), "data": [list(example.values())]}
     examples = {
@@ -121,7 +121,7 @@ def _form(name: str, form: dict[str, Any], params: dict[str, Any]) -> dict[str, 
 
 
 def _forms(mlmodel: MLmodel) -> dict[str, Any]:
-    """Returns the schemas of a table in JSON, by the key that holds it."""
+    """Returns the schemas of a table in JSON, by its key."""
     cell = {"type": ["number", "string", "boolean", "null"]}
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
     split = {

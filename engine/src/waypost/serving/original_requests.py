@@ -1,7 +1,7 @@
-"""Requests for the original: their limits are checked, everything else is left to MLflow's own reader.
+"""Requests for the original: their limits are checked here, everything else by MLflow's own reader.
 
-What that reader makes of a body can be far larger than the body: rows of which one is long, and an array of
-texts where each takes the room of the longest. So the size is known before MLflow is asked.
+The reader's result can be far larger than the body: rows padded to the longest, or an array of strings that
+each take the size of the longest. So the size is computed before MLflow reads it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from waypost.serving.json_tables import checked_object, form_of, wants_probabili
 from waypost.serving.protocol import CSV, JSON
 
 Check = Callable[[str, bytes, Layout, Limits], bytes]
-"""Returns what a Parquet or Arrow body holds as plain Parquet. Raises TableError."""
+"""Returns the content of a Parquet or Arrow body as plain Parquet. Raises TableError."""
 
-# What is sent to a language model stands beside no table (MLflow's "unified" input).
+# Input of a language model comes without a table (MLflow's "unified" input).
 _PLAIN_KEYS = ("messages", "prompt", "input")
 _CELL, _CHARACTER = 8, 4
 
@@ -30,9 +30,9 @@ _CELL, _CHARACTER = 8, 4
 def asked(
     kind: str, body: bytes, layout: Layout, params: Sequence[str], limits: Limits, check: Check
 ) -> tuple[str, bytes | dict[str, Any], bool]:
-    """Returns (content type, body, whether probabilities are wanted) for MLflow's reader.
+    """Returns (content type, body, whether probabilities are requested) for MLflow's reader.
 
-    Args: `params` are those that the model takes. Raises TableError, RequestError.
+    Args: `params` are the model's parameters. Raises TableError, RequestError.
     """
     if kind == JSON:
         content = checked_object(_parsed(body))
@@ -51,7 +51,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def _checked(content: dict[str, Any], layout: Layout, params: Sequence[str], limits: Limits) -> bool:
-    """Returns whether probabilities are wanted, which MLflow does not know of."""
+    """Returns whether probabilities are requested, which MLflow does not support."""
     if any(key in content for key in _PLAIN_KEYS):
         limits.check_bytes(size_of(list(content.values())))
         return False
@@ -68,7 +68,7 @@ def _checked(content: dict[str, Any], layout: Layout, params: Sequence[str], lim
 
 
 def _names(form: str, given: Any) -> Sequence[str] | None:
-    """Returns the names of a body's columns, None where it has none."""
+    """Returns the names of a body's columns, or None if it has none."""
     if form == "dataframe_split":
         names = given.get("columns") if isinstance(given, dict) else None
         return names if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
@@ -80,16 +80,16 @@ def _names(form: str, given: Any) -> Sequence[str] | None:
 
 
 def size_of(given: Any, *, is_array: bool = False) -> int:
-    """Returns how many bytes a value of parsed JSON becomes at most, as a table or as arrays.
+    """Returns the maximal number of bytes of a value of parsed JSON, as a table or as arrays.
 
-    Args: `is_array`: each text of a column takes as much room as its longest.
+    Args: `is_array`: each string of a column takes the size of its longest.
     """
     if isinstance(given, dict) and not is_array and isinstance(rows := given.get("data"), list):
         columns = given.get("columns")
         return _rows_size(rows, len(columns) if isinstance(columns, list) else 0)
     if isinstance(given, dict):
         lists = [values if isinstance(values, list) else [values] for values in given.values()]
-        longest = max(map(len, lists), default=1)  # what is shorter may be repeated
+        longest = max(map(len, lists), default=1)  # shorter ones may be repeated
         return sum(_column_size(values, is_array) for values in lists) + len(lists) * longest * _CELL
     if not isinstance(given, list):
         return _CELL
@@ -114,7 +114,7 @@ def _records_size(rows: list[dict[str, Any]], is_array: bool) -> int:
 
 
 def _column_size(values: list[Any], is_array: bool) -> int:
-    """Returns the size of an array of values, however deep they are nested."""
+    """Returns the size of an array of values, however deeply nested."""
     count = longest = 0
     left = [values]
     while left:

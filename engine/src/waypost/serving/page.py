@@ -1,4 +1,4 @@
-"""The page at /docs: the model's description and a form, made from its signature."""
+"""The page at /docs: the model's description and a form, generated from its signature."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_NAMED = 10  # categories
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page shows of a model: `document` describes the server, `card` is Markdown."""
+    """The content of the page: `document` describes the server, `card` is Markdown."""
 
     document: Mapping[str, Any]
     mlmodel: MLmodel
@@ -76,7 +76,7 @@ def page(shown: Shown, nonce: str) -> str:
         ),
     }
     text = Path(__file__).with_name("docs.html").read_text(encoding="utf-8")
-    # In one pass: a name that looks like a mark of ours is no mark.
+    # In one pass, so that a name that looks like a placeholder is not replaced.
     return re.sub("@([A-Z]+)@", lambda mark: filled[mark[1]], text)
 
 
@@ -87,7 +87,7 @@ _ASKED_FOR = (
 
 
 def _text(text: str) -> str:
-    """Returns a text for any place in the page: between tags, and in quotes."""
+    """Returns a text escaped for any place in the page: between tags, and in quotes."""
     return html.escape(terminal_text(text))
 
 
@@ -137,14 +137,14 @@ def _control(field: Field, own: str) -> str:
 
 
 def _option(value: Value, *, is_set: bool) -> str:
-    """Returns a choice: its value is JSON, so that a text, a number and what is missing stay apart."""
+    """Returns a choice; its value is JSON, which distinguishes strings, numbers and missing values."""
     words = "(missing)" if value is None else "(empty)" if value == "" else str(value)
     given = html.escape(json.dumps(value, ensure_ascii=False))
     return f'<option value="{given}"{" selected" if is_set else ""}>{_text(words)}</option>'
 
 
 def _hints(field: Field) -> str:
-    """Returns what is known of a column's values, in words."""
+    """Returns the known facts of a column's values, in words."""
     found = [field.description] if field.description else []
     low, high = field.minimum, field.maximum
     if low is not None or high is not None:

@@ -17,7 +17,7 @@ from waypost.serving.replies import Reply, refusal
 from waypost.serving.roles import Roles
 
 OPEN = ("/ping", "/health", "/livez", "/readyz")
-"""What orchestrators ask for: no token is needed."""
+"""Paths for orchestrators, without a token."""
 
 
 class Pages:
@@ -41,9 +41,7 @@ class Pages:
         return Reply(200, b"\n", b"text/plain")
 
     def _readyz(self) -> Reply:
-        """Tells load balancers whether to send requests: not while all threads are busy and the queue is
-        full.
-        """
+        """Readiness for load balancers: false while all threads are busy and the queue is full."""
         if self._answering.is_full:
             return refusal(busy("the server is busy: all threads are at work, and the queue is full"))
         return Reply(200, b"\n", b"text/plain")

@@ -1,6 +1,6 @@
 """The log of predictions: requests, answers and later labels, as Parquet.
 
-Nothing here keeps an answer waiting, or fails one: what the disk does not follow is dropped, and counted.
+Nothing here delays or fails an answer: rows that the disk is too slow for are dropped, and counted.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ PREDICTIONS, FEEDBACK = "predictions-*.parquet", "feedback-*.parquet"
 _MOST_ROWS, _MOST_SECONDS = 10_000, 60.0
 # Rows that wait for a slow disk must not fill the memory.
 _LARGEST, _LARGEST_BYTES = 10 * _MOST_ROWS, 64 * MIB
-_LABEL_BYTES = 200  # approximate size of a label that waits
+_LABEL_BYTES = 200  # approximate size of a waiting label
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A request with its answer: `role` is that of the model, `seconds` what reading and answering took."""
+    """A request with its answer: `role` is the model's, `seconds` the time to read and answer."""
 
     request: str
     model: str
@@ -56,7 +56,7 @@ class Label(NamedTuple):
 
 
 class Journal:
-    """Keeps the share `share` of the requests; files appear whole in `folder`, and never change."""
+    """Logs the share `share` of the requests; files appear complete in `folder`, and never change."""
 
     def __init__(self, folder: Path, share: float) -> None:
         self._folder = folder
@@ -70,22 +70,22 @@ class Journal:
         self.written = self.dropped = 0  # rows
 
     def keeps(self, request: str) -> bool:
-        """Returns whether a request is one of those that are kept."""
+        """Returns whether a request is sampled for the log."""
         return self._share >= 1 or point(request, b"log") < self._share
 
     def take(self, answered: Answered) -> None:
-        """Keeps a request's rows, unless too much waits already."""
+        """Queues a request's rows, unless the queue is full."""
         rows = len(answered.table)
         if rows and self._hold(rows, answered.table.nbytes):
             self._answered.append((answered, datetime.now(UTC)))
 
     def lose(self, rows: int) -> None:
-        """Counts rows that no table can hold."""
+        """Counts rows that do not fit a table."""
         with self._lock:
             self.dropped += rows
 
     def label(self, labels: Sequence[Label]) -> bool:
-        """Adds labels; returns whether there was room for them."""
+        """Queues labels; returns whether there was room."""
         is_room = self._hold(len(labels), _LABEL_BYTES * len(labels))
         if is_room:
             now = datetime.now(UTC)
@@ -107,7 +107,7 @@ class Journal:
         return bool(self._rows) and (late or self._rows >= _MOST_ROWS or self._bytes >= _LARGEST_BYTES)
 
     def flush(self) -> None:
-        """Writes what waits. Raises OSError if it cannot: then it is dropped."""
+        """Writes the queue. Raises OSError if that fails: the queue is dropped."""
         with self._lock:
             answered, self._answered = self._answered, []
             labels, self._labels = self._labels, []
@@ -124,7 +124,7 @@ class Journal:
             self.lose(waited - kept)
 
     def _table(self, answered: Answered, moment: datetime) -> pa.Table | None:
-        """Returns the rows of a request; nothing of an answer that no table can hold."""
+        """Returns the rows of a request; none if the answer does not fit a table."""
         import pyarrow as pa
 
         try:
@@ -149,7 +149,7 @@ class Journal:
 
 
 def check_columns(layout: Layout) -> None:
-    """Raises UsageError for a model whose columns have names of the log's."""
+    """Raises UsageError if a model's column has the name of a column of the log."""
     for name in OURS:
         if name in layout.names:
             problem = f"the model's column {name!r} has the name of a column of the log"
@@ -157,7 +157,7 @@ def check_columns(layout: Layout) -> None:
 
 
 def _alike(tables: Sequence[pa.Table | None]) -> list[pa.Table]:
-    """Returns tables put together, one for each form and model."""
+    """Returns tables joined by schema and model."""
     import pyarrow as pa
 
     found: dict[tuple[Any, ...], list[pa.Table]] = {}

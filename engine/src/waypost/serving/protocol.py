@@ -1,7 +1,7 @@
 """MLflow's scoring protocol: from the body of a request to a table.
 
 Source: https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally, "inference server specification".
-Parquet and Arrow stream bodies are ours.
+Bodies of Parquet and Arrow streams are Waypost's addition.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ JSON, CSV = "application/json", "text/csv"
 TYPES = (JSON, CSV, PARQUET, ARROW)
 
 Unpack = Callable[[str, bytes, Layout, Limits], Table]
-"""Returns the table that a Parquet or Arrow body holds. Raises TableError."""
+"""Returns the table in a Parquet or Arrow body. Raises TableError."""
 
 
 def content_type(header: str) -> str:
-    """Returns the kind of a body by its Content-Type. Raises RequestError (415) for another one."""
-    if header in TYPES:  # as nearly every request says it
+    """Returns the kind of a body by its Content-Type. Raises RequestError (415) for unsupported ones."""
+    if header in TYPES:  # as in nearly every request
         return header
     kind, _, rest = header.partition(";")
     kind = kind.strip().lower()
@@ -43,7 +43,7 @@ def content_type(header: str) -> str:
 
 
 def parsed(kind: str, body: bytes) -> Any:
-    """Returns what a body says: a dictionary for JSON, else the bytes. Raises RequestError."""
+    """Returns a parsed body: a dictionary for JSON, else the bytes. Raises RequestError."""
     if kind != JSON:
         return body
     try:
@@ -54,9 +54,9 @@ def parsed(kind: str, body: bytes) -> Any:
 
 
 def _parsed_as_python_writes(body: bytes) -> Any:
-    """Returns JSON in which NaN stands for what is missing: MLflow's own client writes it like that."""
+    """Returns parsed JSON with NaN for missing values, as MLflow's own client writes it."""
     try:
-        # What JSON cannot hold (halves of UTF-16 pairs, whole numbers beyond 64 bits) has no place later.
+        # Halves of UTF-16 pairs and integers beyond 64 bits have no representation later.
         content = json.loads(body, parse_constant=_constant, parse_float=_finite)
         return orjson.loads(orjson.dumps(content))
     except (ValueError, TypeError, RecursionError) as error:
@@ -66,7 +66,7 @@ def _parsed_as_python_writes(body: bytes) -> Any:
 def _finite(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise OddError(f"{text[:40]} is larger than any number of 64 bits")
+        raise OddError(f"{text[:40]} is larger than any 64-bit number")
     return value
 
 
@@ -78,7 +78,7 @@ def _constant(name: str) -> None:
 def table_of(
     kind: str, content: Any, layout: Layout, limits: Limits, unpack: Unpack = read_columnar
 ) -> tuple[Table | Rows, bool]:
-    """Returns (table, whether probabilities are wanted). Raises TableError, RequestError."""
+    """Returns (table, whether probabilities are requested). Raises TableError, RequestError."""
     if kind == JSON:
         return json_table(content, layout, limits)
     if kind == CSV:

@@ -18,8 +18,8 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(slots=True)
 class Reply:
-    """What is sent to a client; `problem` is what the access log says of it, `is_early` whether the body of
-    the request may still be on its way.
+    """A reply to a client; `problem` is for the access log; `is_early`: the request's body may still be
+    arriving.
     """
 
     status: int
@@ -33,8 +33,8 @@ class Reply:
 def forget_frames(error: BaseException) -> None:
     """Drops the frames of an error and of its causes.
 
-    The frames hold a body and what it became, and among them are those that wait for a thread, whose future
-    holds the error: a ring that stays until garbage is collected, which is seldom here (`app.py`).
+    The frames hold the body and its table, and some of them wait for a thread's future, which holds the
+    error: a reference cycle that stays until garbage collection, which is rare here (`app.py`).
     """
     left: list[BaseException | None] = [error]
     while left:
@@ -44,7 +44,7 @@ def forget_frames(error: BaseException) -> None:
 
 
 def refusal(error: TableError, *headers: tuple[bytes, bytes], is_early: bool = False) -> Reply:
-    """Returns the reply that says why there is no answer; drops the frames of the error."""
+    """Returns the reply with the reason of a refusal; drops the frames of the error."""
     forget_frames(error)
     more = [(b"retry-after", _RETRY_SECONDS)] if error.status == 503 else []
     return Reply(
@@ -53,7 +53,7 @@ def refusal(error: TableError, *headers: tuple[bytes, bytes], is_early: bool = F
 
 
 def failure(raised: Exception, request: str) -> Reply:
-    """Returns the reply where the server itself fails; the cause is for its log, not for clients."""
+    """Returns the reply for a failure of the server itself; its cause is logged, not sent."""
     problem = f"the server failed to answer; see its log for {request}"
     content = {"error_code": "INTERNAL_ERROR", "message": problem}
     error = raised.__cause__ or raised

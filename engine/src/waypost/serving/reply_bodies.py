@@ -1,4 +1,4 @@
-"""Bodies of replies: predictions, or what is wrong with a request."""
+"""Bodies of replies: predictions, or errors of a request."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from waypost.serving.json_tables import PROBABILITIES
 
 
 def reply(answer: Answer, classes: Sequence[Any] | None, *, wants_probabilities: bool) -> bytes:
-    """Returns the body of a reply: `predictions`, as MLflow says it, and what was asked for beside it.
+    """Returns the body of a reply: `predictions`, as in MLflow, and requested probabilities.
 
-    Raises RequestError if a model has no probabilities to give.
+    Raises RequestError if a model has no probabilities.
     """
     content: dict[str, Any] = {"predictions": answer.labels.tolist()}
     if wants_probabilities:
@@ -27,7 +27,7 @@ def reply(answer: Answer, classes: Sequence[Any] | None, *, wants_probabilities:
 
 
 def error_reply(error: TableError) -> bytes:
-    """Returns the body that says what is wrong with a request, and where."""
+    """Returns the body with the error of a request, and its position."""
     content: dict[str, Any] = {"error_code": "BAD_REQUEST", "message": str(error)}
     if error.hint:
         content["hint"] = error.hint

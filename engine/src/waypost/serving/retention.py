@@ -1,4 +1,4 @@
-"""Retention of a log of predictions: which files are removed, by the time in their names and their sizes."""
+"""Retention of a log of predictions: which files are removed, by the time in their names and by size."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _FORM = "%Y%m%dT%H%M%S"
-# The names of the log's files; files with other names are not ours.
+# The names of the log's files; other files are never touched.
 _NAME = re.compile(r"(?:predictions|feedback)-(\d{8}T\d{6})-[0-9a-f]{8}-\d+-\d+\.parquet")
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Files are kept for `days`, and as long as all of them have at most `size` bytes; None: without end."""
+    """Files are kept for `days`, and up to `size` bytes in total; None: no limit."""
 
     days: float | None = None
     size: int | None = None
@@ -26,9 +26,9 @@ class Retention:
 
 
 def outlived(files: Iterable[tuple[str, int]], kept: Retention, now: datetime) -> list[str]:
-    """Returns the names of the files that go, the oldest first.
+    """Returns the names of the files to remove, the oldest first.
 
-    Args: `files` are (name, bytes) of whatever is in the folder.
+    Args: `files` are (name, bytes) of everything in the folder.
     """
     ours = sorted((moment, name, size) for name, size in files if (moment := _moment(name)))
     gone = [name for moment, name, _ in ours if kept.days is not None and now - moment > timedelta(kept.days)]
@@ -43,7 +43,7 @@ def outlived(files: Iterable[tuple[str, int]], kept: Retention, now: datetime) -
 
 
 def _moment(name: str) -> datetime | None:
-    """Returns when a file of the log was written; None of any other file."""
+    """Returns when a file of the log was written, None for any other file."""
     hit = _NAME.fullmatch(name)
     try:
         return datetime.strptime(hit[1], _FORM).replace(tzinfo=UTC) if hit else None
@@ -52,9 +52,9 @@ def _moment(name: str) -> datetime | None:
 
 
 def remove_outlived(folder: Path, kept: Retention) -> None:
-    """Removes files of a log that are older than they are kept, or too many. Raises OSError.
+    """Removes files of a log that are too old, or exceed the total size. Raises OSError.
 
-    Several processes may do so at once; links and folders are nobody's log.
+    Several processes may do so at once; links and folders are never touched.
     """
     if not kept.is_bounded or not folder.is_dir():
         return
@@ -63,7 +63,7 @@ def remove_outlived(folder: Path, kept: Retention) -> None:
         if not path.is_symlink() and path.is_file():
             try:
                 files.append((path.name, path.stat().st_size))
-            except FileNotFoundError:  # another process was here
+            except FileNotFoundError:  # another process removed it
                 continue
     for name in outlived(files, kept, datetime.now(UTC)):
         (folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The models of a server: the main one, a canary that answers a share, a shadow that is only asked."""
+"""The models of a server: the main one, a canary that answers a share, a shadow that is only compared."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ _SHARE = re.compile(r"(.+)=(\d+(?:\.\d+)?)(%?)")
 
 
 def parse_other(text: str, option: str, share: float | None) -> tuple[str, float]:
-    """Returns (model, share) of `MODEL=5%` or `MODEL=0.05`; without a share the given one.
-
-    Raises UsageError for a share that is none, or is missing where there is no other.
+    """Returns (model, share) of `MODEL=5%` or `MODEL=0.05`; the default share if it has none. Raises
+    UsageError for an invalid share, or without any share.
     """
     hit = _SHARE.fullmatch(text)
     if hit is None:
@@ -38,7 +37,7 @@ def parse_other(text: str, option: str, share: float | None) -> tuple[str, float
 
 
 class Roles:
-    """The current models. A request's ID decides which one answers it, the same in each worker."""
+    """The current models. A request's ID decides which one answers, the same in each worker."""
 
     def __init__(self, settings: Settings, notify: Callable[[str], None], *, needs_token: bool) -> None:
         def hosted(state: Path, role: str) -> Hosted:

@@ -1,4 +1,4 @@
-"""Settings of a worker, passed in an environment variable, since workers are separate processes."""
+"""Settings of a worker, passed in an environment variable, because workers are separate processes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict
 from waypost.inference.limits import BECOMES, LARGEST_MIB, MIB
 
 VARIABLE = "WAYPOST_SERVING"
-# Of the seconds until the end: requests are answered, then what is left is written down by force.
+# Shares of the grace period: requests are answered, then the rest is written by force.
 _ANSWERING, _FORCED = 0.8, 0.9
 
 
 class Other(BaseModel):
-    """A model besides the main one: the file that says which, and its share of the requests."""
+    """An additional model: its state file, and its share of the requests."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,7 +23,7 @@ class Other(BaseModel):
 
 
 class Settings(BaseModel):
-    """How to serve; `state` is the file that says which model."""
+    """Options of serving; `state` is the main model's state file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,10 +47,10 @@ class Settings(BaseModel):
 
     @property
     def answering(self) -> float:
-        """For so many seconds after a signal, requests that have begun are still answered."""
+        """Seconds after a signal in which running requests are still answered."""
         return self.grace * _ANSWERING
 
     @property
     def forced(self) -> float:
-        """So many seconds after a signal a worker that is still there is ended by force."""
+        """Seconds after a signal after which a worker is ended by force."""
         return self.grace * _FORCED

@@ -1,4 +1,4 @@
-"""A shadow: a model that gets the requests of the main one. No client waits for it, or gets its answer."""
+"""A shadow: a model that receives the main model's requests. No client waits for it, or gets its answer."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _OUTCOMES = {503: DROPPED, 504: LATE}
 
 
 class Shadow:
-    """Asks a model in a thread of its own; where it does not follow, requests are dropped, and counted.
+    """Calls a model in its own thread; if it is too slow, requests are dropped, and counted.
 
-    Args: of bodies that wait, `most_bytes` are kept.
+    Args: `most_bytes` is the limit of queued bodies.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Shadow:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, served: Served, kind: str, body: bytes, entry: Entry, reply: Reply) -> None:
-        """Queues the request that got a reply, and returns at once."""
+        """Queues a request that was answered, and returns at once."""
         if len(self._tasks) > _MOST_WAITING or self._held + len(body) > self._most_bytes:
             self._monitor.shadowed(served.fetched.label, DROPPED, 0.0)
             return

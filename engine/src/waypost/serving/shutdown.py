@@ -13,10 +13,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def after_signal(seconds: float, finish: Callable[[], None]) -> None:
-    """Calls a function so many seconds after the first SIGINT or SIGTERM, should the process still be there.
+    """Calls a function some seconds after the first SIGINT or SIGTERM, if the process still runs.
 
-    It is called in a thread: whatever the others are at does not hold it up. The signals do what they did
-    before, too. Only the main thread may ask for this.
+    It is called in a thread, so that other threads cannot delay it. Existing signal handlers are still
+    called. Only the main thread may call this.
     """
     heard, tell = os.pipe()
 
@@ -39,7 +39,7 @@ def after_signal(seconds: float, finish: Callable[[], None]) -> None:
 
 
 def at_most(seconds: float, *functions: Callable[[], None]) -> None:
-    """Calls functions one after the other; returns after so many seconds, even if they block."""
+    """Calls functions one after the other; returns after `seconds`, even if they block."""
 
     def call() -> None:
         for function in functions:

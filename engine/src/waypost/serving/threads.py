@@ -1,7 +1,7 @@
 """Threads for work that would block the event loop: few, with a bounded queue and a limit on waiting.
 
-A thread cannot be stopped. One at work that nobody waits for any more is lost: another takes its place,
-unless too many are lost already. The threads are daemons, so that the process ends without them.
+A thread cannot be stopped. A thread with abandoned work is lost: another takes its place, unless too many are
+lost already. The threads are daemons, so that the process ends without them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 
 class BusyError(Exception):
-    """There is more to do already than can be done in time."""
+    """There is already more work than can be done in time."""
 
 
 class GivenUpError(Exception):
-    """Nobody waits for this work any more."""
+    """This work was abandoned."""
 
 
 class Work(Generic[T]):
@@ -36,16 +36,16 @@ class Work(Generic[T]):
         self.is_taken = self.is_over = self.is_given_up = False
 
     def check(self) -> None:
-        """Raises GivenUpError once nobody waits for the result."""
+        """Raises GivenUpError once the work is abandoned."""
         if self.is_given_up:
             raise GivenUpError
 
     def is_late(self) -> bool:
-        """Returns whether nobody waits for it any more."""
+        """Returns whether the work is abandoned."""
         return time.monotonic() >= self._deadline
 
     def run(self) -> None:
-        """Does the work; the future gets its result or its error."""
+        """Does the work, and sets the future's result or error."""
         if not self.future.set_running_or_notify_cancel():
             return
         try:
@@ -57,12 +57,12 @@ class Work(Generic[T]):
             self.future.set_result(result)
 
 
-# What waiting for a future means by them is no failure of the work; what is no Exception ends the event loop.
+# Futures give these errors another meaning, and an error that is not an Exception would end the event loop.
 _OF_FUTURES = (StopIteration, TimeoutError, CancelledError)
 
 
 def _carried(error: BaseException) -> Exception:
-    """Returns an error as a future can hand it on: that of a function is none of the future's own."""
+    """Returns an error that a future can pass on, distinct from the future's own errors."""
     if isinstance(error, Exception) and not isinstance(error, _OF_FUTURES):
         return error
     carried = RuntimeError(f"{type(error).__name__}: {error}")
@@ -71,9 +71,8 @@ def _carried(error: BaseException) -> Exception:
 
 
 class Threads:
-    """`count` threads at most, and `waiting` pieces of work at most that wait for one.
-
-    `lost` threads may be at what nobody waits for, beside them.
+    """Up to `count` threads, and up to `waiting` queued pieces of work. Up to `lost` additional threads may
+    be busy with abandoned work.
     """
 
     def __init__(self, count: int, *, waiting: int, lost: int, name: str) -> None:
@@ -92,9 +91,8 @@ class Threads:
         return len(self._queue) >= room or self._lost >= self._most_lost
 
     async def run(self, function: Callable[[Work[T]], T], seconds: float | None = None) -> T:
-        """Returns what a function gives in a thread.
-
-        Raises BusyError if too much waits already, TimeoutError if it takes longer than `seconds`.
+        """Returns the result of a function, run in a thread. Raises BusyError if the queue is full,
+        TimeoutError if it takes longer than `seconds`.
         """
         work = Work(function, seconds)
         with self._change:
@@ -108,7 +106,7 @@ class Threads:
             self._give_up(work)
 
     def _call(self) -> None:
-        """Has a thread take what waits: an idle one, or a new one while there may be more."""
+        """Wakes an idle thread, or starts a new one if allowed."""
         is_room = self._idle + self._busy < self._count and self._lost < self._most_lost
         if len(self._queue) > self._idle and is_room:
             self._idle += 1
@@ -116,7 +114,7 @@ class Threads:
         self._change.notify()
 
     def _serve(self) -> None:
-        """Does what waits, until there are threads enough without this one."""
+        """Does queued work, until there are enough threads without this one."""
         is_needed = True
         while is_needed:
             work = self._next()
@@ -127,7 +125,7 @@ class Threads:
             del work  # do not keep a large body until the next work arrives
 
     def _next(self) -> Work[Any]:
-        """Waits for work that is worth beginning, and takes it."""
+        """Waits for work that is not yet abandoned, and takes it."""
         with self._change:
             while True:
                 while not self._queue:
@@ -152,7 +150,7 @@ class Threads:
         return True
 
     def _give_up(self, work: Work[Any]) -> None:
-        """Takes work that nobody waits for out of the queue, or gives its thread up where it has begun."""
+        """Removes abandoned work from the queue, or counts its thread as lost if it has begun."""
         with self._change:
             if not work.is_taken:
                 work.future.cancel()

@@ -1,4 +1,4 @@
-"""The bearer tokens that requests must carry, from a file or a variable. An empty text is no token."""
+"""The bearer tokens that requests must carry, from a file or a variable. An empty string is not a token."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 from waypost.errors import UsageError
 
 TOKEN = "WAYPOST_TOKEN"  # noqa: S105 (the variable's name)
-_MOST_BYTES = 65_536  # as much as a request's headers may have
+_MOST_BYTES = 65_536  # the limit of a request's headers
 _SHORT = 16
 _NAMED = re.compile(r"([A-Za-z0-9][\w.@/-]{0,63}):[ \t]+(.*)", re.ASCII)
 
 
 Tokens = Mapping[str, tuple[str, ...]]
-"""The tokens of each caller by its name, two while one is replaced; one without a name has the name ""."""
+"""The tokens by the caller's name, two while one is rotated; a token without a name has the name ""."""
 
 
 def tokens_of(file: Path | None, environ: Mapping[str, str]) -> Tokens:
-    """Returns the tokens in a file, else the one in the variable; nothing where neither is given.
+    """Returns the tokens in a file, else the one in the variable; empty if neither is given.
 
-    Raises UsageError for a file or a variable that holds no token: who names one wants to be guarded.
+    Raises UsageError for a file or a variable without a token: whoever sets one wants protection.
     """
     if file is not None:
         return parse_tokens(_read(file), str(file), f"write a token into it: openssl rand -hex 32 > {file}")
@@ -41,7 +41,7 @@ def _read(file: Path) -> str:
     except OSError as error:
         raise UsageError(f"{file}: the token cannot be read: {error.strerror}") from error
     if len(content) > _MOST_BYTES:
-        raise UsageError(f"{file}: more than {_MOST_BYTES:,} bytes, which is no token")
+        raise UsageError(f"{file}: more than {_MOST_BYTES:,} bytes, which cannot be a token")
     try:
         return content.decode("utf-8-sig")  # some editors put a byte order mark before the first character
     except UnicodeDecodeError as error:
@@ -49,9 +49,8 @@ def _read(file: Path) -> str:
 
 
 def parse_tokens(text: str, place: str, hint: str) -> Tokens:
-    """Returns the tokens that a text holds: one alone, or each on a line after a name, `NAME: TOKEN`.
-
-    Raises UsageError, which repeats no token, where it is neither.
+    """Returns the tokens in a text: one alone, or each on a line after a name, `NAME: TOKEN`. Raises
+    UsageError, without repeating a token, if it is neither.
     """
     lines = [line.strip() for line in text.splitlines()]
     given = [(number, line) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
@@ -72,9 +71,8 @@ def parse_tokens(text: str, place: str, hint: str) -> Tokens:
 
 
 def parse_token(text: str, place: str, hint: str) -> str:
-    """Returns the token that a text holds, without the blanks and line breaks around it.
-
-    Raises UsageError, which does not repeat the text, where it is none.
+    """Returns the token in a text, without surrounding blanks and line breaks. Raises UsageError, without
+    repeating the text, if it is not a token.
     """
     lines = text.strip().splitlines()
     if not lines:
@@ -92,7 +90,7 @@ def parse_token(text: str, place: str, hint: str) -> str:
 
 
 def doubts(tokens: Tokens, file: Path | None) -> Iterator[str]:
-    """Yields warnings about tokens that protect less than they should."""
+    """Yields warnings about weak or exposed tokens."""
     for name, own in tokens.items():
         for token in own:
             if len(token) < _SHORT:
@@ -104,7 +102,7 @@ def doubts(tokens: Tokens, file: Path | None) -> Iterator[str]:
 
 
 class Bearer:
-    """Tells whose token a request carries, in constant time."""
+    """Finds the caller of a request by its token, in constant time."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._wanted = [
@@ -115,7 +113,7 @@ class Bearer:
         ]
 
     def caller(self, header: bytes) -> str | None:
-        """Returns the name of the token that the header Authorization has, None where it has none of them."""
+        """Returns the name of the token in the header Authorization, None if it is not one of them."""
         found = None
         for wanted, name in self._wanted:
             if hmac.compare_digest(header, wanted):
@@ -124,7 +122,7 @@ class Bearer:
 
 
 class Guard:
-    """The bearer tokens of a file, as they are now: the file may change while the server runs."""
+    """The current bearer tokens of a file, which may change while the server runs."""
 
     def __init__(self, file: Path | None, environ: Mapping[str, str]) -> None:
         self._file = file
@@ -134,8 +132,8 @@ class Guard:
         self.bearer = Bearer(tokens) if tokens else None
 
     def follow(self) -> bool:
-        """Reads the file again where it has changed, and tells whether it has. Raises UsageError if it
-        holds no token now: then those of before count.
+        """Reads the file again if it has changed; returns whether it has. Raises UsageError if it has no
+        token: the previous ones stay valid.
         """
         now = self._current_fingerprint()
         if now == self._fingerprint:
@@ -155,7 +153,7 @@ class Guard:
 
 
 def _forms(token: str) -> Iterator[bytes]:
-    """Yields the bytes that clients make of a token: what is not ASCII comes as UTF-8 or as latin-1."""
+    """Yields the encodings of a token by clients: UTF-8 or latin-1 if it is not ASCII."""
     yield token.encode()
     if not token.isascii():
         with contextlib.suppress(UnicodeEncodeError):

@@ -1,8 +1,8 @@
 """Unpacking of Parquet and Arrow bodies, in separate processes.
 
-What such a body says of itself may be a lie that only decoding shows: a page of 2 GB, a footer of a million
-columns, groups nested until the stack is full. No check of ours is as sure as the system's: the process has a
-limit on its memory, is ended when it takes too long, and where it falls the server does not.
+The sizes in such a body may be false, which only decoding shows: a page of 2 GB, a footer of a million
+columns, groups nested until the stack overflows. No check is as reliable as the system's: the process has a
+memory limit and a timeout, and if it crashes, the server does not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from waypost.inference.table import Table
 from waypost.system import messages
 from waypost.system.conversations import Companion
 
-# What the process needs by itself, and how many copies of the table it makes on the way.
+# The process' own memory, and the number of copies of the table while unpacking.
 _OWN_BYTES, _COPIES = 384 * MIB, 4
 _MOST_MESSAGE = 1 << 40  # the server trusts itself
 
@@ -40,11 +40,11 @@ class _Asked(BaseModel):
     rows: int
     bytes: int
     is_checked: bool = False
-    """Asked for as plain Parquet, not as a table of numbers and texts."""
+    """Return plain Parquet, not a table of numbers and texts."""
 
 
 class _Told(BaseModel):
-    """A table of so many rows follows, its matrix first; or why there is none."""
+    """A table of `rows` rows follows, its matrix first; or the error."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,12 +56,12 @@ class _Told(BaseModel):
     row: int | None = None
 
     def error(self) -> TableError:
-        """Returns what was raised over there."""
+        """Returns the error raised in the other process."""
         return TableError(self.problem, column=self.column, row=self.row, hint=self.hint, status=self.status)
 
 
 class Unpacker:
-    """Unpacks bodies, `most` at a time, each within `seconds`; any number of threads may ask."""
+    """Unpacks bodies, `most` at a time, each within `seconds`. Thread-safe."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self._seconds = seconds
@@ -69,12 +69,14 @@ class Unpacker:
         self._idle: list[Companion] = []
 
     def unpack(self, kind: str, body: bytes, layout: Layout, limits: Limits) -> Table:
-        """Returns the table that a Parquet or Arrow body holds. Raises TableError, RequestError."""
+        """Returns the table in a Parquet or Arrow body. Raises TableError, RequestError."""
         reply, rest = self._asked(kind, body, layout, limits, is_checked=False)
         return _table_of(reply.rows, rest, layout)
 
     def check(self, kind: str, body: bytes, layout: Layout, limits: Limits) -> bytes:
-        """Returns what a Parquet or Arrow body holds as plain Parquet. Raises TableError, RequestError."""
+        """Returns the content of a Parquet or Arrow body as plain Parquet. Raises TableError,
+        RequestError.
+        """
         return bytes(self._asked(kind, body, layout, limits, is_checked=True)[1])
 
     def _asked(
@@ -118,7 +120,7 @@ class Unpacker:
             self._free.release()
 
     def end(self) -> None:
-        """Ends the processes that have nothing to do; the others end with the server."""
+        """Ends the idle processes; the others end with the server."""
         while self._idle:
             self._idle.pop().end()
 
@@ -131,7 +133,7 @@ def _started(limits: Limits) -> Companion:
 
 def _fallen(code: int, kind: str) -> RequestError:
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return RequestError(f"the body is not valid {kind}: the process that reads it has fallen ({how})")
+    return RequestError(f"the body is not valid {kind}: the process that reads it has crashed ({how})")
 
 
 def _table_of(rows: int, content: memoryview, layout: Layout) -> Table:
@@ -177,8 +179,8 @@ def _told(error: TableError) -> _Told:
 
 
 def _bounded(most: int) -> None:
-    """Lets this process have so many bytes; what asks for more gets a MemoryError."""
-    with contextlib.suppress(ImportError):  # Windows has nothing of the kind
+    """Limits the memory of this process to a number of bytes; more raises MemoryError."""
+    with contextlib.suppress(ImportError):  # Windows has no such limit
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
@@ -186,7 +188,7 @@ def _bounded(most: int) -> None:
 
 
 def _end_with(number: int) -> None:
-    """Ends this process when the other end of a socket is closed, whatever it is at then."""
+    """Ends this process when the other end of a socket is closed, whatever it is doing."""
     poll = select.poll()
     poll.register(number, 0)  # poll reports a closed socket in any case
     poll.poll()

@@ -36,7 +36,7 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Service:
-    """What to serve and how; an alias is looked up again `every` so many seconds."""
+    """What to serve, and the options; an alias is looked up every `every` seconds."""
 
     uri: str
     host: str
@@ -62,23 +62,23 @@ class Service:
     log_days: float | None = None
     log_bytes: int | None = None
     in_own: bool = False
-    """Each model runs in the environment that it asks for."""
+    """Whether each model runs in its own environment."""
 
 
 Started = Callable[[str, Mapping[str, FetchedModel]], None]
-"""Is told of the address, and of the models by their roles."""
+"""Receives the address, and the models by role."""
 
 
 def serve(service: Service, started: Started, warn: Callable[[str], None]) -> None:
-    """Serves until SIGINT or SIGTERM; requests that have begun are finished then, within `service.grace`.
+    """Serves until SIGINT or SIGTERM; running requests are finished within `service.grace`.
 
-    Args: `started` is told once a worker answers. Raises WaypostError if the model cannot be
-    fetched, UsageError if the address is taken.
+    Args: `started` is called once a worker answers. Raises WaypostError if the model cannot be fetched,
+    UsageError if the address is taken.
     """
     import uvicorn
 
     if service.host not in _LOOPBACK and not service.is_guarded:
-        warn(f"{service.host}: anybody who reaches this address can send requests; set a token: {TOKEN}")
+        warn(f"{service.host}: anyone who reaches this address can send requests; set a token: {TOKEN}")
     if slow := slower_without():
         warn(slow)
     check_origins(service.origins)
