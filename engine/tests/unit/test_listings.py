@@ -7,7 +7,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from waypost.batch.inputs import Listing, Source, folder_values
+from waypost.batch.inputs import InputFile, Listing, folder_values
 from waypost.errors import UsageError
 
 FILES = (
@@ -87,7 +87,7 @@ def test_folders_called_name_and_value() -> None:
     """As Hive and Spark write them: escaped, with a word for nothing."""
     path = "/data/in/year=2024/branch=a%20b%2Fc/kind=__HIVE_DEFAULT_PARTITION__/x=y.parquet"
     assert folder_values(path) == {"year": "2024", "branch": "a b/c", "kind": None}
-    assert Source("in/n=1/p.csv", 1, "").folders == {"n": "1"}
+    assert InputFile("in/n=1/p.csv", 1, "").folders == {"n": "1"}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from waypost.batch.csv_cuts import Cuts
 from waypost.batch.fingerprint import Order
-from waypost.batch.inputs import Source
+from waypost.batch.inputs import InputFile
 from waypost.batch.parts import Attempt
 from waypost.batch.pieces import Problem
 from waypost.inference.fetching import FetchedModel
@@ -75,9 +75,9 @@ class ScoringJob(_Document):
     cuts: dict[int, Cuts] = {}
 
     @property
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[InputFile]:
         """The files of the input."""
-        return [Source(*file) for file in self.files]
+        return [InputFile(*file) for file in self.files]
 
     def content(self) -> bytes:
         """Returns the content of the job's file."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from waypost.batch.inputs import Source
+from waypost.batch.inputs import InputFile
 from waypost.batch.output_folder import SCHEMA, File, Plan
 from waypost.errors import UsageError, did_you_mean, redacted
 from waypost.inference.dialect import Asked
@@ -86,7 +86,7 @@ class Order(BaseModel):
         return {key: value for key, value in content.items() if value or key not in _NEW}
 
 
-def plan_of(fetched: FetchedModel, sources: Sequence[Source], order: Order) -> dict[str, Any]:
+def plan_of(fetched: FetchedModel, sources: Sequence[InputFile], order: Order) -> dict[str, Any]:
     """Returns everything that determines a result: a scoring continues only if it is unchanged."""
     return {
         "schema": SCHEMA,
@@ -102,7 +102,7 @@ def made_with() -> dict[str, str]:
     return {name: version(name) for name in MADE_WITH}
 
 
-def told(source: Source) -> dict[str, Any]:
+def told(source: InputFile) -> dict[str, Any]:
     """Returns a file of the input as a plan records it."""
     return {"path": redacted(source.path), "size": source.size, "state": source.state}
 

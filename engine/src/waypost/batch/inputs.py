@@ -34,7 +34,7 @@ _WRITTEN = ("part-00000.parquet", "part-00000.csv", "_errors/part-00000.jsonl")
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFile:
     """A file of the input. `state` changes with the content: size, and the store's version of it; `name` is
     its name in messages.
     """
@@ -103,7 +103,7 @@ class Listing:
         self.plain_fs = plain(self.fs)
 
     @classmethod
-    def of(cls, url: str, sources: Iterable[Source]) -> Listing:
+    def of(cls, url: str, sources: Iterable[InputFile]) -> Listing:
         """Returns an earlier listing, possibly of another machine, without listing again."""
         import fsspec
 
@@ -125,12 +125,12 @@ class Listing:
             found.update(_below(self.fs, path) if info.get("type") == "directory" else [path])
         return found
 
-    def _source(self, path: str) -> Source:
+    def _source(self, path: str) -> InputFile:
         info = self.fs.info(path)
         if info.get("type") == "other":  # opening a pipe waits for its writer; a device has no end
             raise UsageError(f"{path}: a pipe or a device, not a file", hint="write the table to a file")
         facts = {key: str(info[key]) for key in ("ETag", "etag", "mtime", "LastModified") if key in info}
-        return Source(path, int(info.get("size") or 0), str(sorted(facts.items())), self._name(path))
+        return InputFile(path, int(info.get("size") or 0), str(sorted(facts.items())), self._name(path))
 
     def _name(self, path: str) -> str:
         """Returns a file's path below the common folder of all files, or its name if it is the only one."""
@@ -145,7 +145,7 @@ class Listing:
         """Whether the files are on another machine."""
         return not is_here(self.fs)
 
-    def digest(self, source: Source) -> str:
+    def digest(self, source: InputFile) -> str:
         """Returns the sha256 of a local file, or the store's version of a remote one."""
         if self.is_remote:
             return f"{source.size} bytes, {source.state}"

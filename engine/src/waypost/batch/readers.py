@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from waypost.batch import csv_files, json_files, parquet_files
 from waypost.batch.conversion import converted
 from waypost.batch.csv_cuts import LEAST_BYTES, Cuts, cuts_of
-from waypost.batch.inputs import Listing, Source
+from waypost.batch.inputs import InputFile, Listing
 from waypost.batch.pieces import Peek, Piece, Problem, Wanted
 from waypost.inference.dialect import SAMPLE_BYTES, Asked, Dialect
 from waypost.inference.layout import Layout, TableError
@@ -53,7 +53,7 @@ class Input:
     _told: set[Dialect] = field(default_factory=lambda: {Dialect()})
 
     @property
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[InputFile]:
         """The files, ordered by path."""
         return self.files.sources
 
@@ -85,14 +85,14 @@ class Input:
                 kept[name].append(schema.field(name).type)
         self._kept = {name: _common(types) for name, types in kept.items()}
 
-    def peek(self, source: Source) -> Peek:
+    def peek(self, source: InputFile) -> Peek:
         """Returns what is known of a file before its rows are read. Raises TableError."""
         found = self._peeks.get(source.path)
         if found is None:
             found = self._peeks[source.path] = self._peeked(source)
         return found
 
-    def _peeked(self, source: Source) -> Peek:
+    def _peeked(self, source: InputFile) -> Peek:
         if source.form == "parquet":
             return parquet_files.peeked(partial(self._opened, source))
         with self._opened(source) as (_, stream):
@@ -101,14 +101,14 @@ class Input:
             return json_files.peeked(sample, self.wanted)
         return csv_files.peeked(sample, self.wanted, usual="\t" if source.form == "tsv" else ",")
 
-    def _columns(self, source: Source) -> pa.Schema:
+    def _columns(self, source: InputFile) -> pa.Schema:
         """Returns a file's columns, and those of its folders' names."""
         import pyarrow as pa
 
         own = self.peek(source).schema
         return pa.schema([*own, *(pa.field(name, pa.string()) for name in self._named_above(source))])
 
-    def _named_above(self, source: Source) -> dict[str, str | None]:
+    def _named_above(self, source: InputFile) -> dict[str, str | None]:
         """Returns the values of columns that come from the names of a file's folders."""
         own = self.peek(source).schema.names
         return {name: value for name, value in source.folders.items() if name not in own}
@@ -144,14 +144,14 @@ class Input:
             rows += sum(groups)
         return found
 
-    def _may_have_groups(self, source: Source) -> bool:
+    def _may_have_groups(self, source: InputFile) -> bool:
         """Whether a file may have groups: Parquet, and CSV with known types. If invalid lines are skipped,
         only reading shows the number of a row.
         """
         is_plain = source.form in {"csv", "tsv"} and not source.packing
         return source.form == "parquet" or (is_plain and bool(self.layout.columns) and not self.lenient)
 
-    def _groups(self, number: int, source: Source) -> Sequence[int] | None:
+    def _groups(self, number: int, source: InputFile) -> Sequence[int] | None:
         peek = self.peek(source)
         if source.form == "parquet":
             return peek.groups
@@ -241,7 +241,7 @@ class Input:
             done += source.size
 
     def _pieces(
-        self, source: Source, within: range | None = None, cuts: Cuts | None = None
+        self, source: InputFile, within: range | None = None, cuts: Cuts | None = None
     ) -> Iterator[Piece]:
         """Gives the rows of a file, at least one piece; of one that has groups those of a range."""
         import pyarrow as pa
@@ -259,7 +259,7 @@ class Input:
             yield Piece(pa.RecordBatch.from_pylist([], pa.schema(kept)), read=source.size)
 
     def _read(
-        self, source: Source, columns: list[str], peek: Peek, within: range | None, cuts: Cuts | None
+        self, source: InputFile, columns: list[str], peek: Peek, within: range | None, cuts: Cuts | None
     ) -> Iterator[Piece]:
         opened = partial(self._opened, source)
         match source.form:
@@ -274,7 +274,7 @@ class Input:
                     return csv_files.pieces_between(opened, columns, peek, self.wanted, cuts, within)
                 return csv_files.pieces(opened, columns, peek, self.wanted, lenient=self.lenient)
 
-    def _tell(self, source: Source, dialect: Dialect) -> None:
+    def _tell(self, source: InputFile, dialect: Dialect) -> None:
         if dialect not in self._told:
             self._told.add(dialect)
             self.say(f"{source.name}: read with {dialect}")
@@ -297,7 +297,7 @@ class Input:
             line = short(piece.malformed[0].rstrip())
             raise TableError(f"between row {in_file} and row {end}: {line} is no row: {NO_ROW}")
 
-    def _completed(self, batch: pa.RecordBatch, source: Source) -> pa.RecordBatch:
+    def _completed(self, batch: pa.RecordBatch, source: InputFile) -> pa.RecordBatch:
         """Returns rows with the columns of folders' names; carried-over columns get one type in all files."""
         for name, value in self._named_above(source).items():
             if self.wanted.kind(name) or name in self.carried:
@@ -337,7 +337,7 @@ class Input:
             raise TableError(problem, column=name) from error
 
     @contextlib.contextmanager
-    def _opened(self, source: Source) -> Iterator[tuple[Any, Any]]:
+    def _opened(self, source: InputFile) -> Iterator[tuple[Any, Any]]:
         """Yields (file, decompressed stream)."""
         import pyarrow as pa
 
@@ -358,7 +358,7 @@ NO_ROW = "it has more or fewer values than the header names"
 
 
 @contextlib.contextmanager
-def _named(source: Source) -> Iterator[None]:
+def _named(source: InputFile) -> Iterator[None]:
     """Adds the file's name to errors."""
     import pyarrow as pa
 
