@@ -12,7 +12,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from waypost.batch.fingerprint import Order
+from waypost.batch.fingerprint import ScoringOptions
 from waypost.batch.job import Job, run
 from waypost.batch.scoring import Progress
 from waypost.inference.compiled import Answer, Compiled
@@ -34,7 +34,12 @@ def main(model: str, table: str, output: str) -> None:
             passed.append(time.perf_counter() - clock)
 
     Compiled.evaluate = evaluate  # type: ignore[method-assign]
-    run(Job(model, table, output, Order(ids=("id",)), track=False, overwrite=True), Progress(), print, print)
+    run(
+        Job(model, table, output, ScoringOptions(ids=("id",)), track=False, overwrite=True),
+        Progress(),
+        print,
+        print,
+    )
     threads = len(os.sched_getaffinity(0))
     wall = time.perf_counter() - started
     print("share", sum(passed) / threads / wall, sum(spent) / time.process_time())

@@ -35,7 +35,7 @@ from tests.repositories import free_port
 from tests.serving import serving
 from tests.test_reference import QUICK
 from tests.test_run import RUN
-from waypost.batch.fingerprint import Order
+from waypost.batch.fingerprint import ScoringOptions
 from waypost.batch.job import Job, run
 from waypost.batch.scoring import Progress
 from waypost.errors import UsageError
@@ -312,7 +312,7 @@ def test_what_cannot_be_scored_is_told(
 
 
 def test_again_overwrite_and_other_orders(saved: Path, workplace: Path, call: Call) -> None:
-    """The same again: nothing to do. Another order into the same folder: refused, unless it overwrites;
+    """The same again: nothing to do. Other options with the same folder: refused, unless it overwrites;
     what others put there stays.
     """
     write(rows(500), workplace / "table.parquet")
@@ -409,10 +409,10 @@ class Interrupting(Progress):
 def test_begun_result_is_gone_on_with_as_it_was_left(saved: Path, workplace: Path) -> None:
     """Parts are taken up only where they are listed and as they were written; nobody else's are replaced."""
     write(rows(900), workplace / "table.parquet")
-    order = Order(part_rows=100)
+    options = ScoringOptions(part_rows=100)
 
     def score(output: str, progress: Progress | None = None, **more: Any) -> Any:
-        job = Job(str(saved), "table.parquet", output, order, threads=1, track=False, **more)
+        job = Job(str(saved), "table.parquet", output, options, threads=1, track=False, **more)
         return run(job, progress or Progress(), lambda _: None, pytest.fail).scored
 
     score("whole")
@@ -478,7 +478,7 @@ def test_interrupted_goes_on(saved: Path, workplace: Path, call: Call, forks: Fo
 
 
 def test_tracked_with_the_digests_of_both_sides(saved: Path, workplace: Path, call: Call) -> None:
-    """The MLflow run has the model, the order, rows and time, and the manifest with all digests."""
+    """The MLflow run has the model, the options, rows and time, and the manifest with all digests."""
     write(rows(700), workplace / "table.parquet")
     result = call(*SCORE, saved, "table.parquet", "out", "--json")
     assert result.returncode == 0, result.stderr
@@ -530,8 +530,8 @@ def test_a_bucket_as_input_and_output(saved: Path, workplace: Path) -> None:
     for start in (0, 300):
         with bucket.open(f"/in/p{start}.parquet", "wb") as file:
             table.iloc[start : start + 300].to_parquet(file)
-    order = Order(ids=("id",), part_rows=250, on_error="skip")
-    job = Job(str(saved), "memory://in/*.parquet", "memory://scored", order, track=False)
+    options = ScoringOptions(ids=("id",), part_rows=250, on_error="skip")
+    job = Job(str(saved), "memory://in/*.parquet", "memory://scored", options, track=False)
     done = run(job, Progress(), lambda _: None, pytest.fail)
     assert (done.scored.rows, done.scored.skipped) == (599, 1)
     names = {path.removeprefix("/scored/") for path in bucket.find("/scored")}

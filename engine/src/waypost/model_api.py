@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from waypost.batch.fingerprint import ALL, PREDICTION, Order, encoding_named, sign_named
+from waypost.batch.fingerprint import ALL, PREDICTION, ScoringOptions, encoding_named, sign_named
 from waypost.batch.job import Job
 from waypost.batch.job import run as execute
 from waypost.batch.scoring import Progress
@@ -148,7 +148,7 @@ def score(
     The arguments are those of `waypost score`. If the process is killed, the same call continues. Progress
     goes to stdout, unless `quiet`. Raises WaypostError.
     """
-    order = Order(
+    options = ScoringOptions(
         ids=tuple(ids),
         keep=(ALL,) if keep == ALL else tuple(keep),
         probabilities=probabilities,
@@ -160,7 +160,7 @@ def score(
         encoding=encoding_named("encoding", encoding),
     )
     job = Job(
-        str(model), str(source), str(output), order, threads, overwrite, track, trust, env == "model", on
+        str(model), str(source), str(output), options, threads, overwrite, track, trust, env == "model", on
     )
     console = python_console()
     with contextlib.ExitStack() as stack:

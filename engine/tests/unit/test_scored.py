@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from waypost.batch.fingerprint import Order, differences, plan_of
+from waypost.batch.fingerprint import ScoringOptions, differences, plan_of
 from waypost.batch.input_digests import Digests
 from waypost.batch.inputs import Listing
 from waypost.batch.job import Job, run
@@ -65,9 +65,13 @@ class Interrupting(Progress):
 
 
 def scored(
-    source: Path, output: Path, model: Doubling | None = None, progress: Progress | None = None, **order: Any
+    source: Path,
+    output: Path,
+    model: Doubling | None = None,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Scored:
-    wanted = Order(**order)
+    wanted = ScoringOptions(**options)
     listing = Listing(str(source))
     given = Input(listing, LAYOUT, (), wanted.on_error == "skip", wanted.asked)
     given.carried = wanted.carried(given.names())
@@ -171,7 +175,7 @@ def test_kept_columns_stand_beside_the_answer(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "problem"),
+    ("options", "problem"),
     [
         ({"ids": ("prediction",)}, "--id prediction: the answer has a column of the same name"),
         ({"keep": ("a", "prediction")}, "--keep prediction: the answer has"),
@@ -179,11 +183,11 @@ def test_kept_columns_stand_beside_the_answer(here: Path) -> None:
         ({"ids": ("file",), "on_error": "skip"}, "--id file: lines of errors have a key of the same name"),
     ],
 )
-def test_names_that_collide_are_refused(order: dict[str, Any], problem: str) -> None:
+def test_names_that_collide_are_refused(options: dict[str, Any], problem: str) -> None:
     """What is carried over and what is answered have names of their own, known before anything is read."""
     with pytest.raises(UsageError, match=problem):
-        Order(**order).check_names(Order(**order).carried())
-    Order(ids=("row", "file"), keep=("probability_x",)).check_names(("row", "file", "probability_x"))
+        ScoringOptions(**options).check_names(ScoringOptions(**options).carried())
+    ScoringOptions(ids=("row", "file"), keep=("probability_x",)).check_names(("row", "file", "probability_x"))
 
 
 def test_names_that_the_model_gives_collide(here: Path) -> None:
@@ -220,7 +224,7 @@ def test_table_as_an_answer(here: Path) -> None:
 
 
 def test_failed_call_does_not_occupy_its_folder(here: Path) -> None:
-    """What cannot be answered leaves nothing behind: another order goes there."""
+    """What cannot be answered leaves nothing behind: other options work there."""
     source = table(here / "x.csv", [1, 2, 3, 4, 5, -6])
     with pytest.raises(TableError):
         scored(source, here / "out", part_rows=1)
@@ -229,9 +233,9 @@ def test_failed_call_does_not_occupy_its_folder(here: Path) -> None:
     assert len(result(here / "out")) == 5
 
 
-def begun(source: Path, output: Path, **order: Any) -> None:
+def begun(source: Path, output: Path, **options: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
-        scored(source, output, progress=Interrupting(), part_rows=1, **order)
+        scored(source, output, progress=Interrupting(), part_rows=1, **options)
     assert (output / PLAN).exists()
 
 
@@ -275,7 +279,7 @@ def test_digest_decides_what_is_gone_on_with(here: Path) -> None:
 def test_what_differs_is_said_in_words() -> None:
     """No JSON: the options, the files, the model, the versions; nothing where nothing differs."""
     fetched = FetchedModel(uri="m", label="m/1", folder=Path("m"), digest="0123456789abcdef")
-    now = Plan.model_validate(plan_of(fetched, [], Order(ids=("id",), part_rows=5)))
+    now = Plan.model_validate(plan_of(fetched, [], ScoringOptions(ids=("id",), part_rows=5)))
     assert list(differences(now, now, {})) == []
     old = now.model_copy(
         update={
@@ -289,7 +293,7 @@ def test_what_differs_is_said_in_words() -> None:
         }
     )
     assert list(differences(old, now, {})) == []
-    other = Order(ids=("id", "x"), keep=("all",), probabilities=True, separator=";")
+    other = ScoringOptions(ids=("id", "x"), keep=("all",), probabilities=True, separator=";")
     then = Plan.model_validate(plan_of(fetched.model_copy(update={"label": "m/2"}), [], other))
     then.made_with["numpy"] = "1.0"
     assert list(differences(then, now, {})) == [
@@ -322,8 +326,8 @@ def test_columns_are_checked_before_a_model_is_compiled(here: Path, monkeypatch:
     (here / "x.csv").write_text("b\n1\n")
     (here / "y.csv").write_text("a\n1\n")
 
-    def told(source: str, **order: Any) -> str:
-        job = Job("model", source, "out", Order(**order), track=False)
+    def told(source: str, **options: Any) -> str:
+        job = Job("model", source, "out", ScoringOptions(**options), track=False)
         with pytest.raises(WaypostError) as error:
             run(job, Progress(), lambda _: None, pytest.fail)
         return str(error.value)

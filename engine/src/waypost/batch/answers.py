@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from waypost.batch.fingerprint import PREDICTION, PROBABILITY, ROW, Order
+from waypost.batch.fingerprint import PREDICTION, PROBABILITY, ROW, ScoringOptions
 from waypost.batch.parts import errors_name, part_name
 from waypost.batch.pieces import Wanted
 from waypost.batch.readers import Input
@@ -41,7 +41,7 @@ class Asking:
 
     model: Ready
     given: Input
-    order: Order
+    options: ScoringOptions
 
     @property
     def _wanted(self) -> Wanted:
@@ -50,12 +50,12 @@ class Asking:
     def part(self, number: int, rows: pa.Table) -> Content:
         """Returns the output of a part's rows."""
         problems: list[dict[str, Any]] = []
-        answered = self.table(rows, number * self.order.part_rows, problems)
+        answered = self.table(rows, number * self.options.part_rows, problems)
         files: dict[str, Any] = {}
         if problems:
             lines = [orjson.dumps(problem, option=orjson.OPT_APPEND_NEWLINE) for problem in problems]
             files[errors_name(number)] = b"".join(lines)
-        files[part_name(number, self.order)] = encoded(answered, self.order.format)
+        files[part_name(number, self.options)] = encoded(answered, self.options.format)
         return Content(files, rows.num_rows - len(problems), len(problems))
 
     def table(self, rows: pa.Table, first: int, problems: list[dict[str, Any]]) -> pa.Table:
@@ -71,7 +71,7 @@ class Asking:
         import pyarrow as pa
 
         numbers = np.arange(first, first + rows.num_rows)
-        if self.order.on_error == "fail":
+        if self.options.on_error == "fail":
             return self._written(rows, numbers, self._all(rows, first))
         answers, kept = self._some(rows, first, problems)
         return self._written(rows.take(pa.array(kept, pa.int64())), numbers[kept], answers)
@@ -129,7 +129,7 @@ class Asking:
     def _told(self, rows: pa.Table, first: int, place: int, error: TableError) -> dict[str, Any]:
         """Returns a line of the errors file."""
         file, row = self.given.place_of(first + place)
-        ids = {name: str(rows[self._wanted.kept_as(name)][place]) for name in self.order.ids}
+        ids = {name: str(rows[self._wanted.kept_as(name)][place]) for name in self.options.ids}
         where = {ROW: first + place, "file": file, "file_row": row}
         return {**where, **ids, "column": error.column, "problem": str(error.at_row(row))}
 
@@ -137,10 +137,10 @@ class Asking:
         import pyarrow as pa
 
         carried = {name: rows[self._wanted.kept_as(name)] for name in self.given.carried}
-        if not self.order.ids:
+        if not self.options.ids:
             carried = {ROW: pa.array(numbers), **carried}
         columns = dict(self._answers(answers))
-        self.order.check_names(list(self.given.carried), list(columns))
+        self.options.check_names(list(self.given.carried), list(columns))
         return pa.table({**carried, **columns})
 
     def _answers(self, answers: Sequence[Answer]) -> Iterator[tuple[str, Any]]:
@@ -152,7 +152,7 @@ class Asking:
             yield from _of_records(labels)
         else:
             yield PREDICTION, self._of_labels(labels)
-        if self.order.probabilities:
+        if self.options.probabilities:
             classes = self._classes()
             chances = [answer.probabilities for answer in answers] or [np.empty((0, len(classes)))]
             table = np.concatenate(chances)

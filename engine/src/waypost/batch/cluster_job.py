@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from waypost.batch.csv_cuts import Cuts
-from waypost.batch.fingerprint import Order
+from waypost.batch.fingerprint import ScoringOptions
 from waypost.batch.inputs import InputFile
 from waypost.batch.parts import Attempt
 from waypost.batch.pieces import Problem
@@ -63,7 +63,7 @@ class ScoringJob(_Document):
     """
 
     model: WantedModel
-    order: Order
+    options: ScoringOptions
     versions: dict[str, str]
     source: str
     files: list[tuple[str, int, str, str]]
@@ -85,11 +85,11 @@ class ScoringJob(_Document):
 
 
 class Task(_Document):
-    """Parts to score: `order` is the digest of the file `job.json` in `place`, below `output`."""
+    """Parts to score: `job_digest` is the digest of `job.json` in `place`, below `output`."""
 
     output: str
     place: str
-    order: str
+    job_digest: str
     parts: list[int] = []
     attempt: int = 1
     is_spooled: bool = False
@@ -98,7 +98,7 @@ class Task(_Document):
     def name(self) -> str:
         """The key on the cluster: the same for the same parts of the same job."""
         parts = f"{self.parts[0]:05}-{self.parts[-1]:05}"
-        return f"waypost-score-{self.order[:12]}-{parts}-{self.attempt}"
+        return f"waypost-score-{self.job_digest[:12]}-{parts}-{self.attempt}"
 
     @property
     def answer(self) -> str:

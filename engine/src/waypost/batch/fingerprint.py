@@ -25,7 +25,7 @@ _NEW = ("keep", "separator", "decimal", "encoding", "env")  # omitted from a pla
 _MOST_WORDS = 80
 
 
-class Order(BaseModel):
+class ScoringOptions(BaseModel):
     """The requested columns and their format. `keep` are names of columns, or `all` alone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -86,12 +86,12 @@ class Order(BaseModel):
         return {key: value for key, value in content.items() if value or key not in _NEW}
 
 
-def plan_of(fetched: FetchedModel, sources: Sequence[InputFile], order: Order) -> dict[str, Any]:
+def plan_of(fetched: FetchedModel, sources: Sequence[InputFile], options: ScoringOptions) -> dict[str, Any]:
     """Returns everything that determines a result: a scoring continues only if it is unchanged."""
     return {
         "schema": SCHEMA,
         "model": {"label": fetched.label, "digest": fetched.digest},
-        "order": order.written(),
+        "order": options.written(),
         "inputs": [told(source) for source in sources],
         "made_with": made_with(),
     }
@@ -131,11 +131,11 @@ def _model(plan: Plan) -> str:
 def _orders(known: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Yields the options that differ. Options that an older version did not record have their defaults."""
     try:
-        before, after = Order.model_validate(known), Order.model_validate(now)
+        before, after = ScoringOptions.model_validate(known), ScoringOptions.model_validate(now)
     except ValidationError:
         yield "of another version"
         return
-    for name in Order.model_fields:
+    for name in ScoringOptions.model_fields:
         then, wanted = getattr(before, name), getattr(after, name)
         if then != wanted:
             yield f"{_option(name, then)}, now {_option(name, wanted)}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waypost import extras
-from waypost.batch.fingerprint import MADE_WITH, Order
+from waypost.batch.fingerprint import MADE_WITH, ScoringOptions
 from waypost.batch.input_digests import Digests
 from waypost.batch.inputs import Listing
 from waypost.batch.output_folder import MANIFEST, remove_result
@@ -48,7 +48,7 @@ class Job:
     model: str
     source: str
     output: str
-    order: Order
+    options: ScoringOptions
     threads: int | None = None
     overwrite: bool = False
     track: bool = True
@@ -64,7 +64,7 @@ class Job:
 
     def check(self) -> None:
         """Raises UsageError if options do not go together, MissingExtraError."""
-        self.order.check_names(self.order.carried())
+        self.options.check_names(self.options.carried())
         if not self.on:
             return
         extras.require("dask", "--on")
@@ -117,18 +117,18 @@ class _NoPandas:
 
 def _input(job: Job, listing: Listing, say: Callable[[str], None]) -> Input:
     """Returns the input; the model is not yet known."""
-    order = job.order
-    given = Input(listing, Layout(()), order.carried(), order.on_error == "skip", order.asked, say)
-    given.batch_rows = min(given.batch_rows, order.part_rows)
+    options = job.options
+    given = Input(listing, Layout(()), options.carried(), options.on_error == "skip", options.asked, say)
+    given.batch_rows = min(given.batch_rows, options.part_rows)
     return given
 
 
-def _look(given: Input, order: Order, mlmodel: MLmodel) -> None:
+def _look(given: Input, options: ScoringOptions, mlmodel: MLmodel) -> None:
     """Raises UsageError, TableError if an input lacks columns of the model."""
     given.layout = Layout(mlmodel.inputs)
-    given.carried = order.carried(given.names() if order.keeps_all else ())
-    order.check_names(given.carried)
-    order.check_there(given.carried, given.names())
+    given.carried = options.carried(given.names() if options.keeps_all else ())
+    options.check_names(given.carried)
+    options.check_there(given.carried, given.names())
     given.check()
 
 
@@ -150,7 +150,7 @@ def _answering(
     job: Job,
     fetched: FetchedModel,
     given: Input,
-    order: Order,
+    options: ScoringOptions,
     cluster: Cluster | None,
     stack: ExitStack,
     say: Callable[[str], None],
@@ -159,7 +159,7 @@ def _answering(
     if cluster is None:
         model = _loaded(fetched)
         proof = model.proof
-        answering = on_threads(model, given, order, job.threads or cores())
+        answering = on_threads(model, given, options, job.threads or cores())
     else:
         from waypost.batch.cluster_job import WantedModel
         from waypost.batch.on_cluster import on_cluster
@@ -206,7 +206,7 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
     with ExitStack() as stack:
         cluster = stack.enter_context(_cluster(job, say, warn))
         temp = stack.enter_context(scratch())
-        look = partial(_look, given, job.order)
+        look = partial(_look, given, job.options)
         fetched = stack.enter_context(
             fetched_model(
                 job.model,
@@ -219,16 +219,16 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
         )
         if not fetched.environment and (words := differing(fetched.folder, read_mlmodel(fetched.folder))):
             warn(f"{fetched.label}: {words}")
-        order = job.order.model_copy(update={"env": fetched.environment[:12] or None})
-        answered = _answering(job, fetched, given, order, cluster, stack, say)
+        options = job.options.model_copy(update={"env": fetched.environment[:12] or None})
+        answered = _answering(job, fetched, given, options, cluster, stack, say)
         check_apart_from_model(sink, fetched.folder)
         digests = stack.enter_context(Digests(listing))
         if job.overwrite:
             remove_result(sink)
         is_current = MANIFEST in sink.names()
-        book = _book(job, fetched, order) if job.track and not is_current else None
+        book = _book(job, fetched, options) if job.track and not is_current else None
         try:
-            scored = score(fetched, given, digests, sink, order, answered, progress)
+            scored = score(fetched, given, digests, sink, options, answered, progress)
         except BaseException as error:
             if book:
                 book.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED", {}, {})
@@ -243,7 +243,7 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
         return Done(scored, fetched.label, seconds, run_id)
 
 
-def _book(job: Job, fetched: FetchedModel, order: Order) -> Logbook:
+def _book(job: Job, fetched: FetchedModel, options: ScoringOptions) -> Logbook:
     """Opens the MLflow run that records the scoring."""
     tags = {
         "waypost.model": fetched.label,
@@ -255,6 +255,6 @@ def _book(job: Job, fetched: FetchedModel, order: Order) -> Logbook:
         "input": redacted(job.source),
         "output": redacted(job.output),
         **({"on": job.on} if job.on else {}),
-        **{name: str(value) for name, value in order.written().items()},
+        **{name: str(value) for name, value in options.written().items()},
     }
     return Logbook(f"score {fetched.label}", EXPERIMENT, tags, parameters)

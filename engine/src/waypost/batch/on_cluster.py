@@ -48,14 +48,14 @@ class Place:
 
     sink: Sink
     name: str
-    order: str
+    job_digest: str
 
     def task(self, numbers: Sequence[int] = (), *, is_spooled: bool = False) -> Task:
         """Returns the task to score parts, possibly none."""
         return Task(
             output=self.sink.address,
             place=self.name,
-            order=self.order,
+            job_digest=self.job_digest,
             parts=list(numbers),
             is_spooled=is_spooled,
         )
@@ -106,7 +106,7 @@ def _job(model: WantedModel, work: Parts, rows: int) -> ScoringJob:
     given = work.given
     return ScoringJob(
         model=model,
-        order=work.order,
+        options=work.options,
         versions=made_with(),
         source=given.files.url,
         files=[(source.path, source.size, source.state, source.name) for source in given.sources],
@@ -130,7 +130,7 @@ def _ends(given: Input) -> dict[int, str]:
 
 def _planned(work: Parts, place: Place, groups: Sequence[int], workers: Sequence[Worker]) -> Iterator[Work]:
     """Yields work for workers that read the input: existing parts, and tasks for the others."""
-    size, rows = work.order.part_rows, sum(groups)
+    size, rows = work.options.part_rows, sum(groups)
     lengths = {number: min(size, rows - number * size) for number in range(-(-rows // size))}
     there = {number: part for number, length in lengths.items() if (part := work.taken_up(number, length))}
     yield Work(there=there)
@@ -145,12 +145,12 @@ def _spooled(work: Parts, place: Place) -> Iterator[Work]:
     """Yields work with rows that this machine reads and puts into the work folder."""
     waiting: list[int] = []
     read = 0
-    for number, (rows, until) in enumerate(parts(work.given, work.order.part_rows)):
+    for number, (rows, until) in enumerate(parts(work.given, work.options.part_rows)):
         read = until
         if part := work.taken_up(number, rows.num_rows):
             yield Work(there={number: part}, read=until)
             continue
-        first = number * work.order.part_rows
+        first = number * work.options.part_rows
         problems = {
             row: problem
             for row in range(first, first + rows.num_rows)

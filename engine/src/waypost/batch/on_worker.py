@@ -62,7 +62,7 @@ class Scorer:
                 rows, begins, problems = unspooled(self.sink.read(spool_file(task.place, number)))
                 yield number, rows, replace(self.asking, given=given.knowing(begins, problems=problems))
             return
-        size = self.job.order.part_rows
+        size = self.job.options.part_rows
         own = given.knowing(self.job.begins, cuts=self.job.cuts)
         first, stop = task.parts[0] * size, min((task.parts[-1] + 1) * size, self.job.rows)
         asking = replace(self.asking, given=own)
@@ -113,11 +113,11 @@ def _answered(scorer: Scorer, task: Task) -> Iterator[AnsweredPart]:
 def _scorer(task: Task) -> Scorer:
     """Returns the scorer of a job, created once. Raises WaypostError if this worker cannot score."""
     with _LOCK:  # one thread fetches and loads the model, the others wait
-        if found := _KEPT.get(task.order):
-            _KEPT.move_to_end(task.order)
+        if found := _KEPT.get(task.job_digest):
+            _KEPT.move_to_end(task.job_digest)
             return found
         scorer = _made(task)
-        _KEPT[task.order] = scorer
+        _KEPT[task.job_digest] = scorer
         while len(_KEPT) > _MOST_KEPT:
             _KEPT.popitem(last=False)
         return scorer
@@ -131,17 +131,17 @@ def _made(task: Task) -> Scorer:
             problem = f"{package} {ours or 'is not installed'}, but the result began with {wanted}"
             raise WaypostError(problem, hint="the bytes of the result would differ: end this worker")
     model = _model(job.model)
-    order = job.order
+    options = job.options
     given = Input(
         Listing.of(job.source, job.sources),
         Layout(model.mlmodel.inputs),
         tuple(job.carried),
-        order.on_error == "skip",
-        order.asked,
+        options.on_error == "skip",
+        options.asked,
     )
-    given.batch_rows = min(given.batch_rows, order.part_rows)
+    given.batch_rows = min(given.batch_rows, options.part_rows)
     known = given.knowing(job.begins, parse_types(job.kept))
-    return Scorer(job, sink, Asking(model, known, order))
+    return Scorer(job, sink, Asking(model, known, options))
 
 
 def _job(sink: Sink, task: Task) -> ScoringJob:
@@ -150,7 +150,7 @@ def _job(sink: Sink, task: Task) -> ScoringJob:
     except WaypostError as error:
         hint = "the output has to be on a file system, or behind a URL, that client and workers share"
         raise WaypostError(f"{task.output}: not the client's output folder", hint=hint) from error
-    if hashlib.sha256(content).hexdigest() != task.order:
+    if hashlib.sha256(content).hexdigest() != task.job_digest:
         raise WaypostError(f"{sink.place(job_file(task.place))}: changed since it was written")
     try:
         return ScoringJob.model_validate_json(content)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from waypost.batch.fingerprint import Order
+from waypost.batch.fingerprint import ScoringOptions
 from waypost.batch.input_digests import Digests
 from waypost.batch.output_folder import (
     MALFORMED,
@@ -44,9 +44,9 @@ class Attempt:
     sha256: str
 
 
-def part_name(number: int, order: Order) -> str:
+def part_name(number: int, options: ScoringOptions) -> str:
     """Returns the name of a part's file."""
-    return f"part-{number:05}.{order.format}"
+    return f"part-{number:05}.{options.format}"
 
 
 def errors_name(number: int) -> str:
@@ -63,7 +63,7 @@ class Parts:
     """
 
     given: Input
-    order: Order
+    options: ScoringOptions
     sink: Sink
     there: set[str]
     begun: dict[str, Note]
@@ -75,7 +75,7 @@ class Parts:
 
         Raises UsageError if a file was changed since it was written.
         """
-        name = part_name(number, self.order)
+        name = part_name(number, self.options)
         note = self.begun.get(note_name(number))
         if not note or name not in note.files:
             return None
@@ -90,7 +90,7 @@ class Parts:
         self._note(number, digests, rows, skipped)
         for name, content in files.items():
             self.sink.write(name, content)
-        return Part(part_name(number, self.order), digests, rows, skipped)
+        return Part(part_name(number, self.options), digests, rows, skipped)
 
     def adopt(self, number: int, files: Mapping[str, Attempt], rows: int, skipped: int) -> Part:
         """Does the same with files that others have written into a work folder."""
@@ -98,7 +98,7 @@ class Parts:
         self._note(number, digests, rows, skipped)
         for name, attempt in files.items():
             self.sink.adopt(attempt.place, name)
-        return Part(part_name(number, self.order), digests, rows, skipped)
+        return Part(part_name(number, self.options), digests, rows, skipped)
 
     def malformed(self, lines: list[str]) -> dict[str, str]:
         """Writes the invalid lines; returns the file's digest by its name, empty if there are none."""
@@ -115,7 +115,7 @@ class Parts:
 
     def _files(self, number: int, rows: int) -> range:
         """Returns the input files that contain the rows of a part."""
-        first = number * self.order.part_rows
+        first = number * self.options.part_rows
         return range(self.given.file_of(first), self.given.file_of(first + max(rows, 1) - 1) + 1)
 
     def _are_same(self, files: range) -> bool:

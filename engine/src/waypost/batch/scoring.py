@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.batch.answers import Asking
 from waypost.batch.cutting import parts
-from waypost.batch.fingerprint import Order, differences, plan_of, told
+from waypost.batch.fingerprint import ScoringOptions, differences, plan_of, told
 from waypost.batch.input_digests import Digests
 from waypost.batch.output_folder import (
     FOREIGN,
@@ -77,7 +77,7 @@ def score(
     given: Input,
     digests: Digests,
     sink: Sink,
-    order: Order,
+    options: ScoringOptions,
     answered: Answering,
     progress: Progress,
 ) -> Scored:
@@ -88,7 +88,7 @@ def score(
     """
     sink.sweep()
     there = sink.names()
-    plan = plan_of(fetched, given.sources, order)
+    plan = plan_of(fetched, given.sources, options)
     if MANIFEST in there:
         return _finished(sink, there, plan, digests)
     begun = notes(sink, there)
@@ -98,7 +98,7 @@ def score(
     if PLAN not in there:
         sink.write(PLAN, text_of(plan))
     progress.starting(given.rows(), sum(source.size for source in given.sources))
-    work = Parts(given, order, sink, there, begun, digests, frozenset(known))
+    work = Parts(given, options, sink, there, begun, digests, frozenset(known))
     try:
         parts = answered(work, progress)
     except (TableError, UsageError):  # a retry would fail in the same way, so nothing is kept
@@ -119,11 +119,11 @@ def score(
     )
 
 
-def on_threads(model: Ready, given: Input, order: Order, threads: int) -> Answering:
+def on_threads(model: Ready, given: Input, options: ScoringOptions, threads: int) -> Answering:
     """Returns the scoring function of this machine: this thread reads, the others answer and write a part
     each.
     """
-    asking = Asking(model, given, order)
+    asking = Asking(model, given, options)
 
     def answered(work: Parts, progress: Progress) -> list[Part]:
         def part(number: int, table: pa.Table) -> Part:
@@ -134,7 +134,7 @@ def on_threads(model: Ready, given: Input, order: Order, threads: int) -> Answer
 
         with ThreadPoolExecutor(threads) as pool:
             try:
-                return _through(pool, threads, given, order, part, progress)
+                return _through(pool, threads, given, options, part, progress)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -202,7 +202,7 @@ def _through(
     pool: ThreadPoolExecutor,
     threads: int,
     given: Input,
-    order: Order,
+    options: ScoringOptions,
     part_of: Callable[[int, pa.Table], Part],
     progress: Progress,
 ) -> list[Part]:
@@ -218,7 +218,7 @@ def _through(
             done += part.rows + part.skipped
         progress.advanced(done, read)
 
-    for number, (table, until) in enumerate(parts(given, order.part_rows)):
+    for number, (table, until) in enumerate(parts(given, options.part_rows)):
         future = pool.submit(part_of, number, table)
         waiting.add(future)
         ordered.append(future)

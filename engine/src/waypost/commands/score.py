@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from waypost.batch.fingerprint import Order, encoding_named, names_in, sign_named
+from waypost.batch.fingerprint import ScoringOptions, encoding_named, names_in, sign_named
 from waypost.batch.job import Job
 from waypost.batch.job import run as execute
 from waypost.commands.options import (
@@ -131,7 +131,7 @@ def _job(
     env: str,
 ) -> Job:
     """Returns the job that the options ask for. Raises UsageError."""
-    order = Order(
+    options = ScoringOptions(
         ids=ids,
         keep=names_in(keep),
         probabilities=probabilities,
@@ -147,7 +147,7 @@ def _job(
         model,
         source,
         output,
-        order,
+        options,
         threads,
         overwrite,
         track,
