@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waypost.batch.fingerprint import ScoringOptions
-from waypost.batch.job import Job, run
+from waypost.batch.job import ScoringRequest, run
 from waypost.batch.scoring import Progress
 from waypost.inference.compiled import Answer, Compiled
 
@@ -35,7 +35,7 @@ def main(model: str, table: str, output: str) -> None:
 
     Compiled.evaluate = evaluate  # type: ignore[method-assign]
     run(
-        Job(model, table, output, ScoringOptions(ids=("id",)), track=False, overwrite=True),
+        ScoringRequest(model, table, output, ScoringOptions(ids=("id",)), track=False, overwrite=True),
         Progress(),
         print,
         print,

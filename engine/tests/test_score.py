@@ -36,7 +36,7 @@ from tests.serving import serving
 from tests.test_reference import QUICK
 from tests.test_run import RUN
 from waypost.batch.fingerprint import ScoringOptions
-from waypost.batch.job import Job, run
+from waypost.batch.job import ScoringRequest, run
 from waypost.batch.scoring import Progress
 from waypost.errors import UsageError
 
@@ -412,7 +412,7 @@ def test_begun_result_is_gone_on_with_as_it_was_left(saved: Path, workplace: Pat
     options = ScoringOptions(part_rows=100)
 
     def score(output: str, progress: Progress | None = None, **more: Any) -> Any:
-        job = Job(str(saved), "table.parquet", output, options, threads=1, track=False, **more)
+        job = ScoringRequest(str(saved), "table.parquet", output, options, threads=1, track=False, **more)
         return run(job, progress or Progress(), lambda _: None, pytest.fail).scored
 
     score("whole")
@@ -531,7 +531,7 @@ def test_a_bucket_as_input_and_output(saved: Path, workplace: Path) -> None:
         with bucket.open(f"/in/p{start}.parquet", "wb") as file:
             table.iloc[start : start + 300].to_parquet(file)
     options = ScoringOptions(ids=("id",), part_rows=250, on_error="skip")
-    job = Job(str(saved), "memory://in/*.parquet", "memory://scored", options, track=False)
+    job = ScoringRequest(str(saved), "memory://in/*.parquet", "memory://scored", options, track=False)
     done = run(job, Progress(), lambda _: None, pytest.fail)
     assert (done.scored.rows, done.scored.skipped) == (599, 1)
     names = {path.removeprefix("/scored/") for path in bucket.find("/scored")}

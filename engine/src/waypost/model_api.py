@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from waypost.batch.fingerprint import ALL, PREDICTION, ScoringOptions, encoding_named, sign_named
-from waypost.batch.job import Job
+from waypost.batch.job import ScoringRequest
 from waypost.batch.job import run as execute
 from waypost.batch.scoring import Progress
 from waypost.errors import WaypostError
@@ -159,14 +159,14 @@ def score(
         decimal=sign_named("decimal", decimal),
         encoding=encoding_named("encoding", encoding),
     )
-    job = Job(
+    request = ScoringRequest(
         str(model), str(source), str(output), options, threads, overwrite, track, trust, env == "model", on
     )
     console = python_console()
     with contextlib.ExitStack() as stack:
         progress = Progress() if quiet else stack.enter_context(ScoreBar(console))
         say = (lambda _: None) if quiet else common.notifier(console)
-        done = execute(job, progress, say, lambda text: None if quiet else common.warn(console, text))
+        done = execute(request, progress, say, lambda text: None if quiet else common.warn(console, text))
     scored = done.scored
     return Scored(
         str(output),

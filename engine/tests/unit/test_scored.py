@@ -18,7 +18,7 @@ import pytest
 from waypost.batch.fingerprint import ScoringOptions, differences, plan_of
 from waypost.batch.input_digests import Digests
 from waypost.batch.inputs import Listing
-from waypost.batch.job import Job, run
+from waypost.batch.job import ScoringRequest, run
 from waypost.batch.output_folder import MANIFEST, PLAN, Plan
 from waypost.batch.readers import Input
 from waypost.batch.scoring import Progress, Scored, on_threads, score
@@ -327,7 +327,7 @@ def test_columns_are_checked_before_a_model_is_compiled(here: Path, monkeypatch:
     (here / "y.csv").write_text("a\n1\n")
 
     def told(source: str, **options: Any) -> str:
-        job = Job("model", source, "out", ScoringOptions(**options), track=False)
+        job = ScoringRequest("model", source, "out", ScoringOptions(**options), track=False)
         with pytest.raises(WaypostError) as error:
             run(job, Progress(), lambda _: None, pytest.fail)
         return str(error.value)

@@ -36,7 +36,7 @@ class Content:
 
 
 @dataclass
-class Asking:
+class RowScorer:
     """Scores rows with a model. Thread-safe."""
 
     model: Ready

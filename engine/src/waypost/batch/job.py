@@ -42,7 +42,7 @@ EXPERIMENT = "scoring"
 
 
 @dataclass(frozen=True)
-class Job:
+class ScoringRequest:
     """A request to score a table: model, input, output and options."""
 
     model: str
@@ -77,7 +77,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Done:
+class ScoringRun:
     """The outcome; `run_id` is the id of the MLflow run, empty if there is none."""
 
     scored: Scored
@@ -115,9 +115,9 @@ class _NoPandas:
             sys.meta_path.remove(self)
 
 
-def _input(job: Job, listing: Listing, say: Callable[[str], None]) -> Input:
+def _input(request: ScoringRequest, listing: Listing, say: Callable[[str], None]) -> Input:
     """Returns the input; the model is not yet known."""
-    options = job.options
+    options = request.options
     given = Input(listing, Layout(()), options.carried(), options.on_error == "skip", options.asked, say)
     given.batch_rows = min(given.batch_rows, options.part_rows)
     return given
@@ -147,7 +147,7 @@ def _proof(fetched: FetchedModel) -> Proof:
 
 
 def _answering(
-    job: Job,
+    request: ScoringRequest,
     fetched: FetchedModel,
     given: Input,
     options: ScoringOptions,
@@ -159,13 +159,13 @@ def _answering(
     if cluster is None:
         model = _loaded(fetched)
         proof = model.proof
-        answering = on_threads(model, given, options, job.threads or cores())
+        answering = on_threads(model, given, options, request.threads or cores())
     else:
         from waypost.batch.cluster_job import WantedModel
         from waypost.batch.on_cluster import on_cluster
 
         proof = _proof(fetched)
-        uri = os.path.abspath(job.model) if is_local(job.model) else job.model  # noqa: PTH100 (as given)
+        uri = os.path.abspath(request.model) if is_local(request.model) else request.model  # noqa: PTH100 (as given)
         wanted = WantedModel.of(fetched, uri, is_compiled=proof.is_equal)
         answering = on_cluster(cluster, wanted, given, say)
     stack.enter_context(_NoPandas().in_force(is_compiled=proof.is_equal))
@@ -175,58 +175,62 @@ def _answering(
 
 
 @contextlib.contextmanager
-def _cluster(job: Job, say: Callable[[str], None], warn: Callable[[str], None]) -> Iterator[Cluster | None]:
+def _cluster(
+    request: ScoringRequest, say: Callable[[str], None], warn: Callable[[str], None]
+) -> Iterator[Cluster | None]:
     """Yields the cluster that scores, or None if this machine does.
 
     Raises WaypostError if it cannot be reached, has no workers, or different versions.
     """
-    if not job.on:
+    if not request.on:
         yield None
         return
     from waypost.cluster.connection import connected
     from waypost.cluster.security import Tls
 
-    with connected(job.on, Tls(*job.certificates), warn=warn) as cluster:
-        cluster.some_workers(job.wait, say)
+    with connected(request.on, Tls(*request.certificates), warn=warn) as cluster:
+        cluster.some_workers(request.wait, say)
         cluster.check_versions(MADE_WITH)
         yield cluster
 
 
-def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable[[str], None]) -> Done:
+def run(
+    request: ScoringRequest, progress: Progress, say: Callable[[str], None], warn: Callable[[str], None]
+) -> ScoringRun:
     """Scores a table, tracked as an MLflow run. Raises WaypostError."""
     began = time.monotonic()
     _use_lean_allocator()
     remove_leftovers()
-    job.check()
-    sink, listing = Sink(job.output), Listing(job.source)
+    request.check()
+    sink, listing = Sink(request.output), Listing(request.source)
     check_apart(sink, listing)
-    if is_local(job.model):
-        check_apart_from_model(sink, Path(job.model))
-    given = _input(job, listing, say)
+    if is_local(request.model):
+        check_apart_from_model(sink, Path(request.model))
+    given = _input(request, listing, say)
     with ExitStack() as stack:
-        cluster = stack.enter_context(_cluster(job, say, warn))
+        cluster = stack.enter_context(_cluster(request, say, warn))
         temp = stack.enter_context(scratch())
-        look = partial(_look, given, job.options)
+        look = partial(_look, given, request.options)
         fetched = stack.enter_context(
             fetched_model(
-                job.model,
+                request.model,
                 temp / "model.state",
-                is_trusted=job.is_trusted,
-                in_own=job.in_own,
+                is_trusted=request.is_trusted,
+                in_own=request.in_own,
                 say=say,
                 look=look,
             )
         )
         if not fetched.environment and (words := differing(fetched.folder, read_mlmodel(fetched.folder))):
             warn(f"{fetched.label}: {words}")
-        options = job.options.model_copy(update={"env": fetched.environment[:12] or None})
-        answered = _answering(job, fetched, given, options, cluster, stack, say)
+        options = request.options.model_copy(update={"env": fetched.environment[:12] or None})
+        answered = _answering(request, fetched, given, options, cluster, stack, say)
         check_apart_from_model(sink, fetched.folder)
         digests = stack.enter_context(Digests(listing))
-        if job.overwrite:
+        if request.overwrite:
             remove_result(sink)
         is_current = MANIFEST in sink.names()
-        book = _book(job, fetched, options) if job.track and not is_current else None
+        book = _book(request, fetched, options) if request.track and not is_current else None
         try:
             scored = score(fetched, given, digests, sink, options, answered, progress)
         except BaseException as error:
@@ -240,10 +244,10 @@ def run(job: Job, progress: Progress, say: Callable[[str], None], warn: Callable
             run_id, problem = book.close("FINISHED", metrics, {"manifest.json": manifest_text(scored)})
             if problem:
                 warn(f"the result is complete, but not tracked: {problem}")
-        return Done(scored, fetched.label, seconds, run_id)
+        return ScoringRun(scored, fetched.label, seconds, run_id)
 
 
-def _book(job: Job, fetched: FetchedModel, options: ScoringOptions) -> Logbook:
+def _book(request: ScoringRequest, fetched: FetchedModel, options: ScoringOptions) -> Logbook:
     """Opens the MLflow run that records the scoring."""
     tags = {
         "waypost.model": fetched.label,
@@ -251,10 +255,10 @@ def _book(job: Job, fetched: FetchedModel, options: ScoringOptions) -> Logbook:
         "waypost.release": fetched.release,
     }
     parameters = {
-        "model": job.model,
-        "input": redacted(job.source),
-        "output": redacted(job.output),
-        **({"on": job.on} if job.on else {}),
+        "model": request.model,
+        "input": redacted(request.source),
+        "output": redacted(request.output),
+        **({"on": request.on} if request.on else {}),
         **{name: str(value) for name, value in options.written().items()},
     }
     return Logbook(f"score {fetched.label}", EXPERIMENT, tags, parameters)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from waypost.batch.answers import Asking
+from waypost.batch.answers import RowScorer
 from waypost.batch.cluster_job import (
     Answer,
     AnsweredPart,
@@ -52,22 +52,22 @@ class Scorer:
 
     job: ScoringJob
     sink: Sink
-    asking: Asking
+    row_scorer: RowScorer
 
-    def tables(self, task: Task) -> Iterator[tuple[int, pa.Table, Asking]]:
+    def tables(self, task: Task) -> Iterator[tuple[int, pa.Table, RowScorer]]:
         """Yields (number, rows, scorer) of each part of a task."""
-        given = self.asking.given
+        given = self.row_scorer.given
         if task.is_spooled:
             for number in task.parts:
                 rows, begins, problems = unspooled(self.sink.read(spool_file(task.place, number)))
-                yield number, rows, replace(self.asking, given=given.knowing(begins, problems=problems))
+                yield number, rows, replace(self.row_scorer, given=given.knowing(begins, problems=problems))
             return
         size = self.job.options.part_rows
         own = given.knowing(self.job.begins, cuts=self.job.cuts)
         first, stop = task.parts[0] * size, min((task.parts[-1] + 1) * size, self.job.rows)
-        asking = replace(self.asking, given=own)
+        row_scorer = replace(self.row_scorer, given=own)
         for number, (rows, _) in enumerate(cut(own.between(first, stop), size, own), task.parts[0]):
-            yield number, rows, asking
+            yield number, rows, row_scorer
 
 
 def look(document: dict[str, Any]) -> list[list[str]]:
@@ -78,7 +78,7 @@ def look(document: dict[str, Any]) -> list[list[str]]:
         scorer.sink.put(f"{task.place}/seen-{threading.get_ident()}", b"")
     except WaypostError as error:
         return [[str(error), error.hint]]
-    return list(_unlike(scorer.asking.given.files, scorer.job))
+    return list(_unlike(scorer.row_scorer.given.files, scorer.job))
 
 
 def answer_parts(document: dict[str, Any]) -> None:
@@ -100,8 +100,8 @@ def answer_parts(document: dict[str, Any]) -> None:
 
 
 def _answered(scorer: Scorer, task: Task) -> Iterator[AnsweredPart]:
-    for number, rows, asking in scorer.tables(task):
-        content = asking.part(number, rows)
+    for number, rows, row_scorer in scorer.tables(task):
+        content = row_scorer.part(number, rows)
         files = {}
         for name, data in content.files.items():
             place = f"{task.place}/{name.replace('/', '-')}.{task.attempt}"
@@ -141,7 +141,7 @@ def _made(task: Task) -> Scorer:
     )
     given.batch_rows = min(given.batch_rows, options.part_rows)
     known = given.knowing(job.begins, parse_types(job.kept))
-    return Scorer(job, sink, Asking(model, known, options))
+    return Scorer(job, sink, RowScorer(model, known, options))
 
 
 def _job(sink: Sink, task: Task) -> ScoringJob:

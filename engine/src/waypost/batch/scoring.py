@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from waypost.batch.answers import Asking
+from waypost.batch.answers import RowScorer
 from waypost.batch.cutting import parts
 from waypost.batch.fingerprint import ScoringOptions, differences, plan_of, told
 from waypost.batch.input_digests import Digests
@@ -123,13 +123,13 @@ def on_threads(model: Ready, given: Input, options: ScoringOptions, threads: int
     """Returns the scoring function of this machine: this thread reads, the others answer and write a part
     each.
     """
-    asking = Asking(model, given, options)
+    row_scorer = RowScorer(model, given, options)
 
     def answered(work: Parts, progress: Progress) -> list[Part]:
         def part(number: int, table: pa.Table) -> Part:
             if there := work.taken_up(number, table.num_rows):
                 return there
-            content = asking.part(number, table)
+            content = row_scorer.part(number, table)
             return work.write(number, content.files, content.rows, content.skipped)
 
         with ThreadPoolExecutor(threads) as pool:

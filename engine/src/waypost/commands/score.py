@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from waypost.batch.fingerprint import ScoringOptions, encoding_named, names_in, sign_named
-from waypost.batch.job import Job
+from waypost.batch.job import ScoringRequest
 from waypost.batch.job import run as execute
 from waypost.commands.options import (
     as_json_option,
@@ -93,9 +93,9 @@ def score(model: str, source: str, output: str, as_json: bool, **options: Any) -
       waypost score models:/grades@champion /data/loans.parquet /data/scored --on tls://scheduler:8786
     """
     console = Console(stderr=True)
-    job = _job(model, source, output, **options)
+    request = _request(model, source, output, **options)
     with ScoreBar(console) as bar:
-        done = execute(job, bar, common.notifier(console), lambda text: common.warn(console, text))
+        done = execute(request, bar, common.notifier(console), lambda text: common.warn(console, text))
     if as_json:
         content: dict[str, Any] = {
             **done.scored.manifest, "run_id": done.run_id, "seconds": done.seconds,
@@ -105,7 +105,7 @@ def score(model: str, source: str, output: str, as_json: bool, **options: Any) -
     return 0
 
 
-def _job(
+def _request(
     model: str,
     source: str,
     output: str,
@@ -129,8 +129,8 @@ def _job(
     tls_key: Path | None,
     trust: bool,
     env: str,
-) -> Job:
-    """Returns the job that the options ask for. Raises UsageError."""
+) -> ScoringRequest:
+    """Returns the request that the options describe. Raises UsageError."""
     options = ScoringOptions(
         ids=ids,
         keep=names_in(keep),
@@ -143,7 +143,7 @@ def _job(
         encoding=encoding_named("--encoding", encoding),
     )
     certificates = (tls_ca_file, tls_cert, tls_key)
-    return Job(
+    return ScoringRequest(
         model,
         source,
         output,

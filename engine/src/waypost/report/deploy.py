@@ -12,7 +12,7 @@ from typing import Self
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from waypost.batch import scoring
-from waypost.batch.job import Done
+from waypost.batch.job import ScoringRun
 from waypost.images.folder import Manifest
 from waypost.inference.fetching import FetchedModel
 from waypost.promotion.promote import Promotion
@@ -117,7 +117,7 @@ def show_promotion(console: Console, found: Promotion) -> None:
     line(console, f"  serve it: waypost serve models:/{name}@{escape(found.alias)}")
 
 
-def show_scored(console: Console, done: Done, output: str) -> None:
+def show_scored(console: Console, done: ScoringRun, output: str) -> None:
     """Prints how scoring went, and where the result is."""
     found = done.scored
     where = escape(output)
