@@ -10,7 +10,7 @@ import orjson
 
 from waypost.batch.fingerprint import PREDICTION, PROBABILITY, ROW, ScoringOptions
 from waypost.batch.parts import errors_name, part_name
-from waypost.batch.pieces import Wanted
+from waypost.batch.pieces import ColumnSelection
 from waypost.batch.readers import Input
 from waypost.errors import UsageError, WaypostError
 from waypost.inference.compiled import Answer
@@ -44,7 +44,7 @@ class RowScorer:
     options: ScoringOptions
 
     @property
-    def _wanted(self) -> Wanted:
+    def _wanted(self) -> ColumnSelection:
         return self.given.wanted
 
     def part(self, number: int, rows: pa.Table) -> Content:

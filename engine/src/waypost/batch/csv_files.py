@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.batch.conversion import converted, without_missing
 from waypost.batch.csv_cuts import Cuts
-from waypost.batch.pieces import Open, Peek, Piece, Problem, Wanted
+from waypost.batch.pieces import ColumnSelection, Open, Peek, Piece, Problem
 from waypost.inference.delimited import values_options
 from waypost.inference.dialect import SAMPLE_BYTES, Dialect, decoded, guessed, names_in
 from waypost.inference.layout import TableError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 1024 * 1024
 
 
-def peeked(sample: bytes, wanted: Wanted, *, usual: str) -> Peek:
+def peeked(sample: bytes, wanted: ColumnSelection, *, usual: str) -> Peek:
     """Returns the dialect and the columns of a file that begins with a sample. Raises TableError."""
     import pyarrow as pa
 
@@ -39,7 +39,7 @@ def peeked(sample: bytes, wanted: Wanted, *, usual: str) -> Peek:
 
 
 def pieces_between(
-    opened: Open, columns: list[str], peek: Peek, wanted: Wanted, cuts: Cuts, within: range
+    opened: Open, columns: list[str], peek: Peek, wanted: ColumnSelection, cuts: Cuts, within: range
 ) -> Iterator[Piece]:
     """Yields the rows in a range, as `pieces` does, without reading those before. Raises TableError."""
     begin, end, row, count = cuts.holding(within)
@@ -56,7 +56,9 @@ def pieces_between(
         raise TableError(f"{found} rows instead of {count}: the file has changed")
 
 
-def pieces(opened: Open, columns: list[str], peek: Peek, wanted: Wanted, *, lenient: bool) -> Iterator[Piece]:
+def pieces(
+    opened: Open, columns: list[str], peek: Peek, wanted: ColumnSelection, *, lenient: bool
+) -> Iterator[Piece]:
     """Yields the rows of a file. Raises TableError; `lenient` collects problems instead."""
     import pyarrow as pa
 
@@ -84,7 +86,7 @@ class _Reader:
     opened: Open
     columns: list[str]
     dialect: Dialect
-    wanted: Wanted
+    wanted: ColumnSelection
     malformed: list[str] = field(default_factory=list)
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from waypost.batch.pieces import Open, Peek, Piece, Problem, Wanted
+from waypost.batch.pieces import ColumnSelection, Open, Peek, Piece, Problem
 from waypost.inference.layout import TableError
 from waypost.inference.limits import MIB
 from waypost.inference.table import short
@@ -22,7 +22,7 @@ _BLOCK_BYTES = MIB
 _MOST_LINE_BYTES = 64 * MIB
 
 
-def peeked(sample: bytes, wanted: Wanted) -> Peek:
+def peeked(sample: bytes, wanted: ColumnSelection) -> Peek:
     """Returns the columns of a file that begins with a sample: types of the model's by its signature, of
     others by the values of the first rows. Raises TableError.
     """
@@ -35,7 +35,7 @@ def peeked(sample: bytes, wanted: Wanted) -> Peek:
     return Peek(pa.schema([(name, _type(name, rows, wanted)) for name in names]))
 
 
-def _type(name: str, rows: Sequence[dict[str, Any]], wanted: Wanted) -> pa.DataType:
+def _type(name: str, rows: Sequence[dict[str, Any]], wanted: ColumnSelection) -> pa.DataType:
     import pyarrow as pa
 
     if wanted.kind(name):
@@ -47,7 +47,7 @@ def _type(name: str, rows: Sequence[dict[str, Any]], wanted: Wanted) -> pa.DataT
     return pa.string() if pa.types.is_null(found) else found
 
 
-def pieces(opened: Open, columns: list[str], schema: pa.Schema, wanted: Wanted) -> Iterator[Piece]:
+def pieces(opened: Open, columns: list[str], schema: pa.Schema, wanted: ColumnSelection) -> Iterator[Piece]:
     """Yields the rows of a file, with the types of a schema. Raises TableError."""
     import pyarrow as pa
 
@@ -81,7 +81,7 @@ class _Reader:
     """Reads blocks of lines as columns of a schema."""
 
     schema: pa.Schema
-    wanted: Wanted
+    wanted: ColumnSelection
 
     def piece(self, block: bytes, read: int) -> Piece:
         """Returns a block's rows; a value of the wrong type is null, and a problem."""

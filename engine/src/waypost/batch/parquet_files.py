@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from waypost.batch.long_texts import gathered, long_texts, rows_at_once, written_out
-from waypost.batch.pieces import Open, Peek, Piece, Wanted
+from waypost.batch.pieces import ColumnSelection, Open, Peek, Piece
 from waypost.inference.layout import TableError
 from waypost.inference.table import check_type
 
@@ -31,7 +31,7 @@ def peeked(opened: Open) -> Peek:
         raise TableError(f"cannot be read: {error}") from error
 
 
-def check_types(schema: pa.Schema, wanted: Wanted) -> None:
+def check_types(schema: pa.Schema, wanted: ColumnSelection) -> None:
     """Raises TableError if a column has the wrong type for the model, so no row can be answered."""
     for column in wanted.layout.columns:
         if column.name in schema.names and column.kind in {"number", "integer", "boolean", "text"}:

@@ -37,7 +37,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ColumnSelection:
     """The columns to read: the model's, or all if it names none, and the `carried` ones unchanged. `asked` is
     the requested dialect of a CSV.
     """

@@ -17,7 +17,7 @@ from waypost.batch import csv_files, json_files, parquet_files
 from waypost.batch.conversion import converted
 from waypost.batch.csv_cuts import LEAST_BYTES, Cuts, cuts_of
 from waypost.batch.inputs import InputFile, Listing
-from waypost.batch.pieces import Peek, Piece, Problem, Wanted
+from waypost.batch.pieces import ColumnSelection, Peek, Piece, Problem
 from waypost.inference.dialect import SAMPLE_BYTES, Asked, Dialect
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.table import short
@@ -58,9 +58,9 @@ class Input:
         return self.files.sources
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> ColumnSelection:
         """The columns to read, and the requested dialect of a CSV."""
-        return Wanted(self.layout, tuple(self.carried), self.asked)
+        return ColumnSelection(self.layout, tuple(self.carried), self.asked)
 
     def names(self) -> list[str]:
         """Returns the columns of the first file. Raises TableError."""
