@@ -18,7 +18,7 @@ from uv import find_uv_bin
 from tests import containers, models
 from tests.conftest import BIN, ROOT, Call
 from waypost.errors import WaypostError
-from waypost.images.locked import engine_lock, locked, pins_of, wanted_of
+from waypost.images.locked import engine_lock, locked, model_packages, pins_of
 from waypost.inference.model_cache import proved
 
 pytestmark = pytest.mark.journey
@@ -118,7 +118,7 @@ def test_what_a_model_needs_is_locked() -> None:
     what it can of the engine's; what cannot be had together is told in one line.
     """
     lock = engine_lock()
-    wanted = wanted_of("click==8.2.1\ncowsay==6.1\n", lock, {}, is_trusted=True)
+    wanted = model_packages("click==8.2.1\ncowsay==6.1\n", lock, {}, is_trusted=True)
     found = locked(wanted, lock, is_trusted=True)
     before, now = pins_of(lock), pins_of(found)
     assert (now["click"], now["cowsay"]) == ("8.2.1", "6.1")
@@ -127,5 +127,5 @@ def test_what_a_model_needs_is_locked() -> None:
     with pytest.raises(
         WaypostError, match=r"cannot resolve the packages of the image: .*onnxruntime"
     ) as caught:
-        locked(wanted_of("onnxruntime<1.10", lock, {}, is_trusted=False), lock, is_trusted=False)
+        locked(model_packages("onnxruntime<1.10", lock, {}, is_trusted=False), lock, is_trusted=False)
     assert "\n" not in str(caught.value)

@@ -24,7 +24,7 @@ from waypost.errors import UsageError, WaypostError
 from waypost.images.build import model_files
 from waypost.images.folder import MANIFEST, Manifest, check_free, write
 from waypost.images.identity import Identity
-from waypost.images.locked import engine_lock, installer_lock, locked, pins_of, wanted_of
+from waypost.images.locked import engine_lock, installer_lock, locked, model_packages, pins_of
 from waypost.images.texts import Image, texts
 from waypost.images.wheel import engine_wheel, walk_wheel
 from waypost.texts.escaping import one_line
@@ -107,7 +107,7 @@ def test_an_image_holds_the_extension_where_there_is_one() -> None:
 def test_the_engines_own_lock_serves_where_it_has_all() -> None:
     """A model that asks for what the lock has gets the lock, byte for byte; uv installs it and is in it."""
     text = f"mlflow=={PINS['mlflow']}\nscikit-learn\nwaypost==0.9\n"
-    wanted = wanted_of(text, LOCK, {"numpy": PINS["numpy"]}, is_trusted=False)
+    wanted = model_packages(text, LOCK, {"numpy": PINS["numpy"]}, is_trusted=False)
     assert locked(wanted, LOCK, is_trusted=False) == LOCK
     assert {str(each).partition("=")[0] for each in wanted.requirements} == {
         "numpy",
@@ -121,20 +121,20 @@ def test_the_engines_own_lock_serves_where_it_has_all() -> None:
 
 def test_what_was_proved_is_installed() -> None:
     """A compiled form keeps the versions of its proof, whatever the model says that it was made with."""
-    wanted = wanted_of("scikit-learn==1.2\nskops\n", LOCK, {"scikit-learn": "1.9.0"}, is_trusted=True)
+    wanted = model_packages("scikit-learn==1.2\nskops\n", LOCK, {"scikit-learn": "1.9.0"}, is_trusted=True)
     assert [str(each) for each in wanted.requirements] == ["scikit-learn==1.9.0", "skops"]
 
 
 def test_a_stranger_brings_no_package() -> None:
     """A model that is not trusted chooses versions of what the lock has; what else it names is left out."""
     text = f"pandas=={PINS['pandas']}\nevil-package==1\nother @ https://example.org/x.whl\n"
-    wanted = wanted_of(text, LOCK, {}, is_trusted=False)
+    wanted = model_packages(text, LOCK, {}, is_trusted=False)
     assert [each.name for each in wanted.requirements] == ["pandas"]
     assert wanted.left_out == ("evil-package", "other")
-    trusted = wanted_of("evil-package==1", LOCK, {}, is_trusted=True)
+    trusted = model_packages("evil-package==1", LOCK, {}, is_trusted=True)
     assert ([str(each) for each in trusted.requirements], trusted.left_out) == (["evil-package==1"], ())
     with pytest.raises(WaypostError, match="needs other from a URL, which has no hash"):
-        wanted_of(text, LOCK, {}, is_trusted=True)
+        model_packages(text, LOCK, {}, is_trusted=True)
 
 
 def test_packages_of_other_systems_do_not_count() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from waypost.commands.options import as_json_option, model_argument, trust_option
-from waypost.images.build import Request, build
+from waypost.images.build import ImageRequest, build
 from waypost.report import common
 from waypost.report.console import Console
 from waypost.report.deploy import show_image
@@ -42,7 +42,7 @@ def image(model: str, output: Path, overwrite: bool, trust: bool, as_json: bool)
       waypost image models:/grades/3 -o grades-image && podman build -t grades:3 grades-image
     """
     console = Console(stderr=True)
-    request = Request(model, output, is_trusted=trust, overwrite=overwrite)
+    request = ImageRequest(model, output, is_trusted=trust, overwrite=overwrite)
     manifest = build(request, common.notifier(console), lambda text: common.warn(console, text))
     if as_json:
         common.write_document(sys.stdout, manifest.model_dump(by_alias=True))

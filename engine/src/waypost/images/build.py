@@ -12,7 +12,7 @@ from waypost import __version__
 from waypost.errors import UsageError
 from waypost.images.folder import Content, Manifest, check_free, write
 from waypost.images.identity import Identity
-from waypost.images.locked import engine_lock, installer_lock, locked, wanted_of
+from waypost.images.locked import engine_lock, installer_lock, locked, model_packages
 from waypost.images.texts import Image, texts
 from waypost.images.wheel import engine_wheel, walk_wheel
 from waypost.inference.fetching import FetchedModel, fetched_model
@@ -24,7 +24,7 @@ Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Request:
+class ImageRequest:
     """The model, and the folder to write; `overwrite` replaces an earlier build folder."""
 
     uri: str
@@ -33,7 +33,7 @@ class Request:
     overwrite: bool
 
 
-def build(request: Request, notify: Notify, warn: Notify) -> Manifest:
+def build(request: ImageRequest, notify: Notify, warn: Notify) -> Manifest:
     """Checks, compiles and compares a model as `serve` does, and writes its build folder.
 
     Raises UsageError if the folder holds anything else, WaypostError if there is no such model.
@@ -95,7 +95,7 @@ def _lock(fetched: FetchedModel, form: Kept, warn: Notify) -> str:
     file = fetched.folder / "requirements.txt"
     proved = form.proof.versions if form.proof.is_equal else {}
     text = read_text(file) if file.is_file() else ""
-    wanted = wanted_of(text, lock, proved, is_trusted=fetched.is_trusted)
+    wanted = model_packages(text, lock, proved, is_trusted=fetched.is_trusted)
     if wanted.left_out:
         warn(f"left out, because the model is not trusted: {', '.join(wanted.left_out)}")
     return locked(wanted, lock, is_trusted=fetched.is_trusted)

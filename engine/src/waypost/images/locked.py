@@ -25,7 +25,7 @@ _MOST_SAID = 400
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ModelPackages:
     """The packages that a model adds to those of the engine; `left_out` ones are not installed."""
 
     requirements: tuple[Requirement, ...]
@@ -45,7 +45,7 @@ def core_lock() -> str:
     return _resolved(_engine_requirements(extras.CORE), engine_lock(), is_trusted=False)
 
 
-def wanted_of(text: str, lock: str, proved: Mapping[str, str], *, is_trusted: bool) -> Wanted:
+def model_packages(text: str, lock: str, proved: Mapping[str, str], *, is_trusted: bool) -> ModelPackages:
     """Returns the packages of a model. Raises WaypostError for a requirement without a hash.
 
     Args: `text` is the model's requirements.txt; `proved` are the versions of the compiled form's proof, with
@@ -66,7 +66,7 @@ def wanted_of(text: str, lock: str, proved: Mapping[str, str], *, is_trusted: bo
             raise WaypostError(f"the model needs {name} from a URL, which has no hash", hint=hint)
         else:
             taken.append(requirement)
-    return Wanted(tuple(taken), tuple(sorted(set(left))))
+    return ModelPackages(tuple(taken), tuple(sorted(set(left))))
 
 
 def pins_of(lock: str) -> dict[str, str]:
@@ -78,7 +78,7 @@ def pins_of(lock: str) -> dict[str, str]:
     return found
 
 
-def locked(wanted: Wanted, lock: str, *, is_trusted: bool) -> str:
+def locked(wanted: ModelPackages, lock: str, *, is_trusted: bool) -> str:
     """Returns the lock of an image: the engine's if it has everything, else one that uv resolves, with the
     engine's versions where possible. Raises WaypostError if there is none.
     """
