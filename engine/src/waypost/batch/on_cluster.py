@@ -25,8 +25,8 @@ from waypost.batch.cluster_job import (
     types_text,
 )
 from waypost.batch.cutting import parts
+from waypost.batch.dispatch import Work, dispatch
 from waypost.batch.fingerprint import made_with
-from waypost.batch.giving_out import Work, give_out
 from waypost.batch.parts import Part, Parts
 from waypost.batch.readers import Input
 from waypost.batch.scoring import Answering, Progress
@@ -76,7 +76,7 @@ def on_cluster(cluster: Cluster, model: WantedModel, given: Input, say: Callable
             say(f"{cluster.address}: {len(workers)} workers are getting ready")
             check_workers(cluster, workers, place)
             planned = _planned(work, place, groups, workers) if sum(groups) else _spooled(work, place)
-            return give_out(cluster, work, planned, progress, say)
+            return dispatch(cluster, work, planned, progress, say)
         finally:
             with contextlib.suppress(WaypostError):
                 work.sink.remove_work(name)

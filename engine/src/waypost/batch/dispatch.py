@@ -49,7 +49,7 @@ class Work:
 
 
 @dataclass(eq=False)
-class _Given:
+class _Submitted:
     """A submitted task; `lost` are the workers that died before it was done."""
 
     work: Work
@@ -63,40 +63,40 @@ class _Given:
 class _Attempt:
     """An attempt at a task, on a chosen worker."""
 
-    given: _Given
+    submitted: _Submitted
     task: Task
     worker: Worker
     began: float
 
 
-def give_out(
+def dispatch(
     cluster: Cluster, work: Parts, planned: Iterator[Work], progress: Progress, say: Callable[[str], None]
 ) -> list[Part]:
     """Has tasks executed and puts their parts in place; returns all parts in order.
 
     Raises the error of a failed task, RemoteError if scheduler or workers are gone.
     """
-    giving = _Giving(cluster, work, progress, say)
+    dispatcher = _Dispatcher(cluster, work, progress, say)
     try:
-        giving.run(planned)
+        dispatcher.run(planned)
     finally:
-        cluster.cancel(giving.running)
-    return [giving.done[number] for number in sorted(giving.done)]
+        cluster.cancel(dispatcher.running)
+    return [dispatcher.done[number] for number in sorted(dispatcher.done)]
 
 
-class _Giving:
+class _Dispatcher:
     """The submitted tasks, and the finished parts.
 
     Invariants: a worker has no more attempts than slots, including attempts no longer needed, because they
-    keep running; an open task has an attempt on a live worker, or waits in `_again`.
+    keep running; an open task has an attempt on a live worker, or waits in `_to_retry`.
     """
 
     def __init__(self, cluster: Cluster, work: Parts, progress: Progress, say: Callable[[str], None]) -> None:
         self._cluster, self._work, self._progress, self._say = cluster, work, progress, say
         self._workers = {worker.address: worker for worker in cluster.some_workers()}
         self._looked = self._seen = time.monotonic()
-        self._open: dict[_Given, None] = {}
-        self._again: deque[_Given] = deque()
+        self._open: dict[_Submitted, None] = {}
+        self._to_retry: deque[_Submitted] = deque()
         self._took: list[float] = []
         self._rows = self._read = 0
         self.running: dict[Any, _Attempt] = {}
@@ -109,29 +109,29 @@ class _Giving:
             while has_more or self._open:
                 has_more = self._fill(planned, has_more=has_more)
                 ended = self._cluster.wait(self.running, _WAIT_SECONDS)
-                answers = [(attempt.given, answer) for attempt, answer in self._answers(ended)]
+                answers = [(attempt.submitted, answer) for attempt, answer in self._answers(ended)]
                 has_more = self._fill(planned, has_more=has_more)  # before their parts are put in place
-                for given, answer in answers:
-                    self._put_in_place(given, answer, pool)
+                for submitted, answer in answers:
+                    self._put_in_place(submitted, answer, pool)
                 self._cluster.check_there()
                 self._look()
                 if not has_more:
-                    self._give_again()
+                    self._retry_slow()
 
     def _fill(self, planned: Iterator[Work], *, has_more: bool) -> bool:
         """Submits work to idle workers; returns whether there may be more."""
         while free := self._free():
-            if self._again:
-                self._submit(self._again.popleft(), free[0])
+            if self._to_retry:
+                self._submit(self._to_retry.popleft(), free[0])
                 continue
             work = next(planned, None) if has_more else None
             if work is None:
                 return False
             self._hear(work.there, work.read)
             if work.task:
-                given = _Given(work, work.task)
-                self._open[given] = None
-                self._submit(given, free[0])
+                submitted = _Submitted(work, work.task)
+                self._open[submitted] = None
+                self._submit(submitted, free[0])
         return has_more
 
     def _free(self) -> list[Worker]:
@@ -143,24 +143,24 @@ class _Giving:
             key=lambda worker: (-room[worker.address], worker.name),
         )
 
-    def _submit(self, given: _Given, worker: Worker) -> None:
-        given.attempts += 1
-        task = given.task.model_copy(update={"attempt": given.attempts})
+    def _submit(self, submitted: _Submitted, worker: Worker) -> None:
+        submitted.attempts += 1
+        task = submitted.task.model_copy(update={"attempt": submitted.attempts})
         resources = {CPU: 1} if CPU in worker.resources else {}
         future = self._cluster.submit(
             task.name, _ANSWER, task.model_dump(), resources=resources, workers=[worker.address]
         )
-        self.running[future] = _Attempt(given, task, worker, time.monotonic())
+        self.running[future] = _Attempt(submitted, task, worker, time.monotonic())
 
     def _answers(self, ended: set[Any]) -> Iterator[tuple[_Attempt, Answer]]:
         """Yields the answers of first completed attempts; later ones are ignored."""
         for future in ended:
             attempt = self.running.pop(future)
-            if attempt.given.is_done:
+            if attempt.submitted.is_done:
                 continue
             self._cluster.check(future)
-            attempt.given.is_done = True
-            del self._open[attempt.given]
+            attempt.submitted.is_done = True
+            del self._open[attempt.submitted]
             self._took.append(time.monotonic() - attempt.began)
             answer = self._answer(future, attempt.task)
             if answer.failed:
@@ -179,14 +179,16 @@ class _Giving:
                 result_of(future.result(_ANSWER_SECONDS))
             raise
 
-    def _put_in_place(self, given: _Given, answer: Answer, pool: ThreadPoolExecutor) -> None:
+    def _put_in_place(self, submitted: _Submitted, answer: Answer, pool: ThreadPoolExecutor) -> None:
         def adopt(part: AnsweredPart) -> Part:
             return self._work.adopt(part.number, part.attempts, part.rows, part.skipped)
 
         done = dict(zip((part.number for part in answer.parts), pool.map(adopt, answer.parts), strict=True))
-        if given.task.is_spooled:
-            self._work.sink.remove([spool_file(given.task.place, number) for number in given.task.parts])
-        self._hear(done, given.work.read)
+        if submitted.task.is_spooled:
+            self._work.sink.remove(
+                [spool_file(submitted.task.place, number) for number in submitted.task.parts]
+            )
+        self._hear(done, submitted.work.read)
 
     def _hear(self, parts: Mapping[int, Part], read: int) -> None:
         self.done.update(parts)
@@ -224,36 +226,38 @@ class _Giving:
         self._cluster.cancel(lost)
         for future, attempt in lost.items():
             del self.running[future]
-            given = attempt.given
-            given.lost.append(worker)
-            if len(given.lost) >= _MOST_LOST:
-                raise _too_many(given)
-            if not given.is_done and not any(other.given is given for other in self.running.values()):
-                self._again.append(given)
+            submitted = attempt.submitted
+            submitted.lost.append(worker)
+            if len(submitted.lost) >= _MOST_LOST:
+                raise _too_many(submitted)
+            if not submitted.is_done and not any(
+                other.submitted is submitted for other in self.running.values()
+            ):
+                self._to_retry.append(submitted)
 
-    def _give_again(self) -> None:
+    def _retry_slow(self) -> None:
         """Submits tasks that take far longer than others a second time, if there are free slots."""
         if not self._took:
             return
         limit = max(_FAR_LONGER * statistics.median(self._took), _AT_LEAST_SECONDS)
         now = time.monotonic()
-        for given in list(self._open):
-            attempts = [attempt for attempt in self.running.values() if attempt.given is given]
+        for submitted in list(self._open):
+            attempts = [attempt for attempt in self.running.values() if attempt.submitted is submitted]
             if not attempts or len(attempts) >= _MOST_ATTEMPTS or now - attempts[-1].began < limit:
                 continue
             busy = {attempt.worker.address for attempt in attempts}
             free = [worker for worker in self._free() if worker.address not in busy]
             if free:
                 slow, other = attempts[-1].worker.name, free[0].name
-                self._say(f"worker {slow} is slow with parts {_range(given.task)}: now also on {other}")
-                self._submit(given, free[0])
+                self._say(f"worker {slow} is slow with parts {_range(submitted.task)}: now also on {other}")
+                self._submit(submitted, free[0])
 
 
-def _too_many(given: _Given) -> WaypostError:
+def _too_many(submitted: _Submitted) -> WaypostError:
     """Returns the error for a task that several workers died with."""
-    last = given.lost[-1]
+    last = submitted.lost[-1]
     limit = f"{last.name} has {last.memory >> 20:,} MiB" if last.memory else "their limit is unknown"
-    problem = f"{len(given.lost)} workers died while parts {_range(given.task)} were scored"
+    problem = f"{len(submitted.lost)} workers died while parts {_range(submitted.task)} were scored"
     return WaypostError(f"{problem}; the usual cause is memory: {limit}", hint="take fewer rows: --part-rows")
 
 
