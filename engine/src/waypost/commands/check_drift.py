@@ -9,7 +9,7 @@ import click
 
 from waypost.commands.options import as_json_option, checked_pipeline_option, env_option
 from waypost.pins.workspace import open_workspace
-from waypost.promotion.drift import Question
+from waypost.promotion.drift import DriftRequest
 from waypost.promotion.drift import check_drift as execute
 from waypost.report import runs
 from waypost.report.common import notifier, write_document
@@ -52,8 +52,8 @@ def check_drift(
     console = Console(stderr=as_json)
     workspace = open_workspace(folder, notifier(console))
     with scratch() as temp:
-        question = Question(model, samples, alpha, env, component)
-        result = execute(question, workspace, temp, runs.reporter_for(console), notifier(console))
+        request = DriftRequest(model, samples, alpha, env, component)
+        result = execute(request, workspace, temp, runs.reporter_for(console), notifier(console))
     if as_json:
         write_document(sys.stdout, result)
     return result.exit_code

@@ -12,7 +12,7 @@ from waypost.tracking.registry import Registry
 
 
 @dataclass(frozen=True)
-class Contest:
+class Comparison:
     """The alias of the version to compare with, the metric, and its better side (higher or lower)."""
 
     alias: str
@@ -21,44 +21,46 @@ class Contest:
     any_data: bool = False
 
 
-def contest(
+def comparison_of(
     origin: ModelOrigin, alias: str, metric: str, side: DeclaredSide, *, any_data: bool = False
-) -> Contest:
+) -> Comparison:
     """Returns the comparison that a model has to win; its contracts give an empty metric or side.
 
     Raises UsageError if they give none.
     """
     facts = origin.facts()
     name = metric_to_compare(metric, origin.metrics(), facts)
-    return Contest(alias, name, better_side(name, facts.get(name, MetricFacts()).better, side), any_data)
+    return Comparison(alias, name, better_side(name, facts.get(name, MetricFacts()).better, side), any_data)
 
 
-def contest_findings(registry: Registry, asked: Contest, name: str, origin: ModelOrigin) -> list[Finding]:
+def comparison_findings(
+    registry: Registry, comparison: Comparison, name: str, origin: ModelOrigin
+) -> list[Finding]:
     """Returns the reasons why a model does not replace the version that it has to beat.
 
     Args: `name` is the name of the registered model.
     """
-    rival = registry.by_alias(name, asked.alias)
+    rival = registry.by_alias(name, comparison.alias)
     if rival is None or rival.tags.get("waypost.run") == origin.run_id:
         return []  # the first model has no rival, and a model is not compared with itself
-    label = f"{rival.name}/{rival.version} ({asked.alias})"
+    label = f"{rival.name}/{rival.version} ({comparison.alias})"
 
     def refused(problem: str, hint: str = "") -> list[Finding]:
-        return [Finding(asked.metric, f"{label} {problem}", hint, "gate")]
+        return [Finding(comparison.metric, f"{label} {problem}", hint, "gate")]
 
     if "waypost.run" not in rival.tags:
         return refused("was not promoted by Waypost, so it cannot be compared")
     other = registry.origin(rival.tags["waypost.run"], rival.tags.get("waypost.step", ""))
-    mine, theirs = origin.metrics()[asked.metric], other.metrics().get(asked.metric)
+    mine, theirs = origin.metrics()[comparison.metric], other.metrics().get(comparison.metric)
     if theirs is None:
         return refused("has no such metric")
-    if not asked.any_data:
-        data = (_measured_on(registry, side, asked.metric) for side in (origin, other))
+    if not comparison.any_data:
+        data = (_measured_on(registry, side, comparison.metric) for side in (origin, other))
         if problem := data_problem(*data):
             return refused(problem, "measure it on the same data, or compare anyway: --any-data")
     if rival.run_id == origin.maker.run_id:
         return []  # another run that reused the same model
-    return not_better(asked.metric, mine, theirs, label, asked.side)
+    return not_better(comparison.metric, mine, theirs, label, comparison.side)
 
 
 def _measured_on(registry: Registry, origin: ModelOrigin, metric: str) -> dict[str, str]:

@@ -32,7 +32,7 @@ _MOST_CATEGORIES = 100
 
 
 @dataclass(frozen=True)
-class Question:
+class DriftRequest:
     """The model, the folder of samples, the chance of a false alarm (`alpha`), and the component
     (SOURCE/COMPONENT; empty: the one with the parameters of `_GIVEN`).
     """
@@ -45,7 +45,7 @@ class Question:
 
 
 def check_drift(
-    question: Question, workspace: Workspace, temp: Path, reporter: Reporter, notify: Callable[[str], None]
+    request: DriftRequest, workspace: Workspace, temp: Path, reporter: Reporter, notify: Callable[[str], None]
 ) -> RunResult:
     """Runs the drift checks as a pipeline of one step; drift fails the step.
 
@@ -53,12 +53,12 @@ def check_drift(
     reference, checks); `temp` is an empty folder.
     Raises UsageError if the samples or the training table are not available.
     """
-    version, folder = info(question.model)
+    version, folder = info(request.model)
     label = f"{version.name}/{version.version}"
     mlmodel = read_mlmodel(folder)
     columns = tuple(column for column in mlmodel.inputs if column.kind != "other")
     names = [column.name for column in columns]
-    samples = _samples(question.samples, label, names)
+    samples = _samples(request.samples, label, names)
     with tracking_errors():
         reference = _reference(Registry(), version.run_id, names)
     numeric, categorical = _compared(mlmodel, columns, reference, samples, notify)
@@ -67,11 +67,11 @@ def check_drift(
     )
     files = {"data": _written(samples, temp / "samples.parquet")}
     files["reference"] = _written(reference.select(names), temp / "training.parquet")
-    drift = {"alpha": question.alpha, "numeric": numeric, "categorical": categorical}
-    uses, code = component_that_takes(_GIVEN, workspace, question.component)
+    drift = {"alpha": request.alpha, "numeric": numeric, "categorical": categorical}
+    uses, code = component_that_takes(_GIVEN, workspace, request.component)
     arguments = {**files, "checks": {"drift": drift}}
     prepared = one_step(temp, f"{version.name}-drift", "check_drift", uses, code, arguments)
-    return runner.run(prepared, Options(env=question.env), reporter)
+    return runner.run(prepared, Options(env=request.env), reporter)
 
 
 def _samples(folder: Path, label: str, names: Sequence[str]) -> pa.Table:

@@ -14,7 +14,7 @@ from waypost.inference.fetching import fetched_model
 from waypost.inference.model_cache import Proved, proved
 from waypost.inference.probes import Rows
 from waypost.promotion.aliases import previous_of
-from waypost.promotion.baseline import Contest, contest, contest_findings
+from waypost.promotion.baseline import Comparison, comparison_findings, comparison_of
 from waypost.promotion.card import card
 from waypost.promotion.held_out import held_out_rows
 from waypost.promotion.lineage import card_facts, lines_of, quality_metrics, version_tags
@@ -74,8 +74,8 @@ def promote(request: PromotionRequest, notify: Callable[[str], None]) -> Promoti
         registry = Registry()
         origin = registry.origin(registry.run_of(request.target), request.step)
         findings = missed(origin.metrics(), list(request.thresholds))
-        asked = _contest(request, origin)
-        findings += contest_findings(registry, asked, request.name, origin) if asked else []
+        comparison = _comparison(request, origin)
+        findings += comparison_findings(registry, comparison, request.name, origin) if comparison else []
         if findings:
             raise FindingsError(findings, consequence="nothing was promoted")
         folder = registry.file(origin.maker.run_id, origin.artifact)
@@ -86,7 +86,7 @@ def promote(request: PromotionRequest, notify: Callable[[str], None]) -> Promoti
         rows = held_out_rows(registry, origin, mlmodel)
         proved_model = _checked(folder, rows, is_trusted=request.is_trusted)
         before = registry.by_alias(request.name, request.alias)
-        shown = _shown(request, asked, origin)
+        shown = _shown(request, comparison, origin)
         if before and before.run_id == origin.maker.run_id and _digest(before) == proved_model.digest:
             return Promotion(before, request.alias, before, proved_model, shown, *_differences(origin))
         tags = version_tags(origin, proved_model)
@@ -122,11 +122,11 @@ def _digest(version: ModelVersion) -> str:
     return version.tags.get("waypost.model.digest", "")
 
 
-def _contest(request: PromotionRequest, origin: ModelOrigin) -> Contest | None:
+def _comparison(request: PromotionRequest, origin: ModelOrigin) -> Comparison | None:
     if not request.better_than:
         return None
     metric = request.metric or (request.thresholds[0].metric if request.thresholds else "")
-    return contest(origin, request.better_than, metric, request.better, any_data=request.any_data)
+    return comparison_of(origin, request.better_than, metric, request.better, any_data=request.any_data)
 
 
 def _cut(text: str) -> str:
@@ -137,8 +137,10 @@ def _cut(text: str) -> str:
     return text[: text.rindex("\n\n", 0, _LONGEST_DESCRIPTION - len(more))] + more
 
 
-def _shown(request: PromotionRequest, asked: Contest | None, origin: ModelOrigin) -> dict[str, float]:
+def _shown(request: PromotionRequest, comparison: Comparison | None, origin: ModelOrigin) -> dict[str, float]:
     """Returns the metrics that the gate used, else those of the model's quality."""
     metrics = origin.metrics()
-    gate = [find_metric(t.metric, metrics) for t in request.thresholds] + ([asked.metric] if asked else [])
+    gate = [find_metric(t.metric, metrics) for t in request.thresholds] + (
+        [comparison.metric] if comparison else []
+    )
     return {name: metrics[name] for name in gate or quality_metrics(origin)[:_MOST_SHOWN]}
