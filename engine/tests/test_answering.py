@@ -23,7 +23,7 @@ from waypost.inference.compiled import Answer
 from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import Layout
 from waypost.inference.limits import Limits, RequestError
-from waypost.inference.model_cache import Ready
+from waypost.inference.model_cache import ReadyModel
 from waypost.inference.proof import Proof
 from waypost.inference.table import Rows, Table
 from waypost.serving.answering import Answering, Served
@@ -60,7 +60,7 @@ class Model:
 
 def served(model: Any, *, compiled: bool) -> Served:
     proof = Proof(is_equal=compiled, reason="", versions={})
-    made = Ready(Path(), "", MLmodel(flavors={"sklearn": {}}), proof, model)
+    made = ReadyModel(Path(), "", MLmodel(flavors={"sklearn": {}}), proof, model)
     return Served(FetchedModel(uri="m", label="m", folder=Path(), digest=""), made, None, [], {}, {})
 
 

@@ -22,7 +22,7 @@ from waypost.inference.compiled import Answer
 from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import Layout
 from waypost.inference.limits import RequestError
-from waypost.inference.model_cache import Ready
+from waypost.inference.model_cache import ReadyModel
 from waypost.inference.original import Response
 from waypost.inference.proof import Proof
 from waypost.inference.table import Rows, Table
@@ -72,7 +72,7 @@ def served(
 ) -> Served:
     proof = Proof(is_equal=compiled, reason="", versions={})
     model: Any = Model(label, odd)
-    made = Ready(Path(), "", MLmodel(flavors={"sklearn": {}}), proof, model)
+    made = ReadyModel(Path(), "", MLmodel(flavors={"sklearn": {}}), proof, model)
     fetched = FetchedModel(uri=label, label=label, folder=Path(), digest="")
     return Served(fetched, made, None, [(b"x-model", label.encode())], {}, {"model": label}, role)
 

@@ -44,7 +44,7 @@ from waypost.inference.form_files import load_form
 from waypost.inference.graphs import row_graph
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.loading import load
-from waypost.inference.model_cache import Ready, _place, proved, ready
+from waypost.inference.model_cache import ReadyModel, _place, proved, ready
 from waypost.inference.original import Original
 from waypost.inference.preprocessing import Plan
 from waypost.inference.proof import prove
@@ -225,11 +225,11 @@ def test_what_cannot_be_compiled_falls_back(model: Any, reason: str, tmp_path: P
     np.testing.assert_array_equal(answer.labels, model.predict(NUMBERS.dropna()))
 
 
-def _layout(found: Ready) -> Layout:
+def _layout(found: ReadyModel) -> Layout:
     return found.answers.layout
 
 
-def _compiled(found: Ready) -> Compiled:
+def _compiled(found: ReadyModel) -> Compiled:
     assert isinstance(found.answers, Compiled), found.proof.reason
     return found.answers
 

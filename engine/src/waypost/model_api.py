@@ -16,7 +16,7 @@ from waypost.errors import WaypostError
 from waypost.inference.compiled import Answer
 from waypost.inference.fetching import fetched_model
 from waypost.inference.layout import TableError
-from waypost.inference.model_cache import Ready, ready, ready_in_its_environment
+from waypost.inference.model_cache import ReadyModel, ready, ready_in_its_environment
 from waypost.inference.original import Original
 from waypost.report import common
 from waypost.report.console import python_console
@@ -38,7 +38,7 @@ class Model:
     label: str
     digest: str
     reason: str
-    _ready: Ready = field(repr=False)
+    _ready: ReadyModel = field(repr=False)
 
     @property
     def is_compiled(self) -> bool:

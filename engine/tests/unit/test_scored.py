@@ -28,7 +28,7 @@ from waypost.errors import UsageError, WaypostError
 from waypost.inference.compiled import Answer
 from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import Layout, TableError
-from waypost.inference.model_cache import Ready
+from waypost.inference.model_cache import ReadyModel
 from waypost.inference.proof import Proof
 from waypost.inference.table import from_arrow
 
@@ -78,7 +78,7 @@ def scored(
     wanted.check_there(given.carried, given.names())
     given.check()
     answers: Any = model or Doubling()
-    made = Ready(Path("m"), "d", SAID, Proof(is_equal=True), answers)
+    made = ReadyModel(Path("m"), "d", SAID, Proof(is_equal=True), answers)
     fetched = FetchedModel(uri="m", label="m", folder=Path("m"), digest="0123456789abcdef")
     with Digests(listing) as digests:
         for number in range(len(listing.sources)):

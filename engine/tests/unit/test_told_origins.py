@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from waypost.contracts.mlmodel import parse_mlmodel
-from waypost.inference.model_cache import Proved
+from waypost.inference.model_cache import ProvedModel
 from waypost.inference.proof import Proof
 from waypost.promotion.card import Facts, card
 from waypost.promotion.promote import Promotion
@@ -54,7 +54,7 @@ def test_a_card_of_other_parameters_and_files() -> None:
 @pytest.mark.parametrize("dirty", ["", "run.py"])
 def test_promote_warns(dirty: str) -> None:
     """`promote` tells the parameters that differ, and warns of files that were not committed."""
-    proved = Proved(Path(), "d", SAID, PROOF)
+    proved = ProvedModel(Path(), "d", SAID, PROOF)
     version = ModelVersion("n", "1", "r1", {})
     stream = io.StringIO()
     told = Promotion(version, "champion", None, proved, {}, ("depth=7 (2)",), dirty)

@@ -16,7 +16,7 @@ from waypost.errors import UsageError, WaypostError
 from waypost.inference.compiled import Answer
 from waypost.inference.delimited import type_of
 from waypost.inference.layout import TableError
-from waypost.inference.model_cache import Ready
+from waypost.inference.model_cache import ReadyModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +39,7 @@ class Content:
 class RowScorer:
     """Scores rows with a model. Thread-safe."""
 
-    model: Ready
+    model: ReadyModel
     given: Input
     options: ScoringOptions
 

@@ -27,7 +27,7 @@ from waypost.errors import UsageError, redacted
 from waypost.inference.fetching import FetchedModel, fetched_model
 from waypost.inference.layout import Layout
 from waypost.inference.loading import differing
-from waypost.inference.model_cache import Ready, kept, ready, ready_in_its_environment
+from waypost.inference.model_cache import ReadyModel, kept, ready, ready_in_its_environment
 from waypost.inference.proof import Proof
 from waypost.sources.files import read_mlmodel
 from waypost.system.machine import cores
@@ -132,7 +132,7 @@ def _look(given: Input, options: ScoringOptions, mlmodel: MLmodel) -> None:
     given.check()
 
 
-def _loaded(fetched: FetchedModel) -> Ready:
+def _loaded(fetched: FetchedModel) -> ReadyModel:
     """Returns the fetched model, ready to answer. Raises WaypostError."""
     if fetched.environment:
         return ready_in_its_environment(fetched.folder)

@@ -35,7 +35,7 @@ from waypost.batch.sink import Sink
 from waypost.errors import WaypostError
 from waypost.inference.fetching import fetched_model
 from waypost.inference.layout import Layout
-from waypost.inference.model_cache import Ready, ready, ready_in_its_environment
+from waypost.inference.model_cache import ReadyModel, ready, ready_in_its_environment
 from waypost.system.scratch import scratch
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _job(sink: Sink, task: Task) -> ScoringJob:
         raise WaypostError(f"{sink.place(job_file(task.place))}: written by another version") from error
 
 
-def _model(wanted: WantedModel) -> Ready:
+def _model(wanted: WantedModel) -> ReadyModel:
     """Returns the model if it is the client's."""
     in_own = bool(wanted.environment)
     try:

@@ -38,7 +38,7 @@ from waypost.batch.sink import Sink
 from waypost.errors import FindingsError, UsageError, WaypostError
 from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import TableError
-from waypost.inference.model_cache import Ready
+from waypost.inference.model_cache import ReadyModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,7 +119,7 @@ def score(
     )
 
 
-def on_threads(model: Ready, given: Input, options: ScoringOptions, threads: int) -> Answering:
+def on_threads(model: ReadyModel, given: Input, options: ScoringOptions, threads: int) -> Answering:
     """Returns the scoring function of this machine: this thread reads, the others answer and write a part
     each.
     """

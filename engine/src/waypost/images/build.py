@@ -16,7 +16,7 @@ from waypost.images.locked import engine_lock, installer_lock, locked, model_pac
 from waypost.images.texts import Image, texts
 from waypost.images.wheel import engine_wheel, walk_wheel
 from waypost.inference.fetching import FetchedModel, fetched_model
-from waypost.inference.model_cache import Kept, kept
+from waypost.inference.model_cache import CachedForm, kept
 from waypost.sources.files import content_digest, content_files, read_mlmodel, read_text
 from waypost.system.scratch import scratch
 
@@ -49,7 +49,7 @@ def build(request: ImageRequest, notify: Notify, warn: Notify) -> Manifest:
     return manifest
 
 
-def _content(fetched: FetchedModel, form: Kept, warn: Notify) -> tuple[dict[str, Content], Manifest]:
+def _content(fetched: FetchedModel, form: CachedForm, warn: Notify) -> tuple[dict[str, Content], Manifest]:
     """Returns the files by path, and their manifest."""
     model = identity_of(fetched)
     answers = "the compiled form" if form.proof.is_equal else "the original"
@@ -90,7 +90,7 @@ def identity_of(fetched: FetchedModel) -> Identity:
     )
 
 
-def _lock(fetched: FetchedModel, form: Kept, warn: Notify) -> str:
+def _lock(fetched: FetchedModel, form: CachedForm, warn: Notify) -> str:
     lock = engine_lock()
     file = fetched.folder / "requirements.txt"
     proved = form.proof.versions if form.proof.is_equal else {}

@@ -44,7 +44,7 @@ _SERVED_WITH = ("onnxruntime", "numpy", "pyarrow")
 
 
 @dataclass(frozen=True)
-class Proved:
+class ProvedModel:
     """A model with compared forms: `digest` is the digest of its files, `proof` decides which form
     answers.
     """
@@ -56,7 +56,7 @@ class Proved:
 
 
 @dataclass(frozen=True)
-class Ready(Proved):
+class ReadyModel(ProvedModel):
     """A model that is ready to answer."""
 
     answers: Compiled | Original
@@ -73,7 +73,7 @@ class Ready(Proved):
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedForm:
     """The folder with a model's proof, and its compiled form if that is equal. A model with such a folder
     below `home()/compiled` is not compared again.
     """
@@ -88,7 +88,7 @@ def proved(
     is_trusted: bool = False,
     rows: Rows | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> Proved:
+) -> ProvedModel:
     """Returns a model with its proof, first compiling and comparing it if needed.
 
     `rows` are real rows to compare on, in addition to the model's input example. Raises UsageError if loading
@@ -100,11 +100,13 @@ def proved(
     if found is None:
         place = _place(digest)
         _compile(folder, mlmodel, place, is_trusted=is_trusted, rows=rows, say=say)
-        found = Kept(place, Proof.model_validate_json(read_text(place / _PROOF)))
-    return Proved(folder, digest, mlmodel, found.proof)
+        found = CachedForm(place, Proof.model_validate_json(read_text(place / _PROOF)))
+    return ProvedModel(folder, digest, mlmodel, found.proof)
 
 
-def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] = lambda _: None) -> Ready:
+def ready(
+    folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] = lambda _: None
+) -> ReadyModel:
     """Returns a model, compiled if that is proved equal, else the original. Raises as `proved`."""
     proved_model = proved(folder, is_trusted=is_trusted, say=say)
     answers: Compiled | Original
@@ -113,10 +115,12 @@ def ready(folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] 
         answers = Compiled(*stored, Layout(proved_model.mlmodel.inputs))
     else:
         answers = load(folder, proved_model.mlmodel, is_trusted=is_trusted)
-    return Ready(folder, proved_model.digest, proved_model.mlmodel, proved_model.proof, answers, is_trusted)
+    return ReadyModel(
+        folder, proved_model.digest, proved_model.mlmodel, proved_model.proof, answers, is_trusted
+    )
 
 
-def kept(digest: str) -> Kept:
+def kept(digest: str) -> CachedForm:
     """Returns the cached folder of a compared model. Raises WaypostError if there is none."""
     found = _found(digest, 0)
     if found is None:
@@ -126,14 +130,14 @@ def kept(digest: str) -> Kept:
 
 def ready_in_its_environment(
     folder: Path, *, seconds: float = A_DAY, say: Callable[[str], None] = lambda _: None
-) -> Ready:
+) -> ReadyModel:
     """Returns a trusted model with its original in its own environment, built if needed; `seconds` is the
     timeout of an answer. Raises WaypostError.
     """
     mlmodel = read_mlmodel(folder)
     original = Remote(folder, mlmodel, built(folder, mlmodel, say), seconds=seconds)
     proof = Proof(is_equal=False, reason="it runs in its own environment", versions={})
-    return Ready(folder, content_digest(folder), mlmodel, proof, original, is_trusted=True)
+    return ReadyModel(folder, content_digest(folder), mlmodel, proof, original, is_trusted=True)
 
 
 def compiled_before(digest: str, rows: Rows | None = None) -> bool:
@@ -147,7 +151,7 @@ def _place(digest: str, form: int = _FORM) -> Path:
     return home() / "compiled" / key
 
 
-def _found(digest: str, rows: int) -> Kept | None:
+def _found(digest: str, rows: int) -> CachedForm | None:
     """Returns the cached folder of a model in any readable version, if compared on at least as many real
     rows.
     """
@@ -156,7 +160,7 @@ def _found(digest: str, rows: int) -> Kept | None:
         proof = _proof_in(place, rows)
         # A newer engine may compile what an older one could not.
         if proof is not None and (proof.is_equal or form == _FORM):
-            return Kept(place, proof)
+            return CachedForm(place, proof)
     return None
 
 
@@ -198,7 +202,7 @@ def _compile(
             new.mkdir()
             model = load(folder, mlmodel, is_trusted=is_trusted)
             proved_before = _proof_in(place, 0)
-            before = Kept(place, proved_before) if proved_before else None
+            before = CachedForm(place, proved_before) if proved_before else None
             found = _compiled_into(new, model, mlmodel, _real_rows(folder, mlmodel, rows), before)
             digests = {file.name: content_digest(file) for file in sorted(new.iterdir())}
             proof = found.model_copy(update={"files": digests})
@@ -216,7 +220,7 @@ def _put(new: Path, place: Path) -> None:
 
 
 def _compiled_into(
-    new: Path, original: Original, mlmodel: MLmodel, rows: Rows, before: Kept | None = None
+    new: Path, original: Original, mlmodel: MLmodel, rows: Rows, before: CachedForm | None = None
 ) -> Proof:
     """Writes the compiled form if it is equal; returns the proof. A form proved `before` on fewer rows is
     neither compiled nor probed again.

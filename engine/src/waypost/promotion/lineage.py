@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from waypost.contracts.gate import qualities
 from waypost.contracts.provenance import COMMAND_TAG, DIRTY_TAG, OVERRIDES_TAG
-from waypost.inference.model_cache import Proved
+from waypost.inference.model_cache import ProvedModel
 from waypost.promotion.card import Facts
 from waypost.texts.digests import digest_of
 from waypost.tracking.origins import ModelOrigin, StepRun
@@ -16,7 +16,7 @@ _MOST_LISTED = 12
 _MADE = (COMMAND_TAG, OVERRIDES_TAG, DIRTY_TAG)
 
 
-def version_tags(origin: ModelOrigin, proved_model: Proved) -> dict[str, str]:
+def version_tags(origin: ModelOrigin, proved_model: ProvedModel) -> dict[str, str]:
     """Returns the tags that lead from a registered version back to everything that it was built from."""
     kept = ("waypost.release", "waypost.release.url", "waypost.commit", "waypost.lock", "waypost.dev", *_MADE)
     tags = {name: origin.tags[name] for name in kept if name in origin.tags}
@@ -58,7 +58,12 @@ def _computed_by(origin: ModelOrigin, step: StepRun) -> str:
 
 
 def card_facts(
-    origin: ModelOrigin, version: ModelVersion, tags: Mapping[str, str], proved_model: Proved, *, notes: str
+    origin: ModelOrigin,
+    version: ModelVersion,
+    tags: Mapping[str, str],
+    proved_model: ProvedModel,
+    *,
+    notes: str,
 ) -> Facts:
     """Returns the content of the model's card: its origin, its quality, its proof."""
     components = []

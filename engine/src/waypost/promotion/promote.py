@@ -11,7 +11,7 @@ from waypost.contracts.metrics import DeclaredSide
 from waypost.contracts.provenance import DIRTY_TAG, OVERRIDES_TAG
 from waypost.errors import FindingsError, UsageError
 from waypost.inference.fetching import fetched_model
-from waypost.inference.model_cache import Proved, proved
+from waypost.inference.model_cache import ProvedModel, proved
 from waypost.inference.probes import Rows
 from waypost.promotion.aliases import previous_of
 from waypost.promotion.baseline import Comparison, comparison_findings, comparison_of
@@ -54,7 +54,7 @@ class Promotion:
     version: ModelVersion
     alias: str
     before: ModelVersion | None
-    proved: Proved
+    proved: ProvedModel
     shown: Mapping[str, float]
     differing: tuple[str, ...] = ()
     dirty: str = ""
@@ -109,7 +109,7 @@ def _differences(origin: ModelOrigin) -> tuple[tuple[str, ...], str]:
     return lines_of(origin.tags.get(OVERRIDES_TAG, "")), origin.tags.get(DIRTY_TAG, "")
 
 
-def _checked(folder: Path, rows: Rows | None, *, is_trusted: bool) -> Proved:
+def _checked(folder: Path, rows: Rows | None, *, is_trusted: bool) -> ProvedModel:
     """Returns a model that a separate process has checked and compared on held-out rows."""
     with (
         scratch() as temp,

@@ -15,7 +15,7 @@ from waypost.inference.compiled import Answer
 from waypost.inference.fetching import FetchedModel
 from waypost.inference.layout import OddError, TableError
 from waypost.inference.limits import Limits, RequestError
-from waypost.inference.model_cache import Ready
+from waypost.inference.model_cache import ReadyModel
 from waypost.inference.original import Original, sampled
 from waypost.inference.table import Rows, Table
 from waypost.serving.bodies import SMALL_BYTES, busy
@@ -46,7 +46,7 @@ class Served:
     """The current model, with everything that is the same for all requests."""
 
     fetched: FetchedModel
-    model: Ready
+    model: ReadyModel
     classes: list[Any] | None
     headers: Headers
     document: dict[str, Any]
