@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from waypost.inference.dialect import Asked, Dialect, guessed
+from waypost.inference.dialect import Dialect, RequestedDialect, guessed
 from waypost.inference.layout import TableError
 
 NAMES, NUMBERS = {"größe", "preis", "ort"}, {"größe", "preis"}
 
 
 def dialect(text: str, *, encoding: str = "utf-8", usual: str = ",", **asked: str) -> Dialect:
-    return guessed(text.encode(encoding), Asked(**asked), NAMES, NUMBERS, usual=usual)
+    return guessed(text.encode(encoding), RequestedDialect(**asked), NAMES, NUMBERS, usual=usual)
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ def test_what_is_asked_for_decides() -> None:
     """No guess where something was said; what cannot be so is one line."""
     asked = {"separator": ",", "decimal": ",", "encoding": "latin-1"}
     sample = "größe;preis\n1;2\n".encode("latin-1")
-    assert guessed(sample, Asked(**asked), NAMES, NUMBERS) == Dialect(**asked)
+    assert guessed(sample, RequestedDialect(**asked), NAMES, NUMBERS) == Dialect(**asked)
     with pytest.raises(TableError, match="not valid ascii: "):
-        guessed(sample, Asked(encoding="ascii"), NAMES, NUMBERS)
+        guessed(sample, RequestedDialect(encoding="ascii"), NAMES, NUMBERS)
 
 
 def test_sample_that_ends_within_a_letter_or_a_value() -> None:
     """The beginning of a file is cut anywhere; texts may be longer than the csv module takes."""
     text = 'größe;ort\n1,5;x\n2;"' + "ü" * 200_000
     for cut in range(3):
-        found = guessed(text.encode()[: -cut or None], Asked(), NAMES, NUMBERS)
+        found = guessed(text.encode()[: -cut or None], RequestedDialect(), NAMES, NUMBERS)
         assert found == Dialect(separator=";", decimal=",")
 
 

@@ -17,7 +17,7 @@ from waypost.batch.cutting import parts
 from waypost.batch.inputs import Listing
 from waypost.batch.readers import Input
 from waypost.contracts.mlmodel import Column
-from waypost.inference.dialect import Asked
+from waypost.inference.dialect import RequestedDialect
 from waypost.inference.layout import Layout, TableError
 
 LAYOUT = Layout(
@@ -36,7 +36,7 @@ ROWS: list[dict[str, Any]] = [
 
 
 def given(place: Path, *, lenient: bool = False, carried: tuple[str, ...] = ("id",), **asked: str) -> Input:
-    return Input(Listing(str(place)), LAYOUT, carried, lenient, Asked(**asked))
+    return Input(Listing(str(place)), LAYOUT, carried, lenient, RequestedDialect(**asked))
 
 
 def table(found: Input) -> pa.Table:

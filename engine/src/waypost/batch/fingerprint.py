@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from waypost.batch.inputs import InputFile
 from waypost.batch.output_folder import SCHEMA, File, Plan
 from waypost.errors import UsageError, did_you_mean, redacted
-from waypost.inference.dialect import Asked
+from waypost.inference.dialect import RequestedDialect
 from waypost.inference.fetching import FetchedModel
 
 ROW, PREDICTION, PROBABILITY = "row", "prediction", "probability_"
@@ -43,9 +43,9 @@ class ScoringOptions(BaseModel):
     """The model's own environment, if it runs there."""
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> RequestedDialect:
         """The options that set the dialect of a CSV."""
-        return Asked(separator=self.separator, decimal=self.decimal, encoding=self.encoding)
+        return RequestedDialect(separator=self.separator, decimal=self.decimal, encoding=self.encoding)
 
     @property
     def keeps_all(self) -> bool:

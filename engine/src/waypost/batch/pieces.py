@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from waypost.contracts.mlmodel import Column, Kind
 from waypost.errors import did_you_mean
 from waypost.inference.delimited import type_of
-from waypost.inference.dialect import Asked, Dialect
+from waypost.inference.dialect import Dialect, RequestedDialect
 from waypost.inference.layout import Layout, TableError, check_names
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ColumnSelection:
 
     layout: Layout
     carried: tuple[str, ...] = ()
-    asked: Asked = field(default_factory=Asked)
+    asked: RequestedDialect = field(default_factory=RequestedDialect)
 
     def columns(self, names: Sequence[str]) -> list[str]:
         """Returns the names of the columns. Raises TableError if one is missing or appears twice."""

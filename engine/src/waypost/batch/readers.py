@@ -18,7 +18,7 @@ from waypost.batch.conversion import converted
 from waypost.batch.csv_cuts import LEAST_BYTES, Cuts, cuts_of
 from waypost.batch.inputs import InputFile, Listing
 from waypost.batch.pieces import ColumnSelection, Peek, Piece, Problem
-from waypost.inference.dialect import SAMPLE_BYTES, Asked, Dialect
+from waypost.inference.dialect import SAMPLE_BYTES, Dialect, RequestedDialect
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.table import short
 
@@ -40,7 +40,7 @@ class Input:
     layout: Layout
     carried: Sequence[str] = ()
     lenient: bool = False
-    asked: Asked = field(default_factory=Asked)
+    asked: RequestedDialect = field(default_factory=RequestedDialect)
     say: Callable[[str], None] = lambda _: None
     malformed: list[str] = field(default_factory=list)
     problems: dict[int, Problem] = field(default_factory=dict)

@@ -43,7 +43,7 @@ class Dialect(BaseModel):
         return f"--separator {separator} --decimal {self.decimal!r} --encoding {self.encoding}"
 
 
-class Asked(BaseModel):
+class RequestedDialect(BaseModel):
     """The requested dialect; None is inferred."""
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +54,12 @@ class Asked(BaseModel):
 
 
 def guessed(
-    sample: bytes, asked: Asked, names: Collection[str], numbers: Collection[str], *, usual: str = ","
+    sample: bytes,
+    asked: RequestedDialect,
+    names: Collection[str],
+    numbers: Collection[str],
+    *,
+    usual: str = ",",
 ) -> Dialect:
     """Returns the dialect of a file that begins with a sample.
 
