@@ -23,7 +23,7 @@ from waypost.errors import UsageError, WaypostError
 from waypost.inference.environment import built
 from waypost.inference.loading import TRUST_HINT
 from waypost.inference.model_cache import compiled_before, proved
-from waypost.inference.probes import Rows
+from waypost.inference.probes import ColumnValues
 from waypost.sources.files import (
     content_digest,
     content_files,
@@ -71,7 +71,7 @@ class FetchOptions(BaseModel):
 
     is_trusted: bool
     in_own: bool
-    rows: Rows | None
+    rows: ColumnValues | None
 
 
 class _Failed(BaseModel):
@@ -123,7 +123,7 @@ def fetched_model(
     is_trusted: bool = False,
     in_own: bool = False,
     every: float | None = None,
-    rows: Rows | None = None,
+    rows: ColumnValues | None = None,
     say: Callable[[str], None] = lambda _: None,
     look: Look | None = None,
 ) -> Iterator[FetchedModel]:
@@ -209,7 +209,7 @@ def _write(file: Path, state: State) -> None:
 def main(state_file: str, uri: str, is_trusted: str, in_own: str, every: str, rows: str) -> None:
     """Fetches a model and writes the state to a file; with `every` above 0, repeatedly."""
     file, seconds = Path(state_file), float(every)
-    given: Rows | None = json.loads(Path(rows).read_text(encoding="utf-8"))
+    given: ColumnValues | None = json.loads(Path(rows).read_text(encoding="utf-8"))
     options = FetchOptions(is_trusted=is_trusted == "1", in_own=in_own == "1", rows=given)
     hear = partial(write_text, file.with_suffix(_SAYS))
     with listening(partial(_append, file.with_suffix(_WAITS))):

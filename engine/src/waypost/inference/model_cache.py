@@ -23,7 +23,7 @@ from waypost.inference.layout import Layout
 from waypost.inference.learned import NotCompilableError
 from waypost.inference.loading import SKLEARN, load
 from waypost.inference.original import Original
-from waypost.inference.probes import Rows
+from waypost.inference.probes import ColumnValues
 from waypost.inference.proof import Proof, count_of, prove
 from waypost.inference.remote import A_DAY, Remote
 from waypost.sources.files import content_digest, read_mlmodel, read_text
@@ -86,7 +86,7 @@ def proved(
     folder: Path,
     *,
     is_trusted: bool = False,
-    rows: Rows | None = None,
+    rows: ColumnValues | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> ProvedModel:
     """Returns a model with its proof, first compiling and comparing it if needed.
@@ -140,7 +140,7 @@ def ready_in_its_environment(
     return ReadyModel(folder, content_digest(folder), mlmodel, proof, original, is_trusted=True)
 
 
-def compiled_before(digest: str, rows: Rows | None = None) -> bool:
+def compiled_before(digest: str, rows: ColumnValues | None = None) -> bool:
     """Returns whether a model with this digest was compared before, on at least as many real rows."""
     return _found(digest, count_of(rows)) is not None
 
@@ -188,7 +188,7 @@ def _compile(
     place: Path,
     *,
     is_trusted: bool,
-    rows: Rows | None,
+    rows: ColumnValues | None,
     say: Callable[[str], None],
 ) -> None:
     """Compiles, compares and stores a model; one process does, others wait."""
@@ -220,7 +220,7 @@ def _put(new: Path, place: Path) -> None:
 
 
 def _compiled_into(
-    new: Path, original: Original, mlmodel: MLmodel, rows: Rows, before: CachedForm | None = None
+    new: Path, original: Original, mlmodel: MLmodel, rows: ColumnValues, before: CachedForm | None = None
 ) -> Proof:
     """Writes the compiled form if it is equal; returns the proof. A form proved `before` on fewer rows is
     neither compiled nor probed again.
@@ -269,7 +269,7 @@ def _compilable(original: Original, mlmodel: MLmodel) -> Any:
     return original.estimator
 
 
-def _real_rows(folder: Path, mlmodel: MLmodel, rows: Rows | None) -> Rows:
+def _real_rows(folder: Path, mlmodel: MLmodel, rows: ColumnValues | None) -> ColumnValues:
     """Returns the rows of the model's input example, followed by the given ones."""
     example = example_rows(folder, mlmodel.inputs)
     given = rows or {}

@@ -20,11 +20,11 @@ _PROBES = 2000
 _UNSEEN = ("", " ", "never seen before", "Zürich", "ＡＢＣ", "İstanbul ΟΔΟΣ", "naïve café 東京", "a\x00b")
 _UNSEEN_NUMBERS = (0.5, -1.0, 1e6)
 
-Rows = dict[str, list[Any]]
+ColumnValues = dict[str, list[Any]]
 """Values by column, with None for missing ones."""
 
 
-def probe_sets(compiled: Compiled, rows: Rows) -> list[Rows]:
+def probe_sets(compiled: Compiled, rows: ColumnValues) -> list[ColumnValues]:
     """Returns rows with missing values, rows without, and if values may be refused, rows without those: a
     single one makes the original refuse all rows.
     """
@@ -37,18 +37,18 @@ def probe_sets(compiled: Compiled, rows: Rows) -> list[Rows]:
 
 def _probes(
     compiled: Compiled,
-    rows: Rows,
+    rows: ColumnValues,
     *,
     with_missing: bool,
     tame: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset()),
-) -> Rows:
+) -> ColumnValues:
     """Returns rows of the model's own constants and of values that it has never seen.
 
     Args: tame: the columns without unseen values, and those without missing ones.
     """
     choose = random.Random(0)  # noqa: S311 (the same probes every time)
     known = _known_values(compiled, choose, tame[0])
-    probes: Rows = {}
+    probes: ColumnValues = {}
     for column in compiled.layout.columns:
         given = rows.get(column.name, ()) if column.name not in tame[0] else ()
         seen = (v for v in given if isinstance(v, (str, int)) or _is_number(v))

@@ -17,7 +17,7 @@ from waypost.inference.compiling import borders_of
 from waypost.inference.features import Numbers
 from waypost.inference.layout import TableError
 from waypost.inference.original import Original
-from waypost.inference.probes import Rows, probe_sets
+from waypost.inference.probes import ColumnValues, probe_sets
 from waypost.inference.table import Floats, from_arrow, from_rows
 
 
@@ -43,7 +43,7 @@ class Proof(BaseModel):
 def prove(
     original: Original,
     compiled: Compiled,
-    rows: Rows,
+    rows: ColumnValues,
     versions: dict[str, str],
     form: bytes | None = None,
     before: Proof | None = None,
@@ -106,7 +106,7 @@ def _apart(expected: Any, given: Any) -> Floats:
     return np.where(expected == given, 0.0, found)
 
 
-def _with_borders(form: bytes | None, compiled: Compiled, rows: Rows) -> Rows:
+def _with_borders(form: bytes | None, compiled: Compiled, rows: ColumnValues) -> ColumnValues:
     """Returns rows to draw probes from, with values next to the trees' thresholds."""
     found = {name: list(values) for name, values in rows.items()}
     borders = borders_of(form)
@@ -145,7 +145,7 @@ def _unlike(expected: Answer | TableError, given: Answer | TableError, form: str
     return ""
 
 
-def original_answers(original: Original, rows: Rows) -> list[Answer | TableError]:
+def original_answers(original: Original, rows: ColumnValues) -> list[Answer | TableError]:
     """Returns the original's answers to rows as MLflow's server passes them: together, and one by one. A
     missing text is NaN in a column with other texts, but None alone in its column, as in a single row.
     """
@@ -163,12 +163,12 @@ def original_answers(original: Original, rows: Rows) -> list[Answer | TableError
     return [_answered(partial(original.of_frame, some)) for some in frames]
 
 
-def count_of(rows: Rows | None) -> int:
+def count_of(rows: ColumnValues | None) -> int:
     """Returns the number of rows."""
     return len(next(iter((rows or {}).values()), ()))
 
 
-def _forms(rows: Rows, compiled: Compiled) -> Iterator[tuple[str, Callable[[], Answer]]]:
+def _forms(rows: ColumnValues, compiled: Compiled) -> Iterator[tuple[str, Callable[[], Answer]]]:
     """Yields the rows in each form: one by one and many at once as in requests, and as in a file."""
     import pyarrow as pa
 

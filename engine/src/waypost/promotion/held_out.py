@@ -6,7 +6,7 @@ from typing import Any
 
 from waypost.contracts.mlmodel import MLmodel
 from waypost.inference.example import fits
-from waypost.inference.probes import Rows
+from waypost.inference.probes import ColumnValues
 from waypost.inference.proof import count_of
 from waypost.tracking.origins import ModelOrigin
 from waypost.tracking.registry import Registry
@@ -14,7 +14,7 @@ from waypost.tracking.registry import Registry
 _PROOF_ROWS = 5000
 
 
-def held_out_rows(registry: Registry, origin: ModelOrigin, mlmodel: MLmodel) -> Rows | None:
+def held_out_rows(registry: Registry, origin: ModelOrigin, mlmodel: MLmodel) -> ColumnValues | None:
     """Returns rows that the model was evaluated on, or None if there are none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -33,7 +33,7 @@ def held_out_rows(registry: Registry, origin: ModelOrigin, mlmodel: MLmodel) -> 
     return None
 
 
-def _fitting(rows: Rows, mlmodel: MLmodel) -> Rows:
+def _fitting(rows: ColumnValues, mlmodel: MLmodel) -> ColumnValues:
     """Returns the rows that fit the types of the model's columns."""
     kinds = [(rows[column.name], column.kind) for column in mlmodel.inputs]
     kept = [row for row in range(count_of(rows)) if all(fits(values[row], kind) for values, kind in kinds)]

@@ -12,7 +12,7 @@ from waypost.contracts.provenance import DIRTY_TAG, OVERRIDES_TAG
 from waypost.errors import FindingsError, UsageError
 from waypost.inference.fetching import fetched_model
 from waypost.inference.model_cache import ProvedModel, proved
-from waypost.inference.probes import Rows
+from waypost.inference.probes import ColumnValues
 from waypost.promotion.aliases import previous_of
 from waypost.promotion.baseline import Comparison, comparison_findings, comparison_of
 from waypost.promotion.card import card
@@ -109,7 +109,7 @@ def _differences(origin: ModelOrigin) -> tuple[tuple[str, ...], str]:
     return lines_of(origin.tags.get(OVERRIDES_TAG, "")), origin.tags.get(DIRTY_TAG, "")
 
 
-def _checked(folder: Path, rows: Rows | None, *, is_trusted: bool) -> ProvedModel:
+def _checked(folder: Path, rows: ColumnValues | None, *, is_trusted: bool) -> ProvedModel:
     """Returns a model that a separate process has checked and compared on held-out rows."""
     with (
         scratch() as temp,
