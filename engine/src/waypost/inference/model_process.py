@@ -26,7 +26,7 @@ class _TooManyError(Exception):
     """The request has too many rows."""
 
 
-class _Question:
+class _Recorder:
     """The model as MLflow's server calls it: records its input, and checks the number of rows."""
 
     def __init__(self, model: Any, serving: Any, most: int) -> None:
@@ -86,7 +86,7 @@ class Process:
 
     def _reply(self, asked: dict[str, Any], body: memoryview) -> tuple[dict[str, Any], bytes]:
         """Returns the reply of MLflow's server to a request body, and the frame read from it."""
-        question, began = _Question(self._model, self._serving, asked["rows"]), time.perf_counter()
+        question, began = _Recorder(self._model, self._serving, asked["rows"]), time.perf_counter()
         try:
             reply = self._serving.invoked(question, asked["kind"], bytes(body))
         except (self._serving.RefusedError, _TooManyError) as error:

@@ -74,7 +74,7 @@ class Original:
         """Returns MLflow's reply to a body, with class probabilities if `chances`, and with input and output
         if `keeps`. Raises RequestError if MLflow or the model refuses it, or it has too many rows.
         """
-        question = _Question(self.model, limits)
+        question = _Recorder(self.model, limits)
         began = time.perf_counter()
         try:
             reply = serving.invoked(question, kind, body)
@@ -123,7 +123,7 @@ class Original:
         return np.asarray(serving.refused_by(self._chances, data))
 
 
-class _Question:
+class _Recorder:
     """The model as MLflow's server calls it: records input and output, and checks the number of rows."""
 
     def __init__(self, model: Any, limits: Limits) -> None:
