@@ -32,7 +32,7 @@ from waypost.serving.app import application as server_application
 from waypost.serving.bodies import SMALL_BYTES, gunzipped
 from waypost.serving.cors import check_origins
 from waypost.serving.roles import CANARY, SHADOW, parse_other
-from waypost.serving.settings import VARIABLE, Other, Settings
+from waypost.serving.settings import VARIABLE, OtherModel, Settings
 from waypost.serving.tokens import Guard
 
 BODY = b'{"instances": [{"a": 1.0}]}'
@@ -391,7 +391,7 @@ IDS = [f"3f9a1c20-{i}" for i in range(400)]
 
 def test_a_canary_answers_its_share(tmp_path: Path, log: list[Any]) -> None:
     """The id of a request decides which model answers, in each worker alike; all places say which."""
-    canary = Other(state=tmp_path / "canary.state", share=0.25)
+    canary = OtherModel(state=tmp_path / "canary.state", share=0.25)
 
     async def requests() -> tuple[Application, list[str]]:
         app = beside(application(tmp_path, served("m/1"), canary=canary), served("m/2", role=CANARY))
@@ -415,7 +415,7 @@ def shadowed(
     folder: Path, model: Served, rounds: int = 3, **settings: Any
 ) -> tuple[list[Any], dict[str, int]]:
     """Asks an application with a shadow; returns its replies, and what became of the shadow's requests."""
-    shadow = Other(state=folder / "shadow.state", share=1.0)
+    shadow = OtherModel(state=folder / "shadow.state", share=1.0)
 
     async def requests() -> tuple[list[Any], Application]:
         app = beside(application(folder, served("m"), shadow=shadow, **settings), model)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from waypost.serving.threads import BusyError, GivenUpError, Threads, Work
+from waypost.serving.threads import AbandonedError, BusyError, Threads, Work
 
 
 def threads(count: int = 2, waiting: int = 2, lost: int = 2, name: str = "test") -> Threads:
@@ -119,7 +119,7 @@ def test_work_is_told_that_it_is_given_up() -> None:
         try:
             while not left.wait(0.005):
                 work.check()
-        except GivenUpError:
+        except AbandonedError:
             left.set()
 
     async def asked() -> None:

@@ -20,7 +20,7 @@ from waypost.report.common import columns, error_document, line, show_error, wri
 from waypost.report.console import Console, escape
 from waypost.serving.fields import Field
 from waypost.serving.openapi import openapi
-from waypost.serving.page import Shown, page
+from waypost.serving.page import PageContent, page
 from waypost.texts.escaping import (
     markdown_block,
     markdown_code,
@@ -191,7 +191,9 @@ def test_a_hostile_page() -> None:
         Field(bad, "time", required=True, value=bad),
     )
     document = openapi(said, bad, {bad: 1.0}, needs_token=True)
-    shown = Shown(document, said, {bad: bad}, fields, f"# {bad}\n\n{bad} [a](javascript:b) ![c](//d)\n\n<b>")
+    shown = PageContent(
+        document, said, {bad: bad}, fields, f"# {bad}\n\n{bad} [a](javascript:b) ![c](//d)\n\n<b>"
+    )
     text = page(shown, "the-nonce")
     assert "<img" not in text
     assert "<a href=" not in text.replace('<a href="/openapi.json">', "")

@@ -16,7 +16,7 @@ from waypost.inference.preprocessing import Plan
 from waypost.serving.fields import MOST_FIELDS, Field, Value, fields_of
 from waypost.serving.markdown import html_of
 from waypost.serving.openapi import example_of, openapi
-from waypost.serving.page import Shown, page
+from waypost.serving.page import PageContent, page
 
 TYPES = {
     "amount": "double",
@@ -45,7 +45,7 @@ def model(metadata: Any = None, types: dict[str, str] = TYPES) -> MLmodel:
 
 def shown(said: MLmodel, fields: tuple[Field, ...], card: str = "") -> str:
     document = openapi(said, "m", example_of(said, ROWS), needs_token=False)
-    return page(Shown(document, said, {}, fields, card), "n")
+    return page(PageContent(document, said, {}, fields, card), "n")
 
 
 def control(text: str, name: str) -> str:

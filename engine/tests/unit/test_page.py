@@ -15,7 +15,7 @@ import pytest
 from waypost.contracts.mlmodel import MLmodel, parse_mlmodel
 from waypost.inference.example import example_rows
 from waypost.serving.openapi import example_of, openapi
-from waypost.serving.page import Shown, page
+from waypost.serving.page import PageContent, page
 
 COLUMNS = [{"name": "a", "type": "double", "required": False}, {"name": "it's <b>", "type": "string"}]
 
@@ -35,7 +35,9 @@ def example(said: MLmodel, folder: Path) -> dict[str, Any]:
 def snippets(said: MLmodel, folder: Path, *, needs_token: bool = False) -> list[str]:
     """Returns what the page has for curl and for Python."""
     document = openapi(said, "m", example(said, folder), needs_token=needs_token)
-    found = re.findall(r'<pre class="code">(.*?)</pre>', page(Shown(document, said, {}), "n"), re.DOTALL)
+    found = re.findall(
+        r'<pre class="code">(.*?)</pre>', page(PageContent(document, said, {}), "n"), re.DOTALL
+    )
     return [html.unescape(text) for text in found]
 
 

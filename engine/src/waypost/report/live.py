@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from waypost.report.common import columns, counted, line
 from waypost.report.console import Console, escape
-from waypost.serving.monitoring import LiveReport, ModelReport, Moved
+from waypost.serving.monitoring import ColumnShift, LiveReport, ModelReport
 
 _MOVED, _FAR = 0.1, 0.25
 _MOST_COLUMNS = 10
@@ -45,7 +45,7 @@ def _facts(model: ModelReport, compared: str) -> list[tuple[str, str]]:
     return [*facts, ("drift", f"{drifted} (PSI of {len(model.drift)} columns, against {compared})")]
 
 
-def _far(one: Moved) -> str:
+def _far(one: ColumnShift) -> str:
     return " (far)" if one.psi >= _FAR else ""
 
 

@@ -20,7 +20,7 @@ _MOST_CHOICES = 200
 _TIMES = ("datetime",)
 
 
-class Described(BaseModel):
+class ColumnMetadata(BaseModel):
     """A model's metadata of a column, below `columns`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -31,7 +31,7 @@ class Described(BaseModel):
     categories: list[Value] = []
 
 
-_DESCRIBED = TypeAdapter(dict[str, Described])
+_DESCRIBED = TypeAdapter(dict[str, ColumnMetadata])
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def fields_of(
         return ()
     described = _described(mlmodel)
     return tuple(
-        _field(column, rows, known.get(column.name, ()), described.get(column.name, Described()))
+        _field(column, rows, known.get(column.name, ()), described.get(column.name, ColumnMetadata()))
         for column in mlmodel.inputs
     )
 
 
-def _described(mlmodel: MLmodel) -> dict[str, Described]:
+def _described(mlmodel: MLmodel) -> dict[str, ColumnMetadata]:
     """Returns the metadata of columns; empty if it has another structure."""
     try:
         return _DESCRIBED.validate_python((mlmodel.metadata or {}).get("columns", {}))
@@ -82,7 +82,7 @@ def _described(mlmodel: MLmodel) -> dict[str, Described]:
 
 
 def _field(
-    column: Column, rows: Sequence[Mapping[str, Any]], known: Sequence[Value], described: Described
+    column: Column, rows: Sequence[Mapping[str, Any]], known: Sequence[Value], described: ColumnMetadata
 ) -> Field:
     kind = _kind(column)
     value = rows[0].get(column.name) if rows else None

@@ -139,11 +139,11 @@ class Monitor:
         files = sorted(self._file.parent.glob("*.json"))
         counts = [Counts(**orjson.loads(file.read_bytes())) for file in files]
         registry = CollectorRegistry()
-        registry.register(_Shown(counts, models))
+        registry.register(_Collector(counts, models))
         return generate_latest(registry)
 
 
-class _Shown:
+class _Collector:
     """The counts of some workers, as a prometheus_client collector."""
 
     def __init__(self, counts: list[Counts], models: Mapping[str, dict[str, str]]) -> None:

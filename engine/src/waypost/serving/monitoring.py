@@ -35,7 +35,7 @@ _BINS, _LEAST_SHARE = 10, 1e-4
 
 
 @dataclass(frozen=True)
-class Moved:
+class ColumnShift:
     """The shift of a column: its population stability index. Above 0.1 is a moderate shift, above 0.25 a
     large one.
     """
@@ -60,7 +60,7 @@ class ModelReport:
     predictions: Mapping[str, float]
     labelled: int
     quality: Mapping[str, float]
-    drift: Sequence[Moved] = field(default_factory=tuple)
+    drift: Sequence[ColumnShift] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _quality(joined: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _moved(older: pd.DataFrame, newer: pd.DataFrame) -> Iterator[Moved]:
+def _moved(older: pd.DataFrame, newer: pd.DataFrame) -> Iterator[ColumnShift]:
     """Yields each common column, unless it is free text or has too few rows."""
     if min(len(older), len(newer)) < _LEAST_ROWS:
         return
@@ -193,7 +193,7 @@ def _moved(older: pd.DataFrame, newer: pd.DataFrame) -> Iterator[Moved]:
         is_number = before.dtype.kind in "biuf" and after.dtype.kind in "biuf"
         if not is_number and before.nunique() > len(before) / 2:
             continue
-        yield Moved(str(name), psi(*(_by_bins if is_number else _by_values)(before, after)))
+        yield ColumnShift(str(name), psi(*(_by_bins if is_number else _by_values)(before, after)))
 
 
 def psi(before: Sequence[float], after: Sequence[float]) -> float:

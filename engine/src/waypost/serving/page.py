@@ -22,7 +22,7 @@ _MOST_NAMED = 10  # categories
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageContent:
     """The content of the page: `document` describes the server, `card` is Markdown."""
 
     document: Mapping[str, Any]
@@ -51,7 +51,7 @@ def _python(example: dict[str, Any], *, needs_token: bool) -> str:
     )
 
 
-def page(shown: Shown, nonce: str) -> str:
+def page(shown: PageContent, nonce: str) -> str:
     """Returns the page: the model's inputs, and a form to try it. It loads nothing from other servers."""
     document = shown.document
     post = document["paths"]["/invocations"]["post"]

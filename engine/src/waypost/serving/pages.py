@@ -12,7 +12,7 @@ from waypost import __version__
 from waypost.serving.answering import Answering
 from waypost.serving.bodies import busy
 from waypost.serving.metrics import METRICS_TYPE, Monitor
-from waypost.serving.page import Shown, page
+from waypost.serving.page import PageContent, page
 from waypost.serving.replies import Reply, refusal
 from waypost.serving.roles import Roles
 
@@ -70,7 +70,9 @@ class Pages:
     def _docs(self) -> Reply:
         nonce = secrets.token_urlsafe(16)
         served = self._models.main.now
-        shown = Shown(served.document, served.model.mlmodel, served.facts, served.fields, served.fetched.card)
+        shown = PageContent(
+            served.document, served.model.mlmodel, served.facts, served.fields, served.fetched.card
+        )
         text = page(shown, nonce)
         policy = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; "

@@ -13,7 +13,7 @@ VARIABLE = "WAYPOST_SERVING"
 _ANSWERING, _FORCED = 0.8, 0.9
 
 
-class Other(BaseModel):
+class OtherModel(BaseModel):
     """An additional model: its state file, and its share of the requests."""
 
     model_config = ConfigDict(frozen=True)
@@ -36,8 +36,8 @@ class Settings(BaseModel):
     logs_access: bool = True
     token_file: Path | None = None
     origins: tuple[str, ...] = ()
-    canary: Other | None = None
-    shadow: Other | None = None
+    canary: OtherModel | None = None
+    shadow: OtherModel | None = None
     log: Path | None = None
     log_share: float = 1.0
     log_days: float | None = None

@@ -22,7 +22,7 @@ class BusyError(Exception):
     """There is already more work than can be done in time."""
 
 
-class GivenUpError(Exception):
+class AbandonedError(Exception):
     """This work was abandoned."""
 
 
@@ -36,9 +36,9 @@ class Work(Generic[T]):
         self.is_taken = self.is_over = self.is_given_up = False
 
     def check(self) -> None:
-        """Raises GivenUpError once the work is abandoned."""
+        """Raises AbandonedError once the work is abandoned."""
         if self.is_given_up:
-            raise GivenUpError
+            raise AbandonedError
 
     def is_late(self) -> bool:
         """Returns whether the work is abandoned."""

@@ -32,7 +32,7 @@ _OWN_BYTES, _COPIES = 384 * MIB, 4
 _MOST_MESSAGE = 1 << 40  # the server trusts itself
 
 
-class _Asked(BaseModel):
+class _UnpackRequest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: str
@@ -43,7 +43,7 @@ class _Asked(BaseModel):
     """Return plain Parquet, not a table of numbers and texts."""
 
 
-class _Told(BaseModel):
+class _UnpackReply(BaseModel):
     """A table of `rows` rows follows, its matrix first; or the error."""
 
     model_config = ConfigDict(frozen=True)
@@ -81,8 +81,8 @@ class Unpacker:
 
     def _asked(
         self, kind: str, body: bytes, layout: Layout, limits: Limits, *, is_checked: bool
-    ) -> tuple[_Told, memoryview]:
-        asked = _Asked(
+    ) -> tuple[_UnpackReply, memoryview]:
+        asked = _UnpackRequest(
             kind=kind,
             columns=list(layout.columns),
             rows=limits.rows,
@@ -100,7 +100,7 @@ class Unpacker:
                 raise RequestError(problem, status=413, hint="send fewer rows at once") from None
             except (EOFError, OSError):
                 raise _fallen(companion.end(), kind) from None
-        reply = _Told.model_validate_json(head)
+        reply = _UnpackReply.model_validate_json(head)
         if reply.problem:
             raise reply.error()
         return reply, rest
@@ -159,23 +159,25 @@ def _content_of(table: Table) -> list[memoryview]:
     return [table.numbers.T.reshape(-1).data, memoryview(sink.getvalue())]
 
 
-def _answer(head: bytes, body: memoryview) -> tuple[_Told, list[memoryview]]:
-    asked = _Asked.model_validate_json(head)
+def _answer(head: bytes, body: memoryview) -> tuple[_UnpackReply, list[memoryview]]:
+    asked = _UnpackRequest.model_validate_json(head)
     layout = Layout(tuple(asked.columns))
     limits = Limits(asked.rows, asked.bytes)
     try:
         if asked.is_checked:
-            return _Told(), [memoryview(read_checked(asked.kind, body, layout, limits))]
+            return _UnpackReply(), [memoryview(read_checked(asked.kind, body, layout, limits))]
         table = read_columnar(asked.kind, body, layout, limits)
-        return _Told(rows=len(table)), _content_of(table)
+        return _UnpackReply(rows=len(table)), _content_of(table)
     except MemoryError:
         return _told(limits.too_large()), []
     except TableError as error:
         return _told(error), []
 
 
-def _told(error: TableError) -> _Told:
-    return _Told(problem=str(error), hint=error.hint, status=error.status, column=error.column, row=error.row)
+def _told(error: TableError) -> _UnpackReply:
+    return _UnpackReply(
+        problem=str(error), hint=error.hint, status=error.status, column=error.column, row=error.row
+    )
 
 
 def _bounded(most: int) -> None:

@@ -22,7 +22,7 @@ from waypost.serving.app import ready_file
 from waypost.serving.certificates import check_certificate, tls_context
 from waypost.serving.cors import check_origins
 from waypost.serving.roles import CANARY, SHADOW
-from waypost.serving.settings import VARIABLE, Other, Settings
+from waypost.serving.settings import VARIABLE, OtherModel, Settings
 from waypost.serving.shutdown import after_signal
 from waypost.serving.tokens import TOKEN
 from waypost.system.scratch import scratch
@@ -87,7 +87,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
         temp = stack.enter_context(scratch())
         state = temp / "model.state"
         wanted = {MAIN: (service.uri, 1.0), CANARY: service.canary, SHADOW: service.shadow}
-        others: dict[str, Other] = {}
+        others: dict[str, OtherModel] = {}
         models: dict[str, FetchedModel] = {}
         for role, (uri, share) in ((role, given) for role, given in wanted.items() if given):
             file = state if role == MAIN else temp / f"{role}.state"
@@ -96,7 +96,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
                     uri, file, is_trusted=service.is_trusted, in_own=service.in_own, every=service.every
                 )
             )
-            others[role] = Other(state=file, share=share)
+            others[role] = OtherModel(state=file, share=share)
         settings = _settings(service, state, others)
         os.environ[VARIABLE] = settings.model_dump_json()
         # Processes read these when they start. Without them memory grows over hours: Arrow starts eight
@@ -181,7 +181,7 @@ def _bound(config: uvicorn.Config) -> socket.socket:
         raise UsageError(str(error), hint=hint) from error
 
 
-def _settings(service: Service, state: Path, others: Mapping[str, Other]) -> Settings:
+def _settings(service: Service, state: Path, others: Mapping[str, OtherModel]) -> Settings:
     return Settings(
         state=state,
         most_bytes=service.most_bytes,
