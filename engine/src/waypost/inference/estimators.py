@@ -84,8 +84,8 @@ _PLAIN = {
 
 
 class _Check(NamedTuple):
-    """The checks of a fitted estimator, recognized by its attribute `sign`; `hidden` attributes are its
-    own.
+    """The checks of a fitted estimator, recognized by its attribute `sign`; only `look` sees `hidden`
+    attributes.
     """
 
     sign: str

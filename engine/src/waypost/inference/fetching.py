@@ -169,7 +169,7 @@ def fetched_model(
 
 
 def _looked(look: Look | None, mlmodel: Path, uri: str) -> Look | None:
-    """Passes the MLmodel, once it is there, to `look` once; returns the callbacks that still wait."""
+    """Passes the MLmodel to `look` once it exists; returns `look` until then, None afterwards."""
     if look is None or not mlmodel.exists():
         return look
     look(parse_mlmodel(read_text(mlmodel), f"{uri}: MLmodel"))
@@ -190,7 +190,7 @@ def _append(waits: Path, text: str) -> None:
 
 
 def _ended(uri: str, by: signal.Signals | None) -> State:
-    """Returns the error for a model that crashed the process that checked it."""
+    """Returns the state for a model that ended the process that checked it."""
     if by is None:
         return State()
     options = "took too long" if by is signal.SIGALRM else f"ended by {by.name}"
