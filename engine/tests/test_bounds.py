@@ -115,7 +115,7 @@ def test_messages_are_short(name: str) -> None:
 def test_nesting_is_no_server_error() -> None:
     """A value that is nested deeper than Python's repr goes is an error of the request."""
     deep = b"[" * 1000 + b"]" * 1000
-    with pytest.raises(TableError, match="is no number"):
+    with pytest.raises(TableError, match="is not a valid number"):
         read(JSON, b'{"dataframe_records": [{"amount": %s, "city": "x", "rooms": 1, "new": true}]}' % deep)
     with pytest.raises(TableError, match="not valid JSON"):
         read(JSON, b'{"instances": [[NaN, %s]]}' % (b'{"a":' * 100_000))

@@ -323,10 +323,10 @@ def test_method_call_that_runs_code_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"amount": ["x"]}, r"column 'amount', row 0: 'x' is no number"),
+        ({"amount": ["x"]}, r"column 'amount', row 0: 'x' is not a valid number"),
         ({"amount": [10**400]}, "too large"),
         ({"amount": [float("inf")]}, r"column 'amount', row 0: the value is too large"),
-        ({"city": [3]}, "column 'city', row 0: 3 is no text"),
+        ({"city": [3]}, "column 'city', row 0: 3 is not a valid text"),
         ({"amount": None}, "column 'amount' is missing"),
     ],
 )

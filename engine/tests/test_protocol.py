@@ -241,17 +241,26 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "text for a number": (
         {"dataframe_records": [{**ONE, "amount": "1 m"}]},
-        "'amount', row 0: '1 m' is no number",
+        "'amount', row 0: '1 m' is not a valid number",
     ),
     "columns without names": ({"dataframe_split": {"data": DATA}}, "have no names.*name them: amount, age,"),
     "arrays without names": ({"instances": DATA}, "the columns have no names"),
-    "number for a text": ({"dataframe_records": [ONE, {**ONE, "city": 3}]}, "'city', row 1: 3 is no text"),
-    "fraction": ({"dataframe_records": [{**ONE, "rooms": 1.5}]}, "'rooms', row 0: long: 1.5 is no whole"),
+    "number for a text": (
+        {"dataframe_records": [ONE, {**ONE, "city": 3}]},
+        "'city', row 1: 3 is not a valid text",
+    ),
+    "fraction": (
+        {"dataframe_records": [{**ONE, "rooms": 1.5}]},
+        "'rooms', row 0: long: 1.5 is not a valid whole",
+    ),
     "whole number missing": (
         {"dataframe_records": [{**ONE, "rooms": None}]},
         "'rooms', row 0: long: cannot be missing",
     ),
-    "array for a number": ({"dataframe_records": [{**ONE, "amount": [1]}]}, r"row 0: \[1\] is no number"),
+    "array for a number": (
+        {"dataframe_records": [{**ONE, "amount": [1]}]},
+        r"row 0: \[1\] is not a valid number",
+    ),
 }
 
 

@@ -278,7 +278,7 @@ def test_bad_rows_are_skipped_and_told(saved: Path, workplace: Path, call: Call)
         (5, "id 5", "amount"),
         (1500, "id 1500", "amount"),
     ]
-    assert "'much' is no number" in told[0]["problem"]
+    assert "'much' is not a valid number" in told[0]["problem"]
     assert (workplace / "out" / "_errors" / "malformed.txt").read_text() == "too,few\n"
 
 

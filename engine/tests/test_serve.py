@@ -180,7 +180,7 @@ def test_wrong_field_is_named(server: Server) -> None:
     assert reply.status_code == 400
     assert reply.json() == {
         "error_code": "BAD_REQUEST",
-        "message": "column 'amount', row 1: 'much' is no number",
+        "message": "column 'amount', row 1: 'much' is not a valid number",
         "column": "amount",
         "row": 1,
     }

@@ -108,5 +108,5 @@ def test_other_numbers_are_no_booleans(given: float) -> None:
     """Of numbers in a boolean column 0 and 1 are taken, others are refused, as MLflow refuses them all."""
     layout = Layout((Column(name="b", type="boolean"),))
     assert from_arrow(pa.table({"b": [0, 1]}), layout).numbers.tolist() == [[0.0], [1.0]]
-    with pytest.raises(TableError, match=r"column 'b', row 1: boolean: .* is no boolean"):
+    with pytest.raises(TableError, match=r"column 'b', row 1: boolean: .* is not a valid boolean"):
         from_arrow(pa.table({"b": [type(given)(1), given]}), layout)

@@ -105,12 +105,21 @@ def test_model_column_that_is_carried_over(name: str, tmp_path: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "x.csv": (lambda f: f.write_text('id,a,t\n1, 1.5 ,"u\nv"\n2,much,w\n3,2.5,x\n'), "'much' is no number"),
-    "y.csv": (lambda f: f.write_text("id;a;n\n1;1,5;1\n2;2,5;1,5\n3;3,5;2\n"), "'1,5' is no whole number"),
-    "z.csv": (lambda f: f.write_text("id,a,b\n1,1,true\n2,2,perhaps\n3,3,0\n"), "'perhaps' is no boolean"),
+    "x.csv": (
+        lambda f: f.write_text('id,a,t\n1, 1.5 ,"u\nv"\n2,much,w\n3,2.5,x\n'),
+        "'much' is not a valid number",
+    ),
+    "y.csv": (
+        lambda f: f.write_text("id;a;n\n1;1,5;1\n2;2,5;1,5\n3;3,5;2\n"),
+        "'1,5' is not a valid whole number",
+    ),
+    "z.csv": (
+        lambda f: f.write_text("id,a,b\n1,1,true\n2,2,perhaps\n3,3,0\n"),
+        "'perhaps' is not a valid boolean",
+    ),
     "x.jsonl": (
         lambda f: f.write_text('{"id":"1","a":1}\n\n{"id":"2","a":"2"}\n{"id":"3","a":3}\n'),
-        "'2' is no number",
+        "'2' is not a valid number",
     ),
 }
 
@@ -143,7 +152,7 @@ def test_line_that_is_no_row(name: str, tmp_path: Path) -> None:
     """Too few values, or no object: named, or kept aside."""
     lines = {"x.csv": "a,t\n1,u\n2\n3,w\n", "x.jsonl": '{"a":1}\n{"a":2\n{"a":3}\n'}[name]
     (tmp_path / name).write_text(lines)
-    with pytest.raises(TableError, match=rf"{name}: between row 0 and row 2: .* is no row"):
+    with pytest.raises(TableError, match=rf"{name}: between row 0 and row 2: .* is not a row"):
         table(given(tmp_path / name, carried=()))
     found = given(tmp_path / name, lenient=True, carried=())
     assert table(found)["a"].to_pylist() == [1, 3]
@@ -184,7 +193,7 @@ def test_folders_are_columns(tmp_path: Path) -> None:
     assert read["\0a"].to_pylist() == ["1.5", "1.5", "2"]
     (tmp_path / "a=much").mkdir()
     (tmp_path / "a=much" / "x.csv").write_text("t\nu\n")
-    with pytest.raises(TableError, match=r"a=much/x\.csv: the folder a=much: 'much' is no number"):
+    with pytest.raises(TableError, match=r"a=much/x\.csv: the folder a=much: 'much' is not a valid number"):
         table(given(tmp_path, carried=()))
 
 
@@ -210,9 +219,13 @@ def test_no_rows_are_a_part_with_columns(
 @pytest.mark.parametrize(
     ("name", "columns", "problem"),
     [
-        ("x.parquet", {"a": [[1.0]]}, "column 'a': list<.*> is no number"),
-        ("x.parquet", {"a": pa.array([1], pa.timestamp("s"))}, "column 'a': timestamp.* is no number"),
-        ("x.parquet", {"a": [1.0], "t": [5]}, "column 't': int64 is no text"),
+        ("x.parquet", {"a": [[1.0]]}, "column 'a': list<.*> is not a number type"),
+        (
+            "x.parquet",
+            {"a": pa.array([1], pa.timestamp("s"))},
+            "column 'a': timestamp.* is not a number type",
+        ),
+        ("x.parquet", {"a": [1.0], "t": [5]}, "column 't': int64 is not a text type"),
         ("x.parquet", {"b": [True]}, "column 'a' is missing"),
         ("x.parquet", {"a": [1.0]}, "there is no column 'id' to carry over"),
     ],

@@ -135,7 +135,7 @@ def test_wrong_row_is_named_by_its_file(here: Path) -> None:
     ]
     assert found == [
         (4, "2.csv", 1, "u", "a", "column 'a', row 1: it is negative"),
-        (5, "2.csv", 2, "u", "a", "column 'a', row 2: 'x' is no number"),
+        (5, "2.csv", 2, "u", "a", "column 'a', row 2: 'x' is not a valid number"),
     ]
 
 

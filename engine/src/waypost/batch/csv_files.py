@@ -151,7 +151,9 @@ class _Reader:
             if self.wanted.kind(name):
                 columns[name], wrong = converted(texts, self.wanted.type(name), self.dialect.decimal)
                 noun = self.wanted.noun(name)
-                problems += [Problem(row, name, f"{short(texts[row].as_py())} is no {noun}") for row in wrong]
+                problems += [
+                    Problem(row, name, f"{short(texts[row].as_py())} is not a valid {noun}") for row in wrong
+                ]
         return Piece(pa.RecordBatch.from_pydict(columns), problems, malformed, read)
 
     def _batches(

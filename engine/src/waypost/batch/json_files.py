@@ -127,7 +127,7 @@ class _Reader:
         for field in self.schema:
             if not self._fits(row, field.name):
                 noun = self.wanted.noun(field.name) if self.wanted.kind(field.name) else str(field.type)
-                return field.name, f"{short(row[field.name])} is no {noun}"
+                return field.name, f"{short(row[field.name])} is not a valid {noun}"
         return None
 
     def _fits(self, row: dict[str, Any], name: str) -> bool:

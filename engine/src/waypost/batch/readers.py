@@ -295,7 +295,7 @@ class Input:
         if piece.malformed:
             end = in_file + piece.batch.num_rows
             line = short(piece.malformed[0].rstrip())
-            raise TableError(f"between row {in_file} and row {end}: {line} is no row: {NO_ROW}")
+            raise TableError(f"between row {in_file} and row {end}: {line} is not a row: {NO_ROW}")
 
     def _completed(self, batch: pa.RecordBatch, source: InputFile) -> pa.RecordBatch:
         """Returns rows with the columns of folders' names; carried-over columns get one type in all files."""
@@ -319,7 +319,7 @@ class Input:
         if self.wanted.kind(name):
             values, wrong = converted(texts, self.wanted.type(name))
             if wrong:
-                problem = f"the folder {name}={value}: {short(value)} is no {self.wanted.noun(name)}"
+                problem = f"the folder {name}={value}: {short(value)} is not a valid {self.wanted.noun(name)}"
                 raise TableError(problem, column=name)
             batch = _with(batch, name, _repeated(values, batch.num_rows))
         return batch

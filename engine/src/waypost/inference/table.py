@@ -138,7 +138,7 @@ def _wrong(names: Sequence[str], row: int, values: Sequence[Any], types: set[typ
     found = zip(names, values, strict=True)
     name, value = next((name, value) for name, value in found if type(value) not in types)
     kind = OddError if noun == "text" or _says_a_number(value) else TableError
-    return kind(f"column {name!r}, row {row}: {short(value)} is no {noun}", column=name, row=row)
+    return kind(f"column {name!r}, row {row}: {short(value)} is not a valid {noun}", column=name, row=row)
 
 
 def _says_a_number(value: Any) -> bool:
@@ -182,7 +182,7 @@ def _no_whole(column: Column, row: int, value: Any, kind: type[TableError]) -> T
         kind = OddError if column.type == "boolean" else TableError
     else:
         what = column.type if value == np.floor(value) else "whole number"
-        problem = f"{value:g} is no {what}"
+        problem = f"{value:g} is not a valid {what}"
     return kind(f"column {column.name!r}, row {row}: {column.type}: {problem}", column=column.name, row=row)
 
 
@@ -229,7 +229,7 @@ def _check_single(values: NDArray[np.float64], name: str) -> None:
         wrong = (values != values.astype(np.float32)) & ~np.isnan(values)
     if wrong.any():
         row = int(np.argmax(wrong))
-        problem = f"float: {values[row]!r} is no number of 32 bits"
+        problem = f"float: {values[row]!r} is not a valid 32-bit number"
         hint = "write the column as float32"
         raise TableError(f"column {name!r}, row {row}: {problem}", column=name, row=row, hint=hint)
 
@@ -260,4 +260,4 @@ def check_type(given: pa.DataType, column: Column) -> None:
     if of.is_null(kind) or (is_text if column.kind == "text" else is_number):
         return
     noun = "text" if column.kind == "text" else "number"
-    raise TableError(f"column {column.name!r}: {given} is no {noun}", column=column.name)
+    raise TableError(f"column {column.name!r}: {given} is not a {noun} type", column=column.name)
