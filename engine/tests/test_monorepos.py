@@ -217,6 +217,27 @@ def test_two_pipelines_of_one_repository(mono: Repository, run: Run, tmp_path: P
 
 @pytest.mark.journey
 @pytest.mark.long
+@pytest.mark.parametrize("odd", ["README.md", "link", "sub", "libs/parts/load"])
+def test_a_folder_that_is_none(run: Run, tmp_path: Path, odd: str) -> None:
+    """A file, a link, a submodule and a component are no library, and are told so; a file `releases` is no
+    record.
+    """
+    top = make_repository(tmp_path / "top")
+    library(top.path / "libs" / "parts", "parts", "one")
+    (top.path / "README.md").write_text("x")
+    (top.path / "releases").write_text("x")
+    (top.path / "link").symlink_to("libs/parts")
+    top.commit("begin")
+    top.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
+    top.git("commit", "--quiet", "-m", "sub")
+    top.git("tag", "-a", "-m", "x", "v1.0.0")
+    folder = tmp_path / "here" / "grades"
+    pipeline(folder, "grades", {"core": source(top, odd)}, load="core/load")
+    assert f"top#{odd}" in run("lock", folder, code=1)
+
+
+@pytest.mark.journey
+@pytest.mark.long
 def test_a_library_at_the_top_may_have_tags_of_its_own(run: Run, tmp_path: Path) -> None:
     """Who names no folder gets what the setup.cfg at the top declares, where no tag is plain."""
     top = make_repository(tmp_path / "top")

@@ -39,7 +39,7 @@ class Opened:
 
     def tree_of(self, commit: str) -> str | None:
         """Returns the tree of the library at a commit."""
-        return git.object_at(self.repository, f"{commit}:{self.prefix}")
+        return git.folder_at(self.repository, commit, self.prefix)
 
 
 def open_library(written: str, store: Store) -> Opened:

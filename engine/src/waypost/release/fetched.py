@@ -128,7 +128,7 @@ def candidate(store: Store, target: Target, tag: str, commit: str, clone: Path) 
     mirror, version, inside = store.mirror(target.url), target.version, target.folder
     mirror.take(commit, clone)
     root = unpacked(store, mirror, commit)
-    tree = git.object_at(mirror.folder, f"{commit}:{inside}") or ""
+    tree = git.folder_at(mirror.folder, commit, inside) or ""
     actual = {name: entry.oid for name, entry in objects.entries(mirror.folder, tree).items()}
     record = _own_record(root / inside, version)
     if findings := contradictions(Tagged(version, tag, commit, actual, record), Attested()):

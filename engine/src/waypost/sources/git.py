@@ -58,6 +58,21 @@ def object_at(repository: Path, name: str) -> str | None:
         return None
 
 
+def folder_at(repository: Path, commit: str, folder: str) -> str | None:
+    """Returns the tree of a folder at a commit, empty for the top; None where there is none by that path: a
+    file, a link and a submodule are no folders, and nothing is fetched to find out.
+    """
+    if not folder:
+        return object_at(repository, f"{commit}^{{tree}}")
+    try:
+        found = git(repository, "ls-tree", "-d", "-z", "--full-tree", "--end-of-options", commit, folder)
+    except ProcessError:
+        return None
+    facts, _, path = found.rstrip("\0").partition("\t")
+    kind, oid = facts.split()[1:] if path == folder else ("", "")
+    return oid if kind == "tree" else None
+
+
 def text_at(repository: Path, commit: str, path: str) -> str | None:
     """Returns the text of a file at a commit, None where there is no such file."""
     try:

@@ -88,11 +88,11 @@ class Mirror:
 
     def tree_of(self, commit: str) -> str | None:
         """Returns the tree of the product at a commit that is here, None where it is not there."""
-        return git.object_at(self.folder, f"{commit}:{self.product()[0]}")
+        return git.folder_at(self.folder, commit, self.product()[0])
 
     def content_of(self, commit: str) -> str | None:
         """Returns the tree of the folder that is meant at a commit that is here, None as for `tree_of`."""
-        return git.object_at(self.folder, f"{commit}:{self.inside}")
+        return git.folder_at(self.folder, commit, self.inside)
 
     def tags(self) -> dict[str, str]:
         """Asks the remote for its tags, name to commit. Raises RemoteError."""
@@ -308,7 +308,7 @@ class Mirror:
 
     def records(self) -> dict[str, str]:
         """Returns the files in releases/ on the default branch, name to git's id."""
-        tree = git.object_at(self.folder, f"{HEAD}:{self.path(FOLDER)}")
+        tree = git.folder_at(self.folder, HEAD, self.path(FOLDER))
         found = entries(self.folder, tree) if tree else {}
         return {name: entry.oid for name, entry in found.items() if name.endswith(".json")}
 
@@ -340,7 +340,7 @@ class Mirror:
         only where it was read before.
         """
         folder, _, name = path.rpartition("/")
-        tree = git.object_at(self.folder, f"{commit}:{folder}")
+        tree = git.folder_at(self.folder, commit, folder)
         entry = entries(self.folder, tree).get(name) if tree else None
         if tree is None or entry is None or entry.mode not in (git_trees.FILE, git_trees.PROGRAM):
             return None
