@@ -282,16 +282,19 @@ def test_the_template_for_gitlab(library: Repository, workplace: Path, call: Cal
         "WAYPOST_SETUP": "true",
         "GITLAB_USER_LOGIN": "ada",
     }
-    for name in ("check", "release"):
-        job = template[f"waypost-{name}"]
+    jobs = ("check", "prepare-release", "release")
+    for job in (template[f"waypost-{name}"] for name in jobs):
         lines = [*template[job["extends"]]["before_script"], *job["script"]]
         script = "\n".join(["set -eo pipefail", *lines])
         done = call("bash", "-c", script, cwd=work.path, env=template["variables"] | given)
-        found = 1 if name == "check" else 0  # this library lacks what users expect
+        found = 1 if job is template["waypost-check"] else 0  # this library lacks what users expect
         assert done.returncode == found, done.stdout + done.stderr
     assert origin(library).git("tag") == "v1.0.0"
     assert origin(library).git("log", "-1", "--format=%an", "main") == "ada"
-    assert sorted(path.name for path in (work.path / "release-assets").iterdir()) == [
+    assert sorted(path.name for path in (work.path / "delivery" / "assets").iterdir()) == [
         "SHA256SUMS",
         "record-1.0.0.json",
     ]
+    writers = {name: job["script"] for name, job in template.items() if "environment" in job}
+    publish = ["if [ -f delivery/delivery.json ]; then waypost ci publish delivery; fi"]
+    assert writers == {"waypost-release": publish, "waypost-update-pins": publish}  # they execute nothing
