@@ -10,9 +10,10 @@ from componentkit.step import Step
 from componentkit.tables import require_columns, write_table
 from evaluate.classes import known_labels, measured_classes
 from evaluate.errors import measured_numbers, too_far
-from evaluate.features import aligned, check_unknown, unknown_shares
 from evaluate.intervals import LEVEL, interval_metrics
 from scoring import metric_name
+from scoring.columns import aligned, check_unknown, unknown_shares
+from scoring.models import load, task_of
 
 
 def missed_thresholds(scores: dict[str, float], thresholds: dict[str, float]) -> list[str]:
@@ -25,31 +26,6 @@ def missed_thresholds(scores: dict[str, float], thresholds: dict[str, float]) ->
         elif least and value is not None and value < least:
             missed.append(f"{name} is {value:.4f}, {least - value:.4f} below the {least:g} wanted")
     return missed
-
-
-def load(path: str, task: str = "") -> tuple[Any, Any]:
-    """Returns (scikit-learn model, MLflow's model info). Raises ComponentError for anything else."""
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    try:
-        info = mlflow.models.get_model_info(path)
-        model = mlflow.sklearn.load_model(path)
-    except MlflowException as error:
-        raise ComponentError(f"model: {' '.join(str(error).split())}") from error
-    if info.signature is None:
-        raise ComponentError("model: it has no signature, which says what its columns are")
-    if task_of(info.metadata, task) == "classification" and not hasattr(model, "predict_proba"):
-        raise ComponentError(
-            "model: it gives no probabilities of classes, which are what is measured;"
-            " if it predicts numbers, say so: --task regression"
-        )
-    return model, info
-
-
-def task_of(metadata: dict[str, Any] | None, asked: str) -> str:
-    """Returns what a model predicts: what is asked for, else what its metadata says, else classes."""
-    return asked or str((metadata or {}).get("task", "classification"))
 
 
 def target_of(metadata: dict[str, Any] | None, asked: str) -> str:

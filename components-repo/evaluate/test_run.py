@@ -14,8 +14,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from componentkit.arguments import ComponentError
 from evaluate.classes import per_class, per_slice
-from evaluate.features import aligned, check_unknown, unknown_shares
-from evaluate.measure import load, missed_thresholds, target_of, task_of
+from evaluate.measure import missed_thresholds, target_of
 from evaluate.plots import (
     calibration_bins,
     calibration_figure,
@@ -23,6 +22,8 @@ from evaluate.plots import (
     roc_figure,
 )
 from scoring import classification_metrics, confusion_figure, label_array, metric_name
+from scoring.columns import aligned, check_unknown, unknown_shares
+from scoring.models import load, task_of
 
 CLASSES = np.array(["a", "b", "c"], dtype=object)
 LABELS = np.array(["a", "b", "c", "a", "b", "c"] * 20, dtype=object)

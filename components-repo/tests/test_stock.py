@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pytest
 import yaml
 from mlflow.entities import Run
@@ -51,7 +52,7 @@ def contexts(run: Run) -> list[str]:
     return [tag.value for dataset in datasets for tag in dataset.tags]
 
 
-def test_six_components(workplace: Path) -> None:
+def test_seven_components(workplace: Path) -> None:
     """From a file to an evaluated model by `mlflow run` alone, each input the URI of an output."""
     table = load_wine(as_frame=True).frame
     table["target"] = "class_" + table["target"].astype("str")
@@ -84,6 +85,16 @@ def test_six_components(workplace: Path) -> None:
         assert low <= run.data.metrics[name] <= high
     assert run.data.tags["output.predictions.sha256"]
     assert contexts(run)[0] == "data"
+
+    # The same answers without labels, beside an id.
+    given = {"model": f"runs:/{model}/model", "data": f"runs:/{split}/test.parquet", "keep": "alcohol"}
+    answered = stock(forked, LIBRARY / "predict", **given)
+    answers, evaluated = (
+        pd.read_parquet(client().download_artifacts(run_id, "predictions.parquet"))
+        for run_id in (answered, judged)
+    )
+    assert list(answers)[:2] == ["alcohol", "prediction"]
+    assert answers.drop(columns="alcohol").equals(evaluated.drop(columns="label"))
 
     # The model answers under stock MLflow, with missing and unknown values too.
     odd = table[features].head(3).astype(float)
