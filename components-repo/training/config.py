@@ -13,6 +13,7 @@ from componentkit.arguments import ComponentError
 from componentkit.columns import text_of
 from scoring import Labels
 from training.features import Features, Strict
+from training.space import Search
 from training.threshold import Threshold
 
 Weight = Annotated[float, Field(gt=0)]
@@ -39,6 +40,7 @@ class TrainerConfig(Strict):
     class_weight: Literal["none", "balanced"] | dict[Any, Weight] = "none"
     threshold: Threshold | None = None
     permutation: Permutation = Permutation()
+    search: Search | None = None
 
     @field_validator("class_weight", mode="wrap")
     @classmethod

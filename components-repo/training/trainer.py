@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from training.folds import (
 )
 from training.importances import importance_figure, importance_table, reported_importances
 from training.learner import Asked, Learner, fitted, fold_scores, learned
+from training.search import searched
 from training.tasks import Task, task_of
 from training.threshold import deciding
 
@@ -91,6 +93,10 @@ def train(step: Step, learner: Learner) -> None:
     for text in doubts(asked):
         step.warn(text)
     learn, validate = task.held_out_rows(labels, args.validation_size, args.seed)
+    search = []
+    if config.search:
+        config, shown = searched(step, learner, asked, learn, validate)
+        asked, search = replace(asked, config=config), [shown]
     new = learner.pipeline(asked)  # what is wrong with its options is told before any work
     folds = cross_validate(step, learner, asked) if args.cross_validation else []
     started = time.monotonic()
@@ -112,7 +118,7 @@ def train(step: Step, learner: Learner) -> None:
     named = table.rename(index=lambda name: with_unit(name, data))
     step.figure("importances", importance_figure(named, task.name))
     matrix = task.reported(truth, predicted, model)
-    step.hand_over([*reported_importances(named, task.name), *matrix, *folds])
+    step.hand_over([*reported_importances(named, task.name), *matrix, *folds, *search])
     if args.refit:
         started = time.monotonic()
         new = learner.settled(model) if learner.stops(config) else new
