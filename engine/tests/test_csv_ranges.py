@@ -95,7 +95,7 @@ def test_a_line_that_is_no_row(tmp_path: Path) -> None:
     """It is counted as one, and found where it is read: an error, and no row gets another's number."""
     given = read(tmp_path / "t.csv", TEXT.replace("\n121.5,", "\n121.5,more,").encode())
     assert sum(given.groups()) == ROWS
-    with pytest.raises(TableError, match="is no row"):
+    with pytest.raises(TableError, match="is not a row"):
         rows(given.between(100, 200))
 
 

@@ -90,32 +90,30 @@ class _Scan:
 
     def takes(self, block: bytes) -> bool:
         """Takes in the next block; returns whether the file can still be cut."""
-        if block.count(b"\r") != block.count(b"\r\n"):
+        if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
             return False
         begin = len(codecs.BOM_UTF8) if not self.read and block.startswith(codecs.BOM_UTF8) else 0
-        text = block[begin:]
-        if self.header and not self.is_quoted and b'"' not in text and not _has_blank_lines(text):
-            self._cut(text.count(b"\n"), self.read + begin + text.rfind(b"\n") + 1)
-        elif not self._takes_in_detail(text, self.read + begin):
+        if not self._takes_lines(block[begin:], self.read + begin):
             return False
         self.read += len(block)
         if not block.endswith(b"\n"):  # the file ends without a line feed
             self._cut(1, self.read)
         return True
 
-    def _takes_in_detail(self, text: bytes, begin: int) -> bool:
+    def _takes_lines(self, text: bytes, begin: int) -> bool:
         """Takes in a block by its quotes and line feeds; it begins at byte `begin` of the file."""
         import numpy as np
 
         signs = np.frombuffer(text, np.uint8)
-        quotes = np.flatnonzero(signs == _QUOTE)
+        quotes = np.flatnonzero(signs == _QUOTE) if b'"' in text else np.empty(0, np.intp)
         opening = quotes[self.is_quoted :: 2]
         before = signs[opening[opening > 0] - 1]
-        if not np.isin(before, (self.separator, _FEED, _QUOTE)).all():
+        if not ((before == self.separator) | (before == _FEED) | (before == _QUOTE)).all():
             return False
         feeds = np.flatnonzero(signs == _FEED)
-        outside = (np.searchsorted(quotes, feeds) + self.is_quoted) % 2 == 0
-        ends = feeds[outside & ~_are_blank(signs, feeds, is_quoted=self.is_quoted)]
+        ends = feeds[~_are_blank(signs, feeds, is_quoted=self.is_quoted)]
+        if self.is_quoted or len(quotes):
+            ends = ends[(np.searchsorted(quotes, ends) + self.is_quoted) % 2 == 0]
         self.is_quoted = bool((len(quotes) + self.is_quoted) % 2)
         if not self.header and len(ends):
             self.header, ends = begin + int(ends[0]) + 1, ends[1:]
@@ -132,10 +130,6 @@ class _Scan:
         if self.is_quoted or not self.header:
             return None
         return Cuts(header=self.header, rows=tuple(self.rows), ends=tuple(self.ends))
-
-
-def _has_blank_lines(text: bytes) -> bool:
-    return text.startswith((b"\n", b"\r\n")) or b"\n\n" in text or b"\n\r\n" in text
 
 
 def _are_blank(signs: Any, feeds: Any, *, is_quoted: bool) -> Any:
