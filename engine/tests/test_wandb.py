@@ -252,7 +252,7 @@ def test_server_that_is_not_there(workplace: Path, call: Call) -> None:
     assert result.stderr.count("warning") == 1
     (warning,) = json.loads(result.stdout)["warnings"]
     assert warning.startswith(f"W&B: {env['WANDB_BASE_URL']}: it does not answer, or does not accept the key")
-    assert "send it: for run in wandb/offline-run-" in warning
+    assert "upload it: for run in wandb/offline-run-" in warning
     assert "a" * 40 not in result.stderr + result.stdout
     runs = by_job(workplace)
     assert set(runs) == {"pipeline", "first", "second"}
