@@ -104,7 +104,8 @@ def _parts(steps: list[Any], names: list[str], columns: Sequence[Column]) -> lis
         return [*asked(steps, names, texts)]
     if not texts:
         single = {c.type for c in columns if c.name in names} == {"float"}
-        return [_of_32_bits(_numbers(steps, names)) if single else _numbers(steps, names)]
+        found = _numbers(steps, names, is_single=single)
+        return [_of_32_bits(found) if single else found]
     if len(texts) == len(names) and steps:
         return [_texts(steps, names)]
     raise NotCompilableError(f"column {names[0]!r}: numbers and text share a step that is not an encoder")
@@ -119,23 +120,23 @@ def _of_32_bits(part: Numbers | Chain) -> Numbers | Chain:
     return part.model_copy(update={"single": True, **rounded})
 
 
-def _numbers(steps: list[Any], names: list[str]) -> Numbers | Chain:
+def _numbers(steps: list[Any], names: list[str], *, is_single: bool) -> Numbers | Chain:
     """Returns the part for numbers: the fast one if they are imputed and scaled in the usual way."""
     found = number_steps(steps)
     fill = subtract = divide = None
     for number, step in enumerate(found):
         if isinstance(step, Filled) and number == 0 and _is_plain(step):
             fill = [float(value) for value in step.values if value is not None]
-        elif (
-            isinstance(step, Scaled)
-            and number == len(found) - 1
-            and step.multiply is None
-            and step.low is None
-        ):
+        elif isinstance(step, Scaled) and number == len(found) - 1 and _is_usual(step, is_single=is_single):
             subtract, divide = step.subtract, step.divide
         else:
             return Chain(columns=names, steps=found)
     return Numbers(columns=names, fill=fill, subtract=subtract, divide=divide)
+
+
+def _is_usual(step: Scaled, *, is_single: bool) -> bool:
+    """Whether a step is what the quick part does, which rounds its constants where all is of 32 bits."""
+    return step.multiply is None and (step.rounded or not is_single)
 
 
 def _is_plain(step: Filled) -> bool:

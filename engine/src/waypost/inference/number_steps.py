@@ -78,4 +78,5 @@ def _scaled(one: Any, *, is_sparse: bool) -> Scaled:
     if is_sparse:
         factors = None if divide is None else (1.0 / divide).tolist()
         return Scaled(subtract=less, multiply=factors)
-    return Scaled(subtract=less, divide=None if divide is None else np.asarray(divide).tolist())
+    by = None if divide is None else np.asarray(divide).tolist()
+    return Scaled(subtract=less, divide=by, rounded=isinstance(one, preprocessing.StandardScaler))

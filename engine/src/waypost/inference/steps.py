@@ -62,7 +62,8 @@ class Filled(_Step):
 
 
 class Scaled(_Step):
-    """`(x - subtract) / divide`, or `x * multiply + add`, clipped at `low` and `high`.
+    """`(x - subtract) / divide`, or `x * multiply + add`, clipped at `low` and `high`. `rounded`: constants
+    are rounded to the precision of the values first.
 
     Source: scikit-learn's StandardScaler, RobustScaler, MaxAbsScaler, MinMaxScaler.
     """
@@ -74,9 +75,10 @@ class Scaled(_Step):
     add: list[float] | None = None
     low: float | None = None
     high: float | None = None
+    rounded: bool = False
 
     def apply(self, given: Matrix) -> Matrix:
-        found = given
+        found, dtype = given, given.dtype if self.rounded else np.float64
         for operation, values in (
             (np.subtract, self.subtract),
             (np.divide, self.divide),
@@ -84,7 +86,7 @@ class Scaled(_Step):
             (np.add, self.add),
         ):
             if values is not None:
-                found = operation(found, np.array(values, dtype=given.dtype))
+                found = operation(found, np.array(values, dtype=dtype)).astype(given.dtype, copy=False)
         return found if self.low is None else np.clip(found, self.low, self.high).astype(given.dtype)
 
 
