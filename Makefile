@@ -53,7 +53,7 @@ fuzz: $(READY) ## attempt 5,000 hostile trees, bundles, models, bodies and texts
 	@cd engine && FUZZ_CASES=5000 ../$(BIN)/python -m pytest -n 2 -m journey tests/test_fuzz_*.py
 
 models: $(READY) ## ask random models of every kind about 2,000 random tables each (a quarter of an hour)
-	@cd engine && RANDOM_TABLES=2000 ../$(BIN)/python -m pytest -n 2 tests/test_random_models.py
+	@cd engine && RANDOM_TABLES=2000 ../$(BIN)/python -m pytest -n 2 --timeout 0 tests/test_random_models.py
 
 tables: $(READY) ## two large tables from a file to a server, by configuration alone (some minutes)
 	@cd engine && ../$(BIN)/python -m pytest tests/slow_tables.py
