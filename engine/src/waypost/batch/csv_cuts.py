@@ -1,9 +1,9 @@
-"""Where a CSV can be cut: at ends of rows, which are found without reading a value.
+"""Positions at which a CSV can be cut: ends of rows, found without parsing values.
 
-A line break within quotes does not end a row. The number of quotes before it, odd or even, tells whether it
-is within them, provided that each quote that opens a value by that count stands where a value begins: behind
-a separator, a line break, or the quote that it doubles. Then quotes open, close and double as they do for
-Arrow's reader, by induction over all of them from the first byte on.
+A line break within quotes does not end a row. An odd number of quotes before it means that it is within
+quotes, provided that each quote that opens a value by that count is where a value begins: after a separator,
+a line break, or the quote that it doubles. Then quotes open, close and double as they do for Arrow's reader,
+by induction over all of them from the first byte on.
 
 Not cut are: a file with a quote elsewhere (`5" pipe`), one with a carriage return without a line feed, and
 one in an encoding in which such bytes may be parts of other letters.
@@ -25,14 +25,14 @@ from waypost.inference.dialect import SAMPLE_BYTES, Dialect
 LEAST_BYTES = 1 << 20
 MOST_RANGES = 4096
 _TRANSPARENT = re.compile(r"utf-8|ascii|iso8859-\d+|cp125\d|koi8-[rut]")
-"""Encodings in which a byte below 128 is that sign of ASCII, and nothing else."""
+"""Encodings in which a byte below 128 is always that ASCII character."""
 _QUOTE, _FEED, _RETURN = b'"\n\r'
 _SIGNS = {"\n", "\r", '"'}
 
 
 class Cuts(BaseModel):
-    """Ranges of whole rows. The header is what comes before byte `header`; a range has so many `rows`, and
-    ends before the byte in `ends`.
+    """Ranges of whole rows. The header is what comes before byte `header`; each range has its number of
+    `rows`, and ends before its byte in `ends`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,8 +42,8 @@ class Cuts(BaseModel):
     ends: tuple[int, ...] = ()
 
     def holding(self, within: range) -> tuple[int, int, int, int]:
-        """Returns (first byte, byte behind the last, number of the first row, rows) of the ranges that hold
-        some rows, of which there is one at least.
+        """Returns (first byte, byte after the last, number of the first row, rows) of the ranges that contain
+        the rows `within`, at least one.
         """
         stops = list(accumulate(self.rows))
         first = next(i for i, stop in enumerate(stops) if stop > within.start)
@@ -54,7 +54,7 @@ class Cuts(BaseModel):
 
 
 def cuts_of(file: IO[bytes], size: int, dialect: Dialect) -> Cuts | None:
-    """Returns the ranges of a file of `size` bytes, None if only reading shows where rows end."""
+    """Returns the ranges of a file of `size` bytes, or None if only parsing shows where rows end."""
     separator = dialect.separator
     if not _is_transparent(dialect.encoding) or separator in _SIGNS or not separator.isascii():
         return None
@@ -89,7 +89,7 @@ class _Scan:
     ends: list[int] = field(default_factory=list)
 
     def takes(self, block: bytes) -> bool:
-        """Takes in the next block; returns whether the file can still be cut."""
+        """Processes the next block; returns whether the file can still be cut."""
         if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
             return False
         begin = len(codecs.BOM_UTF8) if not self.read and block.startswith(codecs.BOM_UTF8) else 0
@@ -101,7 +101,7 @@ class _Scan:
         return True
 
     def _takes_lines(self, text: bytes, begin: int) -> bool:
-        """Takes in a block by its quotes and line feeds; it begins at byte `begin` of the file."""
+        """Processes a block by its quotes and line feeds; it begins at byte `begin` of the file."""
         import numpy as np
 
         signs = np.frombuffer(text, np.uint8)
@@ -133,7 +133,7 @@ class _Scan:
 
 
 def _are_blank(signs: Any, feeds: Any, *, is_quoted: bool) -> Any:
-    """Returns which line feeds end a blank line; the text begins at the beginning of a line."""
+    """Returns which line feeds end a blank line; the text starts with a new line."""
     import numpy as np
 
     first = ord("x") if is_quoted else _FEED

@@ -243,7 +243,7 @@ class Input:
     def _pieces(
         self, source: InputFile, within: range | None = None, cuts: Cuts | None = None
     ) -> Iterator[Piece]:
-        """Gives the rows of a file, at least one piece; of one that has groups those of a range."""
+        """Yields the rows of a file, at least one piece; of a file with groups those in a range."""
         import pyarrow as pa
 
         wanted, peek = self.wanted, self.peek(source)

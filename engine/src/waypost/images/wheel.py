@@ -39,7 +39,9 @@ def engine_wheel() -> tuple[str, bytes]:
 
 
 def walk_wheel() -> tuple[str, bytes] | None:
-    """Returns the same of the extension that walks trees; None if it is not installed, or not for Linux."""
+    """Returns the same for the extension that evaluates trees, or None if it is not installed or not for
+    Linux.
+    """
     try:
         found = metadata.distribution(_WALK.replace("_", "-"))
     except metadata.PackageNotFoundError:
@@ -51,7 +53,7 @@ def walk_wheel() -> tuple[str, bytes] | None:
 
 
 def _wheel(name: str, found: metadata.Distribution, content: Mapping[str, bytes]) -> tuple[str, bytes]:
-    """Returns the name and the content of a wheel with some files, and what is said of them."""
+    """Returns the name and the content of a wheel with some files, and its metadata."""
     stem = f"{name}-{found.version}"
     about = f"{stem}.dist-info"
     files = dict(content)

@@ -56,7 +56,7 @@ def value_error(column: str, row: int, problem: str) -> TableError:
 
 
 def _pick(places: list[int], width: int) -> Callable[[Values], Values]:
-    """Returns the function from a row of so many numbers to those at some places."""
+    """Returns the function from a row of numbers to those at some positions."""
     if places == list(range(width)):
         return lambda values: values
     return operator.itemgetter(*places) if len(places) > 1 else lambda values: (values[places[0]],)

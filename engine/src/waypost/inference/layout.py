@@ -120,14 +120,14 @@ class Layout:
         return [([], ())]
 
     def known(self, names: Any) -> tuple[str, ...]:
-        """Returns the names of columns that the last request had, too; empty for others: comparing them is
-        quicker than looking at each.
+        """Returns the column names if they equal those of the last request, else empty: comparing them is
+        faster than checking each.
         """
         last, kept = self._last[0]
         return kept if names == last else ()
 
     def keep(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Returns names of columns, which are known from now on if they are not too long."""
+        """Returns column names, and remembers them if they are not too long."""
         if len(names) <= self.most_names and sum(map(len, names)) <= _MOST_CHARACTERS:
             self._last[0] = [*names], names
         return names

@@ -32,8 +32,8 @@ _WIDE = Kind(is_wide=True, is_open=True)
 
 
 class Plan(BaseModel):
-    """All parts, side by side, and the steps that all of their columns pass through after that, rounded to
-    float32 where all of them are (`single`). `width` is the matrix's number of columns.
+    """All parts, side by side, and the steps for all of their columns after that, rounded to float32 if all
+    of them are (`single`). `width` is the matrix's number of columns.
     """
 
     model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
@@ -48,7 +48,7 @@ class Plan(BaseModel):
 
     @cached_property
     def _told(self) -> list[str]:
-        """The column that each feature of a part is told by."""
+        """The source column of each feature of a part."""
         return [name for part in self.parts for name in _names_of(part)]
 
     @cached_property
@@ -83,7 +83,7 @@ class Plan(BaseModel):
         return matrix
 
     def _after(self, given: Features) -> Features:
-        """Returns what all steps make of the parts' features. Raises TableError."""
+        """Returns the parts' features after all steps. Raises TableError."""
         return applied(self.after, given.astype(np.float32) if self.single else given, self._told)
 
     def bound_cells(self, layout: Layout, kind: Kind) -> Callable[[Values, Texts], Row[float]]:
@@ -114,7 +114,7 @@ class Plan(BaseModel):
 
 
 def refused_by(plan: Plan) -> tuple[frozenset[str], frozenset[str]]:
-    """Returns the columns whose unseen values are refused, and those whose missing ones are."""
+    """Returns the columns that refuse unseen values, and those that refuse missing ones."""
     unseen, missing = set(), set()
     for part in plan.parts:
         if isinstance(part, Coded):
@@ -127,6 +127,6 @@ def refused_by(plan: Plan) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _names_of(part: Part) -> Sequence[str]:
-    """Returns the column that each feature of a part is told by; of spread ones its first."""
+    """Returns the source column of each feature of a part; of a part that spreads columns, the first."""
     names = [part.column] if isinstance(part, Words) else part.columns
     return names if len(names) == part.width else names[:1] * part.width

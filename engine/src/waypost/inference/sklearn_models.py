@@ -125,14 +125,14 @@ def _histograms(model: Any) -> Learned:
 
 
 def _asked_sets(tree: Any, sets: Sets, known: Any, index: Any) -> dict[int, tuple[int, int]]:
-    """Returns the sets of categories that a tree asks for, by node."""
+    """Returns a tree's sets of categories, by node."""
     found = {}
     for number in np.flatnonzero(tree.nodes["is_categorical"]).tolist():
         node = tree.nodes[number]
         feature, goes = int(node["feature_idx"]), bool(node["missing_go_to_left"])
         are_known = bits_of(known[index[feature]])
         left = bits_of(tree.raw_left_cat_bitsets[node["bitset_idx"]])
-        # A category that is not known counts as missing.
+        # An unknown category counts as missing.
         found[number] = sets.add(feature, np.where(are_known, left, goes), other=goes, missing=goes)
     return found
 

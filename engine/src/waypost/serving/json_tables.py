@@ -38,7 +38,7 @@ def json_table(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple
 
 def form_of(content: dict[str, Any]) -> str:
     """Returns the key of the table. Raises RequestError if there is not exactly one."""
-    if len(content) == 1 and (form := next(iter(content))) in FORMS:  # as nearly every request has it
+    if len(content) == 1 and (form := next(iter(content))) in FORMS:  # as in nearly every request
         return form
     forms = [form for form in FORMS if form in content]
     if len(forms) != 1:

@@ -85,7 +85,7 @@ class Monitor:
         self._shared = 0.0
 
     def note(self, entry: Entry) -> None:
-        """Takes note of a request; it is counted and logged when that is written down."""
+        """Records a request, which is counted and logged when the log is written."""
         self._waiting.append(entry)
 
     def _count(self, entry: Entry) -> None:

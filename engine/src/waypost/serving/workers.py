@@ -120,7 +120,7 @@ def serve(service: Service, started: Started, warn: Callable[[str], None]) -> No
 
 
 def slower_without() -> str:
-    """Returns what makes answers slower than they could be; "" where all is there. httptools is needed."""
+    """Returns what makes answers slower than necessary; "" if nothing is missing. httptools is required."""
     if sys.platform == "win32" or importlib.util.find_spec("uvloop"):
         return ""
     return "uvloop is not installed, and each answer takes longer without it: pip install 'waypost[serve]'"
