@@ -99,6 +99,8 @@ class _Dispatcher:
             self._tell(*ended)
             has_acted = self._carry_out_all()
             if not ended and not has_acted:
+                for run in open_runs:
+                    run.use_spare_time()
                 self._tools.executor.wait(_TICK_SECONDS)
             for run in open_runs:
                 run.execution.reporter.tick()

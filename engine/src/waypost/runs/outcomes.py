@@ -1,13 +1,10 @@
-"""What a run records about its outcome: outcome.json, a description for MLflow's pages, and the report for
-people.
-"""
+"""What a run records about its outcome: outcome.json."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import NamedTuple
 
 from waypost import __version__
 from waypost.contracts import outcome as contract
@@ -21,7 +18,6 @@ from waypost.tracking.tracker import Tracker
 
 PAGE = "report.html"
 """The artifact of a pipeline run that is its report."""
-_SHORT = 250  # characters that any server keeps of a tag
 _PACKAGES = ("mlflow-skinny", "uv")
 
 
@@ -69,31 +65,3 @@ def keep_outcome(tracker: Tracker, run_id: str, outcome: Outcome) -> None:
     """Logs the outcome of a run."""
     text = outcome_text(outcome)
     tracker.log_contents(run_id, {f"{provenance.FOLDER}/{contract.FILE}": text.encode()})
-
-
-class Kept(NamedTuple):
-    """Where the report of a run is, and what the server refused to have on MLflow's own page of the run."""
-
-    place: str
-    lacking: tuple[str, ...]
-
-
-def keep_page(tracker: Tracker, run_id: str) -> Kept:
-    """Renders the report of a run that has ended and logs it; MLflow's own page of the run gets a
-    description, key plots, and the datasets and models of its steps.
-    """
-    from waypost.pages.description import description, shortest
-    from waypost.pages.plots import plots
-    from waypost.pages.run_page import run_page
-    from waypost.tracking.connection import client
-    from waypost.tracking.presentation import present
-    from waypost.tracking.report_facts import report_from
-    from waypost.tracking.run_reading import read_run
-
-    reached = client(tracker.uri)
-    read = read_run(reached, run_id)
-    facts = report_from(reached, read)
-    tracker.log_contents(run_id, {PAGE: run_page(facts).encode()})
-    images = plots(facts)
-    texts = [description(facts, PAGE, list(images)), shortest(facts, PAGE)[:_SHORT]]
-    return Kept(tracker.artifact_location(run_id, PAGE), tuple(present(reached, read, images, texts)))

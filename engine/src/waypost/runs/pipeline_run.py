@@ -15,7 +15,7 @@ from waypost.runs.cache_lookup import CacheLookup, Reuse
 from waypost.runs.events import Reporter, RunResult
 from waypost.runs.execution import Execution, Tools
 from waypost.runs.inputs import Inputs
-from waypost.runs.outcomes import keep_outcome, keep_page, outcome_of
+from waypost.runs.outcomes import keep_outcome, outcome_of
 from waypost.runs.preflight import Options, digests, rule_of, run_key
 from waypost.runs.prepare import Prepared
 from waypost.runs.provenance import origin_of
@@ -80,6 +80,16 @@ class PipelineRun:
             if step.name in needed
         ]
 
+    @property
+    def _has_report(self) -> bool:
+        """Whether the run gets a report: the points of a sweep share one."""
+        return self._prepared.pipeline.report and not self._is_one_of_many
+
+    def use_spare_time(self) -> None:
+        """Imports what the report needs while steps run, so that the end of the run does not wait for it."""
+        if self._has_report:
+            import waypost.runs.page  # noqa: F401
+
     def begin(self) -> None:
         """Reports that the run is open, and records its parameters."""
         tracker = self._tools.tracker
@@ -142,8 +152,9 @@ class PipelineRun:
         try:
             outcome = outcome_of(self._prepared, execution.results, execution.inputs, status)
             keep_outcome(tracker, self.run_id, outcome)
-            # The points of a sweep share one report.
-            if self._prepared.pipeline.report and not self._is_one_of_many:
+            if self._has_report:
+                from waypost.runs.page import keep_page
+
                 kept = keep_page(tracker, self.run_id)
                 for text in kept.lacking:
                     self._reporter.warn(f"MLflow's page of the run lacks its {text}")
