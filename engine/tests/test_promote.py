@@ -284,7 +284,7 @@ def test_runs_of_other_code(workplace: Path, call: Call) -> None:
         (["promote", "0" * 32, "--name", "n"], "0" * 32),
         (["promote", "9.9.9", "--name", "n"], "no finished run of this release"),
         (["promote", "banana", "--name", "n"], "banana: not a run or release"),
-        (["promote", "9.9.9", "--name", "n", "--min", "roc_auc"], "no METRIC=VALUE"),
+        (["promote", "9.9.9", "--name", "n", "--min", "roc_auc"], "is not METRIC=VALUE"),
         (["rollback", "nobody"], "no version has the alias 'champion'"),
         (["info", "models:/nobody/1"], "nobody"),
         (["info", "somewhere"], "no MLflow model here"),
