@@ -12,11 +12,11 @@ from componentkit.arguments import split_names
 from componentkit.figures import table_size
 from componentkit.step import Step
 from componentkit.tables import require_columns
+from evaluate.figures import number_slices_table
 from evaluate.intervals import bootstrapped, measured_once, number_measures
 from evaluate.quantiles import (
     calibrated_figure,
     calibrated_table,
-    number_slices_table,
     quantile_measures,
     residual_table,
 )

@@ -54,6 +54,19 @@ def _slices(column: str, groups: Groups) -> dict[str, Any]:
     names = [
         n for n in ("accuracy", "roc_auc", "f1_macro", "log_loss") if any(n in g for g in groups.values())
     ]
+    return _slices_table(
+        column, groups, names, "accuracy", f"How good the model is for each value of {column}."
+    )
+
+
+def number_slices_table(column: str, groups: Groups) -> dict[str, Any]:
+    """Returns the errors of each value of a column for the report."""
+    text = f"How far off the model is for each value of {column}."
+    return _slices_table(column, groups, ["mae", "rmse", "r2", "mape"], "mae", text)
+
+
+def _slices_table(column: str, groups: Groups, names: list[str], drawn: str, text: str) -> dict[str, Any]:
+    """Returns the measures `names` of each value of a column for the report, with bars for `drawn`."""
     table = [
         (value, int(found["rows"]), *(found.get(name) for name in names)) for value, found in groups.items()
     ]
@@ -64,8 +77,8 @@ def _slices(column: str, groups: Groups) -> dict[str, Any]:
         part="model",
         mark="bar",
         x="slice",
-        y=["accuracy"],
-        description=f"How good the model is for each value of {column}.",
+        y=[drawn],
+        description=text,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -90,21 +89,3 @@ def residual_table(truth: Numbers, predicted: Numbers, target: str) -> dict[str,
     rows = zip(predicted[shown], (truth - predicted)[shown], strict=True)
     text = f"{len(shown):,} of {len(truth):,} test rows."
     return figure("Residuals", [x, y], rows, part="model", mark="point", x=x, y=y, description=text)
-
-
-def number_slices_table(column: str, groups: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Returns the errors of each value of a column for the report."""
-    names = ["mae", "rmse", "r2", "mape"]
-    rows = [
-        (value, int(found["rows"]), *(found.get(name) for name in names)) for value, found in groups.items()
-    ]
-    return figure(
-        f"Slices by {column}",
-        ["slice", "rows", *names],
-        rows,
-        part="model",
-        mark="bar",
-        x="slice",
-        y=["mae"],
-        description=f"How far off the model is for each value of {column}.",
-    )
