@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from waypost.pages.charts import svg
-from waypost.pages.frame import own
 from waypost.pages.html import Html, tag
+from waypost.pages.image import image
 
 WIDE, HIGH = 132, 44
 _EDGE = 12
@@ -42,22 +42,8 @@ def drawing(title: str, boxes: Mapping[str, Box], arrows: Iterable[Arrow]) -> st
         line, mark = _drawn(boxes[arrow.start], boxes[arrow.end], arrow)
         lines.append(line)
         marks += [mark] if arrow.label else []
-    content = tag(
-        "svg",
-        tag("title", title),
-        tag("style", own("charts.css"), Html(_ARROWS)),
-        tag("rect", width="100%", height="100%", style="fill:var(--bg)"),
-        *lines,
-        *(_box(name, box) for name, box in boxes.items()),
-        *marks,
-        xmlns="http://www.w3.org/2000/svg",
-        role="img",
-        font_family="system-ui,sans-serif",
-        viewBox=f"0 0 {width:.0f} {height:.0f}",
-        width=f"{width:.0f}",
-        height=f"{height:.0f}",
-    )
-    return f"{content}\n"
+    shapes = [*lines, *(_box(name, box) for name, box in boxes.items()), *marks]
+    return image(title, width, height, *shapes, styles=_ARROWS)
 
 
 def _box(name: str, box: Box) -> Html:

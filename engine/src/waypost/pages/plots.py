@@ -11,8 +11,8 @@ from waypost.pages.charts import svg
 from waypost.pages.charts.svg import Chart
 from waypost.pages.facts import Run
 from waypost.pages.figure import chart_of
-from waypost.pages.frame import own
 from waypost.pages.html import Html, joined, tag
+from waypost.pages.image import image
 from waypost.pages.work import MOST_DRAWN, graph_of
 
 FOLDER = "plots"
@@ -70,22 +70,14 @@ def _image(title: str, chart: Chart) -> bytes:
     width = max(chart.width, 320.0) + 2 * _EDGE
     below = _HEAD + chart.height + 6
     height = below + len(keys) * _KEY + _EDGE
-    content = tag(
-        "svg",
-        tag("title", title),
-        tag("style", own("charts.css")),
-        tag("rect", width="100%", height="100%", style="fill:var(--bg)"),
+    return image(
+        title,
+        width,
+        height,
         svg.text(_EDGE, 18, svg.cut(title, width), class_="name"),
         tag("g", Html(_TOLD.sub("", chart.image)), transform=f"translate({_EDGE} {_HEAD})"),
         *(_key(class_, name, below + at * _KEY, width) for at, (class_, name) in enumerate(keys)),
-        xmlns="http://www.w3.org/2000/svg",
-        role="img",
-        font_family="system-ui,sans-serif",
-        viewBox=f"0 0 {width:.0f} {height:.0f}",
-        width=f"{width:.0f}",
-        height=f"{height:.0f}",
-    )
-    return f"{content}\n".encode()
+    ).encode()
 
 
 def _key(class_: str, name: str, y: float, width: float) -> Html:
