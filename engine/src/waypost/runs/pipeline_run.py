@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic
@@ -88,7 +89,8 @@ class PipelineRun:
     def use_spare_time(self) -> None:
         """Imports what the report needs while steps run, so that the end of the run does not wait for it."""
         if self._has_report:
-            import waypost.runs.page  # noqa: F401
+            with contextlib.suppress(Exception):  # it is a warning at the end, as every failing report
+                import waypost.runs.page  # noqa: F401
 
     def begin(self) -> None:
         """Reports that the run is open, and records its parameters."""
