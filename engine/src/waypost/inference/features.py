@@ -101,7 +101,7 @@ class Numbers(Columns):
                 if subtract is not None:
                     values = self._rounded(values - subtract)
                 if divide is not None:
-                    values = values / divide
+                    values = self._rounded(values / divide)
                 out[:, column] = values
 
         return write
