@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tests.certificates import Authority
 from waypost.cluster.connection import Cluster
 from waypost.cluster.security import Tls
@@ -143,3 +145,23 @@ def wait_for(cluster: Cluster, count: int) -> None:
         if time.monotonic() > until:
             raise TimeoutError(f"{len(cluster.workers())} workers")
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Yields a folder, made on a disk of its own with four MiB; skips the test where nobody may mount one."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Leaves no room on the disk of a folder."""
+    with contextlib.suppress(OSError), (folder / "much").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))

@@ -16,7 +16,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from tests.clusters import Machines, machines, options, wait_for
+from tests.clusters import Machines, fill, machines, options, small_disk, wait_for
 from tests.conftest import Call
 from tests.daemons import FAMILY, ids, left
 from tests.forks import Forks, Process
@@ -332,25 +332,11 @@ def test_a_worker_is_killed_every_ten_seconds(
     assert not states["RUNNING"]
 
 
-def fill(folder: Path) -> None:
-    """Leaves no room on the disk of a folder."""
-    with contextlib.suppress(OSError), (folder / "much").open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
-
-
 @pytest.fixture
 def disk(workplace: Path) -> Iterator[Path]:
     """A folder on a small disk of its own."""
-    folder = workplace / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
+    with small_disk(workplace / "disk") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.long

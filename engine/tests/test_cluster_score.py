@@ -17,7 +17,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from tests import models
-from tests.clusters import Machines, machines, wait_for
+from tests.clusters import Machines, fill, machines, small_disk, wait_for
 from tests.conftest import Call
 from waypost.cluster.connection import connected
 
@@ -186,6 +186,42 @@ def test_what_workers_cannot_read_is_told_first(
     (cluster.folder / "t.parquet").write_bytes(table.read_bytes()[:-1] + b"x")
     result = call(*SCORE, saved, f"{hidden}/t.parquet", "out", *on)
     assert "t.parquet: differs from the client's file" in result.stderr
+
+
+@pytest.mark.long
+def test_a_worker_with_a_full_disk(
+    saved: Path,
+    table: Path,
+    cluster: Machines,
+    on: list[str],
+    workplace: Path,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is named before anything is scored, with what the system said and what to do, as this machine is
+    where its own disk is full. Where the worker is gone, the same command goes on.
+    """
+    with small_disk(workplace / "disk") as disk, connected(cluster.address, cluster.tls) as there:
+        before = len(there.workers())
+        cluster.start_worker("small", WAYPOST_HOME=str(disk), TMPDIR=str(disk))
+        wait_for(there, before + 1)
+        fill(disk)
+        result = call(*SCORE, saved, table, "out", *on)
+        assert result.returncode == 1
+        assert "✗ worker small" in result.stderr
+        assert "[Errno 28] No space left on device" in result.stderr
+        assert "→ make room, or name another folder: WAYPOST_HOME" in result.stderr
+        assert "1 problem found, nothing was scored" in result.stderr
+        with monkeypatch.context() as patch:
+            patch.setenv("WAYPOST_HOME", str(disk))
+            here = call(*SCORE, saved, table, "here", "--no-track")
+        assert here.returncode == 1
+        assert "No space left on device" in here.stderr
+        assert "Traceback" not in result.stderr + here.stderr
+        cluster.kill("small")
+        wait_for(there, before)
+    again = call(*SCORE, saved, table, "out", *on)
+    assert again.returncode == 0, again.stderr
 
 
 def test_what_does_not_go_to_a_cluster(
