@@ -198,8 +198,8 @@ def test_a_worker_with_a_full_disk(
     call: Call,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is named before anything is scored, with what the system said and what to do, as this machine is
-    where its own disk is full. Where the worker is gone, the same command goes on.
+    """Before anything is scored, it is named, with the system's words and a hint. On this machine, a full
+    disk gets the same words. Without that worker, the same command scores the table.
     """
     with small_disk(workplace / "disk") as disk, connected(cluster.address, cluster.tls) as there:
         before = len(there.workers())

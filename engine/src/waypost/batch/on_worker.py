@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_KEPT = 2
-_FULL_HINT = "the usual cause is a full disk: free space there, or end this worker"
 _KEPT: OrderedDict[str, Scorer] = OrderedDict()
 _LOCK = threading.Lock()
 
@@ -79,8 +78,6 @@ def look(document: dict[str, Any]) -> list[list[str]]:
         scorer.sink.put(f"{task.place}/seen-{threading.get_ident()}", b"")
     except WaypostError as error:
         return [[str(error), error.hint]]
-    except OSError as error:
-        return [[_refused(error), _FULL_HINT]]
     return list(_unlike(scorer.row_scorer.given.files, scorer.job))
 
 
@@ -99,15 +96,7 @@ def answer_parts(document: dict[str, Any]) -> None:
             column=getattr(error, "column", ""),
         )
         answer = Answer(failed=failed)
-    except OSError as error:
-        failed = Failed(kind=WaypostError.__name__, message=_refused(error), hint=_FULL_HINT, exit_code=1)
-        answer = Answer(failed=failed)
     sink.put(task.answer, answer.model_dump_json().encode())
-
-
-def _refused(error: OSError) -> str:
-    """Returns the operating system's refusal, on one line."""
-    return f"a file here cannot be read or written: {' '.join(str(error).split())}"
 
 
 def _answered(scorer: Scorer, task: Task) -> Iterator[AnsweredPart]:

@@ -3,7 +3,8 @@
 Dask is given an expression as text: its scheduler unpacks every task and needs no Waypost for that, and a
 worker with another Python reports it, where our byte code could crash it. Workers join at any time, so each
 task brings the versions that it needs. Arguments and keys appear in logs and on dashboards, so they hold no
-secrets. A WaypostError also comes back as JSON; any other exception is a bug, and is raised here.
+secrets. A WaypostError also comes back as JSON, and so does an OSError, such as a full disk; any other
+exception is a bug, and is raised here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from distributed.versions import get_versions
 
 from waypost.cluster.versions import OF_WORKERS, Versions, unlike
 from waypost.errors import WaypostError
+from waypost.sources.refusals import of_system
 
 Document = Mapping[str, Any] | str
 """A JSON document."""
@@ -48,8 +50,14 @@ def execute(module: str, name: str, text: str, versions: Versions) -> str:
         function = getattr(importlib.import_module(module), name)
         return json.dumps({"done": function(json.loads(text))})
     except WaypostError as error:
-        failed = {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}
-        return json.dumps({"failed": failed | {"kind": type(error).__name__}})
+        return _failed(error)
+    except OSError as error:
+        return _failed(of_system(error))
+
+
+def _failed(error: WaypostError) -> str:
+    failed = {"message": str(error), "hint": error.hint, "exit_code": error.exit_code}
+    return json.dumps({"failed": failed | {"kind": type(error).__name__}})
 
 
 def installed(packages: Iterable[str] = OF_WORKERS) -> Versions:

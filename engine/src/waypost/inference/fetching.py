@@ -6,7 +6,6 @@ the process keeps running, and reports when the alias moves.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import signal
 import sys
@@ -33,7 +32,7 @@ from waypost.sources.files import (
     read_text,
     write_text,
 )
-from waypost.sources.refusals import CACHE_HINT
+from waypost.sources.refusals import of_system
 from waypost.system.children import Background
 from waypost.system.machine import bounded
 from waypost.tracking.databases import LISTENER, listening
@@ -230,8 +229,8 @@ def _attempted(look: Callable[[], State], before: State) -> State:
     except WaypostError as error:
         failed = _Failed(message=str(error), hint=error.hint, exit_code=error.exit_code)
     except OSError as error:  # a full disk, a file that cannot be read: no bug, so no stack trace
-        hint = CACHE_HINT if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        failed = _Failed(message=" ".join(str(error).split()), hint=hint)
+        refused = of_system(error)
+        failed = _Failed(message=str(refused), hint=refused.hint)
     except Exception:  # a bug: the process that waits for the file must learn of it
         failed = _Failed(message=traceback.format_exc())
     return State(fetched=before.fetched, failed=failed)

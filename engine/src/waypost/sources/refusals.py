@@ -1,9 +1,11 @@
-"""Errors of git servers: their causes, and the remedies."""
+"""Errors of git servers and of the operating system: their causes, and the remedies."""
 
 from __future__ import annotations
 
+import errno
+
 from waypost.compat.git import Refusal, bad_object, gist, refusal
-from waypost.errors import IntegrityError, RemoteError, redacted
+from waypost.errors import IntegrityError, RemoteError, WaypostError, redacted
 from waypost.system.process import ProcessError
 
 ATTEMPTS = 3
@@ -68,3 +70,9 @@ def meaning_of(url: str, error: ProcessError) -> RemoteError:
         return CommitGoneError(f"{shown}: the repository does not have it: {said}")
     words, hint = _MEANINGS.get(why, ("git says: {said}", ""))
     return RemoteError(f"{shown}: {words.format(said=said)}", hint=hint)
+
+
+def of_system(error: OSError) -> WaypostError:
+    """Returns the error for what the operating system refuses, on one line, with a hint if a disk is full."""
+    hint = CACHE_HINT if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return WaypostError(" ".join(str(error).split()), hint=hint)
