@@ -45,6 +45,18 @@ def test_sums_are_the_same_bits(way: str, count: int) -> None:
         assert same_bits(found, expected), seed
 
 
+def test_rows_beyond_a_block_get_the_same_bits(way: str) -> None:
+    """A tree meets a block of rows at a time: rows before and after the end of a block get the sums of
+    the plain rule.
+    """
+    choose = random.Random(2)
+    trees = walks.trees(choose)
+    some = walks.rows(choose, trees, 100)
+    places = np.random.default_rng(0).integers(0, len(some), size=9000)
+    sums = Forest(trees.to_bytes(), 0).sums(some[places])
+    assert same_bits(sums, walks.plain_sums(trees, some)[places])
+
+
 def test_a_form_is_read_as_it_was_written() -> None:
     """The bytes of trees say all of them, narrow nodes and wide ones, and are the same bytes again."""
     for seed in range(50):

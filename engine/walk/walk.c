@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 256 /* trees that a row meets at a time, rows that a tree does */
-#define GROUP 8   /* those rows in groups: few, since all of them wait for the one that goes deepest */
-#define MANY 16   /* rows from which on a tree meets all rows of a block; below, a row meets all trees */
+#define LANES 256  /* trees that a row meets at a time */
+#define BLOCK 4096 /* rows that a tree meets at a time: many, since its leaves come into the cache once for all of them */
+#define GROUP 8    /* those rows in groups: few, since all of them wait for the one that goes deepest */
+#define MANY 16    /* rows from which on a tree meets all rows of a block; below, a row meets all trees */
 #define INLINE static inline __attribute__((always_inline))
 enum { DEEPEST = 1000, MOST_NODES = 1 << 26, MOST_OUTPUTS = 1 << 16 };
 
@@ -97,7 +98,7 @@ static void add_row(const Trees *self, const char *x, double *sums)
 
 static void add_block(const Trees *self, const char *x, double *sums, uint32_t rows)
 {
-    uint32_t at[LANES], j;
+    uint32_t at[BLOCK], j;
     const size_t width = self->head.width, row = width * self->head.kind;
     for (uint32_t tree = 0; tree < self->head.trees; tree++) {
         for (j = 0; j < rows; j++) at[j] = self->roots[tree];
@@ -115,10 +116,8 @@ static void add_all(const Trees *self, const char *x, double *sums, size_t rows)
         for (size_t row = 0; row < rows; row++) add_row(self, x + row * row_bytes, sums + row * outputs);
         return;
     }
-    for (size_t row = 0; row < rows; row += LANES) {
-        const uint32_t some = rows - row < LANES ? (uint32_t)(rows - row) : LANES;
-        add_block(self, x + row * row_bytes, sums + row * outputs, some);
-    }
+    for (size_t row = 0; row < rows; row += BLOCK)
+        add_block(self, x + row * row_bytes, sums + row * outputs, (uint32_t)(rows - row < BLOCK ? rows - row : BLOCK));
 }
 
 /* Returns what is wrong with a node of the tree from `root` to before `end`; notes the depth of its children. */
