@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benchmarks import projects
 from benchmarks.chart import bars
+from benchmarks.memory import peak_of
 from benchmarks.page import replace
 from benchmarks.projects import Project
 from tests.repositories import git_daemon
@@ -95,7 +96,9 @@ def install(place: Path, wanted: Mapping[str, list[str]]) -> dict[str, Path]:
 
 
 def six_steps(place: Path, peers: Mapping[str, Path], rounds: int) -> dict[str, Seconds]:
-    """Returns seconds: `cold` with nothing cached, `again` with nothing to do, `changed` one step."""
+    """Returns seconds: `cold` with nothing cached, `again` with nothing to do, `changed` one step;
+    and the MiB of `memory` with nothing cached.
+    """
     table, store = place / "t0.parquet", place / "store.db"
     code = (
         f"import pandas as pd; pd.DataFrame({{'value': map(float, range(1000))}}).to_parquet({str(table)!r})"
@@ -119,10 +122,10 @@ def six_steps(place: Path, peers: Mapping[str, Path], rounds: int) -> dict[str, 
             projects.waypost(work / "waypost", table, PYTHON, components, store),
             projects.tracked_step(work / "one", table, PYTHON, store),
         ]
-        found: dict[str, Seconds] = {kind: {} for kind in ("cold", "again", "changed")}
-        for each in tools:  # once unmeasured: byte code of the tool itself, files in memory
+        found: dict[str, Seconds] = {kind: {} for kind in ("cold", "again", "changed", "memory")}
+        for each in tools:  # without a clock: byte code of the tool itself, files in memory
             each.fresh()
-            each.run()
+            found["memory"][each.name] = [peak_of(each.run)]
         for number in range(rounds):
             # Another order in each round: nobody always runs after the same one.
             for each in tools[number % len(tools) :] + tools[: number % len(tools)]:
@@ -190,9 +193,9 @@ def report(
     rounds: int,
 ) -> str:
     """Returns RESULTS.md."""
-    cold, again, changed = (
+    cold, again, changed, memory = (
         {name: statistics.median(values) for name, values in steps[kind].items()}
-        for kind in ("cold", "again", "changed")
+        for kind in ("cold", "again", "changed", "memory")
     )
     start = {name: statistics.median(values) for name, values in started.items()}
     fetch = {
@@ -229,7 +232,7 @@ def report(
     named = {"kedro": "Kedro", "dvc": "DVC", "snakemake": "Snakemake", "metaflow": "Metaflow"}
     rows = [
         f"| {name} | {seconds:.2f} | {seconds / floor:.2f} | {_or_dash(again.get(name))} "
-        f"| {_or_dash(changed.get(name))} |"
+        f"| {_or_dash(changed.get(name))} | {memory[name]:.0f} |"
         for name, seconds in sorted(cold.items(), key=lambda item: item[1])
     ]
     return f"""# Measured: Waypost and its peers
@@ -250,9 +253,11 @@ A chain; each step imports pandas and scikit-learn, reads a small table and writ
 begins with an empty cache: its time holds fetching the components from a git server and starting the worker.
 One of these steps by itself, tracked, as `python run.py`: {one:.2f} s.
 
-| tool | nothing cached (s) | × floor | nothing to do (s) | last step changed (s) |
-|---|---|---|---|---|
+| tool | nothing cached (s) | × floor | nothing to do (s) | last step changed (s) | peak memory (MiB) |
+|---|---|---|---|---|---|
 {chr(10).join(rows)}
+
+Peak memory is that of all processes of a run with nothing cached, shared pages counted once.
 
 ![six steps](results.svg)
 

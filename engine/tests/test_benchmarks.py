@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
+
 from benchmarks import bench, deploy_model, simulate
+from benchmarks.memory import peak_of
 
 
 def test_peers_get_our_versions() -> None:
@@ -35,3 +40,16 @@ def test_what_is_simulated_was_measured() -> None:
     known = simulate.costs()
     assert known["now"].a_step < known["before"].a_step == 21
     assert 0.001 < known["now"].seconds < 1
+
+
+def test_memory_of_all_processes() -> None:
+    """The peak memory of a command counts all that it starts, also what outlives its parent."""
+
+    def holding(seconds: float, before: str = "") -> list[str]:
+        code = f"{before}; import time; kept = b'x' * 60_000_000; time.sleep({seconds})"
+        return [sys.executable, "-c", code.strip("; ")]
+
+    start = f"import subprocess; subprocess.Popen({holding(0.6)})"
+    assert 115 < peak_of(lambda: subprocess.run(holding(0.3, start), check=True)) < 200
+    orphaned = [shlex.join([sys.executable, "-c", start]), "sleep 0.5"]
+    assert 57 < peak_of(lambda: subprocess.run("; ".join(orphaned), shell=True, check=True)) < 100
