@@ -10,7 +10,7 @@ from waypost.catalogue.facts import UNRELEASED, Entry, Library, Release, State, 
 from waypost.catalogue.opening import Opened
 from waypost.catalogue.releases import days, read_releases
 from waypost.catalogue.texts import Contract, Texts
-from waypost.contracts.component import FILE, Component
+from waypost.contracts.component import FILE, Component, contract_in
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.interfaces.interface import interface_changes
 from waypost.interfaces.record import CheckedComponent
@@ -71,7 +71,9 @@ def _snapshots(texts: Texts, releases: Sequence[Release]) -> list[_Snapshot]:
         top = texts.entries(tree) if tree else {}
         folders = {name: entry.oid for name, entry in top.items() if entry.kind == "tree"}
         texts.look(folders.values())
-        contracts = {name: texts.file(oid, FILE) for name, oid in folders.items()}
+        contracts = {
+            name: texts.file(oid, contract_in(texts.entries(oid)) or FILE) for name, oid in folders.items()
+        }
         components = {
             name: file
             for name, file in contracts.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
 
 from waypost.contracts.metrics import Metric, MetricFacts, WrittenMetric
 from waypost.contracts.names import FileNear, FolderName, PathInside, VersionText
+from waypost.contracts.trees import Entry
 from waypost.texts.parsing import Strict, load_mapping, parse
 from waypost.texts.scalars import Schema, Written, core, text_of, unwritten
 
@@ -247,6 +249,19 @@ def _mappings(content: Any) -> list[tuple[Any, dict[Any, Any]]]:
 
 def _as_text(found: Any) -> Any:
     return found.text if isinstance(found, Written) else found
+
+
+def contract_among(files: Iterable[str]) -> str | None:
+    """Returns which of a folder's files is its MLproject, whose name MLflow takes in any case; None where none
+    is.
+    """
+    found = sorted(name for name in files if name.lower() == FILE.lower())
+    return FILE if FILE in found else next(iter(found), None)
+
+
+def contract_in(entries: Mapping[str, Entry]) -> str | None:
+    """Returns the same of what is in a folder as git has it, by name."""
+    return contract_among(name for name, entry in entries.items() if entry.kind == "blob")
 
 
 def parse_project(text: str, file: str) -> Project:

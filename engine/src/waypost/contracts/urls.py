@@ -35,6 +35,11 @@ def scheme_of(text: str) -> str:
         return ""
 
 
+def name_of(url: str) -> str:
+    """Returns what a clone of a repository is called, as git does."""
+    return re.split("[/:]", url.rstrip("/").removesuffix("/.git"))[-1].removesuffix(".git")
+
+
 def full_url(written: str, base: str) -> str:
     """Returns the full URL for a `git:` text.
 

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 
-from waypost.contracts.component import FILE, MISSING, Component, parse_component
+from waypost.contracts.component import FILE, MISSING, Component, contract_in, parse_component
 from waypost.contracts.environment import PYTHON_ENV, environment_files, find_environment
 from waypost.contracts.listing import Listing, top_of, walk
 from waypost.contracts.lock import environment_digest
 from waypost.contracts.python_env import PythonEnv
+from waypost.contracts.pipeline import FILE as PIPELINE
 from waypost.contracts.requirements import environment_folders
-from waypost.contracts.trees import TreeError, link_problem, read_tree, shown
+from waypost.contracts.trees import FOLDER, Entry, TreeError, link_problem, read_tree, shown
+from waypost.contracts.urls import name_of
 from waypost.errors import Finding, FindingsError, did_you_mean
 from waypost.sources import git
 from waypost.sources.mirror import MOST_TEXT_BYTES, Mirror
@@ -30,6 +32,9 @@ class Commit:
     """A commit that is in a mirror. Files are fetched by the folder, many folders in one request, after a
     look at every name in them. Raises FindingsError where the names at the top are none that git would
     check out.
+
+    A repository (or the folder of it that is meant) with a contract at its top is itself a component: its
+    name is that of the repository, unless a folder in it is called so.
     """
 
     def __init__(self, mirror: Mirror, commit: str) -> None:
@@ -37,6 +42,10 @@ class Commit:
         self._mirror = mirror
         tree = mirror.content_of(commit) if mirror.inside else commit
         self._top = entries(mirror.folder, tree) if tree else {}
+        name = name_of(mirror.inside or mirror.url) if _is_component(self._top) else ""
+        self._whole = "" if name in self._top else name
+        if self._whole and (whole := mirror.content_of(commit)):
+            self._top[self._whole] = Entry(FOLDER, whole)
         self._listing = Listing()
         self._seen: set[str] = set()
         self._loaded: set[str] = set()
@@ -51,7 +60,11 @@ class Commit:
         folders = {name: entry.oid for name, entry in self._top.items() if entry.kind == "tree"}
         with Objects(self._mirror.folder) as objects:
             bodies = zip(folders, objects.trees(list(folders.values())), strict=True)
-            return [name for name, body in bodies if _has_contract(body, len(folders[name]))]
+            return sorted(name for name, body in bodies if _has_contract(body, len(folders[name])))
+
+    def beside(self, component: str, folder: str) -> str | None:
+        """Returns the tree of a folder beside a component; the one at the top has none."""
+        return None if component == self._whole else self.tree(folder)
 
     def version_of(self, tag: str) -> str:
         """Returns the version that a tag of the library names, empty for others."""
@@ -136,10 +149,17 @@ class Commit:
             self.load([top_of(path)])
         return path
 
+    def read_contracts(self, names: Iterable[str]) -> None:
+        """Reads the contracts of components, all at once."""
+        names = list(names)
+        self.load(names)
+        self.read(f"{name}/{self._contract_of(name)}" for name in names)
+
     def component(self, name: str, place: str) -> Component:
         """Returns a component's contract. Raises FindingsError; near names are named."""
         if name not in self._contracts:
-            text = self.text(f"{name}/{FILE}")
+            self.load([name])
+            text = self.text(f"{name}/{self._contract_of(name)}")
             if text is None and (problems := self.unusable(name, place, [name])):
                 raise FindingsError(problems)
             if text is None:
@@ -147,6 +167,14 @@ class Commit:
                 raise FindingsError([Finding(place, f"no component {name!r}", near, MISSING)])
             self._contracts[name] = parse_component(text, f"{place}: {FILE}")
         return self._contracts[name]
+
+    def _contract_of(self, name: str) -> str:
+        """Returns what the contract of a component that is loaded is called."""
+        below = f"{name}/"
+        if f"{below}{FILE}" in self._listing.entries:
+            return FILE
+        paths = (path for path in self._listing.entries if path.startswith(below))
+        return contract_in({path.removeprefix(below): self._listing.entries[path] for path in paths}) or FILE
 
     def read_environments(self, contracts: Mapping[str, Component]) -> None:
         """Reads what the environments of components (by name) are made of, all at once."""
@@ -205,9 +233,14 @@ class Commit:
 
 def _has_contract(tree: bytes, digits: int) -> bool:
     try:
-        return FILE in read_tree(tree, digits=digits)
+        return contract_in(read_tree(tree, digits=digits)) is not None
     except TreeError:
         return False
+
+
+def _is_component(top: Mapping[str, Entry]) -> bool:
+    """Tells whether a folder with these entries is a component: it has a contract, and is no pipeline."""
+    return contract_in(top) is not None and PIPELINE not in top
 
 
 def _beside(component: str, file: str) -> str:

@@ -15,7 +15,7 @@ def pins_at(
     commit: Commit, wants: Mapping[str, Wanted], tag: str = ""
 ) -> tuple[dict[str, Pin], dict[str, list[Finding]]]:
     """Returns the pins of components at a commit, and why others cannot be pinned there, by `uses`."""
-    commit.read(f"{want.component}/{FILE}" for want in wants.values())
+    commit.read_contracts(want.component for want in wants.values())
     contracts: dict[str, Component] = {}
     findings: dict[str, list[Finding]] = {}
     for uses, want in wants.items():
@@ -29,9 +29,9 @@ def pins_at(
     pins = {}
     for uses, contract in contracts.items():
         name = wants[uses].component
-        shared = {folder: commit.tree(folder) for folder in contract.shared}
+        shared = {folder: commit.beside(name, folder) for folder in contract.shared}
         problems = [
-            Finding(f"{uses}: {FILE}: shared", f"the repository has no folder {folder!r}")
+            Finding(f"{uses}: {FILE}: shared", f"the repository has no folder {folder!r} beside it")
             for folder, tree in shared.items()
             if tree is None
         ]

@@ -15,8 +15,8 @@ from waypost.pins.cooling import Cooling
 from waypost.pins.pinning import pins_at
 from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace
-from waypost.sources import remotes
-from waypost.sources.mirror import Mirror
+from waypost.sources import git, remotes
+from waypost.sources.mirror import HEAD, Mirror
 
 _MOST_NAMED = 6
 NOTHING_WRITTEN = "nothing was written"
@@ -184,6 +184,13 @@ def _commit_choice(mirror: Mirror, text: str) -> Choice:
     return Choice(mirror, commit)
 
 
+def _without_releases(mirror: Mirror) -> str:
+    """Returns what to do where a repository, such as a stranger's, has no release."""
+    mirror.fetch_head()
+    head = git.object_at(mirror.folder, HEAD)
+    return "waypost release cuts one" + (f"; a commit is a version, too: {head}" if head else "")
+
+
 def _no_release(mirror: Mirror, want: Wanted) -> tuple[str, str]:
     """Returns problem and hint where no release fits."""
     asked = want.requirement
@@ -193,7 +200,7 @@ def _no_release(mirror: Mirror, want: Wanted) -> tuple[str, str]:
     problem = f"no release of {want.place} fits {asked}"
     if not releases:
         others = mirror.other_products()
-        hint = f"{others}: `folder: …` beside `git`" if others else "waypost release cuts one"
+        hint = f"{others}: `folder: …` beside `git`" if others else _without_releases(mirror)
         return f"{problem}: it has no tag of the form vX.Y.Z", hint
     if pre and any(parse_requirement(asked + ",>=0.dev0").allows(r.version) for r in releases):
         return f"{problem}: only pre-releases do", f"ask for one by name, such as =={pre[0]}"

@@ -60,6 +60,10 @@ def adopted(text: str, names: Sequence[str], source: str, say: Callable[[str], N
     there = resolver.offered(Wanted(source, "", git, target.version, target.folder))
     if unknown := [name for name in names if name not in there]:
         raise UsageError(f"{text} has no component {unknown[0]!r}", hint=did_you_mean(unknown[0], there))
+    if not there:
+        hint = "a component is a folder with an MLproject, or a whole repository; URL#FOLDER names a folder"
+        raise UsageError(f"{text}: no components there", hint=hint)
+    names = names or (there if len(there) == 1 else ())
     if not names:
         raise UsageError(f"{text}: which components?", hint=f"--components {','.join(there)}")
     wants = {f"{source}/{name}": Wanted(source, name, git, target.version, target.folder) for name in names}
@@ -103,7 +107,7 @@ def pipeline_text(name: str, library: Adopted) -> str:
     done: dict[str, EntryPoint] = {}
     for uses, component in library.components.items():
         step, main = step_of(uses), _main(uses, component)
-        lines += [f"  {step}:  # {_remark(main.description)}", f"    uses: {library.source}/{uses}"]
+        lines += [f"  {step}:{_about(main)}", f"    uses: {library.source}/{uses}"]
         lines += _with(step, main, done)
         done[step] = main
     return "\n".join(lines) + "\n"
@@ -122,7 +126,7 @@ def parameters_text(library: Adopted) -> str:
         wanted = [(n, p) for n, p in main.parameters.items() if p.is_required and not _given(n, p, done)]
         if wanted:
             lines.append(f"{step}:")
-            lines += [f"  {key}: ???  # {_remark(parameter.description)}" for key, parameter in wanted]
+            lines += [f"  {key}: ???{_about(parameter)}" for key, parameter in wanted]
         done[step] = main
     return "\n".join(lines) + "\n"
 
@@ -145,7 +149,7 @@ def _with(step: str, main: EntryPoint, done: Mapping[str, EntryPoint]) -> Iterat
     has_value = any(p.is_required or _given(n, p, done) for n, p in main.parameters.items())
     yield "    with:" if has_value else "    # with:"
     for key, parameter in main.parameters.items():
-        about = f"  # {_remark(parameter.description)}" if parameter.description else ""
+        about = _about(parameter)
         if given := _given(key, parameter, done):
             yield f"      {key}: {given}{about}"
         elif parameter.is_required:
@@ -184,5 +188,7 @@ def _default(parameter: Parameter) -> str:
     return scalar(parameter.default)
 
 
-def _remark(text: str) -> str:
-    return one_line(" ".join(text.split()))
+def _about(described: EntryPoint | Parameter) -> str:
+    """Returns the comment that says what something is, empty where nothing does."""
+    text = one_line(" ".join(described.description.split()))
+    return f"  # {text}" if text else ""

@@ -37,19 +37,26 @@ def read_pipeline(folder: Path) -> Pipeline:
 
 def components_in(root: Path) -> list[str]:
     """Returns the names of a library's components: folders with a contract that are no pipelines."""
-    folders = (file.parent for file in root.glob(f"*/{component.FILE}"))
-    return sorted(folder.name for folder in folders if not (folder / pipeline.FILE).is_file())
+    folders = {file.parent for file in root.glob("*/[Mm][Ll][Pp]*")}
+    return sorted(f.name for f in folders if contract_of(f) and not (f / pipeline.FILE).is_file())
+
+
+def contract_of(folder: Path) -> Path | None:
+    """Returns a folder's MLproject, None where it has none."""
+    files = (path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else ()
+    name = component.contract_among(files)
+    return folder / name if name else None
 
 
 def read_component(root: Path, name: str, place: str, schema: Schema = core) -> Component:
     """Reads ROOT/NAME/MLproject. Raises FindingsError; a component that is not there is named."""
     if not root.is_dir():
         raise FindingsError([Finding(place, f"the folder {root} does not exist")])
-    file = root / name / component.FILE
-    if not file.is_file():
+    file = contract_of(root / name)
+    if file is None:
         near = did_you_mean(name, components_in(root))
         raise FindingsError([Finding(place, f"no component {name!r}", near, component.MISSING)])
-    return parse_component(read_text(file), f"{name}/{component.FILE}", schema)
+    return parse_component(read_text(file), f"{name}/{file.name}", schema)
 
 
 def read_project(folder: Path) -> Project:
@@ -57,9 +64,8 @@ def read_project(folder: Path) -> Project:
 
     Raises FindingsError.
     """
-    names = (path.name for path in folder.iterdir() if path.name.lower() == component.FILE.lower())
-    name = next(names, None)
-    return parse_project(read_text(folder / name), name) if name else Project()
+    file = contract_of(folder)
+    return parse_project(read_text(file), file.name) if file else Project()
 
 
 def read_parameters(folder: Path) -> list[tuple[str, str]]:
