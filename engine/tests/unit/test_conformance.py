@@ -111,6 +111,24 @@ def told(found: ComponentFolder) -> list[str]:
     return [f"{finding.category} {finding.place}: {finding.problem}" for finding in conformance(found)]
 
 
+@pytest.mark.parametrize(
+    ("found", "hint"),
+    [
+        (source(readme="x"), "waypost check --fix writes them"),
+        (source(files=FILES - {"README.md"}), "waypost check --fix writes one"),
+        (source(rename("other")), "call one of them main: other"),
+        (source(python_env=None), "add it: dependencies: [-r requirements.txt]"),
+        (
+            source(lambda c: c.update(shared=["kit", "environment", "zz"])),
+            "make it, or take it out: without it the component cannot be locked",
+        ),
+    ],
+)
+def test_each_finding_says_what_mends_it(found: ComponentFolder, hint: str) -> None:
+    """One line is enough to go on."""
+    assert {finding.hint for finding in conformance(found)} == {hint}
+
+
 def test_a_component_that_conforms() -> None:
     """Nothing is told of a component as it has to be; links, extras and markers included."""
     assert told(source()) == []
@@ -275,18 +293,28 @@ def test_what_keeps_a_library_from_its_release() -> None:
         (
             "name",
             "its name is 'lod', its folder's 'load'",
-            "pipelines use the folder's name, MLflow the component's",
+            "name: load; pipelines use the folder's name, MLflow the component's",
         ),
         ("command", "{dta} is not a parameter", "did you mean 'data'?"),
-        ("default", "0 is less than the minimum, 1", ""),
-        ("command", "it runs ran.py, which does not exist", ""),
+        ("default", "0 is less than the minimum, 1", "another default, or another range or choices"),
+        (
+            "command",
+            "it runs ran.py, which does not exist",
+            "add it to load, or name a program that is there",
+        ),
         ("shared", "the library has no folder 'kits'", "did you mean 'kit'?"),
         (
             "environment",
             "requirements.txt is not a file in load, kits, environment",
-            "only these folders are delivered",
+            "add it to load (uv pip compile --generate-hashes), or a link to a file in one of the others",
         ),
     ]
+    near = source(lambda c: main(c).update(command=main(c)["command"].replace("run.py", "rnu.py")))
+    assert [finding.hint for finding in refused(near)] == ["did you mean 'run.py'?"]
+    gone = source(files=FILES - {"run.py"})  # a test of it is no program
+    assert [finding.hint[:14] for finding in refused(gone)] == ["add it to load"]
+    outside = source(requirements={})  # a link to what is not delivered
+    assert [finding.hint for finding in refused(outside)] == ["only these folders are delivered"]
     assert "add --data={data}" in [f.hint for f in refused(found)]
     loose = source(requirements={"requirements.txt": "pandas\n"})
     assert [f.category for f in refused(loose)] == ["pinned"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from waypost.contracts.command import PythonCommand
+from waypost.runs import fork_server
 from waypost.runs.imports import Reached, reached
 
 RUN = PythonCommand((), file="run.py")
@@ -118,3 +120,12 @@ def test_code_that_configures(tmp_path: Path, code: str) -> None:
 def test_code_that_only_reads(tmp_path: Path, code: str) -> None:
     """It stays with a worker."""
     assert not look(tmp_path, {"run.py": code}).configures
+
+
+def test_a_worker_runs_in_an_old_python() -> None:
+    """What runs in the environment of a component takes Python 3.8, as components of strangers ask for: its
+    syntax, and no method of texts that is newer.
+    """
+    tree = ast.parse(Path(fork_server.__file__).read_text(encoding="utf-8"), feature_version=(3, 8))
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not used & {"removeprefix", "removesuffix"}

@@ -28,7 +28,8 @@ def entry_point_problems(entry_point: EntryPoint) -> list[tuple[str, str, str]]:
         try:
             argument_text(parameter, parameter.default)
         except ValueError as error:
-            found.append((f"parameters.{name}.default", str(error), ""))
+            hint = "another default, or another range or choices"
+            found.append((f"parameters.{name}.default", str(error), hint))
     return found
 
 

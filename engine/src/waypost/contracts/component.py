@@ -252,15 +252,13 @@ def _as_text(found: Any) -> Any:
 
 
 def contract_among(files: Iterable[str]) -> str | None:
-    """Returns which of a folder's files is its MLproject, whose name MLflow takes in any case; None where none
-    is.
-    """
+    """Returns the name of the MLproject among files, None without one; MLflow takes it in any case."""
     found = sorted(name for name in files if name.lower() == FILE.lower())
     return FILE if FILE in found else next(iter(found), None)
 
 
 def contract_in(entries: Mapping[str, Entry]) -> str | None:
-    """Returns the same of what is in a folder as git has it, by name."""
+    """Returns the same for a folder in git, by the entries of its tree."""
     return contract_among(name for name, entry in entries.items() if entry.kind == "blob")
 
 

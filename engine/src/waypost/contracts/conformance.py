@@ -19,6 +19,7 @@ from waypost.texts.value_schema import schema_problems
 
 _PINNED = re.compile(r"[\w.\-]+(\[[\w,. \-]+\])?\s*==\s*[^\s*]+(\s|;|$)")
 _ASKS_ELSEWHERE = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host", "-e")
+_TEST = re.compile(r"test[_.-].+|.+[_.-]test\.\w+")
 # The rule that a key of an entry point breaks, by its last part.
 _KEYS = {"command": "command", "default": "default", "schema": "schema"}
 
@@ -32,7 +33,7 @@ def _name(inspected: ComponentFolder) -> Iterator[Finding]:
     """The name is that of the folder."""
     if inspected.component.name != inspected.name:
         problem = f"its name is {inspected.component.name!r}, its folder's {inspected.name!r}"
-        hint = "pipelines use the folder's name, MLflow the component's"
+        hint = f"name: {inspected.name}; pipelines use the folder's name, MLflow the component's"
         yield inspected.finding("name", FILE, problem, hint)
 
 
@@ -40,7 +41,9 @@ def _contract(inspected: ComponentFolder) -> Iterator[Finding]:
     """There is a main entry point, and everything is described."""
     component = inspected.component
     if "main" not in component.entry_points:
-        yield inspected.finding("entry-point", FILE, "it has no entry point 'main', which a step uses")
+        names = ", ".join(component.entry_points)
+        hint = f"call one of them main: {names}" if names else "entry_points: {main: {command: …}}"
+        yield inspected.finding("entry-point", FILE, "it has no entry point 'main', which a step uses", hint)
     for name, entry_point in component.entry_points.items():
         items = [(n, p.description) for n, p in entry_point.parameters.items()]
         items += [(n, output.description) for n, output in entry_point.outputs.items()]
@@ -61,9 +64,10 @@ def _command(inspected: ComponentFolder) -> Iterator[Finding]:
             yield inspected.finding(rule, f"{place}.{key}", problem, hint)
         for file in programs_in(entry_point.command):
             if not file.startswith("../") and posixpath.normpath(file) not in inspected.files:
-                yield inspected.finding(
-                    "command", f"{place}.command", f"it runs {file}, which does not exist"
-                )
+                problem = f"it runs {file}, which does not exist"
+                hint = nearest(file, (name for name in inspected.files if not _TEST.fullmatch(name)))
+                hint = hint or f"add it to {inspected.name}, or name a program that is there"
+                yield inspected.finding("command", f"{place}.command", problem, hint)
 
 
 def _used(inspected: ComponentFolder) -> Iterator[Finding]:
@@ -80,7 +84,8 @@ def _shared(inspected: ComponentFolder) -> Iterator[Finding]:
     for folder in inspected.component.shared:
         if folder not in inspected.beside:
             problem = f"the library has no folder {folder!r}"
-            hint = nearest(folder, inspected.beside) or "the component cannot be locked"
+            hint = nearest(folder, inspected.beside)
+            hint = hint or "make it, or take it out: without it the component cannot be locked"
             yield inspected.finding("shared", f"{FILE}: shared", problem, hint)
 
 
@@ -88,11 +93,15 @@ def _files(inspected: ComponentFolder) -> Iterator[Finding]:
     """The environment files exist, in the component's own or shared folders."""
     named = inspected.component.python_env or inspected.component.conda_env
     if named is not None and inspected.python_env is None:
-        yield inspected.finding("environment", FILE, f"no {named} here")
+        hint = "add it: dependencies: [-r requirements.txt]"
+        yield inspected.finding("environment", FILE, f"no {named} here", hint)
     for file in inspected.python_env.requirement_files if inspected.python_env else ():
         if file not in inspected.requirements:
             problem = f"{file} is not a file in {', '.join(inspected.together)}"
-            yield inspected.finding("environment", named or FILE, problem, "only these folders are delivered")
+            lock = f"add it to {inspected.name} (uv pip compile --generate-hashes)"
+            hint = f"{lock}, or a link to a file in one of the others"
+            hint = "only these folders are delivered" if file in inspected.files else hint
+            yield inspected.finding("environment", named or FILE, problem, hint)
 
 
 def _schemas(inspected: ComponentFolder) -> Iterator[Finding]:
@@ -162,17 +171,16 @@ def _requirements(inspected: ComponentFolder, file: str, text: str) -> Iterator[
 def _readme(inspected: ComponentFolder) -> Iterator[Finding]:
     """There is a README, and its tables match the contract."""
     if README not in inspected.files:
-        yield inspected.finding("readme", "", f"no {README} here")
+        yield inspected.finding("readme", "", f"no {README} here", "waypost check --fix writes one")
     elif main := inspected.component.entry_points.get("main"):
         for problem in readme_problems(inspected.readme, main):
-            yield inspected.finding("readme", README, problem)
+            yield inspected.finding("readme", README, problem, "waypost check --fix writes them")
 
 
 def _tests(inspected: ComponentFolder) -> Iterator[Finding]:
     """There are tests."""
     names = (posixpath.basename(file) for file in inspected.files)
-    is_test = re.compile(r"test[_.-].+|.+[_.-]test\.\w+")
-    if not any(is_test.fullmatch(name) for name in names):
+    if not any(_TEST.fullmatch(name) for name in names):
         yield inspected.finding("tests", "", "no tests here", "such as test_run.py")
 
 

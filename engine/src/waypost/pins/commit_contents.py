@@ -12,8 +12,8 @@ from waypost.contracts.component import FILE, MISSING, Component, contract_in, p
 from waypost.contracts.environment import PYTHON_ENV, environment_files, find_environment
 from waypost.contracts.listing import Listing, top_of, walk
 from waypost.contracts.lock import environment_digest
-from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.pipeline import FILE as PIPELINE
+from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.requirements import environment_folders
 from waypost.contracts.trees import FOLDER, Entry, TreeError, link_problem, read_tree, shown
 from waypost.contracts.urls import name_of

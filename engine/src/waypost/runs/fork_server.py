@@ -1,7 +1,8 @@
 """A process that imports what steps need, and forks once for each step.
 
-Executed by the Python of a component's environment, where Waypost is not installed: it uses only the standard
-library and imports nothing of Waypost. It talks to the engine over a socket, one JSON document per line.
+Executed by the Python of a component's environment, from 3.8 on, where Waypost is not installed: it uses only
+the standard library and imports nothing of Waypost. It talks to the engine over a socket, one JSON document
+per line.
 
     from the engine   {"import": [module, …]}, {"store": tracking URI} once its tables are there
                       {"step": ID, "import": […], "file": F or "module": M, "arguments": […],
@@ -191,11 +192,10 @@ def _hidden(path: list[str]) -> str:
     for folder in path:
         with contextlib.suppress(OSError):
             for entry in os.listdir(folder):
-                name = entry.removesuffix(".py")
+                name, kind = os.path.splitext(entry)
                 file = getattr(sys.modules.get(name), "__file__", None)
-                is_module = entry.endswith(".py") or os.path.isfile(
-                    os.path.join(folder, entry, "__init__.py")
-                )
+                package = os.path.join(folder, entry, "__init__.py")
+                is_module = kind == ".py" or (not kind and os.path.isfile(package))
                 if file and is_module and not file.startswith(os.path.join(folder, "")):
                     return f"its module {name} has the same name as a loaded one"
     return ""
