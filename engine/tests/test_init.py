@@ -74,6 +74,21 @@ def test_a_new_library(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPa
     )
 
 
+def test_below_the_top_of_a_repository(workplace: Path, call: Call) -> None:
+    """No workflow is written there, and nothing is said of what it would install."""
+    git = Repository(workplace)
+    git.git("init", "--quiet", ".")
+    library = make_library(workplace / "core.git")
+    for name in ("pipes/grades", "p w/Ünï"):
+        chosen = ("--from", library.path, "--components", "load", name)
+        made = call(*WAYPOST, "init", "pipeline", *chosen)
+        assert made.returncode == 0, made.stderr
+        assert "no workflow" in made.stdout
+        assert "hashes" not in made.stdout + made.stderr
+        assert not (workplace / name / ".github").exists()
+    shutil.rmtree(library.path)
+
+
 def test_components_of_another_library(workplace: Path, call: Call) -> None:
     """Without names it says which there are; with them the pipeline locks; its check names what is left."""
     library = make_library(workplace / "core.git")

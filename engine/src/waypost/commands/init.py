@@ -66,15 +66,18 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
     """
     console = Console()
     name = name or repository.name_of(folder)
+    below = _is_below_top(console, folder)
     if url:
         asked = [part.strip() for part in components.split(",") if part.strip()]
         found = adopted(url, asked, source, notifier(console))
-        files: New = repository.pipeline_of(name, _owner(folder), found, _engine(console))
+        files: New = repository.pipeline_of(name, _owner(folder), found, _engine(console, below=below))
     else:
         if components or source:
             raise UsageError("--components and --as belong to --from", hint="--from URL[@VERSION]")
-        files = _with_lock(console, folder, name)
-    files = _placed(console, folder, name, files)
+        check_free(folder, repository.pipeline_repository(name, "", ""))
+        locks = _lock(console), _engine(console, below=below)
+        files = repository.pipeline_repository(name, _owner(folder), *locks)
+    files = repository.below_top(name, files) if below else files
     write(folder, files)
     asks = "???" in str(files[PARAMETERS_FILE])
     _told(console, folder, files, ["waypost lock", *(["fill in params.yaml"] if asks else []), "waypost run"])
@@ -95,29 +98,25 @@ def library_(folder: Path, name: str) -> None:
     console = Console()
     name = name or repository.name_of(folder)
     check_free(folder, repository.library_repository(name, "", ""))
-    new = repository.library_repository(name, _owner(folder), _lock(console), _engine(console))
-    files = _placed(console, folder, name, new)
+    below = _is_below_top(console, folder)
+    locks = _lock(console), _engine(console, below=below)
+    files: New = repository.library_repository(name, _owner(folder), *locks)
+    files = repository.below_top(name, files) if below else files
     write(folder, files)
     _told(console, folder, files, ["waypost check", "waypost components new NAME", "waypost release"])
 
 
-def _with_lock(console: Console, folder: Path, name: str) -> New:
-    """Returns the files of a pipeline with components of its own; whether they are free is asked first."""
-    check_free(folder, repository.pipeline_repository(name, "", ""))
-    return repository.pipeline_repository(name, _owner(folder), _lock(console), _engine(console))
-
-
-def _placed(console: Console, folder: Path, name: str, files: New) -> New:
-    """Returns the files as they are below the top of a repository, where the folder is there; says so."""
+def _is_below_top(console: Console, folder: Path) -> bool:
+    """Tells whether new files lie below the top of a repository, and says what follows."""
     there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.is_dir())
     top = git.top_of(there)
     if top is None or top.resolve() == folder.resolve():
-        return files
+        return False
     words = (
         "below the top of a repository: tags of its own (setup.cfg), and no workflow, which counts there only"
     )
     notifier(console)(words)
-    return repository.below_top(name, files)
+    return True
 
 
 def _lock(console: Console) -> str:
@@ -125,8 +124,12 @@ def _lock(console: Console) -> str:
     return locked(library.requirements_in())
 
 
-def _engine(console: Console) -> str:
-    """Returns what the workflow installs, with hashes; nothing where no index has it, which is said."""
+def _engine(console: Console, *, below: bool) -> str:
+    """Returns what the workflow installs, with hashes: nothing where no index has it, which is said, nor
+    `below` the top of a repository, where there is no workflow.
+    """
+    if below:
+        return ""
     lock = engine_lock()
     if not lock:
         words = f"waypost=={__version__} is on no package index here: the workflow installs it without hashes"
