@@ -23,7 +23,8 @@ from waypost.errors import FindingsError, UsageError
 from waypost.scaffold import library, repository
 from waypost.scaffold.adopting import Adopted, parameters_text, pipeline_text
 from waypost.scaffold.texts import scalar
-from waypost.scaffold.writing import Link, write
+from waypost.scaffold.writing import Link, ignored, without, write
+from waypost.sources.git import git
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,56 @@ def test_names_that_are_none(name: str, hint: str) -> None:
     with pytest.raises(UsageError, match="is no name of a component") as error:
         library.check_name(name)
     assert hint in error.value.hint
+
+
+@pytest.mark.parametrize("name", ["environment", "componentkit", "releases"])
+def test_names_of_a_librarys_own_folders(name: str) -> None:
+    """A component in one of them would mix with what all components share, or with the records."""
+    with pytest.raises(UsageError, match="is a folder of every library"):
+        library.check_name(name)
+
+
+@pytest.mark.parametrize("there", ["file", "link", "folder"])
+def test_a_component_whose_folder_is_taken(tmp_path: Path, there: str) -> None:
+    """No new component is put among files of somebody else; an empty folder is free."""
+    write(tmp_path, library.library("lock", library.readme_values("x")))
+    (tmp_path / "free").mkdir()
+    assert library.new_component(tmp_path, "free")
+    match there:
+        case "file":
+            (tmp_path / "taken").touch()
+        case "link":
+            (tmp_path / "taken").symlink_to("nowhere")
+        case "folder":
+            (tmp_path / "taken").mkdir()
+            (tmp_path / "taken" / "notes.txt").touch()
+    for make in (
+        lambda: library.new_component(tmp_path, "taken"),
+        lambda: library.copy_of(tmp_path, "load", "taken"),
+    ):
+        with pytest.raises(UsageError, match="is there already"):
+            make()
+
+
+def test_a_repository_that_a_hosting_service_began(tmp_path: Path) -> None:
+    """Its README, LICENSE and .gitignore are kept; what the latter lacks is told, all else is in the way."""
+    for name in ("README.md", "LICENSE", ".gitignore", "setup.cfg"):
+        (tmp_path / name).write_text("__pycache__\n/mlruns\n")
+    files = without(tmp_path, repository.library_repository("x", "y", "lock"), repository.FOR_PEOPLE)
+    assert not {*repository.FOR_PEOPLE} & {*files}
+    assert "setup.cfg" in files
+    theirs = (tmp_path / ".gitignore").read_text()
+    assert repository.ignored_by_none(theirs) == [".venv/", ".pytest_cache/", "mlflow.db"]
+
+
+def test_new_files_that_git_ignores(tmp_path: Path) -> None:
+    """They are told: a check finds them in the folder, and nobody else gets them."""
+    files = {"clean/run.py": "", "clean/example.csv": ""}
+    write(tmp_path, files)
+    (tmp_path / ".gitignore").write_text("*.csv\n")
+    assert ignored(tmp_path, files) == ""
+    git(tmp_path, "init", "--quiet")
+    assert ignored(tmp_path, files) == "git ignores 1 of them, see .gitignore: clean/example.csv"
 
 
 def test_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from waypost.release.importing import take_in
 from waypost.report.common import columns, line, notifier, write_document
 from waypost.report.console import Console, escape
 from waypost.scaffold.library import TEMPLATES, copy_of, kit_update, new_component
-from waypost.scaffold.writing import write
+from waypost.scaffold.writing import ignored, write
 from waypost.sources.files import write_text
 
 GUEST = Path("components-repo")
@@ -113,6 +113,8 @@ def new(name: str, like: str, language: str | None, library: Path) -> None:
     files = copy_of(library, like, name) if like else new_component(library, name, language or "python")
     write(library, files)
     line(console, f"[green]✓[/] {escape(str(library / name))}: {len(files)} files")
+    if words := ignored(library, files):
+        line(console, f"  [yellow]{escape(words)}[/]")
     for step in (f"waypost check {library}", f"waypost check {library} --run"):
         line(console, f"  {escape(step)}")
 

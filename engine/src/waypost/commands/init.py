@@ -15,8 +15,9 @@ from waypost.report.console import Console, escape
 from waypost.scaffold import library, repository
 from waypost.scaffold.adopting import adopted
 from waypost.scaffold.environment import engine_lock, locked
-from waypost.scaffold.writing import New, check_free, write
+from waypost.scaffold.writing import New, check_free, ignored, without, write
 from waypost.sources import git
+from waypost.sources.files import read_text
 
 _folder = click.argument(
     "folder", default=".", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path)
@@ -57,7 +58,8 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
     """Make a pipeline in DIR, which runs at once: on data that scikit-learn brings along, or, with --from, on
     yours, once params.yaml says where it is.
 
-    Nothing that is in DIR is replaced.
+    Nothing that is in DIR is replaced: a README, a LICENSE and a .gitignore are kept, anything else that is
+    in the way is named, and nothing is written.
 
     \b
     Examples:
@@ -74,10 +76,10 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
     else:
         if components or source:
             raise UsageError("--components and --as belong to --from", hint="--from URL[@VERSION]")
-        check_free(folder, repository.pipeline_repository(name, "", ""))
+        check_free(folder, _new(folder, repository.pipeline_repository(name, "", "")))
         locks = _lock(console), _engine(console, below=below)
         files = repository.pipeline_repository(name, _owner(folder), *locks)
-    files = repository.below_top(name, files) if below else files
+    files = _new(folder, repository.below_top(name, files) if below else files)
     write(folder, files)
     asks = "???" in str(files[PARAMETERS_FILE])
     _told(console, folder, files, ["waypost lock", *(["fill in params.yaml"] if asks else []), "waypost run"])
@@ -89,7 +91,8 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
 def library_(folder: Path, name: str) -> None:
     """Make a component library in DIR, with two components that work.
 
-    Nothing that is in DIR is replaced.
+    Nothing that is in DIR is replaced: a README, a LICENSE and a .gitignore are kept, anything else that is
+    in the way is named, and nothing is written.
 
     \b
     Example:
@@ -97,11 +100,11 @@ def library_(folder: Path, name: str) -> None:
     """
     console = Console()
     name = name or repository.name_of(folder)
-    check_free(folder, repository.library_repository(name, "", ""))
+    check_free(folder, _new(folder, repository.library_repository(name, "", "")))
     below = _is_below_top(console, folder)
     locks = _lock(console), _engine(console, below=below)
     files: New = repository.library_repository(name, _owner(folder), *locks)
-    files = repository.below_top(name, files) if below else files
+    files = _new(folder, repository.below_top(name, files) if below else files)
     write(folder, files)
     _told(console, folder, files, ["waypost check", "waypost components new NAME", "waypost release"])
 
@@ -117,6 +120,10 @@ def _is_below_top(console: Console, folder: Path) -> bool:
     )
     notifier(console)(words)
     return True
+
+
+def _new(folder: Path, files: New) -> New:
+    return without(folder, files, repository.FOR_PEOPLE)
 
 
 def _lock(console: Console) -> str:
@@ -144,6 +151,12 @@ def _owner(folder: Path) -> str:
 
 def _told(console: Console, folder: Path, files: New, steps: list[str]) -> None:
     line(console, f"[green]✓[/] {escape(str(folder))}: {len(files)} files")
+    if words := ignored(folder, files):
+        line(console, f"  [yellow]{escape(words)}[/]")
+    if kept := [name for name in repository.FOR_PEOPLE if name not in files]:
+        line(console, f"  kept as they are: {', '.join(kept)}")
+    if ".gitignore" in kept and (lines := repository.ignored_by_none(read_text(folder / ".gitignore"))):
+        line(console, f"  add to .gitignore: {' '.join(lines)}")
     here = folder.resolve() == Path.cwd()
     first = [] if here else [f"cd {shlex.quote(str(folder))}"]
     begun = (

@@ -97,7 +97,10 @@ def _value_problems(
         return
     there = text in files or any(file.startswith(f"{text.rstrip('/')}/") for file in files)
     if is_file(entry_point, name, text) and not text.startswith("../") and not there:
-        yield f"the example's {name}: no {text} here", "add a small file in its folder"
+        yield (
+            f"the example's {name}: no {text} here",
+            "add a small file in its folder, which git does not ignore",
+        )
 
 
 def in_order(contracts: Mapping[str, Component]) -> list[str]:

@@ -10,6 +10,7 @@ from waypost.contracts import kit
 from waypost.contracts.component import FILE, parse_component
 from waypost.contracts.readme import with_tables
 from waypost.errors import UsageError
+from waypost.interfaces.record import FOLDER as RECORDS
 from waypost.scaffold import schemas, texts
 from waypost.scaffold.environment import LOCK, SOURCE, lock_command
 from waypost.scaffold.writing import Link
@@ -24,12 +25,22 @@ TEMPLATES = {"python": "component", "shell": "shell"}  # by the language of a ne
 
 
 def check_name(name: str) -> None:
-    """Raises UsageError for a name that is not the same everywhere: folder, module, MLflow, a pipeline."""
+    """Raises UsageError for a name that is not the same everywhere: folder, module, MLflow, a pipeline; and
+    for those of a library's own folders.
+    """
+    if name in (_ENVIRONMENT, kit.FOLDER, RECORDS):
+        raise UsageError(f"{name!r} is a folder of every library", hint="give the component another name")
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} is no name of a component: small letters, digits and _, a letter first",
             hint=f"such as {re.sub('[^a-z0-9_]+', '_', name.lower()).strip('_') or 'clean'}",
         )
+
+
+def check_new(folder: Path) -> None:
+    """Raises UsageError where the folder of a new component is taken, also by a file or a link."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or any(folder.glob("*")):
+        raise UsageError(f"{folder}: is there already; nothing was written", hint="another name")
 
 
 def library(lock: str, values: Mapping[str, str], below: str = "") -> dict[str, str | Link]:
@@ -101,6 +112,7 @@ def new_component(root: Path, name: str, language: str = "python") -> dict[str, 
             hint="--library FOLDER names one, `waypost init library` makes one; --like COMPONENT needs none",
         )
     files = component(name, TEMPLATES[language])
+    check_new(root / name)
     files |= {path: text for path, text in schemas.of_contracts().items() if not (root / path).exists()}
     if language != "python":
         return files
@@ -129,6 +141,7 @@ def copy_of(root: Path, like: str, name: str) -> dict[str, str | Link]:
     Raises UsageError where there is no such component, or where a file of it is no text.
     """
     check_name(name)
+    check_new(root / name)
     there = components_in(root)
     if like not in there:
         raise UsageError(f"no component {like!r} in {root}", hint=f"there are: {', '.join(there) or 'none'}")

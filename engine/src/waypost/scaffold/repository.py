@@ -27,6 +27,8 @@ _PIPELINE_CHECKS = (
     "waypost release check-records",
     "waypost semver-check",
 )
+FOR_PEOPLE = ("README.md", "LICENSE", ".gitignore")
+"""What hosting services put into a new repository; each does where it is there already."""
 WORKFLOW, ENGINE_LOCK = ".github/workflows/check.yml", ".github/waypost.txt"
 
 
@@ -90,6 +92,13 @@ def below_top(name: str, files: Mapping[str, str | Link]) -> dict[str, str | Lin
     settings = str(files[SETTINGS]).replace(PLAIN_TAG, f"{prefix}-{PLAIN_TAG}")
     kept = {path: text for path, text in files.items() if not path.startswith(".github/")}
     return {**kept, SETTINGS: settings}
+
+
+def ignored_by_none(theirs: str) -> list[str]:
+    """Returns the lines of our .gitignore that another one does not have."""
+    have = {line.strip().strip("/") for line in theirs.splitlines()}
+    lines = texts.filled("repository/gitignore", {}).splitlines()
+    return [line for line in lines if line.strip("/") not in have]
 
 
 def name_of(folder: Path) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.errors import Finding, FindingsError
+from waypost.sources.git import ignored_among
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,18 @@ class Link:
 
 New = Mapping[str, str | Link]
 """New files by their paths below a folder."""
+
+
+def without(folder: Path, files: New, kept: Iterable[str]) -> New:
+    """Returns the files without those of `kept` that the folder has already."""
+    there = {name for name in kept if (folder / name).is_file()}
+    return {name: content for name, content in files.items() if name not in there}
+
+
+def ignored(folder: Path, files: New) -> str:
+    """Returns what to say of new files that git ignores, so that nobody would get them; empty without any."""
+    names = ignored_among(folder, files)
+    return f"git ignores {len(names)} of them, see .gitignore: {', '.join(names[:3])}" if names else ""
 
 
 def check_free(folder: Path, files: New) -> None:

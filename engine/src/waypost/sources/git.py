@@ -122,6 +122,14 @@ def top_of(folder: Path) -> Path | None:
         return None
 
 
+def ignored_among(folder: Path, files: Iterable[str]) -> list[str]:
+    """Returns which files of a folder the repository around it ignores, none outside of one."""
+    try:
+        return git(folder, "-c", "core.quotePath=false", "check-ignore", "--", *files).splitlines()
+    except ProcessError:
+        return []
+
+
 def user_name() -> str:
     """Returns the name that the user's commits have, empty where git knows none."""
     try:
