@@ -10,7 +10,7 @@ import pytest
 from packaging.version import Version
 
 from tests.conftest import LIBRARY, Call
-from tests.repositories import edit_contract, make_library
+from tests.repositories import edit_contract, make_library, make_repository
 from waypost.catalogue.opening import open_library
 from waypost.catalogue.reading import read_library
 from waypost.errors import Finding, UsageError
@@ -70,6 +70,31 @@ def test_a_broken_library(workplace: Path, call: Call) -> None:
     assert "imports" in {f.category for f in check_library(lib).findings if f.place == "segregate/MLproject"}
 
 
+def test_what_no_lock_takes(workplace: Path) -> None:
+    """A submodule, a repository inside, a pointer of Git LFS and a link that leaves the component are told
+    before a release that nobody could lock; a component that is a link is none.
+    """
+    lib = make_library(workplace / "lib")
+    sub = make_repository(lib.path / "kit" / "sub")
+    sub.commit("x")
+    inner = make_repository(lib.path / "clean" / "inner")
+    (inner.path / "x").touch()
+    inner.commit("x")
+    lib.git("add", "clean/inner")
+    (lib.path / "load" / "data.csv").write_text("version https://git-lfs.github.com/spec/v1\noid x\n")
+    (lib.path / "load" / "words.py").symlink_to("../kit/words.py")
+    (lib.path / "load" / "out.py").symlink_to("../clean/run.py")
+    (lib.path / "linked").symlink_to("load")
+    found = check_library(lib.path)
+    assert found.components == ("clean", "load")
+    assert {f.place: f.problem.partition(":")[0] for f in found.findings if f.category == "delivered"} == {
+        "kit/sub": "is a submodule",
+        "clean/inner": "is a submodule",
+        "load/data.csv": "is a Git LFS pointer, not the file; keep data out of components",
+        "load/out.py": "is a link that may leave its folder, to '../clean/run.py'",
+    }
+
+
 @pytest.mark.journey
 def test_components_are_tried(workplace: Path, call: Call) -> None:
     """With --run tests and examples are executed: a shell script runs under stock MLflow; a trainer that
@@ -104,6 +129,10 @@ def test_what_is_no_library(workplace: Path) -> None:
     with pytest.raises(UsageError, match="no components here") as error:
         check_library(workplace)
     assert error.value.hint == "the folder of a library, or of a pipeline (pipeline.yaml)"
+    (workplace / "MLproject").write_text("name: alone\n")
+    with pytest.raises(UsageError) as error:
+        check_library(workplace)
+    assert "it is a component itself" in error.value.hint
 
 
 def test_what_git_ignores_is_not_looked_at(workplace: Path) -> None:

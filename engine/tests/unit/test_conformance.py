@@ -276,6 +276,25 @@ def test_tables_of_a_readme(old: str, new: str, problem: list[str]) -> None:
         assert said.startswith(expected)
 
 
+def test_a_folder_with_the_name_of_a_package() -> None:
+    """Python does not look beside a program: where nothing makes it, `import other` is a package."""
+    alone = {"command": "python run.py {data} {limit} {od`d} {recipe}"}
+    imports = {"load": frozenset({"other"}), "kit": frozenset[str]()}
+    assert not refused(source(lambda c: main(c).update(alone), imports=imports))
+    for more in ("sys", "importlib"):
+        may = {"load": frozenset({"other", more})}
+        assert [f.category for f in refused(source(lambda c: main(c).update(alone), imports=may))] == [
+            "imports"
+        ]
+
+
+def test_what_no_lock_takes() -> None:
+    """A file that git cannot hand over is told once, with its place; the lock's own link has its rule."""
+    files = {"load/sub": "is a submodule", "load/requirements.txt": "is a link that may leave its folder"}
+    [finding] = refused(source(refused=files))
+    assert (finding.category, finding.place, finding.problem) == ("delivered", "load/sub", "is a submodule")
+
+
 def test_what_keeps_a_library_from_its_release() -> None:
     """What nobody could lock or run, and what misleads: another name, a placeholder, a default, a script, a
     folder or a file that is not there, a parameter that the command drops, packages in any version.

@@ -15,11 +15,14 @@ from waypost.contracts.python_code import Code, together
 from waypost.errors import Finding, nearest
 
 _OPTION = re.compile(r"(--[A-Za-z][\w-]*)(?:=.*)?")
+_CHANGE_PATHS = frozenset({"sys", "site", "importlib", "runpy"})  # modules that can
 _HELP = frozenset({"--help", "--version"})
 
 
 def _imported(inspected: ComponentFolder) -> Iterator[Finding]:
     """Imported folders are declared: others are not delivered."""
+    if not _looks_beside(inspected):
+        return
     imported = {
         module: folder for folder in inspected.together for module in inspected.imports.get(folder, ())
     }
@@ -27,6 +30,17 @@ def _imported(inspected: ComponentFolder) -> Iterator[Finding]:
         problem = f"{imported[module]} imports {module!r}, which is not in `shared`"
         hint = f"shared: [{', '.join([*inspected.component.shared, module])}]"
         yield inspected.finding("imports", FILE, problem, hint)
+
+
+def _looks_beside(inspected: ComponentFolder) -> bool:
+    """Tells whether the code may import what lies beside the component, which Python does not by itself: a
+    folder with the name of a package, such as sklearn, is no reason to share it.
+    """
+    commands = (entry_point.command for entry_point in inspected.component.entry_points.values())
+    modules = {module for folder in inspected.together for module in inspected.imports.get(folder, ())}
+    return any("PYTHONPATH" in command or ".." in command for command in commands) or bool(
+        modules & _CHANGE_PATHS
+    )
 
 
 def _arguments(inspected: ComponentFolder) -> Iterator[Finding]:

@@ -20,7 +20,8 @@ class ComponentFolder:
     `beside` are the folders of the library; `imports` are the imports of each folder's code, by folder;
     `code` describes the Python files of the component and its shared folders, without tests, by path from the
     component's folder. `requirements` and `schemas` are the texts of such files in the component's own and
-    shared folders; `contracts` are those of the library's components, None if one cannot be read.
+    shared folders; `contracts` are those of the library's components, None if one cannot be read; `refused`
+    says of files in these folders why no lock takes them, by path in the library.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ComponentFolder:
     schemas: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, Code] = field(default_factory=dict)
     contracts: Mapping[str, Component | None] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def finding(self, rule: str, file: str, problem: str, hint: str = "") -> Finding:
         return Finding(f"{self.name}/{file}".rstrip("/"), problem, hint, rule)

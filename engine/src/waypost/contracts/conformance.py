@@ -104,6 +104,15 @@ def _files(inspected: ComponentFolder) -> Iterator[Finding]:
             yield inspected.finding("environment", named or FILE, problem, hint)
 
 
+def _delivered(inspected: ComponentFolder) -> Iterator[Finding]:
+    """A lock takes every file of the component and of what it shares."""
+    told = inspected.python_env.requirement_files if inspected.python_env else ()
+    for path, problem in inspected.refused.items():
+        if path not in [posixpath.normpath(f"{inspected.name}/{file}") for file in told]:
+            hint = "put the file itself there, or take it out of the component"
+            yield Finding(path, problem, hint, "delivered")
+
+
 def _schemas(inspected: ComponentFolder) -> Iterator[Finding]:
     """The schemas of YAML parameters exist, with supported keywords only."""
     for name, entry_point in inspected.component.entry_points.items():
@@ -185,7 +194,7 @@ def _tests(inspected: ComponentFolder) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    *(_name, _command, _shared, _files, _schemas),
+    *(_name, _command, _shared, _files, _delivered, _schemas),
     *(_contract, _used, _environment, _readme, _tests),
     *code_conformance.RULES,
 )

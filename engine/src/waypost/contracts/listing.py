@@ -12,6 +12,7 @@ from waypost.contracts.trees import (
     MOST_PATH_BYTES,
     PROGRAM,
     SUBMODULE,
+    SUBMODULE_PROBLEM,
     Entry,
     TreeError,
     read_tree,
@@ -146,7 +147,7 @@ def _problem(path: str, entries: dict[str, Entry] | TreeError, count: int, count
         if len(path.encode()) + 1 + len(name.encode()) > MOST_PATH_BYTES:
             return f"the path of {shown(name)} is longer than {MOST_PATH_BYTES} bytes"
         if entry.mode == SUBMODULE:
-            return f"{shown(f'{path}/{name}')} is a submodule: its content is in another repository"
+            return f"{shown(f'{path}/{name}')} {SUBMODULE_PROBLEM}"
         if entry.mode not in _UNPACKED:
             return f"{shown(f'{path}/{name}')} has the mode {entry.mode}, which git does not write"
     return ""

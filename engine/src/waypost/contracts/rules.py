@@ -88,6 +88,13 @@ RULES: dict[str, Rule] = {
         refuses=True,
         final=True,
     ),
+    "delivered": Rule(
+        "component",
+        "It and its shared folders have no submodule, no pointer of Git LFS, and no link out of them.",
+        "Every lock refuses them: their content is not in the release.",
+        refuses=True,
+        final=True,
+    ),
     "imports": Rule(
         "component",
         "Folders of the library that the code imports are named in `shared`.",

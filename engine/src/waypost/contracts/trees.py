@@ -12,6 +12,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from sys import intern
 
+MOST_POINTER_BYTES = 1024  # of Git LFS
+LFS_PROBLEM = "is a Git LFS pointer, not the file; keep data out of components"
+SUBMODULE_PROBLEM = "is a submodule: its content is in another repository"
 FOLDER, FILE, PROGRAM, LINK, SUBMODULE = "40000", "100644", "100755", "120000", "160000"
 MOST_NAME_BYTES = 255  # limit of file systems
 MOST_PATH_BYTES = 1024
@@ -145,6 +148,13 @@ def link_problem(path: str, target: bytes, inside: Collection[str]) -> str:
     if text.startswith("/") or ups > len(parents) or not reached or reached[0] not in inside:
         return f"is a link that may leave its folder, to {shown(text)}"
     return ""
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Tells whether the content of a file is what Git LFS has in its place."""
+    return len(content) < MOST_POINTER_BYTES and content.startswith(
+        b"version https://git-lfs.github.com/spec/"
+    )
 
 
 def shown(text: str) -> str:

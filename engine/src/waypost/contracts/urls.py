@@ -35,6 +35,14 @@ def scheme_of(text: str) -> str:
         return ""
 
 
+def without_secrets(url: str) -> str:
+    """Returns a URL for a file that others read: without a password or token, and what stands before it."""
+    head, slashes, rest = url.partition("://")
+    person, at, _ = rest.partition("/")[0].rpartition("@")
+    has_secret = at and (":" in person or head in ("http", "https"))
+    return f"{head}{slashes}{rest.removeprefix(f'{person}@')}" if has_secret else url
+
+
 def name_of(url: str) -> str:
     """Returns what a clone of a repository is called, as git does."""
     return re.split("[/:]", url.rstrip("/").removesuffix("/.git"))[-1].removesuffix(".git")

@@ -15,7 +15,17 @@ from waypost.contracts.lock import environment_digest
 from waypost.contracts.pipeline import FILE as PIPELINE
 from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.requirements import environment_folders
-from waypost.contracts.trees import FOLDER, Entry, TreeError, link_problem, read_tree, shown
+from waypost.contracts.trees import (
+    FOLDER,
+    LFS_PROBLEM,
+    MOST_POINTER_BYTES,
+    Entry,
+    TreeError,
+    is_lfs_pointer,
+    link_problem,
+    read_tree,
+    shown,
+)
 from waypost.contracts.urls import name_of
 from waypost.errors import Finding, FindingsError, did_you_mean
 from waypost.sources import git
@@ -23,8 +33,6 @@ from waypost.sources.mirror import MOST_TEXT_BYTES, Mirror
 from waypost.sources.objects import REFUSED, Objects, entries
 from waypost.sources.unpack import read_links
 
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_LFS_MOST_BYTES = 1024
 _MOST_LINKS = 8
 
 
@@ -115,9 +123,9 @@ class Commit:
             sizes = objects.sizes(blobs.values())
             part.note_sizes(sizes)
             self._links |= read_links(objects, part, sizes)
-            small = [oid for oid in dict.fromkeys(blobs.values()) if sizes[oid] < _LFS_MOST_BYTES]
+            small = [oid for oid in dict.fromkeys(blobs.values()) if sizes[oid] < MOST_POINTER_BYTES]
             contents = zip(small, objects.blobs(small), strict=True)
-            pointers = {oid for oid, content in contents if content.startswith(_LFS_POINTER)}
+            pointers = {oid for oid, content in contents if is_lfs_pointer(content)}
         self._pointers |= {path for path, oid in blobs.items() if oid in pointers}
         self._listing.add(part)
 
@@ -226,7 +234,7 @@ class Commit:
                 found.append(Finding(uses, f"{shown(path)} {problem}", "", REFUSED))
         for path in sorted(self._pointers):
             if top_of(path) == folder:
-                problem = f"{path} is a Git LFS pointer, not the file; keep data out of components"
+                problem = f"{path} {LFS_PROBLEM}"
                 found.append(Finding(uses, problem))
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,13 @@ from waypost.contracts.component_folder import README, ComponentFolder
 from waypost.contracts.environment import environment_files
 from waypost.contracts.python_code import Code, read_code, together
 from waypost.contracts.text_rules import text_findings
+from waypost.contracts.trees import (
+    LFS_PROBLEM,
+    MOST_POINTER_BYTES,
+    SUBMODULE_PROBLEM,
+    is_lfs_pointer,
+    link_problem,
+)
 from waypost.errors import Finding, FindingsError, WaypostError
 from waypost.interfaces.record import FOLDER as RECORDS
 from waypost.sources.files import components_in, read_component, read_python_env, read_text
@@ -76,7 +84,20 @@ class ComponentFolders:
                 for file, code in self.code_of(other).items()
             },
             {**dict.fromkeys(components_in(self.root)), **self.contracts},
+            dict(self._refused(beside)),
         )
+
+    def _refused(self, folders: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yields files of folders that no lock takes: path in the library, problem."""
+        for file in (each for folder in folders for each in self.content.get(folder, ())):
+            path = file.relative_to(self.root).as_posix()
+            if file.is_symlink():
+                if problem := link_problem(path, os.fsencode(file.readlink()), folders):
+                    yield path, problem
+            elif file.is_dir():
+                yield path, SUBMODULE_PROBLEM
+            elif file.stat().st_size < MOST_POINTER_BYTES and is_lfs_pointer(file.read_bytes()):
+                yield path, LFS_PROBLEM
 
     def code_of(self, folder: str) -> dict[str, Code]:
         """Returns facts on the Python files of a folder, without tests, by path in the library."""

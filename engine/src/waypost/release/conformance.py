@@ -17,7 +17,7 @@ from waypost.errors import Finding, FindingsError, UsageError
 from waypost.release.bumpversion import SETTINGS, read_section
 from waypost.release.component_folders import read_folders
 from waypost.release.product import CHANGELOG
-from waypost.sources.files import components_in, read_component, read_text, write_text
+from waypost.sources.files import components_in, contract_of, read_component, read_text, write_text
 
 _OF_A_LIBRARY = {
     "LICENSE": ("licence", "may others use it, and how?"),
@@ -45,6 +45,10 @@ def check_library(folder: Path, tried: Tried | None = None) -> Conformance:
     found = check_components(folder)
     if not found.components:
         hint = f"the folder of a library, or of a pipeline ({PIPELINE_FILE})"
+        if contract_of(folder):
+            hint = (
+                "it is a component itself, which pipelines use as it is; a library has folders of components"
+            )
         raise UsageError(f"{folder.resolve()}: no components here", hint=hint)
     missing = [
         Finding(name, "is missing", hint, rule)

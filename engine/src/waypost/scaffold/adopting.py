@@ -11,7 +11,7 @@ from waypost.contracts.component import Component, EntryPoint, Output, Parameter
 from waypost.contracts.lock import Wanted
 from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.target import parse_target
-from waypost.contracts.urls import full_url
+from waypost.contracts.urls import full_url, without_secrets
 from waypost.errors import Finding, FindingsError, UsageError, did_you_mean
 from waypost.pins.resolver import Resolver
 from waypost.pins.workspace import Workspace
@@ -72,7 +72,9 @@ def adopted(text: str, names: Sequence[str], source: str, say: Callable[[str], N
         raise FindingsError(problems, consequence="nothing was written")
     version = next(iter(pins.values())).version
     components = {name: resolver.contracts[f"{source}/{name}"] for name in names}
-    return Adopted(source, git, _requirement(target.version, version), components, target.folder)
+    if (plain := without_secrets(git)) != git:
+        say("the user and password of the URL are not written: docs/private-repositories.md")
+    return Adopted(source, plain, _requirement(target.version, version), components, target.folder)
 
 
 def _source_of(url: str) -> str:

@@ -36,8 +36,8 @@ def read_pipeline(folder: Path) -> Pipeline:
 
 
 def components_in(root: Path) -> list[str]:
-    """Returns the names of a library's components: folders with a contract that are no pipelines."""
-    folders = {file.parent for file in root.glob("*/[Mm][Ll][Pp]*")}
+    """Returns a library's components: folders with a contract that are neither pipelines nor links."""
+    folders = {file.parent for file in root.glob("*/[Mm][Ll][Pp]*") if not file.parent.is_symlink()}
     return sorted(f.name for f in folders if contract_of(f) and not (f / pipeline.FILE).is_file())
 
 
