@@ -54,7 +54,7 @@ exit $code
 """
 
 _GH = """#!{python}
-import hashlib, json, os, pathlib, subprocess, sys
+import hashlib, json, os, pathlib, subprocess, sys, urllib.parse
 
 STATE, REPOS, KILL = (pathlib.Path(p) for p in ({state!r}, {repos!r}, {kill!r}))
 words, options, rest = [], {{}}, sys.argv[1:]
@@ -142,7 +142,7 @@ elif verb == "api" and "/statuses/" in words[1]:
     state.setdefault("statuses", {{}})[words[1].rpartition("/")[2]] = words[3]
     save()
 elif verb == "api":
-    release = state["releases"].get(words[1].rpartition("/")[2])
+    release = state["releases"].get(urllib.parse.unquote(words[1].rpartition("/")[2]))
     if release is None or release["draft"]:
         sys.exit("gh: Not Found (HTTP 404)")
     print(json.dumps({{"immutable": (bare / "immutable").exists()}}))

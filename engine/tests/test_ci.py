@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -275,3 +276,58 @@ def test_update_pins(runner: Runner, pipeline: str, workplace: Path) -> None:
     hub.bare(LIBRARY).rename(hub.bare(LIBRARY).with_name("gone.git"))
     assert runner.job(pipeline, "update-pins", *third) == 3, runner.said
     assert not (workplace / "third").exists()
+
+
+@pytest.mark.long
+def test_pipelines_in_folders_of_one_repository(runner: Runner, workplace: Path) -> None:
+    """Each is checked, released, reproduced and updated by its folder: tags, releases and pull requests of
+    its own, and what one gets leaves the other as it is.
+    """
+    hub, slug, local = runner.hub, "team/mono", ("--env", "local")
+    assert runner.job(LIBRARY, "release") == 0, runner.said
+    hub.create(slug, two_pipelines(workplace.parent / "own" / "mono"))
+    clone = runner.fresh(slug)
+    for name in ("grades", "prices"):
+        lock = ("python", "-m", "waypost", "lock", f"pipes/{name}")
+        assert runner.call(*lock, cwd=clone.path, env=hub.variables).returncode == 0
+    clone.commit("lock")
+    clone.git("push", "-q", "origin", "main")
+    for name in ("grades", "prices"):
+        there = ("-C", f"pipes/{name}")
+        assert runner.job(slug, "check", *there) == 1
+        assert "3 findings" in runner.said  # what only people and stock MLflow need
+        assert "content, tags and lock are the same" in runner.said
+        assert runner.job(slug, "release", *there, *local) == 0, runner.said
+        assert runner.job(slug, "reproduce", *there, *local, "--json") == 0, runner.said
+        assert '"equal": true' in runner.said
+    tags = ["grades-v1.0.0", "prices/v1.0.0"]
+    assert Repository(hub.bare(slug)).git("tag").split() == tags == sorted(hub.state(slug)["releases"])
+    assert runner.job(slug, "reproduce", "1.0.0", "-C", "pipes/grades", *local) == 0, runner.said
+    assert runner.job(slug, "reproduce", *local) == 2, runner.said
+    library = runner.fresh(LIBRARY)
+    add_parameter(library.path, "load", "more", type="int", default=1)
+    note(library, "- load has `more`.")
+    library.git("push", "-q", "origin", "main")
+    assert runner.job(LIBRARY, "release") == 0, runner.said
+    for name in ("grades", "prices"):
+        update = ("update-pins", f"pipes/{name}", *local, "-o", str(workplace / name))
+        assert runner.job(slug, *update) == 0, runner.said
+        assert runner.job(slug, "publish", str(workplace / name)) == 0, runner.said
+        assert runner.job(slug, *update[:-1], str(workplace / "again")) == 0, runner.said
+        assert f"waypost/update-pins-{name} says the same already" in runner.said
+    assert [(pull["head"], pull["title"]) for pull in hub.state(slug)["pulls"]] == [
+        (f"waypost/update-pins-{name}", f"Update components of {name}") for name in ("grades", "prices")
+    ]
+
+
+def two_pipelines(place: Path) -> Repository:
+    """A repository with two pipelines in folders, ready for their first releases under tags of their own."""
+    mono = make_repository(place)
+    for name, prefix in (("grades", "grades-"), ("prices", "prices/")):
+        folder = mono.path / "pipes" / name
+        releasable(make_pipeline(folder, "../components.git"))
+        shutil.rmtree(folder / ".git")
+        settings = folder / "setup.cfg"
+        settings.write_text(f"{settings.read_text()}tag_name = {prefix}v{{new_version}}\n")
+    mono.commit("two pipelines")
+    return mono

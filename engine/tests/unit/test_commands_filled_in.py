@@ -94,8 +94,16 @@ def test_contract_as_a_whole() -> None:
     found = [problem for entry in component.entry_points.values() for problem in entry_point_problems(entry)]
     assert found == [
         ("command", "{m} is not a parameter", "known: free, n, text"),
-        ("parameters.n.default", "0 is less than the minimum, 1", ""),
-        ("parameters.text.default", "'a\\x00b': a command argument cannot contain the character NUL", ""),
+        (
+            "parameters.n.default",
+            "0 is less than the minimum, 1",
+            "another default, or another range or choices",
+        ),
+        (
+            "parameters.text.default",
+            "'a\\x00b': a command argument cannot contain the character NUL",
+            "another default, or another range or choices",
+        ),
         (
             "command",
             "an unmatched { or }",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from waypost.ci.credentials import host
 from waypost.compat.github_cli import is_absent
@@ -80,7 +81,8 @@ class Host:
 
     def is_immutable(self, tag: str) -> bool:
         """Tells whether a published release is immutable."""
-        found = self._json("api", f"repos/{self.repository}/releases/tags/{tag}", repository=False)
+        name = quote(tag, safe="")  # a tag of a product in a folder may have a slash
+        found = self._json("api", f"repos/{self.repository}/releases/tags/{name}", repository=False)
         return bool(found.get("immutable"))
 
     def attestation_problem(self, file: Path, signer: str = "") -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from waypost.ci.delivery import Delivery, write_delivery
 from waypost.ci.hosting import host_of
 from waypost.ci.runs import executed, tracked
 from waypost.contracts.lock import FILE, lock_text
+from waypost.contracts.tag_names import product_around
 from waypost.errors import IntegrityError, RemoteError, UsageError, WaypostError
 from waypost.interfaces.record import RunRecord
 from waypost.pins import updating
@@ -21,7 +24,7 @@ from waypost.pins.workspace import Workspace, fresh_lock, open_workspace, requir
 from waypost.release.cut import clone_of
 from waypost.runs.events import Reporter
 from waypost.sources import git
-from waypost.sources.files import write_text
+from waypost.sources.files import read_text, write_text
 from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
 
@@ -57,8 +60,10 @@ def update_pins(folder: Path, place: Path, branch: str, reporter: Reporter, *, e
     if top is None:
         raise UsageError(f"{folder} is in no git repository")
     text, path = lock_text(found.lock), (folder.resolve() / FILE).relative_to(top.resolve()).as_posix()
-    if _says(top, path, text):
-        return Prepared(f"{PINS} says the same already, and its pull request is open")
+    product = _product_of(top, posixpath.dirname(path))
+    source = f"{PINS}-{product}" if product else PINS
+    if _says(top, source, path, text):
+        return Prepared(f"{source} says the same already, and its pull request is open")
     place = place.absolute()
     with scratch() as temp, tracked(temp):
         clone = _cloned(top, temp)
@@ -66,7 +71,8 @@ def update_pins(folder: Path, place: Path, branch: str, reporter: Reporter, *, e
         write_text(clone / path, text)
         after, problem = _run(clone / path, reporter, env=env)
         body = texts.update_body(found, before, after, problem)
-        delivery = _delivered(clone, place, PINS, branch, "Update components", body)
+        title = f"Update components of {product}" if product else "Update components"
+        delivery = _delivered(clone, place, source, branch, title, body)
     return Prepared("something is newer", delivery, is_sound and not problem)
 
 
@@ -101,14 +107,26 @@ def update_locks(top: Path, place: Path, branch: str, command: str) -> Prepared:
         return Prepared("something is newer", _delivered(clone, place, LOCKS, branch, "Update locks", body))
 
 
-def _says(top: Path, path: str, text: str) -> bool:
-    """Tells whether origin's branch has this text and, on a service with pull requests, an open one."""
+def _product_of(top: Path, folder: str) -> str:
+    """Returns what the tags of a pipeline in a folder begin with, in letters of a branch; empty where those
+    of the top count: pipelines with tags of their own have pull requests of their own.
+    """
+
+    def text_of(path: str) -> str | None:
+        return read_text(top / path) if (top / path).is_file() else None
+
+    prefix = product_around(folder, text_of)[1]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", prefix.removesuffix("v")).strip("-")
+
+
+def _says(top: Path, source: str, path: str, text: str) -> bool:
+    """Tells whether a branch of origin has this text and, on a service with pull requests, an open one."""
     url = git.origin_of(top)
-    commit = theirs(top, url, PINS) if git.has_origin(top) else ""
+    commit = theirs(top, url, source) if git.has_origin(top) else ""
     if not commit or _at(top, commit, path) != text:
         return False
     host = host_of(url)
-    return host is None or bool(host.pull_request(PINS))
+    return host is None or bool(host.pull_request(source))
 
 
 def _cloned(top: Path, temp: Path) -> Path:
