@@ -34,6 +34,21 @@ def test_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "other" / "file").read_text() == "x"
 
 
+@pytest.mark.parametrize("name", ["pipe", "link"])
+def test_what_is_no_file_is_written_to(tmp_path: Path, name: str) -> None:
+    """A device such as /dev/null, or a pipe, stays what it is: only a file is replaced, also for root."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert write_text(tmp_path / name, "x")
+        assert os.read(reader, 9) == b"x"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "link"}
+
+
 def test_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
     """What cannot be written is one line, and leaves nothing behind."""
     (tmp_path / "file").mkdir()

@@ -19,7 +19,7 @@ from waypost.release.fetched import fetch_release
 from waypost.release.open_bundle import is_bundle
 from waypost.runs import environments
 from waypost.runs.prepare import Prepared, prepare
-from waypost.sources.files import content_digest, read_python_env
+from waypost.sources.files import content_digest, is_stream, read_python_env
 from waypost.sources.store import Store
 from waypost.sources.waiting import Notify
 from waypost.system.liveness import process_name
@@ -146,6 +146,8 @@ def _pack(folder: Path, file: Path) -> None:
         info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
         return info
 
+    if is_stream(file):
+        raise UsageError(f"{file} is no file: a bundle is written whole, beside its name, and then renamed")
     file = file.resolve() if file.is_symlink() else file
     new = file.with_name(f".{file.name}.{process_name()}-{secrets.token_hex(4)}")
     try:

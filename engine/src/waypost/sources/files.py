@@ -77,12 +77,16 @@ def read_parameters(folder: Path) -> list[tuple[str, str]]:
 def write_text(file: Path, text: str) -> bool:
     """Writes a file whole or not at all; tells whether it had another content before.
 
-    A link stays one: what it names is written. Raises WaypostError.
+    A link stays one: what it names is written. A device or a pipe, such as /dev/stdout, is written to, never
+    replaced. Raises WaypostError.
     """
     target = file.resolve() if file.is_symlink() else file
     new = target.with_name(f".{target.name}.{process_name()}-{secrets.token_hex(4)}")
     content = text.encode()
     try:
+        if is_stream(file):
+            file.write_bytes(content)
+            return True
         if target.is_file() and target.read_bytes() == content:
             return False
         with new.open("xb") as opened:
@@ -93,6 +97,11 @@ def write_text(file: Path, text: str) -> bool:
     finally:
         new.unlink(missing_ok=True)
     return True
+
+
+def is_stream(file: Path) -> bool:
+    """Tells whether something is there that is neither a file nor a folder, such as /dev/null or a pipe."""
+    return file.exists() and not file.is_file() and not file.is_dir()
 
 
 def read_python_env(folder: Path, contract: Project) -> PythonEnv:
