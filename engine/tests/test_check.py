@@ -19,7 +19,7 @@ from waypost.release.check_record import released_library, write_check_record
 from waypost.release.conformance import check_library
 from waypost.release.kinds import read_product
 from waypost.release.library import Library
-from waypost.scaffold.library import component
+from waypost.scaffold.library import component, library, readme_values
 from waypost.scaffold.writing import Link, write
 from waypost.sources.git import git
 from waypost.sources.snapshots import trees_of
@@ -93,6 +93,36 @@ def test_what_no_lock_takes(workplace: Path) -> None:
         "load/data.csv": "is a Git LFS pointer, not the file; keep data out of components",
         "load/out.py": "is a link that may leave its folder, to '../clean/run.py'",
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "rule"),
+    [
+        ("clean/MLproject", "clean/MLproject", "contract"),
+        ("clean/README.md", "clean/README.md", "contract"),
+        ("environment/requirements.txt", "environment/requirements.txt", "contract"),
+        ("componentkit/step.py", "componentkit/step.py", "kit"),
+    ],
+)
+def test_a_file_in_another_encoding(workplace: Path, file: str, place: str, rule: str) -> None:
+    """UTF-16 and Latin-1, as editors on Windows save texts, are told of the one file, with the mend; all else
+    is looked at. A mark at the beginning and line ends of Windows are no fault.
+    """
+    parts = library(f"a==1 --hash=sha256:{'a' * 64}\n", readme_values("lib"))
+    write(workplace, {**parts, **component("clean")})
+    for path in (each for each in workplace.rglob("*") if each.is_file() and not each.is_symlink()):
+        path.write_bytes(
+            b"\xef\xbb\xbf" * (path.name == "MLproject") + path.read_bytes().replace(b"\n", b"\r\n")
+        )
+    whole = {finding.place for finding in check_library(workplace).findings}
+    text = (workplace / file).read_text(encoding="utf-8-sig")
+    for encoded, byte in ((text.encode("utf-16"), "0xff"), (f"{text}# café".encode("latin-1"), "0xe9")):
+        (workplace / file).write_bytes(encoded)
+        found = check_library(workplace)
+        assert found.components == ("clean", "load", "train")
+        new = [each for each in found.findings if each.place not in whole]
+        assert (place, rule, "save it as UTF-8") in {(each.place, each.category, each.hint) for each in new}
+        assert all(byte in each.problem for each in new if each.hint == "save it as UTF-8")
 
 
 @pytest.mark.journey

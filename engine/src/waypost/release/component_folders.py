@@ -20,7 +20,7 @@ from waypost.contracts.trees import (
     is_lfs_pointer,
     link_problem,
 )
-from waypost.errors import Finding, FindingsError, WaypostError
+from waypost.errors import Finding, FindingsError, UsageError, WaypostError
 from waypost.interfaces.record import FOLDER as RECORDS
 from waypost.sources.files import components_in, read_component, read_python_env, read_text
 from waypost.sources.snapshots import content_of
@@ -46,7 +46,7 @@ class ComponentFolders:
         for name, component in self.contracts.items():
             try:
                 yield self._folder_of(name, component)
-            except FindingsError as error:
+            except (FindingsError, UsageError) as error:
                 self.note(error)
 
     def texts(self) -> Iterator[Finding]:
@@ -59,8 +59,12 @@ class ComponentFolders:
                 place = file.relative_to(self.root).as_posix()
                 yield from text_findings(place, text, with_places=runs)
 
-    def note(self, error: FindingsError) -> None:
-        self.problems += [Finding(f.place, f.problem, f.hint, "contract") for f in error.findings]
+    def note(self, error: FindingsError | UsageError) -> None:
+        """Notes what cannot be read: keys of a file, or a file at all."""
+        if isinstance(error, UsageError):
+            self.problems.append(unread(self.root, error, "contract"))
+        else:
+            self.problems += [Finding(f.place, f.problem, f.hint, "contract") for f in error.findings]
 
     def _folder_of(self, name: str, component: Component) -> ComponentFolder:
         folder = self.root / name
@@ -115,9 +119,16 @@ def read_folders(root: Path) -> ComponentFolders:
     for name in components_in(root):
         try:
             found.contracts[name] = read_component(root, name, name)
-        except FindingsError as error:
+        except (FindingsError, UsageError) as error:
             found.note(error)
     return found
+
+
+def unread(root: Path, error: UsageError, rule: str) -> Finding:
+    """Returns what is wrong with a file of a library that cannot be read, with its path there."""
+    text = str(error).removeprefix(f"{root.resolve()}/").removeprefix(f"{root}/")
+    place, _, problem = text.partition(": ")
+    return Finding(place, problem, error.hint, rule)
 
 
 def _is_test(file: Path) -> bool:

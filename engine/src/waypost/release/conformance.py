@@ -15,7 +15,7 @@ from waypost.contracts.readme import readme_problems, with_tables
 from waypost.contracts.rules import RULES
 from waypost.errors import Finding, FindingsError, UsageError
 from waypost.release.bumpversion import SETTINGS, read_section
-from waypost.release.component_folders import read_folders
+from waypost.release.component_folders import read_folders, unread
 from waypost.release.product import CHANGELOG
 from waypost.sources.files import components_in, contract_of, read_component, read_text, write_text
 
@@ -85,7 +85,11 @@ def check_components(folder: Path) -> Conformance:
 
 def _kit_findings(folder: Path, files: Sequence[Path]) -> Iterator[Finding]:
     """Yields differences between a library's vendored kit and the version that it declares."""
-    texts = {file.relative_to(folder / kit.FOLDER).as_posix(): read_text(file) for file in files}
+    try:
+        texts = {file.relative_to(folder / kit.FOLDER).as_posix(): read_text(file) for file in files}
+    except UsageError as error:
+        yield unread(folder, error, "kit")
+        return
     problem, hint = kit.kit_problem(texts)
     if problem:
         yield Finding(kit.FOLDER, problem, hint, "kit")

@@ -22,6 +22,7 @@ from waypost.texts.scalars import Schema, core
 
 # A signature of 100,000 columns needs less.
 _MOST_MLMODEL_BYTES = 16 << 20
+IN_UTF_8 = "save it as UTF-8"
 _MOST_CHARACTERS = GENERATED.characters  # no reader takes more
 
 
@@ -154,8 +155,12 @@ def read_text(file: Path) -> str:
     try:
         with file.open(encoding="utf-8") as source:
             text = source.read(_MOST_CHARACTERS + 1)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        problem = f"{file}: cannot be read: it is not in UTF-8, byte {byte:#04x}"
+        raise UsageError(problem, hint=IN_UTF_8) from error
     if len(text) > _MOST_CHARACTERS:
         raise UsageError(f"{file}: more than {_MOST_CHARACTERS:,} characters")
     return text
