@@ -70,6 +70,16 @@ def test_a_broken_library(workplace: Path, call: Call) -> None:
     assert "imports" in {f.category for f in check_library(lib).findings if f.place == "segregate/MLproject"}
 
 
+@pytest.mark.parametrize("text", ["", "[bumpversion", "[bumpversion]\ncurrent_version = abc\n"])
+def test_a_setup_cfg_without_a_version(workplace: Path, text: str) -> None:
+    """What keeps the library from its release is told by the check, not at the release."""
+    lib = make_library(workplace / "lib")
+    (lib.path / "setup.cfg").write_text(text)
+    [finding] = (each for each in check_library(lib.path).findings if each.place == "setup.cfg")
+    assert finding.category == "files"
+    assert "current_version = 0.1.0" in finding.hint
+
+
 def test_what_no_lock_takes(workplace: Path) -> None:
     """A submodule, a repository inside, a pointer of Git LFS and a link that leaves the component are told
     before a release that nobody could lock; a component that is a link is none.

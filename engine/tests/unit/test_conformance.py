@@ -276,6 +276,12 @@ def test_tables_of_a_readme(old: str, new: str, problem: list[str]) -> None:
         assert said.startswith(expected)
 
 
+def test_a_link_that_became_a_text() -> None:
+    """Git writes a link as a text where there are none, as on Windows: that is told, not a package."""
+    found = source(requirements={"requirements.txt": "../environment/requirements.txt"})
+    assert {finding.hint.partition(":")[0] for finding in conformance(found)} == {"it is the text of a link"}
+
+
 def test_a_folder_with_the_name_of_a_package() -> None:
     """Python does not look beside a program: where nothing makes it, `import other` is a package."""
     alone = {"command": "python run.py {data} {limit} {od`d} {recipe}"}

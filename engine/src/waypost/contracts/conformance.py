@@ -166,6 +166,8 @@ def _requirements(inspected: ComponentFolder, file: str, text: str) -> Iterator[
     loose = [line for line in packages if not _PINNED.match(line)]
     bare = [line for line in packages if "--hash=" not in line]
     hint = "generate it: uv pip compile --generate-hashes"
+    if len(packages) == 1 and re.fullmatch(r"(\.\./)+\S+", packages[0]):
+        hint = "it is the text of a link: git config core.symlinks true, then git checkout it, or ln -s"
     for rule, what, found in (("pinned", "one version", loose), ("hashed", "hashes", bare)):
         if found:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""

@@ -14,7 +14,7 @@ from waypost.contracts.pipeline import FILE as PIPELINE_FILE
 from waypost.contracts.readme import readme_problems, with_tables
 from waypost.contracts.rules import RULES
 from waypost.errors import Finding, FindingsError, UsageError
-from waypost.release.bumpversion import SETTINGS, read_section
+from waypost.release.bumpversion import SETTINGS, read_section, read_settings
 from waypost.release.component_folders import read_folders, unread
 from waypost.release.product import CHANGELOG
 from waypost.sources.files import components_in, contract_of, read_component, read_text, write_text
@@ -55,9 +55,19 @@ def check_library(folder: Path, tried: Tried | None = None) -> Conformance:
         for name, (rule, hint) in _OF_A_LIBRARY.items()
         if not (folder / name).is_file()
     ]
+    if (folder / SETTINGS).is_file():
+        missing += _settings_findings(folder / SETTINGS)
     failed = tried(folder) if tried else ()
     findings = (*missing, *found.findings, *failed)
     return held(Conformance(found.components, findings), ignored_in(folder), executed=tried is not None)
+
+
+def _settings_findings(file: Path) -> Iterator[Finding]:
+    """Yields why a setup.cfg says no version, which a release needs."""
+    try:
+        read_settings(file)
+    except UsageError as error:
+        yield unread(file.parent, error, "files")
 
 
 def held(found: Conformance, exempt: tuple[Exemption, ...], *, executed: bool = False) -> Conformance:
