@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from waypost.contracts.tag_names import product_around
 from waypost.contracts.trees import path_problem
-from waypost.contracts.urls import full_url, url_problem
+from waypost.contracts.urls import full_url, name_of, url_problem
 from waypost.contracts.versions import Release, releases_of
 from waypost.errors import UsageError, WaypostError, redacted
 from waypost.pins.recorded_releases import described
@@ -64,7 +63,7 @@ def opened_at(name: str, url: str, inside: str, store: Store) -> Opened:
     mirror.fetch_head()
     releases = mirror.ensure_all(mirror.releases())
     return Opened(
-        name=name or name_of(inside or url),
+        name=name or name_of(inside or url) or "library",
         url=redacted(url),
         repository=mirror.folder,
         prefix=inside,
@@ -106,11 +105,6 @@ def _in_folder(name: str, folder: Path, top: Path) -> Opened:
         yanked={},
         fetch=lambda _trees, _files: None,
     )
-
-
-def name_of(url: str) -> str:
-    """Returns how a library is called after its address."""
-    return re.split("[/:]", url.rstrip("/"))[-1].removesuffix(".git") or "library"
 
 
 def entries_at(opened: Opened, tree: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from waypost.contracts.component import Component, EntryPoint, Output, Parameter
 from waypost.contracts.lock import Wanted
 from waypost.contracts.pipeline import Pipeline
 from waypost.contracts.target import parse_target
-from waypost.contracts.urls import full_url, without_secrets
+from waypost.contracts.urls import full_url, name_of, without_secrets
 from waypost.errors import Finding, FindingsError, UsageError, did_you_mean
 from waypost.pins.resolver import Resolver
 from waypost.pins.workspace import Workspace
@@ -78,7 +78,7 @@ def adopted(text: str, names: Sequence[str], source: str, say: Callable[[str], N
 
 
 def _source_of(url: str) -> str:
-    return _plain(url.rstrip("/").rpartition("/")[2].removesuffix(".git")) or "library"
+    return _plain(name_of(url)) or "library"
 
 
 def _plain(name: str) -> str:
