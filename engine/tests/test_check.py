@@ -162,6 +162,12 @@ def test_components_are_tried(workplace: Path, call: Call) -> None:
     assert found["run-example"]["problem"] == "it fails: it never worked"
     assert "no network in tests: 192.0.2.1" in found["run-tests"]["problem"]
     assert sorted(lib.rglob("*")) == before
+    (lib / "setup.cfg").write_text("[bumpversion]\ncurrent_version = 0.1.0\n")
+    git(lib, "init", "-q")
+    refused = call("python", "-m", "waypost", "release", "--dry-run", "--run", "-C", lib)
+    assert refused.returncode == 1
+    assert "it fails: it never worked" in refused.stderr
+    assert "2 problems found, nothing was released" in refused.stderr
 
 
 def test_what_is_no_library(workplace: Path) -> None:

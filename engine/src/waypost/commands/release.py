@@ -15,6 +15,7 @@ from waypost.errors import FindingsError, UsageError
 from waypost.release import cut, records, tags
 from waypost.release.kinds import read_product
 from waypost.release.preflight import findings_before
+from waypost.release.proving import failing
 from waypost.release.recording import RecordRequest, write_run_record
 from waypost.report.common import counted, line, notifier, show_finding, write_document
 from waypost.report.console import Console, escape
@@ -42,6 +43,7 @@ def release() -> None:
     Examples:
       waypost release --dry-run          what would be released, and why
       waypost release                    the smallest version that the changes allow
+      waypost release --run              once tests and examples of all components have passed
       waypost release minor --push       commit and tag, atomically
       waypost release --pull-request     where the branch takes nothing but pull requests
       waypost release -C engine          a Python package, or a library, in a folder of the repository
@@ -56,6 +58,13 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
         (
             product_option,
             click.option("--dry-run", is_flag=True, help="Check and tell, change nothing."),
+            click.option(
+                "--run",
+                "executes",
+                is_flag=True,
+                help="Execute tests and examples of the components first, as `waypost check --run` does, and "
+                "refuse what fails.",
+            ),
             click.option("--push", is_flag=True, help="Push commit and tag to origin, both or none."),
             click.option(
                 "--pull-request",
@@ -81,8 +90,10 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _released(bump: str, pull_request: bool, env: str, **options: Any) -> int:
+def _released(bump: str, pull_request: bool, env: str, executes: bool, **options: Any) -> int:
     """Cuts a release, proposes it, or tells what it would be; returns the exit code."""
+    if executes and (failed := failing(options["folder"], notifier(Console(stderr=options["as_json"])))):
+        raise FindingsError(failed, consequence="nothing was released")
     if pull_request and not options["dry_run"]:
         if options["push"] or options["offline"]:
             raise UsageError("--pull-request goes to origin by itself: without --push and --offline")

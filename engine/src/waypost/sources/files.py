@@ -44,8 +44,9 @@ def components_in(root: Path) -> list[str]:
 
 def contract_of(folder: Path) -> Path | None:
     """Returns a folder's MLproject, None where it has none."""
-    files = (path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else ()
-    name = component.contract_among(files)
+    if (folder / component.FILE).is_file():
+        return folder / component.FILE
+    name = component.contract_among(path.name for path in folder.glob("[Mm][Ll][Pp]*") if path.is_file())
     return folder / name if name else None
 
 
