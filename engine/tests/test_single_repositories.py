@@ -52,6 +52,21 @@ def test_a_repository_that_is_a_component(run: Run, tmp_path: Path, file: str) -
     assert "did you mean 'demo'?" in told
 
 
+def test_a_catalogue_of_a_repository_that_is_a_component(run: Run, tmp_path: Path) -> None:
+    """It is found and shown as any, with the address of the repository, in each release, and by its commit
+    where it has none.
+    """
+    demo = stranger(tmp_path / "demo", "MLProject")
+    url = f"file://{demo.path}"
+    assert "unreleased" in run("components", "info", "demo", "--in", url)
+    demo.release("1.0.0")
+    assert "1.0.0" in run("components", "search", "demo", "--in", url)
+    run("components", "site", url, "-o", "site")
+    [page] = Path("site").glob("*/demo.html")
+    assert f"mlflow run {url} -v v1.0.0" in page.read_text()
+    assert "uses: demo/demo" in page.read_text()
+
+
 def test_components_below_one_at_the_top(run: Run, tmp_path: Path) -> None:
     """What lies in folders is named by these, also where one has the repository's name; a pipeline is no
     component, and what is none says so.

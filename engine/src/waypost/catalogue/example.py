@@ -43,8 +43,8 @@ def mlflow_example(library: Library, entry: Entry) -> str:
     """Returns the command that runs a component by stock MLflow, from its repository."""
     version = entry.newest.tag or entry.newest.commit
     parameters = [f"-P {shlex.quote(f'{name}=…')}" for name in _required(entry.main)]
-    inside = f"{library.folder}/{entry.name}" if library.folder else entry.name
-    target = shlex.quote(f"{library.url or _NOBODY}#{inside}")
+    inside = "/".join(filter(None, (library.folder, "" if entry.is_whole else entry.name)))
+    target = shlex.quote(f"{library.url or _NOBODY}{inside and '#'}{inside}")
     return " ".join(["mlflow run", target, "-v", shlex.quote(version), *parameters])
 
 

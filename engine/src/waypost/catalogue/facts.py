@@ -62,7 +62,7 @@ class Entry:
     """A component as the catalogue shows it: its newest contract (None where it cannot be read), its versions
     from the newest on, what its folder holds. `is_pinned` says whether each package that it asks for has a
     version and hashes, None where it asks for none; `checked` is what executing it gave, None where nobody
-    recorded it of this content.
+    recorded it of this content; `is_whole` says that it is the repository, not a folder of it.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Entry:
     is_pinned: bool | None = None
     uses: tuple[Use, ...] = ()
     checked: CheckedComponent | None = None
+    is_whole: bool = False
 
     @property
     def main(self) -> EntryPoint | None:

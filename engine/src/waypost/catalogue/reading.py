@@ -11,7 +11,9 @@ from waypost.catalogue.opening import Opened
 from waypost.catalogue.releases import days, read_releases
 from waypost.catalogue.texts import Contract, Texts
 from waypost.contracts.component import FILE, Component, contract_in
+from waypost.contracts.component_folder import is_component
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.contracts.urls import name_of
 from waypost.interfaces.interface import interface_changes
 from waypost.interfaces.record import CheckedComponent
 from waypost.sources.memo import Memo
@@ -22,12 +24,13 @@ _README = "README.md"
 @dataclass(frozen=True)
 class _Snapshot:
     """A library at a release: the trees of its folders by name, and its components: name to the id of the
-    file with its contract.
+    file with its contract. `whole` is the name of the one that is all of the repository, if it is one.
     """
 
     release: Release
     folders: Mapping[str, str]
     components: Mapping[str, str]
+    whole: str = ""
 
 
 Contracts = Mapping[str, Contract]
@@ -71,6 +74,9 @@ def _snapshots(texts: Texts, releases: Sequence[Release]) -> list[_Snapshot]:
         top = texts.entries(tree) if tree else {}
         folders = {name: entry.oid for name, entry in top.items() if entry.kind == "tree"}
         texts.look(folders.values())
+        name = name_of(opened.prefix or opened.url or opened.name) if is_component(top) else ""
+        whole = "" if name in folders else name
+        folders |= {whole: tree} if whole and tree else {}
         contracts = {
             name: texts.file(oid, contract_in(texts.entries(oid)) or FILE) for name, oid in folders.items()
         }
@@ -79,7 +85,7 @@ def _snapshots(texts: Texts, releases: Sequence[Release]) -> list[_Snapshot]:
             for name, file in contracts.items()
             if file and PIPELINE_FILE not in texts.entries(folders[name])
         }
-        found.append(_Snapshot(release, folders, components))
+        found.append(_Snapshot(release, folders, components, whole))
     return found
 
 
@@ -97,7 +103,8 @@ def _entries(shots: Sequence[_Snapshot], contracts: Contracts) -> list[Entry]:
         ]
         sound = next((shot for shot in having if not shot.release.yanked), having[0])
         contract = contracts[sound.components[name]]
-        found.append(Entry(name, contract if isinstance(contract, Component) else None, tuple(versions)))
+        known = contract if isinstance(contract, Component) else None
+        found.append(Entry(name, known, tuple(versions), is_whole=name == sound.whole))
     return found
 
 

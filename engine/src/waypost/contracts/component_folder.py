@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from waypost.contracts.component import Component
+from waypost.contracts.component import Component, contract_in
+from waypost.contracts.pipeline import FILE as PIPELINE
 from waypost.contracts.python_code import Code
 from waypost.contracts.python_env import PythonEnv
+from waypost.contracts.trees import Entry
 from waypost.errors import Finding
 
 README = "README.md"
@@ -44,6 +46,11 @@ class ComponentFolder:
     def together(self) -> tuple[str, ...]:
         """The component's own and shared folders, which are delivered together."""
         return (self.name, *self.component.shared)
+
+
+def is_component(top: Mapping[str, Entry]) -> bool:
+    """Tells whether a folder with these entries in git has a contract, and is no pipeline."""
+    return contract_in(top) is not None and PIPELINE not in top
 
 
 Rule = Callable[[ComponentFolder], Iterator[Finding]]

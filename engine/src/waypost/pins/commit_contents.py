@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from waypost.contracts.component import FILE, MISSING, Component, contract_in, parse_component
+from waypost.contracts.component_folder import is_component
 from waypost.contracts.environment import PYTHON_ENV, environment_files, find_environment
 from waypost.contracts.listing import Listing, top_of, walk
 from waypost.contracts.lock import environment_digest
-from waypost.contracts.pipeline import FILE as PIPELINE
 from waypost.contracts.python_env import PythonEnv
 from waypost.contracts.requirements import environment_folders
 from waypost.contracts.trees import (
@@ -50,7 +50,7 @@ class Commit:
         self._mirror = mirror
         tree = mirror.content_of(commit) if mirror.inside else commit
         self._top = entries(mirror.folder, tree) if tree else {}
-        name = name_of(mirror.inside or mirror.url) if _is_component(self._top) else ""
+        name = name_of(mirror.inside or mirror.url) if is_component(self._top) else ""
         self._whole = "" if name in self._top else name
         if self._whole and (whole := mirror.content_of(commit)):
             self._top[self._whole] = Entry(FOLDER, whole)
@@ -244,11 +244,6 @@ def _has_contract(tree: bytes, digits: int) -> bool:
         return contract_in(read_tree(tree, digits=digits)) is not None
     except TreeError:
         return False
-
-
-def _is_component(top: Mapping[str, Entry]) -> bool:
-    """Tells whether a folder with these entries is a component: it has a contract, and is no pipeline."""
-    return contract_in(top) is not None and PIPELINE not in top
 
 
 def _beside(component: str, file: str) -> str:
