@@ -282,6 +282,32 @@ def test_a_link_that_became_a_text() -> None:
     assert {finding.hint.partition(":")[0] for finding in conformance(found)} == {"it is the text of a link"}
 
 
+@pytest.mark.parametrize(
+    ("declared", "lacking"),
+    [
+        ("path", "description"),
+        ({"description": "table to read"}, "type"),
+        ({"default": ""}, "type and description"),
+        ({"type": "path", "description": "table to read"}, ""),
+    ],
+)
+def test_what_the_kit_reads_of_a_parameter(declared: Any, lacking: str) -> None:
+    """MLflow takes `data: path`, and a parameter without a type; the kit of the component does not."""
+
+    def change(contract: dict[str, Any]) -> None:
+        contract["shared"].append("componentkit")
+        main(contract)["parameters"]["data"] = declared
+
+    imports = {"load": frozenset({"componentkit"})}
+    code = {"run.py": Code(), "../componentkit/arguments.py": Code()}
+    beside = source().beside | {"componentkit"}
+    found = refused(source(change, imports=imports, code=code, beside=beside))
+    told_ = [f"componentkit reads its {lacking}, and ends without"] if lacking else []
+    assert [each.problem for each in found if each.category == "arguments"] == told_
+    without = refused(source(change, imports={"load": frozenset[str]()}, code=code, beside=beside))
+    assert not [each for each in without if each.category == "arguments"]
+
+
 def test_a_folder_with_the_name_of_a_package() -> None:
     """Python does not look beside a program: where nothing makes it, `import other` is a package."""
     alone = {"command": "python run.py {data} {limit} {od`d} {recipe}"}

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from waypost.contracts import kit
 from waypost.contracts.command import programs_in
 from waypost.contracts.component import FILE, EntryPoint
 from waypost.contracts.component_folder import ComponentFolder, Rule
@@ -64,6 +65,20 @@ def _arguments(inspected: ComponentFolder) -> Iterator[Finding]:
                     yield inspected.finding("arguments", place, problem, hint)
 
 
+def _kit_reads(inspected: ComponentFolder) -> Iterator[Finding]:
+    """Every parameter has what the kit makes its option of; MLflow itself needs neither."""
+    arguments = posixpath.relpath(f"{kit.FOLDER}/arguments.py", inspected.name)
+    main = inspected.component.entry_points.get("main")
+    if not main or arguments not in inspected.code or kit.FOLDER not in inspected.imports[inspected.name]:
+        return
+    for name, parameter in main.parameters.items():
+        lacking = [key for key in ("type", "description") if key not in parameter.model_fields_set]
+        if lacking:
+            place = f"{FILE}: entry_points.main.parameters.{name}"
+            problem = f"{kit.FOLDER} reads its {' and '.join(lacking)}, and ends without"
+            yield inspected.finding("arguments", place, problem, "{type: string, description: …}")
+
+
 def _options_in(command: str) -> set[str]:
     return {found[1] for word in shlex.split(command) if (found := _OPTION.fullmatch(word))}
 
@@ -105,4 +120,4 @@ def _example(inspected: ComponentFolder) -> Iterator[Finding]:
             yield inspected.finding("example", place, problem, hint)
 
 
-RULES: tuple[Rule, ...] = (_imported, _arguments, _outputs, _example)
+RULES: tuple[Rule, ...] = (_imported, _arguments, _kit_reads, _outputs, _example)
