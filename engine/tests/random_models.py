@@ -13,7 +13,22 @@ import pandas as pd
 
 TEXTS = ["Berlin", "Zürich", "Ōsaka", "", "Łódź", "x y", "東京", "a\tb"]
 UNSEEN = ["never", " ", "İstanbul ΟΔΟΣ", "Berlin ", "ﬀ"]
-ODD = [0.0, -0.0, 1e-300, 5e-324, 1e300, -1e300, 3.4e38, 3.5e38, 16777217.0, 2.0**53, 0.1, float("inf")]
+ODD = [
+    0.0,
+    -0.0,
+    float(np.float32(1e-35)),
+    2e-35,
+    1e-300,
+    5e-324,
+    1e300,
+    -1e300,
+    3.4e38,
+    3.5e38,
+    16777217.0,
+    2.0**53,
+    0.1,
+    float("inf"),
+]
 NUMBERS, CATEGORIES = ("a", "b", "c"), ("city", "kind")
 _MISSING = 0.15
 

@@ -13,9 +13,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
 from tests import models
+from waypost.contracts.mlmodel import Column
 from waypost.inference.compiled import Compiled
+from waypost.inference.compiling import compiled_form
+from waypost.inference.layout import Layout
+from waypost.inference.learned import NotCompilableError
 from waypost.inference.model_cache import ready
-from waypost.inference.table import from_columns
+from waypost.inference.table import Table, from_columns
 
 TABLE = models.frame()
 NUMBERS = TABLE[["amount", "age"]]
@@ -85,7 +89,7 @@ def test_a_booster_answers_as_the_original(
         for value in (1e300, -1e300, 3.4e38):
             row = {"amount": [value], "age": [20.0]}
             answer = found.answers.predict(from_columns(row, found.answers.layout))
-            np.testing.assert_array_equal(answer.labels, np.ravel(model.predict(pd.DataFrame(row))))
+            np.testing.assert_array_equal(answer.labels, model.predict(pd.DataFrame(row)))
 
 
 @pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
@@ -105,3 +109,62 @@ def test_a_booster_without_classes_answers_with_a_probability(
     flavour.save_model(booster, str(tmp_path / "model"), signature=signature, pip_requirements=[])
     found = ready(tmp_path / "model", is_trusted=True)
     assert found.proof.is_equal, found.proof.reason
+
+
+def test_numbers_that_lightgbm_takes_as_zero() -> None:
+    """Below 1e-35 a number is 0 to LightGBM, whose trees split just there where others are missing."""
+    package = pytest.importorskip("lightgbm")
+    signs = np.repeat([-1.0, 0.0, 1.0, np.nan], 50)
+    table = pd.DataFrame({"amount": signs, "age": np.arange(200.0)})
+    model = package.LGBMRegressor(min_child_samples=3, **OPTIONS["lightgbm"]).fit(table, np.nan_to_num(signs))
+    columns = tuple(Column(name=str(name), type="double", required=False) for name in table)
+    content, form = compiled_form(model, columns)
+    small = float(np.float32(1e-35))
+    odd = [0.0, *(sign * at for at in (5e-324, small, np.nextafter(small, 1)) for sign in (1, -1))]
+    asked = pd.DataFrame({"amount": odd, "age": 7.0})
+    answer = Compiled(content, form, Layout(columns)).predict(Table(asked.to_numpy(), {}))
+    np.testing.assert_array_equal(answer.labels, model.predict(asked))
+    assert len(set(answer.labels)) == 3
+
+
+NOT_COMPILED: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "averaged": (
+        "lightgbm",
+        "LGBMRegressor",
+        {"boosting_type": "rf", "subsample": 0.7, "subsample_freq": 1},
+        r"averages its trees \(boosting_type='rf'\)",
+    ),
+    "dropped": ("xgboost", "XGBRegressor", {"booster": "dart"}, "the booster dart"),
+    "forest": ("xgboost", "XGBRFRegressor", {}, r"several trees a round \(num_parallel_tree\)"),
+    "variances": (
+        "catboost",
+        "CatBoostRegressor",
+        {"loss_function": "RMSEWithUncertainty"},
+        "CatBoost with the loss RMSEWi",
+    ),
+    "leaves": (
+        "catboost",
+        "CatBoostRegressor",
+        {"grow_policy": "Lossguide"},
+        r"not symmetric \(grow_policy\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_COMPILED)
+def test_the_part_in_the_way_is_named(name: str) -> None:
+    """What has no compiled form says in one line which option stands in the way."""
+    library, kind, more, message = NOT_COMPILED[name]
+    model = getattr(pytest.importorskip(library), kind)(**OPTIONS[library], **more).fit(NUMBERS, VALUES)
+    columns = tuple(Column(name=str(column), type="double", required=False) for column in NUMBERS)
+    with pytest.raises(NotCompilableError, match=message):
+        compiled_form(model, columns)
+
+
+def test_a_probability_threshold_of_catboost_is_named() -> None:
+    """CatBoost keeps a threshold with the model, which decides its labels."""
+    model = estimator("catboost", "two classes").fit(NUMBERS, TWO)
+    model.set_probability_threshold(0.2)
+    columns = tuple(Column(name=str(column), type="double", required=False) for column in NUMBERS)
+    with pytest.raises(NotCompilableError, match="its own probability threshold"):
+        compiled_form(model, columns)

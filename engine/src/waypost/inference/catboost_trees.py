@@ -32,8 +32,12 @@ def learned_by_catboost(model: Any) -> Learned:
     loss = content["model_info"]["params"]["loss_function"]["type"]
     link = _LINKS.get(loss)
     features = content["features_info"]
-    if link is None or "oblivious_trees" not in content:
-        raise NotCompilableError(f"CatBoost with the loss {loss}, or with trees that are not symmetric")
+    if link is None:
+        raise NotCompilableError(f"CatBoost with the loss {loss}")
+    if "oblivious_trees" not in content:
+        raise NotCompilableError("CatBoost with trees that are not symmetric (grow_policy)")
+    if link == "logit" and _cut(model) != 0.5:
+        raise NotCompilableError("CatBoost with its own probability threshold")
     if others := sorted(set(features) - {"float_features"}):
         raise NotCompilableError(f"CatBoost with {others[0]}: encode them first")
     floats = features["float_features"]
@@ -59,6 +63,11 @@ def learned_by_catboost(model: Any) -> Learned:
         tolerance=TOLERANCE,
         in_lists=link == "softmax",  # as CatBoost answers for several classes
     )
+
+
+def _cut(model: Any) -> float:
+    """Returns the probability of the second class from which on it is the answer."""
+    return float(getattr(model, "get_probability_threshold", lambda: 0.5)())
 
 
 def _tree(tree: dict[str, Any], treatment: list[str], places: list[int], outputs: int) -> Tree:

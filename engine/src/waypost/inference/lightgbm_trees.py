@@ -19,6 +19,9 @@ _LINKS: dict[str, Link] = {
     "binary": "logit",
     "multiclass": "softmax",
 }
+_ZERO = float(np.float32(1e-35))
+"""LightGBM takes numbers that are no larger as 0."""
+
 _IS_CATEGORY, _DEFAULT_LEFT, _ZERO_IS_MISSING, _NAN_IS_MISSING = 1, 2, 4, 8
 
 
@@ -29,7 +32,9 @@ def learned_by_lightgbm(model: Any) -> Learned:
     facts = dict(_pairs(head))
     name, *options = facts.get("objective", "").split(" ")
     link = _LINKS.get(name)
-    if link is None or "average_output" in head.splitlines() or "sqrt" in options:
+    if "average_output" in head.splitlines():
+        raise NotCompilableError("LightGBM that averages its trees (boosting_type='rf')")
+    if link is None or "sqrt" in options:
         raise NotCompilableError(f"LightGBM with the objective {' '.join((name, *options))!r}")
     if link == "logit" and "sigmoid:1" not in options:
         raise NotCompilableError("LightGBM with a custom sigmoid")
@@ -94,6 +99,7 @@ def _tree(facts: dict[str, str], sets: dict[int, int]) -> Tree:
     if (decision & _ZERO_IS_MISSING).any():
         raise NotCompilableError("LightGBM with 0 as a missing value")
     threshold, feature = _numbers(facts, "threshold", float), _numbers(facts, "split_feature", int)
+    threshold = _beside_zero(threshold)
     for node, place in sets.items():
         feature[node], threshold[node] = place, THRESHOLD
     # Missing values have their own branch, or count as 0 if none were missing in training.
@@ -112,6 +118,12 @@ def _tree(facts: dict[str, str], sets: dict[int, int]) -> Tree:
         np.concatenate([goes_left, rest]),
         said,
     )
+
+
+def _beside_zero(threshold: Any) -> Any:
+    """Returns thresholds with which numbers that LightGBM takes as 0 go where 0 goes."""
+    below = np.where((threshold < 0) & (threshold >= -_ZERO), np.nextafter(-_ZERO, -np.inf), threshold)
+    return np.where((below >= 0) & (below < _ZERO), _ZERO, below)
 
 
 def _numbers(facts: dict[str, str], name: str, kind: type) -> Any:

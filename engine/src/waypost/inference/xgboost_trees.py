@@ -44,6 +44,10 @@ def learned_by_xgboost(model: Any) -> Learned:
     facts = content["learner_model_param"]
     outputs, width = max(int(facts["num_class"]), 1), int(facts["num_feature"])
     inner = content["gradient_booster"]["model"]
+    if int(facts.get("num_target", 1)) > 1:
+        raise NotCompilableError("XGBoost with several targets")
+    if int(inner["gbtree_model_param"].get("num_parallel_tree", 1)) > 1:
+        raise NotCompilableError("XGBoost with several trees a round (num_parallel_tree)")
     given = inner["trees"]
     if inner["tree_info"] != [number % outputs for number in range(len(given))]:
         raise NotCompilableError("XGBoost with several trees in parallel")
