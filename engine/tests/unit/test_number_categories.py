@@ -11,9 +11,16 @@ import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    RobustScaler,
+    StandardScaler,
+)
 
 from waypost.contracts.mlmodel import Column
+from waypost.inference.compiled import Compiled, Content
 from waypost.inference.compiling import compiled_form
 from waypost.inference.features import Kind
 from waypost.inference.layout import Layout, TableError
@@ -76,7 +83,7 @@ def test_a_boolean_that_may_be_missing_is_left_to_the_original() -> None:
 def test_what_is_not_the_same_as_a_float_stays_uncompiled() -> None:
     """Two ids that are one float64 have no compiled form."""
     ids = pd.DataFrame({"k": [2**53, 2**53 + 1], "b": [0, 1]})
-    with pytest.raises(NotCompilableError, match="the same float64"):
+    with pytest.raises(NotCompilableError, match=r"beyond 2\^53"):
         compiled_form(pipeline(ENCODERS["onehot"]).fit(ids, ["x", "y"]), COLUMNS)
 
 
@@ -93,3 +100,27 @@ def test_a_missing_value_may_be_a_category(encode: str) -> None:
     cells = plan.bound_cells(layout, Kind())
     rows = [cells(row, ()) for row in ((None, True), (4, 0), (7.0, True))]
     np.testing.assert_array_equal(np.nan_to_num(np.array(rows), nan=-5.0), expected)
+
+
+@pytest.mark.parametrize("unknown", ["ignore", "error"])
+def test_a_category_beyond_2_to_53(unknown: str) -> None:
+    """One id is enough: as float64 it would be its neighbour, too, which the encoder has never seen."""
+    learned = pd.DataFrame({"k": [4, 2**53 + 2, 4, 7], "b": [True, False, True, False]})
+    model = pipeline(OneHotEncoder(handle_unknown=unknown)).fit(learned, ["x", "y", "x", "y"])
+    columns = (Column(name="k", type="long"), Column(name="b", type="boolean"))
+    with pytest.raises(NotCompilableError, match=r"a category beyond 2\^53"):
+        compiled_form(model, columns)
+
+
+@pytest.mark.parametrize("after", [[], [StandardScaler()]])
+def test_a_scaler_of_a_column_without_values(after: list[Any]) -> None:
+    """Its NaN is stored: the form that is read answers as the one that was made."""
+    learned = pd.DataFrame({"k": [1.0, 2.0, 3.0, 5.0], "e": np.nan})
+    model = make_pipeline(RobustScaler(), *after, RandomForestClassifier(3, random_state=0)).fit(
+        learned, list("xyxy")
+    )
+    columns = tuple(Column(name=str(name), type="double", required=False) for name in learned)
+    content, form = compiled_form(model, columns)
+    read = Content.model_validate_json(content.model_dump_json())
+    answer = Compiled(read, form, Layout(columns)).predict(Table(learned.to_numpy(), {}))
+    np.testing.assert_array_equal(answer.probabilities, model.predict_proba(learned))

@@ -87,8 +87,8 @@ def _known(values: Any, *, is_text: bool) -> list[Any]:
         return found
     if not all(isinstance(value, (bool, int, float)) for value in found):
         raise NotCompilableError("an encoder of numbers with categories that are not numbers")
-    if any(abs(value) > EXACT for value in found):
-        raise NotCompilableError("an encoder with two categories that may be the same float64")
+    if any(abs(value) >= EXACT for value in found):
+        raise NotCompilableError("an encoder with a category beyond 2^53, which float64 rounds")
     return [float(value) for value in found]
 
 

@@ -50,7 +50,8 @@ class Content(BaseModel):
     relative, or absolute for numbers below 1.
     """
 
-    model_config = ConfigDict(frozen=True)
+    # A scaler of a column without values has NaN, which JSON does not have.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     plan: Plan
     trees: int = 0

@@ -13,6 +13,7 @@ from waypost.inference.asking_encoders import Code, asked
 from waypost.inference.categories import Codes, NumberCategories, OneHot
 from waypost.inference.coded import Coded
 from waypost.inference.features import Numbers
+from waypost.inference.layout import EXACT
 from waypost.inference.learned import NotCompilableError
 from waypost.inference.number_steps import number_steps
 from waypost.inference.preprocessing import Part, Plan
@@ -103,7 +104,8 @@ def _parts(steps: list[Any], names: list[str], columns: Sequence[Column]) -> lis
             return [_usual_categories(steps, names, texts)]
         return [*asked(steps, names, texts)]
     if not texts:
-        single = {c.type for c in columns if c.name in names} == {"float"}
+        types = {c.type for c in columns if c.name in names}
+        single = types in ({"float"}, {"float", "boolean"})  # scikit-learn takes both as 32 bits
         found = _numbers(steps, names, is_single=single)
         return [_of_32_bits(found) if single else found]
     if len(texts) == len(names) and steps:
@@ -174,11 +176,13 @@ def _number_categories(steps: list[Any], names: list[str]) -> NumberCategories:
     if any(values.dtype.kind not in "biuf" for values in categories):
         raise NotCompilableError(f"{type(last).__name__} of numbers with categories that are not numbers")
     floats = [values.astype(np.float64) for values in categories]
+    fill = _fill_of(steps[:-1], (int, float))
     if any(not np.isfinite(values).all() or (np.diff(values) <= 0).any() for values in floats):
         raise NotCompilableError(
             f"{type(last).__name__} with a missing category, or two that are the same float64"
         )
-    fill = _fill_of(steps[:-1], (int, float))
+    if any((np.abs(values[values != fill]) >= EXACT).any() for values in floats):
+        raise NotCompilableError(f"{type(last).__name__} with a category beyond 2^53, which float64 rounds")
     spread = isinstance(last, OneHotEncoder)
     found = [values.tolist() for values in floats]
     return NumberCategories(columns=names, categories=found, fill=fill, spread=spread)
@@ -247,15 +251,25 @@ def _categories(encoder: Any) -> list[list[str]]:
     return found
 
 
+def _check_words(vectorizer: Any, *, weighs: bool) -> None:
+    """Raises NotCompilableError for an option of a vectorizer that has no compiled form."""
+    noun, analyzer = type(vectorizer).__name__, vectorizer.analyzer
+    own = [n for n in ("preprocessor", "tokenizer", "strip_accents") if getattr(vectorizer, n) is not None]
+    if own or callable(analyzer):
+        raise NotCompilableError(f"{noun} with its own {own[0] if own else 'analyzer'}")
+    if analyzer != "word":
+        raise NotCompilableError(f"{noun} with the analyzer {analyzer!r}: only words are compiled")
+    if weighs and np.dtype(vectorizer.dtype) != np.float64:
+        raise NotCompilableError(f"{noun} of {np.dtype(vectorizer.dtype)}: leave its dtype at float64")
+
+
 def _words(vectorizer: Any, column: str, fill: str | None) -> Words:
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
     if type(vectorizer) not in (CountVectorizer, TfidfVectorizer):
         raise _unknown(vectorizer)
-    own = [n for n in ("preprocessor", "tokenizer", "strip_accents") if getattr(vectorizer, n) is not None]
-    if own or vectorizer.analyzer != "word":
-        raise NotCompilableError(f"TfidfVectorizer with its own {own[0] if own else 'analyzer'}")
     weighs = isinstance(vectorizer, TfidfVectorizer)
+    _check_words(vectorizer, weighs=weighs)
     return Words(
         column=column,
         fill=fill,
