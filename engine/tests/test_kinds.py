@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from sklearn import ensemble, linear_model, tree
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -55,6 +56,11 @@ KINDS: dict[str, tuple[Any, pd.DataFrame, Any]] = {
     ),
     "logistic": (scaled(linear_model.LogisticRegression()), NUMBERS, CLASSES),
     "logistic, two classes": (scaled(linear_model.LogisticRegression()), NUMBERS, TWO),
+    "a search's best": (
+        GridSearchCV(scaled(linear_model.LogisticRegression()), {"logisticregression__C": [0.1, 1]}, cv=2),
+        NUMBERS,
+        CLASSES,
+    ),
     "linear": (scaled(linear_model.LinearRegression()), NUMBERS, VALUES),
     "ridge": (linear_model.Ridge(), WHOLE, VALUES),
     "text before histograms": (

@@ -26,6 +26,8 @@ def asked(steps: Sequence[Any], names: list[str], texts: Collection[str]) -> lis
     for step in steps[:-1]:
         _check_filler(step)
     encoder = steps[-1]
+    if getattr(encoder, "target_type_", "") == "multiclass":
+        raise NotCompilableError(f"{type(encoder).__name__} of more than two classes")
     pairs = zip(names, encoder.categories_, strict=True)
     known = [_known(values, is_text=name in texts) for name, values in pairs]
     if not all(known):

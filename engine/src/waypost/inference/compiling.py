@@ -70,15 +70,17 @@ def _taken_apart(model: Any) -> tuple[list[Any], Any, Cut | None]:
 
     The threshold is that of a scikit-learn classifier around the estimator or around the whole pipeline.
     """
-    from sklearn.model_selection import FixedThresholdClassifier
+    from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, RandomizedSearchCV
     from sklearn.pipeline import Pipeline
 
     cut = None
     steps: list[Any] = []
-    while isinstance(model, (FixedThresholdClassifier, Pipeline)):
+    while isinstance(model, (FixedThresholdClassifier, GridSearchCV, Pipeline, RandomizedSearchCV)):
         if isinstance(model, Pipeline):
             steps += [step for _, step in model.steps[:-1]]
             model = model.steps[-1][1]
+        elif not isinstance(model, FixedThresholdClassifier):
+            model = model.best_estimator_
         else:
             cut = cut or _cut(model)
             model = getattr(model, "estimator_", model.estimator)
