@@ -11,6 +11,7 @@ MODELS = {
     "check_data/checks.schema.json": "check_data.rules:Checks",
     "preprocess/recipe.schema.json": "preprocess.clean:Recipe",
     "train_gradient_boosting/model.schema.json": "train_gradient_boosting.model:ModelConfig",
+    "train_lightgbm/model.schema.json": "train_lightgbm.model:ModelConfig",
     "train_linear/model.schema.json": "train_linear.model:ModelConfig",
     "train_random_forest/model.schema.json": "train_random_forest.model:ModelConfig",
 }

@@ -27,7 +27,7 @@ def contract(folder: Path) -> dict[str, Any]:
 
 def test_all_components_are_there() -> None:
     """The library has the steps of a whole pipeline, and more than one trainer for it."""
-    trainers = ["train_gradient_boosting", "train_linear", "train_random_forest"]
+    trainers = ["train_gradient_boosting", "train_lightgbm", "train_linear", "train_random_forest"]
     assert [
         "check_data",
         "download",

@@ -62,11 +62,17 @@ def metadata_of(
 
 
 def export(
-    model: Pipeline, features: pd.DataFrame, metadata: dict[str, Any], digest: str, trusted: tuple[str, ...]
+    model: Pipeline,
+    features: pd.DataFrame,
+    metadata: dict[str, Any],
+    digest: str,
+    trusted: tuple[str, ...],
+    packages: tuple[str, ...] = (),
 ) -> None:
     """Logs the model with MLflow, in the skops format: loading it executes no pickled code.
 
-    Args: digest is that of the training data; trusted are the types beyond scikit-learn's own.
+    Args: digest is that of the training data; trusted are the types beyond scikit-learn's own, packages what
+    the model needs beside it.
     """
     import mlflow
 
@@ -81,6 +87,6 @@ def export(
         metadata={**metadata, "training_data_sha256": digest},
         pip_requirements=[
             f"{name}=={version(name)}"
-            for name in ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy")
+            for name in ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy", *packages)
         ],
     )

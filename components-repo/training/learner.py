@@ -35,6 +35,14 @@ class Asked:
     jobs: int = 1
 
 
+Stopping = Callable[[Any, Any, Labels, Any, Labels], None]
+"""Fits an estimator to features and labels, until held-out features and labels say stop."""
+
+
+def stopped_by_scikit_learn(estimator: Any, known: Any, labels: Labels, others: Any, truth: Labels) -> None:
+    estimator.fit(known, labels, X_val=others, y_val=truth)
+
+
 @dataclass(frozen=True)
 class Learner:
     """One kind of model.
@@ -43,7 +51,8 @@ class Learner:
     stops: whether it looks at held-out rows to know when to stop. settled: the unfitted pipeline that learns
     what this one has learned, without held-out rows.
     doubts: what the user should know of a fitted one. figures: metrics of its own.
-    says: metadata of its own, by the configuration.
+    says: metadata of its own, by the configuration. stopping: how its estimator learns until held-out rows
+    say stop. packages: what its model needs beside scikit-learn.
     """
 
     config: type[TrainerConfig]
@@ -53,6 +62,8 @@ class Learner:
     settled: Callable[[Pipeline], Pipeline] = clone
     doubts: Callable[[Pipeline], list[str]] = lambda _model: []
     figures: Callable[[Pipeline], dict[str, float]] = lambda _model: {}
+    stopping: Stopping = stopped_by_scikit_learn
+    packages: tuple[str, ...] = ()
     says: Callable[[Any], dict[str, Any]] = lambda _config: {}
     trusted: tuple[str, ...] = tuple(TRUSTED_TYPES)
 
@@ -64,6 +75,7 @@ def fitted(
     *,
     jobs: int = 1,
     held_out: HeldOut | None = None,
+    stopping: Stopping = stopped_by_scikit_learn,
 ) -> Pipeline:
     """Fits a pipeline, which stops by the held-out rows where there are some. Raises ComponentError."""
     # Sums of BLAS depend on the number of its threads; those of OpenMP in scikit-learn do not.
@@ -73,7 +85,7 @@ def fitted(
             if held_out is None:
                 pipeline.fit(learnable(features), labels)
             else:
-                _fit_with(pipeline, learnable(features), labels, held_out)
+                _fit_with(pipeline, learnable(features), labels, held_out, stopping)
     except ValueError as error:
         raise ComponentError(f"model: {' '.join(str(error).split())}") from error
     # Threads add up probabilities in the order in which they finish, which shows in the last digit.
@@ -82,11 +94,13 @@ def fitted(
     return pipeline
 
 
-def _fit_with(pipeline: Pipeline, features: pd.DataFrame, labels: Labels, held_out: HeldOut) -> None:
+def _fit_with(
+    pipeline: Pipeline, features: pd.DataFrame, labels: Labels, held_out: HeldOut, stopping: Stopping
+) -> None:
     """Fits step after step: `Pipeline.fit` does not transform the rows that an estimator stops by."""
     transform, (others, truth) = pipeline[:-1], held_out
     known = transform.fit_transform(features, labels)
-    pipeline[-1].fit(known, labels, X_val=transform.transform(learnable(others)), y_val=truth)
+    stopping(pipeline[-1], known, labels, transform.transform(learnable(others)), truth)
 
 
 def learned(learner: Learner, asked: Asked, learn: Labels, validate: Labels) -> tuple[Pipeline, float | None]:
@@ -101,6 +115,7 @@ def learned(learner: Learner, asked: Asked, learn: Labels, validate: Labels) -> 
         asked.labels[learn],
         jobs=asked.jobs,
         held_out=held_out if stops else None,
+        stopping=learner.stopping,
     )
     return model, chosen(asked.config.threshold, model, *held_out)
 

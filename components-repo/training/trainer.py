@@ -128,4 +128,4 @@ def train(step: Step, learner: Learner) -> None:
     model = deciding(config.threshold, model, threshold)
     metadata = metadata_of(model, features, args.target, config, task=task.name, classes=task.classes(model))
     metadata |= learner.says(config)
-    export(model, features, metadata, content_digest(Path(args.data)), learner.trusted)
+    export(model, features, metadata, content_digest(Path(args.data)), learner.trusted, learner.packages)
