@@ -10,14 +10,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn import ensemble, linear_model, tree
+from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from tests import models
 from waypost.inference.compiled import Compiled
 from waypost.inference.forest import NATIVE
+from waypost.inference.layout import TableError
 from waypost.inference.model_cache import ready
 from waypost.inference.table import from_arrow, from_columns
 
@@ -104,3 +106,19 @@ def test_every_kind_answers_as_the_original(
                 np.testing.assert_allclose(alone.labels[0], expected.labels[row], rtol=tolerance)
             else:
                 assert alone.labels[0] == expected.labels[row]
+
+
+def test_a_forest_of_a_sparse_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-learn's trees take missing values, but in no sparse matrix: both refuse them, so the form is
+    equal. Ids up to 2^53 are categories.
+    """
+    monkeypatch.setenv("WAYPOST_HOME", str(tmp_path / "home"))
+    table = WHOLE[["age"]].assign(id=2**53 - 1 - WHOLE["age"].astype("int64") % 2)
+    parts = [("codes", OneHotEncoder(handle_unknown="ignore"), ["id"]), ("rest", "passthrough", ["age"])]
+    features = ColumnTransformer(parts, sparse_threshold=1.0)
+    model = make_pipeline(features, ensemble.RandomForestClassifier(5, random_state=0)).fit(table, CLASSES)
+    found = ready(models.save(model, table, tmp_path / "model", format="cloudpickle"), is_trusted=True)
+    assert found.proof.is_equal, found.proof.reason
+    asked = pa.table({"id": [2**53 - 2], "age": pa.array([None], pa.float64())})
+    with pytest.raises(TableError, match="column 'age', row 0: the value is missing"):
+        found.answers.of_table(asked)

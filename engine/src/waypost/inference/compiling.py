@@ -10,7 +10,7 @@ import numpy as np
 from waypost.contracts.mlmodel import Column
 from waypost.inference.catboost_trees import learned_by_catboost
 from waypost.inference.compiled import Content, Cut
-from waypost.inference.compiling_plan import plan_of
+from waypost.inference.compiling_plan import is_sparse, plan_of
 from waypost.inference.learned import Learned, NotCompilableError
 from waypost.inference.lightgbm_trees import learned_by_lightgbm
 from waypost.inference.sklearn_models import learned_by_sklearn
@@ -33,7 +33,9 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes
         found = _learned(estimator)
     except FormError as error:
         raise NotCompilableError(str(error)) from error
-    plan = plan_of(steps, columns, takes_missing=found.takes_missing)
+    # scikit-learn's trees take missing values, but in no sparse matrix.
+    is_refused = found.link == "mean" and is_sparse(steps)
+    plan = plan_of(steps, columns, takes_missing=found.takes_missing and not is_refused)
     if plan.width != found.width:
         raise NotCompilableError(f"the plan gives {plan.width} features, the model takes {found.width}")
     content = Content(

@@ -21,6 +21,11 @@ from waypost.inference.steps import Chain, Filled, Scaled, Step
 from waypost.inference.words import Words
 
 
+def is_sparse(steps: list[Any]) -> bool:
+    """Whether the features are a sparse matrix."""
+    return bool(steps) and bool(getattr(steps[0], "sparse_output_", False))
+
+
 def plan_of(steps: list[Any], columns: Sequence[Column], *, takes_missing: bool) -> Plan:
     """Returns the plan of the transformers before an estimator. Raises NotCompilableError."""
     from sklearn.compose import ColumnTransformer
@@ -28,7 +33,7 @@ def plan_of(steps: list[Any], columns: Sequence[Column], *, takes_missing: bool)
     after: list[Step] = []
     if steps and isinstance(steps[0], ColumnTransformer):
         found = _side_by_side(steps[0], columns)
-        after = number_steps(steps[1:], is_sparse=bool(steps[0].sparse_output_))
+        after = number_steps(steps[1:], is_sparse=is_sparse(steps))
     else:
         found = _parts(steps, [c.name for c in columns], columns)
     single = bool(after) and all(isinstance(part, Numbers | Chain) and part.single for part in found)

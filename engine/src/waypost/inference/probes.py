@@ -128,7 +128,7 @@ def _fitting(column: Column, values: list[Any], *, is_tame: bool = False) -> lis
         case "boolean":
             return [False, True]
         case "integer":
-            most = 2**31 - 1 if column.type == "integer" else EXACT
+            most = 2**31 - 1 if column.type == "integer" else EXACT - 1
             return [max(min(int(value), most), -most) for value in [*values, 0]]
         case "number":
             return [*values, 0.0]

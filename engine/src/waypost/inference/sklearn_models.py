@@ -157,7 +157,8 @@ def _linear(model: Any, link: Link, classes: list[Any] | None) -> Learned:
     factors = np.atleast_2d(model.coef_)
     intercept = np.broadcast_to(model.intercept_, len(factors))
     if factors.dtype != np.float64 or (classes is None and len(factors) != 1):
-        problem = "several targets" if len(factors) != 1 else f"factors of {factors.dtype}"
+        rounded = f"factors of {factors.dtype}: learn from float64"
+        problem = "several targets" if len(factors) != 1 and classes is None else rounded
         raise NotCompilableError(f"{type(model).__name__} with {problem}")
     weights = Weights(factors=factors.tolist(), intercept=intercept.tolist())
     return Learned(
