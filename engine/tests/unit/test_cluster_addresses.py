@@ -80,7 +80,10 @@ def test_addresses(text: str, shown: str) -> None:
     assert str(parse_address(text)) == shown
 
 
-@pytest.mark.parametrize("text", ["", "node:8786", "http://node:8786", "tls://", "tls://:1", "tcp://node:x"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "node:8786", "http://node:8786", "tls://", "tls://:1", "tcp://node:x", "tcp://node:65536"],
+)
 def test_no_addresses(text: str) -> None:
     """Anything else is refused, with an example."""
     with pytest.raises(UsageError, match="not a scheduler address") as caught:

@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent import futures
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import dask.config
-from distributed import Client, Future, KilledWorker, wait
+from distributed import CancelledError, Client, Future, KilledWorker, wait
 from distributed.versions import VersionMismatchWarning, get_versions
 
 from waypost.cluster.security import Role, Tls, check_encrypted, check_reachable, context_of, parse_address
 from waypost.cluster.tasks import Document, FailedError, Target, call_of, installed, result_of
 from waypost.cluster.versions import OF_WORKERS, Versions, differences
 from waypost.errors import Finding, FindingsError, RemoteError, WaypostError
+from waypost.system.daemon_threads import started
 
+T = TypeVar("T")
 CPU, MEMORY, GPU = "CPU", "MEMORY_MB", "GPU"
 SECONDS = 10.0
 """Timeout of a connection."""
 WAIT_SECONDS = 60.0
 """How long to wait for a first worker: for a job or a machine that has just been started."""
 _PAUSE_SECONDS = 0.5
+_ANSWER_SECONDS = 60.0
+"""Timeout of an answer from the scheduler, which may be busy with the tasks of others."""
 TTL = "distributed.scheduler.worker-ttl"
 _CLOSING_SECONDS = 5.0
 _LOGGERS = ("distributed", "distributed.client", "tornado.application")
@@ -95,8 +99,7 @@ class Cluster:
 
     def workers(self) -> list[Worker]:
         """Returns the current workers, sorted by name. Raises RemoteError if the scheduler is gone."""
-        with self._asking():
-            found = self.client.scheduler_info(n_workers=-1)["workers"]
+        found = self._ask(lambda: self.client.scheduler_info(n_workers=-1)["workers"])
         workers = [_worker(address, said) for address, said in found.items()]
         return sorted(workers, key=lambda worker: (worker.name, worker.address))
 
@@ -137,13 +140,14 @@ class Cluster:
             raise FindingsError(found)
 
     def _schedulers(self, packages: Iterable[str]) -> Versions:
-        with self._asking():
-            return dict(self.client.run_on_scheduler(get_versions, packages=list(packages))["packages"])
+        wanted = list(packages)
+        return dict(
+            self._ask(lambda: self.client.run_on_scheduler(get_versions, packages=wanted)["packages"])
+        )
 
     def worker_ttl(self) -> str | None:
         """Returns the time after which a silent worker is given up, from the scheduler's configuration."""
-        with self._asking():
-            found = self.client.run_on_scheduler(dask.config.get, TTL, default=None)
+        found = self._ask(lambda: self.client.run_on_scheduler(dask.config.get, TTL, default=None))
         return None if found is None else str(found)
 
     def submit(
@@ -182,25 +186,24 @@ class Cluster:
         }
 
     def _each(self, workers: Iterable[Worker], call: Callable[[], Any], seconds: float) -> dict[Worker, Any]:
-        """Returns the result of a call on each worker; one that has stopped delays nobody."""
-        answers: dict[Worker, Any] = {}
+        """Returns the result of a call on each worker, or a WaypostError; one that has stopped delays
+        nobody.
+        """
 
-        def ask(worker: Worker) -> None:
+        def ask(worker: Worker) -> Any:
             try:
-                answers[worker] = self.client.run(call, workers=[worker.address])[worker.address]
+                return self.client.run(call, workers=[worker.address])[worker.address]
             except (OSError, KeyError) as error:
-                answers[worker] = WaypostError(f"it is gone: {' '.join(str(error).split())}")
+                return WaypostError(f"it is gone: {_line(error)}")
+            except Exception as error:  # whatever a worker's Python raises is its answer
+                return WaypostError(f"{type(error).__name__}: {_line(error)}")
 
         self.check_there()
-        threads = {worker: threading.Thread(target=ask, args=(worker,), daemon=True) for worker in workers}
-        for thread in threads.values():
-            thread.start()
-        until = time.monotonic() + seconds
-        for thread in threads.values():
-            thread.join(max(until - time.monotonic(), 0.0))
+        answers = {worker: started(partial(ask, worker)) for worker in workers}
+        futures.wait(answers.values(), seconds)
         self.check_there()
         silent = WaypostError(f"no answer within {seconds:g} s")
-        return {worker: answers.get(worker, silent) for worker in threads}
+        return {worker: found.result() if found.done() else silent for worker, found in answers.items()}
 
     def wait(self, tasks: Iterable[Future], seconds: float) -> set[Future]:
         """Returns the tasks that have ended, after the first of them or after `seconds`."""
@@ -208,7 +211,8 @@ class Cluster:
         if not waiting:
             time.sleep(seconds)
             return set()
-        with contextlib.suppress(TimeoutError), self.client.as_current():
+        # Dask cancels all tasks once their scheduler is gone.
+        with contextlib.suppress(TimeoutError, CancelledError), self.client.as_current():
             wait(waiting, timeout=seconds, return_when="FIRST_COMPLETED")
         return {task for task in waiting if task.done()}
 
@@ -233,14 +237,18 @@ class Cluster:
             with contextlib.suppress(OSError):
                 self.client.cancel(list(tasks))
 
-    @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _ask(self, call: Callable[[], T]) -> T:
+        """Returns the scheduler's answer. Raises RemoteError if it is gone, or silent for too long."""
         self.check_there()
         try:
-            yield
-        except OSError as error:
+            return started(call).result(_ANSWER_SECONDS)
+        except TimeoutError as error:
             self.check_there()
-            raise RemoteError(f"{self.address}: {' '.join(str(error).split())}") from error
+            said = f"{self.address}: the scheduler has not answered for {_ANSWER_SECONDS:g} s"
+            raise RemoteError(said, hint=_AGAIN) from error
+        except (OSError, KeyError) as error:  # Dask's answer lacks its keys if the connection breaks
+            self.check_there()
+            raise RemoteError(f"{self.address}: {_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -268,12 +276,16 @@ def connected(
             warnings.simplefilter("ignore", VersionMismatchWarning)  # `check_versions` reports it
             client = Client(str(place), security=security, timeout=seconds, set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = _line(error) or type(error).__name__
         raise RemoteError(f"{place}: not a Dask scheduler: {said}") from error
     try:
         yield Cluster(client, str(place))
     finally:
         client.close(timeout=_CLOSING_SECONDS)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _worker(address: str, said: Mapping[str, Any]) -> Worker:

@@ -22,6 +22,7 @@ from distributed.security import Security
 from waypost.errors import RemoteError, UsageError, WaypostError
 
 PORT = 8786
+_LAST_PORT = 65535
 Role = Literal["client", "worker"]
 _TLS_OPTIONS = (
     "name them: --tls-ca-file, --tls-cert, --tls-key, or the variables "
@@ -89,9 +90,13 @@ def parse_address(text: str) -> Address:
     scheme, found, place = text.partition("://")
     host, _, port = place.rpartition(":") if not place.endswith("]") and ":" in place else (place, "", "")
     host = host.removeprefix("[").removesuffix("]")
-    if not found or scheme not in ("tls", "tcp") or not host or not (port or str(PORT)).isdecimal():
+    if not found or scheme not in ("tls", "tcp") or not host or not _is_port(port or str(PORT)):
         raise UsageError(f"{text}: not a scheduler address", hint=f"such as tls://scheduler:{PORT}")
     return Address("tls" if scheme == "tls" else "tcp", host, int(port or PORT))
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) <= _LAST_PORT
 
 
 def check_encrypted(address: Address, warn: Callable[[str], None]) -> None:
@@ -130,8 +135,11 @@ def context_of(address: Address, security: Security, role: Role = "client") -> s
 def check_reachable(address: Address, context: ssl.SSLContext | None, seconds: float) -> None:
     """Raises RemoteError with the reason if no scheduler answers. Dask's servers speak first."""
     try:
-        with socket.create_connection((address.host, address.port), timeout=seconds) as plain:
-            stream = context.wrap_socket(plain, server_hostname=address.host) if context else plain
+        with (
+            socket.create_connection((address.host, address.port), timeout=seconds) as plain,
+            # A wrapped socket takes over the plain one, which closes nothing then.
+            context.wrap_socket(plain, server_hostname=address.host) if context else plain as stream,
+        ):
             said = stream.recv(1)
     except (OSError, ValueError) as error:
         raise connection_error(address, error) from error
