@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from waypost.contracts.command import PythonCommand
-from waypost.runs import warm
+from waypost.runs import forks, warm
 from waypost.runs.environments import Environment
 from waypost.runs.forks import OF_EVERY_STEP, ForkServerLostError, Process, Task
 from waypost.runs.warm import Warm, polled
@@ -110,4 +111,27 @@ def test_what_cannot_be_forked_has_not_begun(servers: Warm, tmp_path: Path) -> N
         while polled(process) is None:
             time.sleep(0.005)
     assert not caught.value.has_begun
+    assert not log.exists()
+
+
+def test_a_step_that_is_cancelled_before_it_begins(
+    servers: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may import for minutes before it forks: the end of a step that it has not begun does not wait
+    for that, and the step never begins; others of the same server do.
+    """
+    monkeypatch.setattr(forks, "GRACE_SECONDS", 0.2)
+    server = int(said(servers, tmp_path, PARENT))
+    os.kill(server, signal.SIGSTOP)
+    try:
+        cancelled, log = start(servers, tmp_path, "print(1, flush=True)")
+        cancelled.end()
+        other, others_log = start(servers, tmp_path, "print(2, flush=True)")
+    finally:
+        os.kill(server, signal.SIGCONT)
+    until = time.monotonic() + 30
+    while polled(other) is None and time.monotonic() < until:
+        time.sleep(0.005)
+    assert others_log.read_text() == "2\n"
+    assert polled(cancelled) == -signal.SIGTERM
     assert not log.exists()

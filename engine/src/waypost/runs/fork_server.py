@@ -7,6 +7,7 @@ per line.
     from the engine   {"import": [module, …]}, {"store": tracking URI} once its tables are there
                       {"step": ID, "import": […], "file": F or "module": M, "arguments": […],
                        "folder": …, "variables": {…}, "log": …, "report": …, "memory": bytes or 0}
+                      {"cancel": ID}: do not begin this step, if it has not begun
     to the engine     {"step": ID, "process": N}, then {"step": ID, "code": N, "memory": bytes,
                        "cpu": seconds}
                       or {"step": ID, "unsafe": why it cannot be forked}
@@ -58,6 +59,8 @@ class _Worker:
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._received = b""
+        self._requests: list[dict[str, Any]] = []
+        self._cancelled: set[str] = set()
         self._modules: list[str] = []
         self._tried: set[str] = set()
         self._steps: dict[int, tuple[dict[str, Any], int]] = {}
@@ -84,23 +87,31 @@ class _Worker:
                 self._reap()
             if channel in readable and not self._listen():
                 return
+            while self._requests:
+                self._obey(self._requests.pop(0))
             if self._modules:
                 self._import([self._modules.pop(0)])
 
     def _listen(self) -> bool:
-        """Reads requests; returns whether the engine is still connected."""
+        """Reads requests, and notes them; returns whether the engine is still connected."""
         data = self._channel.recv(1 << 16)
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
             request = json.loads(line)
-            if "step" in request:
-                self._start(request)
-            elif "store" in request:
-                self._store = request["store"]
-                self._warm_up()
+            if "cancel" in request:
+                self._cancelled.add(request["cancel"])
             else:
-                self._modules += request["import"]
+                self._requests.append(request)
         return bool(data)
+
+    def _obey(self, request: dict[str, Any]) -> None:
+        if "step" in request:
+            self._start(request)
+        elif "store" in request:
+            self._store = request["store"]
+            self._warm_up()
+        else:
+            self._modules += request["import"]
 
     def _say(self, **content: object) -> None:
         self._channel.sendall(json.dumps(content).encode() + b"\n")
@@ -125,6 +136,12 @@ class _Worker:
 
     def _start(self, request: dict[str, Any]) -> None:
         self._import(request["import"])
+        while select.select([self._channel], [], [], 0)[0] and self._listen():
+            pass  # it may have been cancelled during the imports
+        if request["step"] in self._cancelled:
+            self._cancelled.discard(request["step"])
+            self._say(step=request["step"], code=-signal.SIGTERM, memory=0, cpu=0)
+            return
         count = _unprepared_threads()
         problem = f"{count} threads run after importing its modules" if count else _hidden(_own_path(request))
         if problem:

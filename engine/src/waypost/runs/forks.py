@@ -85,8 +85,9 @@ class ForkServerLostError(Exception):
 class Forked:
     """A `Process` that a fork server started."""
 
-    def __init__(self, server: ForkServer) -> None:
+    def __init__(self, server: ForkServer, name: str) -> None:
         self._server = server
+        self._name = name
         self.number = 0
         self.code: int | None = None
         self.lost = ""
@@ -106,10 +107,14 @@ class Forked:
     def end(self) -> None:
         until = time.monotonic() + GRACE_SECONDS
         number = signal.SIGTERM
+        if not self.number:
+            self._server.cancel(self._name)
         while self.code is None and not self.lost and self._server.is_there:
             if self.number:
                 signal_group(self.number, number)
             if time.monotonic() > until:
+                if not self.number:
+                    return  # its server still imports, and will not begin it
                 number = signal.SIGKILL
             self._server.listen(POLL_SECONDS)
 
@@ -165,10 +170,15 @@ class ForkServer:
         with self._lock:
             self._count += 1
             name = f"{task.step}-{self._count}"
-            self._steps[name] = running = Forked(self)
+            self._steps[name] = running = Forked(self, name)
             if not self.is_there or not self._partner.send(self._request(name, task, task.python)):
                 self._lost()
         return running
+
+    def cancel(self, name: str) -> None:
+        """Tells it not to begin a step, if it has not yet."""
+        with self._lock:
+            self._partner.send({"cancel": name})
 
     def _request(self, name: str, task: Task, python: PythonCommand) -> dict[str, Any]:
         program = {"file": python.file} if python.file else {"module": python.module}
