@@ -58,7 +58,7 @@ def drive(
     """
     dispatcher = _Dispatcher(iter(opening), options.jobs, tools, watch)
     status = "KILLED"
-    with held():
+    with held(), tools.tracker.leases.kept():
         try:
             dispatcher.work()
         except Exception:

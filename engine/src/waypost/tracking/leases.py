@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,7 @@ class Leases:
         self._held: set[tuple[str, str]] = set()
         self._heartbeats: defaultdict[str, Heartbeat] = defaultdict(Heartbeat)
         self._last_beat = time.monotonic()
+        self._beating: tuple[str, ...] = ()
 
     def acquire(self, run_id: str, key: str) -> Holder | None:
         """Requests the lease of a key for a pipeline run; returns None once it is granted, else its holder.
@@ -119,10 +121,33 @@ class Leases:
 
     def renew(self, run_ids: Iterable[str]) -> None:
         """Sends the heartbeat of these runs for other machines, at most once per interval."""
+        self._beating = tuple(run_ids)
         if time.monotonic() - self._last_beat > BEAT_SECONDS:
-            for run_id in run_ids:
-                self._client.set_tag(run_id, _BEAT_TAG, str(int(time.time())))
-            self._last_beat = time.monotonic()
+            self._beat()
+
+    def _beat(self) -> None:
+        for run_id in self._beating:
+            self._client.set_tag(run_id, _BEAT_TAG, str(int(time.time())))
+        self._last_beat = time.monotonic()
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Sends the heartbeat of the runs renewed last, too, while the caller is busy for longer than the
+        interval: it uploads a large file, say.
+        """
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(BEAT_SECONDS / 2):
+                if time.monotonic() - self._last_beat > 2 * BEAT_SECONDS:
+                    with contextlib.suppress(Exception):  # the caller's own requests report it
+                        self._beat()
+
+        threading.Thread(target=beat, daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
 
     def _other_runs(self, run_id: str, key: str) -> list[Run]:
         # Our own run is excluded: its tags, one for each of ten thousand steps, would all be transferred.
