@@ -32,18 +32,19 @@ class WorkerContext:
         return int(self._worker.memory_manager.memory_limit or 0) // _MIB
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether somebody still waits for this task: its client is connected and did not cancel it, and the
-        worker has its scheduler.
+    def why_unwanted(self) -> str:
+        """Why nobody waits for this task any more, empty while somebody does: its client is connected and did
+        not cancel it, and the worker has its scheduler.
         """
         if self._worker.status not in (Status.running, Status.paused):
-            return False
+            return "the worker is leaving the cluster"
         task = self._worker.state.tasks.get(self._key)
-        return task is not None and task.state in ("executing", "long-running")
+        is_wanted = task is not None and task.state in ("executing", "long-running")
+        return "" if is_wanted else "nobody waits for it any more"
 
     def tell(self, topic: str, message: Mapping[str, Any]) -> None:
         """Sends the client a message, if it subscribes to the topic."""
-        with contextlib.suppress(Exception):  # the connection is gone: `is_wanted` decides what follows
+        with contextlib.suppress(Exception):  # the connection is gone: `why_unwanted` says what follows
             self._worker.log_event(topic, dict(message))
 
 

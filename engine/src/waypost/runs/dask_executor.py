@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,16 @@ from waypost.runs.cluster_checks import (
     worker_report,
 )
 from waypost.runs.dask_attempt import Attempt, Order
-from waypost.runs.deaths import MOST_DEATHS, Memory, left_out, nobody_has_room, runs_again, too_many
+from waypost.runs.deaths import (
+    MOST_DEATHS,
+    MOST_STOPS,
+    Memory,
+    left_out,
+    nobody_has_room,
+    runs_again,
+    stopped_too_often,
+    too_many,
+)
 from waypost.runs.events import Reporter
 from waypost.runs.executor import Available, Executor, Site, Work
 from waypost.runs.preflight import Options, digests
@@ -82,6 +91,7 @@ class DaskExecutor:
         self._heard: deque[Mapping[str, Any]] = deque(maxlen=10_000)
         self._running: dict[str, Attempt] = {}
         self._deaths: dict[tuple[str, str], list[str]] = {}
+        self._stops: Counter[tuple[str, str]] = Counter()
         self._memory: dict[tuple[str, str], Memory] = {}
         self._left_out: dict[str, str] = {}
         self._told: set[str] = set()
@@ -228,6 +238,12 @@ class DaskExecutor:
         if len(workers) < MOST_DEATHS:
             return ""
         return too_many(work.step.name, workers, self._memory.get(step, Memory()))
+
+    def stopped(self, work: Work, why: str) -> str:
+        """Notes that a worker stopped an attempt; returns why there is no retry, usually empty."""
+        step = (work.parent, work.step.name)
+        self._stops[step] += 1
+        return stopped_too_often(work.step.name, why) if self._stops[step] >= MOST_STOPS else ""
 
     def leave_out(self, work: Work, worker: str, why: str) -> str:
         """Gives a worker no more steps; returns why there is no retry, usually empty."""

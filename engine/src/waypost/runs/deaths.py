@@ -1,4 +1,4 @@
-"""Messages about workers that died or have no disk space, with what to do about it."""
+"""Messages about workers that died, stopped a step or have no disk space, with what to do about it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 MOST_DEATHS = 4
 """After this many workers died with one step, the step is to blame."""
+MOST_STOPS = 4
+"""After this many attempts at a step were stopped, there is no other."""
 _SENT = "these are the lines that it sent before, at most 20 per second"
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
@@ -34,6 +36,17 @@ def no_log() -> str:
     return f"waypost: the worker could not send its log; {_SENT}"
 
 
+def was_stopped(worker: str, why: str) -> str:
+    """Returns what happened to an attempt that its worker stopped."""
+    return f"worker {worker} stopped it: {why}"
+
+
+def stopped_too_often(step: str, why: str) -> str:
+    """Returns why a stopped step is not retried."""
+    count = _number(MOST_STOPS)
+    return f"{count} attempts at {step} were stopped by their workers, the last one because {why}"
+
+
 def runs_again(step: str, lost: str, worker: str) -> str:
     """Returns the message that a step runs again."""
     return f"{step}: {lost}; it runs again on {worker}"
@@ -57,9 +70,13 @@ def nobody_has_room(workers: Sequence[str], problem: str) -> str:
 
 def too_many(step: str, workers: Sequence[str], memory: Memory) -> str:
     """Returns why a step is not retried."""
-    count = _NUMBERS[len(workers)] if len(workers) < len(_NUMBERS) else str(len(workers))
     limit = f"limit {memory.limit} MB" if memory.limit else "no limit is set"
     seen = f", last seen {memory.used} MB" if memory.used else ""
     named = ", ".join(dict.fromkeys(filter(None, workers)))
     there = f" ({named})" if named else ""
+    count = _number(len(workers))
     return f"{count} workers died while {step} ran{there}; the usual cause is memory: {limit}{seen}"
+
+
+def _number(count: int) -> str:
+    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)

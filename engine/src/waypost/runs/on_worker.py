@@ -7,7 +7,7 @@ tag `waypost.complete` is set, the run is checked for having been given up.
 
 No part of a step runs without somebody waiting for it. The kernel ends its processes with the worker
 (system/supervisor.py). The worker ends them when Dask reports that nobody wants the task, when the pipeline's
-run is over, and when its lease was not renewed for some time.
+run is over, and when its lease was not renewed for some time (lease_watch.py).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from waypost.runs.code import own_copy
 from waypost.runs.environments import Environment
 from waypost.runs.executor import Ended
 from waypost.runs.forks import OF_EVERY_STEP, ForkServerLostError, Process, Task
+from waypost.runs.lease_watch import LeaseWatch, replaced
 from waypost.runs.logs import Follower, exit_cause, mask, tail_of
 from waypost.runs.materials import Materials
 from waypost.runs.outputs import Outputs, find_outputs
@@ -40,16 +41,13 @@ from waypost.system.gpus import Gpus
 from waypost.system.places import home
 from waypost.system.scratch import check_room, remove_leftovers, scratch
 from waypost.texts.masks import Masks
-from waypost.tracking.connection import patient, reached, tracking_errors
-from waypost.tracking.leases import BEAT_SECONDS, Heartbeat
-from waypost.tracking.runs import COMPLETE_TAG, GIVEN_UP_TAG, WORKER_TAG, Runs, outputs_in
+from waypost.tracking.connection import patient, persistent, reached, tracking_errors
+from waypost.tracking.runs import COMPLETE_TAG, WORKER_TAG, Runs, outputs_in
 
 _WARM = Warm()
 _POLL_SECONDS = 0.05
 _NEWS_SECONDS = 1.0
-_LOOK_SECONDS = 10.0
-# Together with the time between two checks and the grace period of a step: within two minutes.
-_SILENCE_SECONDS = 5 * BEAT_SECONDS
+_GPU_SECONDS = 1.0
 
 
 class _StoppedError(Exception):
@@ -59,16 +57,16 @@ class _StoppedError(Exception):
 def execute(document: Document) -> Document:
     """Executes an attempt; returns how it ended: `ended`, `complete` if that was recorded before, `lost` with
     the worker that began it, `again` with the reason for another attempt, `full` with the error of a full
-    disk of the `worker`, or `stopped` with the reason. Raises WaypostError.
+    disk of the `worker`, or `stopped` with the `worker` and its reason. Raises WaypostError.
     """
     spec, context = spec_in(document), WorkerContext()
     uri = own_store(spec.store)
     remove_leftovers()
     try:
-        with tracking_errors(uri), scratch() as temp:
+        with tracking_errors(uri), persistent(), scratch() as temp:
             return _Attempt(spec, Runs(reached(uri)), context, temp, uri).run()
     except _StoppedError as error:
-        return {"stopped": str(error)}
+        return {"stopped": str(error), "worker": context.name}
     except ForkServerLostError as error:
         return {"again": str(error)}
     except OSError as error:
@@ -102,12 +100,18 @@ class _Attempt:
         self._log = temp / f"{spec.step}.log"
         self._materials = Materials(spec, runs, context.name, lambda text: self._tell(said=text))
         self._masks = Masks(self._materials.secrets)
-        self._heartbeat = Heartbeat(_SILENCE_SECONDS)
+        self._claim = f"{context.name} {uuid.uuid4().hex}"
+        self._watch: LeaseWatch | None = None
         self._began = time.monotonic()
 
     def run(self) -> Document:
         if earlier := self._earlier():
             return earlier
+        self._watch = LeaseWatch(self._runs, self._uri, self._spec.parent, self._spec.run_id, self._claim)
+        with contextlib.closing(self._watch):
+            return self._run()
+
+    def _run(self) -> Document:
         self._tell(began=True)
         self._check_wanted()
         self._check_room()
@@ -128,7 +132,7 @@ class _Attempt:
 
     def _earlier(self) -> Document:
         """Claims the run for this worker; returns the outcome of an earlier execution, if any."""
-        mine = f"{self._context.name} {uuid.uuid4().hex}"
+        mine = self._claim
         _, tags = self._runs.state_of(self._spec.run_id)
         if not (tags.get(WORKER_TAG) or tags.get(COMPLETE_TAG)):
             self._runs.tag(self._spec.run_id, {WORKER_TAG: mine})
@@ -138,10 +142,14 @@ class _Attempt:
     @contextlib.contextmanager
     def _devices(self) -> Iterator[dict[str, str]]:
         """Yields the variables that make the requested GPUs visible to a step, and no others."""
+        wanted, is_told = self._spec.gpus, False
         with contextlib.closing(Gpus(home() / "locks")) as found:
-            while self._spec.gpus and not found.take(self._spec.run_id, self._spec.gpus):
+            while wanted and not found.take(self._spec.run_id, wanted):
                 self._check_wanted()
-                time.sleep(_POLL_SECONDS)
+                if not is_told:
+                    self._tell(said="it waits for GPUs that other processes of this machine have")
+                    is_told = True
+                time.sleep(_GPU_SECONDS)
             yield found.variables(self._spec.run_id)
 
     def _task(
@@ -172,8 +180,7 @@ class _Attempt:
     def _watched(self, process: Process) -> str:
         """Waits until a process has ended; returns its time limit's message, usually empty."""
         follower = Follower(self._log, self._masks)
-        now = time.monotonic()
-        looked, told = now, now
+        told = time.monotonic()
         try:
             while polled(process) is None:
                 time.sleep(_POLL_SECONDS)
@@ -182,9 +189,6 @@ class _Attempt:
                     process.end()
                     return late
                 self._check_wanted()
-                if now - looked > _LOOK_SECONDS:
-                    looked = now
-                    self._check_lease(now)
                 if now - told > _NEWS_SECONDS:
                     told = now
                     used = memory_mb(process.number)
@@ -205,35 +209,13 @@ class _Attempt:
             self._runs.close(self._spec.run_id, "KILLED")
 
     def _check_wanted(self) -> None:
-        if not self._context.is_wanted:
-            raise _StoppedError("nobody waits for it any more")
+        if why := self._context.why_unwanted or (self._watch.why if self._watch else ""):
+            raise _StoppedError(why)
 
     def _check_room(self) -> None:
         """Raises OSError if a disk of this worker is full, which is not the step's fault."""
         for folder in (home(), self._temp):
             check_room(folder)
-
-    def _check_lease(self, now: float) -> None:
-        """Raises _StoppedError if the engine is gone, or has given this attempt up.
-
-        A silent tracking server is no sign of that: its next answer restarts the count.
-        """
-        try:
-            with tracking_errors(self._uri):
-                status, tags = self._runs.state_of(self._spec.parent)
-                self._check_not_given_up()
-        except WaypostError:
-            self._heartbeat = Heartbeat(_SILENCE_SECONDS)
-            return
-        if status != "RUNNING":
-            raise _StoppedError("the pipeline's run is over")
-        if not self._heartbeat.is_fresh(tags, now):
-            raise _StoppedError("the engine that started it is no longer responding")
-
-    def _check_not_given_up(self) -> None:
-        _, tags = self._runs.state_of(self._spec.run_id)
-        if GIVEN_UP_TAG in tags:
-            raise _StoppedError("another attempt has replaced it")
 
     def _recorded(self, entry_point: EntryPoint, process: Process, late: str) -> Ended:
         """Records the step's outcome; its log is kept in any case."""
@@ -246,7 +228,8 @@ class _Attempt:
         digests = {name: self._materials.digest(path) for name, path in found.paths.items()}
         cause = cause or found.problem
         if not cause:
-            self._check_not_given_up()
+            if why := replaced(self._runs.tags_of(self._spec.run_id), self._claim):
+                raise _StoppedError(why)
             self._runs.complete(self._spec.run_id, digests)
             self._runs.close(self._spec.run_id, "FINISHED")
         seconds = time.monotonic() - self._began
