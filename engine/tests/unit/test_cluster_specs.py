@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from waypost.contracts.component import EntryPoint
 from waypost.contracts.pipeline import parse_pipeline
+from waypost.contracts.plan import Location, Plan, PlannedStep
 from waypost.errors import WaypostError
 from waypost.runs.deaths import (
     Memory,
@@ -110,32 +113,54 @@ def test_findings_of_a_cluster() -> None:
     """All that does not fit is told at once, each thing with the workers that it is about."""
     pytest.importorskip("distributed")
     from waypost.cluster.connection import Worker
-    from waypost.runs.cluster_checks import Requirements, WorkerReport, findings, resources_of, worker_report
+    from waypost.runs.cluster_checks import WorkerReport, findings, resources_of, worker_report
 
     workers = [Worker(f"tcp://{n}", n, "h", 4, 0, {"CPU": 4, "MEMORY_MB": 1000}) for n in ("a", "b")]
     reports = [
         WorkerReport("a", "it asks for credentials", files=["/data/x.csv"], variables=["TOKEN"]),
         WorkerReport("b", files=["/data/x.csv"]),
+        worker_report("c", WaypostError("no answer within 60 s")),
     ]
-    found = findings(Requirements({"train": {"GPU": 1.0, "CPU": 8.0}}), workers, reports)
+    found = findings({"train": {"GPU": 1.0, "CPU": 8.0}}, workers, reports)
     assert [str(each) for each in found] == [
         "pipeline.yaml: steps.train: no worker has 1 GPU, 8 cores: it would wait forever;"
         " the most that any has: 0 GPUs, 4 cores",
+        "worker c: no answer within 60 s; look at its log, or stop it",
         "MLFLOW_TRACKING_URI: worker a: it asks for credentials;"
         " workers need a tracking server that they can reach, and their own credentials for it",
-        "pipeline.yaml: /data/x.csv is on this machine, but not on all 2 workers;"
+        "pipeline.yaml: /data/x.csv is on this machine, but not on workers a, b;"
         " --upload makes it available to them as an artifact of the run",
         "pipeline.yaml: variables: the variable TOKEN is not set on worker a;"
         " its value is never sent: set it where the worker starts",
     ]
-    assert worker_report("a", WaypostError("no answer within 60 s")) == WorkerReport(
-        "a", "no answer within 60 s"
-    )
     steps = "{a: {uses: c/a}, b: {uses: c/b, resources: {cpus: 2, gpus: 1}}}"
     pipeline = parse_pipeline(f"name: p\ncomponents: {{c: {{path: x}}}}\nsteps: {steps}")
     assert resources_of(pipeline, "a", workers) == {"CPU": 1.0}
     assert resources_of(pipeline, "b", workers) == {"CPU": 2.0, "GPU": 1.0}
     assert resources_of(pipeline, "a", [Worker("tcp://c", "c", "h", 1, 0)]) == {}
+
+
+def test_secrets_in_addresses() -> None:
+    """An address with a password or a token is refused before it stands in a task, without its secret; one
+    with a variable in that place is not.
+    """
+    pytest.importorskip("distributed")
+    from waypost.runs.cluster_checks import secrets_in
+
+    given: dict[str, Any] = {
+        "a": Location("https://me:hush@host/a.csv"),
+        "b": Location("https://host/b.csv?token=hush"),
+        "c": Location("https://host/c.csv?version=2"),
+        "d": Location(SECRET),
+    }
+    step = PlannedStep("load", "c/load", EntryPoint(command=""), given, ())
+    found = list(secrets_in(Plan("p", (step,))))
+    assert [(each.place, each.problem.partition(": ")[0]) for each in found] == [
+        ("pipeline.yaml: steps.load.with.a", "https://host/a.csv"),
+        ("pipeline.yaml: steps.load.with.b", "https://host/b.csv?token=***"),
+    ]
+    assert "hush" not in str(found)
+    assert "${oc.env:NAME}" in found[0].hint
 
 
 @pytest.mark.parametrize(

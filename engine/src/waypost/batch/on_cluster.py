@@ -34,6 +34,7 @@ from waypost.batch.shares import shares
 from waypost.batch.sink import Sink
 from waypost.cluster.connection import Cluster, Worker
 from waypost.cluster.tasks import Target
+from waypost.cluster.versions import listed
 from waypost.errors import Finding, FindingsError, WaypostError
 
 _LOOK_SECONDS = 600.0
@@ -93,13 +94,12 @@ def check_workers(cluster: Cluster, workers: Sequence[Worker], place: Place) -> 
             wrong[str(said), said.hint].append(worker.name)
         for problem, hint in said if isinstance(said, list) else ():
             wrong[problem, hint].append(worker.name)
-    findings = [Finding(_named(names), problem, hint) for (problem, hint), names in wrong.items()]
+    findings = [
+        Finding(listed(sorted(names), len(workers)), problem, hint)
+        for (problem, hint), names in wrong.items()
+    ]
     if findings:
         raise FindingsError(findings, consequence="nothing was scored")
-
-
-def _named(names: Sequence[str]) -> str:
-    return f"{'worker' if len(names) == 1 else 'workers'} {', '.join(sorted(names))}"
 
 
 def _job(model: WantedModel, work: Parts, rows: int) -> ScoringJob:

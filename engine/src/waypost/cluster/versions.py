@@ -29,7 +29,7 @@ def differences(
             if _version(package, theirs) != _version(package, ours):
                 others[_words(package, theirs)].append(name)
         for words, names in others.items():
-            found.append(_finding(_listed(names, len(workers)), package, words, ours))
+            found.append(_finding(listed(names, len(workers)), package, words, ours))
     return found
 
 
@@ -63,9 +63,10 @@ def _words(package: str, versions: Versions) -> str:
     return f"{package} {found}" if found else f"{package} is not installed"
 
 
-def _listed(names: Sequence[str], total: int) -> str:
-    noun = "worker" if len(names) == 1 else "workers"
+def listed(names: Sequence[str], total: int) -> str:
+    """Returns workers, of `total` asked, as text: `worker a`, `workers a, b and 4 more`, `all 9 workers`."""
     if len(names) == total > 1:
         return f"all {total} workers"
+    noun = "worker" if len(names) == 1 else "workers"
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return f"{noun} {', '.join(names[:_MOST_NAMED])}{more}"

@@ -3,51 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from waypost.cluster.connection import CPU, GPU, MEMORY, Worker
+from waypost.cluster.versions import listed
 from waypost.contracts.pipeline import FILE, Pipeline
-from waypost.errors import Finding, WaypostError
+from waypost.contracts.plan import Plan
+from waypost.errors import Finding, WaypostError, redacted
+from waypost.runs.prepare import locations
 from waypost.runs.spec import Document
+from waypost.texts.sealed import Sealed
 
-_MOST_NAMED = 3
 _STORE = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """A worker's report on its machine (`probe.look_around`)."""
+    """A worker's report on its machine (`probe.look_around`), or the `problem` if it gave none."""
 
     worker: str
     store: str = ""
     files: Sequence[str] = ()
     variables: Sequence[str] = ()
+    problem: str = ""
 
 
 def worker_report(worker: str, answer: Document | WaypostError) -> WorkerReport:
-    """Returns a worker's report; one without an answer counts as unable to reach the store."""
+    """Returns a worker's report."""
     if isinstance(answer, WaypostError):
-        return WorkerReport(worker, str(answer))
+        return WorkerReport(worker, problem=f"{answer}; {answer.hint}" if answer.hint else str(answer))
     return WorkerReport(worker, answer["store"], tuple(answer["files"]), tuple(answer["variables"]))
 
 
-@dataclass(frozen=True)
-class Requirements:
-    """Requirements of steps on workers: `resources` by step."""
-
-    resources: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-
 def findings(
-    requirements: Requirements, workers: Sequence[Worker], reports: Sequence[WorkerReport]
+    resources: Mapping[str, Mapping[str, float]], workers: Sequence[Worker], reports: Sequence[WorkerReport]
 ) -> list[Finding]:
-    """Returns all problems, each once with the workers that have it."""
+    """Returns all problems, each once with the workers that have it; `resources` are what steps need."""
     return [
-        *_resources(requirements.resources, workers),
+        *_resources(resources, workers),
+        *_silent(reports),
         *_stores(reports),
         *_files(reports),
         *_variables(reports),
     ]
+
+
+def secrets_in(plan: Plan) -> Iterator[Finding]:
+    """Yields the addresses that contain a secret: Dask shows a task's arguments in logs and on its
+    dashboard.
+    """
+    for place, location in locations(plan):
+        if not isinstance(location.text, Sealed) and redacted(location.text) != location.text:
+            problem = (
+                f"{redacted(location.text)}: a URL with a password or a token cannot be sent to a cluster"
+            )
+            hint = "name a variable in its place: `variables` in pipeline.yaml, ${oc.env:NAME}"
+            yield Finding(place, problem, hint, "cluster-secrets")
 
 
 def _resources(resources: Mapping[str, Mapping[str, float]], workers: Sequence[Worker]) -> Iterator[Finding]:
@@ -57,6 +68,12 @@ def _resources(resources: Mapping[str, Mapping[str, float]], workers: Sequence[W
             hint = f"the most that any has: {amounts(most)}"
             problem = f"no worker has {amounts(wanted)}: it would wait forever"
             yield Finding(f"{FILE}: steps.{step}", problem, hint, "cluster-resources")
+
+
+def _silent(reports: Sequence[WorkerReport]) -> Iterator[Finding]:
+    for problem, names in _by(reports, lambda each: [each.problem] if each.problem else []).items():
+        hint = "look at its log, or stop it"
+        yield Finding(listed(names, len(reports)), problem, hint, "cluster-worker")
 
 
 def _stores(reports: Sequence[WorkerReport]) -> Iterator[Finding]:
@@ -95,14 +112,6 @@ def amounts(wanted: Mapping[str, float]) -> str:
     return ", ".join(
         f"{amount:g} {nouns.get(name, (name, name))[amount != 1]}" for name, amount in wanted.items()
     )
-
-
-def listed(names: Sequence[str], total: int) -> str:
-    """Returns workers as text: one by name, all by their number."""
-    if len(names) == total > 1:
-        return f"all {total} workers"
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"worker{'s' if len(names) > 1 else ''} {', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def resources_of(pipeline: Pipeline, step: str, workers: Iterable[Worker]) -> dict[str, float]:

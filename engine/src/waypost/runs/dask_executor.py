@@ -24,11 +24,11 @@ from waypost.contracts.plan import PlannedStep
 from waypost.contracts.schedule_line import Capacity
 from waypost.errors import Finding, FindingsError, redacted
 from waypost.runs.cluster_checks import (
-    Requirements,
     WorkerReport,
     amounts,
     findings,
     resources_of,
+    secrets_in,
     worker_report,
 )
 from waypost.runs.dask_attempt import Attempt, Order
@@ -120,7 +120,8 @@ class DaskExecutor:
             for prepared, missing in self._asked
             for step in missing
         }
-        problems += findings(Requirements(resources), self._workers, reports)
+        problems += findings(resources, self._workers, reports)
+        problems += {each: None for prepared, _ in self._asked for each in secrets_in(prepared.plan)}
         if problems:
             raise FindingsError(problems)
         self._cluster.client.subscribe_topic(self._topic, self._hear)
