@@ -2,7 +2,8 @@
 
 The job is a file in a work folder below the output, where the workers put the files of their parts and the
 answer that lists them. A task has the numbers of its parts, and the name of that folder. So no result passes
-through Dask; and once the folder is removed, a worker that was believed dead can no longer write.
+through Dask. Once the folder is removed, a worker that was believed dead can no longer write on a file
+system; in object storage, which has no folders, its files stay in the work folder, which no reader lists.
 """
 
 from __future__ import annotations
