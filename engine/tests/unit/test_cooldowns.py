@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from packaging.version import Version
 
 from waypost.contracts.component import parse_component
 from waypost.contracts.cooldown import day_of, is_asked_by_name, is_security_release, seconds_of
 from waypost.contracts.pipeline import parse_pipeline
-from waypost.contracts.versions import parse_requirement
+from waypost.contracts.versions import Release, parse_requirement
 from waypost.errors import FindingsError
+from waypost.pins.cooling import _notes
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("7d", 604800), ("36h", 129600), ("2w", 1209600), ("0d", 0)])
@@ -67,3 +71,18 @@ def test_deprecated(written: str, said: str) -> None:
     """A contract says since when, and what to use instead; strangers may say only yes or no."""
     text = f"name: a\ndeprecated: {written}\nentry_points: {{main: {{command: x}}}}"
     assert str(parse_component(text, "MLproject").deprecated) == said
+
+
+def test_the_changelog_is_that_of_the_product() -> None:
+    """Components in a folder of a product are released with it: its changelog says what mends security, and
+    no file of that name in their own folder.
+    """
+    texts = {"libs/core/CHANGELOG.md": "## [1.1.0]\n### Security\n- x\n", "libs/core/parts/CHANGELOG.md": ""}
+    release = Release(Version("1.1.0"), "core-v1.1.0", "0" * 40)
+    mirror: Any = SimpleNamespace(
+        inside="libs/core/parts",
+        path=lambda name: f"libs/core/{name}",
+        releases=lambda: (release,),
+        text=lambda path, _: texts[path],
+    )
+    assert is_security_release(_notes(mirror, release))

@@ -6,7 +6,6 @@ holds back what was released in haste, and what a day brings to light, not someb
 
 from __future__ import annotations
 
-import posixpath
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -59,5 +58,5 @@ def _moment(mirror: Mirror, release: Release) -> float:
 def _notes(mirror: Mirror, release: Release) -> str:
     """Returns what the changelog in a release says of it, and of no other."""
     older = [r.version for r in mirror.releases() if r.version < release.version]
-    text = mirror.text(posixpath.join(mirror.inside, _CHANGELOG), release.commit) or ""
+    text = mirror.text(mirror.path(_CHANGELOG), release.commit) or ""
     return lines_between(text, max(older, default=Version("0.dev0")), release.version)
