@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from tests.conftest import Call
 from tests.repositories import Repository, edit_contract, make_library, parameters_of
+from waypost.commands.init import init
 from waypost.scaffold import environment
 
 WAYPOST = ("python", "-m", "waypost")
@@ -52,8 +54,6 @@ def test_a_new_library(workplace: Path, call: Call, monkeypatch: pytest.MonkeyPa
     """It passes its check, and what lints its code and its workflow; a contract that changed is taken into
     the README by --fix.
     """
-    from waypost.commands.init import init
-
     monkeypatch.setattr("waypost.commands.init.locked", lambda _: "mlflow==3.17.2 --hash=sha256:aa\n")
     monkeypatch.setattr("waypost.commands.init.engine_lock", lambda: "waypost==1.0 --hash=sha256:aa\n")
     init.main(["library", "lib"], standalone_mode=False)
@@ -115,3 +115,17 @@ def test_components_of_another_library(workplace: Path, call: Call) -> None:
     assert "is a place on this machine" in found.stdout
     assert "2 findings" in found.stdout
     shutil.rmtree(library.path)
+
+
+def test_nothing_is_said_of_a_workflow_that_is_not_written(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the top of a repository there is no workflow: nobody asks an index for what it would install."""
+    monkeypatch.setattr("waypost.commands.init.locked", lambda _: "mlflow==3.17.2 --hash=sha256:aa\n")
+    monkeypatch.setattr("waypost.commands.init.engine_lock", lambda: pytest.fail("nobody installs it"))
+    Repository(workplace).git("init", "--quiet", ".")
+    for kind in ("library", "pipeline"):
+        result = CliRunner().invoke(init, [kind, f"some/{kind}"])
+        assert result.exit_code == 0, result.output
+        assert "without hashes" not in result.output
+        assert not (workplace / "some" / kind / ".github").exists()

@@ -118,7 +118,7 @@ def test_tables_are_written_anew_between_their_marks() -> None:
     ("name", "hint"),
     [
         ("Clean Orders", "such as clean_orders"),
-        ("1a", "such as 1a"),
+        ("1a", "such as a"),
         ("../x", "such as x"),
         ("", "such as clean"),
     ],
@@ -191,6 +191,23 @@ def test_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="too long"):
         write(tmp_path, {"b/x": "new", "b/" + "y" * 300: "new"})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+
+
+def test_a_file_that_comes_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that another process makes after the look at what is there is neither replaced nor removed."""
+
+    def late(folder: Path, _: object) -> None:
+        (folder / "b").write_text("theirs")
+        (folder / "c").symlink_to("theirs")
+
+    monkeypatch.setattr("waypost.scaffold.writing.check_free", late)
+    new: list[dict[str, str | Link]] = [{"a": "new", "b": "new"}, {"a": "new", "c": Link("a")}]
+    for files in new:
+        with pytest.raises(FileExistsError):
+            write(tmp_path, files)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c"]
+        assert (tmp_path / "b").read_text() == "theirs"
+        (tmp_path / "c").unlink()
 
 
 def component(name: str, parameters: dict[str, Any], outputs: dict[str, Any] | None = None) -> Component:

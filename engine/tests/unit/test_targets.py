@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from waypost.contracts.target import Target, parse_target
+from waypost.contracts.target import Target, library_target, parse_target
 from waypost.errors import UsageError
 
 
@@ -23,6 +23,16 @@ from waypost.errors import UsageError
 def test_releases(text: str, target: Target) -> None:
     """URL, folder and version; relative paths are relative to where one is."""
     assert parse_target(text, "/srv/here") == target
+
+
+@pytest.mark.parametrize("version", ["1.4.13", "~=1.4", "*"])
+@pytest.mark.parametrize(
+    "url", ["https://h/o/r", "git@h:o/r.git", "git@h:r.git", "ssh://git@h/o/r", "/srv/r"]
+)
+def test_libraries(url: str, version: str) -> None:
+    """Without a version it is the newest release, whatever signs the URL has."""
+    text = url if version == "*" else f"{url}@{version}"
+    assert library_target(text, "/srv/here") == Target(url, "", version)
 
 
 @pytest.mark.parametrize("text", ["pipeline", "pipeline@1.0.0", "git@h:o/r.git", "@1.0.0"])

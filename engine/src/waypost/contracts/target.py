@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from waypost.contracts.trees import path_problem, shown
@@ -23,6 +24,12 @@ class Target:
     def at(self, version: str) -> str:
         """Returns the text of the target at a version, without credentials."""
         return redacted(f"{self.url}{self.folder and '#'}{self.folder}@{version}")
+
+
+def library_target(text: str, here: str) -> Target | None:
+    """Returns the target `URL[#folder][@VERSION]`, without a version the newest release; None as below."""
+    has_version = "@" in re.split("[/:]", text)[-1]
+    return parse_target(text if has_version else f"{text}@latest", here)
 
 
 def parse_target(text: str, here: str) -> Target | None:

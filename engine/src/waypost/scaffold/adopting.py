@@ -10,7 +10,7 @@ from pathlib import Path
 from waypost.contracts.component import Component, EntryPoint, Output, Parameter
 from waypost.contracts.lock import Wanted
 from waypost.contracts.pipeline import Pipeline
-from waypost.contracts.target import parse_target
+from waypost.contracts.target import library_target
 from waypost.contracts.urls import full_url, name_of, without_secrets
 from waypost.errors import Finding, FindingsError, UsageError, did_you_mean
 from waypost.pins.resolver import Resolver
@@ -45,7 +45,7 @@ def adopted(text: str, names: Sequence[str], source: str, say: Callable[[str], N
     Raises UsageError where a name is none of the library's, and where none is given, with those that there
     are; FindingsError, IntegrityError, RemoteError.
     """
-    target = parse_target(text if "@" in text.rpartition("/")[2] else f"{text}@latest", str(Path.cwd()))
+    target = library_target(text, str(Path.cwd()))
     if target is None:
         raise UsageError(f"{text}: not of the form URL[#FOLDER][@VERSION]")
     source = source or _source_of(target.folder or target.url)

@@ -31,9 +31,10 @@ def check_name(name: str) -> None:
     if name in (_ENVIRONMENT, kit.FOLDER, RECORDS):
         raise UsageError(f"{name!r} is a folder of every library", hint="give the component another name")
     if not _NAME.fullmatch(name):
+        near = re.sub("[^a-z0-9_]+", "_", name.lower()).lstrip("_0123456789").rstrip("_")
         raise UsageError(
             f"{name!r} is no name of a component: small letters, digits and _, a letter first",
-            hint=f"such as {re.sub('[^a-z0-9_]+', '_', name.lower()).strip('_') or 'clean'}",
+            hint=f"such as {near or 'clean'}",
         )
 
 

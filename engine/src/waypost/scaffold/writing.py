@@ -50,11 +50,13 @@ def write(folder: Path, files: New) -> None:
         for name, content in files.items():
             file = folder / name
             _make(file.parent, written)
-            written.append(file)
             if isinstance(content, Link):
                 file.symlink_to(content.to)
-            else:
-                file.write_text(content, encoding="utf-8")
+                written.append(file)
+                continue
+            with file.open("x", encoding="utf-8") as new:  # not one that came meanwhile
+                written.append(file)
+                new.write(content)
     except BaseException:
         for path in reversed(written):
             with contextlib.suppress(OSError):  # the first error is what counts
