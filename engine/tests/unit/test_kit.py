@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import LIBRARY
 from waypost.contracts import kit
 from waypost.errors import UsageError
+from waypost.release.conformance import _kit_findings
 from waypost.scaffold import library
 
 NEW = {name.removeprefix(f"{kit.FOLDER}/"): text for name, text in library.kit_files().items()}
@@ -75,3 +76,18 @@ def test_an_older_kit_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert kit.kit_problem(old) == ("", "")
     gone = {f"{kit.FOLDER}/gone.py": None}
     assert library.kit_update(tmp_path) == ("0", kit.NEWEST, {**library.kit_files(), **gone})
+
+
+def test_a_folder_of_somebodys_with_an_image(tmp_path: Path) -> None:
+    """A folder of the same name that is no kit may hold anything; a kit with a file that is no text was
+    changed.
+    """
+    place = tmp_path / kit.FOLDER
+    place.mkdir()
+    (place / "logo.png").write_bytes(b"\x89PNG\xff")
+    (place / "__init__.py").write_text("")
+    assert list(_kit_findings(tmp_path, sorted(place.iterdir()))) == []
+    for name, text in NEW.items():
+        (place / name).write_text(text)
+    [found] = _kit_findings(tmp_path, sorted(place.iterdir()))
+    assert "it was changed" in found.problem
