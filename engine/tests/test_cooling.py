@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.repositories import Repository, edit_contract, edit_pipeline, make_library, make_pipeline
+from tests.repositories import (
+    Repository,
+    edit_contract,
+    edit_pipeline,
+    make_library,
+    make_pipeline,
+    parameters_of,
+)
 from waypost.cli import cli
 from waypost.contracts.lock import FILE as LOCK
 
@@ -119,3 +126,25 @@ def test_several_pipelines_at_once(core: Repository, pipeline: Path, run: Run, t
     assert mixed.return_value == 4
     assert [one["pipeline"] for one in json.loads(mixed.stdout)] == [str(pipeline), str(other)]
     assert run("outdated", pipeline, other).return_value == 4
+
+
+def test_a_schema_for_editors_that_no_longer_fits(core: Repository, pipeline: Path, run: Run) -> None:
+    """A new contract makes the schema that params.yaml names stale: check says so, and --fix writes it."""
+    (pipeline / "params.yaml").write_text("# yaml-language-server: $schema=.schemas/params.json\nsaid: a\n")
+    edit_pipeline(pipeline, lambda content: content["steps"]["load"].update({"with": {"text": "${said}"}}))
+    file = pipeline / ".schemas" / "params.json"
+    assert run("lock", pipeline).exit_code == 0
+    assert run("schema", "params.yaml", "-p", pipeline, "-o", file).exit_code == 0
+    stale = "the contracts of the components have changed since it was written"
+    assert stale not in run("check", pipeline).output
+    edit_contract(core.path, "load", lambda c: parameters_of(c)["text"].update(choices=["a", "hello"]))
+    core.release("1.1.0")
+    assert run("update", pipeline).return_value == 0
+    found = run("check", pipeline).output
+    assert stale in found
+    assert "waypost check --fix" in found
+    fixed = run("check", pipeline, "--fix").output
+    assert stale not in fixed
+    assert "it fits the contracts now" in fixed
+    assert stale not in run("check", pipeline).output
+    assert "hello" in file.read_text()

@@ -13,6 +13,7 @@ from tests.conftest import LIBRARY, ROOT
 from waypost.contracts.component import Component, EntryPoint, parse_component
 from waypost.contracts.parameter_schema import parameters_schema
 from waypost.contracts.pipeline import Pipeline, parse_pipeline
+from waypost.contracts.schema_basis import basis, is_stale, schema_named_in
 
 COMPONENT = """
 entry_points:
@@ -63,6 +64,55 @@ def schema() -> dict[str, Any]:
     point = parse_component(COMPONENT, "MLproject").entry_points["main"]
     schemas = {("train", "recipe"): RECIPE, ("again", "recipe"): RECIPE}
     return parameters_schema(parse_pipeline(PIPELINE), {"train": point, "again": point}, schemas)
+
+
+def now(component: str = COMPONENT, text: str = PIPELINE, recipe: Any = RECIPE) -> str:
+    """Returns what a schema would be made from."""
+    point = parse_component(component, "MLproject").entry_points["main"]
+    schemas = {("train", "recipe"): recipe, ("again", "recipe"): recipe}
+    return basis(parse_pipeline(text), {"train": point, "again": point}, schemas)
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_it"),
+    [
+        (now(), False),
+        (now(COMPONENT.replace("levels of a tree", "how deep a tree is")), False),
+        (now(COMPONENT.replace("data: {type: path}", "data: {type: path}\n      more: {type: int}")), False),
+        (now(text=PIPELINE.replace("name: prefix-${name}", "name: ${name}")), True),
+        (now(COMPONENT.replace("maximum: 9", "maximum: 12")), True),
+        (now(COMPONENT.replace("[gini, entropy]", "[gini, entropy, log_loss]")), True),
+        (now(recipe={**RECIPE, "additionalProperties": True}), True),
+        (now().replace("waypost 1:", "waypost 2:"), False),
+    ],
+)
+def test_a_schema_that_no_longer_fits(changed: str, is_it: bool) -> None:
+    """What a value has to fit is compared, no description, and nothing that params.yaml does not give."""
+    assert is_stale(schema(), changed) == is_it
+
+
+def test_schemas_without_a_basis_are_not_judged() -> None:
+    """Those of older engines and of people; and the components' own schemas, where they were not read."""
+    assert not is_stale({key: value for key, value in schema().items() if key != "$comment"}, now())
+    assert not is_stale([], now())
+    point = parse_component(COMPONENT, "MLproject").entry_points["main"]
+    made = parameters_schema(parse_pipeline(PIPELINE), {"train": point, "again": point})
+    assert not is_stale(made, now())
+    assert is_stale(made, now(COMPONENT.replace("maximum: 9", "maximum: 12")))
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("# yaml-language-server: $schema=.schemas/params.json\nx: 1\n", ".schemas/params.json"),
+        ("# yaml-language-server: $schema=https://host/params.json\n", ""),
+        ("x: 1\n# yaml-language-server: $schema=.schemas/params.json\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_schema_that_a_file_names(text: str, path: str) -> None:
+    """Its first line names it; a URL is nobody's file here."""
+    assert schema_named_in(text) == path
 
 
 def test_it_is_a_schema_with_what_the_contracts_say() -> None:

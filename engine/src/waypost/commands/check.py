@@ -27,7 +27,11 @@ from waypost.report.console import Console, escape
     metavar="[FOLDER]",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
 )
-@click.option("--fix", is_flag=True, help="Mend what has one right answer first: the tables of READMEs.")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="First mend what has only one right answer: tables of READMEs, the schema of params.yaml.",
+)
 @click.option(
     "--run",
     "executes",

@@ -9,15 +9,14 @@ from typing import Any
 import click
 
 from waypost.commands.options import pipeline_option
-from waypost.contracts.parameter_schema import parameters_schema
 from waypost.contracts.pipeline import PARAMETERS_FILE
 from waypost.contracts.schemas import FILES, schema_of
 from waypost.pins.checkout import checkouts
+from waypost.pins.parameters import schema_of_parameters
 from waypost.pins.workspace import open_workspace
 from waypost.report.common import line, notifier
 from waypost.report.console import Console, escape
-from waypost.sources.files import read_text, write_text
-from waypost.texts.json_text import read_json
+from waypost.sources.files import write_text
 from waypost.texts.pretty_json import json_text
 
 
@@ -34,9 +33,10 @@ from waypost.texts.pretty_json import json_text
 def schema(file: str, folder: Path, output: Path | None) -> None:
     """Print the JSON Schema of a file, for editors.
 
-    That of params.yaml is made of the contracts of a pipeline's components: types, choices, ranges, what
-    each parameter is. An editor with a YAML language server checks the file, and completes keys and values,
-    where its first line is `# yaml-language-server: $schema=PATH-OF-THE-SCHEMA`.
+    The schema of params.yaml is generated from the contracts of a pipeline's components: types, choices,
+    ranges and descriptions. An editor with a YAML language server checks the file, and completes keys and
+    values, if its first line is `# yaml-language-server: $schema=PATH-OF-THE-SCHEMA`. `waypost check` reports
+    a schema that no longer fits the contracts.
 
     \b
     Examples:
@@ -54,18 +54,6 @@ def schema(file: str, folder: Path, output: Path | None) -> None:
 
 
 def _of_parameters(folder: Path) -> dict[str, Any]:
-    """Returns the schema of a pipeline's params.yaml; a component that is not there says nothing."""
     workspace = open_workspace(folder, notifier(Console(stderr=True)))
     code, _ = checkouts(workspace)
-    points, schemas = {}, {}
-    for name, step in workspace.pipeline.steps.items():
-        there = code.get(step.uses)
-        point = there.component.entry_points.get(step.entry_point) if there else None
-        if there is None or point is None:
-            continue
-        points[name] = point
-        for key, parameter in point.parameters.items():
-            if parameter.schema_:
-                text = read_text(there.folder / parameter.schema_)
-                schemas[name, key] = read_json(text, parameter.schema_)
-    return parameters_schema(workspace.pipeline, points, schemas)
+    return schema_of_parameters(workspace.pipeline, code)

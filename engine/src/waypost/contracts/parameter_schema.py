@@ -6,19 +6,19 @@ of the keys.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from waypost.contracts.component import EntryPoint, Parameter
+from waypost.contracts.parameter_uses import uses_of
 from waypost.contracts.pipeline import Pipeline
+from waypost.contracts.schema_basis import COMMENT, basis
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 Schemas = Mapping[tuple[str, str], Schema]
 """What components declare of their YAML parameters, by step and parameter."""
 
-_WHOLE = re.compile(r"^\$\{\s*([^${}:\s]+)\s*\}$")
 _REFERENCE: Schema = {"type": "string", "pattern": r"\$\{|^\?\?\?$"}
 _REFERRED: Schema = {"$ref": "#/$defs/reference"}
 _TEXTS: dict[str, str] = {
@@ -31,16 +31,19 @@ _SUBSCHEMAS = ("additionalProperties", "items")
 _LEFT_OUT = ("required", "$schema", "$id")
 
 
-def parameters_schema(pipeline: Pipeline, entry_points: Mapping[str, EntryPoint], schemas: Schemas) -> Schema:
+def parameters_schema(
+    pipeline: Pipeline, entry_points: Mapping[str, EntryPoint], schemas: Schemas | None = None
+) -> Schema:
     """Returns the schema of a params.yaml: type, choices and range follow from the uses of each value.
 
-    Args: `entry_points` are those of the steps, by name; a step without one adds nothing.
+    Args: `entry_points` are those of the steps, by name; a step without one adds nothing. `schemas` are None
+    if the components' own schemas were not read.
     """
     definitions: Schema = {"reference": _REFERENCE}
     found: Schema = {"type": "object", "properties": {}}
-    for step, parameter, names, key in _uses(pipeline, entry_points):
+    for step, parameter, names, key in uses_of(pipeline, entry_points):
         declared = entry_points[step].parameters[parameter]
-        schema = schemas.get((step, parameter))
+        schema = (schemas or {}).get((step, parameter))
         pointer = ""
         if schema is not None:
             name = f"{step}.{parameter}"
@@ -48,31 +51,9 @@ def parameters_schema(pipeline: Pipeline, entry_points: Mapping[str, EntryPoint]
             pointer = _pointer(schema, f"#/$defs/{name}", names)
         if not names or pointer:
             _put(found, key, _leaf(declared, pointer, whole=not names))
-    return {"$schema": DIALECT, **found, "$defs": definitions, "title": f"Parameters of {pipeline.name}"}
-
-
-def _uses(
-    pipeline: Pipeline, entry_points: Mapping[str, EntryPoint]
-) -> Iterator[tuple[str, str, tuple[str, ...], tuple[str, ...]]]:
-    """Yields the uses of a single parameter of params.yaml as a value: step, parameter, the names within its
-    value, and its key.
-    """
-    for name, step in pipeline.steps.items():
-        for parameter, value in step.arguments.items():
-            if name in entry_points and parameter in entry_points[name].parameters:
-                for names, key in _references(value):
-                    yield name, parameter, names, key
-
-
-def _references(value: Any) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            for names, reference in _references(child):
-                yield (str(key), *names), reference
-    elif isinstance(value, str) and (hit := _WHOLE.match(value)):
-        key = tuple(hit[1].split("."))
-        if all(key) and key[0] != "steps" and not any("[" in part for part in key):
-            yield (), key
+    made_from = basis(pipeline, entry_points, schemas)
+    head = {"$schema": DIALECT, COMMENT: made_from, **found}
+    return {**head, "$defs": definitions, "title": f"Parameters of {pipeline.name}"}
 
 
 def _put(place: Schema, key: tuple[str, ...], leaf: Schema) -> None:

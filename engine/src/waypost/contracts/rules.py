@@ -194,6 +194,11 @@ RULES: dict[str, Rule] = {
         "A step uses every parameter of params.yaml.",
         "Setting an unused parameter has no effect.",
     ),
+    "schemas": Rule(
+        "pipeline",
+        "The JSON Schema that the first line of params.yaml names fits the contracts of the components.",
+        "An editor would offer wrong values and reject right ones. `--fix` writes the file again.",
+    ),
     "data": Rule(
         "pipeline",
         "Data from a URL has a sha256.",

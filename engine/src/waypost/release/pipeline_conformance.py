@@ -18,18 +18,23 @@ from waypost.contracts.pipeline_conformance import (
 )
 from waypost.contracts.plan import Location
 from waypost.contracts.rules import refuses
+from waypost.contracts.schema_basis import is_stale, schema_named_in
 from waypost.contracts.text_rules import text_findings
+from waypost.contracts.trees import path_problem
 from waypost.errors import Finding, FindingsError
+from waypost.pins.parameters import basis_of_parameters, schema_of_parameters
 from waypost.pins.workspace import Workspace, fresh_lock
 from waypost.release.bumpversion import SETTINGS
 from waypost.release.conformance import Conformance, Tried, check_components, held
 from waypost.release.product import CHANGELOG
 from waypost.runs.prepare import Prepared, prepare
 from waypost.sources import git
-from waypost.sources.files import read_parameters, read_pipeline, read_text
+from waypost.sources.files import read_parameters, read_pipeline, read_text, write_text
 from waypost.sources.store import Store
 from waypost.sources.waiting import Notify
 from waypost.system.places import home
+from waypost.texts.json_text import read_json
+from waypost.texts.pretty_json import json_text
 
 _OF_A_PIPELINE = {
     PROJECT_FILE: "without it stock MLflow cannot run the pipeline: mlflow run",
@@ -66,7 +71,8 @@ def check_pipeline(
     own = _own_components(workspace, mend, tried)
     findings += own.findings
     try:
-        findings += _of_a_plan(prepare(workspace, (), ()))
+        prepared = prepare(workspace, (), ())
+        findings += [*_of_a_plan(prepared), *_schema_findings(prepared, workspace, mends=mend is not None)]
     except FindingsError as error:
         findings += [Finding(f.place, f.problem, f.hint, f.category or "plan") for f in error.findings]
     found = Conformance(own.components, tuple(dict.fromkeys(findings)))
@@ -147,6 +153,29 @@ def own_libraries(workspace: Workspace) -> list[Path]:
         folder for folder in folders if folder and folder.is_dir() and folder.is_relative_to(top.resolve())
     }
     return sorted(folder for folder in found if not (folder / SETTINGS).is_file())
+
+
+def _schema_findings(prepared: Prepared, workspace: Workspace, *, mends: bool) -> Iterator[Finding]:
+    """Yields a finding for a schema that params.yaml names and that does not fit any more, or writes it."""
+    parameters = workspace.folder / PARAMETERS_FILE
+    name = schema_named_in(read_text(parameters)) if parameters.is_file() else ""
+    file = workspace.folder / name
+    if not name or path_problem(name) or not file.is_file():
+        return
+    try:
+        schema = read_json(read_text(file), name)
+    except FindingsError as error:
+        yield from (Finding(f.place, f.problem, f.hint, "schemas") for f in error.findings)
+        return
+    if not is_stale(schema, basis_of_parameters(prepared.pipeline, prepared.checkouts)):
+        return
+    if mends:
+        found = schema_of_parameters(prepared.pipeline, prepared.checkouts)
+        write_text(file, json_text(found) + "\n")
+        workspace.notify(f"{file}: it fits the contracts now")
+        return
+    hint = f"waypost check --fix, or: waypost schema {PARAMETERS_FILE} -o {name}"
+    yield Finding(name, "the contracts of the components have changed since it was written", hint, "schemas")
 
 
 def _of_a_plan(prepared: Prepared) -> Iterator[Finding]:

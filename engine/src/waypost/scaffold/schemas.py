@@ -8,12 +8,12 @@ from waypost.contracts.component import FILE as PROJECT
 from waypost.contracts.component import Component
 from waypost.contracts.parameter_schema import parameters_schema
 from waypost.contracts.pipeline import FILE, PARAMETERS_FILE, parse_pipeline
+from waypost.contracts.schema_basis import LINE
 from waypost.contracts.schemas import schema_of
 from waypost.texts.pretty_json import json_text
 
 FOLDER = ".schemas"
 _PIPELINE, _PARAMETERS, _CONTRACT = (f"{FOLDER}/{name}.json" for name in ("pipeline", "params", PROJECT))
-_LINE = "# yaml-language-server: $schema="
 
 
 def of_contracts(below: str = "") -> dict[str, str]:
@@ -33,8 +33,8 @@ def of_pipeline(pipeline: str, parameters: str, components: Mapping[str, Compone
         if step.uses in components
     }
     return {
-        FILE: f"{_LINE}{_PIPELINE}\n{pipeline}",
-        PARAMETERS_FILE: f"{_LINE}{_PARAMETERS}\n{parameters}",
+        FILE: f"{LINE}{_PIPELINE}\n{pipeline}",
+        PARAMETERS_FILE: f"{LINE}{_PARAMETERS}\n{parameters}",
         _PIPELINE: json_text(schema_of(FILE)) + "\n",
-        _PARAMETERS: json_text(parameters_schema(parsed, points, {})) + "\n",
+        _PARAMETERS: json_text(parameters_schema(parsed, points)) + "\n",
     }
