@@ -32,7 +32,7 @@ def cli() -> None:
       waypost sweep pipeline model.max_depth=4,8  run it for several values, sharing what is equal
       waypost lock pipeline                       pin the versions that pipeline.yaml asks for
       waypost verify pipeline                     is everything still what was pinned?
-      waypost check components-repo               what users of a component library would stumble over
+      waypost check components-repo               problems that users of a library would run into
       waypost release --push                      cut the next version, the least that is honest
       waypost run https://host/org/grades@1.4.13  execute a release from its tag
       waypost promote 1.4.13 --name grades        its model becomes the champion, if it is good enough

@@ -29,7 +29,7 @@ pipelines_option = click.option(
     multiple=True,
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with pipelines, some levels deep, to tell who uses what; may be given several times.",
+    help="Folder with pipelines, some levels deep, to show who uses which component; repeatable.",
 )
 
 
@@ -38,7 +38,7 @@ used_by_option = click.option(
     multiple=True,
     metavar="FOLDER",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder with pipelines, some levels deep, to tell which of them pin it; may be given several times.",
+    help="Folder with pipelines, some levels deep, to show which of them pin it; repeatable.",
 )
 
 
@@ -50,8 +50,7 @@ def libraries_option(*, required: bool) -> Callable[[Callable[..., Any]], Callab
         multiple=True,
         required=required,
         metavar="[NAME=]LIBRARY",
-        help="Library to look in: a git URL, URL#FOLDER, or a folder in a git repository; may be given "
-        "several times.",
+        help="Library to search: a git URL, URL#FOLDER, or a folder in a git repository; repeatable.",
     )
 
 
@@ -71,7 +70,7 @@ def libraries_option(*, required: bool) -> Callable[[Callable[..., Any]], Callab
     "--title", default="Component catalogue", show_default=True, metavar="TEXT", help="Name of the site."
 )
 def site(libraries: tuple[str, ...], output: Path, pipelines: tuple[Path, ...], title: str) -> None:
-    """Write a static catalogue of libraries: pages that need no server, and that can be searched.
+    """Write a static catalogue of libraries: searchable pages that need no server.
 
     LIBRARY is a git URL, URL#FOLDER, or a folder in a git repository. Each component has a page with its
     contract, an example to copy, its versions and who uses it; a library's page has its releases with records
@@ -110,7 +109,7 @@ def read_libraries(
 @libraries_option(required=True)
 @as_json_option
 def search(words: tuple[str, ...], libraries: tuple[str, ...], as_json: bool) -> int:
-    """Find components by words in their names, descriptions, and what they take and give.
+    """Find components by words in their names, descriptions, parameters and outputs.
 
     Exit code 1 if there is none.
 

@@ -36,29 +36,29 @@ from waypost.report.console import Console, escape
     "--run",
     "executes",
     is_flag=True,
-    help="Execute tests and examples of the components, too: each in its own environment, examples by stock "
-    "MLflow.",
+    help="Also run the tests and examples of the components, each in its own environment, the examples under "
+    "stock MLflow.",
 )
 @click.option(
     "--record",
     is_flag=True,
-    help="With --run, of a library: write what was executed of its newest release into releases/, for the "
-    "badges of a catalogue.",
+    help="With --run, for a library: write the results for its newest release to releases/, for the badges "
+    "of a catalogue.",
 )
 @click.option(
     "--sarif",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the findings to FILE as SARIF 2.1.0, which services show beside the lines of a pull request.",
+    help="Write the findings to FILE as SARIF 2.1.0, shown by services next to the lines of a pull request.",
 )
 @as_json_option
 def check(folder: Path, fix: bool, executes: bool, record: bool, sarif: Path | None, as_json: bool) -> int:
-    """Check a library, or a pipeline, for what its users would stumble over.
+    """Check a library or a pipeline for problems that its users would run into.
 
-    Each finding has the id of its rule; docs/rules.md says what each demands, why, and which of them a
-    release is refused for. What its owner lives with is ignored for a reason: in a library's setup.cfg
-    under [waypost:ignore], `example@evaluate = takes a model`; in pipeline.yaml under `ignore`, `data:
-    REASON`. Exit code 1 on any finding that is not.
+    Each finding has the id of its rule; docs/rules.md has the rules, their reasons, and which of them prevent
+    a release. To accept a finding, give a reason: in a library's setup.cfg under [waypost:ignore],
+    `example@evaluate = takes a model`; in pipeline.yaml under `ignore`, `data: REASON`. Exit code 1 if there
+    are other findings.
 
     \b
     Examples:

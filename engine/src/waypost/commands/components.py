@@ -27,7 +27,7 @@ GUEST = Path("components-repo")
 
 @click.group()
 def components() -> None:
-    """Inspect the components of a pipeline; find others; add one to a library; export a library.
+    """Inspect the components of a pipeline; search libraries; add a component to a library; export it.
 
     \b
     Examples:
@@ -88,17 +88,15 @@ library_option = click.option(
 
 @components.command()
 @click.argument("name")
-@click.option(
-    "--like", metavar="COMPONENT", default="", help="Component of the library to begin as a copy of."
-)
+@click.option("--like", metavar="COMPONENT", default="", help="Component of the library to copy.")
 @click.option(
     "--language",
     type=click.Choice(list(TEMPLATES)),
-    help="What its code is written in. [default: python]",
+    help="Programming language of the component. [default: python]",
 )
 @library_option
 def new(name: str, like: str, language: str | None, library: Path) -> None:
-    """Add a component to a library: contract, code, test, README; it works as it is, also under stock MLflow.
+    """Add a working component to a library: contract, code, test, README. It also runs under stock MLflow.
 
     \b
     Examples:
@@ -122,10 +120,10 @@ def new(name: str, like: str, language: str | None, library: Path) -> None:
 @components.command("kit")
 @library_option
 def kit_(library: Path) -> None:
-    """Add the folder `componentkit` to a library, or bring it to the newest version.
+    """Add the folder `componentkit` to a library, or update it to the newest version.
 
-    New components use it for arguments, tables and outputs. It is part of the library, so that components
-    need nothing of Waypost's at run time. A changed one is not replaced.
+    New components use it for arguments, tables and outputs. It is part of the library, so components do not
+    need Waypost at run time. A kit that was edited is not replaced.
 
     \b
     Examples:

@@ -27,7 +27,7 @@ _name = click.option("--name", default="", metavar="NAME", help="Name. [default:
 
 @click.group()
 def init() -> None:
-    """Make a new repository: of a pipeline, or of a component library.
+    """Create a repository for a pipeline, or for a component library.
 
     \b
     Examples:
@@ -45,21 +45,21 @@ def init() -> None:
     "url",
     metavar="URL[#FOLDER][@VERSION]",
     default="",
-    help="Library to take components from. [default: two new components in DIR/components]",
+    help="Library with the components. [default: two new components in DIR/components]",
 )
 @click.option(
     "--components",
     metavar="A,B",
     default="",
-    help="Components of that library, in the order of the steps.",
+    help="Components of that library to use, in the order of the steps.",
 )
-@click.option("--as", "source", metavar="NAME", default="", help="What pipeline.yaml calls the library.")
+@click.option("--as", "source", metavar="NAME", default="", help="Name of the library in pipeline.yaml.")
 def pipeline(folder: Path, name: str, url: str, components: str, source: str) -> None:
-    """Make a pipeline in DIR, which runs at once: on data that scikit-learn brings along, or, with --from, on
-    yours, once params.yaml says where it is.
+    """Create a pipeline in DIR. It runs at once, on a dataset of scikit-learn; with --from it runs on your
+    data, whose location you set in params.yaml.
 
-    Nothing that is in DIR is replaced: a README, a LICENSE and a .gitignore are kept, anything else that is
-    in the way is named, and nothing is written.
+    Existing files in DIR are never replaced: a README, a LICENSE and a .gitignore are kept; if anything else
+    is in the way, its name is told, and nothing is written.
 
     \b
     Examples:
@@ -89,10 +89,10 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
 @_folder
 @_name
 def library_(folder: Path, name: str) -> None:
-    """Make a component library in DIR, with two components that work.
+    """Create a component library in DIR, with two working components.
 
-    Nothing that is in DIR is replaced: a README, a LICENSE and a .gitignore are kept, anything else that is
-    in the way is named, and nothing is written.
+    Existing files in DIR are never replaced: a README, a LICENSE and a .gitignore are kept; if anything else
+    is in the way, its name is told, and nothing is written.
 
     \b
     Example:

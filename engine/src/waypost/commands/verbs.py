@@ -31,14 +31,14 @@ VERBS = {
     ),
     "check": Verb(
         "check",
-        "Check a library, or a pipeline, for what its users would stumble over.",
+        "Check a library or a pipeline for problems that its users would run into.",
     ),
     "checks": Verb("checks", "Suggest the rules that a pipeline checks a table by."),
     "ci": Verb("ci", "Check, release, reproduce and update in CI, in any repository and on any service."),
     "compare": Verb("compare", "Show what differs between two pipeline runs, and why."),
     "components": Verb(
         "components",
-        "Inspect the components of a pipeline; find others; add one to a library; export a library.",
+        "Inspect the components of a pipeline; search libraries; add a component to a library; export it.",
     ),
     "diff": Verb(
         "update",
@@ -50,7 +50,7 @@ VERBS = {
         "Write a folder from which any container engine builds an image that serves MODEL.",
         "serve",
     ),
-    "init": Verb("init", "Make a new repository: of a pipeline, or of a component library."),
+    "init": Verb("init", "Create a repository for a pipeline, or for a component library."),
     "info": Verb(
         "info", "Show where a registered model comes from: run, release, component trees, data, signature."
     ),
