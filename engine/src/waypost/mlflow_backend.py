@@ -46,7 +46,8 @@ from waypost.runs.imports import reached
 from waypost.runs.processes import Processes, can_fork
 from waypost.sources import git, remotes
 from waypost.sources.files import read_project, read_python_env
-from waypost.sources.mirror import HEAD, Mirror
+from waypost.sources.mirror import Mirror
+from waypost.sources.mirror_objects import HEAD
 from waypost.sources.store import Store
 from waypost.system.places import home
 from waypost.system.scratch import scratch, writable_copy

@@ -13,7 +13,7 @@ from waypost.contracts.versions import Release, releases_of
 from waypost.errors import UsageError, WaypostError, redacted
 from waypost.pins.recorded_releases import described
 from waypost.sources import git, objects, remotes
-from waypost.sources.mirror import HEAD
+from waypost.sources.mirror_objects import HEAD
 from waypost.sources.store import Store
 
 Say = Callable[[str], None]

@@ -12,7 +12,7 @@ from waypost.contracts.component import Component, component_of, contract_conten
 from waypost.contracts.trees import Entry, TreeError, read_tree
 from waypost.errors import FindingsError
 from waypost.sources.memo import Memo
-from waypost.sources.mirror import MOST_TEXT_BYTES
+from waypost.sources.mirror_objects import MOST_TEXT_BYTES
 from waypost.sources.objects import Objects
 
 Contract = Component | str

@@ -29,7 +29,8 @@ from waypost.contracts.trees import (
 from waypost.contracts.urls import name_of
 from waypost.errors import Finding, FindingsError, did_you_mean
 from waypost.sources import git
-from waypost.sources.mirror import MOST_TEXT_BYTES, Mirror
+from waypost.sources.mirror import Mirror
+from waypost.sources.mirror_objects import MOST_TEXT_BYTES
 from waypost.sources.objects import REFUSED, Objects, entries
 from waypost.sources.unpack import read_links
 

@@ -1,9 +1,5 @@
 """Mirrors: bare repositories with what was fetched of a remote, and what this machine saw there.
 
-A mirror is written under a lock of its own, and appears by a rename. The lock is the operating system's: it
-ends with the process that holds it. What a killed process left half-done (git's lock files, unfinished
-packs) is removed by the next holder of the lock, and by no other process: it is in nobody's use then.
-
 Three kinds of refs keep apart what a remote says now, what it said before and what was locked:
 `refs/pins/COMMIT` a commit that was asked for, `refs/seen/TAG` where a tag pointed when this machine saw it
 first (never moved), `refs/tagged/TAG` the tag object as it was fetched last.
@@ -13,31 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import filelock
 from packaging.version import Version
 
-from waypost.contracts import trees as git_trees
 from waypost.contracts.tag_names import SETTINGS, own_prefix, product_around
 from waypost.contracts.versions import Release, releases_of, tags_of_others, version_of
 from waypost.errors import FindingsError, RemoteError, redacted
 from waypost.interfaces.record import FOLDER, version_of_record
 from waypost.sources import git, remotes
 from waypost.sources.known import Known, read_known, write_known
-from waypost.sources.objects import Objects, entries
+from waypost.sources.mirror_objects import HEAD, PINS, MirrorObjects
+from waypost.sources.objects import entries
 from waypost.sources.refusals import CommitGoneError, NoCommitError
-from waypost.sources.unpack import checked_listing
-from waypost.sources.waiting import Notify, waiting
+from waypost.sources.waiting import Notify
 from waypost.texts.json_text import read_json
 
-NEW = ".new-"
-"""How folders begin that are on their way into the cache."""
-HEAD = "refs/waypost/head"
-MOST_TEXT_BYTES = 16 << 20
-_PINS = "refs/pins"
 _SEEN = "refs/seen"
 _TAGGED = "refs/tagged"
 _YANKED = ".yanked.json"
@@ -49,7 +37,7 @@ def _yanked_version(name: str) -> str:
     return name.removesuffix(_YANKED) if name.endswith(_YANKED) else ""
 
 
-class Mirror:
+class Mirror(MirrorObjects):
     """A bare repository with the commits of a remote that were asked for, without their history.
 
     `inside` is the folder of the remote that is meant, empty for its top: releases, records and what is known
@@ -57,12 +45,9 @@ class Mirror:
     """
 
     def __init__(self, folder: Path, url: str, notify: Notify, inside: str = "") -> None:
-        self.folder = folder
-        self.url = url
+        super().__init__(folder, url, notify)
         self.inside = inside
         self.remedy = ""  # the command that makes the remote, where somebody knows it
-        self._notify = notify
-        self._lock = filelock.FileLock(folder.with_suffix(".lock"))
         self._releases: tuple[Release, ...] | None = None
         self._tags: tuple[str, ...] = ()
         self._no_commits: set[str] = set()
@@ -147,16 +132,12 @@ class Mirror:
         if len(new) > 1:
             with self.locked(len(new[0])), contextlib.suppress(CommitGoneError):
                 remotes.fetch(
-                    self.folder, self.url, [f"{commit}:{_PINS}/{commit}" for commit in dict.fromkeys(new)]
+                    self.folder, self.url, [f"{commit}:{PINS}/{commit}" for commit in dict.fromkeys(new)]
                 )
                 for commit in new:
                     self._forget_unless_commit(commit)
         # What a tag names that is no commit was noted, and an old server is asked for each by its tag.
         return list(self.sound(releases))
-
-    def has(self, commit: str) -> bool:
-        """Tells whether a commit was fetched already."""
-        return (self.folder / _PINS / commit).is_file()
 
     def ensure(self, commit: str, *, tag: str = "", with_head: bool = False) -> None:
         """Fetches a commit and its trees unless they are here; one process does, the others wait.
@@ -171,7 +152,7 @@ class Mirror:
         with self.locked(len(commit)):
             if self.has(commit) and not with_head:
                 return
-            wanted = f"{commit}:{_PINS}/{commit}"
+            wanted = f"{commit}:{PINS}/{commit}"
             head = [f"+HEAD:{HEAD}"] if with_head else []
             try:
                 remotes.fetch(self.folder, self.url, [wanted, *head])
@@ -189,15 +170,9 @@ class Mirror:
         """Tells whether what was fetched for a tag is a commit; else it is as if it were not here."""
         if git.object_at(self.folder, f"{oid}^{{commit}}") is not None:
             return True
-        git.git(self.folder, "update-ref", "-d", f"{_PINS}/{oid}")
+        git.git(self.folder, "update-ref", "-d", f"{PINS}/{oid}")
         self._no_commits.add(oid)
         return False
-
-    def take(self, commit: str, repository: Path) -> None:
-        """Takes a commit from a local repository: it is about to be pushed, so the remote is not asked."""
-        with self.locked(len(commit)):
-            options = ["--quiet", "--no-tags", "--no-write-fetch-head"]
-            git.git(self.folder, "fetch", *options, str(repository), f"{commit}:{_PINS}/{commit}")
 
     def _no_commit(self, oid: str, tag: str) -> NoCommitError:
         what = f"the tag {tag}" if tag else oid
@@ -205,44 +180,11 @@ class Mirror:
 
     def _fetch_by_tag(self, commit: str, tag: str) -> None:
         try:
-            remotes.fetch(self.folder, self.url, [f"{commit}:{_PINS}/{commit}"])
+            remotes.fetch(self.folder, self.url, [f"{commit}:{PINS}/{commit}"])
         except CommitGoneError:
             if not tag or self.tags().get(tag) != commit:
                 raise
-            remotes.fetch(self.folder, self.url, [f"+refs/tags/{tag}:{_PINS}/{commit}"])
-
-    def complete(self, folders: Iterable[tuple[str, str]]) -> None:
-        """Fetches the files of folders (name, tree) that are not here yet, in one request, after a look at
-        all names in them. Raises FindingsError for what cannot be unpacked, RemoteError.
-        """
-        wanted = dict.fromkeys(folders)
-        with Objects(self.folder) as objects:
-            for name, tree in wanted:
-                checked_listing(objects, {name: tree})
-        self.fetch_files([tree for _, tree in wanted])
-
-    def fetch_files(self, trees: Sequence[str]) -> None:
-        """Fetches the files of trees that are not here yet, in one request; the names in them were
-        checked before. Raises RemoteError.
-        """
-        if trees:
-            self._fetch_missing(lambda: git.missing_objects(self.folder, trees))
-
-    def fetch_some(self, trees: Sequence[str], files: Collection[str]) -> None:
-        """Fetches those of some files (ids) that lie directly in trees and are not here yet, in one request.
-
-        Raises RemoteError.
-        """
-        if trees:
-            self._fetch_missing(
-                lambda: [o for o in git.missing_objects(self.folder, trees, levels=2) if o in files]
-            )
-
-    def _fetch_missing(self, missing: Callable[[], list[str]]) -> None:
-        if missing():
-            with self.locked():
-                if left := missing():
-                    remotes.fetch_objects(self.folder, self.url, left)
+            remotes.fetch(self.folder, self.url, [f"+refs/tags/{tag}:{PINS}/{commit}"])
 
     @property
     def known(self) -> Known:
@@ -334,43 +276,3 @@ class Mirror:
             content = {}
         reason = content.get("reason") if isinstance(content, dict) else None
         return str(reason or "no reason given")
-
-    def text(self, path: str, commit: str = HEAD, *, fetch: bool = True) -> str | None:
-        """Returns a file's text at a commit that is here, or as the default branch has it; without `fetch`
-        only where it was read before.
-        """
-        folder, _, name = path.rpartition("/")
-        tree = git.folder_at(self.folder, commit, folder)
-        entry = entries(self.folder, tree).get(name) if tree else None
-        if tree is None or entry is None or entry.mode not in (git_trees.FILE, git_trees.PROGRAM):
-            return None
-        oid = entry.oid
-
-        def missing() -> list[str]:
-            # Not the folders in it: they are not needed, and may be arbitrarily deep.
-            return [o for o in git.missing_objects(self.folder, [tree], levels=2) if o == oid]
-
-        if fetch:
-            self._fetch_missing(missing)
-        elif missing():
-            return None
-        with Objects(self.folder) as objects:
-            return next(objects.blobs([oid], MOST_TEXT_BYTES)).decode(errors="replace")
-
-    @contextlib.contextmanager
-    def locked(self, digits: int = 0) -> Iterator[None]:
-        """Holds the mirror; it exists then, without anything that a killed process left.
-
-        Args: `digits` of the remote's ids, where they are known; else it is asked, once.
-        """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with waiting(self._lock, self._notify, f"fetches {redacted(self.url)}"):
-            if not self.folder.is_dir():
-                digits = digits or remotes.digits_of(self.url)
-                new = Path(tempfile.mkdtemp(prefix=NEW, dir=self.folder.parent))
-                git.create_bare(new, digits=digits)
-                new.rename(self.folder)
-            else:
-                for left in [*self.folder.rglob("*.lock"), *self.folder.glob("objects/**/tmp_*")]:
-                    left.unlink(missing_ok=True)
-            yield

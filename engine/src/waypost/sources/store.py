@@ -23,7 +23,8 @@ from waypost.contracts import trees as git_trees
 from waypost.contracts.trees import Entry, object_id, tree_id, tree_of_folders
 from waypost.errors import WaypostError, redacted
 from waypost.sources.memo import Memo
-from waypost.sources.mirror import NEW, Mirror
+from waypost.sources.mirror import Mirror
+from waypost.sources.mirror_objects import NEW
 from waypost.sources.objects import Objects
 from waypost.sources.unpack import unpack
 from waypost.sources.waiting import Notify, waiting
