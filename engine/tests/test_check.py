@@ -10,6 +10,7 @@ import pytest
 from packaging.version import Version
 
 from tests.conftest import LIBRARY, Call
+from tests.pipelines import write_component
 from tests.repositories import edit_contract, make_library, make_repository
 from waypost.catalogue.opening import open_library
 from waypost.catalogue.reading import read_library
@@ -19,6 +20,7 @@ from waypost.release.check_record import released_library, write_check_record
 from waypost.release.conformance import check_library
 from waypost.release.kinds import read_product
 from waypost.release.library import Library
+from waypost.release.pipeline_conformance import check_pipeline, pipeline_at
 from waypost.scaffold.library import component, library, readme_values
 from waypost.scaffold.writing import Link, write
 from waypost.sources.git import git
@@ -199,6 +201,27 @@ def test_what_git_ignores_is_not_looked_at(workplace: Path) -> None:
     assert check_library(lib).findings == ()
     (workplace / ".gitignore").write_text(".venv\ntest_run.py\n")
     assert {finding.category for finding in check_library(lib).findings} == {"tests"}
+
+
+@pytest.mark.parametrize("kind", ["library", "pipeline"])
+def test_secrets_in_any_file(workplace: Path, kind: str) -> None:
+    """A key is found at the top and in any folder, unless git ignores the file; each is told once."""
+    git(workplace, "init", "-q")
+    write_component(workplace / "parts", "part", "print(1)")
+    key = "AKIA" + "A1B2C3D4E5F6G7H8"
+    for name in ("parts/notes.cfg", "parts/part/notes.cfg", "tools/deploy.sh", "README.md", "ignored.txt"):
+        (workplace / name).parent.mkdir(exist_ok=True)
+        (workplace / name).write_text(f"key = {key}\n")
+    (workplace / ".gitignore").write_text("ignored.txt\n")
+    if kind == "library":
+        found = check_library(workplace / "parts")
+        expected = ["notes.cfg:1", "part/notes.cfg:1"]
+    else:
+        text = "name: p\ncomponents: {own: {path: parts}}\nsteps: {a: {uses: own/part}}\n"
+        (workplace / "pipeline.yaml").write_text(text)
+        found = check_pipeline(pipeline_at(workplace, print))
+        expected = ["README.md:1", "parts/notes.cfg:1", "parts/part/notes.cfg:1", "tools/deploy.sh:1"]
+    assert sorted(each.place for each in found.findings if each.category == "secrets") == expected
 
 
 def test_pipelines_in_a_library(workplace: Path) -> None:

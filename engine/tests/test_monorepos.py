@@ -302,8 +302,10 @@ def test_a_pipeline_below_the_top_is_run_recorded_and_reproduced(
         done = call("python", "-m", "waypost", "release", "record", "1.0.0", "-C", folder)
         assert done.returncode == 0, done.stderr
         mono.commit("record")
+        mono.git("remote", "add", "origin", url)
         for words, said in (
             (("reproduce", "--env", "local", target), "reproduced grades-v1.0.0"),
+            (("ci", "reproduce", "1.0.0", "-C", folder, "--env", "local"), "reproduced grades-v1.0.0"),
             (("bundle", "--env", "local", target, "-o", "g.tar"), "grades 1.0.0"),
             (("verify", target), "as the default branch records it"),
         ):

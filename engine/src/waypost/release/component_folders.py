@@ -32,11 +32,12 @@ _FOR_PEOPLE = (".md", ".rst", ".html", ".svg")
 @dataclass
 class ComponentFolders:
     """The readable components of a library, and the problems of the others; `content` has the files that git
-    would commit, by folder.
+    would commit, by folder, `top` those in no folder.
     """
 
     root: Path
     content: Mapping[str, Sequence[Path]]
+    top: Sequence[Path] = ()
     contracts: dict[str, Component] = field(default_factory=dict)
     problems: list[Finding] = field(default_factory=list)
     _code: dict[str, dict[str, Code]] = field(default_factory=dict)
@@ -52,9 +53,9 @@ class ComponentFolders:
     def texts(self) -> Iterator[Finding]:
         """Yields forbidden texts in files of the library: keys, and local paths in executed files."""
         executed = {*self.contracts, *(s for c in self.contracts.values() for s in c.shared)}
-        for folder, files in self.content.items():
+        for folder, files in (("", self.top), *self.content.items()):
             for file in files if folder != RECORDS else ():
-                text = _text_of(file)
+                text = text_of(file)
                 runs = folder in executed and not _is_test(file) and file.suffix not in _FOR_PEOPLE
                 place = file.relative_to(self.root).as_posix()
                 yield from text_findings(place, text, with_places=runs)
@@ -107,15 +108,17 @@ class ComponentFolders:
         """Returns facts on the Python files of a folder, without tests, by path in the library."""
         if folder not in self._code:
             files = [f for f in self.content.get(folder, ()) if f.suffix == ".py" and not _is_test(f)]
-            read = {file.relative_to(self.root).as_posix(): read_code(_text_of(file)) for file in files}
+            read = {file.relative_to(self.root).as_posix(): read_code(text_of(file)) for file in files}
             self._code[folder] = {file: code for file, code in read.items() if code}
         return self._code[folder]
 
 
 def read_folders(root: Path) -> ComponentFolders:
     """Returns the components of a folder; there may be none."""
-    folders = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name != ".git")
-    found = ComponentFolders(root, content_of(root, folders))
+    names = sorted(path.name for path in root.iterdir() if path.name != ".git")
+    content = content_of(root, names)
+    folders = {name: files for name, files in content.items() if (root / name).is_dir()}
+    found = ComponentFolders(root, folders, [root / n for n in names if n not in folders and content[n]])
     for name in components_in(root):
         try:
             found.contracts[name] = read_component(root, name, name)
@@ -135,7 +138,7 @@ def _is_test(file: Path) -> bool:
     return file.name.startswith(("test_", "test-", "conftest"))
 
 
-def _text_of(file: Path) -> str:
+def text_of(file: Path) -> str:
     """Returns a file's text; empty for links, binary files and files too large to be code."""
     try:
         if file.is_symlink() or file.stat().st_size > _MOST_BYTES:

@@ -25,11 +25,13 @@ from waypost.errors import Finding, FindingsError
 from waypost.pins.parameters import basis_of_parameters, schema_of_parameters
 from waypost.pins.workspace import Workspace, fresh_lock
 from waypost.release.bumpversion import SETTINGS
+from waypost.release.component_folders import text_of
 from waypost.release.conformance import Conformance, Tried, check_components, held
 from waypost.release.product import CHANGELOG
 from waypost.runs.prepare import Prepared, prepare
 from waypost.sources import git
 from waypost.sources.files import read_parameters, read_pipeline, read_text, write_text
+from waypost.sources.snapshots import content_of
 from waypost.sources.store import Store
 from waypost.sources.waiting import Notify
 from waypost.system.places import home
@@ -67,7 +69,7 @@ def check_pipeline(
     top = git.top_of(folder) or folder
     findings = [*_missing([folder], _OF_A_PIPELINE), *_missing(_up_to(top, folder), _OF_A_REPOSITORY)]
     findings += [*hold_findings(pipeline), *_lock_findings(workspace), *_absolute(workspace)]
-    findings += [*two_versions(pipeline), *_secrets(folder)]
+    findings += [*two_versions(pipeline), *_secrets(workspace)]
     own = _own_components(workspace, mend, tried)
     findings += own.findings
     try:
@@ -83,7 +85,7 @@ def check_pipeline(
 def pipeline_release_findings(workspace: Workspace) -> list[Finding]:
     """Returns findings that prevent the release of a pipeline: of its own components, and secrets."""
     own = _own_components(workspace)
-    found = Conformance((), (*own.findings, *_secrets(workspace.folder)))
+    found = Conformance((), (*own.findings, *_secrets(workspace)))
     exempt = exemptions(workspace.pipeline.ignore, f"{FILE}: ignore")
     return [finding for finding in held(found, exempt).findings if refuses(finding.category)]
 
@@ -109,8 +111,19 @@ def _own_components(
     return Conformance(tuple(names), tuple(findings))
 
 
-def _secrets(folder: Path) -> Iterator[Finding]:
-    for name, text in [(FILE, read_text(folder / FILE)), *read_parameters(folder)]:
+def _secrets(workspace: Workspace) -> Iterator[Finding]:
+    """Yields texts in the form of a secret in files that git would commit; outside a repository, only
+    pipeline.yaml and its parameters are checked. Components are checked with their library.
+    """
+    folder, own = workspace.folder, own_libraries(workspace)
+    if git.top_of(folder) is None:
+        texts = [(FILE, read_text(folder / FILE)), *read_parameters(folder)]
+    else:
+        names = [path.name for path in folder.iterdir() if path.name != ".git"]
+        files = [file for group in content_of(folder, names).values() for file in group]
+        files = [file for file in files if not any(file.is_relative_to(library) for library in own)]
+        texts = [(file.relative_to(folder).as_posix(), text_of(file)) for file in files]
+    for name, text in texts:
         yield from text_findings(name, text, with_places=False)
 
 
