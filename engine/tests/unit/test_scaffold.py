@@ -193,6 +193,16 @@ def test_nothing_that_is_there_is_replaced(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
 
 
+def test_a_copied_program_can_be_executed(tmp_path: Path) -> None:
+    """A command such as ./run.sh needs the mode of the file, in the copy of a component, too."""
+    lib = tmp_path / "lib"
+    write(lib, library.component("count", "shell"))
+    (lib / "count" / "run.sh").chmod(0o755)
+    write(lib, library.copy_of(lib, "count", "sum"))
+    assert (lib / "sum" / "run.sh").stat().st_mode & 0o111
+    assert not (lib / "sum" / "README.md").stat().st_mode & 0o111
+
+
 def test_a_file_that_comes_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that another process makes after the look at what is there is neither replaced nor removed."""
 

@@ -1,4 +1,4 @@
-"""A new pipeline with components of somebody's library: what it asks for, and its steps."""
+"""The pipeline.yaml and params.yaml of a new pipeline with components of an existing library."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _TABLES = (".parquet", ".csv", ".feather", ".tsv")
 
 @dataclass(frozen=True)
 class Adopted:
-    """Components of a library: what pipeline.yaml calls the library, where it is, what is asked of it.
+    """Components of a library: `source` is its name in pipeline.yaml, `requirement` the required version.
 
-    `folder` is where in its repository it lies, empty for the top.
+    `folder` is the library's folder in its repository, empty for the top.
     """
 
     source: str
@@ -40,10 +40,10 @@ class Adopted:
 
 
 def adopted(text: str, names: Sequence[str], source: str, say: Callable[[str], None]) -> Adopted:
-    """Returns components of a library, named `URL` (its newest release) or `URL@VERSION`.
+    """Returns components of a library, `URL` (its newest release) or `URL@VERSION`.
 
-    Raises UsageError where a name is none of the library's, and where none is given, with those that there
-    are; FindingsError, IntegrityError, RemoteError.
+    Raises UsageError, with the known names, for an unknown name or none; FindingsError, IntegrityError,
+    RemoteError.
     """
     target = library_target(text, str(Path.cwd()))
     if target is None:
@@ -82,12 +82,12 @@ def _source_of(url: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Returns a name in the letters that pipeline.yaml has for sources and steps; it may be empty."""
+    """Returns a name with the characters allowed for sources and steps; it may be empty."""
     return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_").lstrip("-_0123456789")
 
 
 def _requirement(asked: str, version: str) -> str:
-    """Returns what pipeline.yaml asks for: what was asked; for the newest, releases that are compatible."""
+    """Returns the requirement in pipeline.yaml: the given one; for `latest`, compatible releases."""
     parts = version.split(".")
     return f"~={parts[0]}.{parts[1]}" if asked == "*" and len(parts) > 1 else asked
 
@@ -95,7 +95,7 @@ def _requirement(asked: str, version: str) -> str:
 def pipeline_text(name: str, library: Adopted) -> str:
     """Returns a pipeline.yaml with a step for each component, every parameter described.
 
-    A required one is an earlier step's output where one fits, else a parameter of params.yaml.
+    A required parameter gets an earlier step's output if one fits, else a parameter of params.yaml.
     """
     lines = [
         f"name: {scalar(name)}",
@@ -120,8 +120,8 @@ def _inside(library: Adopted) -> str:
 
 
 def parameters_text(library: Adopted) -> str:
-    """Returns a params.yaml with what the steps require and no other step gives."""
-    lines = ["# What the steps of pipeline.yaml require, and no other step gives."]
+    """Returns a params.yaml with the required parameters that get no output of another step."""
+    lines = ["# Required parameters of the steps in pipeline.yaml."]
     done: dict[str, EntryPoint] = {}
     for name, component in library.components.items():
         step, main = step_of(name), _main(name, component)
@@ -134,7 +134,7 @@ def parameters_text(library: Adopted) -> str:
 
 
 def step_of(component: str) -> str:
-    """Returns how a component's step is called: as it is, where a step may be called so."""
+    """Returns the name of a component's step: the component's, with the characters allowed for steps."""
     return _plain(component) or "step"
 
 
@@ -161,8 +161,9 @@ def _with(step: str, main: EntryPoint, done: Mapping[str, EntryPoint]) -> Iterat
 
 
 def _given(key: str, parameter: Parameter, done: Mapping[str, EntryPoint]) -> str:
-    """Returns the output of an earlier step that fits a path: of its type, or else of its name; of several,
-    one that its description names, else the newest. Only what is required is given, or what asks for a type.
+    """Returns a reference to the output of an earlier step that fits a path parameter, by its type, else by
+    its name; of several, the one named in its description, else the last. Only required parameters, and those
+    with `takes`, get one.
     """
     if parameter.type != "path" or not (parameter.is_required or parameter.takes):
         return ""
@@ -171,7 +172,7 @@ def _given(key: str, parameter: Parameter, done: Mapping[str, EntryPoint]) -> st
         for step, main in reversed(list(done.items()))
         for name, output in main.outputs.items()
     ]
-    # A contract that declares no types means a table by its words, as files do by how they end.
+    # Only a suggestion for the user to read: contracts without types describe tables in words.
     about = parameter.description.lower()
     wanted = parameter.takes or ("table" if "table" in about else "")
     fitting = [(name in re.findall(r"\w+", about), text) for kind, name, text in outputs if kind == wanted]

@@ -12,13 +12,13 @@ _MOST = 300
 
 
 def lock_command(folder: str) -> str:
-    """Returns the command that writes the lock of a folder, as people type it."""
+    """Returns the shell command that writes the lock of a folder."""
     options = " ".join([*resolving.OPTIONS, "--python-version", resolving.python_version()])
     return f"uv pip compile {options} {folder}/{SOURCE} -o {folder}/{LOCK}"
 
 
 def engine_lock() -> str:
-    """Returns the lock of this version of Waypost, empty where no package index here has it."""
+    """Returns the lock of this version of Waypost, empty if no package index has it."""
     try:
         return resolving.locked(f"waypost=={__version__}\n")
     except ProcessError:
@@ -26,7 +26,7 @@ def engine_lock() -> str:
 
 
 def locked(requirements: str) -> str:
-    """Returns the lock of some requirements. Raises WaypostError where uv finds none."""
+    """Returns the lock of some requirements. Raises WaypostError if uv cannot resolve them."""
     try:
         return resolving.locked(requirements)
     except ProcessError as error:

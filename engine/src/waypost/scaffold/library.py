@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from waypost.errors import UsageError
 from waypost.interfaces.record import FOLDER as RECORDS
 from waypost.scaffold import schemas, texts
 from waypost.scaffold.environment import LOCK, SOURCE, lock_command
-from waypost.scaffold.writing import Link
+from waypost.scaffold.writing import Link, Program
 from waypost.sources.files import components_in, read_text
 from waypost.sources.snapshots import content_of
 from waypost.texts.escaping import one_line
@@ -25,8 +26,8 @@ TEMPLATES = {"python": "component", "shell": "shell"}  # by the language of a ne
 
 
 def check_name(name: str) -> None:
-    """Raises UsageError for a name that is not the same everywhere: folder, module, MLflow, a pipeline; and
-    for those of a library's own folders.
+    """Raises UsageError for a name that cannot be a folder, a module and a component's name alike, and for the
+    names of a library's own folders.
     """
     if name in (_ENVIRONMENT, kit.FOLDER, RECORDS):
         raise UsageError(f"{name!r} is a folder of every library", hint="give the component another name")
@@ -59,24 +60,23 @@ def library(lock: str, values: Mapping[str, str], below: str = "") -> dict[str, 
 
 
 def kit_files(below: str = "") -> dict[str, str]:
-    """Returns the files of the newest kit, which the components of a library share."""
+    """Returns the files of the newest kit, which is shared by the components of a library."""
     return {f"{below}{kit.FOLDER}/{name}": text for name, text in texts.raw_folder("kit").items()}
 
 
 def kit_in(root: Path) -> dict[str, str]:
-    """Returns the texts of the kit in a library, by their paths in it; nothing where it has none.
+    """Returns the texts of a library's kit by path, {} if it has no kit.
 
-    Raises UsageError for a file that is no text.
+    Raises UsageError for a file that is not text.
     """
     files = content_of(root, [kit.FOLDER])[kit.FOLDER]
     return {file.relative_to(root / kit.FOLDER).as_posix(): read_text(file) for file in files}
 
 
 def kit_update(root: Path) -> tuple[str, str, dict[str, str | None]]:
-    """Returns which version of the kit a library has, which one is newest, and the texts of the files that
-    make it that, None for one that goes.
+    """Returns (version of a library's kit, newest version, files to write: text by path, None to remove one).
 
-    Raises UsageError where its kit was changed, or is a folder of somebody else's.
+    Raises UsageError if its kit was edited, or is a folder of the same name that is not a kit.
     """
     there = kit_in(root)
     version = kit.kit_version(there)
@@ -105,7 +105,7 @@ def component(name: str, template: str = TEMPLATES["python"], below: str = "") -
 def new_component(root: Path, name: str, language: str = "python") -> dict[str, str | Link]:
     """Returns the files of a new component of the library `root`.
 
-    Raises UsageError where the library has no environment that the component could share.
+    Raises UsageError if the library has no environment for the component to share.
     """
     if not (root / _ENVIRONMENT / LOCK).is_file():
         raise UsageError(
@@ -127,19 +127,19 @@ def new_component(root: Path, name: str, language: str = "python") -> dict[str, 
 
 
 def requirements_in() -> str:
-    """Returns what a new environment asks for."""
+    """Returns the requirements of a new environment."""
     return texts.filled(f"library/{_ENVIRONMENT}/{SOURCE}", {})
 
 
 def readme_values(name: str) -> dict[str, str]:
-    """Returns what the README of a library says."""
+    """Returns the values of the template of a library's README."""
     return {"name": one_line(name), "lock_command": lock_command(_ENVIRONMENT)}
 
 
 def copy_of(root: Path, like: str, name: str) -> dict[str, str | Link]:
     """Returns the files of a component of the library `root`, under another name.
 
-    Raises UsageError where there is no such component, or where a file of it is no text.
+    Raises UsageError if there is no such component, or if one of its files is not text.
     """
     check_name(name)
     check_new(root / name)
@@ -155,13 +155,14 @@ def copy_of(root: Path, like: str, name: str) -> dict[str, str | Link]:
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            raise UsageError(f"{path} is no text", hint="copy the folder by hand") from None
-        files[target] = _renamed(text, path.name, like, name)
+            raise UsageError(f"{path} is not a text", hint="copy the folder by hand") from None
+        renamed = _renamed(text, path.name, like, name)
+        files[target] = Program(renamed) if os.access(path, os.X_OK) else renamed
     return files
 
 
 def _renamed(text: str, file: str, old: str, new: str) -> str:
-    """Returns a file of a component under its new name: where it is named, not where the word is meant."""
+    """Returns the text of a copied file, with the component's new name in contract and README."""
     if file == FILE:
         return re.sub(rf"^name:\s*[\"']?{re.escape(old)}[\"']?\s*$", f"name: {new}", text, flags=re.MULTILINE)
     if file == "README.md":

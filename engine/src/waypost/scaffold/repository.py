@@ -43,7 +43,7 @@ def library_repository(name: str, owner: str, lock: str, engine: str = "") -> di
 
 
 def pipeline_repository(name: str, owner: str, lock: str, engine: str = "") -> dict[str, str | Link]:
-    """Returns the files of a new pipeline whose components lie beside it, in a folder of their own."""
+    """Returns the files of a new pipeline with a folder of its own components."""
     files, parts = _pipeline(name), library.library(lock, {}, "components/")
     contracts = {
         f"own/{each}": parse_component(str(parts[f"components/{each}/{PROJECT_FILE}"]), PROJECT_FILE)
@@ -54,7 +54,7 @@ def pipeline_repository(name: str, owner: str, lock: str, engine: str = "") -> d
 
 
 def pipeline_of(name: str, owner: str, adopted: Adopted, engine: str = "") -> dict[str, str | Link]:
-    """Returns the files of a new pipeline with a step for each component that it takes from a library."""
+    """Returns the files of a new pipeline with a step for each adopted component."""
     contracts = {f"{adopted.source}/{each}": contract for each, contract in adopted.components.items()}
     texts_ = schemas.of_pipeline(pipeline_text(name, adopted), parameters_text(adopted), contracts)
     return {**_pipeline(name), **texts_, **_common(owner, _PIPELINE_CHECKS, engine)}
@@ -85,8 +85,8 @@ def _workflow(checks: Sequence[str], *, is_locked: bool) -> str:
 
 
 def below_top(name: str, files: Mapping[str, str | Link]) -> dict[str, str | Link]:
-    """Returns the files of a new product in a folder of a repository that has others: its tags have its name,
-    since those of the form vX.Y.Z are the top's, and so is the folder where workflows count.
+    """Returns the files of a new product below the top of a repository: its tags have its name as a prefix,
+    since tags vX.Y.Z belong to the top, and it has no workflow, since workflows run only from there.
     """
     prefix = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "product"
     settings = str(files[SETTINGS]).replace(PLAIN_TAG, f"{prefix}-{PLAIN_TAG}")
@@ -102,5 +102,5 @@ def ignored_by_none(theirs: str) -> list[str]:
 
 
 def name_of(folder: Path) -> str:
-    """Returns what a repository in a folder is called."""
+    """Returns the name of a repository in a folder."""
     return folder.resolve().name

@@ -1,4 +1,4 @@
-"""The JSON Schemas that new repositories bring along, for editors, and the lines that name them."""
+"""The JSON Schemas in new repositories, for editors, and the lines that name them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def of_contracts(below: str = "") -> dict[str, str]:
 
 
 def of_pipeline(pipeline: str, parameters: str, components: Mapping[str, Component]) -> dict[str, str]:
-    """Returns a pipeline.yaml and a params.yaml that name their schemas, and these.
+    """Returns a pipeline.yaml and a params.yaml that name their schemas, and the schemas.
 
-    Args: `components` are contracts by what the steps `uses`.
+    Args: `components` are the contracts by the steps' `uses`.
     """
     parsed = parse_pipeline(pipeline)
     points = {

@@ -27,7 +27,7 @@ def folder(name: str, values: Mapping[str, str], below: str = "") -> dict[str, s
 
 
 def raw_folder(name: str) -> dict[str, str]:
-    """Returns the files of a folder of templates as they are, by their paths in it."""
+    """Returns the unchanged files of a folder of templates by path."""
     place = _TEMPLATES / name
     return {_named(file.name): read_text(file) for file in sorted(place.iterdir()) if file.is_file()}
 

@@ -13,9 +13,15 @@ from waypost.sources.git import ignored_among
 
 @dataclass(frozen=True)
 class Link:
-    """A symbolic link, by what it names."""
+    """A symbolic link and its target."""
 
     to: str
+
+
+class Program(str):
+    """The text of a file that the system executes."""
+
+    __slots__ = ()
 
 
 New = Mapping[str, str | Link]
@@ -35,7 +41,7 @@ def ignored(folder: Path, files: New) -> str:
 
 
 def check_free(folder: Path, files: New) -> None:
-    """Raises FindingsError with each file that is there already: nothing of anybody's is replaced."""
+    """Raises FindingsError with each file that exists already: nothing is ever replaced."""
     there = [name for name in files if (folder / name).exists() or (folder / name).is_symlink()]
     if there:
         findings = [Finding(str(folder / name), "is there already") for name in sorted(there)]
@@ -43,7 +49,7 @@ def check_free(folder: Path, files: New) -> None:
 
 
 def write(folder: Path, files: New) -> None:
-    """Writes new files; takes back what it wrote where that fails. Raises FindingsError, OSError."""
+    """Writes new files; on an error it removes the ones it wrote. Raises FindingsError, OSError."""
     check_free(folder, files)
     written: list[Path] = []
     try:
@@ -57,6 +63,8 @@ def write(folder: Path, files: New) -> None:
             with file.open("x", encoding="utf-8") as new:  # not one that came meanwhile
                 written.append(file)
                 new.write(content)
+            if isinstance(content, Program):
+                file.chmod(file.stat().st_mode | 0o111)
     except BaseException:
         for path in reversed(written):
             with contextlib.suppress(OSError):  # the first error is what counts
@@ -65,7 +73,7 @@ def write(folder: Path, files: New) -> None:
 
 
 def _make(folder: Path, written: list[Path]) -> None:
-    """Makes a folder and those above it, and notes which were not there."""
+    """Creates a folder and its parents, and notes the new ones."""
     if folder.is_dir():
         return
     _make(folder.parent, written)
