@@ -36,7 +36,7 @@ class Uploads:
         self._memo = memo
         self._upload = upload
         self._code: dict[str, tuple[str, str]] = {}
-        self._files: dict[str, Document] = {}
+        self._files: dict[tuple[str, str], Document] = {}
 
     def code(self, work: Work, runs: Runs) -> Code:
         """Returns where workers get a step's code."""
@@ -61,11 +61,12 @@ class Uploads:
         digest = self._memo.digest(path)
         if not self._upload:
             return {"path": str(path.resolve()), "digest": digest}
-        if digest not in self._files:
+        key = (digest, path.name)
+        if key not in self._files:
             place = f"inputs/{digest[:16]}"
             runs.log_file(parent, path, place)
-            self._files[digest] = artifact_argument(parent, f"{place}/{path.name}", digest)
-        return self._files[digest]
+            self._files[key] = artifact_argument(parent, f"{place}/{path.name}", digest)
+        return self._files[key]
 
 
 def _upload_code(code: Checkout, tree: str, run_id: str, runs: Runs) -> str:
