@@ -148,7 +148,7 @@ def test_only_what_a_catalogue_wrote_is_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "index.html").write_text("mine")
-    with pytest.raises(UsageError, match="none of them is a catalogue's"):
+    with pytest.raises(UsageError, match=r"but not the catalogue\.json of a catalogue"):
         write_site(folder, {"index.html": "x"})
     (folder / "catalogue.json").write_text('{"files": ["../precious"]}')
     (tmp_path / "precious").write_text("mine")

@@ -1,4 +1,4 @@
-"""What is known of a component beyond what its author says: each badge is computed, or is not there."""
+"""Badges of a component: facts that are computed, not claimed by its author."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Mark = Literal["good", "bad", "plain"]
 
 @dataclass(frozen=True)
 class Badge:
-    """One thing that is known: `what` it is about, the answer, whether that is good news."""
+    """A fact about a component: `what` it is about, the answer, and whether that is good."""
 
     what: str
     answer: str
@@ -28,7 +28,7 @@ _RECORDS: dict[str, tuple[str, Mark]] = {
 
 
 def badges_of(entry: Entry) -> Iterator[Badge]:
-    """Gives the badges of a component's newest release. What nobody looked at has none."""
+    """Yields the badges of a component's newest release. Without a check there is no badge."""
     newest = entry.newest
     if newest.yanked:
         yield Badge("release", f"yanked: {newest.yanked}", "bad")

@@ -18,8 +18,8 @@ _MOST_LINKS = 4
 def pinned(
     texts: Texts, folders: Mapping[str, str], contracts: Mapping[str, Component]
 ) -> dict[str, bool | None]:
-    """Returns for each component whether all that is installed for it has one version and hashes; None where
-    it asks for nothing, or nobody can tell.
+    """Returns for each component whether all its packages are pinned and hashed; None if it requires none, or
+    this is unknown.
 
     Args: `folders` are the trees of the library's folders by name.
     """
@@ -61,11 +61,11 @@ class _Files:
         self.texts: dict[str, str] = {}
 
     def beside(self, component: str) -> Callable[[str], str | None]:
-        """Returns what gives the text of a file that a component names, of those that were read."""
+        """Returns a function from a file name in a component to its text, for files that were read."""
         return lambda file: self.texts.get(_beside(component, file))
 
     def read(self, paths: Iterable[str]) -> None:
-        """Reads files that lie directly in folders, all at once; what is not there is passed over."""
+        """Reads files that are directly in folders, all at once; missing ones are skipped."""
         meant = {path: path for path in paths if path not in self.texts}
         for _ in range(_MOST_LINKS):
             found, links = self._read_once(list(dict.fromkeys(meant.values())))
@@ -75,7 +75,7 @@ class _Files:
                 break
 
     def _read_once(self, paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Returns the texts of files, and what links mean, by path."""
+        """Returns the texts of files, and the targets of links, by path."""
         files: dict[str, str] = {}
         links: dict[str, str] = {}
         trees = []

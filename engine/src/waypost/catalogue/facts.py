@@ -1,4 +1,4 @@
-"""What a catalogue knows of libraries, as values: releases, components, versions, users."""
+"""The content of a catalogue as values: libraries, releases, components, versions, users."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ UNRELEASED = "unreleased"
 
 @dataclass(frozen=True)
 class Release:
-    """A release of a library. `record` says whether the tag holds what its record lists, `yanked` why nobody
-    should start to use it; `notes` is the changelog's section, as Markdown; `checked` what executing its
-    components gave, by name, where that is recorded.
+    """A release of a library. `record` is whether the tag has the content in its record, `yanked` the reason
+    why the release was withdrawn; `notes` is the changelog's section, as Markdown; `checked` are the recorded
+    results of tests and examples by component.
     """
 
     version: str
@@ -35,8 +35,8 @@ class Release:
 
 @dataclass(frozen=True)
 class Version:
-    """A component in one release. `state` says what is different from the release before that had it,
-    `problem` why its contract cannot be read.
+    """A component in one release. `state` is the difference from its previous release, `problem` the reason
+    why its contract cannot be read.
     """
 
     release: Release
@@ -49,7 +49,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Use:
-    """A pipeline that pins a component: where the pipeline is, what it calls itself, the version."""
+    """A pipeline that pins a component: its place and name, and the pinned version."""
 
     place: str
     pipeline: str
@@ -59,10 +59,10 @@ class Use:
 
 @dataclass(frozen=True)
 class Entry:
-    """A component as the catalogue shows it: its newest contract (None where it cannot be read), its versions
-    from the newest on, what its folder holds. `is_pinned` says whether each package that it asks for has a
-    version and hashes, None where it asks for none; `checked` is what executing it gave, None where nobody
-    recorded it of this content; `is_whole` says that it is the repository, not a folder of it.
+    """A component in the catalogue: its newest contract (None if it cannot be read), its versions, newest
+    first. `is_pinned` is whether every required package has a version and hashes, None if it requires none;
+    `checked` are the results of its tests and example, None if they are not recorded for this content;
+    `is_whole` is whether the component is the repository, not a folder of it.
     """
 
     name: str
@@ -95,8 +95,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Library:
-    """A library: what pages call it, where its repository is, and in which folder of that, its releases and
-    components; components that its newest release no longer has are `gone`.
+    """A library: its name on pages, its repository and folder there, its releases and components; `gone` are
+    components that its newest release no longer has.
     """
 
     name: str
@@ -109,7 +109,7 @@ class Library:
 
 
 def slugs(names: Iterable[str]) -> list[str]:
-    """Returns what files may be called after names, one each: no two are equal on any file system."""
+    """Returns a file name for each name; they also differ on file systems that ignore case."""
     found: list[str] = []
     taken: set[str] = set()
     for name in names:

@@ -1,4 +1,4 @@
-"""Where a library is, and which releases it has: a repository anywhere, or a folder of one that is here."""
+"""The location and releases of a library: a remote repository, or a folder of a local one."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Say = Callable[[str], None]
 class Opened:
     """A library that can be read: its objects are in `repository`, below the folder `prefix` of each commit.
 
-    `url` is what a pipeline writes; `head` what counts beside the releases: the default branch, or what is
-    checked out. `fetch` brings those of some files that lie directly in some trees.
+    `url` is its `git` in a pipeline.yaml; `head` is the default branch, or the commit that is checked out.
+    `fetch` fetches those of some files that are directly in some trees.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Opened:
 
 
 def open_library(written: str, store: Store) -> Opened:
-    """Returns the library that `[NAME=]LOCATION` means: a git URL, `URL#FOLDER`, or a folder in a repository.
+    """Returns the library at `[NAME=]LOCATION`: a git URL, `URL#FOLDER`, or a folder in a repository.
 
-    Raises UsageError where it is neither, RemoteError.
+    Raises UsageError for any other text, RemoteError.
     """
     name, equals, location = written.partition("=")
     if not equals or "/" in name or ":" in name:
@@ -75,8 +75,8 @@ def opened_at(name: str, url: str, inside: str, store: Store) -> Opened:
 
 
 def _in_folder(name: str, folder: Path, top: Path) -> Opened:
-    """Returns the library in a folder: at the top of its repository tags say what its releases are, and below
-    it where it has tags of its own; else the records in releases/ do.
+    """Returns the library in a folder. Its releases follow from tags at the top of a repository, and below it
+    if the library has its own tags; otherwise from the records in releases/.
     """
     if git.is_shallow(top):
         raise UsageError(f"{folder}: this clone has no history", hint="git fetch --unshallow --tags")
@@ -108,5 +108,5 @@ def _in_folder(name: str, folder: Path, top: Path) -> Opened:
 
 
 def entries_at(opened: Opened, tree: str) -> dict[str, str]:
-    """Returns the ids of what lies at the top of a tree of a library, by name."""
+    """Returns the ids of the entries of a tree by name."""
     return {name: entry.oid for name, entry in objects.entries(opened.repository, tree).items()}

@@ -1,4 +1,4 @@
-"""From a library's repository to what a catalogue knows of it: every release, every contract once."""
+"""Reading of a library's repository for a catalogue: every release, every contract once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def read_library(opened: Opened, slug: str, memo: Memo) -> Library:
 
 
 def _snapshots(texts: Texts, releases: Sequence[Release]) -> list[_Snapshot]:
-    """Returns the library at its releases, the newest first; where it has none, as it is now."""
+    """Returns the library at its releases, newest first; if it has none, its current state."""
     opened = texts.opened
     shown = list(releases)
     if not shown and opened.head:
@@ -90,7 +90,7 @@ def _snapshots(texts: Texts, releases: Sequence[Release]) -> list[_Snapshot]:
 
 
 def _entries(shots: Sequence[_Snapshot], contracts: Contracts) -> list[Entry]:
-    """Returns all components that any release has, by name, each with its versions."""
+    """Returns the components of all releases by name, each with its versions."""
     names = sorted({name for shot in shots for name in shot.components})
     noted = {shot.release.version: mentions(shot.release.notes, set(names)) for shot in shots}
     found = []
@@ -109,7 +109,7 @@ def _entries(shots: Sequence[_Snapshot], contracts: Contracts) -> list[Entry]:
 
 
 def _version(name: str, shot: _Snapshot, before: _Snapshot | None, contracts: Contracts) -> Version:
-    """Returns a component in a release, compared with the release before that had it."""
+    """Returns a component in a release, compared with its previous release."""
     now = contracts[shot.components[name]]
     was = contracts[before.components[name]] if before else None
     tree, state = shot.folders[name], _state(name, shot, before, now)
@@ -121,7 +121,7 @@ def _version(name: str, shot: _Snapshot, before: _Snapshot | None, contracts: Co
 
 
 def _state(name: str, shot: _Snapshot, before: _Snapshot | None, contract: Contract) -> State:
-    """Returns whether the component's own folder, or one that it shares, has another content."""
+    """Returns whether the content of the component's own folder, or of a shared one, changed."""
     if before is None:
         return "new"
     folders = [name, *(contract.shared if isinstance(contract, Component) else ())]
@@ -129,7 +129,7 @@ def _state(name: str, shot: _Snapshot, before: _Snapshot | None, contract: Contr
 
 
 def _checked(shot: _Snapshot, name: str) -> CheckedComponent | None:
-    """Returns what executing a component gave, where the record is of the very content that it has."""
+    """Returns the recorded results of a component if the record is for exactly its content."""
     found = shot.release.checked.get(name)
     if found is None or shot.folders.get(name) != found.tree:
         return None
@@ -137,7 +137,7 @@ def _checked(shot: _Snapshot, name: str) -> CheckedComponent | None:
 
 
 def _with_files(texts: Texts, shot: _Snapshot, entries: Sequence[Entry]) -> list[Entry]:
-    """Returns components with what their folders hold: README, how their packages are pinned."""
+    """Returns components with facts from their folders: README, whether their packages are pinned."""
     trees = {entry.name: shot.folders[entry.name] for entry in entries}
     files = {name: texts.file(tree, _README) for name, tree in trees.items()}
     readmes = texts.read(list(trees.values()), list(files.values()))

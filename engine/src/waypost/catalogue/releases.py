@@ -1,4 +1,4 @@
-"""The releases of a library: their days, what their records say, what was yanked, the changelog's words."""
+"""The releases of a library: dates, records, yanks and changelog sections."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _yanked(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _checked(text: str) -> Mapping[str, CheckedComponent]:
-    """Returns what a record says of executed components; one that cannot be read says nothing."""
+    """Returns the results of executed components in a record, {} for one that cannot be read."""
     try:
         return parse_record(CheckRecord, text, "check.json").components if text else {}
     except FindingsError:
@@ -103,7 +103,7 @@ def _checked(text: str) -> Mapping[str, CheckedComponent]:
 
 
 def _recorded(opened: Opened, tag: Tag, text: str) -> Recorded:
-    """Returns whether a tag holds what the default branch's record of its version lists."""
+    """Returns whether a tag has the content in the default branch's record of its version."""
     version = str(tag.version)
     if not text or version_of_record(f"{FOLDER}/{version}.json") is None:
         return "none"
@@ -119,7 +119,7 @@ def _recorded(opened: Opened, tag: Tag, text: str) -> Recorded:
 
 
 def days(opened: Opened, commits: Iterable[str]) -> dict[str, str]:
-    """Returns the days (UTC) of commits; none of one whose date is none."""
+    """Returns the days (UTC) of commits, empty for a date out of range."""
     asked = list(dict.fromkeys(commits))
     if not asked:
         return {}

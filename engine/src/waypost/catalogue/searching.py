@@ -1,4 +1,4 @@
-"""Components found by words, the best first."""
+"""Search for components by words, best match first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from waypost.catalogue.facts import Entry, Library
 
 
 def search(libraries: Sequence[Library], words: Sequence[str]) -> list[tuple[Library, Entry]]:
-    """Returns the components that have all words: in names, descriptions, or what they take and give."""
+    """Returns the components with all words in names, descriptions, parameters or outputs."""
     lowered = [word.lower() for text in words for word in text.split()]
     found = []
     for library in libraries:

@@ -1,4 +1,4 @@
-"""Which pipelines use a library's components: told by the content that their locks pin, not by an address."""
+"""The pipelines that use a library's components, found by the content in their locks, not by addresses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Pinned:
 
 
 def pipelines_below(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Gives the folders with a pipeline.yaml, some levels deep, each with how a page names it."""
+    """Yields the folders with a pipeline.yaml, some levels deep, each with its name on pages."""
     for folder in folders:
         root = folder.resolve()
         for path, names, files in os.walk(root):
@@ -44,7 +44,7 @@ def pipelines_below(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 
 
 def pins_in(folders: Sequence[Path], say: Callable[[str], None]) -> list[Pinned]:
-    """Returns what all pipelines below folders pin; one that cannot be read is told, and passed over."""
+    """Returns the pins of all pipelines below folders; one that cannot be read is reported and skipped."""
     found = []
     for place, folder in pipelines_below(folders):
         try:
@@ -62,7 +62,7 @@ def pins_in(folders: Sequence[Path], say: Callable[[str], None]) -> list[Pinned]
 
 
 def with_uses(library: Library, pins: Sequence[Pinned]) -> Library:
-    """Returns a library whose components know the pipelines that pin them."""
+    """Returns a library with the pipelines that pin its components."""
     by_name: dict[str, list[Pinned]] = {}
     for pinned in pins:
         by_name.setdefault(pinned.component, []).append(pinned)

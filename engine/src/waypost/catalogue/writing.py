@@ -1,4 +1,4 @@
-"""A site becomes a folder: what an earlier one wrote there and this one does not have goes, nothing else."""
+"""Writing of a site to a folder: of the files there, only those that an earlier site wrote are removed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _earlier(folder: Path) -> set[str]:
         return set()
     hint = "an empty folder, or that of an earlier catalogue: -o FOLDER"
     if not (folder / MANIFEST).is_file():
-        raise UsageError(f"{folder}: it has files, and none of them is a catalogue's {MANIFEST}", hint=hint)
+        raise UsageError(f"{folder}: it has files, but not the {MANIFEST} of a catalogue", hint=hint)
     try:
         names = read_json(read_text(folder / MANIFEST), MANIFEST)["files"]
         found = {name for name in names if isinstance(name, str)}
