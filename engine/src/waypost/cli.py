@@ -71,8 +71,13 @@ def _told(error: BaseException) -> int:
     if isinstance(error, WaypostError):
         _show(error)
         return error.exit_code
-    if isinstance(error, (OSError, ProcessError)):
-        # A full disk, a cache that cannot be written, a git that fails: no bug, so no stack trace.
+    if isinstance(error, OSError):
+        # A full disk, a cache that cannot be written: no bug, so no stack trace.
+        from waypost.sources.refusals import of_system
+
+        _show(of_system(error))
+        return WaypostError.exit_code
+    if isinstance(error, ProcessError):  # a git that fails
         _show(WaypostError(redacted(" ".join(str(error).split()))))
         return WaypostError.exit_code
     if isinstance(error, click.ClickException):

@@ -15,10 +15,12 @@ from typing import Any
 
 from waypost.errors import UsageError, WaypostError, redacted
 from waypost.system.liveness import is_gone, process_name
+from waypost.system.scratch import is_full
 
 # Folders with results: the output itself, and these below it.
 _FOLDERS = (".", "_errors", "_parts")
 WORK = "_work"
+_ROOM_HINT = "make room there; the same command continues"
 """Folder for files of parts from other machines; below it one for each process that distributes work."""
 _WORK = re.compile(rf"{WORK}/(?P<owner>[0-9a-f]{{8}}-[0-9]+)-[0-9a-f]{{8}}/.*")
 _REMOVERS = 8  # at the same time
@@ -192,7 +194,10 @@ class Sink:
         try:
             yield
         except OSError as error:
-            raise WaypostError(f"{self.place(name)}: cannot be read or written: {error}") from error
+            hint = _ROOM_HINT if is_full(error) else ""
+            raise WaypostError(
+                f"{self.place(name)}: cannot be read or written: {error}", hint=hint
+            ) from error
 
 
 def _is_hidden(name: str) -> bool:

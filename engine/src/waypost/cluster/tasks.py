@@ -13,6 +13,7 @@ import contextlib
 import functools
 import importlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ from waypost.sources.refusals import of_system
 
 Document = Mapping[str, Any] | str
 """A JSON document."""
+OWN_VARIABLES: Mapping[str, str] = dict(os.environ)
+"""The variables of this process before its first task: MLflow writes the store that it uses into them."""
 _EXPRESSION = "__import__('importlib').import_module('waypost.cluster.tasks').execute(*given)"
 
 

@@ -137,7 +137,7 @@ class DaskExecutor:
             "host": socket.gethostname(),
             "store": redacted(tracker.uri),
             "experiment_id": tracker.experiment_id,
-            "name": tracker.experiment_name,
+            "experiment": tracker.experiment,
             "files": files,
             "variables": sorted(names),
         }

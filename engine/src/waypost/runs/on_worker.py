@@ -13,14 +13,13 @@ run is over, and when its lease was not renewed for some time (lease_watch.py).
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from waypost.cluster.tasks import OWN_VARIABLES
 from waypost.cluster.worker_context import WorkerContext, memory_mb, own_variables
 from waypost.contracts.argument_values import command_line
 from waypost.contracts.component import EntryPoint
@@ -39,9 +38,9 @@ from waypost.runs.spec import Document, Spec, spec_in
 from waypost.runs.warm import Warm, polled
 from waypost.system.gpus import Gpus
 from waypost.system.places import home
-from waypost.system.scratch import check_room, remove_leftovers, scratch
+from waypost.system.scratch import check_room, is_full, remove_leftovers, scratch
 from waypost.texts.masks import Masks
-from waypost.tracking.connection import patient, persistent, reached, tracking_errors
+from waypost.tracking.connection import client, patient, persistent, tracking_errors
 from waypost.tracking.runs import COMPLETE_TAG, WORKER_TAG, Runs, outputs_in
 
 _WARM = Warm()
@@ -64,20 +63,20 @@ def execute(document: Document) -> Document:
     remove_leftovers()
     try:
         with tracking_errors(uri), persistent(), scratch() as temp:
-            return _Attempt(spec, Runs(reached(uri)), context, temp, uri).run()
+            return _Attempt(spec, Runs(client(uri)), context, temp, uri).run()
     except _StoppedError as error:
         return {"stopped": str(error), "worker": context.name}
     except ForkServerLostError as error:
         return {"again": str(error)}
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             return {"full": str(error), "worker": context.name}
         raise WaypostError(f"worker {context.name}: {error}") from error
 
 
 def own_store(told: str) -> str:
     """Returns the tracking URI for this worker: from its own variables, else the client's."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or told
+    return OWN_VARIABLES.get("MLFLOW_TRACKING_URI") or told
 
 
 def earlier_in(tags: Mapping[str, str], mine: str) -> Document:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-
 from waypost.compat.git import Refusal, bad_object, gist, refusal
 from waypost.errors import IntegrityError, RemoteError, WaypostError, redacted
 from waypost.system.process import ProcessError
+from waypost.system.scratch import is_full
 
 ATTEMPTS = 3
 CACHE_HINT = "make room, or name another folder: WAYPOST_HOME; waypost cache gc removes what is used least"
+_ROOM_HINT = (
+    "make room, or name other folders for the cache (WAYPOST_HOME) and for temporary files (TMPDIR); "
+    "waypost cache gc removes what is used least"
+)
 _MEANINGS: dict[Refusal | None, tuple[str, str]] = {
     Refusal.CUT_OFF: (f"the connection broke {ATTEMPTS} times: {{said}}", "try again later"),
     Refusal.CREDENTIALS: (
@@ -73,6 +76,7 @@ def meaning_of(url: str, error: ProcessError) -> RemoteError:
 
 
 def of_system(error: OSError) -> WaypostError:
-    """Returns the error for what the operating system refuses, on one line, with a hint if a disk is full."""
-    hint = CACHE_HINT if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-    return WaypostError(" ".join(str(error).split()), hint=hint)
+    """Returns the error for what the operating system refuses, on one line without secrets, with a hint if a
+    disk is full.
+    """
+    return WaypostError(redacted(" ".join(str(error).split())), hint=_ROOM_HINT if is_full(error) else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -57,6 +58,11 @@ def remove(folder: Path) -> None:
     """Removes a folder, including read-only ones in it."""
     make_removable(folder)
     shutil.rmtree(folder)
+
+
+def is_full(error: OSError) -> bool:
+    """Returns whether an error says that a disk or a quota is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def check_room(folder: Path) -> None:

@@ -73,15 +73,6 @@ def client(uri: str) -> MlflowClient:
     return cast("MlflowClient", _TakingTurns(found, turn))
 
 
-def reached(uri: str) -> MlflowClient:
-    """Returns MLflow's client of a store, which this process uses from now on."""
-    found = client(uri)
-    import mlflow
-
-    mlflow.set_tracking_uri(uri)
-    return found
-
-
 class _TakingTurns:
     """Wraps an object; its methods are called through a `Turn`."""
 
@@ -91,6 +82,8 @@ class _TakingTurns:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._target, name)
+        if not callable(method):
+            return method
         return lambda *values, **named: self._turn(lambda: method(*values, **named))
 
 

@@ -167,7 +167,7 @@ def output_in(client: MlflowClient, run: Run, artifact: str) -> Path | None:
                 return local
     for each in (uri, f"runs:/{run_id}/{artifact}"):
         with contextlib.suppress(MlflowException, OSError):
-            return downloaded(each, _downloads(run_id) / artifact)
+            return downloaded(each, _downloads(run_id) / artifact, client.tracking_uri)
     return None
 
 
@@ -208,11 +208,16 @@ def _location(run: Run, artifact: str) -> str:
     return f"{str(run.info.artifact_uri).removeprefix('file://')}/{artifact}"
 
 
-def downloaded(uri: str, place: Path) -> Path:
-    """Returns `place` with a complete download of a remote artifact."""
+def downloaded(uri: str, place: Path, store: str | None = None) -> Path:
+    """Returns `place` with a complete download of a remote artifact; `store` is the URI of its tracking
+    server, by default that of this process.
+    """
     from mlflow.artifacts import download_artifacts
 
-    return made_once(place, lambda folder: Path(download_artifacts(uri, dst_path=str(folder))))
+    def download(folder: Path) -> Path:
+        return Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=store))
+
+    return made_once(place, download)
 
 
 def made_once(place: Path, make: Callable[[Path], Path]) -> Path:

@@ -78,8 +78,10 @@ class Tracker(Runs):
             raise
 
     @property
-    def experiment_name(self) -> str:
-        return str(self._client.get_experiment(self.experiment_id).name)
+    def experiment(self) -> tuple[str, int | None]:
+        """Name and time of creation (milliseconds) of the experiment: together, they tell servers apart."""
+        found = self._client.get_experiment(self.experiment_id)
+        return str(found.name), found.creation_time
 
     def _named(self, experiment_id: str) -> Experiment:
         from mlflow.exceptions import MlflowException
