@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from waypost.cluster.tasks import FailedError, execute, result_of
+from waypost.errors import RemoteError
 from waypost.sources.refusals import of_system
 
 
@@ -29,3 +30,12 @@ def test_a_full_disk_has_a_hint() -> None:
         file.write(b"x")
     assert "WAYPOST_HOME" in of_system(full.value).hint
     assert not of_system(OSError(errno.EACCES, "Permission denied")).hint
+
+
+def test_an_error_names_its_worker() -> None:
+    """What one machine lacks, others may have: an error of a step says which one it was, once."""
+    from waypost.runs.on_worker import named
+
+    told = named(RemoteError("no network", hint="try again"), "node7")
+    assert (str(told), told.hint, told.exit_code) == ("worker node7: no network", "try again", 3)
+    assert named(told, "node7") is told

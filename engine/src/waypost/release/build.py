@@ -13,7 +13,8 @@ from waypost.errors import WaypostError
 from waypost.release.product import Product
 from waypost.sources import git
 from waypost.sources.waiting import Notify
-from waypost.system.process import ProcessError, output_of
+from waypost.system.process import ProcessError
+from waypost.system.uv import uv
 
 _MOST = 500  # characters of what the build said; the cause stands near its end
 
@@ -29,14 +30,12 @@ def check_build(
     if offline:
         notify("offline: the wheel is not built")
         return
-    from uv import find_uv_bin
-
     notify("building the wheel")
     source, target = temp / "source", temp / "dist"
     git.git(repository, "clone", "--quiet", "--shared", "--no-tags", str(repository), str(source))
     wheel = ["--wheel", "--python", sys.executable, "--out-dir", str(target)]
     try:
-        output_of([find_uv_bin(), "build", *wheel, str(source / product.prefix)])
+        uv("build", *wheel, str(source / product.prefix))
     except ProcessError as error:
         words = " ".join(error.stderr.split())[-_MOST:]
         hint = "try it: uv build; without an index: --offline, which does not build it"
@@ -51,11 +50,9 @@ def check_build(
 
 def build_package(source: Product, folder: Path) -> None:
     """Builds sdist and wheel of a package, and writes them into a folder. Raises WaypostError."""
-    from uv import find_uv_bin
-
-    command = [find_uv_bin(), "build", "--python", sys.executable, "--out-dir", str(folder)]
+    command = ["build", "--python", sys.executable, "--out-dir", str(folder)]
     try:
-        output_of([*command, str(source.folder)])
+        uv(*command, str(source.folder))
     except ProcessError as error:
         words = " ".join(error.stderr.split())[-_MOST:]
         raise WaypostError(f"the package cannot be built: {words}", hint="try it: uv build") from error

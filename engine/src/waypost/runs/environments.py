@@ -22,6 +22,7 @@ from waypost.sources.files import read_text
 from waypost.system.machine import packages
 from waypost.system.process import ProcessError, output_of
 from waypost.system.scratch import scratch
+from waypost.system.uv import uv
 
 
 class MissingPythonError(WaypostError):
@@ -133,47 +134,37 @@ def download(component: Path, python_env: PythonEnv, folder: Path) -> None:
 
     Raises WaypostError if a requirement has no wheel, or if the downloaded wheels are not sufficient.
     """
-    from uv import find_uv_bin
-
-    uv = find_uv_bin()
     wanted, hashed = _requirements(component, python_env)
     with scratch() as temp:
         _create(component, python_env, temp / "env", "--seed")
         pip = [str(temp / "env" / "bin" / "python"), "-m", "pip", "download", "--quiet"]
         options = ["--disable-pip-version-check", "--only-binary", ":all:", "--dest", str(folder)]
-        check = [uv, "pip", "install", "--quiet", "--dry-run", *_from_wheels(folder), *hashed]
+        check = ["pip", "install", "--quiet", "--dry-run", *_from_wheels(folder), *hashed]
         try:
             output_of([*pip, *options, *hashed, *wanted])
-            output_of([*check, "--python", str(temp / "env" / "bin" / "python"), *wanted])
+            uv(*check, "--python", str(temp / "env" / "bin" / "python"), *wanted)
         except ProcessError as error:
             message = f"{component.name}: some of its wheels are not available: {error.stderr.strip()}"
             raise WaypostError(message) from error
 
 
 def _build(component: Path, python_env: PythonEnv, folder: Path, wheels: Path | None) -> None:
-    from uv import find_uv_bin
-
-    uv = find_uv_bin()
     # Relocatable, since the folder is renamed; byte-compiled, since imports are three times faster.
     _create(component, python_env, folder, "--relocatable", "--allow-existing")
     wanted, hashed = _requirements(component, python_env)
-    install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", f"{folder}/bin/python"]
+    install = ["pip", "install", "--quiet", "--compile-bytecode", "--python", f"{folder}/bin/python"]
     if wheels:
         install += _from_wheels(wheels)
     for arguments in (_tools(component, python_env), [*hashed, *wanted]):
         if arguments:
             # A source distribution runs its own code during the build.
-            output_of([*install, *arguments], cwd=component, supervised=True)
+            uv(*install, *arguments, cwd=component, supervised=True)
 
 
 def _create(component: Path, python_env: PythonEnv, folder: Path, *options: str) -> None:
     """Creates an environment without packages. Raises MissingPythonError, ProcessError."""
-    from uv import find_uv_bin
-
     try:
-        output_of(
-            [find_uv_bin(), "venv", "--quiet", *options, "--python", _interpreter(python_env), str(folder)]
-        )
+        uv("venv", "--quiet", *options, "--python", _interpreter(python_env), str(folder))
     except ProcessError as error:
         if _is_ours(python_env):
             raise

@@ -72,6 +72,18 @@ def execute(document: Document) -> Document:
         if is_full(error):
             return {"full": str(error), "worker": context.name}
         raise WaypostError(f"worker {context.name}: {error}") from error
+    except WaypostError as error:
+        raise named(error, context.name) from error
+
+
+def named(error: WaypostError, worker: str) -> WaypostError:
+    """Returns an error that names its worker: what one machine lacks, others may have."""
+    said = str(error)
+    if worker in said:
+        return error
+    found = WaypostError(f"worker {worker}: {said}", hint=error.hint)
+    found.exit_code = error.exit_code
+    return found
 
 
 def own_store(told: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 
-from waypost.system.process import output_of
 from waypost.system.scratch import scratch
+from waypost.system.uv import uv
 
 OPTIONS = ("--generate-hashes", "--universal", "--no-header", "--no-annotate", "--no-emit-index-url")
 
@@ -21,15 +21,13 @@ def locked(requirements: str, *, kept: str = "", may_build: bool = False) -> str
     Args: `kept` is a lock whose versions stay if they fit; with `may_build`, source distributions may run
     code to report their requirements. Raises ProcessError with uv's output.
     """
-    from uv import find_uv_bin
-
     with scratch() as temp:
         source, target = temp / "requirements.in", temp / "requirements.txt"
         source.write_text(requirements, encoding="utf-8")
         if kept:
             target.write_text(kept, encoding="utf-8")
         build = () if may_build else ("--no-build",)
-        command = [find_uv_bin(), "pip", "compile", "--quiet", *OPTIONS, *build]
+        command = ["pip", "compile", "--quiet", *OPTIONS, *build]
         files = ["--output-file", str(target), str(source)]
-        output_of([*command, "--python-version", python_version(), *files], supervised=True)
+        uv(*command, "--python-version", python_version(), *files, supervised=True)
         return target.read_text(encoding="utf-8")
