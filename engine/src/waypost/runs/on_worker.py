@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,7 +40,7 @@ from waypost.system.gpus import Gpus
 from waypost.system.places import home
 from waypost.system.scratch import check_room, is_full, remove_leftovers, scratch
 from waypost.texts.masks import Masks
-from waypost.tracking.connection import client, patient, persistent, tracking_errors
+from waypost.tracking.connection import Result, client, insisted, patient, tracking_errors
 from waypost.tracking.runs import COMPLETE_TAG, WORKER_TAG, Runs, outputs_in
 
 _WARM = Warm()
@@ -62,7 +62,7 @@ def execute(document: Document) -> Document:
     uri = own_store(spec.store)
     remove_leftovers()
     try:
-        with tracking_errors(uri), persistent(), scratch() as temp:
+        with tracking_errors(uri), scratch() as temp:
             return _Attempt(spec, Runs(client(uri)), context, temp, uri).run()
     except _StoppedError as error:
         return {"stopped": str(error), "worker": context.name}
@@ -116,7 +116,7 @@ class _Attempt:
         self._began = time.monotonic()
 
     def run(self) -> Document:
-        if earlier := self._earlier():
+        if earlier := self._insisted(self._earlier):
             return earlier
         self._watch = LeaseWatch(self._runs, self._uri, self._spec.parent, self._spec.run_id, self._claim)
         with contextlib.closing(self._watch):
@@ -127,10 +127,10 @@ class _Attempt:
         self._check_wanted()
         self._check_room()
         self._materials.check_variables()
-        folder, component = self._materials.code()
+        folder, component = self._insisted(self._materials.code)
         environment = self._materials.environment(folder, component)
         entry_point = component.entry_points[self._spec.entry_point]
-        values = self._materials.values(entry_point, self._temp)
+        values = self._insisted(lambda: self._materials.values(entry_point, self._temp))
         place = own_copy(folder, self._spec.code.trees, self._temp) or folder
         self._check_wanted()
         with self._devices() as devices:
@@ -139,7 +139,23 @@ class _Attempt:
                 process, late = self._executed(environment, task)
             finally:
                 mask(self._log, self._masks)
-        return {"ended": asdict(self._recorded(entry_point, process, late))}
+        ended = self._insisted(lambda: self._recorded(entry_point, process, late))
+        return {"ended": asdict(ended)}
+
+    def _insisted(self, call: Callable[[], Result]) -> Result:
+        """Returns the result of a call that may be repeated, while the tracking server is silent: what a step
+        computed in hours is not lost to a server that starts again.
+        """
+        told = False
+
+        def wait(problem: str) -> None:
+            nonlocal told
+            self._check_wanted()
+            if not told:
+                self._tell(said=f"{problem}; trying again for two minutes")
+                told = True
+
+        return insisted(call, self._uri, wait)
 
     def _earlier(self) -> Document:
         """Claims the run for this worker; returns the outcome of an earlier execution, if any."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from waypost.compat.urllib3 import LOGGER, attempts_left
+from waypost.contracts.urls import scheme_of
 from waypost.errors import WaypostError, redacted
 from waypost.tracking.databases import WAIT_SECONDS, Turn, database_errors, refusal
 from waypost.tracking.local import is_folder, tracking_uri
@@ -18,11 +21,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+Result = TypeVar("Result")
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _WISHED = os.environ.get(_RETRIES)  # the user's setting always wins
 # Pauses grow from 2 s by powers of two: a wrong address is reported within 10 s, but a server that
 # disappears during a run, with hours of work done, is retried for about two minutes.
 _AT_FIRST, _ON_THE_WAY, _AT_LAST = "3", "6", "0"
+_INSISTENT_SECONDS, _PAUSE_SECONDS = 120.0, 1.0
 _LAST_SECONDS = 5.0  # for a database that another process has locked
 _LAST_LIMITS = {_RETRIES: _AT_LAST, "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # else 120 s
 _REFUSED = {
@@ -34,6 +39,7 @@ _REFUSED = {
         "the user of MLFLOW_TRACKING_USERNAME may not do this; the owner of the experiment can grant EDIT"
     ),
 }
+_QUOTED, _QUOTES = re.compile(r"'([^']*)'"), "'\")"
 _FOLDERS = "MLFLOW_ALLOW_FILE_STORE"
 _NO_FOLDERS = (
     "set a database: MLFLOW_TRACKING_URI=sqlite:///mlflow.db, and move the existing runs into it: mlflow"
@@ -46,6 +52,25 @@ _DECLINED = (
 _SILENT = (
     "is the server up (MLFLOW_TRACKING_URI)? Finished steps are recorded; run the same command to continue"
 )
+
+
+class SilentServerError(WaypostError):
+    """A tracking server does not answer, or a database is not there."""
+
+    def __init__(self, message: str, uri: str) -> None:
+        super().__init__(message, hint=f"{_by_proxy(uri)}{_SILENT}")
+
+
+def _by_proxy(uri: str) -> str:
+    """Returns which proxy of the environment stands before a server, empty for none."""
+    scheme = scheme_of(uri)
+    if scheme not in ("http", "https"):
+        return ""
+    from requests.utils import get_environ_proxies
+
+    proxies = get_environ_proxies(uri)
+    proxy = proxies.get(scheme) or proxies.get("all")
+    return f"asked through the proxy {redacted(proxy)}: NO_PROXY leaves it out; " if proxy else ""
 
 
 def set_defaults() -> None:
@@ -104,7 +129,7 @@ def tracking_errors(uri: str = "") -> Iterator[None]:
             raise problem from error
         words = " ".join(str(getattr(error, "orig", None) or error).split())
         message = f"tracking database {redacted(uri)}: {redacted(words)}"
-        raise WaypostError(message, hint=_SILENT) from error
+        raise SilentServerError(message, uri) from error
     except MlflowException as error:
         if problem := refusal(uri, error):
             raise problem from error
@@ -112,30 +137,54 @@ def tracking_errors(uri: str = "") -> Iterator[None]:
             message = f"tracking store {uri}: MLflow does not write to folders any more"
             raise WaypostError(message, hint=_NO_FOLDERS) from error
         message = f"tracking server {redacted(uri)}: {_plain(error)}"
-        raise WaypostError(message, hint=_hint(error)) from error
+        if _is_silence(error):
+            raise SilentServerError(message, uri) from error
+        hint = _REFUSED.get(error.error_code, _DECLINED)
+        raise WaypostError(message, hint=hint) from error
 
 
-def _hint(error: MlflowException) -> str:
-    """Returns the remedy: it differs between a server that does not answer and one that refuses."""
+def insisted(call: Callable[[], Result], uri: str, wait: Callable[[str], object]) -> Result:
+    """Returns the result of a call that may be repeated: again and again while the server is silent, for two
+    minutes. Raises WaypostError.
+
+    Args: `wait` is called with the problem before each repetition; what it raises ends them.
+    """
+    until = time.monotonic() + _INSISTENT_SECONDS
+    while True:
+        try:
+            with tracking_errors(uri):
+                return call()
+        except SilentServerError as error:
+            if time.monotonic() > until:
+                raise
+            wait(str(error))
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _is_silence(error: MlflowException) -> bool:
+    """Returns whether a server did not answer, rather than refuse."""
     if error.error_code in _REFUSED:
-        return _REFUSED[error.error_code]
+        return False
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         # The requests library raises OSError, with the response if there was one.
         if isinstance(cause, OSError):
-            return _SILENT if getattr(cause, "response", None) is None else _DECLINED
+            return getattr(cause, "response", None) is None
         cause = cause.__cause__ or cause.__context__
-    return _DECLINED
+    return False
 
 
 def _plain(error: MlflowException) -> str:
     """Returns the cause without the repr of urllib3's objects."""
     text = redacted(str(error.message))
-    if "Max retries exceeded" in text:
-        return f"no answer ({text.rpartition(': ')[2].strip(chr(39) + chr(34) + ')')})"
-    return text
+    if "Max retries exceeded" not in text:
+        return text
+    last = text.rpartition(": ")[2]
+    if (at := last.find("Caused by")) >= 0 and (quoted := _QUOTED.findall(last, at)):
+        last = quoted[-1]
+    return f"no answer ({last.strip(_QUOTES)})"
 
 
 def patient() -> dict[str, str]:
