@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -135,3 +138,34 @@ def test_slurm_script_wants_an_address(tmp_path: Path) -> None:
     )
     assert done.returncode != 0
     assert "the address of the scheduler" in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_certificates_of_the_docs(tmp_path: Path) -> None:
+    """The commands of docs/workers.md make certificates that client and cluster take from each other, also
+    where certificates are looked at strictly, as by Python 3.13.
+    """
+    page = (ROOT / "docs" / "workers.md").read_text()
+    [block] = [code for code in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "openssl" in code]
+    made = subprocess.run(
+        ["bash", "-e"], input=block, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    if made.returncode and "unrecognized option" in made.stderr.lower():
+        pytest.skip("this openssl is older than 3")
+    assert made.returncode == 0, made.stderr
+    sides = []
+    for name, purpose in (("me", ssl.Purpose.SERVER_AUTH), ("node", ssl.Purpose.CLIENT_AUTH)):
+        context = ssl.create_default_context(purpose, cafile=str(tmp_path / "ca.pem"))
+        context.load_cert_chain(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        sides.append(context)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = sides[0].wrap_bio(back, there)
+    server = sides[1].wrap_bio(there, back, server_side=True)
+    for side in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    assert client.getpeercert()["subject"] == ((("commonName", "node"),),)  # type: ignore[index]
+    assert server.getpeercert()["subject"] == ((("commonName", "me"),),)  # type: ignore[index]

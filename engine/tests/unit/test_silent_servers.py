@@ -73,7 +73,7 @@ def test_nobody_waits_any_more() -> None:
     [
         ("NewConnectionError('HTTPConnection(host=x): Failed: [Errno 111] refused')", "[Errno 111] refused"),
         (
-            "ProtocolError('Connection aborted.', RemoteDisconnected('Remote end closed'))",
+            "ProtocolError('Aborted.', RemoteDisconnected('Remote end closed'))",
             "Remote end closed",
         ),
         ("ProtocolError('Aborted.', ConnectionResetError(104, 'Reset by peer'))", "Reset by peer"),
