@@ -81,7 +81,7 @@ class DaskExecutor:
         self._wait = wait
         self._stack = contextlib.ExitStack()
         self._cluster = self._stack.enter_context(connected(options.on, tls, warn=reporter.warn))
-        self._uploads = Uploads(memo, upload=options.upload)
+        self._uploads = Uploads(memo, reporter.say, upload=options.upload)
         self._asked: list[tuple[Prepared, tuple[PlannedStep, ...]]] = []
         self._workers: list[Worker] = []
         self._environments: dict[int, Mapping[str, str]] = {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from waypost.contracts.resources import MIB
 from waypost.contracts.trees import tree_of_folders
 from waypost.contracts.urls import full_url, scheme_of
 from waypost.pins.checkout import Checkout
@@ -22,6 +24,7 @@ from waypost.texts.sealed import variables_in
 from waypost.tracking.runs import Runs
 
 _NETWORK = ("http", "https", "ssh", "git")
+_TOLD_MIB = 64
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -32,8 +35,9 @@ class Uploads:
     path.
     """
 
-    def __init__(self, memo: Memo, *, upload: bool) -> None:
+    def __init__(self, memo: Memo, say: Callable[[str], None], *, upload: bool) -> None:
         self._memo = memo
+        self._say = say
         self._upload = upload
         self._code: dict[str, tuple[str, str]] = {}
         self._files: dict[tuple[str, str], Document] = {}
@@ -64,6 +68,9 @@ class Uploads:
         key = (digest, path.name)
         if key not in self._files:
             place = f"inputs/{digest[:16]}"
+            size = path.stat().st_size // MIB
+            if size >= _TOLD_MIB:
+                self._say(f"{path.name}: uploading {size:,} MiB for the workers")
             runs.log_file(parent, path, place)
             self._files[key] = artifact_argument(parent, f"{place}/{path.name}", digest)
         return self._files[key]
