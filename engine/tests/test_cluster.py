@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clusters import Machines, machines, wait_for
+from tests.clusters import Machines, machines, options, wait_for
 from tests.conftest import Call
 from waypost.cluster.connection import connected
 from waypost.cluster.tasks import FailedError, Target, result_of
@@ -56,8 +56,8 @@ def test_a_worker_joins_and_works(cluster: Machines) -> None:
 
 
 def test_a_worker_says_why_it_does_not_start(cluster: Machines, workplace: Path, call: Call) -> None:
-    """No certificates, a scheduler that is not there, one of another version: one line each, exit codes as
-    everywhere.
+    """No certificates, a scheduler that is not there, one that has a worker of the same name: one line each,
+    exit codes as everywhere.
     """
     result = call(*WORKER, cluster.address, "--wait", "0")
     assert result.returncode == 2
@@ -66,6 +66,12 @@ def test_a_worker_says_why_it_does_not_start(cluster: Machines, workplace: Path,
     assert result.returncode == 3
     assert result.stderr.count("nothing listens there") == 2  # that it waits, and that it waited in vain
     assert "waiting up to 1.5 s" in result.stderr
+    with connected(cluster.address, cluster.tls) as ours:
+        ours.some_workers(60)
+    result = call(*WORKER, cluster.address, "--wait", "0", "--name", "one", *options(cluster.tls))
+    assert result.returncode == 3
+    assert "there is a worker named one already" in result.stderr
+    assert "--name" in result.stderr
 
 
 def test_the_command_of_a_worker(workplace: Path, call: Call) -> None:

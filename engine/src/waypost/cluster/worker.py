@@ -35,7 +35,7 @@ def arguments(
     files = {"--tls-ca-file": tls.ca, "--tls-cert": tls.cert, "--tls-key": tls.key}
     return [
         str(parse_address(address)),
-        *("--name", name or f"{socket.gethostname()}-{os.getpid()}"),
+        *("--name", name or own_name()),
         *("--nworkers", "1", "--nthreads", str(resources.cpus)),
         *("--memory-limit", str(resources.memory_mb * _MIB)),
         *("--resources", there),
@@ -45,10 +45,21 @@ def arguments(
     ]
 
 
+def own_name() -> str:
+    """Returns the default name of a worker in this process."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
 def check(
-    address: str, tls: Tls, wait: float, say: Callable[[str], None], warn: Callable[[str], None]
+    address: str,
+    tls: Tls,
+    wait: float,
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+    name: str = "",
 ) -> None:
-    """Connects to a scheduler, waiting at most `wait` seconds until it answers.
+    """Connects to a scheduler, waiting at most `wait` seconds until it answers, and has no other worker of
+    our `name`: it has one until it notices that an earlier process is gone.
 
     Raises UsageError, RemoteError if it cannot be reached, FindingsError if its versions do not match.
     """
@@ -57,6 +68,7 @@ def check(
         try:
             with connected(address, tls, role="worker", warn=warn) as cluster:
                 cluster.check_scheduler()
+                _check_name(cluster, name or own_name())
                 _advise(cluster, warn)
         except RemoteError as error:
             if time.monotonic() > until:
@@ -70,6 +82,12 @@ def check(
 
 def _silent(_: str) -> None:
     """Drops a message that was already shown."""
+
+
+def _check_name(cluster: Cluster, name: str) -> None:
+    if any(worker.name == name for worker in cluster.workers()):
+        said = f"{cluster.address}: there is a worker named {name} already"
+        raise RemoteError(said, hint="give this one another name: --name")
 
 
 def _advise(cluster: Cluster, warn: Callable[[str], None]) -> None:

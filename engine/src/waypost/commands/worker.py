@@ -76,5 +76,5 @@ def worker(
     if dry_run:
         click.echo(shown(command))
         return 0
-    check(address, tls, wait, common.notifier(console), lambda text: common.warn(console, text))
+    check(address, tls, wait, common.notifier(console), lambda text: common.warn(console, text), name)
     return become([sys.executable, "-m", "distributed.cli.dask_worker", *command])
