@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,19 @@ def test_what_is_wrong_is_named_as_ever(tmp_path: Path) -> None:
     assert len(rows(given.between(200, ROWS))) == ROWS - 200
 
 
-def test_a_line_that_is_no_row(tmp_path: Path) -> None:
-    """It is counted as one, and found where it is read: an error, and no row gets another's number."""
+@pytest.mark.parametrize("least", [200, 1 << 20])
+def test_a_line_that_is_no_row(tmp_path: Path, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted as one, and found where it is read: an error that says between which rows, and no row
+    gets another's number.
+    """
+    monkeypatch.setattr(csv_cuts, "LEAST_BYTES", least)
     given = read(tmp_path / "t.csv", TEXT.replace("\n121.5,", "\n121.5,more,").encode())
     assert sum(given.groups()) == ROWS
-    with pytest.raises(TableError, match="is not a row"):
-        rows(given.between(100, 200))
+    for first, stop in ((100, 200), (0, ROWS), (121, 122), *([(0, 9)] if least > 200 else [])):
+        with pytest.raises(TableError, match="is not a row") as caught:
+            rows(given.between(first, stop))
+        before, after = map(int, re.findall(r"row (\d+)", str(caught.value)))
+        assert before <= 121 <= after
 
 
 def test_a_file_that_changes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from waypost.batch.conversion import converted, without_missing
 from waypost.batch.csv_cuts import Cuts
-from waypost.batch.pieces import ColumnSelection, Open, Peek, Piece, Problem
+from waypost.batch.pieces import ColumnSelection, Open, Peek, Piece, Problem, not_a_row
 from waypost.inference.delimited import values_options
 from waypost.inference.dialect import SAMPLE_BYTES, Dialect, decoded, guessed, names_in
 from waypost.inference.layout import TableError
@@ -50,8 +50,10 @@ def pieces_between(
         skipped = max(within.start - row - first, 0)
         batch = piece.batch.slice(skipped, max(within.stop - row - first - skipped, 0))
         problems = [replace(p, row=p.row - skipped) for p in piece.problems]  # also of rows around the range
-        if batch.num_rows or problems or piece.malformed:
-            yield Piece(batch, problems, piece.malformed, piece.read)
+        if piece.malformed and not problems:
+            raise not_a_row(piece.malformed[0], row + first, row + found)
+        if batch.num_rows or problems:
+            yield Piece(batch, problems, read=piece.read)
     if found != count:
         raise TableError(f"{found} rows instead of {count}: the file has changed")
 

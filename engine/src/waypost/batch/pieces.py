@@ -14,6 +14,7 @@ from waypost.errors import did_you_mean
 from waypost.inference.delimited import type_of
 from waypost.inference.dialect import Dialect, RequestedDialect
 from waypost.inference.layout import Layout, TableError, check_names
+from waypost.inference.table import short
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,6 +103,12 @@ class Piece:
     problems: list[Problem] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
     read: int = 0
+
+
+def not_a_row(line: str, first: int, end: int) -> TableError:
+    """Returns the error for an invalid line that stands somewhere between two rows of its file."""
+    problem = "it has more or fewer values than the header names"
+    return TableError(f"between row {first} and row {end}: {short(line.rstrip())} is not a row: {problem}")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from waypost.batch import csv_files, json_files, parquet_files
 from waypost.batch.conversion import converted
 from waypost.batch.csv_cuts import LEAST_BYTES, Cuts, cuts_of
 from waypost.batch.inputs import InputFile, Listing
-from waypost.batch.pieces import ColumnSelection, Peek, Piece, Problem
+from waypost.batch.pieces import ColumnSelection, Peek, Piece, Problem, not_a_row
 from waypost.inference.dialect import SAMPLE_BYTES, Dialect, RequestedDialect
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.table import short
@@ -293,9 +293,7 @@ class Input:
             problem = min(piece.problems, key=lambda problem: problem.row)
             raise problem.error(in_file + problem.row)
         if piece.malformed:
-            end = in_file + piece.batch.num_rows
-            line = short(piece.malformed[0].rstrip())
-            raise TableError(f"between row {in_file} and row {end}: {line} is not a row: {NO_ROW}")
+            raise not_a_row(piece.malformed[0], in_file, in_file + piece.batch.num_rows)
 
     def _completed(self, batch: pa.RecordBatch, source: InputFile) -> pa.RecordBatch:
         """Returns rows with the columns of folders' names; carried-over columns get one type in all files."""
@@ -352,9 +350,6 @@ class Input:
             except (pa.ArrowException, OSError) as error:
                 raise TableError(f"cannot be read: {error}") from error
             yield file, stream
-
-
-NO_ROW = "it has more or fewer values than the header names"
 
 
 @contextlib.contextmanager
