@@ -111,13 +111,19 @@ def _answered(scorer: Scorer, task: Task) -> Iterator[AnsweredPart]:
 
 
 def _scorer(task: Task) -> Scorer:
-    """Returns the scorer of a job, created once. Raises WaypostError if this worker cannot score."""
+    """Returns the scorer of a job, with a model that is loaded once for all outputs.
+
+    Raises WaypostError if this worker cannot score.
+    """
     with _LOCK:  # one thread fetches and loads the model, the others wait
-        if found := _KEPT.get(task.job_digest):
-            _KEPT.move_to_end(task.job_digest)
-            return found
-        scorer = _made(task)
+        scorer = _KEPT.get(task.job_digest)
+        if scorer is None:
+            scorer = _made(task)
+        elif scorer.sink.url != task.output:  # the same table, for another output
+            scorer = replace(scorer, sink=Sink(task.output))
+            _job(scorer.sink, task)
         _KEPT[task.job_digest] = scorer
+        _KEPT.move_to_end(task.job_digest)
         while len(_KEPT) > _MOST_KEPT:
             _KEPT.popitem(last=False)
         return scorer
