@@ -74,7 +74,8 @@ def on_cluster(cluster: Cluster, model: WantedModel, given: Input, say: Callable
             work.sink.put(job_file(name), content)
             place = Place(work.sink, name, hashlib.sha256(content).hexdigest())
             workers = cluster.some_workers()
-            say(f"{cluster.address}: {len(workers)} workers are getting ready")
+            noun = "worker is" if len(workers) == 1 else "workers are"
+            say(f"{cluster.address}: {len(workers)} {noun} getting ready")
             check_workers(cluster, workers, place)
             planned = _planned(work, place, groups, workers) if sum(groups) else _spooled(work, place)
             return dispatch(cluster, work, planned, progress, say)
