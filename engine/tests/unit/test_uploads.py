@@ -20,7 +20,7 @@ def test_equal_files_keep_their_names(tmp_path: Path) -> None:
     uploaded: list[tuple[str, str]] = []
     runs: Any = SimpleNamespace(log_file=lambda _, path, folder: uploaded.append((path.name, folder)))
     work: Any = SimpleNamespace(step=None, parent="p", inputs=SimpleNamespace(local=lambda _: files))
-    uploads = Uploads(memo, upload=True)
+    uploads = Uploads(memo, lambda _: None, upload=True)
     found = {name: argument["artifact"] for name, argument in uploads.files(work, runs).items()}
     assert {name: artifact.rpartition("/")[2] for name, artifact in found.items()} == {n: n for n in files}
     uploads.files(work, runs)

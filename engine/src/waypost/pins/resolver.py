@@ -16,7 +16,8 @@ from waypost.pins.pinning import pins_at
 from waypost.pins.vouching import library_findings
 from waypost.pins.workspace import Workspace
 from waypost.sources import git, remotes
-from waypost.sources.mirror import HEAD, Mirror
+from waypost.sources.mirror import Mirror
+from waypost.sources.mirror_objects import HEAD
 
 _MOST_NAMED = 6
 NOTHING_WRITTEN = "nothing was written"

@@ -26,8 +26,8 @@ TEMPLATES = {"python": "component", "shell": "shell"}  # by the language of a ne
 
 
 def check_name(name: str) -> None:
-    """Raises UsageError for a name that cannot be a folder, a module and a component's name alike, and for the
-    names of a library's own folders.
+    """Raises UsageError for a name that cannot be a folder, a module and a component's name alike, and for
+    the names of a library's own folders.
     """
     if name in (_ENVIRONMENT, kit.FOLDER, RECORDS):
         raise UsageError(f"{name!r} is a folder of every library", hint="give the component another name")
