@@ -293,6 +293,7 @@ def test_odd_replies_are_left_to_uvicorn(odd: str) -> None:
     elif odd in ("disconnected", "response_started", "access_log", "keep_alive"):
         setattr(cycle, odd, odd != "keep_alive")
     send: Any = asyncio.sleep if odd == "stranger" else cycle.send
+    assert uvicorn_replies.takes_at_once(send) == (odd == "line break")
     assert not uvicorn_replies.sent_at_once(send, 200, headers, b"{}")
     assert out == []
 

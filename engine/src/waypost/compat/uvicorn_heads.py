@@ -1,5 +1,5 @@
 """uvicorn's HTTP protocol with bounds for what is no body: request line, headers, chunk frames, trailers; and
-for replies that nobody reads.
+for replies that nobody reads. And a request that is there completely may be answered without a task.
 
 uvicorn with httptools has none: it keeps headers as long as they come, and waits for them without end. What
 is taken from it here is no promise: the callbacks of its protocol, `cycle` and `transport`.
@@ -12,7 +12,7 @@ import asyncio
 from asyncio import TimerHandle
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_BYTES = 64 * 1024
 _MESSAGE = b'{"error_code":"BAD_REQUEST","message":"the headers are larger than %d KiB"}' % (MOST_BYTES >> 10)
@@ -27,6 +27,9 @@ class BoundedHeads(HttpToolsProtocol):
 
     A connection that is kept after a reply is idle until its next byte: for that long uvicorn's own
     `timeout_keep_alive` holds.
+
+    If an application has a method `at_once(scope, body, send)`, it is called for each request whose body came
+    with its headers. If it returns True, it has replied; else a task is started, as for all other requests.
     """
 
     seconds = 10.0
@@ -37,6 +40,8 @@ class BoundedHeads(HttpToolsProtocol):
     _timer: TimerHandle | None = None
     _reading: TimerHandle | None = None
     _unsent = 0
+    _is_new = False
+    _held: tuple[RequestResponseCycle, Any] | None = None  # whose task is not started yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -77,9 +82,10 @@ class BoundedHeads(HttpToolsProtocol):
         else:
             self._unread -= len(data)
             self._take_pieces(data)
+        self._start_held()
         # What is being answered has other limits of time.
         cycle: Any = self.cycle
-        if cycle is None or cycle.response_complete:
+        if cycle is None or (cycle.response_complete and self._unread):
             if self._timer is None:
                 self._close_after(self.seconds)
         elif self._timer is not None and not self._is_refused:
@@ -96,6 +102,32 @@ class BoundedHeads(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._unread = 0
         super().on_message_complete()
+        if self._held is not None:
+            cycle, app = self._held
+            if app.at_once(cycle.scope, cycle.body, cycle.send):
+                self._held = None
+                cycle.on_response = _nothing  # it refers to this connection, which refers to the cycle
+            else:
+                self._start_held()
+
+    def on_headers_complete(self) -> None:
+        self._is_new = True
+        try:
+            super().on_headers_complete()
+        finally:
+            self._is_new = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._is_new and hasattr(app, "at_once"):
+            self._held = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _start_held(self) -> None:
+        """Starts the task of a request that was not answered at once."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            super()._start_asgi_task(*held)
 
     def _take_pieces(self, data: bytes) -> None:
         """Takes as much at a time as headers may still be long: what is body by then has made room."""
@@ -127,3 +159,7 @@ class BoundedHeads(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _nothing() -> None:
+    """Does nothing."""

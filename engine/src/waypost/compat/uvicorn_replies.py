@@ -16,22 +16,31 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
-def sent_at_once(send: Send, status: int, headers: Headers, body: bytes) -> bool:
-    """Writes a reply whose headers say the length of its body; tells whether it did.
+def takes_at_once(send: Send) -> bool:
+    """Returns whether a plain reply may be written at once.
 
-    It does not where `send` is not of uvicorn, the client reads slowly or is gone, the connection ends after
-    the reply; nor for a header that holds a line break. What answers HEAD is not asked.
+    It may not where `send` is not of uvicorn, the client reads slowly or is gone, or the connection ends
+    after the reply.
     """
     cycle: Any = getattr(send, "__self__", None)
-    if (
-        type(cycle) is not RequestResponseCycle
-        or cycle.response_started
+    return type(cycle) is RequestResponseCycle and not (
+        cycle.response_started
         or cycle.disconnected
         or cycle.flow.write_paused
         or cycle.access_log
         or not cycle.keep_alive
-    ):
+    )
+
+
+def sent_at_once(send: Send, status: int, headers: Headers, body: bytes) -> bool:
+    """Writes a reply whose headers say the length of its body; tells whether it did.
+
+    It does so only where `takes_at_once`, and not for a header that holds a line break. What answers HEAD is
+    not asked.
+    """
+    if not takes_at_once(send):
         return False
+    cycle: Any = send.__self__  # type: ignore[attr-defined]  # a method of uvicorn's cycle
     parts = [STATUS_LINE[status]]
     for name, value in (*cycle.default_headers, *headers):
         parts += (name, b": ", value, b"\r\n")

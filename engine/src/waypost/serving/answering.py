@@ -87,6 +87,17 @@ class Answering:
             left = partial(self._left_to_mlflow, served, kind, body, entry, problem=error)
             return await self.in_thread(left)
 
+    def at_once(self, served: Served, body: bytes, entry: Entry) -> Reply | None:
+        """Returns the reply to a small request in JSON, or None if it would take longer than others should
+        wait.
+
+        Raises TableError; OddError if MLflow's own code has to read the body.
+        """
+        if isinstance(served.model.answers, Original) or not served.model.proof.is_equal:
+            return None
+        table, wants = self._read(served, JSON, body, entry)
+        return self._predicted(served, table, entry, wants=wants) if len(table) <= _QUICK_ROWS else None
+
     async def _compiled(
         self, served: Served, kind: str, body: bytes, entry: Entry, *, in_thread: bool
     ) -> Reply:

@@ -20,11 +20,11 @@ from typing import Any
 
 import orjson
 
-from waypost.compat.uvicorn_replies import sent_at_once
-from waypost.inference.layout import TableError
+from waypost.compat.uvicorn_replies import sent_at_once, takes_at_once
+from waypost.inference.layout import OddError, TableError
 from waypost.inference.limits import Limits, RequestError
 from waypost.serving.answering import MAIN, Answering, Served
-from waypost.serving.bodies import Bodies, GoneError, Receive, busy, is_gzip
+from waypost.serving.bodies import SMALL_BYTES, Bodies, GoneError, Receive, busy, is_gzip
 from waypost.serving.certificates import Certificate, own
 from waypost.serving.chores import Chores
 from waypost.serving.cors import Origins
@@ -33,7 +33,7 @@ from waypost.serving.metrics import Entry, Monitor
 from waypost.serving.pages import OPEN, Pages
 from waypost.serving.prediction_log import Journal
 from waypost.serving.protocol import JSON, content_type
-from waypost.serving.replies import Reply, failure, refusal
+from waypost.serving.replies import Headers, Reply, failure, forget_frames, refusal
 from waypost.serving.roles import Roles
 from waypost.serving.settings import VARIABLE, Settings
 from waypost.serving.shadow import Shadow
@@ -44,6 +44,10 @@ from waypost.texts.escaping import one_line, terminal_text
 INVOCATIONS = "/invocations"
 GONE = 499
 """The status in log and metrics if a client disconnects before its request is complete."""
+
+_JSON = JSON.encode()
+_UNUSUAL = frozenset({b"content-encoding", b"expect"})
+"""Headers of requests that are not answered at once."""
 
 _FLUSH_SECONDS = 0.05
 _WRITING_SECONDS = 1.0
@@ -82,25 +86,71 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        began, started = datetime.now(UTC), time.perf_counter()
+        started = time.perf_counter()
         given = dict(scope["headers"])
+        entry = self._entry(scope, given)
+        reply = await self._reply_to(given, receive, entry)
+        entry.seconds = time.perf_counter() - started
+        entry.status, entry.problem = reply.status, reply.problem
+        if entry.path not in self._paths:
+            entry.path = "other"  # unknown paths must not become labels of a metric
+        if reply.status != GONE:
+            await self._send(reply, given, entry, receive, send)
+        self._monitor.note(entry)
+
+    def at_once(self, scope: Scope, body: bytes | bytearray, send: Send) -> bool:
+        """Answers a small invocation that has arrived completely, within this call.
+
+        Returns whether it did. If not, nothing is sent, counted or logged, and `__call__` has to answer the
+        request. Without a task, a request takes a fifth less time.
+        """
+        started = time.perf_counter()
+        given = dict(scope["headers"])
+        if (
+            scope["path"] != INVOCATIONS
+            or given.get(b"content-type") != _JSON
+            or not given.keys().isdisjoint(_UNUSUAL)
+            or len(body) > min(SMALL_BYTES, self._settings.most_bytes)
+            or not self._models.is_one
+            or self._origins
+            or not takes_at_once(send)
+        ):
+            return False
+        entry = self._entry(scope, given)
+        if self._refused(given, entry):
+            return False
+        served = self._models.main.now
+        try:
+            reply = self._answering.at_once(served, bytes(body), entry)
+        except OddError as error:
+            forget_frames(error)
+            return False
+        except TableError as error:
+            reply = refusal(error, *served.headers)
+        except Exception as error:
+            reply = self._failed(error, entry)
+        if reply is None:
+            return False
+        entry.seconds = time.perf_counter() - started
+        entry.status, entry.problem = reply.status, reply.problem
+        is_sent = sent_at_once(send, reply.status, _headers(reply, entry), reply.body)
+        if is_sent:
+            self._monitor.note(entry)
+        return is_sent
+
+    def _entry(self, scope: Scope, given: dict[bytes, bytes]) -> Entry:
+        """Returns the beginning of a request's line in the access log."""
         name = given.get(b"x-request-id", b"")
         if not name or len(name) > 128 or not name.isascii() or not name.decode().isprintable():
-            name = f"{self._prefix}-{next(self._numbers)}".encode()
+            text = f"{self._prefix}-{next(self._numbers)}"
+        else:
+            text = name.decode()
         path = scope["path"]
         if path not in self._paths:
             path = path.rstrip("/") or "/"
         client = scope["client"][0] if scope.get("client") else ""
         label = self._models.main.now.fetched.label
-        entry = Entry(began, name.decode(), client, scope["method"], path, label)
-        reply = await self._reply_to(given, receive, entry)
-        entry.status, entry.problem = reply.status, reply.problem
-        entry.seconds = time.perf_counter() - started
-        if path not in self._paths:
-            entry.path = "other"  # unknown paths must not become labels of a metric
-        if reply.status != GONE:
-            await self._send(reply, given, entry, receive, send)
-        self._monitor.note(entry)
+        return Entry(datetime.now(UTC), text, client, scope["method"], path, label)
 
     async def _reply_to(self, given: dict[bytes, bytes], receive: Receive, entry: Entry) -> Reply:
         """Returns the reply to a request, whatever happens."""
@@ -113,19 +163,18 @@ class Application:
         except (
             Exception
         ) as error:  # a bug of Waypost or the model: counted and logged, without effect on other requests
-            reply = failure(error, entry.id)
-            _log(f"request {entry.id}: {reply.problem}")
-            return reply
+            return self._failed(error, entry)
+
+    def _failed(self, error: Exception, entry: Entry) -> Reply:
+        """Returns the reply for a failure, which is logged."""
+        reply = failure(error, entry.id)
+        _log(f"request {entry.id}: {reply.problem}")
+        return reply
 
     async def _send(
         self, reply: Reply, given: dict[bytes, bytes], entry: Entry, receive: Receive, send: Send
     ) -> None:
-        headers = [
-            (b"content-type", reply.type),
-            (b"content-length", b"%d" % len(reply.body)),
-            (b"x-request-id", entry.id.encode()),
-            *reply.headers,
-        ]
+        headers = _headers(reply, entry)
         if self._origins:
             headers += self._origins.headers(given)
         is_plain = not reply.is_early and entry.method != "HEAD"
@@ -258,7 +307,17 @@ class Application:
     async def _look_after(self) -> None:
         """Flushes the log, and ends late requests."""
         self._bodies.end_late()
-        self._monitor.flush()
+        for _ in self._monitor.steps():
+            await asyncio.sleep(0)
+
+
+def _headers(reply: Reply, entry: Entry) -> Headers:
+    return [
+        (b"content-type", reply.type),
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"x-request-id", entry.id.encode()),
+        *reply.headers,
+    ]
 
 
 def _is_sent(given: dict[bytes, bytes]) -> bool:
