@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from waypost.inference.features import Kind
+from waypost.inference.features import Kind, Row
 from waypost.inference.forest import Forest
 from waypost.inference.layout import Layout, TableError
-from waypost.inference.links import Answer, Cut, Link, inverse, places
+from waypost.inference.links import Answer, Cut, Link, RowAnswer, inverse, places
 from waypost.inference.memberships import Expansion, Membership
 from waypost.inference.preprocessing import Plan
 from waypost.inference.table import Floats, Rows, Table, from_arrow
@@ -26,6 +27,8 @@ __all__ = ["Answer", "Compiled", "Content", "Cut", "Weights"]
 
 # Features computed at a time: 16 MiB, plus temporary memory.
 _PIECE_CELLS = 4 * 1024 * 1024
+
+_NUMBERS = np.dtype(np.float64)
 
 FOREST_TOLERANCE = 1e-5
 
@@ -125,15 +128,17 @@ class Compiled:
             raise TableError(f"column {column!r}, row {row}: the value is too large", column=column, row=row)
         return matrix
 
+    def _row(self, rows: Rows, number: int) -> Row[float]:
+        """Returns the features of a row. Raises TableError."""
+        try:
+            return self._cells(rows.values[number], rows.words[number])
+        except TableError as error:
+            raise error.at_row(number) from None
+        except OverflowError as error:
+            raise TableError(f"row {number}: a whole number is too large", row=number) from error
+
     def _row_by_row(self, rows: Rows) -> Array:
-        found = []
-        for number, (values, words) in enumerate(zip(rows.values, rows.words, strict=True)):
-            try:
-                found.append(self._cells(values, words))
-            except TableError as error:
-                raise error.at_row(number) from None
-            except OverflowError as error:
-                raise TableError(f"row {number}: a whole number is too large", row=number) from error
+        found = [self._row(rows, number) for number in range(len(rows))]
         content = found[0] if len(found) == 1 else b"".join(found)
         return np.frombuffer(content, self.content.kind.dtype).reshape(len(found), -1)
 
@@ -145,7 +150,11 @@ class Compiled:
         """
         step = self._step
         if isinstance(table, Rows):
-            return self.evaluate(self._row_by_row(table))
+            return (
+                self._one_row(table)
+                if self._is_plain and len(table) == 1
+                else self.evaluate(self._row_by_row(table))
+            )
         if len(table) <= step:
             return self.evaluate(self.features(table))
         answers = []
@@ -157,6 +166,39 @@ class Compiled:
             np.concatenate([answer.labels for answer in answers]),
             np.concatenate([answer.probabilities for answer in answers]),
         )
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether the answer for a row is a quotient of sums or a sum, or the class with the largest one."""
+        content = self.content
+        is_sum = content.link == "mean" or (content.link == "identity" and content.classes is None)
+        is_usual = content.has_probabilities and not (
+            content.is_single or content.members or content.in_lists
+        )
+        return is_sum and is_usual and self._forest is not None and self._forest.dtype is content.kind.dtype
+
+    def _one_row(self, rows: Rows) -> Answer:
+        """Returns what `evaluate` returns for one row, with a third of its overhead: by the same operations
+        on Python's floats instead of arrays. Raises TableError.
+        """
+        row = self._row(rows, 0)
+        assert self._forest is not None  # noqa: S101 (`_is_plain` has checked)
+        sums, content = self._forest.sums_of_row(row), self.content
+        trees = content.trees
+        found = [value / trees for value in sums] if content.link == "mean" else list(sums)
+        if self._classes is None:
+            return RowAnswer(found[0], [], _NUMBERS)
+        if math.isnan(sum(found)):  # NumPy's order of numbers has a place for those that are none
+            return self.evaluate(np.frombuffer(row, content.kind.dtype)[None])
+        if (cut := content.cut) is None:
+            place = found.index(max(found))
+        else:
+            place = cut.positive if found[cut.positive] >= cut.threshold else 1 - cut.positive
+        return RowAnswer(self._labels[place], found, self._classes.dtype)
+
+    @cached_property
+    def _labels(self) -> list[Any]:
+        return [] if self._classes is None else list(self._classes.tolist())
 
     def of_table(self, table: pa.Table) -> Answer:
         """Returns the answer for each row of an Arrow table. Raises TableError."""

@@ -5,6 +5,8 @@ bits: sums in float64, tree after tree.
 from __future__ import annotations
 
 import os
+from array import array
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,9 +23,11 @@ _CALL_ROWS = 16_384
 
 
 class Walk(Protocol):
-    """Evaluates trees. Both methods return the sums, shape (rows, outputs), for features, shape (rows,
-    features).
+    """Evaluates trees. `of_few` and `of_many` return the sums, shape (rows, outputs), for features, shape
+    (rows, features); `of_row` those for the features of one row, in the trees' type.
     """
+
+    def of_row(self, features: array[float]) -> Sequence[float]: ...
 
     def of_few(self, features: Array) -> Floats: ...
 
@@ -41,6 +45,12 @@ class _NativeWalk:
         except ValueError as error:
             raise FormError(str(error)) from error
         self._outputs = outputs
+        self._nothing = array("d", bytes(8 * outputs))
+
+    def of_row(self, features: array[float]) -> Sequence[float]:
+        sums = self._nothing[:]
+        self._trees.add_up(features, sums)
+        return sums
 
     def of_few(self, features: Array) -> Floats:
         sums = np.empty((len(features), self._outputs))
@@ -79,6 +89,12 @@ class Forest:
     def warm(self) -> None:
         """Prepares what the first request would otherwise wait for."""
         self._walk.warm()
+
+    def sums_of_row(self, features: array[float]) -> Sequence[float]:
+        """Returns the sums for one row, whose features have the trees' type, without arrays of NumPy: their
+        overhead would exceed the evaluation.
+        """
+        return self._walk.of_row(features)
 
     def sums(self, features: Array) -> Floats:
         """Returns the sums of the trees' values, shape (rows, outputs), for features (rows, features)."""

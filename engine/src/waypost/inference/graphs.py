@@ -6,6 +6,7 @@ float64, tree after tree, as libraries do. So the sums have the same bits, for o
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +46,11 @@ class GraphWalk:
     def warm(self) -> None:
         """Prepares what the first request would otherwise wait for."""
         _ = self._row
+
+    def of_row(self, features: array[float]) -> Sequence[float]:
+        """Returns the sums for one row."""
+        found: list[float] = self.of_few(np.frombuffer(features, self._trees.dtype)[None])[0].tolist()
+        return found
 
     def of_few(self, features: Array) -> Floats:
         """Returns the sums for a few rows, shape (rows, outputs)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -38,6 +39,38 @@ class Answer:
 
     labels: NDArray[Any]
     probabilities: Floats
+
+    @property
+    def predictions(self) -> list[Any]:
+        """The labels as values of Python."""
+        found: list[Any] = self.labels.tolist()
+        return found
+
+
+class RowAnswer(Answer):
+    """The answer for one row. Its arrays are made when they are asked for: most requests need none.
+
+    Args: kind: the type of an array of labels; chances: the probability of each class, or none.
+    """
+
+    label: Any
+    chances: list[float]
+    kind: np.dtype[Any]
+
+    def __init__(self, label: Any, chances: list[float], kind: np.dtype[Any]) -> None:
+        vars(self).update(label=label, chances=chances, kind=kind)
+
+    @cached_property
+    def labels(self) -> NDArray[Any]:
+        return np.array([self.label], self.kind)
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        return np.array([self.chances], np.float64)
+
+    @property
+    def predictions(self) -> list[Any]:
+        return [self.label]
 
 
 def _expit(sums: Floats) -> Floats:

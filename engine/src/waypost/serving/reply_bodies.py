@@ -18,7 +18,7 @@ def reply(answer: Answer, classes: Sequence[Any] | None, *, wants_probabilities:
 
     Raises RequestError if a model has no probabilities.
     """
-    content: dict[str, Any] = {"predictions": answer.labels.tolist()}
+    content: dict[str, Any] = {"predictions": answer.predictions}
     if wants_probabilities:
         if classes is None or not answer.probabilities.shape[1]:
             raise RequestError("params: this model has no probabilities")
