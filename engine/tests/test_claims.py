@@ -9,14 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pytest
 
+from waypost.system.liveness import process_name
 from waypost.tracking import leases as module
-from waypost.tracking.leases import OWNER_TAG, Holder, Leases
+from waypost.tracking.leases import OWNER_TAG, Holder, Leases, is_alive_here
 
 KEY = "0123456789abcdef0123"
 
@@ -31,7 +33,7 @@ def open_run(client: mlflow.MlflowClient, owner: str, user: str = "anna") -> str
 
 
 def here() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return process_name()
 
 
 def test_one_holder_at_a_time(workplace: Path) -> None:
@@ -150,14 +152,28 @@ def test_tag_that_goes_while_it_is_read(workplace: Path) -> None:
     assert leases.acquire(first, KEY) is None
 
 
-def test_dead_holder(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def old_name(pid: int) -> str:
+    """Returns the name of a process of this machine as 1.0 and 1.1 wrote it."""
+    return f"{socket.gethostname()}:{pid}"
+
+
+def test_a_process_does_not_name_its_machine(workplace: Path) -> None:
+    """The tag that tells whether a run is alive shows no host name on MLflow's page; that of 1.0 is read."""
+    client = client_of(workplace)
+    assert socket.gethostname() not in here()
+    alive = (open_run(client, name) for name in (here(), old_name(os.getpid()), "elsewhere:1", ""))
+    assert [is_alive_here(client.get_run(run_id)) for run_id in alive] == [True, True, None, None]
+
+
+@pytest.mark.parametrize("named", [old_name, lambda pid: f"{here().rpartition('-')[0]}-{pid}"])
+def test_dead_holder(workplace: Path, monkeypatch: pytest.MonkeyPatch, named: Callable[[int], str]) -> None:
     """A key is free where the process that held it is gone: at once on this machine; on another one after
     two minutes without a sign, and not while signs come.
     """
     client = client_of(workplace)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    dead = open_run(client, f"{socket.gethostname()}:{gone.pid}")
+    dead = open_run(client, named(gone.pid))
     mine = open_run(client, here())
     assert Leases(client, "0").acquire(dead, KEY) is None
     assert Leases(client, "0").acquire(mine, KEY) is None

@@ -37,5 +37,10 @@ def process_name() -> str:
 
 def is_gone(name: str) -> bool:
     """Returns whether the process with this name has ended; False for another machine's."""
+    return lives_here(name) is False
+
+
+def lives_here(name: str) -> bool | None:
+    """Returns whether the process with this name lives on this machine, None if it is another machine's."""
     machine, _, pid = name.rpartition("-")
-    return machine == _machine() and not is_alive(int(pid))
+    return is_alive(int(pid)) if machine == _machine() else None

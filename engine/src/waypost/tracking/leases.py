@@ -25,13 +25,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from waypost.system.liveness import is_alive
+from waypost.system.liveness import is_alive, lives_here
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 OWNER_TAG = "waypost.process"
+"""The process of a run: it tells machines apart without their names, which anybody reads on MLflow's page."""
 _LEASE_TAG = "waypost.computes"
 _BEAT_TAG = "waypost.seen"
 _REQUESTED, _HELD = "asked", "held"
@@ -165,8 +166,11 @@ class Leases:
 
 def is_alive_here(run: Run) -> bool | None:
     """Returns whether the process of a run exists on this machine, None if it runs on another."""
-    host, _, pid = run.data.tags.get(OWNER_TAG, "").rpartition(":")
-    return is_alive(int(pid)) if host == socket.gethostname() else None
+    name = run.data.tags.get(OWNER_TAG, "")
+    host, _, pid = name.rpartition(":")  # as 1.0 and 1.1 wrote it
+    if host:
+        return is_alive(int(pid)) if host == socket.gethostname() else None
+    return lives_here(name)
 
 
 def _tag(key: str) -> str:

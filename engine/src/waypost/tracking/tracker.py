@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from waypost.contracts.mlmodel import FILE as MODEL_FILE
 from waypost.contracts.mlmodel import signature_in
 from waypost.errors import WaypostError, redacted
 from waypost.sources.files import mlmodel_text
+from waypost.system.liveness import process_name
 from waypost.system.places import home
 from waypost.texts.digests import digest_of
 from waypost.tracking import names
@@ -99,7 +99,7 @@ class Tracker(Runs):
 
         In a sweep it has its own `name`, and the sweep's run as its `parent`.
         """
-        all_tags = {**tags, PIPELINE_TAG: self._pipeline, OWNER_TAG: _owner()}
+        all_tags = {**tags, PIPELINE_TAG: self._pipeline, OWNER_TAG: process_name()}
         if parent:
             all_tags[PARENT_TAG] = parent
         elif run_id := project_run():
@@ -109,7 +109,7 @@ class Tracker(Runs):
 
     def open_sweep(self) -> str:
         """Opens the parent run of a sweep and returns its id."""
-        return self._create(f"{self._pipeline} sweep", {SWEEP_TAG: self._pipeline, OWNER_TAG: _owner()})
+        return self._create(f"{self._pipeline} sweep", {SWEEP_TAG: self._pipeline, OWNER_TAG: process_name()})
 
     def open_work(self, name: str, tags: Mapping[str, str]) -> str:
         """Opens a run that belongs to no pipeline and returns its id."""
@@ -249,7 +249,3 @@ def _finished(run: Run) -> FinishedStep:
         seconds=seconds,
         user=run.data.tags.get("mlflow.user", ""),
     )
-
-
-def _owner() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
