@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -122,3 +123,64 @@ def test_markdown_of_strangers_words() -> None:
     text = comparison_markdown(compare_runs(BEFORE, after(depth="[x](y) | @all <b>")))
     assert "\\[x\\](y) \\| " in text
     assert "<b>" not in text
+
+
+def test_a_mapping_is_compared_by_its_values() -> None:
+    """Of an argument that is a mapping, the reason names the values that differ, not the whole mapping."""
+    was, now = (
+        "encode: ordinal\nforest: {trees: 100, depth: 8}",
+        "encode: ordinal\nforest: {trees: 300, depth: 8}",
+    )
+    before = replace(BEFORE, steps={"train": replace(TRAIN, arguments={"model": was})})
+    other = replace(BEFORE, steps={"train": replace(TRAIN, key="k9", arguments={"model": now})})
+    assert compare_runs(before, other).steps[0].because == ("model.forest.trees: 100 → 300",)
+
+
+def test_ends_of_an_interval_are_told_once() -> None:
+    """They stand beside their metric; alone, where only they differ."""
+    facts = {"auc": MetricFacts(better="higher", interval=("low", "high"))}
+    was = {"auc": 0.7, "low": 0.6, "high": 0.8}
+
+    def told(**now: float) -> list[MetricChange]:
+        steps = [replace(TRAIN, metrics=metrics, facts=facts) for metrics in (was, {**was, **now})]
+        before, other = (RunFacts("r", "p", {}, {"train": step}) for step in steps)
+        return list(compare_runs(before, other).metrics)
+
+    assert told(auc=0.75, low=0.65) == [
+        MetricChange("train/auc", 0.7, 0.75, "better", (0.6, 0.8), (0.65, 0.8))
+    ]
+    assert told(low=0.65) == [MetricChange("train/low", 0.6, 0.65)]
+
+
+def test_metrics_that_are_no_numbers() -> None:
+    """One that became NaN is a difference without a side; NaN in both runs is none; so is infinity."""
+    nan, inf = math.nan, math.inf
+    before = after(train={"metrics": {"auc": 0.7, "loss": nan, "rows": inf, "up": -inf}})
+    other = after(train={"metrics": {"auc": nan, "loss": nan, "rows": inf, "up": inf}})
+    lost, up = compare_runs(before, other).metrics
+    assert (lost.name, lost.verdict, lost.difference) == ("train/auc", "", None)
+    assert (up.name, up.difference) == ("train/up", inf)
+
+
+def test_two_pipelines() -> None:
+    """Runs of two pipelines are compared, and both pipelines are named."""
+    found = compare_runs(BEFORE, replace(BEFORE, name="other"))
+    assert found.pipelines == ("p", "other")
+    assert "Two pipelines: `p` and `other`." in comparison_markdown(found)
+    assert compare_runs(BEFORE, BEFORE).pipelines == ()
+
+
+def test_a_pull_request_takes_the_comparison() -> None:
+    """GitHub takes 65,536 characters: of ten thousand metrics the declared ones come first, others are
+    counted; runs are called as they were asked for.
+    """
+    metrics = [{f"m{n}": float(n * by) for n in range(1, 10_001)} | {"auc": 0.7 + by} for by in (1, 2)]
+    found = compare_runs(after(train={"metrics": metrics[0]}), after(train={"metrics": metrics[1]}))
+    text = comparison_markdown(found, "1.0.0", "1.1.0")
+    assert text.startswith("### `1.0.0` → `1.1.0`\n")
+    assert "| train/auc | 1\\.7000 |" in text
+    assert "and 9,941 more" in text
+    assert len(text) < 10_000
+    long = "|`" * 200
+    wide = replace(found, parameters=tuple(Change(f"{n}{long}", "a", "b") for n in range(500)))
+    assert len(comparison_markdown(wide)) <= 60_000

@@ -52,6 +52,6 @@ def compare(before: str, after: str, as_markdown: bool, html: str | None, as_jso
     elif html:
         write_page(comparison_page(found, before, after), target)
     elif as_markdown:
-        sys.stdout.write(comparison_markdown(found))
+        sys.stdout.write(comparison_markdown(found, before, after))
     else:
-        show_comparison(Console(), found)
+        show_comparison(Console(), found, before, after)

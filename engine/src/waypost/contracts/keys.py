@@ -76,14 +76,14 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
         elif now.startswith("sha256:") and was.startswith("sha256:"):
             yield f"input {name} changed"
         else:
-            yield from _values(name, was, now)
+            yield from value_differences(name, was, now)
     for key, text in (("environment", "the environment changed"), ("platform", "the platform changed")):
         if old[key] != new[key]:
             yield text
     yield from (f"the variable {name} changed" for name in _changed(old["variables"], new["variables"]))
 
 
-def _values(name: str, was: str, now: str) -> Iterator[str]:
+def value_differences(name: str, was: str, now: str) -> Iterator[str]:
     """Yields how a value changed; if it is a mapping written to a file, how its values did."""
     try:
         before, after = (flat(load_mapping(text, name)) for text in (was, now))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from waypost.contracts.keys import value_differences
 from waypost.contracts.metrics import SYSTEM, MetricFacts
 
 ONLY_BEFORE, ONLY_AFTER, DIFFERENT = "only in the first", "only in the second", "differs"
@@ -91,8 +92,11 @@ class MetricChange:
 
     @property
     def difference(self) -> float | None:
-        """The difference, None if one of the runs does not have it."""
-        return None if self.before is None or self.after is None else self.after - self.before
+        """The difference, None if one of the runs does not have it, or not as a number."""
+        if self.before is None or self.after is None:
+            return None
+        found = self.after - self.before
+        return None if math.isnan(found) else found
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,9 @@ class PredictionChange:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Differences between two runs; empty if everything that decides a result, and all results, are equal."""
+    """Differences between two runs; empty if everything that decides a result, and all results, are equal.
+    `pipelines` are the names of the two pipelines if they are not one.
+    """
 
     before: str
     after: str
@@ -132,10 +138,16 @@ class RunComparison:
     metrics: tuple[MetricChange, ...]
     environments: tuple[Change, ...] = ()
     predictions: tuple[PredictionChange, ...] = ()
+    pipelines: tuple[str, ...] = ()
 
     @property
     def is_equal(self) -> bool:
         return not (self.parameters or self.data or self.components or self.steps or self.metrics)
+
+    def titles(self, before: str, after: str) -> list[str]:
+        """Returns how people call the runs: as they asked for them, or by the beginning of their ids."""
+        sides = ((before, self.before), (after, self.after))
+        return [asked if asked and run not in asked else f"run {run[:12]}" for asked, run in sides]
 
 
 Differ = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[str, ...]]
@@ -154,6 +166,7 @@ def compare_runs(before: RunFacts, after: RunFacts, differ: Differ = lambda *_: 
         tuple(_steps(before, after)),
         tuple(_metrics(before, after)),
         tuple(change for name, a, b in both for change in _environment(name, a, b)),
+        pipelines=(before.name, after.name) if before.name != after.name else (),
     )
 
 
@@ -216,10 +229,7 @@ def _causes(before: StepFacts, after: StepFacts) -> Iterator[str]:
     """Yields why a step's result may differ; nothing if its key is the same."""
     if before.key == after.key:
         return
-    found = [
-        f"{change.name}: {_shown(change.before)} → {_shown(change.after)}"
-        for change in _changes(before.arguments, after.arguments)
-    ]
+    found = [text for c in _changes(before.arguments, after.arguments) for text in _argument(c)]
     if _has_moved(before, after):
         folders = [change.name for change in _changes(before.trees, after.trees)]
         found.insert(0, f"its code: {', '.join(folders)}" if folders else "its version")
@@ -232,8 +242,17 @@ def _causes(before: StepFacts, after: StepFacts) -> Iterator[str]:
     yield from found or [_UNEXPLAINED]
 
 
+def _argument(change: Change) -> Iterator[str]:
+    """Yields how an argument differs; of mappings, which of their values do."""
+    was, now = change.before, change.after
+    if was is None or now is None:
+        yield f"{change.name}: {_shown(was)} → {_shown(now)}"
+    else:
+        yield from value_differences(change.name, was, now)
+
+
 def _shown(text: str | None) -> str:
-    return "not set" if text is None else text or '""'
+    return "not set" if text is None else text or "''"
 
 
 def _metrics(before: RunFacts, after: RunFacts) -> Iterator[MetricChange]:
@@ -241,13 +260,21 @@ def _metrics(before: RunFacts, after: RunFacts) -> Iterator[MetricChange]:
     facts = {f"{step}/{n}": f for step, each in before.steps.items() for n, f in each.facts.items()}
     facts |= {f"{step}/{n}": f for step, each in after.steps.items() for n, f in each.facts.items()}
     names = dict.fromkeys([*first, *second])
+    told: set[str] = set()  # ends of intervals of metrics that differ
     for name in sorted(names, key=lambda name: name not in facts):  # declared metrics come first
         a, b = first.get(name), second.get(name)
         declared = facts.get(name, MetricFacts())
-        if a == b or declared.kind == "time" or (a is not None and b is not None and math.isnan(a + b)):
+        if _are_equal(a, b) or declared.kind == "time" or name in told:
             continue
+        told |= {f"{name.partition('/')[0]}/{end}" for end in declared.interval or ()}
         ends = [_interval(name, declared, metrics) for metrics in (first, second)]
         yield MetricChange(name, a, b, _verdict(a, b, declared.better), *ends)
+
+
+def _are_equal(before: float | None, after: float | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    return before == after or (math.isnan(before) and math.isnan(after))
 
 
 def _all_metrics(run: RunFacts) -> dict[str, float]:
@@ -268,6 +295,6 @@ def _interval(name: str, declared: MetricFacts, metrics: Mapping[str, float]) ->
 
 
 def _verdict(before: float | None, after: float | None, better: str) -> str:
-    if before is None or after is None or not better:
+    if before is None or after is None or not better or math.isnan(after - before):
         return ""
     return BETTER if (after > before) == (better == "higher") else WORSE

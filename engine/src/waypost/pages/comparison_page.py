@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from waypost.contracts.run_comparison import (
     Change,
@@ -20,14 +20,14 @@ from waypost.pages.summary import SIGNS, reasons_of
 from waypost.pages.tables import badge, code, table
 
 _LONGEST = 400  # characters of a value
+_MOST_METRICS = 1000
 
 
 def comparison_page(found: RunComparison, before: str = "", after: str = "") -> str:
     """Returns the page; `before` and `after` are the runs as they were asked for."""
-    sides = ((before, found.before), (after, found.after))
-    names = [asked if asked and run not in asked else f"run {run[:12]}" for asked, run in sides]
+    names = found.titles(before, after)
     parts = [
-        ("summary", "In short", _summary(found)),
+        ("summary", "Summary", _summary(found)),
         ("metrics", "Metrics", _metrics(found.metrics)),
         ("predictions", "Predictions", joined(*map(_predictions, found.predictions))),
         ("components", "Components", _components(found.components)),
@@ -39,6 +39,7 @@ def comparison_page(found: RunComparison, before: str = "", after: str = "") -> 
     head = joined(
         tag("h1", f"{names[0]} → {names[1]}"),
         tag("p", f"run {found.before} → run {found.after}", class_="soft"),
+        tag("p", f"Two pipelines: {' and '.join(found.pipelines)}.") if found.pipelines else None,
     )
     return frame(f"Comparison: {names[0]} → {names[1]}", head, parts)
 
@@ -64,7 +65,7 @@ def _summary(found: RunComparison) -> Html:
     )
 
 
-def _metrics(changes: Iterable[MetricChange]) -> Html:
+def _metrics(changes: Sequence[MetricChange]) -> Html:
     rows: list[list[Child]] = [
         [
             change.name,
@@ -73,11 +74,16 @@ def _metrics(changes: Iterable[MetricChange]) -> Html:
             "–" if change.difference is None else signed(change.difference),
             badge(change.verdict, SIGNS.get(change.verdict, "")) if change.verdict else "",
         ]
-        for change in changes
+        for change in changes[:_MOST_METRICS]
     ]
     heads = ["metric", "before", "after", "difference", "verdict"]
-    return table(
-        heads, rows, caption="Metrics that differ; intervals where they were logged", numeric=(1, 2, 3)
+    caption = "Metrics that differ; intervals where they were logged"
+    more = len(changes) - _MOST_METRICS
+    return joined(
+        table(heads, rows, caption=caption, numeric=(1, 2, 3)),
+        tag("p", f"{counted(more, 'metric')} more: waypost compare --json.", class_="soft")
+        if more > 0
+        else None,
     )
 
 

@@ -23,14 +23,20 @@ from waypost.texts.limits import shortened
 
 _LONGEST, _DIGEST = 60, 19
 _NONE = "–"
+_COMMENT = 60_000  # characters; GitHub takes 65,536 in a comment
+_MOST_ROWS = (60, 10, 0)  # of a table, in Markdown: the most that a comment holds
 _COLOURS = {BETTER: "green", WORSE: "red"}
 Table = tuple[str, Sequence[str], list[Sequence[str]]]
 """A heading, the heads of columns, rows."""
 
 
-def show_comparison(console: Console, found: RunComparison) -> None:
-    """Prints what differs, most telling first."""
-    line(console, f"[bold]{escape(found.before)}[/] → [bold]{escape(found.after)}[/]")
+def show_comparison(console: Console, found: RunComparison, before: str = "", after: str = "") -> None:
+    """Prints what differs, most telling first; `before` and `after` are the runs as they were asked for."""
+    was, now = (escape(title) for title in found.titles(before, after))
+    line(console, f"[bold]{was}[/] → [bold]{now}[/]")
+    line(console, f"[dim]run {escape(found.before)} → run {escape(found.after)}[/]")
+    if found.pipelines:
+        line(console, f"two pipelines: {escape(' and '.join(found.pipelines))}")
     if found.is_equal:
         line(console, "[green]=[/] equal: parameters, data, components, results")
     for title, heads, rows in _tables(found):
@@ -45,16 +51,26 @@ def _coloured(cell: str) -> str:
     return f"[{colour}]{cell}[/]" if colour else escape(cell)
 
 
-def comparison_markdown(found: RunComparison) -> str:
-    """Returns the same for a pull request: nothing in it is a link or a mention."""
-    parts = [f"### {markdown_code(found.before)} → {markdown_code(found.after)}"]
+def comparison_markdown(found: RunComparison, before: str = "", after: str = "") -> str:
+    """Returns the same for a pull request: nothing in it is a link or a mention, and a comment holds it."""
+    texts = ("\n\n".join(_parts(found, (before, after), most)) + "\n" for most in _MOST_ROWS)
+    return next((text for text in texts if len(text) <= _COMMENT), "")
+
+
+def _parts(found: RunComparison, asked: tuple[str, str], most: int) -> Iterator[str]:
+    """Yields title and tables, each with its first rows."""
+    was, now = (markdown_code(title) for title in found.titles(*asked))
+    yield f"### {was} → {now}"
+    yield f"run {markdown_code(found.before)} → run {markdown_code(found.after)}"
+    if found.pipelines:
+        yield f"Two pipelines: {' and '.join(map(markdown_code, found.pipelines))}."
     if found.is_equal:
-        parts.append("Equal: parameters, data, components, results.")
+        yield "Equal: parameters, data, components, results."
     for title, heads, rows in _tables(found):
         lines = [f"**{title}**", "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-        lines += [f"| {' | '.join(markdown_text(cell) for cell in row)} |" for row in rows]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
+        lines += [f"| {' | '.join(markdown_text(cell) for cell in row)} |" for row in rows[:most]]
+        lines += ["", f"and {len(rows) - most:,} more"] if len(rows) > most else []
+        yield "\n".join(lines)
 
 
 def _tables(found: RunComparison) -> Iterator[Table]:
