@@ -16,6 +16,7 @@ from waypost.pages.charts.graph import Node, graph_chart, levels
 from waypost.pages.charts.heat import heat_chart
 from waypost.pages.charts.svg import Chart, cut, room_for
 from waypost.pages.charts.timeline import Span, timeline_chart
+from waypost.pages.frame import own
 from waypost.pages.html import Html, escaped, tag
 from waypost.pages.numbers import duration, number, signed
 from waypost.pages.scales import scale
@@ -109,14 +110,14 @@ def test_many_classes_stay_readable() -> None:
     chart = curve_chart(figure("line", rows, series="z"))
     assert chart is not None
     assert "32 more, in the table" in chart.html
-    assert chart.html.count('"l cx"') == 32
+    assert chart.image.count('"l cx"') == 32
 
 
 def test_a_heat_map_has_a_cell_for_each_pair() -> None:
     """The shade is the value, the text its label; more classes than can be read are left to the table."""
     rows = [["a", "a", 0.9, 9], ["b", "a", 0.1, 1], ["a", "b", None, 0], ["b", "b", 1.0, 5]]
     svg = parsed(heat_chart(figure("heat", rows, value="z", label="t")))
-    assert [rect.get("fill-opacity") for rect in svg.iter("rect")] == ["0.90", "0.10", None]
+    assert [rect.get("fill-opacity") for rect in svg.iter("rect")] == [".90", ".10", "1.00"]
     many = [[str(a), str(b), 0.5] for a in range(61) for b in range(2)]
     assert heat_chart(figure("heat", many, value="z")) is None
 
@@ -173,3 +174,63 @@ def test_numbers_for_people() -> None:
         "not a number",
     ]
     assert [signed(v) for v in (0.5, -0.5)] == ["+0.5000", "−0.5000"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 2e-13), (1e-300, 4e-300), (1e17, 1e17 + 1000), (-1e308, 1e308), (1e308, 1.7e308)]
+)
+def test_scales_of_any_size(low: float, high: float) -> None:
+    """Ticks of tiny and huge values differ from each other, and places are finite."""
+    found = scale([low, high], 0, 100)
+    ticks = found.ticks()
+    assert len(set(ticks)) == len(ticks)
+    assert ticks
+    assert all(math.isfinite(found(value)) for value in (low, high))
+
+
+def test_axes_have_names() -> None:
+    """The lengths of bars, both sides of a heat map and the time of a timeline are named, with units."""
+    columns = [{"name": "x"}, {"name": "y", "unit": "EUR"}, {"name": "z"}]
+    bars = bar_chart(figure("bar", [["a", 1.0, 2.0]], columns=columns))
+    heat = heat_chart(figure("heat", [["a", "b", 0.5]], value="z", columns=columns))
+    assert bars is not None
+    assert heat is not None
+    assert ">y (EUR)</text>" in bars.image
+    assert ">y (EUR)</text>" in heat.image
+    assert ">x</text>" in heat.image
+    assert ">seconds since the run began</text>" in str(timeline_chart([Span("a", 0.0, 1.0)], "t"))
+
+
+def test_lines_differ_in_more_than_colour() -> None:
+    """Whoever does not see colours tells lines apart by their dashes, in the legend, too."""
+    chart = curve_chart(figure("line", [[0, 1, "a"], [1, 2, "a"], [0, 2, "b"]], series="z"))
+    assert chart is not None
+    assert '<polyline points="0,6 26,6" class="l c1">' in chart.html
+    assert ".l.c1{stroke-dasharray:" in own("charts.css")
+    points = curve_chart(figure("point", [[0, 1, "a"], [0, 2, "b"]], series="z"))
+    assert points is not None
+    assert "polyline" not in points.html
+
+
+def test_a_graph_tells_the_state_without_colour() -> None:
+    """A sign stands before the name of a step; names and components of usual length are not cut."""
+    node = Node("train", (), "ok", "core/train_random_forest 1.1.0", "✓")
+    text = graph_chart([node], "graph").image
+    assert ">✓ train</text>" in text
+    assert ">core/train_random_forest 1.1.0</text>" in text
+
+
+def test_a_large_heat_map_is_small() -> None:
+    """A confusion of 40 classes, of which most pairs never occur, takes 40 kB, and no name is cut."""
+    names = [f"class {n:02}" for n in range(40)]
+    rows = [
+        [a, b, 0.5 if a == b else 0.01 * ((i + j) % 5 == 0), 3]
+        for i, a in enumerate(names)
+        for j, b in enumerate(names)
+    ]
+    chart = heat_chart(figure("heat", rows, value="z", label="t"))
+    svg = parsed(chart)
+    assert len(list(svg.iter("rect"))) == 1 + sum(1 for row in rows if row[2])
+    assert chart is not None
+    assert len(chart.image) < 45_000
+    assert chart.image.count(">class 07</text>") == 2

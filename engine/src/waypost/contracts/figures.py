@@ -35,6 +35,11 @@ class Column(Strict):
     unit: Annotated[str, StringConstraints(max_length=40)] = ""
     good: bool | None = None
 
+    @property
+    def label(self) -> str:
+        """The name with the unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
 
 class Figure(Strict):
     """A table, and the mark that draws it.
@@ -79,6 +84,10 @@ class Figure(Strict):
         if self.mark == "heat" and len(self.y) != 1:
             raise ValueError("mark heat needs exactly one y")
         return self
+
+    def label_of(self, name: str) -> str:
+        """Returns the name of a column with its unit, if it has one."""
+        return next(column.label for column in self.columns if column.name == name)
 
     def column(self, name: str) -> list[Value]:
         """Returns the values of a column."""

@@ -76,10 +76,11 @@ def _image(title: str, chart: Chart) -> bytes:
         height,
         svg.text(_EDGE, 18, svg.cut(title, width), class_="name"),
         tag("g", Html(_TOLD.sub("", chart.image)), transform=f"translate({_EDGE} {_HEAD})"),
-        *(_key(class_, name, below + at * _KEY, width) for at, (class_, name) in enumerate(keys)),
+        *(_key(chart, *key, below + at * _KEY, width) for at, key in enumerate(keys)),
     ).encode()
 
 
-def _key(class_: str, name: str, y: float, width: float) -> Html:
-    mark = tag("rect", x=str(_EDGE), y=svg.place(y), width="12", height="12", class_=class_)
-    return joined(mark, svg.text(_EDGE + 18, y + 10, svg.cut(name, width - 18)))
+def _key(chart: Chart, class_: str, name: str, y: float, width: float) -> Html:
+    left = _EDGE + svg.KEY + 6
+    mark = svg.key_mark(class_, _EDGE, y, lines=chart.lines)
+    return joined(mark, svg.text(left, y + 10, svg.cut(name, width - left)))

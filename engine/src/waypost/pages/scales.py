@@ -19,18 +19,22 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        span = self.high - self.low
-        share = (value - self.low) / span if span else 0.5
+        # By halves: the whole span of the largest numbers is no float any more.
+        low, span = self.low / 2, self.high / 2 - self.low / 2
+        share = (value / 2 - low) / span if span else 0.5
         return self.start + share * (self.end - self.start)
 
     def ticks(self, most: int = 5) -> list[float]:
         """Returns round values within the scale."""
-        step = _step((self.high - self.low) / max(most, 1))
+        parts = max(most, 2)
+        step = _step(self.high / parts - self.low / parts)
         if not step:
             return [self.low]
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return [round(at * step, 12) for at in range(first, last + 1)]
+        # Twelve digits more than the step has: what a product of floats has too much is cut off.
+        digits = 12 - math.floor(math.log10(step))
+        return [round(at * step, digits) for at in range(first, last + 1)]
 
 
 def scale(values: Iterable[float], start: float, end: float, *, from_zero: bool = False) -> Scale:

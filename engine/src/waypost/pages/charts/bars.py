@@ -39,6 +39,10 @@ def bar_chart(figure: Figure) -> svg.Chart | None:
                 parts.append(svg.text(end + 4, middle, number(float(value))))
     if more > 0:
         parts.append(svg.text(left, height + 18 + svg.LINE, f"and {more:,} more, in the table"))
-    title = f"{figure.title}: {', '.join(figure.y)} by {figure.x}"
     below = 22 + svg.LINE if more > 0 else 18
+    if len(figure.y) == 1:
+        name = svg.cut(figure.label_of(figure.y[0]), _WIDTH - _RIGHT - left)
+        parts.append(svg.text((left + _WIDTH - _RIGHT) / 2, height + below + 12, name, "middle"))
+        below += svg.LINE
+    title = f"{figure.title}: {', '.join(figure.y)} by {figure.x}"
     return svg.chart(_WIDTH, height + below, title, *parts, names=lengths)

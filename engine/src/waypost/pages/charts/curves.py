@@ -12,7 +12,7 @@ from waypost.pages.numbers import short
 from waypost.pages.scales import Scale, scale
 
 _WIDTH, _HEIGHT = 520, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 40
+_NAME, _RIGHT, _TOP, _BOTTOM = 20, 12, 10, 40
 _MOST_MARKED = 12  # points on a line that are drawn one by one
 
 
@@ -57,18 +57,19 @@ def curve_chart(figure: Figure) -> svg.Chart | None:
     points = [point for curve in curves for point in curve.points]
     if not points:
         return None
-    across = scale((x for x, _ in points), _LEFT, _WIDTH - _RIGHT)
-    upward = scale((y for _, y in points), _HEIGHT - _BOTTOM, _TOP)
-    if figure.diagonal:
-        upward = scale([*(y for _, y in points), across.low, across.high], _HEIGHT - _BOTTOM, _TOP)
+    bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
+    also = [min(x for x, _ in points), max(x for x, _ in points)] if figure.diagonal else []
+    upward = scale([*(y for _, y in points), *also], bottom, _TOP)
+    left = _NAME + svg.room_for(map(short, upward.ticks()))
+    across = scale((x for x, _ in points), left, right)
     parts = [
-        *svg.across(across, _HEIGHT - _BOTTOM, _TOP),
-        *svg.upward(upward, _LEFT, _WIDTH - _RIGHT),
-        svg.text((_LEFT + _WIDTH) / 2, _HEIGHT - 6, svg.cut(_with_unit(figure, figure.x), 440), "middle"),
+        *svg.across(across, bottom, _TOP),
+        *svg.upward(upward, left, right),
+        svg.text((left + right) / 2, _HEIGHT - 6, svg.cut(figure.label_of(figure.x), right - left), "middle"),
     ]
     if len(figure.y) == 1:
-        label = svg.cut(_with_unit(figure, figure.y[0]), _HEIGHT - _BOTTOM - _TOP)
-        parts.append(svg.turned(11, _HEIGHT - _BOTTOM, label))
+        label = svg.cut(figure.label_of(figure.y[0]), bottom - _TOP)
+        parts.append(svg.turned(11, (_TOP + bottom) / 2, label, "middle"))
     if figure.diagonal:
         ends = (across.low, across.high)
         parts.append(svg.path([(across(end), upward(end)) for end in ends], "diagonal"))
@@ -76,7 +77,8 @@ def curve_chart(figure: Figure) -> svg.Chart | None:
     for at in reversed(range(len(curves))):
         parts += _drawn(curves[at], at, across, upward, points_only=figure.mark == "point")
     title = f"{figure.title}: {', '.join(figure.y)} by {figure.x}"
-    return svg.chart(_WIDTH, _HEIGHT, title, *parts, names=[curve.name for curve in curves])
+    names = [curve.name for curve in curves]
+    return svg.chart(_WIDTH, _HEIGHT, title, *parts, names=names, lines=figure.mark == "line")
 
 
 def _drawn(curve: Curve, at: int, across: Scale, upward: Scale, *, points_only: bool) -> Iterator[Html]:
@@ -88,8 +90,3 @@ def _drawn(curve: Curve, at: int, across: Scale, upward: Scale, *, points_only: 
         for (x, y), (cx, cy) in zip(curve.points, places, strict=True):
             title = tag("title", f"{curve.name}: {short(x)}, {short(y)}")
             yield tag("circle", title, cx=svg.place(cx), cy=svg.place(cy), r="2.5", class_=f"p {class_}")
-
-
-def _with_unit(figure: Figure, name: str) -> str:
-    unit = next(column.unit for column in figure.columns if column.name == name)
-    return f"{name} ({unit})" if unit else name

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from waypost.pages.charts import svg
 from waypost.pages.html import Html, tag
 
-_WIDE, _HIGH, _GAP_X, _GAP_Y = 150, 38, 16, 30
-_MOST_ABREAST = 6  # steps side by side; more of one level go on below
+_NARROWEST, _WIDEST, _HIGH, _GAP_X, _GAP_Y = 110, 230, 38, 16, 30
+_MOST_WIDE = 1090  # pixels; steps of one level that need more go on below
 
 
 @dataclass(frozen=True)
 class Node:
-    """A step: its `kind` is the class of its colour, `note` stands below its name."""
+    """A step: its `kind` is the class of its colour, `note` stands below its name, `sign` before it."""
 
     name: str
     needs: tuple[str, ...]
     kind: str = ""
     note: str = ""
+    sign: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.sign} {self.name}".strip()
 
 
 def levels(nodes: Sequence[Node]) -> list[list[str]]:
@@ -58,22 +63,23 @@ def _above_first(nodes: Sequence[Node]) -> list[Node]:
 
 def graph_chart(nodes: Sequence[Node], title: str) -> svg.Chart:
     """Returns the graph; each step leads to the part of the page with its name."""
-    rows = [
-        row[start : start + _MOST_ABREAST]
-        for row in levels(nodes)
-        for start in range(0, len(row), _MOST_ABREAST)
-    ]
+    wide = svg.room_for((text for node in nodes for text in (node.title, node.note)), _NARROWEST, _WIDEST) + 8
+    abreast = int(_MOST_WIDE // (wide + _GAP_X))
+    rows = [row[start : start + abreast] for row in levels(nodes) for start in range(0, len(row), abreast)]
     widest = max(map(len, rows), default=1)
-    width = widest * (_WIDE + _GAP_X) + _GAP_X
+    width = widest * (wide + _GAP_X) + _GAP_X
     places = {
-        name: ((width - len(row) * (_WIDE + _GAP_X) + _GAP_X) / 2 + at * (_WIDE + _GAP_X), _top(down))
+        name: ((width - len(row) * (wide + _GAP_X) + _GAP_X) / 2 + at * (wide + _GAP_X), _top(down))
         for down, row in enumerate(rows)
         for at, name in enumerate(row)
     }
     edges = [
-        _edge(places[need], places[node.name]) for node in nodes for need in node.needs if need in places
+        _edge(places[need], places[node.name], wide)
+        for node in nodes
+        for need in node.needs
+        if need in places
     ]
-    boxes = [_box(node, places) for node in nodes]
+    boxes = [_box(node, places[node.name], wide) for node in nodes]
     return svg.chart(width, _top(len(rows)), title, *edges, *boxes)
 
 
@@ -81,18 +87,18 @@ def _top(row: int) -> float:
     return 4 + row * (_HIGH + _GAP_Y)
 
 
-def _edge(above: tuple[float, float], below: tuple[float, float]) -> Html:
-    (x1, y1), (x2, y2) = (above[0] + _WIDE / 2, above[1] + _HIGH), (below[0] + _WIDE / 2, below[1])
+def _edge(above: tuple[float, float], below: tuple[float, float], wide: float) -> Html:
+    (x1, y1), (x2, y2) = (above[0] + wide / 2, above[1] + _HIGH), (below[0] + wide / 2, below[1])
     bend = (y2 - y1) / 2
     points = f"M{svg.place(x1)} {svg.place(y1)}c0 {svg.place(bend)} {svg.place(x2 - x1)} {svg.place(bend)}"
     return tag("path", d=f"{points} {svg.place(x2 - x1)} {svg.place(y2 - y1)}", class_="e")
 
 
-def _box(node: Node, places: Mapping[str, tuple[float, float]]) -> Html:
-    x, y = places[node.name]
+def _box(node: Node, corner: tuple[float, float], wide: float) -> Html:
+    x, y = corner
     return tag(
         "g",
-        svg.rect(x, y, _WIDE, _HIGH, f"node {node.kind}", f"{node.name}: {node.note}"),
-        svg.text(x + 8, y + 16, svg.cut(node.name, _WIDE), class_="name"),
-        svg.text(x + 8, y + 31, svg.cut(node.note, _WIDE)),
+        svg.rect(x, y, wide, _HIGH, f"node {node.kind}", f"{node.name}: {node.note}"),
+        svg.text(x + 8, y + 16, svg.cut(node.title, wide), class_="name"),
+        svg.text(x + 8, y + 31, svg.cut(node.note, wide)),
     )

@@ -12,6 +12,8 @@ from waypost.pages.scales import Scale
 
 LINE = 16
 """The height of a line of text."""
+KEY = 26
+"""The width of a piece of a line in a legend."""
 COLOURS = 8
 """How many colours can be told apart; what is drawn beyond them is grey."""
 _FEWEST = 3  # characters that a name keeps
@@ -19,22 +21,27 @@ _NARROW, _CAPITAL, _WIDE = 6.4, 8.0, 11.5  # widths of characters at 11 pixels, 
 
 
 class Chart(NamedTuple):
-    """An image of this width and height, and the names of its colours in their order."""
+    """An image of this width and height, and the names of its colours in their order; `lines` tells whether
+    they are colours of lines, which differ in their dashes, too.
+    """
 
     image: Html
     width: float
     height: float
     names: tuple[str, ...] = ()
+    lines: bool = False
 
     @property
     def html(self) -> Html:
         """The image and its legend."""
-        return joined(self.image, legend(self.names))
+        return joined(self.image, legend(self.names, lines=self.lines))
 
 
-def chart(width: float, height: float, title: str, *parts: Child, names: Iterable[str] = ()) -> Chart:
+def chart(
+    width: float, height: float, title: str, *parts: Child, names: Iterable[str] = (), lines: bool = False
+) -> Chart:
     """Returns a chart with an image that says what it is."""
-    return Chart(picture(width, height, title, *parts), width, height, tuple(names))
+    return Chart(picture(width, height, title, *parts), width, height, tuple(names), lines)
 
 
 def picture(width: float, height: float, title: str, *parts: Child) -> Html:
@@ -56,9 +63,11 @@ def text(x: float, y: float, content: str, anchor: str = "start", class_: str | 
     return tag("text", content, x=place(x), y=place(y), text_anchor=anchored, class_=class_)
 
 
-def turned(x: float, y: float, content: str) -> Html:
-    """Returns a text that is read upwards."""
-    return tag("text", content, transform=f"translate({place(x)} {place(y)}) rotate(-90)")
+def turned(x: float, y: float, content: str, anchor: str = "start") -> Html:
+    """Returns a text that is read upwards; `anchor` is start, middle or end."""
+    anchored = None if anchor == "start" else anchor
+    turn = f"translate({place(x)} {place(y)}) rotate(-90)"
+    return tag("text", content, transform=turn, text_anchor=anchored)
 
 
 def rect(
@@ -113,7 +122,7 @@ def room_for(names: Iterable[str], least: float = 30, most: float = 210) -> floa
 
 def cut(name: str, width: float) -> str:
     """Returns a name that fits into a width."""
-    if _width_of(name) <= width - 8 or len(name) <= _FEWEST:
+    if _width_of(name) <= width - 7.9 or len(name) <= _FEWEST:
         return name
     most = next(
         (at for at in range(len(name)) if _width_of(name[: at + 1]) > width - 8 - _CAPITAL), len(name)
@@ -134,12 +143,10 @@ def colour(at: int) -> str:
     return f"c{at}" if at < COLOURS else "cx"
 
 
-def legend(names: Sequence[str]) -> Html | None:
+def legend(names: Sequence[str], *, lines: bool = False) -> Html | None:
     """Returns which colour is what; one alone needs none."""
-    keys = keys_of(names)
-    return (
-        tag("ul", *(tag("li", _swatch(key), name) for key, name in keys), class_="legend") if keys else None
-    )
+    keys = [tag("li", _swatch(key, lines=lines), " ", name) for key, name in keys_of(names)]
+    return tag("ul", *keys, class_="legend") if keys else None
 
 
 def keys_of(names: Sequence[str], rest: str = "in the table") -> list[tuple[str, str]]:
@@ -151,6 +158,13 @@ def keys_of(names: Sequence[str], rest: str = "in the table") -> list[tuple[str,
     return [*keys, ("cx", f"{more} more, {rest}")] if more > 0 else keys
 
 
-def _swatch(class_: str) -> Html:
-    mark = tag("rect", width="12", height="12", class_=class_)
-    return tag("svg", mark, width="12", height="12", aria_hidden="true")
+def _swatch(class_: str, *, lines: bool) -> Html:
+    width = f"{KEY if lines else 12}"
+    return tag("svg", key_mark(class_, 0, 0, lines=lines), width=width, height="12", aria_hidden="true")
+
+
+def key_mark(class_: str, x: float, y: float, *, lines: bool) -> Html:
+    """Returns the mark of a colour in a legend: a square, or a piece of the line."""
+    if lines:
+        return path([(x, y + 6), (x + KEY, y + 6)], f"l {class_}")
+    return tag("rect", x=place(x), y=place(y), width="12", height="12", class_=class_)

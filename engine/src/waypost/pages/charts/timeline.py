@@ -41,4 +41,5 @@ def timeline_chart(spans: Sequence[Span], title: str) -> Html | None:
             svg.rect(start, y + 3, max(end - start, 1.5), _ROW - 6, span.kind, said),
             svg.text(end + 4, y + 14, duration(span.seconds)),
         ]
-    return svg.picture(_WIDTH, height + 18, title, *parts)
+    name = svg.text((left + _WIDTH - _RIGHT) / 2, height + 30, "seconds since the run began", "middle")
+    return svg.picture(_WIDTH, height + 18 + svg.LINE, title, *parts, name)
