@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from pathlib import Path
 
 import mlflow
@@ -37,6 +38,7 @@ import mlflow, pathlib, tempfile
 png = bytes.fromhex("89504e470d0a1a0a0000000d49484452")
 with mlflow.start_run(), tempfile.TemporaryDirectory() as temp:
     pathlib.Path(temp, "loss.png").write_bytes(png)
+    pathlib.Path(temp, "page.png").write_bytes(b"<html>")
     mlflow.log_artifacts(temp, "plots")
     mlflow.log_metric("steps", 3)
 """
@@ -104,11 +106,14 @@ def test_a_run_makes_its_report(pipeline: Path, call: Call) -> None:
         "0.5200",
         "0.5000 to 0.6000",
         "There is no earlier",
+        "1 image did not fit or cannot be read",
     ):
         assert told in page
+    assert str(Path.cwd()) not in page
     client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     tags = client.get_run(before).data.tags
     assert "| fit/auc | 0.5200 |" in tags["mlflow.note.content"]
+    assert socket.gethostname() not in tags["waypost.process"]
     taken = client.get_run(tags["waypost.step.fit"]).data.metrics
     assert {"system/seconds", "system/cpu_seconds", "system/peak_memory_mb"} <= taken.keys()
 

@@ -14,6 +14,7 @@ import pytest
 
 from waypost.contracts.figures import Figures, parse_figures
 from waypost.contracts.metrics import MetricFacts
+from waypost.contracts.provenance import is_folder
 from waypost.contracts.run_comparison import (
     Change,
     ComponentChange,
@@ -350,3 +351,51 @@ def test_a_comparison_gives_reasons() -> None:
         assert told in text
     equal = RunComparison("a", "b", (), (), (), (), ())
     assert "= equal" in Reader(comparison_page(equal)).text
+
+
+@pytest.mark.parametrize(
+    "address", ["/srv/git/grades.git", "../grades.git", "file:///srv/grades.git", "srv/grades"]
+)
+def test_folders_of_a_machine(address: str) -> None:
+    """A repository that is a folder is told from a server: others cannot fetch it."""
+    assert is_folder(address)
+
+
+@pytest.mark.parametrize("address", ["https://e.org/a", "git@e.org:a/b.git", "ssh://e.org/a", "host:a", ""])
+def test_addresses_of_servers(address: str) -> None:
+    """An address that git reads as a server's is none of a folder."""
+    assert not is_folder(address)
+
+
+def test_a_repository_that_nobody_can_fetch() -> None:
+    """Whoever gets the page is told that no address of the repository is known; no command names one."""
+    remake = replace(REMAKE, repository="", release="1.4.13", differing=())
+    text = first_part(run_page(replace(RUN, remake=remake)))
+    assert "No address is recorded from which others can fetch the repository." in text
+    assert f"waypost reproduce runs:/{'0' * 32}" in text
+
+
+def test_columns_without_a_word_are_left_out() -> None:
+    """Nobody requested a GPU: the table has no column of dashes for it; nor are there empty notes."""
+    text = Reader(run_page(RUN)).text
+    assert "memory requested" in text
+    assert "GPUs requested" not in text
+    plain = replace(RUN, comparison=None, remake=replace(REMAKE, differing=()))
+    assert "note" not in Reader(run_page(plain)).text
+
+
+def test_a_figure_without_rows_says_so() -> None:
+    """An empty table of a component is named, not a hole in the page."""
+    empty = {"title": "Drift", "mark": "bar", "columns": [{"name": "x"}, {"name": "y"}], "x": "x", "y": "y"}
+    found = parse_figures(json.dumps({"schema": 1, "figures": [empty]}), "f")
+    text = Reader(run_page(replace(RUN, steps=(replace(TRAIN, figures=found),)))).text
+    assert "DriftNo rows." in text
+
+
+def test_the_page_of_two_pipelines() -> None:
+    """A comparison of two pipelines says so; of ten thousand metrics it shows a thousand."""
+    metrics = tuple(MetricChange(f"train/m{n}", 1.0, 2.0) for n in range(10_000))
+    page = comparison_page(replace(COMPARED, metrics=metrics, pipelines=("wine", "grades")))
+    assert "Two pipelines: wine and grades." in page
+    assert "9,000 metrics more" in page
+    assert len(page) < 200_000

@@ -138,6 +138,13 @@ def tags(provenance: Provenance, differences: Mapping[str, tuple[str | None, str
     return found
 
 
+def is_folder(address: str) -> bool:
+    """Returns whether the address of a repository is a folder, which no other machine has; git reads
+    `host:path` as a server.
+    """
+    return address.startswith("file:") or (bool(address) and ":" not in address.partition("/")[0])
+
+
 def named(files: tuple[str, ...]) -> str:
     """Returns the names of some files, and the number of others."""
     more = len(files) - _MOST_NAMED

@@ -60,8 +60,8 @@ def _verdict(run: Run) -> str:
 
 def _page(run: Run, page: str) -> str:
     if not run.experiment:
-        return f"The whole story: artifact {markdown_code(page)}."
-    return f"[The whole story]({artifact_address(run.experiment, run.run_id, page)})."
+        return f"Full report: artifact {markdown_code(page)}."
+    return f"[Full report]({artifact_address(run.experiment, run.run_id, page)})."
 
 
 def _metrics(run: Run) -> Iterator[str]:

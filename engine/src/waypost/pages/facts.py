@@ -74,7 +74,8 @@ class Step:
 class Remake:
     """How a run can be made again. `differing` are the parameters that are not as params.yaml has them, as
     `depth=7 (2)`; `diff` tells whether the changes that were not committed are kept: none, whole, masked or
-    too large; `outside` are folders that no copy of the repository has.
+    too large; `repository` is where others can fetch it, empty if that is not known; `outside` are folders
+    that no copy of the repository has.
     """
 
     run_id: str

@@ -54,9 +54,9 @@ def _of_step(step: Step, part: Part, room: Room) -> Html:
     left_out = room.refused - before
     if not any(shown) and not left_out:
         return EMPTY
-    note = f"{counted(left_out, 'figure')} did not fit; the artifacts of run {step.run_id} have them."
+    note = f"{counted(left_out, 'figure')} did not fit; see the artifacts of run {step.run_id}."
     return joined(
-        tag("h3", "from step ", tag("a", step.name, href=f"#step-{step.name}")),
+        tag("h3", "From step ", tag("a", step.name, href=f"#step-{step.name}")),
         tag("div", *shown, class_="figs"),
         tag("p", note, class_="soft") if left_out else None,
     )
@@ -71,7 +71,7 @@ def figure_element(figure: Figure) -> Html:
     """Returns a figure: words, chart and table; a table alone where nothing is to be drawn."""
     chart = chart_of(figure)
     content = table(
-        [_head(column) for column in figure.columns],
+        [column.label for column in figure.columns],
         _cells(figure),
         caption=figure.title if chart is None else f"Values: {figure.title}",
         numeric=[at for at, column in enumerate(figure.columns) if _is_numeric(figure, column)],
@@ -79,14 +79,12 @@ def figure_element(figure: Figure) -> Html:
     more = len(figure.rows) - _MOST_ROWS
     left_out = tag("p", f"{counted(more, 'row')} more in the artifact.", class_="soft") if more > 0 else None
     words = tag("p", figure.description, class_="soft") if figure.description else None
+    if not figure.rows:
+        return tag("figure", tag("figcaption", tag("h4", figure.title), words), tag("p", "No rows."))
     if chart is None:
         return tag("figure", words, content, left_out)
     title = tag("figcaption", tag("h4", figure.title), words)
     return tag("figure", title, chart.html, details("Table", content, left_out))
-
-
-def _head(column: Column) -> str:
-    return f"{column.name} ({column.unit})" if column.unit else column.name
 
 
 def _is_numeric(figure: Figure, column: Column) -> bool:

@@ -23,7 +23,7 @@ def run_page(run: Run) -> str:
     room, pictures = Room(), Room(ROOM_FOR_PICTURES)
     model = figures_of(run.steps, "model", room)
     parts = [
-        ("summary", "In short", summary(run)),
+        ("summary", "Summary", summary(run)),
         ("graph", "Graph", work.graph(run)),
         ("timeline", "Timeline and resources", work.timeline(run)),
         ("data", "Data", sources.data(run, room)),

@@ -3,7 +3,11 @@
   var value = function (row, at) {
     var cell = row.cells[at], text = cell ? cell.textContent.trim() : "";
     var plain = text.replace(/,/g, "").replace("\u2212", "-"), number = parseFloat(plain);
-    return /^[+-]?[\d.]/.test(plain) && !isNaN(number) ? number : text.toLowerCase();
+    if (!/^[+-]?[\d.]/.test(plain) || isNaN(number)) return text.toLowerCase();
+    var unit = /^[\d.]+ (ms|s|min|h|MB|GB)\b(?: (\d+) (?:s|min)\b)?/.exec(plain);
+    if (!unit) return number;
+    return number * { ms: 0.001, s: 1, min: 60, h: 3600, MB: 1, GB: 1000 }[unit[1]] +
+      (unit[2] || 0) * (unit[1] === "h" ? 60 : 1);
   };
   var order = function (a, b) {
     if (typeof a === typeof b) return a < b ? -1 : a > b ? 1 : 0;

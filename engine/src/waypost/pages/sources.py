@@ -7,7 +7,7 @@ from waypost.pages.facts import Run, Step
 from waypost.pages.figure import Room, figures_of
 from waypost.pages.html import Child, Html, joined, tag
 from waypost.pages.numbers import counted
-from waypost.pages.tables import badge, code, table
+from waypost.pages.tables import badge, code, table, told_columns
 
 _MOST_PARAMETERS = 300
 
@@ -33,8 +33,8 @@ def data(run: Run, room: Room) -> Html:
     ]
     heads = ["step", "table", "rows", "columns", "missing values", "sha256"]
     return joined(
-        table(["step.input", "source", "digest of its content"], sources, caption="Data from outside"),
-        table(heads, sizes, caption="Tables that steps read or wrote", numeric=(2, 3, 4)),
+        table(["step.input", "source", "digest of its content"], sources, caption="External inputs"),
+        table(*told_columns(heads, sizes), caption="Tables that steps read or wrote", numeric=(2, 3, 4)),
         figures_of(run.steps, "data", room),
     )
 
@@ -51,16 +51,16 @@ def parameters(run: Run) -> Html:
     rows: list[list[Child]] = []
     for name in names[:_MOST_PARAMETERS]:
         was = before[name].before if name in before else None
-        notes: list[Child] = [badge(f"changed, before: {was if was is not None else 'not set'}", "warn")]
+        notes: list[Child] = [badge(f"changed, before: {was if was is not None else 'not set'}", "warn"), " "]
         notes = notes if name in before else []
         notes += [badge("not as in params.yaml", "warn")] if name in own else []
         rows.append([code(name), code(run.parameters[name]), notes])
     more = len(names) - _MOST_PARAMETERS
     note = f"{counted(more, 'parameter')} more in the artifact params.yaml." if more > 0 else ""
-    heads = ["parameter", "value", "note"]
+    heads, rows = told_columns(["parameter", "value", "note"], rows)
     gone = [change for change in before.values() if change.after is None]
     return joined(
-        table(heads, rows, caption="Parameters"),
+        table(heads, rows, caption="Those that changed come first"),
         tag("p", note, class_="soft") if note else None,
         tag("p", f"No longer set: {', '.join(change.name for change in gone)}.") if gone else None,
     )
@@ -73,7 +73,11 @@ def components(run: Run) -> Html:
         [step.name, step.component or "–", _trees(step), _moved(moved.get(step.name))] for step in run.steps
     ]
     since = f"changed since {run.baseline}" if run.comparison else "changed"
-    return table(["step", "component", "git trees of its code", since], rows, caption="Components")
+    return table(
+        ["step", "component", "git trees of its code", since],
+        rows,
+        caption="The component of each step, and its code",
+    )
 
 
 def _trees(step: Step) -> list[Html]:
@@ -109,4 +113,4 @@ def warnings(run: Run) -> Html:
     told = [("the run", text) for text in run.warnings]
     told += [(step.name, text) for step in run.steps for text in step.warnings]
     told += [(step.name, step.figures_problem) for step in run.steps if step.figures_problem]
-    return table(["from", "warning"], told, caption="Warnings")
+    return table(["from", "warning"], told, caption="Of the run and of its steps")

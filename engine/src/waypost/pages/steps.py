@@ -74,7 +74,9 @@ def _pictures(step: Step, room: Room) -> Html:
     left_out = step.pictures_left_out + sum(not element for element in shown)
     if not any(shown) and not left_out:
         return EMPTY
-    note = f"{counted(left_out, 'image')} did not fit; the artifacts of run {step.run_id} have them."
+    note = (
+        f"{counted(left_out, 'image')} did not fit or cannot be read; see the artifacts of run {step.run_id}."
+    )
     return joined(tag("div", *shown, class_="figs"), tag("p", note, class_="soft") if left_out else None)
 
 

@@ -10,10 +10,11 @@ from waypost.contracts.run_comparison import BETTER, WORSE, Change, MetricChange
 from waypost.pages.facts import EXECUTED, Remake, Run, Step
 from waypost.pages.html import Child, Html, joined, tag
 from waypost.pages.numbers import counted, duration, moment, number, signed
-from waypost.pages.tables import badge, code, details, table
+from waypost.pages.tables import badge, code, details, table, told_columns
 from waypost.texts.limits import shortened
 
 _MOST_METRICS, _MOST_DATA, _MOST_REASONS = 8, 8, 8
+_NUMBERS = ("value", "interval", "change")
 _VERDICTS = {"FINISHED": "ok", "FAILED": "bad", "KILLED": "warn"}
 _LONGEST, _DIGEST = 120, 19  # characters of a value, of a digest
 SIGNS = {BETTER: "ok", WORSE: "bad"}
@@ -69,13 +70,10 @@ def _metrics(run: Run) -> Html:
     if not shown:
         return tag("p", "No step has a metric that its contract declares.", class_="soft")
     rows = [_metric_row(step, name, changed, run) for step, name in shown[:_MOST_METRICS]]
-    heads = ["metric", "value", "interval", "change", "verdict"]
-    empty = {at for at in range(2, len(heads)) if all(row[at] in ("", "–") for row in rows)}
-    kept = [at for at, _ in enumerate(heads) if at not in empty]
+    heads, cells = told_columns(["metric", "value", "change", "verdict", "interval"], rows)
     word = "Quality" if run.qualities else "Metrics of the last step; no contract says which tell the quality"
-    cells = [[row[at] for at in kept] for row in rows]
     return joined(
-        table([heads[at] for at in kept], cells, caption=word, numeric=range(1, len(kept) - (4 in kept))),
+        table(heads, cells, caption=word, numeric=[at for at, head in enumerate(heads) if head in _NUMBERS]),
         tag("p", _baseline(run), class_="soft"),
     )
 
@@ -88,13 +86,19 @@ def _metric_row(step: Step, name: str, changed: dict[str, MetricChange], run: Ru
     if change is None:
         moved: Child = "none" if run.comparison else "–"
     else:
-        moved = "new" if change.difference is None else signed(change.difference)
+        moved = (
+            "new"
+            if change.before is None
+            else "–"
+            if change.difference is None
+            else signed(change.difference)
+        )
     verdict_of = change.verdict if change else ""
     side = f"{facts.better} is better" if facts.better else ""
     shown = tag("span", f"{step.name}/{name}", title=", ".join(filter(None, (side, facts.unit))) or None)
     unit = f" {facts.unit}" if facts.unit else ""
     mark = badge(verdict_of, SIGNS.get(verdict_of, "")) if verdict_of else ""
-    return [shown, f"{number(value)}{unit}", interval, moved, mark]
+    return [shown, f"{number(value)}{unit}", moved, mark, interval]
 
 
 def _baseline(run: Run) -> str:
@@ -123,12 +127,13 @@ def _data(run: Run) -> Html:
     ]
     more = tag("p", tag("a", "All data", href="#data"), class_="soft") if len(sources) > _MOST_DATA else None
     if not sources and not sizes:
-        return tag("p", "No step was given a file from outside.", class_="soft")
+        return tag("p", "No step has an external input.", class_="soft")
     counts = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in sizes]
     heads = ["table", "rows", "columns", "missing values", "sha256"]
+    told = told_columns(heads, counts[:_MOST_DATA])
     return joined(
-        table(["step.input", "source", "digest"], sources[:_MOST_DATA], caption="From outside"),
-        table(heads, counts[:_MOST_DATA], caption="Tables on their way", numeric=(1, 2, 3)),
+        table(["step.input", "source", "digest"], sources[:_MOST_DATA], caption="External inputs"),
+        table(*told, caption="Tables of the steps", numeric=(1, 2, 3)),
         more,
     )
 
@@ -174,11 +179,11 @@ def remake(facts: Remake, status: str = "FINISHED") -> Html:
         again = f"waypost reproduce {facts.repository}@{facts.release}"
     doubts = list(_doubts(facts))
     verdict_of = badge("with care", "warn") if doubts else badge("yes", "ok")
-    word = "Make it again and compare:" if status == "FINISHED" else "Run the same again:"
+    word = "To make it again and compare:" if status == "FINISHED" else "To run the same again:"
     return joined(
         tag("p", verdict_of, " ", word),
         tag("pre", again if status == "FINISHED" else facts.command or again),
-        tag("p", "The command that was given:") if facts.command else None,
+        tag("p", "The command of this run:") if facts.command else None,
         tag("pre", facts.command) if facts.command else None,
         tag("p", f"At commit {facts.commit} of {facts.repository or 'its repository'}.")
         if facts.commit
@@ -196,6 +201,8 @@ def remake(facts: Remake, status: str = "FINISHED") -> Html:
 def _doubts(facts: Remake) -> Iterator[str]:
     if not facts.commit and not facts.release:
         yield "The run has neither a release nor a commit: files may have changed since."
+    if facts.commit and not facts.repository:
+        yield "No address is recorded from which others can fetch the repository."
     if facts.dirty:
         kept = {
             "whole": "the run keeps the changes",
@@ -242,8 +249,13 @@ _WORDS = {
 }
 
 
+def state_word(state: str) -> str:
+    """Returns a state in a word, after a sign that tells it without colour."""
+    return _WORDS.get(state, f"? {state}")
+
+
 def state_badge(state: str) -> Html:
-    return badge(_WORDS.get(state, state), _STATES.get(state, ""))
+    return badge(state_word(state), _STATES.get(state, ""))
 
 
 def state_kind(state: str) -> str:

@@ -53,7 +53,7 @@ def sweep_page(sweep: Sweep) -> str:
     )
     figures = [figure_element(figure) for figure in _figures(sweep)]
     parts = [
-        ("summary", "In short", _best(sweep)),
+        ("summary", "Summary", _best(sweep)),
         (
             "figures",
             "The metric by each parameter",

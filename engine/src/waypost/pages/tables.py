@@ -5,6 +5,7 @@ filter.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from waypost.pages.html import EMPTY, Child, Html, joined, tag
 from waypost.pages.numbers import number
@@ -17,16 +18,17 @@ def table(
     rows: Iterable[Sequence[Child]],
     *,
     caption: str,
-    numeric: Iterable[int] = (),
+    numeric: Iterable[int] | Literal[True] = (),
 ) -> Html:
     """Returns a table, nothing where it has no rows. The first cell of a row is its head.
 
     Args: `caption` says what it is, to those who do not see it, too; `numeric` are the places of columns with
-    numbers.
+    numbers, True all but the first.
     """
-    right = frozenset(numeric)
+    after_first = frozenset(range(1, len(heads)))
+    right = after_first if numeric is True else frozenset(numeric)
     # The usual case, a name and numbers, needs no word on each cell.
-    plain = right == frozenset(range(1, len(heads)))
+    plain = right == after_first
     body = [_row(cells, right, plain=plain) for cells in rows]
     if not body:
         return EMPTY
@@ -41,6 +43,19 @@ def table(
         class_=" ".join(filter(None, ("f" * (len(body) >= _FILTERED), "r" * plain))) or None,
     )
     return tag("div", content, class_="w", role="group", aria_label=caption, tabindex="0")
+
+
+def told_columns(
+    heads: Sequence[str], rows: Iterable[Sequence[Child]]
+) -> tuple[list[str], list[list[Child]]]:
+    """Returns heads and rows without those columns that say nothing in any row."""
+    listed = [list(row) for row in rows]
+    kept = [at for at, _ in enumerate(heads) if not at or any(_tells(row[at]) for row in listed)]
+    return [heads[at] for at in kept], [[row[at] for at in kept] for row in listed]
+
+
+def _tells(cell: Child) -> bool:
+    return joined(cell) not in ("", "–")
 
 
 def _row(cells: Sequence[Child], right: frozenset[int], *, plain: bool) -> Html:

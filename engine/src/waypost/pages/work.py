@@ -1,4 +1,4 @@
-"""What the steps did: the graph, when each was at work, what it took against what it asked for."""
+"""What the steps did: the graph, when each was at work, what it took against what it requested."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from waypost.pages.charts.timeline import Span, timeline_chart
 from waypost.pages.facts import EXECUTED, Run, Step
 from waypost.pages.html import Child, Html, joined, tag
 from waypost.pages.numbers import duration, megabytes
-from waypost.pages.summary import state_kind
-from waypost.pages.tables import details, table
+from waypost.pages.summary import state_kind, state_word
+from waypost.pages.tables import details, table, told_columns
 
 MOST_DRAWN = 150
 """More steps than that are in tables only."""
@@ -18,7 +18,10 @@ _MIB = 1 << 20
 
 def graph_of(run: Run) -> Chart:
     """Returns the graph of the steps."""
-    nodes = [Node(s.name, s.needs, state_kind(s.state), f"{s.state}, {s.component}") for s in run.steps]
+    nodes = [
+        Node(step.name, step.needs, state_kind(step.state), step.component, state_word(step.state)[0])
+        for step in run.steps
+    ]
     return graph_chart(nodes, _title(run))
 
 
@@ -52,7 +55,7 @@ def timeline(run: Run) -> Html:
         for step in ran
     ]
     if not spans:
-        return tag("p", "No step was executed: all results were there already.")
+        return tag("p", "No step was executed: all results existed already.")
     chart = timeline_chart(
         spans[:MOST_DRAWN], f"When each step was at work, in seconds since {run.pipeline} began"
     )
@@ -60,12 +63,14 @@ def timeline(run: Run) -> Html:
         "step",
         "time",
         "processor time",
-        "processors asked",
+        "processors requested",
         "peak memory",
-        "memory asked",
-        "GPUs asked",
+        "memory requested",
+        "GPUs requested",
     ]
-    numbers = table(heads, map(_taken, ran), caption="What each executed step took", numeric=range(1, 7))
+    numbers = table(
+        *told_columns(heads, map(_taken, ran)), caption="Time and memory of each executed step", numeric=True
+    )
     shown = tag("div", chart, class_="scroll", role="group", aria_label="Timeline", tabindex="0")
     return joined(shown, numbers)
 

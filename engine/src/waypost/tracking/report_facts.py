@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 _KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".svg": "svg+xml"}
+_BEGINNINGS = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff", "gif": b"GIF8"}
 _MOST_PICTURES, _LARGEST_PICTURE, _ALL_PICTURES = 4, 150_000, 200_000
 _LOG_LINES, _LOG_CHARACTERS = 40, 6000
 _MOST_LOOKED_AT = 200  # steps with artifacts to read
@@ -78,6 +79,7 @@ def _remake(reached: MlflowClient, read: ReadRun) -> Remake:
     tags = read.parent.data.tags
     kept = _provenance(text_of(reached, read.parent, f"{provenance.FOLDER}/{provenance.FILE}"))
     place = kept.place if kept else None
+    repository = str(tags.get("waypost.release.url", "") or (place.url if place else ""))
     return Remake(
         str(read.parent.info.run_id),
         provenance.command(kept) if kept else str(tags.get(COMMAND_TAG, "")),
@@ -85,7 +87,7 @@ def _remake(reached: MlflowClient, read: ReadRun) -> Remake:
         str(tags.get(DIRTY_TAG, "")),
         kept.diff if kept else "none",
         str(tags.get("waypost.commit", "")),
-        redacted(str(tags.get("waypost.release.url", "") or (place.url if place else ""))),
+        "" if provenance.is_folder(repository) else redacted(repository),
         str(tags.get(RELEASE_TAG, "")),
         tags.get("waypost.dev") == "true",
         tuple(sorted(kept.outside)) if kept else (),
@@ -236,8 +238,14 @@ def _with_pictures(reached: MlflowClient, step: Step, run: MlflowRun, room: int)
         path = output_in(reached, run, name) if stated <= _LARGEST_PICTURE else None
         size = path.stat().st_size if path and path.is_file() else 0
         if path and 0 < size <= min(_LARGEST_PICTURE, room - sum(len(each.content) for each in taken)):
-            taken.append(Picture(name, _KINDS[Path(name).suffix.lower()], path.read_bytes()))
+            kind, content = _KINDS[Path(name).suffix.lower()], path.read_bytes()
+            taken += [Picture(name, kind, content)] if _is_image(content, kind) else []
     return replace(step, pictures=tuple(taken), pictures_left_out=len(listed) - len(taken))
+
+
+def _is_image(content: bytes, kind: str) -> bool:
+    """Returns whether a file begins as files of its kind do."""
+    return b"<svg" in content if kind == "svg+xml" else content.startswith(_BEGINNINGS[kind])
 
 
 def _pictures(reached: MlflowClient, run_id: str) -> Iterator[tuple[str, int]]:
