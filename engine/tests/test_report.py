@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from pathlib import Path
 
 import mlflow
@@ -14,6 +15,8 @@ import waypost
 from tests.conftest import Call
 from tests.pipelines import write_component, write_pipeline
 from waypost.errors import UsageError
+from waypost.tracking.baselines import baseline_of
+from waypost.tracking.registry import Registry
 
 CODE = """
 import json, pathlib, sys, tempfile, mlflow
@@ -179,3 +182,27 @@ def test_failed_runs_and_runs_without(pipeline: Path, call: Call) -> None:
     assert "report:" not in quiet.stdout
     assert call(*command, "report", run_of(quiet.stdout), "-o", "-").returncode == 0
     assert call(*command, "report", "0" * 32).returncode == 1
+
+
+def test_a_release_is_a_run_with_its_own_parameters(workplace: Path) -> None:
+    """A newer run of a release with other parameters is neither what its version names, nor a baseline."""
+    client = mlflow.MlflowClient(f"sqlite:///{workplace}/mlflow.db")
+    experiment = client.create_experiment("grades")
+
+    def finished(version: str, **more: str) -> str:
+        tags = {"waypost.pipeline": "grades", "waypost.release": version, **more}
+        run_id = client.create_run(experiment, tags=tags).info.run_id
+        client.set_terminated(run_id)
+        time.sleep(0.002)
+        return str(run_id)
+
+    other = {"waypost.overrides": "depth=9 (8)"}
+    only = finished("1.0.0", **other)
+    plain = finished("1.1.0")
+    finished("1.1.0", **other)
+    last = finished("1.2.0")
+    assert Registry().run_of("1.1.0") == plain
+    assert Registry().run_of("1.0.0") == only
+    baseline = baseline_of(client, client.get_run(last))
+    assert baseline is not None
+    assert baseline.info.run_id == plain

@@ -183,8 +183,9 @@ def remake(facts: Remake, status: str = "FINISHED") -> Html:
     return joined(
         tag("p", verdict_of, " ", word),
         tag("pre", again if status == "FINISHED" else facts.command or again),
-        tag("p", "The command of this run:") if facts.command else None,
-        tag("pre", facts.command) if facts.command else None,
+        joined(tag("p", "The command of this run:"), tag("pre", facts.command))
+        if facts.command and status == "FINISHED"
+        else None,
         tag("p", f"At commit {facts.commit} of {facts.repository or 'its repository'}.")
         if facts.commit
         else None,

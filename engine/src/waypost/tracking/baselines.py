@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from waypost.contracts.provenance import OVERRIDES_TAG
 from waypost.tracking.names import tag_is
 from waypost.tracking.tags import PARENT_TAG, PIPELINE_TAG
 
@@ -28,15 +30,19 @@ def baseline_of(client: MlflowClient, run: Run) -> Run | None:
     own = run.data.tags.get(RELEASE_TAG)
     released = _search(client, run, [*before, f"tags.`{RELEASE_TAG}` != ''"])
     others = [each for each in released if each.data.tags.get(RELEASE_TAG) != own]
-    found = others or released or _search(client, run, before)
-    return next(
-        (
-            each
-            for each in found
-            if each.data.tags.get(PIPELINE_TAG) == pipeline and PARENT_TAG not in each.data.tags
-        ),
-        None,
-    )
+    found = [
+        each
+        for each in others or released or _search(client, run, before)
+        if each.data.tags.get(PIPELINE_TAG) == pipeline and PARENT_TAG not in each.data.tags
+    ]
+    newest = found[0].data.tags.get(RELEASE_TAG) if found else None
+    same = [each for each in found if newest and each.data.tags.get(RELEASE_TAG) == newest]
+    return plain_first(same or found)
+
+
+def plain_first(runs: Sequence[Run]) -> Run | None:
+    """Returns the first of some runs, of runs of a release the first with the parameters of the release."""
+    return min(runs, key=lambda run: {RELEASE_TAG, OVERRIDES_TAG} <= run.data.tags.keys(), default=None)
 
 
 def _search(client: MlflowClient, run: Run, conditions: list[str]) -> list[Any]:

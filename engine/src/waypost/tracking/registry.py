@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waypost.errors import UsageError, redacted
+from waypost.tracking.baselines import plain_first
 from waypost.tracking.connection import client
 from waypost.tracking.local import tracking_uri
 from waypost.tracking.names import tag_is
@@ -45,9 +46,8 @@ class Registry:
         self._client = client(self.uri)
 
     def run_of(self, text: str) -> str:
-        """Returns the id of a run, or of the newest finished run of a release (`1.4.13`, `URL@1.4.13`).
-
-        Raises UsageError if there is none.
+        """Returns the id of a run, or of the newest finished run of a release (`1.4.13`, `URL@1.4.13`): one
+        with the parameters of the release, if there is one. Raises UsageError if there is no run.
         """
         if _RUN.fullmatch(text):
             return text
@@ -66,10 +66,11 @@ class Registry:
         runs = [
             run for run in found if PIPELINE_TAG in run.data.tags and tags.items() <= run.data.tags.items()
         ]
-        if not runs:
+        newest = plain_first(runs)
+        if newest is None:
             hint = "run it first: waypost run URL@VERSION; or give the id of a run (32 hexadecimal digits)"
             raise UsageError(f"{text}: no finished run of this release on {redacted(self.uri)}", hint=hint)
-        return str(runs[0].info.run_id)
+        return str(newest.info.run_id)
 
     def newest_pipeline_run(self) -> str:
         """Returns the id of the newest run of a pipeline. Raises UsageError if there is none."""
