@@ -57,7 +57,7 @@ def sweep_page(sweep: Sweep) -> str:
         (
             "figures",
             "The metric by each parameter",
-            tag("div", *figures, class_="figs") if figures else Html(""),
+            joined(tag("h3", sweep.metric), tag("div", *figures, class_="figs")) if figures else Html(""),
         ),
         ("points", "Points", _points(sweep)),
     ]
