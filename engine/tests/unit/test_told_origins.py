@@ -62,3 +62,19 @@ def test_promote_warns(dirty: str) -> None:
     assert "differs from params.yaml: depth=7 (2)" in stream.getvalue()
     warned = "warning: some of its files were not committed: run.py; the run keeps the changes"
     assert (warned in stream.getvalue()) is bool(dirty)
+
+
+def test_long_differences_are_cut() -> None:
+    """A list of fifty columns is told by its beginning: the run keeps all of it."""
+    stream = io.StringIO()
+    told = Promotion(
+        ModelVersion("n", "1", "r1", {}),
+        "champion",
+        None,
+        ProvedModel(Path(), "d", SAID, PROOF),
+        {},
+        (f"columns=[{'x' * 500}] (1)",),
+        "",
+    )
+    show_promotion(Console(file=stream, width=1000), told)
+    assert f"  differs from params.yaml: columns=[{'x' * 151}…\n" in stream.getvalue()

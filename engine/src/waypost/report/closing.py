@@ -24,6 +24,7 @@ from waypost.texts.json_text import writable
 from waypost.texts.limits import shortened
 
 _MOST_LISTED = 10
+LONGEST_DIFFERENCE = 160  # characters of a parameter's two values
 _LONGEST = 400  # characters of a warning
 _UI = "http://127.0.0.1:5000"  # where `mlflow ui` answers
 
@@ -97,7 +98,8 @@ def _warning_lines(result: RunResult) -> list[str]:
 
 def _origin_lines(result: RunResult) -> list[str]:
     """Returns what was not as the pipeline's repository has it, and the command that makes it again."""
-    lines = [f"  differs from params.yaml: {text}" for text in result.differing[:_MOST_LISTED]]
+    told = (shortened(text, LONGEST_DIFFERENCE) for text in result.differing[:_MOST_LISTED])
+    lines = [f"  differs from params.yaml: {text}" for text in told]
     if len(result.differing) > _MOST_LISTED:
         lines.append(f"  … and {len(result.differing) - _MOST_LISTED} more")
     if result.dirty:

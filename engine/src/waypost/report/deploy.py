@@ -16,8 +16,10 @@ from waypost.batch.job import ScoringRun
 from waypost.images.folder import Manifest
 from waypost.inference.fetching import FetchedModel
 from waypost.promotion.promote import Promotion
+from waypost.report.closing import LONGEST_DIFFERENCE
 from waypost.report.common import counted, line, warn
 from waypost.report.console import Console, escape
+from waypost.texts.limits import shortened
 
 _LINE_SECONDS = 10.0
 
@@ -91,7 +93,7 @@ def show_promotion(console: Console, found: Promotion) -> None:
     if found.dirty:
         warn(console, f"some of its files were not committed: {found.dirty}; the run keeps the changes")
     for text in found.differing:
-        line(console, escape(f"  differs from params.yaml: {text}"))
+        line(console, escape(f"  differs from params.yaml: {shortened(text, LONGEST_DIFFERENCE)}"))
     for name, value in found.shown.items():
         line(console, f"  {escape(name)} {value:.4f}")
     proof = found.proved.proof
