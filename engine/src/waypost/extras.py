@@ -7,6 +7,7 @@ its source without being installed, they are read there. What reads them is impo
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -114,4 +115,23 @@ def _sentence(user: str, extra: str, found: list[Lack]) -> str:
 
 
 def _command(extra: str) -> str:
-    return f"pip install '{_PACKAGE}[{extra}]'" if extra else f"pip install {_PACKAGE}"
+    folder, editable = _folder()
+    options = "-e " if editable else ""
+    name = folder or _PACKAGE
+    return f"pip install {options}'{name}[{extra}]'" if extra else f"pip install {options}{shlex.quote(name)}"
+
+
+def _folder() -> tuple[str, bool]:
+    """Returns the folder that pip installed Waypost from (empty: an index, a wheel), and whether editable."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import unquote
+
+    try:
+        told = json.loads(distribution(_PACKAGE).read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        return "", False
+    place, about = told.get("url", ""), told.get("dir_info")
+    if about is None or not place.startswith("file://"):
+        return "", False
+    return unquote(place.removeprefix("file://")), bool(about.get("editable"))

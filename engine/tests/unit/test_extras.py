@@ -40,6 +40,23 @@ def test_missing_extra(waypost: Path) -> None:
     assert [lack.requirement.name for lack in lacks("serve")] == ["fast-server", "graphs"]
 
 
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        ('{"url": "file:///home/a%20b/waypost/engine", "dir_info": {}}', "'/home/a b/waypost/engine[serve]'"),
+        ('{"url": "file:///x/e", "dir_info": {"editable": true}}', "-e '/x/e[serve]'"),
+        ('{"url": "https://host/waypost-9.0.whl", "archive_info": {}}', "'waypost[serve]'"),
+        ("no JSON", "'waypost[serve]'"),
+    ],
+)
+def test_installed_from_a_folder(waypost: Path, origin: str, command: str) -> None:
+    """What was installed from a folder gets its extra from there: the package may be on no index."""
+    (waypost / "waypost-9.0.dist-info" / "direct_url.json").write_text(origin)
+    with pytest.raises(MissingExtraError) as caught:
+        require("serve", "waypost serve")
+    assert str(caught.value) == f"waypost serve needs waypost[serve]: pip install {command}"
+
+
 def test_complete_extra(waypost: Path) -> None:
     """Where all is there, in versions that fit, nobody complains."""
     installed(waypost, "fast-server", "0.1")
