@@ -75,7 +75,9 @@ def library(workplace: Path) -> Repository:
 
 
 def test_first_release(library: Repository, call: Call) -> None:
-    """Numbers, changelog, record, one commit, one annotated tag; the record lists what is in the tag."""
+    """Numbers, changelog, record, one commit, one annotated tag; the record lists what is in the tag. Asked
+    again, `release` says that this commit is released, and how it is published.
+    """
     result = call(*WAYPOST, "release", "-C", library.path)
     assert result.returncode == 0, result.stderr
     assert library.git("cat-file", "-t", "v1.0.0") == "tag"
@@ -90,6 +92,10 @@ def test_first_release(library: Repository, call: Call) -> None:
     assert record["components"]["load"]["tree"] == listed["load"]
     assert record["notes"] == "### Added\n- Everything."
     assert library.git("status", "--porcelain") == ""
+    again = call(*WAYPOST, "release", "--push", "-C", library.path)
+    assert again.returncode == 1
+    publish = "git push --atomic origin main v1.0.0"
+    assert f"this commit is the release 1.0.0; to publish it: {publish}" in again.stderr
 
 
 def change_interface(library: Repository, change: str) -> None:

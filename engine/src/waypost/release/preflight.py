@@ -20,7 +20,7 @@ def findings_before(
     product: Product, version: str, branch: str, notify: Notify, *, offline: bool
 ) -> list[Finding]:
     """Returns all obstacles to a release."""
-    found = [*_tree_findings(product, branch, offline=offline), *_changelog_findings(product)]
+    found = [*_tree_findings(product, branch, offline=offline), *_changelog_findings(product, branch)]
     if not product.is_guest:
         found += _tag_findings(product, product.tag(version), offline=offline)
     if (product.folder / FOLDER / f"{version}.json").exists():
@@ -55,7 +55,7 @@ def _tree_findings(product: Product, branch: str, *, offline: bool) -> list[Find
     return found
 
 
-def _changelog_findings(product: Product) -> list[Finding]:
+def _changelog_findings(product: Product, branch: str) -> list[Finding]:
     file = product.folder / CHANGELOG
     if not file.is_file():
         return [Finding(CHANGELOG, "there is none", "https://keepachangelog.com")]
@@ -64,8 +64,21 @@ def _changelog_findings(product: Product) -> list[Finding]:
         hint = "write it, and what changed for users under it: https://keepachangelog.com"
         return [Finding(CHANGELOG, "there is no heading ## [Unreleased]", hint)]
     if not unreleased(text):
-        return [Finding(CHANGELOG, "there is nothing under [Unreleased]", "say what changed for users")]
+        hint = _how_to_publish(product, branch) or "say what changed for users"
+        return [Finding(CHANGELOG, "there is nothing under [Unreleased]", hint)]
     return []
+
+
+def _how_to_publish(product: Product, branch: str) -> str:
+    """Returns what publishes the release that HEAD is; empty where HEAD is none, or a guest's."""
+    if product.is_guest:
+        return ""
+    tag = product.tag(product.version)
+    here = git.object_at(product.top, "HEAD")
+    if not here or git.object_at(product.top, f"refs/tags/{tag}^{{commit}}") != here:
+        return ""
+    command = f"git push --atomic origin {branch} {tag}"
+    return f"this commit is the release {product.version}; to publish it: {command}"
 
 
 def _tag_findings(product: Product, tag: str, *, offline: bool) -> list[Finding]:
