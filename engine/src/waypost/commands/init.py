@@ -139,8 +139,8 @@ def _engine(console: Console, *, below: bool) -> str:
         return ""
     lock = engine_lock()
     if not lock:
-        words = f"waypost=={__version__} is on no package index here: the workflow installs it without hashes"
-        notifier(console)(f"{words}; docs/ci.md has the command that pins it")
+        words = f"no package index here has waypost=={__version__}: .github/workflows/check.yml installs it"
+        notifier(console)(f"{words} without hashes; Waypost's docs/ci.md has the command that pins it")
     return lock
 
 
