@@ -55,3 +55,15 @@ def test_one_table_for_several_outputs(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(WaypostError, match="not the client's output folder"):
         on_worker._scorer(first.model_copy(update={"output": str(tmp_path / "elsewhere")}))
     assert on_worker._scorer(second).sink.address == second.output
+
+
+def test_two_clients_that_score_the_same_table(tmp_path: Path) -> None:
+    """Tasks of the same parts have keys of their own: Dask would take them for one, and answer one client. Of
+    one client each attempt has its own, and no key names a folder of the machine.
+    """
+    outputs = (tmp_path / "first", tmp_path / "second", tmp_path / "second")
+    parts = [task(output).model_copy(update={"parts": [0, 1]}) for output in outputs]
+    again = parts[0].model_copy(update={"attempt": 2})
+    names = [each.name for each in (*parts, again)]
+    assert len({*names}) == 4
+    assert all("/" not in name for name in names)

@@ -97,9 +97,11 @@ class Task(_Document):
 
     @property
     def name(self) -> str:
-        """The key on the cluster: the same for the same parts of the same job."""
+        """The key on the cluster. It names the work folder: tasks of one key are one to Dask, also of two
+        clients that score the same table at once.
+        """
         parts = f"{self.parts[0]:05}-{self.parts[-1]:05}"
-        return f"waypost-score-{self.job_digest[:12]}-{parts}-{self.attempt}"
+        return f"waypost-score-{self.place.rpartition('/')[2]}-{parts}-{self.attempt}"
 
     @property
     def answer(self) -> str:
