@@ -96,8 +96,8 @@ def check_components(folder: Path) -> Conformance:
 def _kit_findings(folder: Path, files: Sequence[Path]) -> Iterator[Finding]:
     """Yields differences between a library's vendored kit and the version that it declares."""
     contents = {file.relative_to(folder / kit.FOLDER).as_posix(): file.read_bytes() for file in files}
-    # What is no text differs from any text of the kit.
-    texts = {name: content.decode(errors="replace") for name, content in contents.items()}
+    # What is no text differs from any text of the kit; line ends of Windows are those of a checkout.
+    texts = {n: content.decode(errors="replace").replace("\r\n", "\n") for n, content in contents.items()}
     problem, hint = kit.kit_problem(texts)
     if problem:
         yield Finding(kit.FOLDER, problem, hint, "kit")
