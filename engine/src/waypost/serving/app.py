@@ -1,6 +1,7 @@
 """The server: an ASGI application for MLflow's scoring protocol, with one model at a time.
 
-The overhead of a request is some 60 µs: therefore there is no web framework.
+A request takes some 40 µs in the process, half of them for JSON, features and trees: therefore there is no
+web framework.
 """
 
 from __future__ import annotations
