@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,6 @@ from waypost.errors import WaypostError
 from waypost.runs import lease_watch
 from waypost.runs.lease_watch import LeaseWatch, replaced
 from waypost.system.ending import GRACE_SECONDS
-from waypost.tracking.connection import persistent
 
 
 @dataclass
@@ -114,16 +112,3 @@ def test_a_server_that_hangs_holds_up_no_step(runs: Runs, monkeypatch: pytest.Mo
     found.close()
     assert not found.why
     answers.set()
-
-
-def test_steps_of_one_worker_are_persistent_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A silent tracking server is retried as long as in the engine until the last step has ended: hours of
-    work are not lost by a restart of the server.
-    """
-    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
-    monkeypatch.setattr("waypost.tracking.connection._WISHED", None)
-    with persistent():
-        with persistent():
-            assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "6"
-        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "6"
-    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "3"

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -192,38 +191,20 @@ def patient() -> dict[str, str]:
     return {_RETRIES: _ON_THE_WAY} if _WISHED is None else {}
 
 
-_PERSISTENT: list[object] = []
-_LOCK = threading.Lock()
-
-
-@contextlib.contextmanager
-def persistent() -> Iterator[None]:
-    """Retries a silent server for about two minutes, in all threads, while any of them is inside."""
-    mine = object()
-    with _LOCK:
-        _PERSISTENT.append(mine)
-        if _WISHED is None:
-            os.environ[_RETRIES] = _ON_THE_WAY
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _PERSISTENT.remove(mine)
-            if _WISHED is None and not _PERSISTENT:
-                os.environ[_RETRIES] = _AT_FIRST
-
-
 @contextlib.contextmanager
 def patience(notify: Callable[[str], None]) -> Iterator[None]:
     """Retries a silent server for about two minutes, here and in the steps' processes, and reports it."""
+    if _WISHED is None:
+        os.environ[_RETRIES] = _ON_THE_WAY
     handler = _Told(notify)
     logger = logging.getLogger(LOGGER)
     logger.addHandler(handler)
     try:
-        with persistent():
-            yield
+        yield
     finally:
         logger.removeHandler(handler)
+        if _WISHED is None:
+            os.environ[_RETRIES] = _AT_FIRST
 
 
 @contextlib.contextmanager
