@@ -42,5 +42,5 @@ def confusion_matrix(labels: Labels, predicted: Labels, classes: Labels, rows: s
         y="true class",
         value="share of the true class",
         label="rows",
-        description=f"The shade is the share of the true class, the number are rows.{more}",
+        description=f"The shade is the share of the true class, the numbers are rows.{more}",
     )

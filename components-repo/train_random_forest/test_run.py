@@ -14,7 +14,7 @@ from scoring import Labels
 from train_random_forest.model import TRUSTED_TYPES, ModelConfig, impurity_importances, new_pipeline
 from training.export import signature_of
 from training.features import feature_table
-from training.importances import importance_figure, importance_table
+from training.importances import importance_figure, importance_table, reported_importances
 from training.learner import Asked, fitted
 from training.tasks import Classification
 from training.trainer import doubts, prepare
@@ -229,3 +229,12 @@ def test_misfit_is_named(change: dict[str, Any], options: dict[str, Any], messag
     with pytest.raises(ComponentError, match=message):
         features, target = prepare(table().assign(**change), "y", settings.features)
         learned_by(settings, features, target)
+
+
+def test_bars_of_importances_are_in_their_order() -> None:
+    """The report draws the importance by permutation, the largest first, whatever the order of the table."""
+    table = pd.DataFrame({"impurity": [0.6, 0.4], "permutation": [0.1, 0.3]}, index=pd.Index(["a", "b"]))
+    [found] = reported_importances(table, "classification")
+    assert [row[0] for row in found["rows"]] == ["b", "a"]
+    [own] = reported_importances(table[["impurity"]], "classification")
+    assert [row[0] for row in own["rows"]] == ["a", "b"]

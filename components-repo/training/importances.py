@@ -64,8 +64,10 @@ def reported_importances(table: pd.DataFrame, task: str) -> list[dict[str, Any]]
     """Returns the importances for the report of the run, where there are any."""
     if not len(table.columns):
         return []
-    rows = [(str(name), *row) for name, row in zip(table.index, table.to_numpy().tolist(), strict=True)]
     own = str(table.columns[0])
+    drawn = "permutation" if "permutation" in table else own
+    table = table.sort_values(drawn, ascending=False, kind="stable")
+    rows = [(str(name), *row) for name, row in zip(table.index, table.to_numpy().tolist(), strict=True)]
     said = f" By {own}: {_LABELS[own]}." if own in _LABELS else ""
     found = figure(
         f"Feature importance, {len(table)} features",
@@ -74,7 +76,7 @@ def reported_importances(table: pd.DataFrame, task: str) -> list[dict[str, Any]]
         part="model",
         mark="bar",
         x="feature",
-        y=["permutation" if "permutation" in table else own],
+        y=[drawn],
         description=f"By permutation: {_LOST[task]}.{said}",
     )
     return [found]
