@@ -7,6 +7,7 @@ import asyncio
 import http.server
 import inspect
 import logging
+import logging.handlers
 import socket
 import sqlite3
 import subprocess
@@ -356,15 +357,21 @@ def test_mlflow_serves_by_functions_of_its_own(tmp_path: Path) -> None:
 
 
 def test_uvicorn_binds_before_it_runs() -> None:
-    """A socket is bound first, an address that is taken is an OSError, and both ways of running are there."""
+    """A socket is bound first, an address that is taken is an OSError with the reason, which nothing else
+    tells, and both ways of running are there.
+    """
     from uvicorn import Config, Server
     from uvicorn.supervisors import Multiprocess
 
     with uvicorn.bound(Config("a:b", port=0, log_level="critical")) as listening:
         port = listening.getsockname()[1]
         listening.listen()
-        with pytest.raises(OSError, match="is not available"):
-            uvicorn.bound(Config("a:b", port=port, log_level="critical"))
+        taken = Config("a:b", port=port, log_level="info")
+        logging.getLogger("uvicorn").addHandler(heard := logging.handlers.BufferingHandler(9))
+        with pytest.raises(OSError, match="is not available: Address already in use"):
+            uvicorn.bound(taken)
+        logging.getLogger("uvicorn").removeHandler(heard)
+        assert heard.buffer == []
     assert "sockets" in inspect.signature(Server.run).parameters
     assert "sockets" in inspect.signature(Multiprocess).parameters
 

@@ -5,6 +5,7 @@ Seen with uvicorn 0.51 to 0.54.
 
 from __future__ import annotations
 
+import logging
 import socket
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,15 @@ if TYPE_CHECKING:
 
 def bound(config: Config) -> socket.socket:
     """Returns the socket that a configuration names. Raises OSError where the address is not available."""
+    log = logging.getLogger("uvicorn.error")
+    silenced, log.disabled = log.disabled, True  # it tells the reason there, and exits
     try:
         return config.bind_socket()
-    except SystemExit as error:  # its way to say it; its log has the reason
-        raise OSError(f"{config.host}:{config.port}: this address is not available") from error
+    except SystemExit as error:
+        reason = f": {error.__context__.strerror}" if isinstance(error.__context__, OSError) else ""
+        raise OSError(f"{config.host}:{config.port}: this address is not available{reason}") from error
+    finally:
+        log.disabled = silenced
 
 
 class Workers:
