@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from waypost.batch.job import ScoringRun
+from waypost.batch.scoring import Scored
 from waypost.contracts.mlmodel import parse_mlmodel
 from waypost.inference.model_cache import ProvedModel
 from waypost.inference.proof import Proof
 from waypost.promotion.card import Facts, card
 from waypost.promotion.promote import Promotion
 from waypost.report.console import Console
-from waypost.report.deploy import show_promotion
+from waypost.report.deploy import show_promotion, show_scored
 from waypost.tracking.registry import ModelVersion
 
 PROOF = Proof(is_equal=False, reason="r")
@@ -78,3 +80,13 @@ def test_long_differences_are_cut() -> None:
     )
     show_promotion(Console(file=stream, width=1000), told)
     assert f"  differs from params.yaml: columns=[{'x' * 151}…\n" in stream.getvalue()
+
+
+@pytest.mark.parametrize(("rows", "told"), [(1, "1 row by"), (3000, "3,000 rows by")])
+@pytest.mark.parametrize("is_current", [True, False])
+def test_scored_rows_are_counted(rows: int, told: str, *, is_current: bool) -> None:
+    """A table of one row is one row, whether it was scored now or before."""
+    stream = io.StringIO()
+    scored = Scored(rows=rows, skipped=0, parts=1, resumed=0, manifest={}, is_current=is_current)
+    show_scored(Console(file=stream, width=200), ScoringRun(scored, "m/1", 2.0, ""), "out")
+    assert told in stream.getvalue()

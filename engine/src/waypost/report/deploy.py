@@ -123,13 +123,14 @@ def show_scored(console: Console, done: ScoringRun, output: str) -> None:
     """Prints how scoring went, and where the result is."""
     found = done.scored
     where = escape(output)
+    rows = f"{found.rows:,} row{'' if found.rows == 1 else 's'}"
     if found.is_current:
-        line(console, f"{where} is current: {found.rows:,} rows by {escape(done.model)}, nothing to do")
+        line(console, f"{where} is current: {rows} by {escape(done.model)}, nothing to do")
         return
     speed = found.rows / max(done.seconds, 0.001)
     line(
         console,
-        f"[green]✓[/] {found.rows:,} rows by [bold]{escape(done.model)}[/] in {done.seconds:.1f} s"
+        f"[green]✓[/] {rows} by [bold]{escape(done.model)}[/] in {done.seconds:.1f} s"
         f" ({speed:,.0f} rows/s), {counted(found.parts, 'part')} in {where}",
     )
     if found.resumed:
