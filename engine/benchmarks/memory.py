@@ -11,6 +11,7 @@ import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
 EVERY = 0.05  # seconds between two looks
+_LAST_SECONDS = 10.0  # for what still runs when the command has ended
 
 
 def peak_of(action: Callable[[], object]) -> float:
@@ -19,7 +20,7 @@ def peak_of(action: Callable[[], object]) -> float:
     Memory is the sum of proportional set sizes: a page that forks share counts once. What a command
     leaves to run without a parent becomes a child of this process, and counts, too.
     """
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _adopt(1)
     others = _descendants()
     peak, done = 0, threading.Event()
 
@@ -35,7 +36,16 @@ def peak_of(action: Callable[[], object]) -> float:
     finally:
         done.set()
         watcher.join()
+        _adopt(0)
+        for process in _descendants() - others:  # adopted ones would stay as zombies
+            with contextlib.suppress(psutil.Error):
+                process.wait(_LAST_SECONDS)
     return peak / 2**20
+
+
+def _adopt(wished: int) -> None:
+    """Makes this process the parent of descendants that lose theirs, or leaves them to init again."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, wished, 0, 0, 0)
 
 
 def _descendants() -> set[psutil.Process]:

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 
+import psutil
 from benchmarks import bench, deploy_model, simulate
 from benchmarks.memory import peak_of
 
@@ -43,7 +44,9 @@ def test_what_is_simulated_was_measured() -> None:
 
 
 def test_memory_of_all_processes() -> None:
-    """The peak memory of a command counts all that it starts, also what outlives its parent."""
+    """The peak memory of a command counts all that it starts, also what outlives its parent; nothing of it is
+    left, and later orphans are not ours.
+    """
 
     def holding(seconds: float, before: str = "") -> list[str]:
         code = f"{before}; import time; kept = b'x' * 60_000_000; time.sleep({seconds})"
@@ -53,3 +56,6 @@ def test_memory_of_all_processes() -> None:
     assert 115 < peak_of(lambda: subprocess.run(holding(0.3, start), check=True)) < 200
     orphaned = [shlex.join([sys.executable, "-c", start]), "sleep 0.5"]
     assert 57 < peak_of(lambda: subprocess.run("; ".join(orphaned), shell=True, check=True)) < 100
+    assert psutil.Process().children() == []
+    subprocess.run([sys.executable, "-c", start], check=True)
+    assert psutil.Process().children() == []
