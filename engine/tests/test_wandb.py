@@ -140,7 +140,8 @@ def test_reference_offline(workplace: Path, call: Call) -> None:
     assert table["columns"][0] == "feature"
     assert len(table["data"]) > 20
 
-    assert names(runs["train"].logged) == {("train-model", "model"), ("train-importances", "dataset")}
+    made_by_train = {("train-model", "model"), ("train-importances", "dataset"), ("train-figures", "result")}
+    assert names(runs["train"].logged) == made_by_train
     assert names(runs["train"].used) == {("segregate-train", "dataset")}
     assert names(runs["evaluate"].used) == {("train-model", "model"), ("segregate-test", "dataset")}
     # What one logs and another uses is the same content, so that W&B sees one version of it.
