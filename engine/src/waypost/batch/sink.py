@@ -20,10 +20,10 @@ from waypost.system.scratch import is_full
 # Folders with results: the output itself, and these below it.
 _FOLDERS = (".", "_errors", "_parts")
 WORK = "_work"
-_ROOM_HINT = "make room there; the same command continues"
 """Folder for files of parts from other machines; below it one for each process that distributes work."""
 _WORK = re.compile(rf"{WORK}/(?P<owner>[0-9a-f]{{8}}-[0-9]+)-[0-9a-f]{{8}}/.*")
 _REMOVERS = 8  # at the same time
+_ROOM_HINT = "make room there; the same command continues"
 _HALF_WRITTEN = re.compile(
     r"\.(?:part-[0-9]{5,}\.(?:parquet|csv|jsonl)|malformed\.txt|_(?:plan|manifest)\.json|[0-9]{5,}\.json)"
     r"\.(?P<owner>[0-9a-f]{8}-[0-9]+)-[0-9a-f]{8}"
