@@ -58,8 +58,8 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
     """Create a pipeline in DIR. It runs at once, on a dataset of scikit-learn; with --from it runs on your
     data, whose location you set in params.yaml.
 
-    Existing files in DIR are never replaced: a README, a LICENSE and a .gitignore are kept; if anything else
-    is in the way, its name is told, and nothing is written.
+    Existing files in DIR are never replaced: a README, a LICENSE and a .gitignore are kept; anything else in
+    the way is named, and nothing is written.
 
     \b
     Examples:
@@ -91,8 +91,8 @@ def pipeline(folder: Path, name: str, url: str, components: str, source: str) ->
 def library_(folder: Path, name: str) -> None:
     """Create a component library in DIR, with two working components.
 
-    Existing files in DIR are never replaced: a README, a LICENSE and a .gitignore are kept; if anything else
-    is in the way, its name is told, and nothing is written.
+    Existing files in DIR are never replaced: a README, a LICENSE and a .gitignore are kept; anything else in
+    the way is named, and nothing is written.
 
     \b
     Example:
@@ -115,10 +115,8 @@ def _is_below_top(console: Console, folder: Path) -> bool:
     top = git.top_of(there)
     if top is None or top.resolve() == folder.resolve():
         return False
-    words = (
-        "below the top of a repository: tags of its own (setup.cfg), and no workflow, which counts there only"
-    )
-    notifier(console)(words)
+    words = "below the top of a repository: it has its own tags (setup.cfg), and no workflow"
+    notifier(console)(f"{words}: workflows belong to the top")
     return True
 
 
