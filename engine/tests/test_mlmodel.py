@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sklearn
 
 from waypost.contracts.mlmodel import parse_mlmodel
 from waypost.errors import UsageError, WaypostError
@@ -133,7 +134,9 @@ def test_what_a_model_was_made_with_is_told(tmp_path: Path) -> None:
 
 
 def test_trusted_model_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
-    """A package that is not installed, a damaged file: one line with the loader's own words."""
+    """A package that is not installed, a damaged file: one line with the loader's own words. If versions
+    differ, the hint names them, and the environment that has the right ones.
+    """
     (tmp_path / "MLmodel").write_text(
         text := "flavors: {sklearn: {serialization_format: pickle, pickled_model: model.pkl},"
         " python_function: {loader_module: mlflow.sklearn, model_path: model.pkl}}"
@@ -143,6 +146,14 @@ def test_trusted_model_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     with pytest.raises(WaypostError, match=needs) as error:
         load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)
     assert "code_paths" in error.value.hint
-    (tmp_path / "model.pkl").write_bytes(b"nothing")
-    with pytest.raises(WaypostError, match="cannot be loaded: UnpicklingError"):
+    (tmp_path / "requirements.txt").write_text("scikit-learn==1.0\n")
+    of_others = (
+        f"it was made with scikit-learn==1.0 (here {sklearn.__version__}); serve and score run it with those"
+    )
+    with pytest.raises(WaypostError, match=needs) as error:
         load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)
+    assert error.value.hint == f"{of_others}: --env model"
+    (tmp_path / "model.pkl").write_bytes(b"nothing")
+    with pytest.raises(WaypostError, match="cannot be loaded: UnpicklingError") as error:
+        load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)
+    assert error.value.hint == f"{of_others}: --env model"

@@ -35,29 +35,38 @@ def load(folder: Path, mlmodel: MLmodel, *, is_trusted: bool = False) -> Origina
         raise
     except ModuleNotFoundError as error:
         problem = f"{folder}: it cannot be loaded: it needs the module {error.name!r}, which is not installed"
-        hint = "install it, or log the model with it: code_paths=[…]"
+        hint = _of_other_versions(folder, mlmodel) or "install it, or log the model with it: code_paths=[…]"
         raise WaypostError(problem, hint=hint) from error
     except Exception as error:  # a damaged file, another version: MLflow's loaders raise anything
         words = " ".join(str(error).split())[:300]
-        raise WaypostError(f"{folder}: it cannot be loaded: {type(error).__name__}: {words}") from error
+        problem = f"{folder}: it cannot be loaded: {type(error).__name__}: {words}"
+        raise WaypostError(problem, hint=_of_other_versions(folder, mlmodel)) from error
 
 
 def differing(folder: Path, mlmodel: MLmodel) -> str:
     """Returns the versions of a model's packages that differ here, as MLflow warns of them; "" if none
     does.
     """
+    shown = _differences(folder, mlmodel)
+    return f"the model was made with {shown}: it may answer differently here; --env model" if shown else ""
+
+
+def _of_other_versions(folder: Path, mlmodel: MLmodel) -> str:
+    """Returns the hint for a model that cannot be loaded here, "" if no version differs."""
+    shown = _differences(folder, mlmodel)
+    return f"it was made with {shown}; serve and score run it with those: --env model" if shown else ""
+
+
+def _differences(folder: Path, mlmodel: MLmodel) -> str:
+    """Returns the first few versions that differ, and how many more."""
     found = []
     theirs, here = mlmodel.pyfunc.python_version, platform.python_version()
     if theirs and theirs.split(".")[:2] != here.split(".")[:2]:
         found.append(f"Python {theirs} (here {here})")
     with contextlib.suppress(WaypostError):  # there is no such file, or it is not text
         found += unmet(read_text(folder / "requirements.txt"), _version)
-    shown = [*found[:_MOST_TOLD], *([f"{len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else [])]
-    return (
-        f"the model was made with {', '.join(shown)}: it may answer differently here; --env model"
-        if found
-        else ""
-    )
+    more = [f"{len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else []
+    return ", ".join([*found[:_MOST_TOLD], *more])
 
 
 def _version(package: str) -> str | None:
