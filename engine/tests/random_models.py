@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from waypost.contracts.mlmodel import Column
+
 TEXTS = ["Berlin", "Zürich", "Ōsaka", "", "Łódź", "x y", "東京", "a\tb"]
 UNSEEN = ["never", " ", "İstanbul ΟΔΟΣ", "Berlin ", "ﬀ"]
 ODD = [
@@ -58,6 +60,15 @@ def table(choose: random.Random, rows: int, *, wild: bool = False) -> pd.DataFra
     for name in (*NUMBERS, "k"):
         found[name] = found[name].astype("float64")
     return found
+
+
+def columns_of(table: pd.DataFrame) -> tuple[Column, ...]:
+    """Returns the columns of a layout for a table's rows."""
+    kinds = {"float64": "double", "float32": "float"}
+    return tuple(
+        Column(name=str(name), type=kinds.get(str(table[name].dtype), "string"), required=False)
+        for name in table
+    )
 
 
 def target(choose: random.Random, of: pd.DataFrame, classes: int) -> Any:

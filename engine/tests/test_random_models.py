@@ -17,7 +17,6 @@ import pyarrow as pa
 import pytest
 
 from tests import random_models
-from waypost.contracts.mlmodel import Column
 from waypost.inference.compiled import Answer, Compiled, Content
 from waypost.inference.compiling import compiled_form
 from waypost.inference.forest import NATIVE
@@ -52,11 +51,7 @@ def test_random_models(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def compiled(model: Any, learned: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> list[Compiled]:
     """Returns the compiled form as it is stored and read, walked by the extension and by ONNX Runtime."""
-    kinds = {"float64": "double", "float32": "float"}
-    columns = tuple(
-        Column(name=str(name), type=kinds.get(str(learned[name].dtype), "string"), required=False)
-        for name in learned
-    )
+    columns = random_models.columns_of(learned)
     content, trees = compiled_form(model, columns)
     content = Content.model_validate_json(content.model_dump_json())
     forms = []
