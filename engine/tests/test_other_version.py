@@ -32,8 +32,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
         pytest.skip("it is the one that is installed")
     packages, folder = tmp_path_factory.mktemp("packages"), tmp_path_factory.mktemp("models")
     uv = Path(sys.executable).with_name("uv")
-    install = [uv, "pip", "install", "--quiet", "--target", packages, "--no-deps", f"scikit-learn=={OTHER}"]
-    subprocess.run(install, check=True)
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--target", packages, "--no-deps", f"scikit-learn=={OTHER}"],
+        check=True,
+    )
     subprocess.run(
         [sys.executable, "-m", "tests.other_version", folder, str(MODELS)],
         cwd=ENGINE,
