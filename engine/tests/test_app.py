@@ -51,6 +51,9 @@ class Model:
     def warm(self) -> None:
         pass
 
+    def of_cells(self, *_: Any) -> None:
+        """Leaves all rows to `predict`."""
+
     def predict(self, table: Table | Rows, check: Callable[[], None] | None = None) -> Answer:
         rows = table.table().numbers[:, 0]
         if self.odd and rows[0] > 1:

@@ -21,8 +21,8 @@ SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 @pytest.mark.journey
 def test_hostile_forms(tmp_path: Path) -> None:
-    """Mutated forms are refused, by both readers alike, or answered with the bits of the plain rule; the
-    sanitizers find no fault.
+    """Mutated forms are refused, by both readers alike, or answered with the bits of the plain rule, and so
+    are plans for the features of a row; the sanitizers find no fault.
     """
     compiler = shutil.which("gcc")
     include = Path(sysconfig.get_path("include"))
@@ -34,7 +34,7 @@ def test_hostile_forms(tmp_path: Path) -> None:
         *FLAGS,
         *SANITIZED,
         f"-I{include}",
-        ENGINE / "walk" / "walk.c",
+        *sorted((ENGINE / "walk").glob("*.c")),
         "-o",
         out,
     ]
@@ -57,6 +57,8 @@ def test_hostile_forms(tmp_path: Path) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stderr[-3000:]
-    found = re.fullmatch(r"(\d+) refused, (\d+) answered\n", result.stdout)
+    found = re.fullmatch(
+        r"(\d+) refused, (\d+) answered, (\d+) plans refused, (\d+) answered\n", result.stdout
+    )
     assert found
     assert min(map(int, found.groups())) > CASES

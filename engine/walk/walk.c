@@ -289,7 +289,8 @@ static int module_exec(PyObject *module)
     return added;
 }
 
-static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+int add_features(PyObject *module); /* features.c */
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {Py_mod_exec, add_features}, {0, NULL}};
 
 static PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "waypost_walk", "The walk through the trees of Waypost's compiled models.", 0, NULL,

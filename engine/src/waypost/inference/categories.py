@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from waypost.inference.features import Cells, Columns, Features, Kind, Row, Writer, value_error
+from waypost.inference.features import (
+    Cells,
+    Columns,
+    Features,
+    Kind,
+    Row,
+    Steps,
+    Writer,
+    code_of,
+    value_error,
+)
 from waypost.inference.layout import Layout
 from waypost.inference.table import Floats, Table, Texts, Values
 
@@ -49,6 +59,13 @@ class Codes(Columns):
                 out[feature] = code(texts[place], -1)
 
         return cells
+
+    def plain_steps(self, layout: Layout, at: int) -> Steps:
+        texts = []
+        for feature, (name, known) in enumerate(zip(self.columns, self._known, strict=True), at):
+            codes = {text: code_of([(feature, code)]) for text, code in known.by_text.items()}
+            texts.append((layout.texts.index(name), codes, code_of([(feature, -1)])))
+        return Steps(texts=tuple(texts))
 
     @cached_property
     def _known(self) -> list[Known]:
@@ -89,6 +106,14 @@ class OneHot(Columns):
                     out[at + position] = 1.0
 
         return cells
+
+    def plain_steps(self, layout: Layout, at: int) -> Steps:
+        texts = []
+        for name, known in zip(self.columns, self._known, strict=True):
+            pairs = {text: [(at + code, 1.0)] if code >= 0 else [] for text, code in known.by_text.items()}
+            codes = {text: code_of(pair) for text, pair in pairs.items()}
+            texts.append((layout.texts.index(name), codes, code_of([])))
+        return Steps(texts=tuple(texts))
 
     @cached_property
     def _known(self) -> list[Known]:
@@ -169,13 +194,13 @@ class Known:
     def __init__(self, categories: Sequence[str], fill: str | None, start: int = 0) -> None:
         self._categories = categories
         self._start = start
-        self._codes: dict[Any, int] = {name: code for code, name in enumerate(categories, start)}
-        self._codes[None] = self._codes.get(fill, -1)
+        self.by_text: dict[str | None, int] = {name: code for code, name in enumerate(categories, start)}
+        self.by_text[None] = self.by_text.get(fill, -1)
 
     @property
     def code(self) -> Callable[[str | None, int], int]:
         """Returns the function from a text to its category; its second argument is for unknown ones."""
-        return self._codes.get
+        return self.by_text.get
 
     @cached_property
     def _set(self) -> pa.Array:
@@ -189,7 +214,7 @@ class Known:
 
         found = pc.fill_null(pc.index_in(texts, value_set=self._set), -1).to_numpy(zero_copy_only=False)
         codes = np.where(found >= 0, found + self._start, -1) if self._start else found
-        if texts.null_count and self._codes[None] >= 0:
+        if texts.null_count and self.by_text[None] >= 0:
             is_null = texts.is_null().to_numpy(zero_copy_only=False)
-            codes = np.where(is_null, self._codes[None], codes)
+            codes = np.where(is_null, self.by_text[None], codes)
         return codes

@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from waypost.inference.features import Cells, Columns, Features, Kind, Row, Writer, value_error
+from waypost.inference.features import (
+    Cells,
+    Columns,
+    Features,
+    Kind,
+    Row,
+    Steps,
+    Writer,
+    code_of,
+    value_error,
+)
 from waypost.inference.layout import Layout
 from waypost.inference.table import Table, Texts, Values
 
@@ -96,6 +106,17 @@ class Coded(Columns):
         found = np.searchsorted(known, numbers).clip(max=max(len(known) - 1, 0))
         is_known = known[found] == numbers if len(known) else np.zeros(len(numbers), dtype=bool)
         return np.where(is_known, found, len(values) + np.isnan(numbers))
+
+    def plain_steps(self, layout: Layout, at: int) -> Steps | None:
+        if not self.is_text:
+            return None
+        texts = []
+        for name, coding in zip(self.columns, self.codings, strict=True):
+            codes = [None if code is None else code_of(_from(at, code)) for code in coding.codes]
+            known = zip([*coding.known, None], [*codes[:-2], codes[-1]], strict=True)
+            texts.append((layout.texts.index(name), dict(known), codes[-2]))
+            at += coding.width
+        return Steps(texts=tuple(texts))
 
     def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:  # noqa: ARG002 (common interface)
         among = layout.texts if self.is_text else layout.numbers

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from waypost.inference.features import Kind, Row
-from waypost.inference.forest import Forest
+from waypost.inference.forest import Forest, extension
 from waypost.inference.layout import Layout, TableError
 from waypost.inference.links import Answer, Cut, Link, RowAnswer, inverse, places
 from waypost.inference.memberships import Expansion, Membership
+from waypost.inference.plain_rows import PlainRows, plain_rows
 from waypost.inference.preprocessing import Plan
 from waypost.inference.table import Floats, Rows, Table, from_arrow
 from waypost.inference.trees import Array
@@ -167,6 +168,22 @@ class Compiled:
             np.concatenate([answer.probabilities for answer in answers]),
         )
 
+    def of_cells(self, names: tuple[str, ...], cells: list[Any]) -> Answer | None:
+        """Returns what `predict` returns for one row of parsed JSON with these columns, or None if the row is
+        not plain: `predict` answers or refuses it.
+        """
+        row = None if self._plain is None else self._plain.features(names, cells)
+        if row is None:
+            return None
+        return self._of_row(row) if self._is_plain else self.evaluate(self._matrix_of(row))
+
+    @cached_property
+    def _plain(self) -> PlainRows | None:
+        return plain_rows(extension(), self.content.plan, self.layout, self.content.kind)
+
+    def _matrix_of(self, row: Row[float]) -> Array:
+        return np.frombuffer(row, self.content.kind.dtype)[None]
+
     @cached_property
     def _is_plain(self) -> bool:
         """Whether the answer for a row is a quotient of sums or a sum, or the class with the largest one."""
@@ -181,7 +198,9 @@ class Compiled:
         """Returns what `evaluate` returns for one row, with a third of its overhead: by the same operations
         on Python's floats instead of arrays. Raises TableError.
         """
-        row = self._row(rows, 0)
+        return self._of_row(self._row(rows, 0))
+
+    def _of_row(self, row: Row[float]) -> Answer:
         assert self._forest is not None  # noqa: S101 (`_is_plain` has checked)
         sums, content = self._forest.sums_of_row(row), self.content
         trees = content.trees
@@ -189,7 +208,7 @@ class Compiled:
         if self._classes is None:
             return RowAnswer(found[0], [], _NUMBERS)
         if math.isnan(sum(found)):  # NumPy's order of numbers has a place for those that are none
-            return self.evaluate(np.frombuffer(row, content.kind.dtype)[None])
+            return self.evaluate(self._matrix_of(row))
         if (cut := content.cut) is None:
             place = found.index(max(found))
         else:

@@ -6,9 +6,9 @@ import math
 import operator
 import struct
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,10 +44,38 @@ class Kind(BaseModel):
         return np.float64 if self.is_wide else np.float32
 
 
+class Steps(NamedTuple):
+    """What the extension does for a part (`engine/walk/features.c`).
+
+    numbers: by column, as packed by `number_step`. texts: (column, the code of each text and of None, that of
+    all other texts), as packed by `code_of`; without a code, a text is refused.
+    """
+
+    numbers: bytes = b""
+    texts: tuple[tuple[int, dict[str | None, bytes], bytes | None], ...] = ()
+
+
+_NUMBER, _CODE = struct.Struct("=4I3d"), struct.Struct("=2Id")
+
+
+def number_step(column: int, feature: int, fill: float | None, less: float, by: float) -> bytes:
+    """Returns the step from a number of the layout to a feature: filled, minus `less`, divided by `by`."""
+    return _NUMBER.pack(column, feature, fill is not None, 0, fill or 0.0, less, by)
+
+
+def code_of(pairs: Iterable[tuple[int, float]]) -> bytes:
+    """Returns the code of a text: features and their values."""
+    return b"".join(_CODE.pack(feature, 0, value) for feature, value in pairs)
+
+
 class Columns(BaseModel):
     """A part: some columns of a table and the features that they become."""
 
     model_config = ConfigDict(frozen=True, ignored_types=(cached_property,))
+
+    def plain_steps(self, layout: Layout, at: int) -> Steps | None:  # noqa: ARG002 (common interface)
+        """Returns what the extension does for one row's features from `at`, None if it cannot."""
+        return None
 
 
 def value_error(column: str, row: int, problem: str) -> TableError:
@@ -113,6 +141,19 @@ class Numbers(Columns):
 
     def _rounded(self, values: Floats) -> Floats:
         return values.astype(np.float32).astype(np.float64) if self.single else values
+
+    def plain_steps(self, layout: Layout, at: int) -> Steps | None:
+        none: list[float | None] = [math.nan if self.missing else None] * self.width
+        subtract, divide = self.subtract or [0.0] * self.width, self.divide or [1.0] * self.width
+        if self.single or 0.0 in divide:
+            return None
+        plan = zip(self.columns, self.fill or none, subtract, divide, strict=True)
+        return Steps(
+            b"".join(
+                number_step(layout.numbers.index(name), feature, fill, less, by)
+                for feature, (name, fill, less, by) in enumerate(plan, at)
+            )
+        )
 
     def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:
         """Returns the function that writes the cells of one row: filled, shifted and scaled."""

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import operator
 import re
+from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from waypost.contracts.mlmodel import Column
 from waypost.errors import WaypostError, nearest
 
 Pick = Callable[[Sequence[Any]], tuple[Any, ...]]
+
+
+class Picks(NamedTuple):
+    """How to read rows with certain columns: the functions to their numbers and to their texts, and the
+    position of each number and then of each text, -1 for a column that is not there.
+    """
+
+    numbers: Pick
+    texts: Pick
+    places: array[int]
+
 
 # Limits for cached column orders: their number, and their characters.
 _MOST_PICKS, _MOST_CHARACTERS = 64, 65_536
@@ -133,11 +145,11 @@ class Layout:
         return names
 
     @cached_property
-    def _picks(self) -> dict[tuple[str, ...], tuple[Pick, Pick]]:
+    def _picks(self) -> dict[tuple[str, ...], Picks]:
         return {}
 
-    def picks(self, names: tuple[str, ...]) -> tuple[Pick, Pick]:
-        """Returns the functions from a row with these columns to its numbers, and to its texts.
+    def picks(self, names: tuple[str, ...]) -> Picks:
+        """Returns how to read rows with these columns.
 
         Raises TableError if a required column is missing, one appears twice or looks misspelt, or there are
         far too many.
@@ -147,12 +159,15 @@ class Layout:
             self.check_bounds(names)
             check_names(names, self)
             places = {name: place for place, name in enumerate(names)}
-            found = _pick(places, self.numbers), _pick(places, self.texts)
+            numbers, texts = _pick(places, self.numbers), _pick(places, self.texts)
+            found = Picks(
+                numbers, texts, array("i", [places.get(name, -1) for name in (*self.numbers, *self.texts)])
+            )
             if sum(map(len, names)) <= _MOST_CHARACTERS:
                 self._remember(names, found)
         return found
 
-    def _remember(self, names: tuple[str, ...], found: tuple[Pick, Pick]) -> None:
+    def _remember(self, names: tuple[str, ...], found: Picks) -> None:
         if len(self._picks) >= _MOST_PICKS:  # a client that uses ever new orders does not evict others
             self._picks.clear()
         self._picks[names] = found

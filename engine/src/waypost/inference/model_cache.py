@@ -30,7 +30,7 @@ from waypost.sources.files import content_digest, read_mlmodel, read_text
 from waypost.system.places import home
 from waypost.texts.digests import digest_of
 
-_FORM = 8
+_FORM = 9
 """Increased with every change of stored forms or of the comparison: forms of older engines are compiled
 again.
 """

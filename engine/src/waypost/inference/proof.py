@@ -4,7 +4,7 @@ compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -177,14 +177,22 @@ def _forms(rows: ColumnValues, compiled: Compiled) -> Iterator[tuple[str, Callab
     without_nan = [[None if value != value else value for value in column] for column in rows.values()]  # noqa: PLR0124
     given = list(zip(*without_nan, strict=True))
 
-    def one_by_one() -> Answer:
-        answers = [compiled.predict(from_rows(names, [row], layout)) for row in given]
+    def together(some: Iterable[Answer]) -> Answer:
+        answers = list(some)
         return Answer(
             np.concatenate([answer.labels for answer in answers]),
             np.concatenate([answer.probabilities for answer in answers]),
         )
 
-    yield "one by one", one_by_one
+    yield "one by one", lambda: together(compiled.predict(from_rows(names, [row], layout)) for row in given)
+    # As the server does.
+    yield (
+        "cell by cell",
+        lambda: together(
+            compiled.of_cells(names, row) or compiled.predict(from_rows(names, [row], layout))
+            for row in map(list, given)
+        ),
+    )
     yield "many at once", lambda: compiled.predict(from_rows(names, given, layout).table())
     types = {c.name: pa.float32() for c in layout.columns if c.type == "float"}
     arrow = pa.table(

@@ -97,7 +97,7 @@ def from_rows(names: tuple[str, ...], rows: Sequence[Sequence[Any]], layout: Lay
     """Returns rows of parsed JSON with column names, and each row's values in that order. Many rows become a
     table at once. Raises TableError with column and row for a value of another type.
     """
-    pick_numbers, pick_texts = layout.picks(names)
+    pick_numbers, pick_texts, _ = layout.picks(names)
     width, single = len(names), layout.single
     numbers, texts = [], []
     for number, row in enumerate(rows):

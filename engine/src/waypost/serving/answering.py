@@ -20,6 +20,7 @@ from waypost.inference.original import Original, sampled
 from waypost.inference.table import Rows, Table
 from waypost.serving.bodies import SMALL_BYTES, busy
 from waypost.serving.fields import Field
+from waypost.serving.json_tables import one_row
 from waypost.serving.metrics import Entry
 from waypost.serving.original_requests import asked
 from waypost.serving.prediction_log import Answered, Journal
@@ -95,8 +96,26 @@ class Answering:
         """
         if isinstance(served.model.answers, Original) or not served.model.proof.is_equal:
             return None
-        table, wants = self._read(served, JSON, body, entry)
+        content = _parsed(JSON, body, entry)
+        if self._journal is None and (reply := self._of_one_row(served, content, entry)):
+            return reply
+        table, wants = self._table(served, JSON, content, entry)
         return self._predicted(served, table, entry, wants=wants) if len(table) <= _QUICK_ROWS else None
+
+    def _of_one_row(self, served: Served, content: Any, entry: Entry) -> Reply | None:
+        """Returns the reply to one plain row, None for all others. Raises RequestError."""
+        answers: Any = served.model.answers  # a compiled form: `at_once` has checked
+        began = time.perf_counter()
+        found = one_row(content, answers.layout)
+        if found is None:
+            return None
+        self._limits.check_rows(1, answers.layout)
+        read = time.perf_counter()
+        answer = answers.of_cells(*found)
+        if answer is None:
+            return None
+        entry.validate, entry.predict, entry.rows = read - began, time.perf_counter() - read, 1
+        return _replied(served, entry, reply(answer, served.classes, wants_probabilities=False))
 
     async def _compiled(
         self, served: Served, kind: str, body: bytes, entry: Entry, *, in_thread: bool
@@ -140,12 +159,14 @@ class Answering:
 
     def _read(self, served: Served, kind: str, body: bytes, entry: Entry) -> tuple[Table | Rows, bool]:
         """Returns (table, whether probabilities are requested). Raises TableError."""
+        return self._table(served, kind, _parsed(kind, body, entry), entry)
+
+    def _table(self, served: Served, kind: str, content: Any, entry: Entry) -> tuple[Table | Rows, bool]:
+        """Returns the same for a parsed body. Raises TableError."""
         began = time.perf_counter()
-        content = parsed(kind, body)
-        read = time.perf_counter()
         layout = served.model.answers.layout
         table, wants = table_of(kind, content, layout, self._limits, self._unpacker.unpack)
-        entry.parse, entry.validate, entry.rows = read - began, time.perf_counter() - read, len(table)
+        entry.validate, entry.rows = time.perf_counter() - began, len(table)
         return table, wants
 
     def _predicted(
@@ -166,7 +187,7 @@ class Answering:
         body = reply(answer, served.classes, wants_probabilities=wants)
         if self._journal and self._journal.keeps(entry.id):
             self._journal.take(_answered(served, entry, table, answer))
-        return Reply(200, body, headers=[_timing(entry), *served.headers])
+        return _replied(served, entry, body)
 
     def _left_to_mlflow(
         self,
@@ -201,11 +222,24 @@ class Answering:
                 self._journal.take(_answered(served, entry, *pair))
             else:
                 self._journal.lose(response.rows)
-        return Reply(200, response.body, headers=[_timing(entry), *served.headers])
+        return _replied(served, entry, response.body)
 
     def end(self) -> None:
         """Ends its processes. Threads that are still at work end with the process."""
         self._unpacker.end()
+
+
+def _parsed(kind: str, body: bytes, entry: Entry) -> Any:
+    """Returns a parsed body. Raises RequestError."""
+    began = time.perf_counter()
+    content = parsed(kind, body)
+    entry.parse = time.perf_counter() - began
+    return content
+
+
+def _replied(served: Served, entry: Entry, body: bytes) -> Reply:
+    """Returns the reply with an answer."""
+    return Reply(200, body, headers=[_timing(entry), *served.headers])
 
 
 def _timing(entry: Entry) -> tuple[bytes, bytes]:

@@ -36,6 +36,23 @@ def json_table(content: dict[str, Any], layout: Layout, limits: Limits) -> tuple
             return _with_texts(_alike(form, given, layout, limits)), wants
 
 
+def one_row(content: dict[str, Any], layout: Layout) -> tuple[tuple[str, ...], list[Any]] | None:
+    """Returns (column names, cells) of a body with one row and nothing unusual, as in most requests. If it
+    returns None, `json_table` reads the body, or has the reason why not.
+    """
+    rows = content.get("dataframe_records")
+    if rows is not None:
+        is_one = len(content) == 1 and type(rows) is list and len(rows) == 1 and type(rows[0]) is dict
+        return (tuple(rows[0]), list(rows[0].values())) if is_one else None
+    given = content.get("dataframe_split")
+    if len(content) > 1 or type(given) is not dict or len(given) > 2 + ("index" in given):
+        return None
+    names, rows = layout.known(given.get("columns")), given.get("data")
+    if not names or type(rows) is not list or len(rows) != 1 or type(rows[0]) is not list:
+        return None
+    return (names, rows[0]) if "index" not in given or _is_index(given["index"], 1) else None
+
+
 def form_of(content: dict[str, Any]) -> str:
     """Returns the key of the table. Raises RequestError if there is not exactly one."""
     if len(content) == 1 and (form := next(iter(content))) in FORMS:  # as in nearly every request
