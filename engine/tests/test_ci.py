@@ -65,6 +65,8 @@ def pipeline(runner: Runner, workplace: Path) -> str:
     clone = runner.fresh(PIPELINE)
     locked = runner.call("python", "-m", "waypost", "lock", cwd=clone.path, env=runner.hub.variables)
     assert locked.returncode == 0, locked.stderr
+    # Records are committed though git ignores such names.
+    (clone.path / ".gitignore").write_text("*.run.json\n")
     clone.commit("lock")
     clone.git("push", "-q", "origin", "main")
     return PIPELINE

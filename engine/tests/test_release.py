@@ -33,6 +33,7 @@ from waypost.contracts.target import parse_target
 from waypost.errors import UsageError
 from waypost.interfaces.compare import compare
 from waypost.interfaces.record import RunRecord
+from waypost.release import cut, records
 from waypost.release.kinds import read_product
 from waypost.sources import git
 
@@ -96,6 +97,26 @@ def test_first_release(library: Repository, call: Call) -> None:
     assert again.returncode == 1
     publish = "git push --atomic origin main v1.0.0"
     assert f"this commit is the release 1.0.0; to publish it: {publish}" in again.stderr
+
+
+@pytest.mark.parametrize("place", ["repository", "user"])
+def test_records_are_committed_though_git_ignores_them(
+    library: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A `.gitignore` with `*.json`, or the user's own file of such names, leaves no release without one."""
+    if place == "repository":
+        (library.path / ".gitignore").write_text("*.json\n")
+    else:
+        (tmp_path / "ignore").write_text("releases/\n")
+        (tmp_path / "gitconfig").write_text(f"[core]\nexcludesFile = {tmp_path}/ignore\n")
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    library.commit("ignored")
+    product = read_product(library.path)
+    cut.cut(product, cut.next_version(product, "auto"), "main", list, push=False, offline=True)
+    records.yank(read_product(library.path), "1.0.0", "slow")
+    found = library.git("ls-tree", "-r", "--name-only", "HEAD", "releases/").split()
+    assert found == ["releases/1.0.0.json", "releases/1.0.0.yanked.json"]
+    assert library.git("ls-tree", "-r", "--name-only", "v1.0.0", "releases/") == found[0]
 
 
 def change_interface(library: Repository, change: str) -> None:

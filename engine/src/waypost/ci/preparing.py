@@ -174,6 +174,7 @@ def _recorded(started: Started, release: FetchedRelease | None, store: Store, en
             run = run.model_copy(update={"supersedes": old, "reason": _NOT_AGAIN})
         file = product.folder / FOLDER / next_run_record(version, names)
         file.write_text(record_text(run), encoding="utf-8")
+        git.add(product.top, file)
         commit_ours(product.top, f"Record the run of {version}")
     return git.head_of(product.top) or ""
 

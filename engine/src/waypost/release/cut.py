@@ -190,6 +190,7 @@ def _write(clone: Product, following: NextVersion, notify: Notify) -> tuple[str,
     path = clone.folder / FOLDER / f"{following.version}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(record_text(record), encoding="utf-8")
+    git.add(clone.top, path)  # a `.gitignore` may have `*.json`
     return path.relative_to(clone.top).as_posix(), notes
 
 

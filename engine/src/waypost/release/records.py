@@ -32,7 +32,7 @@ def yank(product: Product, version: str, reason: str, *, push: bool = False) -> 
     path = file.relative_to(product.top).as_posix()
     before = git.head_of(product.top)
     try:
-        git.git(product.top, "add", "--", path)
+        git.add(product.top, file)
         git.git(product.top, "commit", "--quiet", "-m", f"Yank {version}\n\n{reason}", "--only", "--", path)
         if push:
             remotes.push(product.top, git.origin_of(product.top), [f"HEAD:refs/heads/{branch}"])

@@ -209,6 +209,11 @@ def is_ancestor(folder: Path, commit: str, of: str) -> bool:
     return True
 
 
+def add(folder: Path, file: Path) -> None:
+    """Puts a file of a repository into its index, even if git ignores it."""
+    git(folder, "add", "--force", "--", str(file))
+
+
 def commit_all(folder: Path, message: str) -> None:
     """Commits everything that is not ignored, with the user's hooks."""
     git(folder, "add", "--all")
