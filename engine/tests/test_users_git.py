@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from tests.repositories import Repository, make_repository
 from waypost.compat.git import foreign_folder
 from waypost.errors import WaypostError
-from waypost.sources import git, remotes
+from waypost.release.cut import clone_of
+from waypost.sources import changes, git, remotes
 from waypost.sources.git import ForeignRepositoryError
 from waypost.sources.git_settings import git_environment
 from waypost.sources.refusals import meaning_of
@@ -93,6 +95,7 @@ def test_settings_of_the_user_stay_but_for_ours(monkeypatch: pytest.MonkeyPatch,
         {"color.ui": "always", "column.ui": "always", "core.abbrev": "7", "log.decorate": "full"},
         {"i18n.logOutputEncoding": "utf-16", "core.quotePath": "false"},
         {"fetch.prune": "true", "fetch.pruneTags": "true", "fetch.recurseSubmodules": "true"},
+        {"diff.orderFile": "/nowhere", "diff.context": "0"},
         {"init.defaultObjectFormat": "sha256", "init.templateDir": "/nowhere", "core.bare": "true"},
     ],
     ids=lambda settings: next(iter(settings)),
@@ -140,6 +143,32 @@ def check_fetch(library: Repository, tmp_path: Path) -> None:
     assert remotes.is_reached(mirror.url, release.commit)
     assert remotes.commit_of(mirror.url, release.commit[:10]) == release.commit
     assert not said
+
+
+def test_changes_come_back_whatever_git_shows_of_them(
+    library: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The diff of uncommitted files is applied to its commit, though its user's diffs have no context."""
+    settings = "[diff]\ncontext = 0\ninterHunkContext = 9\norderFile = /nowhere\nnoprefix = true\n"
+    (tmp_path / "gitconfig").write_text(f"{settings}[apply]\nwhitespace = error\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    contract, commit = library.path / "load" / "MLproject", library.git("rev-parse", "HEAD")
+    copy = tmp_path / "copy"
+    shutil.copytree(library.path / "load", copy / "load")
+    contract.write_text(contract.read_text().replace('"true"', "python run.py"))
+    changed = changes.changed(library.path, [library.path / "load"])
+    assert changed == ["load/MLproject"]
+    changes.apply(copy, changes.diff_of(library.path, commit, changed) or b"")
+    assert (copy / "load" / "MLproject").read_text() == contract.read_text()
+
+
+def test_a_clone_of_ours_has_an_origin(
+    library: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever their user calls the remote of a clone: a release and an update are cut in one."""
+    (tmp_path / "gitconfig").write_text("[clone]\ndefaultRemoteName = upstream\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    assert git.has_origin(clone_of(library.path, tmp_path))
 
 
 def test_longer_ids(tmp_path: Path) -> None:

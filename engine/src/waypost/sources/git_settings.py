@@ -26,6 +26,10 @@ _SETTINGS = {
     "column.ui": "never",
     "status.showUntrackedFiles": "normal",
     "diff.relative": "false",
+    "diff.context": "3",  # a diff with less does not apply
+    "diff.interHunkContext": "0",
+    "diff.orderFile": os.devnull,
+    "clone.defaultRemoteName": "origin",
     "push.followTags": "false",
 }
 
