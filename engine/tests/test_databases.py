@@ -175,6 +175,19 @@ def test_an_error_of_a_database_server_is_one_line(monkeypatch: pytest.MonkeyPat
     assert "MLFLOW_TRACKING_URI" in told.value.hint
 
 
+def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module is named with what to do, without a stack trace; any other missing module is a bug."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "mysql+nobody://u:secret@127.0.0.1:1/runs")
+    with pytest.raises(WaypostError) as told, tracking_errors():
+        raise ModuleNotFoundError("No module named 'nobody'")
+    there = "tracking database mysql+nobody://127.0.0.1:1/runs"
+    assert str(told.value) == f"{there}: its driver is not installed: No module named 'nobody'"
+    assert "pymysql for mysql" in told.value.hint
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    with pytest.raises(ModuleNotFoundError), tracking_errors():
+        raise ModuleNotFoundError("No module named 'x'")
+
+
 def test_score_tells_what_it_waits_for(tmp_path: Path) -> None:
     """What the process says that brings the model is heard within seconds, too."""
     (tmp_path / "x.csv").write_text("a\n1\n")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from waypost.compat.urllib3 import LOGGER, attempts_left
 from waypost.contracts.urls import scheme_of
 from waypost.errors import WaypostError, redacted
-from waypost.tracking.databases import WAIT_SECONDS, Turn, database_errors, refusal
+from waypost.tracking.databases import WAIT_SECONDS, Turn, database_errors, is_server, refusal
 from waypost.tracking.local import is_folder, tracking_uri
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _DECLINED = (
     "it answers, but refuses this request. Finished steps are recorded; once it is fixed, run the same"
     " command to continue"
 )
+_NO_DRIVER = "install it beside Waypost: pymysql for mysql+pymysql://, psycopg2-binary for postgresql://"
 _SILENT = (
     "is the server up (MLFLOW_TRACKING_URI)? Finished steps are recorded; run the same command to continue"
 )
@@ -129,6 +130,11 @@ def tracking_errors(uri: str = "") -> Iterator[None]:
         words = " ".join(str(getattr(error, "orig", None) or error).split())
         message = f"tracking database {redacted(uri)}: {redacted(words)}"
         raise SilentServerError(message, uri) from error
+    except ImportError as error:
+        if not is_server(uri):
+            raise
+        message = f"tracking database {redacted(uri)}: its driver is not installed: {error}"
+        raise WaypostError(message, hint=_NO_DRIVER) from error
     except MlflowException as error:
         if problem := refusal(uri, error):
             raise problem from error
