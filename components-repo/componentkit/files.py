@@ -35,6 +35,7 @@ _BEGINNINGS: dict[bytes, str] = {
     b"PK\x03\x04": "a zip archive",
     b"\xd0\xcf\x11\xe0": "Excel",
     b"%PDF": "PDF",
+    b"version https://git-lfs": "a pointer of Git LFS",
 }
 NOT_READABLE = (
     *(pa.ArrowException, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
@@ -111,6 +112,8 @@ def check_beginning(path: Path, kind: str, compression: str) -> None:
     mend = ""
     if found == "HTML":
         mend = ": does the address lead to a page about the file, or one that asks to log in?"
+    elif found == "a pointer of Git LFS":
+        mend = ": fetch the file itself with `git lfs pull`"
     elif found in ("parquet", "feather"):
         mend = f": name it .{found}"
     elif found in ("gzip", "a zip archive"):

@@ -20,6 +20,7 @@ from componentkit.delimited import CsvOptions, read_csv
 from componentkit.files import NOT_READABLE, check_beginning, kind_of, opened
 
 _MOST_NAMES = 30
+_NO_OBJECTS = 'a line is no object: JSON lines have one row a line, such as {"amount": 1.5}'
 _MOST_READS = 32  # of a Parquet file: each looks at its footer again
 _WORKBOOKS = {b"PK": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd"}
 
@@ -101,7 +102,10 @@ def _read(
         if kind == "feather":
             return pd.read_feather(source)
         # Values stay what JSON says: "007" is a text, and a text with a date in it, too.
-        return pd.read_json(source, lines=True, dtype=False, precise_float=True)
+        table = pd.read_json(source, lines=True, dtype=False, precise_float=True)
+    if isinstance(table.columns, pd.RangeIndex) and len(table.columns):
+        raise ComponentError(_NO_OBJECTS)
+    return table
 
 
 def _parquet(file: Any) -> pd.DataFrame:
