@@ -112,7 +112,7 @@ def test_records_are_committed_though_git_ignores_them(
         monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     library.commit("ignored")
     product = read_product(library.path)
-    cut.cut(product, cut.next_version(product, "auto"), "main", list, push=False, offline=True)
+    cut.cut(product, cut.next_version(product, "auto"), "main", print, push=False, offline=True)
     records.yank(read_product(library.path), "1.0.0", "slow")
     found = library.git("ls-tree", "-r", "--name-only", "HEAD", "releases/").split()
     assert found == ["releases/1.0.0.json", "releases/1.0.0.yanked.json"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from waypost.contracts.gate import (
     parse_threshold,
     qualities,
 )
-from waypost.contracts.metrics import MetricFacts
+from waypost.contracts.metrics import MetricFacts, Side
 from waypost.errors import UsageError
 
 METRICS = {
@@ -35,7 +37,7 @@ def test_thresholds_are_read() -> None:
     assert (threshold.metric, threshold.value, threshold.is_least) == ("a=b", 0.5, True)
 
 
-@pytest.mark.parametrize("text", ["auc", "auc=", "=1", " =1", "auc=high"])
+@pytest.mark.parametrize("text", ["auc", "auc=", "=1", " =1", "auc=high", "auc=nan"])
 def test_thresholds_that_are_none(text: str) -> None:
     """Anything else is a usage error that shows the form."""
     with pytest.raises(UsageError, match="is not METRIC=VALUE"):
@@ -88,10 +90,27 @@ def test_missed_by_how_much(is_least: bool, value: float, expected: list[str]) -
     assert all(finding.category == "gate" for finding in found)
 
 
-def test_what_is_not_a_number_meets_nothing() -> None:
-    """A metric that is NaN misses every threshold."""
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (math.nan, "it is not a number"),
+        (math.inf, "it is infinite"),
+        (-math.inf, "it is infinite"),
+        (sys.float_info.max, "it is infinite"),
+    ],
+)
+def test_what_is_not_finite_passes_no_gate(value: float, problem: str) -> None:
+    """A metric that is NaN or infinite, which MLflow's databases keep as the largest number, misses every
+    threshold and is better than nothing; a finite one is better than it, so that no gate stays shut.
+    """
     for is_least in (True, False):
-        assert missed({"e/auc": float("nan")}, [parse_threshold("auc=0", is_least=is_least)])
+        (finding,) = missed({"e/auc": value}, [parse_threshold("auc=0", is_least=is_least)])
+        assert str(finding) == f"e/auc: {problem}"
+    sides: tuple[Side, Side] = ("lower", "higher")
+    for side in sides:
+        (finding,) = not_better("m", value, 0.5, "r", side)
+        assert str(finding) == f"m: {problem}"
+        assert not_better("m", 0.5, value, "r", side) == []
 
 
 FACTS = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 
+from waypost.pages.sweep_page import Sweep, SweptPoint
 from waypost.report.console import Console
 from waypost.report.sweep import show_sweep
 from waypost.runs.events import RunResult, StepResult
@@ -43,6 +45,18 @@ def test_order_and_best() -> None:
         assert result.best is not None
         assert result.best.values == (f"x={order[0]}",)
     assert _sorted("", "s0/m", POINTS[:2], minimize=False).best is None
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+@pytest.mark.parametrize("value", [math.inf, -math.inf, sys.float_info.max, -sys.float_info.max, math.nan])
+def test_what_is_not_finite_is_never_the_best(value: float, minimize: bool) -> None:
+    """A run whose metric is infinite, which MLflow's databases keep as the largest number, comes last."""
+    odd = point("1", value, "done")
+    assert _sorted("", "s0/m", [odd], minimize=minimize).best is None
+    ranked = _sorted("", "s0/m", [odd, point("2", 0.5, "done")], minimize=minimize)
+    assert [p.values for p in ranked.points] == [("x=2",), ("x=1",)]
+    page = Sweep("", "p", "s0/m", ("x",), (SweptPoint("r", "FINISHED", value, ("1",)),))
+    assert page.best is None
 
 
 def test_what_was_measured_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

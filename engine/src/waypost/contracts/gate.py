@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from waypost.contracts.metrics import DeclaredSide, MetricFacts, Side
+from waypost.contracts.metrics import DeclaredSide, MetricFacts, Side, is_finite
 from waypost.errors import Finding, UsageError, did_you_mean
 
 _SAY_IT = "state it: --lower or --higher; a contract may declare it: {better: lower, kind: quality}"
@@ -24,9 +25,12 @@ def parse_threshold(text: str, *, is_least: bool) -> Threshold:
     """Parses `METRIC=VALUE`. Raises UsageError."""
     name, _, value = text.rpartition("=")
     try:
-        return Threshold(name.strip(), float(value), is_least) if name.strip() else _refuse(text)
+        number = float(value)
     except ValueError:
         return _refuse(text)
+    if math.isnan(number) or not name.strip():
+        return _refuse(text)
+    return Threshold(name.strip(), number, is_least)
 
 
 def _refuse(text: str) -> Threshold:
@@ -104,15 +108,29 @@ def missed(metrics: Mapping[str, float], thresholds: list[Threshold]) -> list[Fi
         name = find_metric(threshold.metric, metrics)
         value = metrics[name]
         short = threshold.value - value if threshold.is_least else value - threshold.value
-        if not short <= 0:
+        if not is_finite(value):
+            found += not_finite(name, value)
+        elif short > 0:
             side, word = ("minimum", "below") if threshold.is_least else ("maximum", "above")
             problem = f"it is {value:.4f}, {abs(short):.4f} {word} the required {side} of {threshold.value:g}"
             found.append(Finding(name, problem, category="gate"))
     return found
 
 
+def not_finite(metric: str, value: float) -> list[Finding]:
+    """Returns a finding if a metric is NaN or infinite: such a model passes no gate, nor would a later one
+    pass a comparison with it.
+    """
+    if is_finite(value):
+        return []
+    problem = "it is not a number" if math.isnan(value) else "it is infinite"
+    return [Finding(metric, problem, category="gate")]
+
+
 def not_better(metric: str, new: float, old: float, rival: str, side: Side) -> list[Finding]:
-    """Returns a finding if a metric is not better than the rival's."""
+    """Returns a finding if a metric is not better than the rival's; if that is not finite, any other is."""
+    if not is_finite(new) or not is_finite(old):
+        return not_finite(metric, new)
     if (new < old) if side == "lower" else (new > old):
         return []
     problem = f"it is {new:.4f}, not better than {rival} with {old:.4f}: {side} is better"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,14 @@ SYSTEM = "system/"
 SECONDS, CPU_SECONDS, PEAK_MEMORY = f"{SYSTEM}seconds", f"{SYSTEM}cpu_seconds", f"{SYSTEM}peak_memory_mb"
 _TAG = "waypost.metrics"
 _MOST = 5000  # length limit of tags on every tracking server
+
+
+def is_finite(value: float | None) -> bool:
+    """Returns whether a metric was measured and is a finite number: only such metrics can be compared.
+
+    MLflow's databases keep an infinite value as the largest number there is.
+    """
+    return value is not None and abs(value) < sys.float_info.max
 
 
 class MetricFacts(Strict):

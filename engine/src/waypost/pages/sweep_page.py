@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from waypost.contracts.figures import Column, Figure
+from waypost.contracts.metrics import is_finite
 from waypost.pages.figure import figure_element
 from waypost.pages.frame import frame
 from waypost.pages.html import Child, Html, joined, tag
@@ -38,7 +39,7 @@ class Sweep:
     @property
     def best(self) -> SweptPoint | None:
         first = self.points[0] if self.points else None
-        return first if first and first.status == "FINISHED" and first.metric is not None else None
+        return first if first and first.status == "FINISHED" and is_finite(first.metric) else None
 
 
 def sweep_page(sweep: Sweep) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from waypost.contracts.gate import better_side, data_problem, metric_to_compare, not_better
+from waypost.contracts.gate import better_side, data_problem, metric_to_compare, not_better, not_finite
 from waypost.contracts.metrics import DeclaredSide, MetricFacts, Side
 from waypost.errors import Finding
 from waypost.tracking.origins import ModelOrigin
@@ -40,6 +40,9 @@ def comparison_findings(
 
     Args: `name` is the name of the registered model.
     """
+    mine = origin.metrics()[comparison.metric]
+    if findings := not_finite(comparison.metric, mine):
+        return findings
     rival = registry.by_alias(name, comparison.alias)
     if rival is None or rival.tags.get("waypost.run") == origin.run_id:
         return []  # the first model has no rival, and a model is not compared with itself
@@ -51,7 +54,7 @@ def comparison_findings(
     if "waypost.run" not in rival.tags:
         return refused("was not promoted by Waypost, so it cannot be compared")
     other = registry.origin(rival.tags["waypost.run"], rival.tags.get("waypost.step", ""))
-    mine, theirs = origin.metrics()[comparison.metric], other.metrics().get(comparison.metric)
+    theirs = other.metrics().get(comparison.metric)
     if theirs is None:
         return refused("has no such metric")
     if not comparison.any_data:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from waypost.contracts.metrics import DeclaredSide
+from waypost.contracts.metrics import DeclaredSide, is_finite
 from waypost.errors import Finding, FindingsError, did_you_mean, redacted
 from waypost.pages.sweep_page import Sweep, SweptPoint, sweep_page
 from waypost.runs.dispatch import drive
@@ -43,9 +42,8 @@ class Point:
 
     @property
     def is_ranked(self) -> bool:
-        """Whether it can be the best: its run ended well, and its metric is a number."""
-        is_number = self.metric is not None and not math.isnan(self.metric)
-        return self.result.status == "FINISHED" and is_number
+        """Whether it can be the best: its run ended well, and its metric is a finite number."""
+        return self.result.status == "FINISHED" and is_finite(self.metric)
 
     @property
     def executed(self) -> int:
@@ -218,9 +216,9 @@ def _sorted(run_id: str, metric: str, points: Iterable[Point], *, minimize: bool
     sign = 1 if minimize else -1
 
     def rank(point: Point) -> tuple[bool, bool, float]:
-        value = math.nan if point.metric is None else point.metric
-        is_none = math.isnan(value)
-        return point.result.status != "FINISHED", is_none, 0.0 if is_none else sign * value
+        is_number = is_finite(point.metric)
+        value = sign * (point.metric or 0.0) if is_number else 0.0
+        return point.result.status != "FINISHED", not is_number, value
 
     return SweepResult(run_id, metric, tuple(sorted(points, key=rank)))
 
