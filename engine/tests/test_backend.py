@@ -17,6 +17,10 @@ from tests.daemons import FAMILY
 from tests.pipelines import write_component
 from tests.repositories import git_daemon
 from tests.test_run import client
+from waypost import mlflow_backend
+from waypost.contracts.component import parse_project
+from waypost.errors import WaypostError
+from waypost.runs.environments import local
 
 HELLO = "import os, sys\nprint('hello', sys.argv[1:], os.path.basename(os.getcwd()))\n"
 pytestmark = pytest.mark.journey
@@ -97,6 +101,16 @@ def test_mistakes_are_told(
     assert cause in result.stderr
     assert "Traceback" not in result.stderr
     assert not [run for run in client().search_runs(["0"]) if run.info.status == "RUNNING"]
+
+
+def test_no_environment_where_none_is_asked_for(tmp_path: Path) -> None:
+    """With `--env-manager local` a project with a conda.yaml runs as it does under stock MLflow."""
+    (tmp_path / "conda.yaml").write_text("dependencies: [python=3.11, cudatoolkit]\n")
+    text = "conda_env: conda.yaml\nentry_points: {main: {command: python run.py}}\n"
+    project = parse_project(text, "MLproject")
+    assert mlflow_backend._environment(tmp_path, project, "local") == local()
+    with pytest.raises(WaypostError, match="conda"):
+        mlflow_backend._environment(tmp_path, project, None)
 
 
 def test_failure_is_a_failed_run(project: Path, call: Call) -> None:
