@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -101,11 +102,24 @@ def test_product_shares_and_sorts(scored: Path, call: Call) -> None:
 
 
 def test_a_failed_point_does_not_stop_the_others(scored: Path, call: Call) -> None:
-    """A combination that fails comes last in the table, with its cause; exit code 1."""
-    result = call(*SWEEP, scored, "number=-1,2,3")
+    """A combination that fails comes last in the table, with its cause, and the metric if an earlier step
+    measured it; exit code 1.
+    """
+    gate = {"data": "${steps.score.outputs.out}", "word": "${limit}"}
+    steps = yaml.safe_load((scored / "pipeline.yaml").read_text())["steps"]
+    steps["gate"] = {"uses": "parts/score", "with": gate}
+    write_pipeline(scored, steps, {"letter": "a", "number": 1, "limit": 1})
+    result = call(*SWEEP, scored, "number=2,3", "limit=-1,1", "--metric", "score/score")
     assert result.returncode == 1
-    assert "error: number=-1: score: it is negative" in result.stdout
-    assert "best: number=3" in result.stdout
+    assert "error: number=3 limit=-1: gate: it is negative" in result.stdout
+    assert "best: number=3 limit=1" in result.stdout
+    table = re.findall(r"^(\d) +(-?1) +(\S+) +", result.stdout, re.MULTILINE)
+    assert [(*row[:2], float(row[2])) for row in table] == [
+        ("3", "1", 3.0),
+        ("2", "1", 2.0),
+        ("3", "-1", 3.0),
+        ("2", "-1", 2.0),
+    ]
     (top,) = [run for run in runs() if "waypost.sweep" in run.data.tags]
     assert top.info.status == "FAILED"
 
