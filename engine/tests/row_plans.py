@@ -32,6 +32,9 @@ def plan(choose: random.Random) -> Plan:
         ]
         return code_of(pairs)
 
+    def by_length(text: str | None) -> Any:
+        return code_of([(len(text or "") % width, 0.25)]) if text != "A" else "not bytes"
+
     numbers = b"".join(
         number_step(
             choose.randrange(columns),
@@ -46,7 +49,7 @@ def plan(choose: random.Random) -> Plan:
         (
             choose.randrange(words),
             {text: code() for text in choose.sample([*TEXTS, None], 4)},
-            choose.choice([code(), None]),
+            choose.choice([code(), None, by_length]),
         )
         for _ in range(choose.randrange(4) if words else 0)
     )
@@ -105,7 +108,8 @@ def plainly(given: Plan, cells: list[Any], places: array[int]) -> bytes | None:
             assert _fits(found, kind) or (value is None and math.isnan(found))
             out[at] = found
         for column, codes, others in texts:
-            code = codes.get(of[columns + column], others)
+            text = of[columns + column]
+            code = codes[text] if text in codes else others(text) if callable(others) else others
             assert isinstance(code, bytes)
             for at, _, value in _CODE.iter_unpack(code[: len(code) // _CODE.size * _CODE.size]):
                 assert _fits(value, kind) or math.isnan(value)

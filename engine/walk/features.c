@@ -1,7 +1,6 @@
 /* Writes the features of one row straight from its cells, as a parser of JSON leaves them in a list.
  *
- * Only what is plain: numbers that are filled, shifted and scaled, texts that are looked up in a dictionary. For a cell
- * of another type, a number that is too large, or a value that is refused, `write` says no, and the caller goes its
+ * Only what is plain: numbers that are filled, shifted and scaled, texts that have a code. For a cell of another type, a number that is too large, or a value that is refused, `write` says no, and the caller goes its
  * longer way, which has the words for it. Every place and every cell is checked where it is used: whatever the plan, the
  * dictionaries and the row hold, nothing outside of them is read or written. The interpreter's lock is kept.
  */
@@ -20,7 +19,7 @@ typedef struct { uint32_t at, unused; double value; } Code;
 typedef struct {
     PyObject_HEAD
     PyObject *numbers; /* bytes: array of Number */
-    PyObject *texts;   /* tuple of (column, {text or None: bytes, an array of Code}, that of other texts or None) */
+    PyObject *texts;   /* tuple of (column, {text or None: bytes, an array of Code}, that of others, or its function) */
     uint32_t kind, width, columns, words; /* bytes of a feature, features, numbers and texts of the layout */
 } Features;
 
@@ -83,15 +82,9 @@ static int write_numbers(const Features *self, PyObject *cells, const char *plac
     return 1;
 }
 
-/* Writes the features of a text. Returns -1 where an exception is set. */
-static int write_text(PyObject *text, PyObject *cells, const char *places, uint32_t columns, const Out *out)
+/* Writes the features of a code. Returns 0 where it is none. */
+static int write_code(PyObject *code, const Out *out)
 {
-    PyObject *cell = cell_of(cells, places, columns + (uint32_t)PyLong_AsUnsignedLong(PyTuple_GetItem(text, 0)));
-    PyObject *code = PyDict_GetItemWithError(PyTuple_GetItem(text, 1), cell);
-    if (!code) {
-        if (PyErr_Occurred()) return -1;
-        code = PyTuple_GetItem(text, 2);
-    }
     if (!PyBytes_Check(code)) return 0;
     const char *from = PyBytes_AsString(code);
     const Py_ssize_t size = PyBytes_Size(code);
@@ -101,6 +94,22 @@ static int write_text(PyObject *text, PyObject *cells, const char *places, uint3
         if (!put(out, one.at, one.value, 1)) return 0;
     }
     return 1;
+}
+
+/* Writes the features of a text. Returns -1 where an exception is set. */
+static int write_text(PyObject *text, PyObject *cells, const char *places, uint32_t columns, const Out *out)
+{
+    PyObject *cell = cell_of(cells, places, columns + (uint32_t)PyLong_AsUnsignedLong(PyTuple_GetItem(text, 0)));
+    PyObject *code = PyDict_GetItemWithError(PyTuple_GetItem(text, 1), cell);
+    if (!code && PyErr_Occurred()) return -1;
+    PyObject *others = PyTuple_GetItem(text, 2);
+    if (code || !PyCallable_Check(others)) return write_code(code ? code : others, out);
+    Py_INCREF(cell); /* whoever else has the list */
+    code = PyObject_CallFunctionObjArgs(others, cell, NULL);
+    Py_DECREF(cell);
+    const int written = code ? write_code(code, out) : -1;
+    Py_XDECREF(code);
+    return written;
 }
 
 /* Returns whether the row is written, -1 where an exception is set. */

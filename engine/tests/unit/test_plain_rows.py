@@ -180,3 +180,10 @@ def test_plans_and_rows_are_checked(native: Any) -> None:
             features.write([1.0], places, out)
     with pytest.raises((TypeError, BufferError)):
         features.write([1.0], array("i", [0]), bytes(8))
+
+
+def test_an_error_of_a_function_is_its_own(native: Any) -> None:
+    """What the function to a text's code raises is raised."""
+    features = native.Features(4, 2, 0, 1, b"", ((0, {}, lambda text: 1 / len(text)),))
+    with pytest.raises(ZeroDivisionError):
+        features.write([""], array("i", [0]), bytearray(8))

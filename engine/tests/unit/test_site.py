@@ -143,7 +143,7 @@ def test_each_metric_of_the_server_is_described(tmp_path: Path) -> None:
     """docs/serving.md has every metric that Prometheus is shown, those of a canary and a shadow, too."""
     monitor = Monitor(tmp_path, None)
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    monitor.note(Entry(now, "1", "", "POST", "/invocations", "grades/1", role="canary"))
+    monitor.note(Entry(now.timestamp(), "1", "", "POST", "/invocations", "grades/1", role="canary"))
     monitor.shadowed("grades/2", "equal", 0.1)
     text = monitor.metrics({"main": {"model": "grades/1"}}).decode()
     shown = set(re.findall(r"^(waypost_\w+?)(?:_bucket|_count|_sum)?[{ ]", text, re.MULTILINE))

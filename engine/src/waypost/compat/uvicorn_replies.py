@@ -41,17 +41,13 @@ def sent_at_once(send: Send, status: int, headers: Headers, body: bytes) -> bool
     if not takes_at_once(send):
         return False
     cycle: Any = send.__self__  # type: ignore[attr-defined]  # a method of uvicorn's cycle
-    parts = [STATUS_LINE[status]]
-    for name, value in (*cycle.default_headers, *headers):
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n")
-    head = b"".join(parts)
-    lines = len(cycle.default_headers) + len(headers) + 2
-    if head.count(b"\n") != lines or head.count(b"\r") != lines:
+    head = b"\r\n".join([*map(b": ".join, (*cycle.default_headers, *headers)), b"", b""])
+    breaks = len(cycle.default_headers) + len(headers) + 1
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
         return False
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = cycle.chunked_encoding = False
-    cycle.transport.write(head + body)
+    cycle.transport.write(STATUS_LINE[status] + head + body)
     cycle.message_event.set()
     cycle.on_response()
     return True

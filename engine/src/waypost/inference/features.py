@@ -6,7 +6,7 @@ import math
 import operator
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -44,15 +44,18 @@ class Kind(BaseModel):
         return np.float64 if self.is_wide else np.float32
 
 
+TextSteps = tuple[int, Mapping[str | None, bytes | None], bytes | Callable[[str], bytes] | None]
+
+
 class Steps(NamedTuple):
     """What the extension does for a part (`engine/walk/features.c`).
 
     numbers: by column, as packed by `number_step`. texts: (column, the code of each text and of None, that of
-    all other texts), as packed by `code_of`; without a code, a text is refused.
+    all other texts or the function to it), as packed by `code_of`; without a code, a text is refused.
     """
 
     numbers: bytes = b""
-    texts: tuple[tuple[int, dict[str | None, bytes], bytes | None], ...] = ()
+    texts: tuple[TextSteps, ...] = ()
 
 
 _NUMBER, _CODE = struct.Struct("=4I3d"), struct.Struct("=2Id")

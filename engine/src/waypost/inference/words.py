@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from waypost.inference.features import Cells, Columns, Features, Kind, Row, Writer, value_error
+from waypost.inference.features import (
+    Cells,
+    Columns,
+    Features,
+    Kind,
+    Row,
+    Steps,
+    Writer,
+    code_of,
+    value_error,
+)
 from waypost.inference.layout import Layout
 from waypost.inference.table import Floats, Table, Texts, Values
 
@@ -75,6 +85,20 @@ class Words(Columns):
                 out[at + position] = weight
 
         return cells
+
+    def plain_steps(self, layout: Layout, at: int) -> Steps:
+        def weighed(text: str) -> bytes:
+            return code_of(
+                (at + place, weight) for place, weight in zip(*self._weights_of(text), strict=True)
+            )
+
+        remembered = lru_cache(maxsize=_MOST_TEXTS)(weighed)
+
+        def code(text: str) -> bytes:
+            return remembered(text) if len(text) <= _LONGEST_TEXT else weighed(text)
+
+        missing = None if self.fill is None else weighed(self.fill)
+        return Steps(texts=((layout.texts.index(self.column), {None: missing}, code),))
 
     def _given(self, text: str | None, row: int) -> str:
         if text is not None:

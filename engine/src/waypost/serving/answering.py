@@ -25,6 +25,7 @@ from waypost.serving.metrics import Entry
 from waypost.serving.original_requests import asked
 from waypost.serving.prediction_log import Answered, Journal
 from waypost.serving.protocol import CSV, JSON, parsed, table_of
+from waypost.serving.repeated import Repeated
 from waypost.serving.replies import Headers, Reply, forget_frames
 from waypost.serving.reply_bodies import reply
 from waypost.serving.threads import BusyError, Threads, Work
@@ -36,6 +37,8 @@ _QUICK_KINDS, _QUICK_ROWS = (JSON, CSV), 64
 _MOST_WAITING = 256
 _MOST_LOST = 4  # multiple of the threads at work
 _MOST_UNPACKING = 4
+_BELOW_ONE = [b"0.%03d" % micros for micros in range(1000)]
+"""Texts of times below a millisecond: a float takes ten times as long to format."""
 
 T = TypeVar("T")
 MAIN = "main"
@@ -70,6 +73,7 @@ class Answering:
             cores, waiting=_MOST_WAITING, lost=_MOST_LOST * cores, name="predict"
         )
         self._unpacker = Unpacker(min(cores, _MOST_UNPACKING), seconds)
+        self._repeated = Repeated()
         self._one_json, self._loading = threading.Lock(), threading.Lock()
 
     async def answer(
@@ -96,7 +100,9 @@ class Answering:
         """
         if isinstance(served.model.answers, Original) or not served.model.proof.is_equal:
             return None
-        content = _parsed(JSON, body, entry)
+        began = time.perf_counter()
+        content = self._repeated.parsed(body)
+        entry.parse = time.perf_counter() - began
         if self._journal is None and (reply := self._of_one_row(served, content, entry)):
             return reply
         table, wants = self._table(served, JSON, content, entry)
@@ -159,7 +165,10 @@ class Answering:
 
     def _read(self, served: Served, kind: str, body: bytes, entry: Entry) -> tuple[Table | Rows, bool]:
         """Returns (table, whether probabilities are requested). Raises TableError."""
-        return self._table(served, kind, _parsed(kind, body, entry), entry)
+        began = time.perf_counter()
+        content = parsed(kind, body)
+        entry.parse = time.perf_counter() - began
+        return self._table(served, kind, content, entry)
 
     def _table(self, served: Served, kind: str, content: Any, entry: Entry) -> tuple[Table | Rows, bool]:
         """Returns the same for a parsed body. Raises TableError."""
@@ -229,22 +238,20 @@ class Answering:
         self._unpacker.end()
 
 
-def _parsed(kind: str, body: bytes, entry: Entry) -> Any:
-    """Returns a parsed body. Raises RequestError."""
-    began = time.perf_counter()
-    content = parsed(kind, body)
-    entry.parse = time.perf_counter() - began
-    return content
-
-
 def _replied(served: Served, entry: Entry, body: bytes) -> Reply:
     """Returns the reply with an answer."""
     return Reply(200, body, headers=[_timing(entry), *served.headers])
 
 
 def _timing(entry: Entry) -> tuple[bytes, bytes]:
-    seconds = entry.parse * 1000, entry.validate * 1000, entry.predict * 1000
-    return b"server-timing", b"parse;dur=%.3f, validate;dur=%.3f, predict;dur=%.3f" % seconds
+    seconds = _milliseconds(entry.parse), _milliseconds(entry.validate), _milliseconds(entry.predict)
+    return b"server-timing", b"parse;dur=%b, validate;dur=%b, predict;dur=%b" % seconds
+
+
+def _milliseconds(seconds: float) -> bytes:
+    """Returns seconds as text of milliseconds."""
+    micros = round(seconds * 1e6)
+    return _BELOW_ONE[micros] if micros < len(_BELOW_ONE) else b"%.3f" % (seconds * 1000)
 
 
 def _answered(served: Served, entry: Entry, table: Table | Rows, answer: Answer) -> Answered:

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +150,7 @@ class Application:
             path = path.rstrip("/") or "/"
         client = scope["client"][0] if scope.get("client") else ""
         label = self._models.main.now.fetched.label
-        return Entry(datetime.now(UTC), text, client, scope["method"], path, label)
+        return Entry(time.time(), text, client, scope["method"], path, label)
 
     async def _reply_to(self, given: dict[bytes, bytes], receive: Receive, entry: Entry) -> Reply:
         """Returns the reply to a request, whatever happens."""

@@ -7,7 +7,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,12 @@ _LINE = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 @dataclass(slots=True)
 class Entry:
-    """An answered request in the access log: a line of JSON. Times are in seconds; `caller` is the name of
-    its token, `role` that of the model if there are several.
+    """An answered request in the access log: a line of JSON. Times are in seconds, `time` since the epoch
+    until the line is written; `caller` is the name of its token, `role` that of the model if there are
+    several.
     """
 
-    time: datetime
+    time: float | datetime
     id: str
     client: str
     method: str
@@ -132,6 +133,7 @@ class Monitor:
         """Counts requests, and writes their lines."""
         for entry in entries:
             self._count(entry)
+            entry.time = datetime.fromtimestamp(entry.time, UTC)  # type: ignore[arg-type]  # not written yet
         if entries and self._log:
             lines = b"".join([orjson.dumps(entry, option=_LINE) for entry in entries])
             # Clients choose paths and ids; nearly all of them are plain ASCII.

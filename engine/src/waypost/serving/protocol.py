@@ -44,8 +44,11 @@ def content_type(header: str) -> str:
 
 def parsed(kind: str, body: bytes) -> Any:
     """Returns a parsed body: a dictionary for JSON, else the bytes. Raises RequestError."""
-    if kind != JSON:
-        return body
+    return parsed_json(body) if kind == JSON else body
+
+
+def parsed_json(body: bytes) -> dict[str, Any]:
+    """Returns the object that a body in JSON is. Raises RequestError."""
     try:
         content = orjson.loads(body)
     except ValueError:
