@@ -14,7 +14,7 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## make .venv with everything that is needed
-$(READY): engine/requirements/dev.txt engine/pyproject.toml $(wildcard engine/walk/*.c) engine/walk/pyproject.toml
+$(READY): engine/requirements/dev.txt engine/pyproject.toml $(wildcard engine/walk/*.[ch]) engine/walk/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed (make PYTHON=python3.12)")'
 	@echo "making $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv $(VENV)

@@ -31,22 +31,26 @@ def same_bits(given: Any, expected: Any) -> bool:
     return bool(given.shape == expected.shape and given.tobytes() == expected.tobytes())
 
 
-@pytest.mark.parametrize("count", [1, 5, 300])
-def test_sums_are_the_same_bits(way: str, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "is_whole"), [(1, False), (5, False), (17, False), (300, False), (300, True)]
+)
+def test_sums_are_the_same_bits(way: str, count: int, *, is_whole: bool) -> None:
     """Whatever the trees, the thresholds and the values, missing and infinite ones too: the sums are those of
-    the plain rule, one row or many.
+    the plain rule, one row or many, groups that are full and one that is not, rows with and without NaN.
     """
     for seed in range(12):
         choose = random.Random(seed)
         trees = walks.trees(choose)
         features = walks.rows(choose, trees, count)
+        if is_whole:
+            features[np.isnan(features)] = np.inf
         expected = walks.plain_sums(trees, features)
         found = Forest(trees.to_bytes(), 0).sums(features)
         assert same_bits(found, expected), seed
 
 
 def test_rows_beyond_a_block_get_the_same_bits(way: str) -> None:
-    """A tree meets a block of rows at a time: rows before and after the end of a block get the sums of
+    """Trees meet a block of rows at a time: rows before and after the end of a block get the sums of
     the plain rule.
     """
     choose = random.Random(2)

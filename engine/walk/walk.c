@@ -5,119 +5,33 @@
  * What is checked stays so, since nobody else has the copy; therefore the walk itself checks nothing, needs no lock,
  * and gives the interpreter back while it lasts.
  */
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
-#include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "walk.h"
 
 #define LANES 256  /* trees that a row meets at a time */
-#define BLOCK 4096 /* rows that a tree meets at a time: many, since its leaves come into the cache once for all of them */
-#define GROUP 8    /* those rows in groups: few, since all of them wait for the one that goes deepest */
-#define MANY 16    /* rows from which on a tree meets all rows of a block; below, a row meets all trees */
-#define INLINE static inline __attribute__((always_inline))
+#define MANY 16    /* rows from which on trees meet the rows of a block; below, a row meets all trees */
 enum { DEEPEST = 1000, MOST_NODES = 1 << 26, MOST_OUTPUTS = 1 << 16 };
 
-/* Both kinds of nodes: a row goes to the next but one node `below` where its value is above the threshold, else to
- * the first. A leaf is below itself, under infinity. The bit of `missing` sends NaN the first way. */
-typedef struct { float threshold; uint32_t link; } Narrow;
-typedef struct { double threshold; uint32_t below; uint32_t link; } Wide;
-
-typedef struct {
-    char magic[8];
-    uint32_t version, kind, trees, nodes, width, outputs, per_leaf, leaves, single, unused;
-} Header;
-
-typedef struct {
-    PyObject_HEAD
-    char *copy;
-    Header head;
-    double *start, *values;
-    const uint32_t *roots;
-    const Narrow *narrow;
-    const Wide *wide;
-    uint32_t *leaf; /* by node: the number of the leaf */
-    unsigned shift; /* of a narrow node's link: what is above says how far below its first child is */
-} Trees;
-
-/* One step of each lane until none moves. Lane j is the row at x + j * stride. */
-#define WALK(NAME, NODE, REAL, NODES, BELOW)                                                       \
-    INLINE void NAME(const Trees *self, uint32_t *restrict at, const REAL *restrict x, size_t stride, uint32_t lanes) \
-    {                                                                                              \
-        const NODE *restrict nodes = NODES;                                                        \
-        const unsigned shift = self->shift;                                                        \
-        const uint32_t mask = (uint32_t)(((uint64_t)1 << shift) - 1);                              \
-        uint32_t moved;                                                                            \
-        do {                                                                                       \
-            moved = 0;                                                                             \
-            for (uint32_t j = 0; j < lanes; j++) {                                                 \
-                const NODE node = nodes[at[j]];                                                    \
-                const REAL value = x[j * stride + (node.link & mask) / 2];                         \
-                const uint32_t first = (value <= node.threshold) | ((value != value) & node.link); \
-                const uint32_t step = (BELOW) + 1 - (first & 1);                                   \
-                moved |= step;                                                                     \
-                at[j] += step;                                                                     \
-            }                                                                                      \
-        } while (moved);                                                                           \
-    }
-WALK(walk_narrow, Narrow, float, self->narrow, node.link >> shift)
-WALK(walk_wide, Wide, double, self->wide, ((void)shift, node.below))
-
-INLINE void walk(const Trees *self, uint32_t *at, const char *x, size_t stride, uint32_t lanes)
-{
-    if (self->narrow) walk_narrow(self, at, (const float *)x, stride, lanes);
-    else walk_wide(self, at, (const double *)x, stride, lanes);
-}
-
-/* Adds what a leaf says: to all outputs, or to the one that is the tree's turn. */
-static void add(const Trees *self, double *restrict sums, uint32_t tree, uint32_t leaf)
-{
-    const uint32_t count = self->head.per_leaf;
-    const double *restrict values = self->values + (size_t)leaf * count;
-    double *restrict to = count == self->head.outputs ? sums : sums + tree % self->head.outputs;
-    if (self->head.single) for (uint32_t i = 0; i < count; i++) to[i] = (double)(float)(to[i] + values[i]);
-    else for (uint32_t i = 0; i < count; i++) to[i] += values[i];
-}
+/* A row meets trees from the first root on. */
+BOTH(row, lanes, j, feature, ABOVE_OR_NAN)
 
 static void add_row(const Trees *self, const char *x, double *sums)
 {
     uint32_t at[LANES];
     for (uint32_t first = 0; first < self->head.trees; first += LANES) {
         const uint32_t left = self->head.trees - first, lanes = left < LANES ? left : LANES;
-        memcpy(at, self->roots + first, lanes * sizeof *at);
-        walk(self, at, x, 0, lanes);
-        for (uint32_t j = 0; j < lanes; j++) {
-            at[j] = self->leaf[at[j]];
-            __builtin_prefetch(self->values + (size_t)at[j] * self->head.per_leaf);
-        }
+        (self->narrow ? row_narrow : row_wide)(self, self->roots + first, at, x, lanes);
+        for (uint32_t j = 0; j < lanes; j++) __builtin_prefetch(self->values + (size_t)at[j] * self->head.per_leaf);
         for (uint32_t j = 0; j < lanes; j++) add(self, sums, first + j, at[j]);
     }
 }
 
-static void add_block(const Trees *self, const char *x, double *sums, uint32_t rows)
-{
-    uint32_t at[BLOCK], j;
-    const size_t width = self->head.width, row = width * self->head.kind;
-    for (uint32_t tree = 0; tree < self->head.trees; tree++) {
-        for (j = 0; j < rows; j++) at[j] = self->roots[tree];
-        for (j = 0; j + GROUP <= rows; j += GROUP) walk(self, at + j, x + j * row, width, GROUP);
-        walk(self, at + j, x + j * row, width, rows - j);
-        for (j = 0; j < rows; j++) add(self, sums + (size_t)j * self->head.outputs, tree, self->leaf[at[j]]);
-    }
-}
-
-static void add_all(const Trees *self, const char *x, double *sums, size_t rows)
+/* Where there is `room`, the rows meet the trees together. */
+static void add_all(const Trees *self, const char *x, char *room, double *sums, size_t rows)
 {
     const size_t row_bytes = (size_t)self->head.width * self->head.kind, outputs = self->head.outputs;
     for (size_t row = 0; row < rows; row++) memcpy(sums + row * outputs, self->start, outputs * sizeof *sums);
-    if (rows < MANY) {
-        for (size_t row = 0; row < rows; row++) add_row(self, x + row * row_bytes, sums + row * outputs);
-        return;
-    }
-    for (size_t row = 0; row < rows; row += BLOCK)
-        add_block(self, x + row * row_bytes, sums + row * outputs, (uint32_t)(rows - row < BLOCK ? rows - row : BLOCK));
+    if (room) add_rows(self, x, room, sums, rows);
+    else for (size_t row = 0; row < rows; row++) add_row(self, x + row * row_bytes, sums + row * outputs);
 }
 
 /* Returns what is wrong with a node of the tree from `root` to before `end`; notes the depth of its children. */
@@ -258,13 +172,18 @@ static PyObject *trees_add_up(PyObject *object, PyObject *args)
     const size_t rows = (size_t)x.len / row;
     const int fits = rows * row == (size_t)x.len && rows * answer == (size_t)sums.len
         && (uintptr_t)x.buf % self->head.kind == 0 && (uintptr_t)sums.buf % sizeof(double) == 0;
-    if (fits) {
+    const int many = fits && rows >= MANY;
+    char *const room = many ? calloc(room_for(self, rows), 1) : NULL;
+    const int lacks = many && !room;
+    if (fits && !lacks) {
         Py_BEGIN_ALLOW_THREADS
-        add_all(self, x.buf, sums.buf, rows);
+        add_all(self, x.buf, room, sums.buf, rows);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&x);
     PyBuffer_Release(&sums);
+    free(room);
+    if (lacks) return PyErr_NoMemory();
     if (!fits) return PyErr_Format(PyExc_ValueError, "features and sums are not of the form's rows");
     Py_RETURN_NONE;
 }
