@@ -46,6 +46,15 @@ def test_every_wrong_override_is_listed() -> None:
     ]
 
 
+def test_an_override_that_is_not_utf_8() -> None:
+    """Bytes of another encoding on the command line are a finding with its place."""
+    with pytest.raises(FindingsError) as caught:
+        merged([BASE], ["model.depth=\udce9", "+\udce9=1"])
+    assert [found.rpartition(": ")[2] for found in findings(caught)] == [
+        "it is not UTF-8; is the terminal's locale one of UTF-8?"
+    ] * 2
+
+
 def test_interpolation() -> None:
     """${key} is filled in from the parameters, in texts and whole mappings; a wrong key is named."""
     config = merged([BASE], [])

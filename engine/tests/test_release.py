@@ -501,7 +501,9 @@ def test_what_its_owner_lives_with_is_released(library: Repository, call: Call) 
 def test_release_of_a_pipeline_needs_its_lock(
     library: Repository, server: str, workplace: Path, call: Call
 ) -> None:
-    """A stale lock, a moved tag of a component, a folder outside: a pipeline is not released with these."""
+    """A stale lock, one that git ignores, a moved tag of a component, a folder outside: a pipeline is not
+    released with these.
+    """
     assert call(*WAYPOST, "release", "-C", library.path).returncode == 0
     pipeline = releasable(make_pipeline(workplace / "grades", f"{server}/components"))
     shutil.copytree(library.path / "load", workplace / "outside" / "load")
@@ -513,10 +515,12 @@ def test_release_of_a_pipeline_needs_its_lock(
     assert "there is no lock" in refused.stderr
     assert "is outside of this repository" in refused.stderr
     assert call(*WAYPOST, "lock", pipeline.path).returncode == 0
+    (pipeline.path / ".gitignore").write_text("*.json\n")
     pipeline.commit("lock")
     library.release("1.0.0", force=True)
     refused = call(*WAYPOST, "release", "-C", pipeline.path)
     assert "tag-moved" in refused.stderr
+    assert "git ignores it: the release would not have it" in refused.stderr
 
 
 @pytest.mark.parametrize(

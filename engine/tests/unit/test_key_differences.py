@@ -77,4 +77,5 @@ def test_the_key_is_of_the_content() -> None:
 
 def test_digests_are_of_canonical_json() -> None:
     """Sorted keys, no spaces, UTF-8: the same digest on every machine and in every version."""
+    assert digest_of("\udce9") == hashlib.sha256(b'"\xe9"').hexdigest()  # a file's name by its bytes
     assert digest_of({"b": [1], "a": "ä"}) == hashlib.sha256('{"a":"ä","b":[1]}'.encode()).hexdigest()

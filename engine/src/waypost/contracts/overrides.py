@@ -38,6 +38,8 @@ def override_layer(tree: Mapping[Any, Any], override: str) -> dict[Any, Any]:
     key, equals, text = override.removeprefix("+").partition("=")
     if not equals or not key:
         raise FindingsError([Finding(place, "an override is of the form key=value")])
+    if any("\ud800" <= letter <= "\udfff" for letter in override):
+        raise FindingsError([Finding(place, "it is not UTF-8", "is the terminal's locale one of UTF-8?")])
     names = names_of(key, place)
     path = path_of(tree, key)
     if path is None and not override.startswith("+"):

@@ -138,7 +138,7 @@ def whole_or_nothing() -> Iterator[None]:
     try:
         yield
     except ProcessError as error:
-        message = f"{_NOTHING_RELEASED}: {' '.join(error.stderr.split())}"
+        message = f"{_NOTHING_RELEASED}: {' '.join(error.stderr.split()) or error}"
         raise WaypostError(message, hint="the repository is as it was") from error
 
 

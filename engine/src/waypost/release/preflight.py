@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from waypost.contracts.lock import FILE as LOCK_FILE
 from waypost.contracts.pipeline import FILE as PIPELINE_FILE
+from waypost.contracts.pipeline import PARAMETERS_FILE
 from waypost.errors import Finding, RemoteError
 from waypost.interfaces.changelog import has_unreleased, unreleased
 from waypost.interfaces.record import FOLDER
@@ -27,6 +29,7 @@ def findings_before(
         found.append(Finding(f"{FOLDER}/{version}.json", "this version was released already"))
     found += product.findings(product.version)
     if isinstance(product, PipelineRepository):
+        found += _ignored_findings(product)
         found += _pin_findings(product, notify, offline=offline)
     return found
 
@@ -91,6 +94,16 @@ def _tag_findings(product: Product, tag: str, *, offline: bool) -> list[Finding]
         except RemoteError:
             pass  # a finding of the work tree reports it already
     return []
+
+
+def _ignored_findings(product: PipelineRepository) -> list[Finding]:
+    """Returns a finding for each file of a pipeline that git would leave out of the release."""
+    there = [name for name in (PIPELINE_FILE, PARAMETERS_FILE, LOCK_FILE) if (product.place / name).is_file()]
+    problem, hint = (
+        "git ignores it: the release would not have it",
+        "take it out of .gitignore, and commit it",
+    )
+    return [Finding(name, problem, hint) for name in git.ignored_among(product.place, there)]
 
 
 def _pin_findings(product: PipelineRepository, say: Notify, *, offline: bool) -> list[Finding]:

@@ -10,4 +10,5 @@ from typing import Any
 def digest_of(content: Any) -> str:
     """Returns the sha256 (hex) of the canonical JSON of plain values."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # A path that is not UTF-8 has surrogates for its bytes.
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
