@@ -14,6 +14,7 @@ MODELS = {
     "train_lightgbm/model.schema.json": "train_lightgbm.model:ModelConfig",
     "train_linear/model.schema.json": "train_linear.model:ModelConfig",
     "train_random_forest/model.schema.json": "train_random_forest.model:ModelConfig",
+    "train_xgboost/model.schema.json": "train_xgboost.model:ModelConfig",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -17,11 +18,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, root_mean_squared_error
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from xgboost import XGBClassifier, XGBRegressor
 
 from segregate.split import split
 from train_gradient_boosting.train import LEARNER as BOOSTING
+from train_lightgbm.train import LEARNER as LIGHTGBM
 from train_linear.train import LEARNER as LINEAR
 from train_random_forest.train import LEARNER as FOREST
+from train_xgboost.train import LEARNER as XGBOOST
 from training.learner import Asked, Learner, fitted
 from training.tasks import task_of
 from training.trainer import prepare
@@ -29,6 +33,8 @@ from training.trainer import prepare
 TABLES = {"breast_cancer": load_breast_cancer, "wine": load_wine, "diabetes": load_diabetes}
 SEED = 42
 ROUNDS: dict[str, Any] = {"max_iter": 20, "early_stopping": False, "random_state": SEED}
+TREES: dict[str, Any] = {"n_estimators": 20, "random_state": SEED, "n_jobs": 1}
+FIXED: dict[str, Any] = {"early_stopping": False, "boosting": {"n_estimators": 20}}
 TRAINERS: dict[str, tuple[Learner, dict[str, Any], Any, Any]] = {
     "forest": (
         FOREST,
@@ -42,6 +48,8 @@ TRAINERS: dict[str, tuple[Learner, dict[str, Any], Any, Any]] = {
         HistGradientBoostingClassifier(**ROUNDS),
         HistGradientBoostingRegressor(**ROUNDS),
     ),
+    "lightgbm": (LIGHTGBM, FIXED, LGBMClassifier(**TREES, verbose=-1), LGBMRegressor(**TREES, verbose=-1)),
+    "xgboost": (XGBOOST, FIXED, XGBClassifier(**TREES), XGBRegressor(**TREES)),
     "linear": (
         LINEAR,
         {},

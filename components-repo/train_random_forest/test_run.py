@@ -47,7 +47,7 @@ def asked_for(options: ModelConfig, features: pd.DataFrame, labels: Labels, jobs
 
 
 def learned_by(options: ModelConfig, features: pd.DataFrame, labels: Labels, jobs: int = 1) -> Any:
-    return fitted(new_pipeline(asked_for(options, features, labels, jobs)), features, labels)
+    return fitted(new_pipeline(asked_for(options, features, labels, jobs)), features, labels, jobs=jobs)
 
 
 @pytest.mark.parametrize("encode", ["onehot", "ordinal"])

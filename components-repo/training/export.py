@@ -72,7 +72,7 @@ def export(
     """Logs the model with MLflow, in the skops format: loading it executes no pickled code.
 
     Args: digest is that of the training data; trusted are the types beyond scikit-learn's own, packages what
-    the model needs beside it.
+    the model needs beside it: names, in the versions that are here, or requirements.
     """
     import mlflow
 
@@ -86,7 +86,7 @@ def export(
         input_example=features.head(3),
         metadata={**metadata, "training_data_sha256": digest},
         pip_requirements=[
-            f"{name}=={version(name)}"
+            name if "==" in name else f"{name}=={version(name)}"
             for name in ("mlflow", "scikit-learn", "skops", "pandas", "numpy", "scipy", *packages)
         ],
     )

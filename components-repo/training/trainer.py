@@ -122,7 +122,8 @@ def train(step: Step, learner: Learner) -> None:
     if args.refit:
         started = time.monotonic()
         new = learner.settled(model) if learner.stops(config) else new
-        model = fitted(new, features, labels, jobs=asked.jobs)
+        weights = learner.weights(config, labels)
+        model = fitted(new, features, labels, jobs=asked.jobs, weights=weights)
         seconds += time.monotonic() - started
     step.metrics({"fit_seconds": seconds})
     model = deciding(config.threshold, model, threshold)
