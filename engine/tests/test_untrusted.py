@@ -514,6 +514,21 @@ FILES: dict[str, tuple[bytes, str]] = {
         zipped(some("ObjectNode", "subprocess.Popen")),
         "requires building subprocess.Popen",
     ),
+    "a part of a vote": (
+        zipped(
+            some(
+                "DictNode",
+                "sklearn.utils._bunch.Bunch",
+                content={},
+                key_types=part("ListNode", "builtins.list", 3, content=[]),
+            )
+        ),
+        "requires building sklearn.utils._bunch.Bunch",
+    ),
+    "another library's model": (
+        zipped(some("ObjectNode", "xgboost.core.Booster")),
+        "requires building xgboost.core.Booster, which may run",
+    ),
     "a function of SciPy's": (
         zipped(some("FunctionNode", "scipy.special._ufuncs.eval_hermite")),
         "cannot be checked",

@@ -29,7 +29,7 @@ _POOL = "4"  # words of a seed in NumPy
 # How skops builds a part, and its allowed types; (): any that skops knows.
 _BUILDERS: dict[str, tuple[str, ...]] = {
     "JsonNode": (),
-    "DictNode": ("builtins.dict", "collections.OrderedDict"),
+    "DictNode": ("builtins.dict", "collections.OrderedDict", "sklearn.utils._bunch.Bunch"),
     "ListNode": ("builtins.list",),
     "TupleNode": ("builtins.tuple",),
     "SetNode": ("builtins.set",),
@@ -45,6 +45,7 @@ _BUILDERS: dict[str, tuple[str, ...]] = {
     "LossNode": (),
     "ObjectNode": (),
 }
+_PACKAGES = ("builtins", "numpy", "sklearn")
 # The one takes a number as a size; the other holds anything.
 _NO_SCALARS = ("numpy.void", "numpy.object_")
 KNOWN = {
@@ -144,6 +145,8 @@ def _is_alike(one: Any, other: Any) -> bool:
 
 def _check_part(part: Mapping[str, Any]) -> None:
     builder, kind = part["__loader__"], f"{part['__module__']}.{part['__class__']}"
+    if builder == "ObjectNode" and kind.partition(".")[0] not in _PACKAGES:
+        raise UnsafeError(f"it requires building {kind}, which may run arbitrary code")
     if builder not in _BUILDERS:
         raise UnsafeError(f"it holds {kind}, which cannot be checked")
     kinds = _BUILDERS[builder]
