@@ -256,13 +256,50 @@ def boosted(library: str, choose: random.Random) -> tuple[Any, pd.DataFrame]:
     return getattr(package, f"{prefix}{kind}")(**options).fit(used, answers, **more), used
 
 
+def vote(choose: random.Random) -> tuple[Any, pd.DataFrame]:
+    """Returns a vote of one estimator, XGBoost among others, after random transformers or around them."""
+    from sklearn.ensemble import VotingClassifier, VotingRegressor
+
+    learned = table(choose, 60)
+    classes = choose.choice((0, 2, 3))
+    kind = choose.choice(["xgboost", "xgboost", *estimators()])
+    estimator = _xgboost(choose, classes) if kind == "xgboost" else estimators()[kind](classes, 0)
+
+    def around(one: Any) -> Any:
+        return VotingClassifier([("one", one)], voting="soft") if classes else VotingRegressor([("one", one)])
+
+    takes_missing = kind in {*TAKES_MISSING, "xgboost"}
+    if is_inside := choose.random() < 0.5:
+        estimator = around(estimator)
+    model = preprocessed(choose, estimator, takes_missing=takes_missing)
+    if kind == "xgboost":
+        model.steps[0][1].sparse_threshold = choose.choice((0, 1))
+    elif kind == "histograms":
+        model.steps[0][1].sparse_threshold = 0
+    model = model if is_inside else around(model)
+    return model.fit(learned, target(choose, learned, classes)), learned
+
+
+def _xgboost(choose: random.Random, classes: int) -> Any:
+    import xgboost
+
+    kind = xgboost.XGBClassifier if classes else xgboost.XGBRegressor
+    return kind(n_estimators=8, n_jobs=1, random_state=choose.randrange(100))
+
+
 def made(kind: str, choose: random.Random) -> tuple[Any, pd.DataFrame]:
     """Returns a fitted model of a kind and the table that it learned from."""
     if kind == "native categories":
         return native_categories(choose)
+    if kind == "vote":
+        return vote(choose)
     if kind in ("lightgbm", "xgboost", "catboost"):
         return boosted(kind, choose)
     return pipeline(kind, choose)
 
 
-KINDS = [*sorted(TAKES_MISSING), "boosting", "linear", "native categories", "lightgbm", "xgboost", "catboost"]
+KINDS = [
+    *sorted(TAKES_MISSING),
+    *("boosting", "linear", "native categories", "vote"),
+    *("lightgbm", "xgboost", "catboost"),
+]

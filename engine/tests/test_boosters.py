@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from tests import models
 from waypost.contracts.mlmodel import Column
 from waypost.inference.compiled import Compiled
 from waypost.inference.compiling import compiled_form
 from waypost.inference.layout import Layout
-from waypost.inference.learned import NotCompilableError
+from waypost.inference.learned import SINGLE_TOLERANCE, NotCompilableError
 from waypost.inference.model_cache import ready
 from waypost.inference.table import Table, from_columns
 
@@ -125,6 +128,48 @@ def test_numbers_that_lightgbm_takes_as_zero() -> None:
     answer = Compiled(content, form, Layout(columns)).predict(Table(asked.to_numpy(), {}))
     np.testing.assert_array_equal(answer.labels, model.predict(asked))
     assert len(set(answer.labels)) == 3
+
+
+def compiled(model: Any, table: pd.DataFrame) -> Compiled:
+    columns = tuple(Column(name=str(name), type="double", required=False) for name in table)
+    return Compiled(*compiled_form(model, columns), Layout(columns))
+
+
+def test_xgboost_with_names_of_classes() -> None:
+    """A vote of one keeps the names that XGBoost has no place for; the mean of one answer is that answer, in
+    its float32.
+    """
+    vote = VotingClassifier([("xgboost", estimator("xgboost", "three classes"))], voting="soft")
+    model = vote.fit(NUMBERS, np.array(["low", "middle", "high"])[THREE])
+    answer = compiled(model, NUMBERS).predict(Table(NUMBERS.to_numpy(), {}))
+    assert answer.labels.tolist() == model.predict(NUMBERS).tolist()
+    expected = model.predict_proba(NUMBERS)
+    assert answer.probabilities.dtype == expected.dtype == np.float32
+    assert np.array_equal(expected, model.estimators_[0].predict_proba(NUMBERS))
+    np.testing.assert_allclose(answer.probabilities, expected, rtol=0, atol=SINGLE_TOLERANCE)
+
+
+def test_xgboost_of_one_class() -> None:
+    """What learned one class answers with it, and with the probability that XGBoost begins with."""
+    model = estimator("xgboost", "two classes").fit(NUMBERS, np.zeros(len(NUMBERS), dtype=int))
+    answer = compiled(model, NUMBERS).predict(Table(NUMBERS.to_numpy(), {}))
+    assert set(answer.labels.tolist()) == {0}
+    np.testing.assert_array_equal(answer.probabilities, model.predict_proba(NUMBERS))
+
+
+@pytest.mark.parametrize("is_sparse", [True, False])
+def test_xgboost_takes_what_a_sparse_matrix_leaves_out_as_missing(is_sparse: bool) -> None:
+    """The zeros of numbers and codes are missing to XGBoost in a sparse matrix, and 0 in any other."""
+    steps = ColumnTransformer(
+        [("codes", OneHotEncoder(), ["k"]), ("n", "passthrough", ["n"])], sparse_threshold=float(is_sparse)
+    )
+    draw = np.random.default_rng(0)
+    table = pd.DataFrame({"k": draw.integers(0, 8, 400), "n": draw.integers(0, 2, 400)}, dtype=float)
+    model = make_pipeline(steps, estimator("xgboost", "two classes"))
+    model.fit(table, (table["k"] < 3) ^ (table["n"] > 0))
+    table.loc[::9, "n"] = np.nan
+    found = compiled(model, table).predict(Table(table.to_numpy(), {})).probabilities
+    np.testing.assert_allclose(found, model.predict_proba(table), rtol=0, atol=SINGLE_TOLERANCE)
 
 
 NOT_COMPILED: dict[str, tuple[str, str, dict[str, Any], str]] = {

@@ -34,6 +34,12 @@ _NUMBERS = np.dtype(np.float64)
 FOREST_TOLERANCE = 1e-5
 
 
+def _without_zeros(matrix: Array) -> Array:
+    """Returns float32 features, in which 0 has become missing; what only rounds to 0 has not."""
+    with np.errstate(over="ignore"):
+        return np.where(matrix == 0, np.nan, matrix).astype(np.float32)
+
+
 class Weights(BaseModel):
     """A linear model: an output is the weighted sum of the features plus the intercept."""
 
@@ -50,7 +56,8 @@ class Content(BaseModel):
     `members`: sets of categories that trees split by. `in_lists`: each label is a list of one.
     `by_probability`: the answer is the most probable class, not the one with the largest sum. `is_single`:
     answers are rounded to float32. `kind`: type of the features. `link`: the function from sums to answers;
-    `from_zero`: a sum of 0 is the second class. `tolerance`: allowed difference from the original's numbers,
+    `from_zero`: a sum of 0 is the second class. `zero_is_missing`: a feature that is 0 is missing, as in a
+    sparse matrix that its library reads so. `tolerance`: allowed difference from the original's numbers,
     relative, or absolute for numbers below 1.
     """
 
@@ -65,6 +72,7 @@ class Content(BaseModel):
     kind: Kind = Kind()
     link: Link = "mean"
     from_zero: bool = False
+    zero_is_missing: bool = False
     by_probability: bool = False
     is_single: bool = False
     has_probabilities: bool = True
@@ -236,6 +244,8 @@ class Compiled:
             factors, intercept = self._weights
             sums = matrix @ factors + intercept
         else:
+            if content.zero_is_missing:
+                matrix = _without_zeros(matrix)
             sums = self._forest.sums(self._expand(matrix) if self._expand else matrix)
         found = inverse(content.link, sums, content.trees)
         if content.is_single:

@@ -9,12 +9,13 @@ import numpy as np
 
 from waypost.contracts.mlmodel import Column
 from waypost.inference.catboost_trees import learned_by_catboost
-from waypost.inference.compiled import Content, Cut
+from waypost.inference.compiled import Content
 from waypost.inference.compiling_plan import is_sparse, plan_of
 from waypost.inference.learned import Learned, NotCompilableError
 from waypost.inference.lightgbm_trees import learned_by_lightgbm
 from waypost.inference.sklearn_models import learned_by_sklearn
 from waypost.inference.trees import FormError, from_bytes, leading_feature
+from waypost.inference.wrappers import unwrapped
 from waypost.inference.xgboost_trees import learned_by_xgboost
 
 _BORDERS, _BORDER_TREES = 100, 50  # probed thresholds: per feature, of so many trees
@@ -28,13 +29,17 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes
         raise NotCompilableError("the model's signature names no columns")
     if gaps := [c.name for c in columns if c.kind == "boolean" and not c.required]:
         raise NotCompilableError(f"column {gaps[0]!r}: MLflow reads an optional boolean in its own way")
-    steps, estimator, cut = _taken_apart(model)
+    inner = unwrapped(model)
+    steps = inner.steps
     try:
-        found = _learned(estimator)
+        found = inner.answering(_learned(inner.estimator))
     except FormError as error:
         raise NotCompilableError(str(error)) from error
     # scikit-learn's trees take missing values, but in no sparse matrix.
     is_refused = found.link == "mean" and is_sparse(steps)
+    is_without_zeros = found.skips_zeros and is_sparse(steps)
+    # As float64: what a sparse matrix leaves out is 0 before it is rounded to float32.
+    kind = found.kind.model_copy(update={"is_wide": True}) if is_without_zeros else found.kind
     plan = plan_of(steps, columns, takes_missing=found.takes_missing and not is_refused)
     if plan.width != found.width:
         raise NotCompilableError(f"the plan gives {plan.width} features, the model takes {found.width}")
@@ -43,10 +48,11 @@ def compiled_form(model: Any, columns: Sequence[Column]) -> tuple[Content, bytes
         trees=found.count,
         leading=leading_feature(found.trees) if found.trees else 0,
         classes=found.classes,
-        cut=cut,
-        kind=found.kind,
+        cut=inner.cut,
+        kind=kind,
         link=found.link,
         from_zero=found.from_zero,
+        zero_is_missing=is_without_zeros,
         by_probability=found.by_probability,
         is_single=found.is_single,
         weights=found.weights,
@@ -65,42 +71,6 @@ def _learned(estimator: Any) -> Learned:
         "catboost": learned_by_catboost,
     }
     return readers.get(type(estimator).__module__.partition(".")[0], learned_by_sklearn)(estimator)
-
-
-def _taken_apart(model: Any) -> tuple[list[Any], Any, Cut | None]:
-    """Returns (preprocessing, final estimator, decision threshold) of a fitted model.
-
-    The threshold is that of a scikit-learn classifier around the estimator or around the whole pipeline.
-    """
-    from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, RandomizedSearchCV
-    from sklearn.pipeline import Pipeline
-
-    cut = None
-    steps: list[Any] = []
-    while isinstance(model, (FixedThresholdClassifier, GridSearchCV, Pipeline, RandomizedSearchCV)):
-        if isinstance(model, Pipeline):
-            steps += [step for _, step in model.steps[:-1]]
-            model = model.steps[-1][1]
-        elif not isinstance(model, FixedThresholdClassifier):
-            model = model.best_estimator_
-        else:
-            cut = cut or _cut(model)
-            model = getattr(model, "estimator_", model.estimator)
-    # HistGradientBoosting encodes its categories by its own transformer.
-    own = getattr(model, "_preprocessor", None)
-    return steps if own is None else [*steps, own], model, cut
-
-
-def _cut(model: Any) -> Cut:
-    """Returns the threshold of a classifier. Raises NotCompilableError if it is not over probabilities."""
-    if model.response_method not in ("auto", "predict_proba"):
-        raise NotCompilableError(f"FixedThresholdClassifier over its {model.response_method}")
-    classes = model.classes_.tolist()
-    positive = classes[-1] if model.pos_label is None else model.pos_label
-    threshold = 0.5 if model.threshold == "auto" else float(model.threshold)
-    if len(classes) != 2 or positive not in classes or not np.isfinite(threshold):
-        raise NotCompilableError(f"FixedThresholdClassifier at {threshold} for {positive!r} of {classes}")
-    return Cut(positive=classes.index(positive), threshold=threshold)
 
 
 def borders_of(form: bytes | None) -> dict[int, list[float]]:

@@ -23,7 +23,12 @@ from waypost.inference.words import Words
 
 def is_sparse(steps: list[Any]) -> bool:
     """Whether the features are a sparse matrix."""
-    return bool(steps) and bool(getattr(steps[0], "sparse_output_", False))
+    return any(
+        getattr(step, "sparse_output_", False)
+        or getattr(step, "sparse_output", False)
+        or getattr(step, "encode", "") == "onehot"
+        for step in steps
+    )
 
 
 def plan_of(steps: list[Any], columns: Sequence[Column], *, takes_missing: bool) -> Plan:
@@ -33,7 +38,7 @@ def plan_of(steps: list[Any], columns: Sequence[Column], *, takes_missing: bool)
     after: list[Step] = []
     if steps and isinstance(steps[0], ColumnTransformer):
         found = _side_by_side(steps[0], columns)
-        after = number_steps(steps[1:], is_sparse=is_sparse(steps))
+        after = number_steps(steps[1:], is_sparse=is_sparse(steps[:1]))
     else:
         found = _parts(steps, [c.name for c in columns], columns)
     single = bool(after) and all(isinstance(part, Numbers | Chain) and part.single for part in found)

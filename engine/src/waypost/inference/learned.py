@@ -29,7 +29,9 @@ _SINGLE = Kind()
 
 @dataclass(frozen=True)
 class Learned:
-    """The learned parameters of an estimator, as in `Content`; `takes_missing`: features may be missing."""
+    """The learned parameters of an estimator, as in `Content`; `takes_missing`: features may be missing;
+    `skips_zeros`: the zeros of a sparse matrix are missing, since it does not store them.
+    """
 
     width: int
     link: Link
@@ -38,6 +40,7 @@ class Learned:
     count: int = 0
     kind: Kind = _SINGLE
     takes_missing: bool = False
+    skips_zeros: bool = False
     from_zero: bool = False
     by_probability: bool = False
     is_single: bool = False

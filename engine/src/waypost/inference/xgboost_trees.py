@@ -29,6 +29,10 @@ _LINKS: dict[str, Link] = {
 }
 
 
+_SURE = np.float32(1e-6)
+"""XGBoost begins with no smaller probability, also where it has learned one class only."""
+
+
 def learned_by_xgboost(model: Any) -> Learned:
     """Returns the trees of a fitted estimator or a booster. Raises NotCompilableError."""
     booster = model.get_booster() if hasattr(model, "get_booster") else model
@@ -67,6 +71,7 @@ def learned_by_xgboost(model: Any) -> Learned:
         # An estimator predicts in place, a booster with a table that checks for infinities.
         kind=Kind(is_open=hasattr(model, "get_booster")),
         takes_missing=True,
+        skips_zeros=True,
         by_probability=True,
         is_single=True,
         classes=classes,
@@ -86,6 +91,7 @@ def _start(said: str, link: Link, outputs: int) -> Floats:
     """Returns the initial value of sums: the base score is given as an answer."""
     scores = np.array(json.loads(said), dtype=np.float64).ravel().astype(np.float32)
     if link == "logit":
+        scores = scores.clip(_SURE, np.float32(1) - _SURE)
         scores = -np.log(np.float32(1) / scores - np.float32(1))
     elif link == "log":
         scores = np.log(scores)
