@@ -1,8 +1,9 @@
 /* Writes the features of one row straight from its cells, as a parser of JSON leaves them in a list.
  *
- * Only what is plain: numbers that are filled, shifted and scaled, texts that have a code. For a cell of another type, a number that is too large, or a value that is refused, `write` says no, and the caller goes its
- * longer way, which has the words for it. Every place and every cell is checked where it is used: whatever the plan, the
- * dictionaries and the row hold, nothing outside of them is read or written. The interpreter's lock is kept.
+ * Only what is plain: numbers that are filled, shifted and scaled, texts that have a code. For a cell of another type,
+ * a number that is too large, or a value that is refused, `write` says no, and the caller goes its longer way, which
+ * has the words for it. Every place and every cell is checked where it is used: whatever the plan, the dictionaries and
+ * the row hold, nothing outside of them is read or written. The interpreter's lock is kept.
  */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -199,7 +200,7 @@ static PyType_Slot features_slots[] = {
     {Py_tp_new, features_new},
     {Py_tp_dealloc, features_dealloc},
     {Py_tp_methods, features_methods},
-    {Py_tp_doc, "Features(kind, width, numbers, texts, steps, codes, /)\n--\n\nA plan that writes rows. See features.c."},
+    {Py_tp_doc, "Features(kind, width, numbers, texts, steps, codes, /)\n--\n\nWrites rows: see features.c."},
     {0, NULL},
 };
 
