@@ -336,3 +336,18 @@ def test_columns_are_checked_before_a_model_is_compiled(here: Path, monkeypatch:
     assert told("y.csv", ids=("z",)) == "--id z: no such column"
     assert told("nothing.csv", keep=("prediction",)).startswith("--keep prediction: the answer has a column")
     assert not (here / "out").exists()
+
+
+def test_a_refusal_does_not_wait_for_digests(tmp_path: Path) -> None:
+    """The digest of a large table, computed meanwhile, is dropped half done where the scoring ends with an
+    error.
+    """
+    table = tmp_path / "t.csv"
+    with table.open("wb") as file:
+        file.truncate(1 << 38)
+    digests = Digests(Listing(str(table)))
+    with pytest.raises(ValueError, match="refused"), digests:
+        raise ValueError("refused")
+    digests._pool.shutdown(wait=True)
+    (found,) = digests._found
+    assert found.cancelled() or not found.result()

@@ -39,9 +39,7 @@ def without_missing(texts: pa.Array) -> pa.Array:
     import pyarrow.compute as pc
 
     is_missing = pc.is_in(texts, value_set=pa.array(MISSING, pa.string()))
-    return (
-        pc.if_else(is_missing, pa.scalar(None, pa.string()), texts) if pc.any(is_missing).as_py() else texts
-    )
+    return pc.if_else(is_missing, pa.scalar(None, pa.string()), texts) if is_missing.true_count else texts
 
 
 def _read(texts: pa.Array, kind: pa.DataType, decimal: str) -> pa.Array:

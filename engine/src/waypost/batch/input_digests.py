@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from types import TracebackType
 from typing import Self
 
@@ -10,11 +11,13 @@ from waypost.batch.inputs import Listing
 
 
 class Digests:
-    """A context; digests not computed by its end are dropped."""
+    """A context; if it ends with an error, digests not computed by then are dropped, also half of one."""
 
     def __init__(self, listing: Listing) -> None:
         self._pool = ThreadPoolExecutor(1)
-        self._found = [self._pool.submit(listing.digest, source) for source in listing.sources]
+        self._dropped = Event()
+        is_dropped = self._dropped.is_set
+        self._found = [self._pool.submit(listing.digest, source, is_dropped) for source in listing.sources]
 
     def of(self, number: int) -> str:
         """Returns a file's digest, waiting for it. Raises WaypostError if the file cannot be read."""
@@ -31,4 +34,6 @@ class Digests:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        if kind:
+            self._dropped.set()
         self._pool.shutdown(wait=kind is None, cancel_futures=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -28,6 +28,7 @@ _FORMS: dict[str, Form] = {
 _PACKINGS = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}
 _TOLD = "tables end in .parquet, .csv, .tsv, .jsonl or .ndjson; texts also in .gz, .bz2 or .zst after that"
 _MAGIC = re.compile(r"[*?[]")
+_DIGEST_BYTES = 1 << 18
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 # Files of a scoring that could be taken for input tables.
 _WRITTEN = ("part-00000.parquet", "part-00000.csv", "_errors/part-00000.jsonl")
@@ -145,13 +146,18 @@ class Listing:
         """Whether the files are on another machine."""
         return not is_here(self.fs)
 
-    def digest(self, source: InputFile) -> str:
-        """Returns the sha256 of a local file, or the store's version of a remote one."""
+    def digest(self, source: InputFile, is_dropped: Callable[[], bool] = lambda: False) -> str:
+        """Returns the sha256 of a local file, or the store's version of a remote one; "" if dropped."""
         if self.is_remote:
             return f"{source.size} bytes, {source.state}"
         try:
             with open(source.path, "rb") as file:  # noqa: PTH123 (fsspec's paths are strings)
-                return hashlib.file_digest(file, "sha256").hexdigest()
+                found = hashlib.sha256()
+                while block := file.read(_DIGEST_BYTES):
+                    if is_dropped():
+                        return ""
+                    found.update(block)
+                return found.hexdigest()
         except OSError as error:
             raise WaypostError(f"{source.name}: cannot be read: {error}") from error
 

@@ -136,7 +136,7 @@ def _loaded(fetched: FetchedModel) -> ReadyModel:
     """Returns the fetched model, ready to answer. Raises WaypostError."""
     if fetched.environment:
         return ready_in_its_environment(fetched.folder)
-    return ready(fetched.folder, is_trusted=fetched.is_trusted)
+    return ready(fetched.folder, is_trusted=fetched.is_trusted, digest=fetched.digest)
 
 
 def _proof(fetched: FetchedModel) -> Proof:
@@ -208,6 +208,7 @@ def run(
         check_apart_from_model(sink, Path(request.model))
     given = _input(request, listing, say)
     with ExitStack() as stack:
+        digests = stack.enter_context(Digests(listing))  # while the model is loaded, a core has nothing to do
         cluster = stack.enter_context(_cluster(request, say, warn))
         temp = stack.enter_context(scratch())
         look = partial(_look, given, request.options)
@@ -226,7 +227,6 @@ def run(
         options = request.options.model_copy(update={"env": fetched.environment[:12] or None})
         answered = _answering(request, fetched, given, options, cluster, stack, say)
         check_apart_from_model(sink, fetched.folder)
-        digests = stack.enter_context(Digests(listing))
         if request.overwrite:
             remove_result(sink)
         is_current = MANIFEST in sink.names()

@@ -88,14 +88,16 @@ def proved(
     is_trusted: bool = False,
     rows: ColumnValues | None = None,
     say: Callable[[str], None] = lambda _: None,
+    digest: str = "",
 ) -> ProvedModel:
     """Returns a model with its proof, first compiling and comparing it if needed.
 
-    `rows` are real rows to compare on, in addition to the model's input example. Raises UsageError if loading
+    `rows` are real rows to compare on, in addition to the model's input example; `digest` is that of the
+    folder, if it is known. Raises UsageError if loading
     or calling the model may do harm and it is not trusted.
     """
     mlmodel = read_mlmodel(folder)
-    digest = content_digest(folder)
+    digest = digest or content_digest(folder)
     found = _found(digest, count_of(rows))
     if found is None:
         place = _place(digest)
@@ -105,10 +107,14 @@ def proved(
 
 
 def ready(
-    folder: Path, *, is_trusted: bool = False, say: Callable[[str], None] = lambda _: None
+    folder: Path,
+    *,
+    is_trusted: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    digest: str = "",
 ) -> ReadyModel:
     """Returns a model, compiled if that is proved equal, else the original. Raises as `proved`."""
-    proved_model = proved(folder, is_trusted=is_trusted, say=say)
+    proved_model = proved(folder, is_trusted=is_trusted, say=say, digest=digest)
     answers: Compiled | Original
     if proved_model.proof.is_equal:
         stored = _stored(kept(proved_model.digest).place)

@@ -159,10 +159,11 @@ class Words(Columns):
         import pyarrow.compute as pc
 
         texts = pa.array(distinct, pa.string())
-        is_plain = pc.fill_null(pc.string_is_ascii(texts), False).to_numpy(zero_copy_only=False)
+        is_ascii = pc.fill_null(pc.string_is_ascii(texts), False)
+        is_plain = is_ascii.to_numpy(zero_copy_only=False)
         rows = np.flatnonzero(is_plain)
         # In ASCII, words are separated by other characters; the vocabulary has none of one letter.
-        lower = pc.ascii_lower(texts.take(pa.array(rows)))
+        lower = pc.ascii_lower(texts.filter(is_ascii))
         parts = pc.split_pattern_regex(lower, "[^0-9a-z_]+")
         owners = np.repeat(rows, np.diff(parts.offsets.to_numpy()))
         found = pc.index_in(parts.flatten(), value_set=self._terms_by_position)
