@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,21 @@ import pandas as pd
 import pytest
 import skops.io
 import xgboost
+from packaging.requirements import Requirement
 from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline
 
 from componentkit.arguments import ComponentError
-from train_xgboost.model import TRUSTED, ModelConfig, new_pipeline, quantile_of, settled, trees_in, trees_of
+from train_xgboost.model import (
+    PACKAGES,
+    TRUSTED,
+    ModelConfig,
+    new_pipeline,
+    quantile_of,
+    settled,
+    trees_in,
+    trees_of,
+)
 from train_xgboost.train import LEARNER
 from training.learner import Asked, fitted, fold_scores, learned
 from training.tasks import task_of
@@ -114,6 +125,12 @@ def test_weights_of_classes_are_weights_of_rows() -> None:
         assert heavy > plain + 0.005
     with pytest.raises(ComponentError, match="class_weight: no class 'late'"):
         new_pipeline(wanted("is_late", class_weight={"late": 5}))
+
+
+def test_the_requirement_is_what_is_installed() -> None:
+    """Two distributions have XGBoost's one module: a model asks for the one that its platform has."""
+    asked = [one for one in map(Requirement, PACKAGES) if one.marker is None or one.marker.evaluate()]
+    assert [version(one.name) in one.specifier for one in asked] == [True]
 
 
 def test_options() -> None:
