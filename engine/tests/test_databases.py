@@ -188,6 +188,29 @@ def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
         raise ModuleNotFoundError("No module named 'x'")
 
 
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("INVALID_PARAMETER_VALUE", "it answers, but refuses this request: a value is not one that it takes"),
+        ("RESOURCE_DOES_NOT_EXIST", "is it recorded on another server (MLFLOW_TRACKING_URI)?"),
+        (
+            "INVALID_STATE",
+            "it answers, but refuses this request. Finished steps are recorded; once it is fixed",
+        ),
+    ],
+)
+def test_what_mends_a_refusal(monkeypatch: pytest.MonkeyPatch, code: str, hint: str) -> None:
+    """A wrong alias, or a run that is not there, is no reason to run the same command again."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import ErrorCode
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    with pytest.raises(WaypostError) as told, tracking_errors():
+        raise MlflowException("Invalid alias name: 'a b'", ErrorCode.Value(code))
+    assert str(told.value) == "tracking server http://127.0.0.1:1: Invalid alias name: 'a b'"
+    assert told.value.hint.startswith(hint)
+
+
 def test_score_tells_what_it_waits_for(tmp_path: Path) -> None:
     """What the process says that brings the model is heard within seconds, too."""
     (tmp_path / "x.csv").write_text("a\n1\n")

@@ -37,6 +37,8 @@ _REFUSED = {
     "PERMISSION_DENIED": (
         "the user of MLFLOW_TRACKING_USERNAME may not do this; the owner of the experiment can grant EDIT"
     ),
+    "INVALID_PARAMETER_VALUE": "it answers, but refuses this request: a value is not one that it takes",
+    "RESOURCE_DOES_NOT_EXIST": "is it recorded on another server (MLFLOW_TRACKING_URI)?",
 }
 _QUOTED, _QUOTES = re.compile(r"'([^']*)'"), "'\")"
 _FOLDERS = "MLFLOW_ALLOW_FILE_STORE"
