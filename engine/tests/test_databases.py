@@ -175,6 +175,18 @@ def test_an_error_of_a_database_server_is_one_line(monkeypatch: pytest.MonkeyPat
     assert "MLFLOW_TRACKING_URI" in told.value.hint
 
 
+def test_an_address_with_a_wrong_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form of an address is told, without the password; any other wrong value is a bug."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://u:secret@h:port/runs")
+    with pytest.raises(WaypostError, match="that is no address of a database") as told, tracking_errors():
+        raise ValueError("invalid literal for int() with base 10: 'port'")
+    assert "secret" not in str(told.value)
+    assert "host:5432" in told.value.hint
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://u:secret@h:5432/runs")
+    with pytest.raises(ValueError, match="a bug"), tracking_errors():
+        raise ValueError("a bug")
+
+
 def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The module is named with what to do, without a stack trace; any other missing module is a bug."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "mysql+nobody://u:secret@127.0.0.1:1/runs")

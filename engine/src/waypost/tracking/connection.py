@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from waypost.compat.urllib3 import LOGGER, attempts_left
 from waypost.contracts.urls import scheme_of
 from waypost.errors import WaypostError, redacted
-from waypost.tracking.databases import WAIT_SECONDS, Turn, database_errors, is_server, refusal
+from waypost.tracking.databases import WAIT_SECONDS, Turn, database_errors, is_address, is_server, refusal
 from waypost.tracking.local import is_folder, tracking_uri
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ _DECLINED = (
     " command to continue"
 )
 _NO_DRIVER = "install it beside Waypost: pymysql for mysql+pymysql://, psycopg2-binary for postgresql://"
+_ADDRESS = "write MLFLOW_TRACKING_URI as postgresql://user:password@host:5432/database"
 _SILENT = (
     "is the server up (MLFLOW_TRACKING_URI)? Finished steps are recorded; run the same command to continue"
 )
@@ -132,11 +133,10 @@ def tracking_errors(uri: str = "") -> Iterator[None]:
         words = " ".join(str(getattr(error, "orig", None) or error).split())
         message = f"tracking database {redacted(uri)}: {redacted(words)}"
         raise SilentServerError(message, uri) from error
-    except ImportError as error:
-        if not is_server(uri):
-            raise
-        message = f"tracking database {redacted(uri)}: its driver is not installed: {error}"
-        raise WaypostError(message, hint=_NO_DRIVER) from error
+    except (ImportError, ValueError) as error:
+        if problem := _not_reachable(uri, error):
+            raise problem from error
+        raise
     except MlflowException as error:
         if problem := refusal(uri, error):
             raise problem from error
@@ -148,6 +148,16 @@ def tracking_errors(uri: str = "") -> Iterator[None]:
             raise SilentServerError(message, uri) from error
         hint = _REFUSED.get(error.error_code, _DECLINED)
         raise WaypostError(message, hint=hint) from error
+
+
+def _not_reachable(uri: str, error: ImportError | ValueError) -> WaypostError | None:
+    """Returns what is wrong with the address of a database server, None if the error has another cause."""
+    there = f"tracking database {redacted(uri)}"
+    if is_server(uri) and isinstance(error, ImportError):
+        return WaypostError(f"{there}: its driver is not installed: {error}", hint=_NO_DRIVER)
+    if is_server(uri) and not is_address(uri):
+        return WaypostError(f"{there}: that is no address of a database", hint=_ADDRESS)
+    return None
 
 
 def insisted(call: Callable[[], Result], uri: str, wait: Callable[[str], object]) -> Result:

@@ -71,6 +71,17 @@ def is_server(uri: str) -> bool:
     return uri.partition(":")[0].partition("+")[0] in _SERVERS
 
 
+def is_address(uri: str) -> bool:
+    """Returns whether SQLAlchemy can read the address of a database."""
+    from sqlalchemy.engine import make_url
+
+    try:
+        make_url(uri)
+    except ValueError:  # of a port that is no number; all else is a SQLAlchemyError
+        return False
+    return True
+
+
 class Turn:
     """Calls a function that uses a database once no other process has locked it; reports a silent database
     server.
