@@ -69,6 +69,7 @@ def test_a_body_says_the_same_as_without_memory(rest: bytes) -> None:
         (b'{"dataframe_split":{"columns":[["a"],["b"]],"data":[[1,2]]}}', False),
         (b'{"dataframe_split":{"columns":7,"data":[[1,2],[3,4]]}}', False),
         (b'{"dataframe_split":[["columns"],1]}', False),
+        (b'{"dataframe_split":{"columns":["a"]},"params":{"x":["c"],"data":[[1]]}}', False),
         (b'{"dataframe_records":[{"a":[1],"b":2}]}', False),
         (b'{"dataframe_split"', False),
     ],

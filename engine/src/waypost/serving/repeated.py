@@ -41,8 +41,12 @@ class Repeated:
         """Remembers the beginning of a body with the comma after its columns, if these are an array."""
         head = body[: body.find(b"],") + 2]
         try:
-            found = orjson.loads(head[:-1] + b"}}")["dataframe_split"]
-        except (ValueError, KeyError):
+            content = orjson.loads(head[:-1] + b"}}")
+        except ValueError:
             return
-        if type(found) is dict and list(found) == ["columns"] and type(found["columns"]) is list:
+        found = content["dataframe_split"]
+        # A second key would be the object that the head leaves open, and what follows would belong to that.
+        if len(content) > 1 or type(found) is not dict:
+            return
+        if list(found) == ["columns"] and type(found["columns"]) is list:
             self._head, self._columns = head, found["columns"]
