@@ -26,12 +26,12 @@ typedef struct {
 
 typedef struct { char *to; uint32_t kind, width; } Out;
 
-/* Writes a feature. Returns 0 where it has no place, or is not a number that the type has. */
+/* Writes a feature. Returns 0 if it has no place, or if the type has no such number; NaN is one if it may be. */
 static int put(const Out *out, uint32_t at, double value, int may_be_nan)
 {
     const float narrow = (float)value;
-    if (at >= out->width || !(out->kind == sizeof narrow ? isfinite(narrow) : isfinite(value)))
-        if (at >= out->width || !may_be_nan || !isnan(value)) return 0;
+    const int is_finite = out->kind == sizeof narrow ? isfinite(narrow) : isfinite(value);
+    if (at >= out->width || !(is_finite || (may_be_nan && isnan(value)))) return 0;
     if (out->kind == sizeof narrow) memcpy(out->to + (size_t)at * sizeof narrow, &narrow, sizeof narrow);
     else memcpy(out->to + (size_t)at * sizeof value, &value, sizeof value);
     return 1;
@@ -105,7 +105,7 @@ static int write_text(PyObject *text, PyObject *cells, const char *places, uint3
     if (!code && PyErr_Occurred()) return -1;
     PyObject *others = PyTuple_GetItem(text, 2);
     if (code || !PyCallable_Check(others)) return write_code(code ? code : others, out);
-    Py_INCREF(cell); /* whoever else has the list */
+    Py_INCREF(cell); /* the function may change the list, which alone holds the cell */
     code = PyObject_CallFunctionObjArgs(others, cell, NULL);
     Py_DECREF(cell);
     const int written = code ? write_code(code, out) : -1;
@@ -200,7 +200,8 @@ static PyType_Slot features_slots[] = {
     {Py_tp_new, features_new},
     {Py_tp_dealloc, features_dealloc},
     {Py_tp_methods, features_methods},
-    {Py_tp_doc, "Features(kind, width, numbers, texts, steps, codes, /)\n--\n\nWrites rows: see features.c."},
+    {Py_tp_doc, "Features(kind, width, columns, words, numbers, texts, /)\n--\n\nWrites rows by a plan: see features.c. Raises\n"
+        "ValueError if the plan is wrong."},
     {0, NULL},
 };
 
