@@ -11,7 +11,9 @@ from waypost.batch.inputs import Listing
 
 
 class Digests:
-    """A context; if it ends with an error, digests not computed by then are dropped, also half of one."""
+    """A context. If it ends with an error, the digests that are not computed yet are dropped, including the
+    one in progress.
+    """
 
     def __init__(self, listing: Listing) -> None:
         self._pool = ThreadPoolExecutor(1)

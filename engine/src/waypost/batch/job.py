@@ -208,7 +208,7 @@ def run(
         check_apart_from_model(sink, Path(request.model))
     given = _input(request, listing, say)
     with ExitStack() as stack:
-        digests = stack.enter_context(Digests(listing))  # while the model is loaded, a core has nothing to do
+        digests = stack.enter_context(Digests(listing))  # a core is idle while the model is loaded
         cluster = stack.enter_context(_cluster(request, say, warn))
         temp = stack.enter_context(scratch())
         look = partial(_look, given, request.options)

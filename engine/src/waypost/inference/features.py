@@ -146,11 +146,10 @@ class Numbers(Columns):
         return values.astype(np.float32).astype(np.float64) if self.single else values
 
     def plain_steps(self, layout: Layout, at: int) -> Steps | None:
-        none: list[float | None] = [math.nan if self.missing else None] * self.width
-        subtract, divide = self.subtract or [0.0] * self.width, self.divide or [1.0] * self.width
+        fills, subtract, divide = self._constants
         if self.single or 0.0 in divide:
             return None
-        plan = zip(self.columns, self.fill or none, subtract, divide, strict=True)
+        plan = zip(self.columns, fills, subtract, divide, strict=True)
         return Steps(
             b"".join(
                 number_step(layout.numbers.index(name), feature, fill, less, by)
@@ -158,15 +157,25 @@ class Numbers(Columns):
             )
         )
 
+    @property
+    def _constants(self) -> tuple[list[float | None], list[float], list[float]]:
+        """The value for a missing number (None: it is refused), and what is subtracted and divided by, for
+        each column; a step that is not there changes nothing.
+        """
+        none: list[float | None] = [math.nan if self.missing else None] * self.width
+        return (
+            none if self.fill is None else [*self.fill],
+            self.subtract or [0.0] * self.width,
+            self.divide or [1.0] * self.width,
+        )
+
     def cells(self, layout: Layout, at: int, kind: Kind) -> Cells:
         """Returns the function that writes the cells of one row: filled, shifted and scaled."""
         if self.single:
             return self._rounded_cells(layout, at, kind)
         places = [layout.numbers.index(name) for name in self.columns]
-        none = [math.nan if self.missing else None] * self.width
-        subtract, divide = self.subtract or [0.0] * self.width, self.divide or [1.0] * self.width
+        fills, subtract, divide = self._constants
         pick = _pick(places, len(layout.numbers))
-        fills = self.fill or none
         write = struct.Struct(f"={self.width}{kind.code}").pack_into
         offset = at * struct.calcsize(kind.code)
 

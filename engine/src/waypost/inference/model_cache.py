@@ -93,8 +93,8 @@ def proved(
     """Returns a model with its proof, first compiling and comparing it if needed.
 
     `rows` are real rows to compare on, in addition to the model's input example; `digest` is that of the
-    folder, if it is known. Raises UsageError if loading
-    or calling the model may do harm and it is not trusted.
+    folder's content, "" if it is not known yet. Raises UsageError if loading or calling the model may do harm
+    and it is not trusted.
     """
     mlmodel = read_mlmodel(folder)
     digest = digest or content_digest(folder)

@@ -99,10 +99,8 @@ def _tag_findings(product: Product, tag: str, *, offline: bool) -> list[Finding]
 def _ignored_findings(product: PipelineRepository) -> list[Finding]:
     """Returns a finding for each file of a pipeline that git would leave out of the release."""
     there = [name for name in (PIPELINE_FILE, PARAMETERS_FILE, LOCK_FILE) if (product.place / name).is_file()]
-    problem, hint = (
-        "git ignores it: the release would not have it",
-        "take it out of .gitignore, and commit it",
-    )
+    problem = "git ignores it: the release would not have it"
+    hint = "take it out of .gitignore, and commit it"
     return [Finding(name, problem, hint) for name in git.ignored_among(product.place, there)]
 
 

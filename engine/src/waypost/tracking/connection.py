@@ -50,7 +50,9 @@ _DECLINED = (
     "it answers, but refuses this request. Finished steps are recorded; once it is fixed, run the same"
     " command to continue"
 )
-_NO_DRIVER = "install it beside Waypost: pymysql for mysql+pymysql://, psycopg2-binary for postgresql://"
+_NO_DRIVER = (
+    "install it where Waypost is installed: pymysql for mysql+pymysql://, psycopg2-binary for postgresql://"
+)
 _ADDRESS = "write MLFLOW_TRACKING_URI as postgresql://user:password@host:5432/database"
 _SILENT = (
     "is the server up (MLFLOW_TRACKING_URI)? Finished steps are recorded; run the same command to continue"
