@@ -139,6 +139,13 @@ def test_which_rows_are_plain(monkeypatch: pytest.MonkeyPatch, name: str) -> Non
         assert found.predictions == form.predict(from_rows(NAMES, [cells], LAYOUT)).predictions
 
 
+def test_a_warm_model_has_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The codes of all known texts are made when a model is loaded, not while the first request waits."""
+    form = model(native=True, monkeypatch=monkeypatch)
+    form.warm()
+    assert "_plain" in vars(form)
+
+
 def test_columns_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns come in any order, with others between them, and may be missing if they may; a misspelt one is
     left to the longer way, which names it.
