@@ -101,6 +101,8 @@ static int write_code(PyObject *code, const Out *out)
 static int write_text(PyObject *text, PyObject *cells, const char *places, uint32_t columns, const Out *out)
 {
     PyObject *cell = cell_of(cells, places, columns + (uint32_t)PyLong_AsUnsignedLong(PyTuple_GetItem(text, 0)));
+    /* Once more: the function of another text may have changed the list since `are_typed`. */
+    if (!cell || (cell != Py_None && Py_TYPE(cell) != &PyUnicode_Type)) return 0;
     PyObject *code = PyDict_GetItemWithError(PyTuple_GetItem(text, 1), cell);
     if (!code && PyErr_Occurred()) return -1;
     PyObject *others = PyTuple_GetItem(text, 2);

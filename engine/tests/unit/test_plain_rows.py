@@ -194,3 +194,16 @@ def test_an_error_of_a_function_is_its_own(native: Any) -> None:
     features = native.Features(4, 2, 0, 1, b"", ((0, {}, lambda text: 1 / len(text)),))
     with pytest.raises(ZeroDivisionError):
         features.write([""], array("i", [0]), bytearray(8))
+
+
+@pytest.mark.parametrize("left", [[], [1.0, "a", []], [1.0, "a", 1j]], ids=str)
+def test_a_function_may_change_the_row(native: Any, left: list[Any]) -> None:
+    """A row that the function to a text's code makes shorter, or of other types, is not plain."""
+
+    def code(_: str) -> bytes:
+        cells[:] = left
+        return b""
+
+    cells = [1.0, "a", "b"]
+    features = native.Features(4, 1, 1, 2, b"", ((0, {}, code), (1, {}, b"")))
+    assert features.write(cells, array("i", [0, 1, 2]), bytearray(4)) is False
