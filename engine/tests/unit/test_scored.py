@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -336,6 +337,21 @@ def test_columns_are_checked_before_a_model_is_compiled(here: Path, monkeypatch:
     assert told("y.csv", ids=("z",)) == "--id z: no such column"
     assert told("nothing.csv", keep=("prediction",)).startswith("--keep prediction: the answer has a column")
     assert not (here / "out").exists()
+
+
+def test_a_file_that_changes_while_the_model_is_loaded(tmp_path: Path) -> None:
+    """The digest is that of the content that is read after that, also if the first one was computed."""
+    first, second = table(tmp_path / "1.csv", [1]), table(tmp_path / "2.csv", [1])
+    with Digests(Listing(str(tmp_path))) as digests:
+        before = digests._found[0]
+        table(second, [1, 2])
+        digests.renew()
+        assert digests._found[0] is before
+        assert digests.of(1) == hashlib.sha256(second.read_bytes()).hexdigest()
+        first.unlink()
+        digests.renew()
+        with pytest.raises(WaypostError, match=r"1\.csv: cannot be read"):
+            digests.of(0)
 
 
 def test_a_refusal_does_not_wait_for_digests(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from types import TracebackType
 from typing import Self
 
-from waypost.batch.inputs import Listing
+from waypost.batch.inputs import InputFile, Listing
 
 
 class Digests:
@@ -18,8 +18,19 @@ class Digests:
     def __init__(self, listing: Listing) -> None:
         self._pool = ThreadPoolExecutor(1)
         self._dropped = Event()
-        is_dropped = self._dropped.is_set
-        self._found = [self._pool.submit(listing.digest, source, is_dropped) for source in listing.sources]
+        self._listing = listing
+        self._found = [self._started(source) for source in listing.sources]
+
+    def _started(self, source: InputFile) -> Future[str]:
+        return self._pool.submit(self._listing.digest, source, self._dropped.is_set)
+
+    def renew(self) -> None:
+        """Computes the digests of files again that have changed since they were listed: their rows are read
+        after this call.
+        """
+        for number, source in enumerate(self._listing.sources):
+            if self._listing.has_changed(source):
+                self._found[number] = self._started(source)
 
     def of(self, number: int) -> str:
         """Returns a file's digest, waiting for it. Raises WaypostError if the file cannot be read."""

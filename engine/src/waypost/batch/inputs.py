@@ -161,6 +161,15 @@ class Listing:
         except OSError as error:
             raise WaypostError(f"{source.name}: cannot be read: {error}") from error
 
+    def has_changed(self, source: InputFile) -> bool:
+        """Returns whether a local file is another than when it was listed, or is not there any more."""
+        if self.is_remote:
+            return False
+        try:
+            return self._source(source.path) != source
+        except OSError:
+            return True
+
     def would_hold(self, folder: str) -> bool:
         """Returns whether the pattern of the input would match parts in a folder."""
         from fsspec.utils import glob_translate

@@ -227,6 +227,7 @@ def run(
         options = request.options.model_copy(update={"env": fetched.environment[:12] or None})
         answered = _answering(request, fetched, given, options, cluster, stack, say)
         check_apart_from_model(sink, fetched.folder)
+        digests.renew()
         if request.overwrite:
             remove_result(sink)
         is_current = MANIFEST in sink.names()
