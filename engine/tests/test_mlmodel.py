@@ -153,6 +153,11 @@ def test_trusted_model_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     with pytest.raises(WaypostError, match=needs) as error:
         load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)
     assert error.value.hint == f"{of_others}: --env model"
+    (tmp_path / "requirements.txt").write_text("no-such-package==1.0\n")
+    with pytest.raises(WaypostError, match=needs) as error:
+        load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)
+    assert "no-such-package==1.0 (not installed); install it here, or" in error.value.hint
+    (tmp_path / "requirements.txt").write_text("scikit-learn==1.0\n")
     (tmp_path / "model.pkl").write_bytes(b"nothing")
     with pytest.raises(WaypostError, match="cannot be loaded: UnpicklingError") as error:
         load(tmp_path, parse_mlmodel(text, "MLmodel"), is_trusted=True)

@@ -18,6 +18,8 @@ from waypost.contracts.run_comparison import (
     StepFacts,
     compare_runs,
 )
+from waypost.contracts.target import Target
+from waypost.release.reproduce import _unrecorded
 from waypost.report.comparison import comparison_markdown
 
 LOAD = StepFacts("r1", "k1", "core/load 1.0.0", {"load": "a" * 40}, {"url": "u"}, {}, {}, {"data": "d1"})
@@ -184,3 +186,12 @@ def test_a_pull_request_takes_the_comparison() -> None:
     long = "|`" * 200
     wide = replace(found, parameters=tuple(Change(f"{n}{long}", "a", "b") for n in range(500)))
     assert len(comparison_markdown(wide)) <= 60_000
+
+
+def test_a_release_without_a_record_of_its_run() -> None:
+    """The hint names the file, the branch that should have it, and the command that writes it."""
+    error = _unrecorded(Target("https://example.org/grades.git", "", "1.0.0"), "1.0.0")
+    assert "no record of a run" in str(error)
+    assert "default branch" in error.hint
+    assert "releases/1.0.0.run.json" in error.hint
+    assert "`waypost release record 1.0.0`" in error.hint

@@ -54,7 +54,8 @@ def differing(folder: Path, mlmodel: MLmodel) -> str:
 def _of_other_versions(folder: Path, mlmodel: MLmodel) -> str:
     """Returns the hint for a model that cannot be loaded here, "" if no version differs."""
     shown = _differences(folder, mlmodel)
-    return f"it was made with {shown}; serve and score run it with those: --env model" if shown else ""
+    here = "install it here, or " if "(not installed)" in shown else ""
+    return f"it was made with {shown}; {here}serve and score run it with those: --env model" if shown else ""
 
 
 def _differences(folder: Path, mlmodel: MLmodel) -> str:

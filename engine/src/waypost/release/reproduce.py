@@ -54,8 +54,7 @@ def reproduce(
     release = fetch_release(store, target, memory=memory)
     recorded = record or run_record(store.mirror(target.url, target.folder), release.version)
     if recorded is None:
-        hint = "its production run is recorded by `waypost release record`; or give one: --against FILE"
-        raise UsageError(f"{target}: there is no record of a run to compare with", hint=hint)
+        raise _unrecorded(target, release.version)
     workspace = workspace_of_release(release, store, reporter.say, on_warning=reporter.warn)
     prepared = prepare(workspace, _written(recorded, place), recorded.overrides)
     what = f"{release.tag or release.commit[:12]} ({release.commit[:12]})"
@@ -85,6 +84,16 @@ def reproduce_run(run_id: str, place: Path, reporter: Reporter, *, env: str | No
         steps = prepared.plan.needed_for(steps)
     options = Options(env=env or kept.facts.env, cache=False, steps=steps)
     return _compared(f"run {run_id}", prepared, options, recorded, reporter)
+
+
+def _unrecorded(target: Target, version: str) -> UsageError:
+    """Returns the error for a release without a record of its production run."""
+    number = version or "VERSION"  # a commit has none
+    hint = (
+        f"the default branch of the remote (its HEAD) lacks releases/{number}.run.json: "
+        f"`waypost release record {number}` writes it, then commit and push it; or give one: --against FILE"
+    )
+    return UsageError(f"{target}: there is no record of a run to compare with", hint=hint)
 
 
 def _compared(
