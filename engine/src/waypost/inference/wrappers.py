@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from waypost.compat.scikit_learn import positive_class
 from waypost.inference.compiled import Cut
 from waypost.inference.learned import Learned, NotCompilableError
 
@@ -110,8 +111,7 @@ def _cut(model: Any) -> Cut:
 def _threshold(model: Any) -> tuple[Any, Any]:
     """Returns (positive class, None for the default; threshold) of a fixed or a tuned threshold."""
     if hasattr(model, "best_threshold_"):
-        # scikit-learn's own way to the positive class: no public attribute says it.
-        return model._curve_scorer._get_pos_label(), model.best_threshold_  # noqa: SLF001
+        return positive_class(model), model.best_threshold_
     return model.pos_label, model.threshold
 
 
