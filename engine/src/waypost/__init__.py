@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from waypost.api import Result, RunFailedError, Step, lock, run, verify
     from waypost.model_api import Model, Scored, load_model, score
 
-__version__ = "1.3.0"
+__version__ = "1.3.1"
 __all__ = [
     "Model",
     "Result",
