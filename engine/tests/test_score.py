@@ -435,7 +435,7 @@ def test_begun_result_is_gone_on_with_as_it_was_left(saved: Path, workplace: Pat
         part.write_bytes(kept)
         if not kept:
             part.unlink()
-    assert content(out) == before
+    assert before.items() <= content(out).items()  # the thread may have written the next part meanwhile
     assert score("out").resumed > 0
     assert content(out) == content(workplace / "whole")
     parts = [f"part-0000{i}.parquet" for i in range(9)]
