@@ -17,7 +17,7 @@ from tests import random_models
 from waypost.contracts.mlmodel import Column
 from waypost.inference.compiling import compiled_form
 
-KINDS = [kind for kind in random_models.KINDS if kind not in ("lightgbm", "xgboost", "catboost")]
+KINDS = [kind for kind in random_models.KINDS if kind not in random_models.LIBRARIES]
 _ROWS = 12
 
 
@@ -38,15 +38,9 @@ def main(folder: Path, models: int) -> None:
             model, learned = random_models.made(kind, choose)
             asked = random_models.table(choose, _ROWS)[list(learned.columns)].astype(learned.dtypes.to_dict())
             said = [_said(model, asked.iloc[row : row + 1]) for row in range(_ROWS)]
-            form = form_of(model, random_models.columns_of(learned))
-            content = (
-                sklearn.__version__,
-                pickle.dumps(model),
-                random_models.columns_of(learned),
-                asked,
-                form,
-                said,
-            )
+            columns = random_models.columns_of(learned)
+            form = form_of(model, columns)
+            content = sklearn.__version__, pickle.dumps(model), columns, asked, form, said
             (folder / f"{kind}-{number}.pickle").write_bytes(pickle.dumps(content))
 
 

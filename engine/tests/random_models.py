@@ -32,6 +32,8 @@ ODD = [
     float("inf"),
 ]
 NUMBERS, CATEGORIES = ("a", "b", "c"), ("city", "kind")
+LIBRARIES = ("lightgbm", "xgboost", "catboost")
+"""Kinds of models that are not scikit-learn's own; any of these may be missing."""
 _MISSING = 0.15
 
 
@@ -293,7 +295,7 @@ def made(kind: str, choose: random.Random) -> tuple[Any, pd.DataFrame]:
         return native_categories(choose)
     if kind == "vote":
         return vote(choose)
-    if kind in ("lightgbm", "xgboost", "catboost"):
+    if kind in LIBRARIES:
         return boosted(kind, choose)
     return pipeline(kind, choose)
 
@@ -301,5 +303,5 @@ def made(kind: str, choose: random.Random) -> tuple[Any, pd.DataFrame]:
 KINDS = [
     *sorted(TAKES_MISSING),
     *("boosting", "linear", "native categories", "vote"),
-    *("lightgbm", "xgboost", "catboost"),
+    *LIBRARIES,
 ]

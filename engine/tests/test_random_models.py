@@ -33,7 +33,7 @@ def test_random_models(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels and probabilities are the original's, trees' sums bit by bit, all else within the tolerance that
     the form states; what the original refuses is refused, and nothing else.
     """
-    if kind in ("lightgbm", "xgboost", "catboost"):
+    if kind in random_models.LIBRARIES:
         pytest.importorskip(kind)
     warnings.simplefilter("ignore")
     answered = 0

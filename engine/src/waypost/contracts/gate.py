@@ -128,7 +128,7 @@ def not_finite(metric: str, value: float) -> list[Finding]:
 
 
 def not_better(metric: str, new: float, old: float, rival: str, side: Side) -> list[Finding]:
-    """Returns a finding if a metric is not better than the rival's; if that is not finite, any other is."""
+    """Returns a finding if a metric is not better than the rival's: a finite value beats a non-finite one."""
     if not is_finite(new) or not is_finite(old):
         return not_finite(metric, new)
     if (new < old) if side == "lower" else (new > old):
